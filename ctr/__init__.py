@@ -1,0 +1,25 @@
+"""Train click-through-rate models from Parquet, and report how well they rank and whether they will hold."""
+
+import os
+from importlib import import_module
+from typing import Any
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tensorflow-recommenders refuses Keras 3
+
+_HOMES = {
+    "ConfigError": "ctr.experiment",
+    "Diverged": "ctr.evaluation",
+    "Experiment": "ctr.experiment",
+    "evaluate": "ctr.jobs",
+    "load_experiment": "ctr.experiment",
+    "train": "ctr.jobs",
+}
+
+__all__ = ["ConfigError", "Diverged", "Experiment", "evaluate", "load_experiment", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `ctr --help` need not wait for TensorFlow."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ctr' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

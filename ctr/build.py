@@ -1,0 +1,115 @@
+"""From an experiment and its encoder to a compiled model on a device."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+from tensorflow.python.client import device_lib
+
+from ctr.experiment import ConfigError, Experiment
+from features import Encoder
+from models import MODELS, CTRModel, Inputs
+from optimizers import DENSE, SPARSE, PatternError, Router, resolve
+
+
+def set_threads(threads: int) -> None:
+    """Fix the CPU threads of TensorFlow, which must not have started yet with another number.
+
+    Raises:
+        ConfigError: it has.
+    """
+    if tf.config.threading.get_intra_op_parallelism_threads() == threads:
+        return
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"training.threads: TensorFlow already runs with another number. Received: {threads}"
+        ) from error
+
+
+def choose_strategy(experiment: Experiment, inputs: Inputs) -> tf.distribute.Strategy:
+    """The device that holds tables and tower: a GPU if there is one and the tables fit, else the CPU.
+
+    Raises:
+        ConfigError: `device: gpu` where there is none, or where the tables do not fit.
+    """
+    wanted = experiment.training.device
+    gpus = (
+        [device for device in device_lib.list_local_devices() if device.device_type == "GPU"] if wanted != "cpu" else []
+    )
+    needed = 2 * sum(table.rows * table.dim * 4 for table in inputs.tables)  # weight and one state
+    fits = bool(gpus) and needed < 0.8 * gpus[0].memory_limit
+    if wanted == "gpu" and not gpus:
+        raise ConfigError("training.device: TensorFlow sees no GPU; use `auto` or `cpu`")
+    if wanted == "gpu" and not fits:
+        raise ConfigError(
+            f"training.device: the tables need {needed / 2**30:.1f} GiB, the GPU has {gpus[0].memory_limit / 2**30:.1f}"
+        )
+    if fits and experiment.training.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    return tf.distribute.OneDeviceStrategy("/gpu:0" if fits else "/cpu:0")
+
+
+def build(experiment: Experiment, encoder: Encoder) -> CTRModel:
+    """A model compiled with its router, all variables and optimizer state made, on its device.
+
+    Raises:
+        ConfigError: a setting that the model or an optimizer refuses, patterns that do not fit the tables.
+    """
+    inputs = Inputs.from_layout(encoder.layout)
+    if not inputs.fields and not inputs.plain:
+        raise ConfigError("features: there are none")
+    tables = [table.name for table in inputs.tables]
+    strategy = choose_strategy(experiment, inputs)
+    with strategy.scope(), _precision(experiment.training.precision), _as_config_error("model"):
+        grouping = resolve(experiment.optimizers.sparse, tables) if tables else {}
+        settings = experiment.model.model_dump(exclude={"type"})
+        tower = MODELS[experiment.model.type](
+            **settings, initializer=experiment.initializer.towers, seed=experiment.seed
+        )
+        model = CTRModel(inputs, tower, experiment.initializer.tables, experiment.seed, grouping)
+        router = _router(experiment, model)
+        model.compile(optimizer=router)
+        router.build(model.trainable_variables)
+    return model
+
+
+def _router(experiment: Experiment, model: CTRModel) -> Router:
+    chosen = experiment.optimizers
+    sparse = {key: _make(SPARSE, settings, f"optimizers.sparse.{key}") for key, settings in chosen.sparse.items()}
+    dense = {key: _make(DENSE, settings, f"optimizers.dense.{key}") for key, settings in chosen.dense.items()}
+    return Router(sparse, dense, model.logical_variables, chosen.clip_norm)
+
+
+def _make(registry: Mapping[str, Callable[..., Any]], settings: Any, key: str) -> Any:
+    """What `settings.type` stands for, made with the other settings."""
+    with _as_config_error(key):
+        return registry[settings.type](**settings.model_dump(exclude={"type"}))
+
+
+@contextmanager
+def _as_config_error(key: str) -> Iterator[None]:
+    """A ValueError of a constructor is a mistake in the config."""
+    try:
+        yield
+    except PatternError as error:
+        raise ConfigError(f"optimizers: {error}") from error
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(f"{key}: {error}") from error
+
+
+@contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    """Layers made inside compute in `policy`."""
+    before = tf_keras.mixed_precision.global_policy()
+    tf_keras.mixed_precision.set_global_policy(policy)
+    try:
+        yield
+    finally:
+        tf_keras.mixed_precision.set_global_policy(before)

@@ -1,0 +1,97 @@
+"""The commands. Exit codes: 0 done, 1 a bug, 2 the user's mistake, 3 training diverged."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    help="Train click-through-rate models from Parquet, and report how well they rank and whether they will hold.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="The experiment, a YAML file.")],
+    run: Annotated[Path | None, typer.Option(help="The run's folder. Default: runs/<name>.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is there.")] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as training.epochs=3. VALUE is YAML."),
+    ] = None,
+) -> None:
+    """Train, keep the best checkpoint, report AUC and PSI."""
+    with _user_mistakes() as console:
+        import ctr
+
+        experiment = ctr.load_experiment(config, settings)
+        folder = run or Path("runs") / experiment.name
+        ctr.train(experiment, folder, overwrite, console=console)
+        console.print(f"report: {folder / 'report.json'}", highlight=False)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="The folder of a trained run.")],
+    data: Annotated[str, typer.Argument(help="Parquet: a file, a glob or a folder.")],
+    out: Annotated[Path | None, typer.Option(help="Default: RUN/evaluations/<stem of DATA>.")] = None,
+    sampled: Annotated[
+        bool, typer.Option("--sampled", help="DATA's negatives were sampled as the training data's.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+) -> None:
+    """Score Parquet with a trained run, report AUC and PSI."""
+    with _user_mistakes() as console:
+        import ctr
+
+        ctr.evaluate(run, data, out, sampled, overwrite, console)
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="The folder of a trained run.")]) -> None:
+    """Show the report of a trained run."""
+    from ctr.report import show_report
+    from ctr.run import Run
+
+    if not Run(run).is_finished:
+        typer.echo(f"error: {run}: no report here; train a run with `ctr train`", err=True)
+        raise typer.Exit(2)
+    show_report(Run(run).report(), Console())
+
+
+@contextmanager
+def _user_mistakes() -> Iterator[Console]:
+    """One clear message instead of a traceback, where the mistake is the user's."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _silent_stderr():
+        from ctr.evaluation import Diverged
+        from ctr.experiment import ConfigError
+        from features import DataError
+    try:
+        yield Console()
+    except (ConfigError, DataError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+    except Diverged as error:
+        typer.echo(f"diverged: {error}", err=True)
+        raise typer.Exit(3) from error
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """TensorFlow's C++ writes notes while it is imported, before any setting can stop it."""
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

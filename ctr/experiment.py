@@ -1,0 +1,303 @@
+"""The config: one YAML file is one experiment, checked before anything is read or written."""
+
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from features import Features, Settings, Split, nearest
+from models import MODELS
+from optimizers import DENSE, SPARSE
+
+
+class ConfigError(ValueError):
+    """A config that cannot be used: the message names the key, what was received and what to do."""
+
+
+def _choice(registry: Mapping[str, Callable[..., Any]], *passed: str) -> Any:
+    """The type of a setting `{type: NAME, ...}`: the other keys are the arguments of what NAME stands for.
+
+    Args:
+        registry: config name -> class or function with typed arguments that have defaults.
+        passed: arguments that the program passes, so that they are not keys.
+    """
+    models = {name: _settings_of(name, target, passed) for name, target in registry.items()}
+
+    def check(values: Any) -> Any:
+        if isinstance(values, Settings):
+            return values
+        name = values.get("type") if isinstance(values, dict) else values
+        if name not in models:
+            hint = nearest(str(name), list(models))
+            raise PydanticCustomError(
+                "unknown_type", "no such type: {name}; {hint}", {"name": repr(name), "hint": hint}
+            )
+        return models[name].model_validate(values if isinstance(values, dict) else {"type": name})
+
+    return Annotated[Settings, BeforeValidator(check)]
+
+
+def _settings_of(name: str, target: Callable[..., Any], passed: tuple[str, ...]) -> type[Settings]:
+    arguments = {
+        key: (parameter.annotation, parameter.default)
+        for key, parameter in inspect.signature(target).parameters.items()
+        if key not in (*passed, "name")
+    }
+    return create_model(name, __base__=Settings, type=(Literal[name], name), **arguments)  # type: ignore[call-overload]
+
+
+class Initializer(Settings):
+    """How weights start."""
+
+    tables: NonNegativeFloat = 0.01
+    """Standard deviation of the normal that starts embeddings."""
+    towers: Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"] = (
+        "glorot_uniform"
+    )
+    """Keras initializer of the kernels."""
+
+
+class Data(Settings):
+    """Where the data is and what its columns mean, features apart."""
+
+    root: str | None = None
+    """Relative paths are relative to it."""
+    path: str | list[str] | None = None
+    """One set, divided by `split`; or `train`, `valid` and `test` as sets of their own."""
+    train: str | list[str] | None = None
+    valid: str | list[str] | None = None
+    test: str | list[str] | None = None
+    split: Split | None = None
+    label: str
+    weight: str | None = None
+    """Column that weighs loss and metrics."""
+    negative_sampling_rate: float | None = Field(None, gt=0, le=1)
+    """The share of negatives that the data kept: scores get + ln r, metrics weigh negatives by 1/r."""
+    keep: list[str] = []
+    """Columns that are read though not features, and copied into the scores."""
+    shuffle_rows: PositiveInt = 1 << 18
+    """Training rows are shuffled in windows of at least this many rows and two row groups."""
+
+    @model_validator(mode="after")
+    def _names_one_source(self) -> "Data":
+        if (self.path is None) == (self.train is None):
+            raise ValueError("needs `path` with `split`, or `train` (and `valid`, `test`)")
+        if (self.path is None) != (self.split is None):
+            raise ValueError("`path` and `split` go together")
+        if self.path is not None and (self.valid or self.test):
+            raise ValueError("`valid` and `test` go with `train`; `path` is divided by `split`")
+        return self
+
+
+class ValidateEvery(Settings):
+    """How often validation comes: every so many epochs, or every so many steps."""
+
+    epochs: PositiveInt | None = None
+    steps: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> "ValidateEvery":
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("needs `epochs` or `steps`, one of them")
+        return self
+
+
+class EarlyStopping(Settings):
+    """Stop at the `patience`-th validation in a row without improvement."""
+
+    metric: Literal["auc", "log_loss"] = "auc"
+    """Also chooses the best checkpoint."""
+    patience: PositiveInt = 3
+
+
+class Plateau(Settings):
+    """Multiply every learning rate at each validation without improvement."""
+
+    factor: float = Field(0.1, gt=0, lt=1)
+
+
+class Optimizers(Settings):
+    """The optimizer of each table and tower."""
+
+    sparse: dict[str, _choice(SPARSE)] = Field({"*": {"type": "rmsprop_v2"}}, validate_default=True)  # type: ignore[valid-type]
+    """Pattern of table names -> optimizer."""
+    dense: dict[str, _choice(DENSE)] = Field({"*": {"type": "adam"}}, validate_default=True)  # type: ignore[valid-type]
+    """Pattern of tower names -> optimizer; or one optimizer for all towers."""
+    clip_norm: PositiveFloat | None = None
+    """Bound on the global norm of all gradients, after duplicates are summed."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_for_all_towers(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("dense"), dict) and "type" in values["dense"]:
+            return {**values, "dense": {"*": values["dense"]}}
+        return values
+
+
+class Training(Settings):
+    """The training loop."""
+
+    batch_size: PositiveInt = 4096
+    last_batch: Literal["keep", "drop"] = "keep"
+    """The rows of an epoch that do not fill a batch: train on them as a smaller batch, or leave them out."""
+    epochs: PositiveInt = 10
+    validate_every: ValidateEvery = ValidateEvery(epochs=1)
+    early_stopping: EarlyStopping | None = EarlyStopping()
+    plateau: Plateau | None = None
+    threads: PositiveInt = Field(default_factory=lambda: os.cpu_count() or 1)
+    """CPU threads of TensorFlow; results are a function of it."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """`auto` takes a GPU if there is one."""
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    """What towers compute in; tables, optimizer state and the logit stay float32."""
+    deterministic: bool = True
+    """The same command gives the same bytes. A CPU always does; a GPU then uses slower kernels."""
+
+
+class PSI(Settings):
+    """Population stability index."""
+
+    bins: int = Field(10, ge=2, le=1000)
+    unstable_above: PositiveFloat = 0.2
+
+
+class Report(Settings):
+    """What the report shows."""
+
+    psi: PSI = PSI()
+
+
+def _plain_name(name: str) -> str:
+    if not name or name[0] == "." or "/" in name or "\\" in name:
+        raise ValueError("a name becomes a folder: no slash, no leading dot")
+    return name
+
+
+class Experiment(Settings):
+    """Everything that determines a run."""
+
+    name: Annotated[str, AfterValidator(_plain_name)]
+    seed: int = Field(1, ge=0, lt=2**31)
+    data: Data
+    features: Features
+    model: _choice(MODELS, "seed", "initializer")  # type: ignore[valid-type]
+    initializer: Initializer = Initializer()
+    optimizers: Optimizers = Optimizers()
+    training: Training = Training()
+    report: Report = Report()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _initializer_of_the_model(cls, values: Any) -> Any:
+        """`model: {initializer: ...}` is where users write it; it covers tables too, so it is kept beside the model."""
+        model = values.get("model") if isinstance(values, dict) else None
+        if isinstance(model, dict) and "initializer" in model:
+            rest = {key: value for key, value in model.items() if key != "initializer"}
+            return {**values, "model": rest, "initializer": model["initializer"]}
+        return values
+
+    def to_yaml(self) -> str:
+        """The resolved config, every default written out."""
+        dumped = self.model_dump(mode="json", by_alias=True, serialize_as_any=True)
+        dumped["model"]["initializer"] = dumped.pop("initializer")
+        return yaml.safe_dump(dumped, sort_keys=False, allow_unicode=True)
+
+
+def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Experiment:
+    """Read and check a YAML file.
+
+    Args:
+        path: of the file.
+        overrides: `KEY=VALUE` with a dotted KEY, such as `training.epochs=3`; parts that hold dots are quoted.
+
+    Raises:
+        ConfigError: the file is missing or not YAML, or a setting is wrong.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such config file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: a config is a mapping of keys. Received: {type(values).__name__}")
+    for override in overrides or []:
+        _override(values, override)
+    try:
+        return Experiment.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: " + "\n".join(_explain(detail) for detail in error.errors())) from error
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise ConfigError(f"--set needs KEY=VALUE. Received: {override!r}")
+    try:
+        *parents, last = _dotted(key)
+        value = yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError) as error:
+        raise ConfigError(f"--set {override!r}: not understood: {' '.join(str(error).split())}") from error
+    for parent in parents:
+        if values.get(parent) is None:
+            values[parent] = {}
+        values = values[parent]
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {override!r}: {parent!r} is not a mapping")
+    values[last] = value
+
+
+def _dotted(key: str) -> list[str]:
+    """Split at dots outside quotes.
+
+    >>> _dotted('optimizers.sparse."wide/*.x".l1')
+    ['optimizers', 'sparse', 'wide/*.x', 'l1']
+    """
+    parts, quote = [""], ""
+    for character in key:
+        if quote:
+            if character == quote:
+                quote = ""
+            else:
+                parts[-1] += character
+        elif character in "\"'":
+            quote = character
+        elif character == ".":
+            parts.append("")
+        else:
+            parts[-1] += character
+    if quote or not all(parts):
+        raise ValueError(f"{key!r} is not a dotted key")
+    return parts
+
+
+def _explain(detail: Any) -> str:
+    """One line for one mistake: the key, what is wrong, what was received."""
+    known = {"categorical", "numeric", "sequence"}  # tags that pydantic adds to the path
+    place = ".".join(str(part) for part in detail["loc"] if part not in known)
+    message = detail["msg"].removeprefix("Value error, ")
+    received = detail["input"]
+    if (
+        detail["type"] in ("missing", "unknown_key", "unknown_type")
+        or "Received" in message
+        or isinstance(received, dict)
+    ):
+        return f"{place}: {message}" if place else message
+    return f"{place}: {message}. Received: {received!r}"

@@ -1,0 +1,209 @@
+"""The jobs behind the commands: train, evaluate."""
+
+import math
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import tf_keras
+from rich.console import Console
+from rich.table import Table
+
+from ctr.build import build, set_threads
+from ctr.checkpoint import fingerprint, load_best
+from ctr.data import prepare
+from ctr.evaluation import Histograms, Scorer, ScoreWriter, evaluate_set, metrics_of
+from ctr.experiment import ConfigError, Experiment, load_experiment
+from ctr.progress import Progress
+from ctr.report import describe_tables, show_report
+from ctr.run import Run, write_json
+from ctr.trainer import Trainer
+from features import Encoder, Reader, check_columns, count_rows, open_data
+from models import CTRModel
+
+
+def train(
+    experiment: Experiment,
+    folder: str | Path,
+    overwrite: bool = False,
+    callbacks: Sequence[tf_keras.callbacks.Callback] = (),
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Train an experiment into a run folder; returns its report.
+
+    Nothing is written before data and model are known to be good, and a run that fails before its first checkpoint
+    leaves nothing.
+
+    Args:
+        experiment: what to do.
+        folder: of the run; it must not hold one, unless `overwrite`.
+        overwrite: delete the run that is there.
+        callbacks: tf_keras callbacks.
+        console: where progress goes; None: nowhere.
+
+    Raises:
+        ConfigError, DataError: the user's mistakes.
+        Diverged: the loss is no longer finite.
+    """
+    started = time.perf_counter()
+    console = console or Console(quiet=True)
+    run = Run(folder)
+    run.check_free(overwrite)
+    set_threads(experiment.training.threads)
+    prepared = prepare(experiment)
+    console.print(", ".join(f"{name}: {count_rows(groups):,} rows" for name, groups in prepared.sets.items()))
+    model = build(experiment, prepared.encoder)
+    _show_variables(model, console)
+    initial_weights = fingerprint(model)
+    run.create(experiment)
+    try:
+        prepared.encoder.save(run.folder / "encoder")
+        settings = experiment.training
+        reader = Reader(
+            prepared.sets["train"],
+            prepared.encoder,
+            settings.batch_size,
+            experiment.seed,
+            settings.last_batch,
+            experiment.data.shuffle_rows,
+        )
+        _check_some_batch(reader)
+        with Progress(console, settings.epochs) as progress:
+            trainer = Trainer(experiment, model, reader, prepared.sets.get("valid", []), run, progress, callbacks)
+            trained = time.perf_counter()
+            trainer.train()
+            seconds = {"train": round(time.perf_counter() - trained, 3)}
+    except BaseException:
+        if not (run.folder / "checkpoints" / "best.json").exists():
+            run.remove()
+        raise
+
+    data, psi_settings = experiment.data, experiment.report.psi
+    rate = data.negative_sampling_rate
+    sample = trainer.scorer.score_table(prepared.sample, "sample of the training data")
+    reference = Histograms.fitted(sample, psi_settings.bins)
+    reference.add(sample, rate)
+    reference.save(run.folder / "reference")
+    metrics = {"train": metrics_of([sample], data.weight is not None, rate).result()}
+    psi: dict[str, Any] = {"score": {}, "features": {}}
+    for name in ("valid", "test"):
+        if name in prepared.sets:
+            writer = ScoreWriter(run.folder / "scores" / f"{name}.parquet", data.weight is not None, data.keep)
+            found = evaluate_set(
+                trainer.scorer, prepared.sets[name], reference, writer, rate, psi_settings.unstable_above
+            )
+            metrics[name] = found.metrics
+            psi["score"][name], psi["features"][name] = found.psi["score"], found.psi["features"]
+    report = {
+        "metrics": metrics,
+        "psi": psi,
+        "tables": describe_tables(model),
+        "fingerprints": {
+            "initial_weights": initial_weights,
+            "final_weights": fingerprint(model),
+            "data_order": trainer.order.hexdigest(),
+        },
+        "seconds": {**seconds, "total": round(time.perf_counter() - started, 3)},
+    }
+    write_json(run.folder / "report.json", report)
+    show_report(report, console)
+    return report
+
+
+def evaluate(
+    run_folder: str | Path,
+    data: str,
+    out: str | Path | None = None,
+    sampled: bool = False,
+    overwrite: bool = False,
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Score Parquet with a trained run; returns the report of that set.
+
+    Args:
+        run_folder: of a finished training.
+        data: a path, glob or folder.
+        out: where scores and report go; None: `evaluations/<stem of data>` of the run.
+        sampled: the data's negatives were sampled at the run's `negative_sampling_rate`.
+        overwrite: replace what is in `out`.
+        console: where the summary goes; None: nowhere.
+
+    Raises:
+        ConfigError, DataError: the user's mistakes.
+    """
+    started = time.perf_counter()
+    console = console or Console(quiet=True)
+    run = Run(run_folder)
+    if not run.exists or not run.is_finished:
+        raise ConfigError(
+            f"{run.folder}: {'an unfinished run' if run.exists else 'no run here'}; train one with `ctr train`"
+        )
+    experiment = load_experiment(run.folder / "config.yaml")
+    rate = experiment.data.negative_sampling_rate
+    if sampled and rate is None:
+        raise ConfigError("--sampled: the run was trained without negative_sampling_rate")
+    stem = Path(data.rstrip("/")).stem or "data"
+    target = Path(out) if out is not None else run.folder / "evaluations" / stem
+    if target.exists() and not overwrite:
+        raise ConfigError(f"{target} exists: choose another folder with --out, or --overwrite it")
+    encoder = Encoder.load(run.folder / "encoder")
+    row_groups = open_data(data)
+    keep = experiment.data.keep
+    check_columns(row_groups, [*encoder.input_columns, *keep], encoder.check)
+    set_threads(experiment.training.threads)
+    model = build(experiment, encoder)
+    load_best(run.folder / "checkpoints", model)
+    scorer = Scorer(model, encoder, experiment.training.batch_size, rate)
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        found = evaluate_set(
+            scorer,
+            row_groups,
+            Histograms.load(run.folder / "reference"),
+            ScoreWriter(partial / "scores" / f"{stem}.parquet", experiment.data.weight is not None, keep),
+            rate if sampled else None,
+            experiment.report.psi.unstable_above,
+        )
+        report = {
+            "metrics": {stem: found.metrics},
+            "psi": {"score": {stem: found.psi["score"]}, "features": {stem: found.psi["features"]}},
+            "tables": describe_tables(model),
+            "fingerprints": {"final_weights": fingerprint(model)},
+            "seconds": {"total": round(time.perf_counter() - started, 3)},
+        }
+        write_json(partial / "report.json", report)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(partial, target)
+    show_report(report, console)
+    return report
+
+
+def _check_some_batch(reader: Reader) -> None:
+    if reader.batches_per_epoch == 0:
+        raise ConfigError(
+            f"training.batch_size: {reader.batch_size} rows with `last_batch: drop`, but the training data has only "
+            f"{count_rows(reader.row_groups)}"
+        )
+
+
+def _show_variables(model: CTRModel, console: Console) -> None:
+    """Each fused table and each tower with its optimizer, and the bytes of weights and state."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("variables of", "weights", "optimizer", "pattern", "MB", "state MB"):
+        table.add_column(column, justify="left" if column in ("variables of", "optimizer", "pattern") else "right")
+    listed = model.optimizer.owned(model.trainable_variables)
+    for (names, pattern, optimizer), same in groupby(listed, lambda o: (o.names, o.pattern, o.optimizer)):
+        members = list(same)
+        weights = sum(math.prod(owned.shape) for owned in members)
+        state = sum(owned.state_bytes for owned in members)
+        sizes = (f"{weights * 4 / 1e6:.2f}", f"{state / 1e6:.2f}")
+        table.add_row(", ".join(names), f"{weights:,}", optimizer, pattern, *sizes)
+    console.print(table)

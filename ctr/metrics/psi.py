@@ -1,0 +1,120 @@
+"""Population stability index: how far a distribution has moved from its reference.
+
+    PSI = sum over bins of (a - e) ln(a / e),   e, a = (count + 0.5) / sum of (count + 0.5)
+
+with the bins fixed by the reference. Bins that are empty on both sides are left out. Without any shift PSI is about
+(1/n + 1/m) chi-square(bins - 1), where n and m are the rows of the two samples: `noise` is its 99.9 % quantile.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy import stats
+
+MODERATE_ABOVE = 0.1
+
+
+@dataclass(frozen=True)
+class QuantileBins:
+    """Bins of a number: up to each edge, above the last, and missing. A value that is heavy has a bin of its own."""
+
+    edges: tuple[float, ...]
+
+    @classmethod
+    def fitted(cls, sample: np.ndarray, bins: int) -> "QuantileBins":
+        """Equal-count bins of a sample, NaN left out; an edge that several quantiles share isolates its value."""
+        present = sample[~np.isnan(sample)]
+        if not len(present):
+            return cls(())
+        quantiles = np.quantile(present, np.arange(1, bins) / bins, method="inverted_cdf")
+        values, times = np.unique(quantiles, return_counts=True)
+        edges = np.union1d(values, np.nextafter(values[times > 1], -np.inf))
+        return cls(tuple(float(edge) for edge in edges if present.min() <= edge < present.max()))
+
+    def count(self, numbers: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Weight in each bin, float64 [edges + 2]; the last is missing (NaN)."""
+        missing = len(self.edges) + 1
+        which = np.where(np.isnan(numbers), missing, np.searchsorted(self.edges, numbers, side="left"))
+        return np.bincount(which, weight, missing + 1)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"edges": list(self.edges)}
+
+
+@dataclass(frozen=True)
+class CategoryBins:
+    """Bins of a category: the most frequent values of the reference, all others, and missing."""
+
+    values: pa.Array
+
+    @classmethod
+    def fitted(cls, sample: pa.Array, bins: int) -> "CategoryBins":
+        """The `bins` most frequent values, equal counts in order of the value."""
+        counted = pc.value_counts(sample.drop_null())
+        table = pa.table({"value": counted.field("values"), "count": counted.field("counts")})
+        ordered = table.sort_by([("count", "descending"), ("value", "ascending")])
+        return cls(ordered["value"].slice(0, bins).combine_chunks())
+
+    def count(self, values: pa.Array, weight: np.ndarray) -> np.ndarray:
+        """Weight in each bin, float64 [values + 2]; the last two are other and missing."""
+        other = len(self.values)
+        found = np.full(len(values), other)
+        if other and values.null_count < len(values):
+            found = pc.fill_null(pc.index_in(values, value_set=self.values, skip_nulls=True), other).to_numpy()
+        found = np.where(values.is_null().to_numpy(zero_copy_only=False), other + 1, found)
+        return np.bincount(found, weight, other + 2)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"values": self.values.to_pylist(), "type": str(self.values.type)}
+
+
+Bins = QuantileBins | CategoryBins
+
+
+def bins_from_json(described: dict[str, Any]) -> Bins:
+    """The bins of a `to_json`."""
+    if "edges" in described:
+        return QuantileBins(tuple(described["edges"]))
+    types = {"int64": pa.int64(), "uint64": pa.uint64(), "large_string": pa.large_string()}
+    return CategoryBins(pa.array(described["values"], types[described["type"]]))
+
+
+def psi(expected: np.ndarray, actual: np.ndarray) -> float:
+    """PSI of two histograms over the same bins.
+
+    >>> psi(np.array([100, 100]), np.array([100, 100]))
+    0.0
+    """
+    seen = (expected > 0) | (actual > 0)
+    e, a = expected[seen] + 0.5, actual[seen] + 0.5
+    e, a = e / e.sum(), a / a.sum()
+    return float(((a - e) * np.log(a / e)).sum())
+
+
+def compare(
+    expected: np.ndarray, actual: np.ndarray, expected_rows: int, actual_rows: int, unstable_above: float
+) -> dict[str, Any]:
+    """PSI with its noise and a verdict: stable, moderate, unstable or insufficient_data.
+
+    Args:
+        expected: histogram of the reference.
+        actual: histogram over the same bins.
+        expected_rows: sample size of the reference.
+        actual_rows: sample size of the other.
+        unstable_above: the PSI above which a shift is called unstable.
+    """
+    if not expected_rows or not actual_rows:
+        return {"psi": None, "verdict": "insufficient_data", "reason": "no values to compare"}
+    value = psi(expected, actual)
+    bins = int(((expected > 0) | (actual > 0)).sum())
+    noise = float((1 / expected_rows + 1 / actual_rows) * stats.chi2.ppf(0.999, bins - 1)) if bins > 1 else 0.0
+    if noise >= MODERATE_ABOVE and value <= noise:
+        verdict = "insufficient_data"
+    elif value > unstable_above:
+        verdict = "unstable"
+    else:
+        verdict = "stable" if value < MODERATE_ABOVE else "moderate"
+    return {"psi": value, "verdict": verdict, "noise": noise, "bins": bins, "rows": [expected_rows, actual_rows]}

@@ -1,0 +1,89 @@
+"""The run folder: what is in it, and writing to it so that nothing half-written is left behind."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ctr.experiment import ConfigError, Experiment
+
+PACKAGES = ("tensorflow", "tf-keras", "tensorflow-recommenders", "numpy", "pandas", "pyarrow", "scipy", "pydantic")
+
+
+class Run:
+    """One run's folder.
+
+    config.yaml       the resolved config           checkpoints/      the best weights and optimizer state
+    encoder/          the fitted features           reference/        histograms of the training data
+    metrics.jsonl     one object a line, no clocks  timing.jsonl      clock readings
+    scores/           one Parquet file per set      report.json
+    environment.json  versions and git commit       evaluations/      of other data, one folder each
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder holds a run."""
+        return (self.folder / "config.yaml").is_file()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has its report."""
+        return (self.folder / "report.json").is_file()
+
+    def report(self) -> dict[str, Any]:
+        """What report.json says."""
+        found: dict[str, Any] = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
+        return found
+
+    def check_free(self, overwrite: bool) -> None:
+        """Raise ConfigError unless a new run may go here."""
+        if self.exists and not overwrite:
+            raise ConfigError(f"{self.folder} already holds a run: choose another folder with --run, or --overwrite it")
+        if not self.exists and self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise ConfigError(f"{self.folder} exists and is not a run: choose another folder with --run")
+
+    def create(self, experiment: Experiment) -> None:
+        """Make the folder anew, with config.yaml and environment.json."""
+        if self.exists:
+            shutil.rmtree(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "environment.json").write_text(json.dumps(_environment(), indent=1) + "\n")
+        (self.folder / "config.yaml").write_text(experiment.to_yaml(), encoding="utf-8")
+
+    def remove(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def append(self, file: str, line: dict[str, Any]) -> None:
+        """Add a line to `metrics.jsonl` or `timing.jsonl`."""
+        with (self.folder / file).open("a", encoding="utf-8") as out:
+            out.write(json.dumps(line) + "\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a file that is there whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _environment() -> dict[str, Any]:
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), "packages": versions, "git_commit": _git_commit()}
+
+
+def _git_commit() -> str | None:
+    """The commit of the checkout that runs, if it is one."""
+    here = Path(__file__).parent
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() if found.returncode == 0 else None

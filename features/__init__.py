@@ -1,0 +1,40 @@
+"""From Parquet to batches: declared features, a fitting pass, an encoder, a reader."""
+
+from features.batch import Batch, as_tf_dataset
+from features.encoder import Encoder
+from features.errors import DataError
+from features.labels import Columns
+from features.reader import Reader, read_ahead
+from features.schema import Categorical, Feature, Features, Numeric, Sequence, Split
+from features.settings import Settings, nearest
+from features.source import RowGroup, check_columns, count_rows, open_data, split_data
+from features.statistics import Moments, Statistics, fit
+from features.values import Ragged, Values
+
+__all__ = [
+    "Batch",
+    "Categorical",
+    "Columns",
+    "DataError",
+    "Encoder",
+    "Feature",
+    "Features",
+    "Moments",
+    "Numeric",
+    "Ragged",
+    "Reader",
+    "RowGroup",
+    "Sequence",
+    "Settings",
+    "Split",
+    "Statistics",
+    "Values",
+    "as_tf_dataset",
+    "check_columns",
+    "count_rows",
+    "fit",
+    "nearest",
+    "open_data",
+    "read_ahead",
+    "split_data",
+]

@@ -1,0 +1,274 @@
+"""Arrow columns -> Batch: the fitted features, saved with a run and loaded to score."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from features.batch import NULL, OUT_OF_VOCABULARY, SPECIAL_ROWS, Batch
+from features.errors import DataError
+from features.labels import Columns
+from features.schema import PARTS, Categorical, Features, Numeric, Sequence
+from features.statistics import Moments, Statistics, transform
+from features.values import Ragged, Values, check_type, values_of
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Turns Arrow tables into batches; the same bytes in give the same batch out, in any process.
+
+    Args:
+        features: the declared features.
+        columns: the label and weight columns.
+        vocabularies: table -> its distinct values; value k has row k + 3.
+        moments: numeric feature -> mean and deviation of its transformed values.
+    """
+
+    features: Features
+    columns: Columns
+    vocabularies: dict[str, pa.Array]
+    moments: dict[str, Moments]
+
+    @classmethod
+    def fitted(cls, features: Features, columns: Columns, statistics: Statistics) -> "Encoder":
+        """The encoder of a fitting pass."""
+        return cls(features, columns, statistics.vocabularies, statistics.moments)
+
+    @property
+    def input_columns(self) -> list[str]:
+        """The file columns that `values` and `encode` read."""
+        return list(dict.fromkeys([f.column for f in self.features.columns.values()] + self.columns.names))
+
+    def check(self, schema: pa.Schema, where: str) -> None:
+        """Raise DataError if a column's type cannot feed its feature."""
+        for feature in self.features.columns.values():
+            check_type(feature, schema.field(feature.column).type, where)
+
+    def values(self, table: pa.Table, where: str) -> dict[str, Values]:
+        """The values of every feature before they become ids and floats: what a distribution is measured on."""
+        return {name: values_of(feature, table, where) for name, feature in self.features.columns.items()}
+
+    def encode(self, table: pa.Table, values: dict[str, Values], where: str) -> Batch:
+        """Make the batch of a table and its `values`; `where` names the file and row group in errors.
+
+        Raises:
+            DataError: a bad label or weight, an id outside 0 <= id < identity, values of another type than fitted.
+        """
+        rows = table.num_rows
+        ids = np.empty((rows, len(self._id_columns)), np.int32)
+        numerics = np.empty((rows, len(self.layout["numerics"])), np.float32)
+        numeric_columns: list[np.ndarray] = []
+        batch: Batch = {"ids": ids, "numerics": numerics}
+        for name, feature in self.features.columns.items():
+            found = values[name]
+            if isinstance(feature, Numeric):
+                numeric_columns += self._numerics(feature, found)
+                if feature.as_ == "embedding":
+                    ids[:, self._id_columns[name]] = np.where(_nulls(found), NULL, SPECIAL_ROWS)
+            elif isinstance(feature, Sequence):
+                assert isinstance(found, Ragged)
+                batch[f"sequences/{name}"] = _pad(
+                    self._ids(feature, found.flat, where), found.lengths, feature.max_length
+                )
+                batch[f"lengths/{name}"] = found.lengths.astype(np.int32)
+            else:
+                ids[:, self._id_columns[name]] = self._ids(feature, found, where)
+        for k, column in enumerate(numeric_columns):
+            numerics[:, k] = column
+        batch["label"] = self.columns.labels(table, where)
+        batch["weight"] = self.columns.weights(table, where)
+        return batch
+
+    def __call__(self, table: pa.Table, where: str) -> Batch:
+        """Encode a table: `values`, then `encode`."""
+        return self.encode(table, self.values(table, where), where)
+
+    @cached_property
+    def layout(self) -> dict[str, Any]:
+        """What a model must know of its batches, as plain values.
+
+        tables: name, rows, dim. fields, in declared order: name, table, and `column` of `ids` or `sequence` with its
+        `pooling`; `scale` is the column of `numerics` that multiplies the vector. numerics: the name of each column.
+        `plain`: the columns of `numerics` that are inputs of their own.
+        """
+        tables: dict[str, dict[str, Any]] = {}
+        fields: list[dict[str, Any]] = []
+        numerics: list[str] = []
+        plain: list[int] = []
+        for name, feature in self.features.columns.items():
+            field: dict[str, Any] = {"name": name, "column": self._id_columns.get(name)}
+            if isinstance(feature, Numeric):
+                if feature.as_ == "embedding":
+                    tables[name] = {"name": name, "rows": SPECIAL_ROWS + 1, "dim": feature.dim}
+                    fields.append({**field, "table": name, "scale": len(numerics)})
+                    numerics.append(name)
+                    continue
+                added = [name, f"{name} is null"] if feature.missing_indicator else [name]
+                plain += range(len(numerics), len(numerics) + len(added))
+                numerics += added
+                continue
+            if isinstance(feature, Sequence):
+                field |= {"sequence": name, "pooling": feature.pooling}
+            rows = SPECIAL_ROWS + self._size(feature)
+            tables.setdefault(feature.table, {"name": feature.table, "rows": rows, "dim": feature.dim})
+            fields.append({**field, "table": feature.table})
+        return {"tables": list(tables.values()), "fields": fields, "numerics": numerics, "plain": plain}
+
+    @cached_property
+    def batch_spec(self) -> dict[str, tuple[tuple[int, ...], type]]:
+        """Key of a batch -> (shape without the batch dimension, dtype)."""
+        spec: dict[str, tuple[tuple[int, ...], type]] = {
+            "ids": ((len(self._id_columns),), np.int32),
+            "numerics": ((len(self.layout["numerics"]),), np.float32),
+        }
+        for name, feature in self.features.columns.items():
+            if isinstance(feature, Sequence):
+                spec[f"sequences/{name}"] = ((feature.max_length,), np.int32)
+                spec[f"lengths/{name}"] = ((), np.int32)
+        return {**spec, "label": ((), np.float32), "weight": ((), np.float32)}
+
+    def save(self, folder: Path) -> None:
+        """Write `encoder.json` and one Parquet file per vocabulary into a new folder."""
+        folder.mkdir(parents=True)
+        for place, values in enumerate(self.vocabularies.values()):
+            pq.write_table(pa.table({"value": values}), folder / f"vocabulary-{place:03d}.parquet")
+        described = {
+            "features": self.features.model_dump(mode="json", by_alias=True),
+            "columns": asdict(self.columns),
+            "vocabularies": list(self.vocabularies),
+            "moments": {name: asdict(moments) for name, moments in self.moments.items()},
+        }
+        (folder / "encoder.json").write_text(json.dumps(described, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Encoder":
+        """Read what `save` wrote.
+
+        Raises:
+            DataError: the folder is incomplete or damaged.
+        """
+        try:
+            described = json.loads((folder / "encoder.json").read_text())
+            return cls(
+                features=Features.model_validate(described["features"]),
+                columns=Columns(**described["columns"]),
+                vocabularies={
+                    name: pq.read_table(folder / f"vocabulary-{place:03d}.parquet")["value"].combine_chunks()
+                    for place, name in enumerate(described["vocabularies"])
+                },
+                moments={name: Moments(**moments) for name, moments in described["moments"].items()},
+            )
+        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+            raise DataError(f"{folder}: not a readable encoder: {error}") from error
+
+    @cached_property
+    def _id_columns(self) -> dict[str, int]:
+        """Feature -> its column in `ids`."""
+        in_ids = [
+            name
+            for name, feature in self.features.columns.items()
+            if isinstance(feature, Categorical) or (isinstance(feature, Numeric) and feature.as_ == "embedding")
+        ]
+        return {name: place for place, name in enumerate(in_ids)}
+
+    @cached_property
+    def _indexes(self) -> dict[str, pd.Index]:
+        """Table -> hash index of its vocabulary, built at once because two threads may encode."""
+        indexes = {name: _index(values) for name, values in self.vocabularies.items()}
+        for index in indexes.values():
+            index.get_indexer(index[:1])
+        return indexes
+
+    def _size(self, feature: Categorical | Sequence) -> int:
+        """Rows of the feature's table, without the special ones."""
+        if feature.vocabulary is not None:
+            return len(self.vocabularies[feature.table])
+        if isinstance(feature, Categorical) and feature.part is not None:
+            return PARTS[feature.part]
+        size = feature.hash or feature.identity
+        assert size is not None
+        return size
+
+    def _ids(self, feature: Categorical | Sequence, values: pa.Array, where: str) -> np.ndarray:
+        """Rows of the feature's table, int32 [values]."""
+        if feature.vocabulary is None and feature.hash is None:
+            return self._identity_ids(feature, values, where)
+        encoded = values.dictionary_encode()
+        distinct = encoded.dictionary
+        if feature.hash is not None:
+            rows = _hash(distinct, feature.hash) + SPECIAL_ROWS
+        else:
+            fitted = self.vocabularies[feature.table].type
+            if len(distinct) and distinct.type != fitted and len(self.vocabularies[feature.table]):
+                raise DataError(
+                    f"{where}: the values of {feature.column!r} are {distinct.type}, but {fitted} in the training data"
+                )
+            found = self._indexes[feature.table].get_indexer(_index(distinct))
+            rows = np.where(found < 0, OUT_OF_VOCABULARY, found + SPECIAL_ROWS)
+        with_null = np.append(rows, NULL).astype(np.int32)
+        return with_null[pc.fill_null(encoded.indices, len(distinct)).to_numpy()]
+
+    def _identity_ids(self, feature: Categorical | Sequence, values: pa.Array, where: str) -> np.ndarray:
+        size = self._size(feature)
+        if not pa.types.is_integer(values.type) and values.null_count < len(values):
+            raise DataError(
+                f"{where}: column {feature.column!r} with `identity` needs integers. Received: {values.type}"
+            )
+        outside = pc.or_(pc.less(values, 0), pc.greater_equal(values, size)) if len(values.drop_null()) else None
+        if outside is not None and pc.any(outside).as_py():
+            row = pc.index(outside, True).as_py()
+            raise DataError(
+                f"{where}: column {feature.column!r} holds the id {values[row].as_py()} in row {row}; "
+                f"`identity: {size}` allows 0 to {size - 1}"
+            )
+        return pc.fill_null(values.cast(pa.int64()), NULL - SPECIAL_ROWS).to_numpy().astype(np.int32) + SPECIAL_ROWS
+
+    def _numerics(self, feature: Numeric, values: Values) -> Iterator[np.ndarray]:
+        """The columns of `numerics` that a numeric fills."""
+        assert isinstance(values, pa.Array)
+        nulls = _nulls(values)
+        numbers = transform(feature, values)
+        if feature.standardize:
+            moments = self.moments[feature.name]
+            numbers = (numbers - moments.mean) / moments.deviation
+        if feature.clip is not None:
+            numbers = np.clip(numbers, -feature.clip, feature.clip)
+        # where the vector of a null is the null row's, its scale is 1
+        yield np.where(nulls, 1.0 if feature.as_ == "embedding" else 0.0, numbers)
+        if feature.missing_indicator and feature.as_ == "plain":
+            yield nulls
+
+
+def _nulls(values: Values) -> np.ndarray:
+    assert isinstance(values, pa.Array)
+    return values.is_null().to_numpy(zero_copy_only=False)
+
+
+def _index(values: pa.Array) -> pd.Index:
+    """A hash index of integers as they are, of strings as Python objects."""
+    numbers = pa.types.is_integer(values.type)
+    return pd.Index(values.to_numpy(zero_copy_only=False), dtype=None if numbers else object)
+
+
+def _pad(ids: np.ndarray, lengths: np.ndarray, width: int) -> np.ndarray:
+    """Lists laid end to end -> int32 [lists, width], padded with 0."""
+    padded = np.zeros((len(lengths), width), np.int32)
+    padded[np.arange(width) < lengths[:, None]] = ids
+    return padded
+
+
+def _hash(distinct: pa.Array, buckets: int) -> np.ndarray:
+    """FarmHash64 of the text, integers as decimal, modulo `buckets`."""
+    import tensorflow as tf  # the rest of `features` starts without it, in a tenth of the time
+
+    text = distinct.cast(pa.large_string()).to_numpy(zero_copy_only=False)
+    with tf.device("CPU"):
+        return tf.strings.to_hash_bucket_fast(tf.constant(text, tf.string), buckets).numpy()

@@ -1,0 +1,173 @@
+"""The declared features: what a config says about the columns of the data."""
+
+import zoneinfo
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from features.settings import Settings
+
+ENCODINGS = ("vocabulary", "hash", "identity", "part")
+PARTS = {"hour": 24, "weekday": 7, "day": 31}
+
+
+class Vocabulary(Settings):
+    """Ids by a vocabulary fitted on the training data, the most frequent value first."""
+
+    min_count: PositiveInt = 1
+    """Values seen less often than this share the out-of-vocabulary row."""
+    max_distinct: PositiveInt = 20_000_000
+    """More distinct values than this are an error that suggests `hash`."""
+
+
+class _Embedded(Settings):
+    """What a categorical and a sequence have in common: values become ids, ids are rows of a table."""
+
+    name: str = Field(exclude=True)
+    column: str
+    dim: PositiveInt = 16
+    """Width of the table."""
+    table: str
+    """Features that name the same table share its rows."""
+    vocabulary: Vocabulary | None = None
+    hash: PositiveInt | None = None
+    """Ids by FarmHash64 of the text, this many buckets."""
+    identity: PositiveInt | None = None
+    """The column already holds ids: 0 <= id < identity."""
+    missing: list[str | int] = []
+    """Values that stand for null."""
+
+    @model_validator(mode="after")
+    def _has_one_encoding(self) -> "_Embedded":
+        given = [key for key in ENCODINGS if getattr(self, key, None) is not None]
+        if len(given) != 1:
+            raise ValueError(f"needs exactly one of {', '.join(ENCODINGS)}. Received: {', '.join(given) or 'none'}")
+        return self
+
+
+class Categorical(_Embedded):
+    """An integer, string, boolean or dictionary column as an id; or a part of a timestamp."""
+
+    kind: Literal["categorical"] = "categorical"
+    part: Literal["hour", "weekday", "day"] | None = None
+    """Of a timestamp: hour 0-23, weekday 0-6 from Monday, day of the month (ids 0-30)."""
+    time_zone: str = "UTC"
+    """The zone in which `part` is read; a timestamp without a zone is taken as UTC."""
+    time_unit: Literal["s", "ms", "us", "ns"] | None = None
+    """What an integer column counts since 1970, where `part` is taken from one."""
+
+    @model_validator(mode="after")
+    def _names_a_time_zone(self) -> "Categorical":
+        if self.time_zone != "UTC" and self.time_zone not in zoneinfo.available_timezones():
+            raise ValueError(f"time_zone is not a known zone. Received: {self.time_zone!r}")
+        return self
+
+
+class Sequence(_Embedded):
+    """A list column as ids, of which the last `max_length` are kept; a null list is an empty list."""
+
+    kind: Literal["sequence"] = "sequence"
+    max_length: PositiveInt = 50
+    pooling: Literal["mean", "sum"] = "mean"
+
+
+class Numeric(Settings):
+    """A float or integer column: transform, standardize, clip; a null becomes 0 (the mean, where standardized)."""
+
+    name: str = Field(exclude=True)
+    column: str
+    kind: Literal["numeric"] = "numeric"
+    transform: Literal["none", "log1p"] = "none"
+    """log1p is sign(x) ln(1 + |x|), so that negative values are legal."""
+    standardize: bool = True
+    """(x - mean) / deviation, both of the transformed training data."""
+    clip: PositiveFloat | None = 10.0
+    """Bound on the absolute value, after all else."""
+    missing_indicator: bool = False
+    """One more numeric: 1 where the value is null, else 0. An embedded numeric has a row for null instead."""
+    as_: Literal["plain", "embedding"] = Field("plain", alias="as")
+    """`plain` goes to the tower as a number; `embedding` is a vector scaled by the number."""
+    dim: PositiveInt = 16
+    """Width of the vector, where `as: embedding`."""
+
+
+Feature = Annotated[Categorical | Numeric | Sequence, Field(discriminator="kind")]
+KINDS: dict[str, type[Settings]] = {"categorical": Categorical, "numeric": Numeric, "sequence": Sequence}
+
+
+class Features(Settings):
+    """All features of an experiment: each of `columns` is a categorical, numeric or sequence, chosen by `kind`."""
+
+    defaults: dict[str, Any] = {}
+    """Settings for every feature whose kind has them; a feature's own encoding replaces the default one."""
+    columns: dict[str, Feature] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apply_defaults(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not isinstance(values.get("columns"), dict):
+            return values
+        defaults = values.get("defaults") or {}
+        known = {"kind"}.union(*(_keys(kind) for kind in KINDS.values()))
+        if unknown := [key for key in defaults if key not in known]:
+            raise ValueError(f"defaults: unknown key {unknown[0]!r}")
+        columns = {str(name): _complete(str(name), own or {}, defaults) for name, own in values["columns"].items()}
+        return {**values, "defaults": {}, "columns": columns}
+
+    @model_validator(mode="after")
+    def _agree_on_shared_tables(self) -> "Features":
+        first: dict[str, _Embedded] = {}
+        for feature in self.columns.values():
+            if not isinstance(feature, _Embedded):
+                continue
+            other = first.setdefault(feature.table, feature)
+            for key in ("dim", *ENCODINGS):
+                if getattr(feature, key, None) != getattr(other, key, None):
+                    raise ValueError(
+                        f"{other.name!r} and {feature.name!r} share the table {feature.table!r} but differ in {key}: "
+                        f"{getattr(other, key, None)!r} and {getattr(feature, key, None)!r}"
+                    )
+        for feature in self.columns.values():
+            if isinstance(feature, Numeric) and feature.as_ == "embedding" and feature.name in first:
+                raise ValueError(f"the table {feature.name!r} of an embedded numeric cannot be shared")
+        return self
+
+
+def _keys(kind: type[Settings]) -> set[str]:
+    return {field.alias or name for name, field in kind.model_fields.items() if not field.exclude}
+
+
+def _complete(name: str, own: Any, defaults: dict[str, Any]) -> Any:
+    """A feature's settings with the defaults that reach it, its name, column and table."""
+    if not isinstance(own, dict):
+        return own
+    kind = own.get("kind", defaults.get("kind", "categorical"))
+    if kind not in KINDS:
+        return {**own, "kind": kind}
+    reached = {key: value for key, value in defaults.items() if key in _keys(KINDS[kind])}
+    if any(own.get(key) is not None for key in ENCODINGS):
+        reached = {key: value for key, value in reached.items() if key not in ENCODINGS}
+    complete = {"column": name, **reached, **own, "kind": kind, "name": name}
+    if issubclass(KINDS[kind], _Embedded):
+        complete.setdefault("table", name)
+        if all(complete.get(key) is None for key in ENCODINGS):
+            complete["vocabulary"] = {}
+    return complete
+
+
+class Split(Settings):
+    """How one set of files becomes a training, a validation and a test set."""
+
+    by: Literal["rows", "time", "random"]
+    """`rows`: in file order. `time`: by the values of `column`. `random`: each row by a draw from the seed."""
+    column: str | None = None
+    fractions: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat]
+    """Of train, valid and test; they sum to 1."""
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> "Split":
+        if abs(sum(self.fractions) - 1) > 1e-9 or self.fractions[0] == 0:
+            raise ValueError(f"fractions must sum to 1, the first above 0. Received: {list(self.fractions)}")
+        if (self.by == "time") != (self.column is not None):
+            raise ValueError("column belongs to `by: time`, which needs it")
+        return self

@@ -1,0 +1,35 @@
+"""The base of everything a user may write in a config file."""
+
+import difflib
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Say what `name` may have been meant to be.
+
+    >>> nearest("epoch", ["epochs", "threads"])
+    "did you mean 'epochs'?"
+    >>> nearest("xyz", ["epochs", "threads"])
+    'known: epochs, threads'
+    """
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+
+
+class Settings(BaseModel):
+    """Frozen settings, checked on construction; a key that does not exist is an error that names the nearest one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _know_every_key(cls, values: Any) -> Any:
+        known = [field.alias or name for name, field in cls.model_fields.items() if not field.exclude]
+        for key in values if isinstance(values, dict) else ():
+            if key not in known and key not in cls.model_fields:
+                hint = nearest(str(key), known)
+                raise PydanticCustomError("unknown_key", "unknown key {key}; {hint}", {"key": repr(key), "hint": hint})
+        return values

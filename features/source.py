@@ -1,0 +1,280 @@
+"""Parquet files, folders and globs -> row groups; splits of row groups into train, valid and test.
+
+A data set is a plain list of `RowGroup`s, in sorted order of their files. A row group of a split may hold only some of
+the file's rows: it then carries one bit for each.
+"""
+
+import datetime
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet as pq
+
+from features.errors import DataError
+from features.schema import Split
+from features.settings import nearest
+
+SETS = ("train", "valid", "test")
+TIME_BINS = 1 << 20
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One Parquet file: where it is, what it holds."""
+
+    filesystem: pa.fs.FileSystem
+    path: str
+    schema: pa.Schema  # the file's columns and those of its `key=value` folders
+    folder_values: dict[str, pa.Scalar]
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """Rows that are read at once: one row group of one file, or the part of it that a split selects."""
+
+    file: DataFile
+    index: int
+    rows: int
+    selected: bytes | None = None
+    """One bit for each row of the file's row group, first row first; None for all rows."""
+
+    def __str__(self) -> str:
+        return f"{self.file.path}, row group {self.index}"
+
+    def read(self, columns: Iterable[str]) -> pa.Table:
+        """Read the selected rows of `columns`, in file order.
+
+        Raises:
+            DataError: the file is damaged, gone or has changed since it was opened.
+        """
+        columns = list(dict.fromkeys(columns))
+        stored = [name for name in columns if name not in self.file.folder_values]
+        try:
+            with pq.ParquetFile(self.file.path, filesystem=self.file.filesystem) as parquet:
+                table = parquet.read_row_group(self.index, columns=stored)
+        except (pa.ArrowException, OSError, IndexError) as error:
+            raise DataError(f"{self}: cannot be read: {_first_line(error)}") from error
+        if set(stored) - set(table.column_names):
+            raise DataError(f"{self}: the file changed while it was in use")
+        for name in columns:
+            if name in self.file.folder_values:
+                table = table.append_column(name, pa.repeat(self.file.folder_values[name], table.num_rows))
+        if self.selected is not None:
+            table = table.filter(pa.array(self.mask(table.num_rows)))
+        if table.num_rows != self.rows:
+            raise DataError(f"{self}: the file changed while it was in use")
+        return table.select(columns)
+
+    def mask(self, file_rows: int) -> np.ndarray:
+        """Which of the file's rows are selected, bool [file_rows]."""
+        if self.selected is None:
+            return np.ones(file_rows, bool)
+        return np.unpackbits(np.frombuffer(self.selected, np.uint8), count=file_rows).astype(bool)
+
+
+def count_rows(row_groups: Iterable[RowGroup]) -> int:
+    """The number of rows of a data set."""
+    return sum(group.rows for group in row_groups)
+
+
+def open_data(path: str | list[str], root: str | None = None) -> list[RowGroup]:
+    """List the row groups behind a path, a glob, a folder (all `*.parquet` below it) or a list of these.
+
+    Files come in sorted order, names that start with `_` or `.` are ignored, files without rows are skipped, and
+    `key=value` folders become columns. Paths are local, or URIs that pyarrow.fs knows (`s3://`, `gs://`, `hdfs://`).
+
+    Args:
+        path: what to read, relative to `root`, or to the working directory.
+        root: a folder, or None.
+
+    Raises:
+        DataError: a path that does not exist, a glob or folder without files, a file that is not Parquet, no rows.
+    """
+    files: list[tuple[pa.fs.FileSystem, str, str]] = []
+    for one in [path] if isinstance(path, str) else path:
+        files += _list_files(
+            one if root is None or "://" in one or one.startswith("/") else f"{root.rstrip('/')}/{one}"
+        )
+    folder_values = _folder_values([below for _, _, below in files])
+    row_groups: list[RowGroup] = []
+    for (filesystem, name, _), values in zip(files, folder_values, strict=True):
+        row_groups += _row_groups(filesystem, name, values)
+    if not row_groups:
+        raise DataError(f"{path}: {len(files)} file(s), but no rows")
+    return row_groups
+
+
+def check_columns(row_groups: list[RowGroup], columns: Iterable[str], check: Callable[[pa.Schema, str], None]) -> None:
+    """See that every file has all `columns`, and call `check(schema, file name)` for each.
+
+    Raises:
+        DataError: a file lacks a column; the message names it and the nearest that the file has.
+    """
+    columns = list(columns)
+    for file in {group.file.path: group.file for group in row_groups}.values():
+        for name in columns:
+            if name not in file.schema.names:
+                raise DataError(f"{file.path}: no column {name!r}; {nearest(name, file.schema.names)}")
+        check(file.schema, file.path)
+
+
+def split_data(row_groups: list[RowGroup], split: Split, seed: int) -> dict[str, list[RowGroup]]:
+    """Divide a data set into `train`, `valid` and `test`.
+
+    By rows: cut at fractions of the rows, in file order. By time: rows of one instant stay together; the cut is the
+    boundary nearest to the fraction among 2^20 equal steps between the first and the last instant. At random: each row
+    by a draw that depends on the seed and its place alone. A set whose fraction is 0 is empty.
+
+    Raises:
+        DataError: a time column that has nulls or no order, or a set with a fraction above 0 that got no rows.
+    """
+    bounds = np.cumsum(split.fractions)[:2]
+    if split.by == "rows":
+        assign = _by_rows(row_groups, bounds)
+    elif split.by == "random":
+        assign = _at_random(row_groups, bounds, seed)
+    else:
+        assert split.column is not None
+        assign = _by_time(row_groups, bounds, split.column)
+    sets: dict[str, list[RowGroup]] = {name: [] for name in SETS}
+    for group, which in zip(row_groups, assign, strict=True):
+        for k, name in enumerate(SETS):
+            mask = which == k
+            if mask.all():
+                sets[name].append(group)
+            elif mask.any():
+                sets[name].append(replace(group, rows=int(mask.sum()), selected=np.packbits(mask).tobytes()))
+    for name, fraction in zip(SETS, split.fractions, strict=True):
+        if fraction > 0 and not sets[name]:
+            raise DataError(
+                f"the split by {split.by} leaves no rows for {name} ({fraction:.3g} of {count_rows(row_groups)})"
+            )
+    return sets
+
+
+def _by_rows(row_groups: list[RowGroup], bounds: np.ndarray) -> Iterator[np.ndarray]:
+    cuts = np.round(bounds * count_rows(row_groups))
+    start = 0
+    for group in row_groups:
+        yield np.searchsorted(cuts, np.arange(start, start + group.rows), side="right")
+        start += group.rows
+
+
+def _at_random(row_groups: list[RowGroup], bounds: np.ndarray, seed: int) -> Iterator[np.ndarray]:
+    for place, group in enumerate(row_groups):
+        yield np.searchsorted(bounds, np.random.default_rng([seed, place]).random(group.rows), side="right")
+
+
+def _by_time(row_groups: list[RowGroup], bounds: np.ndarray, column: str) -> Iterator[np.ndarray]:
+    spans = np.array([(times.min(), times.max()) for times in (_times(group, column) for group in row_groups)])
+    first, last = int(spans[:, 0].min()), int(spans[:, 1].max())
+    step = max(1, -(-(last - first + 1) // TIME_BINS))
+    counts = np.zeros(TIME_BINS, np.int64)
+    for group in row_groups:
+        counts += np.bincount((_times(group, column) - first) // step, minlength=TIME_BINS)
+    before = np.concatenate([[0], np.cumsum(counts)])
+    cuts = [first + int(np.argmin(np.abs(before - bound * before[-1]))) * step for bound in bounds]
+    for group, (low, high) in zip(row_groups, spans, strict=True):
+        ends = np.searchsorted(cuts, [low, high], side="right")
+        one_set = ends[0] == ends[1]
+        yield np.full(group.rows, ends[0]) if one_set else np.searchsorted(cuts, _times(group, column), side="right")
+
+
+def _times(group: RowGroup, column: str) -> np.ndarray:
+    """A time column as int64: microseconds of timestamps and dates, integers as they are."""
+    values = group.read([column]).column(column).combine_chunks()
+    if not (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type) or pa.types.is_integer(values.type)):
+        raise DataError(
+            f"{group}: cannot split by time on {column!r} of type {values.type}; it needs a timestamp, date or integer"
+        )
+    if values.null_count:
+        raise DataError(f"{group}: {column!r} has {values.null_count} nulls; a split by time needs a time in every row")
+    if not pa.types.is_integer(values.type):
+        values = values.cast(pa.timestamp("us", getattr(values.type, "tz", None)), safe=False)
+    return values.cast(pa.int64()).to_numpy()
+
+
+def _row_groups(filesystem: pa.fs.FileSystem, path: str, folder_values: dict[str, pa.Scalar]) -> list[RowGroup]:
+    try:
+        with pq.ParquetFile(path, filesystem=filesystem) as parquet:
+            metadata, schema = parquet.metadata, parquet.schema_arrow
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: not a readable Parquet file: {_first_line(error)}") from error
+    own = {name: value for name, value in folder_values.items() if name not in schema.names}
+    for name, value in own.items():
+        schema = schema.append(pa.field(name, value.type))
+    file = DataFile(filesystem, path, schema.remove_metadata(), own)
+    rows = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
+    return [RowGroup(file, k, count) for k, count in enumerate(rows) if count]
+
+
+def _list_files(path: str) -> list[tuple[pa.fs.FileSystem, str, str]]:
+    """(file system, path, path below the folder that was asked for) of each file, sorted."""
+    try:
+        filesystem, base = pa.fs.FileSystem.from_uri(path) if "://" in path else (pa.fs.LocalFileSystem(), path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: {_first_line(error)}") from error
+    if re.search(r"[*?\[]", base):
+        found = _match(filesystem, base)
+        if not found:
+            raise DataError(f"{path}: no file matches")
+        return [(filesystem, name, name) for name in found]
+    kind = filesystem.get_file_info(base).type
+    if kind == pa.fs.FileType.NotFound:
+        raise DataError(f"{path}: no such file or folder")
+    if kind == pa.fs.FileType.File:
+        return [(filesystem, base, "")]
+    below = [info.path for info in filesystem.get_file_info(pa.fs.FileSelector(base, recursive=True)) if info.is_file]
+    relative = {name: name[len(base.rstrip("/")) + 1 :] for name in below if name.endswith(".parquet")}
+    visible = sorted(name for name, rest in relative.items() if not _is_hidden(rest))
+    if not visible:
+        raise DataError(f"{path}: a folder without *.parquet files")
+    return [(filesystem, name, relative[name]) for name in visible]
+
+
+def _match(filesystem: pa.fs.FileSystem, pattern: str) -> list[str]:
+    """Files that match a glob: `*` and `?` stay within a folder's name, `**/` is any number of folders."""
+    fixed = pattern[: re.search(r"[*?\[]", pattern).start()].rpartition("/")[0]  # type: ignore[union-attr]
+    base = fixed or ("/" if pattern.startswith("/") else ".")
+    translated = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}
+    parts = re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", pattern)
+    regex = re.compile("".join(translated.get(p, p if p[:1] == "[" and p[-1:] == "]" else re.escape(p)) for p in parts))
+    found = filesystem.get_file_info(pa.fs.FileSelector(base, recursive=True, allow_not_found=True))
+    paths = sorted(info.path.removeprefix("./") for info in found if info.is_file)
+    return [path for path in paths if regex.fullmatch(path) and not _is_hidden(path[len(fixed) :])]
+
+
+def _is_hidden(path: str) -> bool:
+    return any(part[:1] in ("_", ".") for part in path.split("/") if part)
+
+
+def _folder_values(below: list[str]) -> list[dict[str, pa.Scalar]]:
+    """The `key=value` folders of each path, as scalars: integers or dates where all values of a key are such."""
+    pairs = [dict(part.split("=", 1) for part in path.split("/")[:-1] if "=" in part) for path in below]
+    types = {key: _type_of([row[key] for row in pairs if key in row]) for row in pairs for key in row}
+    return [{key: _scalar(text, types[key]) for key, text in row.items()} for row in pairs]
+
+
+def _type_of(texts: list[str]) -> pa.DataType:
+    texts = [text for text in texts if text != "__HIVE_DEFAULT_PARTITION__"]
+    if all(re.fullmatch(r"-?(0|[1-9]\d{0,17})", text) for text in texts):
+        return pa.int64()
+    if all(re.fullmatch(r"\d{4}-\d\d-\d\d", text) for text in texts):
+        return pa.date32()
+    return pa.string()
+
+
+def _scalar(text: str, type_: pa.DataType) -> pa.Scalar:
+    if text == "__HIVE_DEFAULT_PARTITION__":
+        return pa.scalar(None, type_)
+    if pa.types.is_date(type_):
+        return pa.scalar(datetime.date.fromisoformat(text), type_)
+    return pa.scalar(int(text) if pa.types.is_integer(type_) else text, type_)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

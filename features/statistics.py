@@ -1,0 +1,145 @@
+"""The fitting pass: one stream over the training data, in bounded memory -> vocabularies, means, a fixed sample."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.errors import DataError
+from features.labels import Columns
+from features.schema import Categorical, Features, Numeric, Sequence
+from features.source import RowGroup, count_rows
+from features.values import Ragged, Values, values_of
+
+SAMPLE_ROWS = 100_000
+MERGE_ABOVE = 1_000_000  # distinct values counted in row groups but not yet merged
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and standard deviation of a transformed numeric; a constant has deviation 1."""
+
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What the training data says about the features."""
+
+    vocabularies: dict[str, pa.Array]  # table -> distinct values, most frequent first
+    moments: dict[str, Moments]  # numeric feature -> its moments
+    sample: pa.Table  # about SAMPLE_ROWS rows of the training data, in file order
+
+
+def fit(features: Features, columns: Columns, row_groups: list[RowGroup], seed: int) -> Statistics:
+    """Read the training data once: count values, sum numerics, keep a seeded sample, check labels and weights.
+
+    Args:
+        features: the declared features.
+        columns: the label, and the weight if there is one.
+        row_groups: the training data.
+        seed: of the sample.
+
+    Raises:
+        DataError: a value that no feature can take, a bad label or weight, labels of one class only, a vocabulary
+            beyond its `max_distinct`.
+    """
+    counters = {
+        feature.table: _ValueCounter(feature)
+        for feature in features.columns.values()
+        if not isinstance(feature, Numeric) and feature.vocabulary is not None
+    }
+    sums = {name: _Sums() for name, feature in features.columns.items() if isinstance(feature, Numeric)}
+    share = min(1.0, SAMPLE_ROWS / count_rows(row_groups))
+    names = [*(feature.column for feature in features.columns.values()), *columns.names]
+    sampled, positives, total = [], 0, 0
+    for place, group in enumerate(row_groups):
+        table = group.read(names)
+        for name, feature in features.columns.items():
+            values = values_of(feature, table, str(group))
+            if isinstance(feature, Numeric):
+                sums[name].add(transform(feature, values))
+            elif feature.table in counters:
+                counters[feature.table].add(values, str(group))
+        labels = columns.labels(table, str(group))
+        columns.weights(table, str(group))
+        positives, total = positives + int(labels.sum()), total + len(labels)
+        sampled.append(table.filter(pa.array(np.random.default_rng([seed, place]).random(len(labels)) < share)))
+    if positives in (0, total):
+        raise DataError(
+            f"training data: all {total} labels of {columns.label!r} are {int(positives > 0)}; "
+            f"a model needs both classes"
+        )
+    return Statistics(
+        vocabularies={name: counter.vocabulary() for name, counter in counters.items()},
+        moments={name: sums_.moments() for name, sums_ in sums.items()},
+        sample=pa.concat_tables(sampled),
+    )
+
+
+def transform(feature: Numeric, values: pa.Array) -> np.ndarray:
+    """A numeric's values after its `transform`, float64 [rows], NaN where null."""
+    numbers = values.to_numpy(zero_copy_only=False)
+    return np.sign(numbers) * np.log1p(np.abs(numbers)) if feature.transform == "log1p" else numbers
+
+
+class _Sums:
+    """Count, mean and sum of squared deviations, merged block by block (Chan, Golub and LeVeque 1983)."""
+
+    def __init__(self) -> None:
+        self.count, self.mean, self.squares = 0, 0.0, 0.0
+
+    def add(self, numbers: np.ndarray) -> None:
+        numbers = numbers[~np.isnan(numbers)]
+        if not len(numbers):
+            return
+        count, mean = len(numbers), float(numbers.mean())
+        delta, total = mean - self.mean, self.count + len(numbers)
+        self.squares += float(((numbers - mean) ** 2).sum()) + delta**2 * self.count * count / total
+        self.mean += delta * count / total
+        self.count = total
+
+    def moments(self) -> Moments:
+        deviation = (self.squares / self.count) ** 0.5 if self.count else 0.0
+        return Moments(self.mean, deviation or 1.0)
+
+
+class _ValueCounter:
+    """Exact counts of the distinct values of a table, from all features that share it."""
+
+    def __init__(self, feature: Categorical | Sequence) -> None:
+        assert feature.vocabulary is not None
+        self.table, self.settings = feature.table, feature.vocabulary
+        self.type: pa.DataType | None = None
+        self.counted: list[pa.Table] = []  # the first is merged: its values are distinct
+
+    def add(self, values: Values, where: str) -> None:
+        flat = (values.flat if isinstance(values, Ragged) else values).drop_null()
+        if not len(flat):
+            return
+        if flat.type != (self.type or flat.type):
+            raise DataError(f"{where}: the values of table {self.table!r} are {flat.type} here, {self.type} before")
+        self.type = flat.type
+        counted = pc.value_counts(flat)
+        self.counted.append(pa.table({"value": counted.field("values"), "count": counted.field("counts")}))
+        if sum(map(len, self.counted[1:])) > MERGE_ABOVE:
+            self._merge()
+
+    def vocabulary(self) -> pa.Array:
+        if not self.counted:
+            return pa.array([], pa.large_string())
+        self._merge()
+        kept = self.counted[0].filter(pc.greater_equal(self.counted[0]["count"], self.settings.min_count))
+        ordered = kept.sort_by([("count", "descending"), ("value", "ascending")])
+        return ordered["value"].combine_chunks()
+
+    def _merge(self) -> None:
+        sums = pa.concat_tables(self.counted).group_by("value").aggregate([("count", "sum")])
+        self.counted = [sums.rename_columns({"count_sum": "count"})]
+        if len(sums) > self.settings.max_distinct:
+            raise DataError(
+                f"table {self.table!r}: more than {self.settings.max_distinct} distinct values (max_distinct); "
+                f"raise it, or use `hash` instead of a vocabulary"
+            )

@@ -1,0 +1,145 @@
+"""Arrow columns of every accepted type -> the values that a feature stands for.
+
+A categorical's values are int64, uint64 or large_string, with nulls; a numeric's are float64, with nulls; a sequence's
+are a `Ragged` of categorical values. Integers never pass through a float.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.errors import DataError
+from features.schema import Categorical, Feature, Numeric, Sequence
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Lists of values of different lengths, end to end."""
+
+    flat: pa.Array
+    lengths: np.ndarray  # int64 [rows], sums to len(flat)
+
+
+Values: TypeAlias = pa.Array | Ragged
+
+
+def values_of(feature: Feature, table: pa.Table, where: str) -> Values:
+    """The values of `feature` in `table`; `where` names the file and row group in errors.
+
+    Raises:
+        DataError: a type that the feature cannot take, or a number that is infinite.
+    """
+    column = table.column(feature.column).combine_chunks()
+    check_type(feature, column.type, where)
+    if isinstance(feature, Numeric):
+        return _finite(column.cast(pa.float64(), safe=False), feature.column, where)
+    if isinstance(feature, Sequence):
+        return _last(column, feature)
+    if feature.part is not None:
+        return _part(column, feature)
+    return _categories(column, feature.missing)
+
+
+def check_type(feature: Feature, type_: pa.DataType, where: str) -> None:
+    """Raise DataError if a column of `type_` cannot feed `feature`."""
+    if pa.types.is_null(type_):
+        return
+    if isinstance(feature, Numeric):
+        accepted = _is_number(type_)
+        wanted = "numbers"
+    elif isinstance(feature, Sequence):
+        accepted = _is_list(type_) and _is_category(type_.value_type)
+        wanted = "lists of integers, strings or booleans"
+    elif feature.part is not None:
+        accepted = pa.types.is_timestamp(type_) or pa.types.is_date(type_)
+        wanted = "timestamps, or integers with `time_unit`"
+        accepted = accepted or (feature.time_unit is not None and pa.types.is_integer(type_))
+    else:
+        accepted = _is_category(type_)
+        wanted = "integers, strings, booleans or a dictionary"
+    if not accepted:
+        hint = " (a number? then `kind: numeric`)" if isinstance(feature, Categorical) and _is_number(type_) else ""
+        raise DataError(
+            f"{where}: column {feature.column!r} has type {type_}, but {feature.kind} feature {feature.name!r} "
+            f"needs {wanted}{hint}"
+        )
+
+
+def _is_number(type_: pa.DataType) -> bool:
+    types = pa.types
+    return types.is_integer(type_) or types.is_floating(type_) or types.is_boolean(type_) or types.is_decimal(type_)
+
+
+def _is_category(type_: pa.DataType) -> bool:
+    types = pa.types
+    if types.is_dictionary(type_):
+        return _is_category(type_.value_type)
+    return types.is_integer(type_) or types.is_boolean(type_) or _is_string(type_)
+
+
+def _is_string(type_: pa.DataType) -> bool:
+    return pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_)
+
+
+def _is_list(type_: pa.DataType) -> bool:
+    return pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_)
+
+
+def _categories(column: pa.Array, missing: list[str | int]) -> pa.Array:
+    """Normalize to int64, uint64 or large_string; `missing` values become null."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_uint64(column.type) or pa.types.is_large_string(column.type):
+        values = column
+    else:
+        values = column.cast(pa.int64() if pa.types.is_integer(column.type) else pa.large_string())
+    wanted = str if pa.types.is_large_string(values.type) else int
+    absent = [value for value in missing if isinstance(value, wanted)]
+    if not absent:
+        return values
+    is_absent = pc.is_in(values, value_set=pa.array(absent, type=values.type))
+    return pc.if_else(is_absent, pa.scalar(None, values.type), values)
+
+
+def _finite(column: pa.Array, name: str, where: str) -> pa.Array:
+    """NaN becomes null; an infinite value is an error."""
+    is_infinite = pc.fill_null(pc.is_inf(column), False)
+    if pc.any(is_infinite).as_py():
+        row = pc.index(is_infinite, True).as_py()
+        raise DataError(f"{where}: column {name!r} holds {column[row].as_py()} in row {row}; a number must be finite")
+    return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
+
+
+def _last(column: pa.Array, feature: Sequence) -> Ragged:
+    """The last `max_length` values of each list; a null list is empty."""
+    if pa.types.is_null(column.type):
+        return Ragged(pa.array([], pa.large_string()), np.zeros(len(column), np.int64))
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    flat = _categories(pc.list_flatten(column), feature.missing)
+    to_end = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(flat))  # 1 for the last value of a list
+    if lengths.max(initial=0) > feature.max_length:
+        flat = flat.filter(pa.array(to_end <= feature.max_length))
+        lengths = np.minimum(lengths, feature.max_length)
+    return Ragged(flat, lengths)
+
+
+def _part(column: pa.Array, feature: Categorical) -> pa.Array:
+    """Hour, weekday or day of the month, as int64 from 0."""
+    if pa.types.is_integer(column.type):
+        column = column.cast(pa.int64()).cast(pa.timestamp(feature.time_unit))
+    if pa.types.is_date(column.type):
+        column = column.cast(pa.timestamp("s" if pa.types.is_date32(column.type) else "ms"))
+    if pa.types.is_null(column.type):
+        return column.cast(pa.int64())
+    if feature.time_zone == "UTC":  # instants are stored in UTC: no time zone database needed
+        column = column.cast(pa.timestamp(column.type.unit))
+    else:
+        column = column.cast(pa.timestamp(column.type.unit, tz=feature.time_zone))
+    if feature.part == "hour":
+        return pc.hour(column)
+    if feature.part == "weekday":
+        return pc.day_of_week(column)
+    return pc.subtract(pc.day(column), 1)

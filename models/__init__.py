@@ -1,0 +1,37 @@
+"""From a batch to a logit: fused embedding tables, towers, and a registry from config name to tower."""
+
+import os
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tensorflow-recommenders refuses Keras 3
+
+import tensorflow as tf
+import tf_keras
+
+if tf.keras.Model is not tf_keras.Model:
+    raise ImportError(
+        "this process already uses Keras 3, which tensorflow-recommenders refuses: set TF_USE_LEGACY_KERAS=1 before "
+        "anything touches tf.keras, or import `models` first"
+    )
+
+from models.blocks import MLP, Dropout
+from models.ctr_model import CTRModel
+from models.dcn import DCNV2
+from models.seeds import PathInitializer, seed_of
+from models.tables import EmbeddingTables, Field, Inputs, Table
+
+MODELS = {"dcn_v2": DCNV2}
+"""Config name -> tower; the constructor's arguments are the config's keys."""
+
+__all__ = [
+    "DCNV2",
+    "MLP",
+    "MODELS",
+    "CTRModel",
+    "Dropout",
+    "EmbeddingTables",
+    "Field",
+    "Inputs",
+    "PathInitializer",
+    "Table",
+    "seed_of",
+]

@@ -1,0 +1,87 @@
+"""Tables and a tower -> logit and loss, as a tfrs.Model that works in plain `compile` and `fit`."""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+import tf_keras
+
+from models.tables import EmbeddingTables, Inputs
+
+Batch = Mapping[str, tf.Tensor]
+
+
+class CTRModel(tfrs.Model):
+    """A click-through-rate model: fused tables, then a tower that ends in one logit.
+
+    All variables exist after construction. The loss is binary cross-entropy in nats, the weighted mean of the batch.
+    `fit` reports its mean over the epoch so far.
+
+    Args:
+        inputs: what batches hold.
+        tower: a layer such as `DCNV2`: (x0, step, training) -> logit [batch].
+        stddev: of the normal that starts the tables.
+        seed: of the tables' start.
+        grouping: table -> group; tables of one width and one group are fused. None: by width.
+
+    >>> from models import DCNV2, Field, Inputs, Table
+    >>> inputs = Inputs((Table("user", 10, 4),), (Field("user", "user", column=0),), ("age",), (0,))
+    >>> model = CTRModel(inputs, DCNV2(hidden=[8]))
+    >>> model({"ids": tf.constant([[3], [4]]), "numerics": tf.constant([[0.5], [1.0]])}).shape
+    TensorShape([2])
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        tower: tf_keras.layers.Layer,
+        stddev: float = 0.01,
+        seed: int = 0,
+        grouping: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(name="ctr_model")
+        self.tables = EmbeddingTables(inputs, stddev, seed, grouping)
+        self.tower = tower
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        self.mean_loss = tf_keras.metrics.Mean(name="loss", dtype="float64")
+        self(inputs.empty_batch())
+
+    @property
+    def logical_variables(self) -> list[tuple[str, list[str]]]:
+        """For each of `trainable_variables`: `("table", [logical tables in it])` or `("tower", [its tower])`."""
+        groups = self.tables.groups
+        owner = {id(self.tables.fused[key]): ("table", [table.name for table in groups[key]]) for key in groups}
+        for tower, layers in self.tower.towers.items():
+            owner |= {id(variable): ("tower", [tower]) for layer in layers for variable in layer.trainable_variables}
+        return [owner[id(variable)] for variable in self.trainable_variables]
+
+    @property
+    def metrics(self) -> list[tf_keras.metrics.Metric]:
+        return [self.mean_loss]
+
+    def call(self, batch: Batch, training: bool = False) -> tf.Tensor:
+        """Logits, float32 [batch]."""
+        return self.tower(self.tables(batch), self.step, training=training)
+
+    def compute_loss(self, batch: Batch, training: bool = False) -> tf.Tensor:
+        """Weighted mean of the binary cross-entropy of a batch, in nats; also updates the mean of the epoch."""
+        logit = self(batch, training=training)
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(batch["label"], logit)
+        total = tf.reduce_sum(batch["weight"])
+        loss = tf.math.divide_no_nan(tf.reduce_sum(losses * batch["weight"]), total)
+        self.mean_loss.update_state(loss, sample_weight=total)
+        return loss
+
+    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """One gradient step."""
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(batch, training=True)
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        self.step.assign_add(1)
+        return {"loss": self.mean_loss.result()}
+
+    def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """The loss of a batch, in evaluation mode."""
+        self.compute_loss(batch)
+        return {"loss": self.mean_loss.result()}

@@ -1,0 +1,39 @@
+"""Random numbers as pure functions of (seed, path): nothing depends on the order in which layers are made."""
+
+import hashlib
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+
+def seed_of(*parts: int | str) -> int:
+    """A 31-bit seed that is a function of its parts alone, in any process.
+
+    >>> seed_of(1, "deep/0") == seed_of(1, "deep/0"), seed_of(1, "deep/0") == seed_of(1, "deep/1")
+    (True, False)
+    """
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+class PathInitializer(tf_keras.initializers.Initializer):
+    """A Keras initializer by name, seeded by (seed, path, shape).
+
+    The shape is part of it because a low-rank cross layer gives both of its kernels one initializer.
+
+    Args:
+        name: a Keras initializer, such as `glorot_uniform` or `he_normal`.
+        seed: the experiment's seed.
+        path: of the layer, such as `deep/0`.
+    """
+
+    def __init__(self, name: str, seed: int, path: str) -> None:
+        self.name, self.seed, self.path = name, seed, path
+
+    def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> tf.Tensor:
+        seed = seed_of(self.seed, self.path, *(int(size) for size in shape))
+        return tf_keras.initializers.get({"class_name": self.name, "config": {"seed": seed}})(shape, dtype, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "seed": self.seed, "path": self.path}

@@ -1,0 +1,183 @@
+"""Fused embedding tables: one variable, one gather and one gradient for all features of one width and one optimizer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from types import MappingProxyType
+from typing import Any, Literal
+
+import tensorflow as tf
+import tf_keras
+
+from models.seeds import seed_of
+
+SPECIAL_ROWS = 3  # padding, null, out of vocabulary: they start at zero
+BLOCK_ROWS = 1 << 14  # rows that one seed fills, so that a row's start does not depend on how many rows follow
+
+
+@dataclass(frozen=True)
+class Table:
+    """A logical table [rows, dim]."""
+
+    name: str
+    rows: int
+    dim: int
+
+
+@dataclass(frozen=True)
+class Field:
+    """One vector of the tower's input: ids from a column of `ids` or from a sequence, looked up in a table."""
+
+    name: str
+    table: str
+    column: int | None = None
+    """The column of `ids`."""
+    sequence: str | None = None
+    """Or the sequence, pooled to one vector; an empty one is the zero vector."""
+    pooling: Literal["mean", "sum"] | None = None
+    scale: int | None = None
+    """The column of `numerics` that multiplies the vector."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a model must know of its batches."""
+
+    tables: tuple[Table, ...]
+    fields: tuple[Field, ...]
+    numerics: tuple[str, ...]
+    plain: tuple[int, ...]
+    """The columns of `numerics` that are inputs of their own."""
+
+    @classmethod
+    def from_layout(cls, layout: Mapping[str, Any]) -> "Inputs":
+        """From the plain values of `features.Encoder.layout`."""
+        return cls(
+            tables=tuple(Table(**table) for table in layout["tables"]),
+            fields=tuple(Field(**field) for field in layout["fields"]),
+            numerics=tuple(layout["numerics"]),
+            plain=tuple(layout["plain"]),
+        )
+
+    def empty_batch(self) -> dict[str, tf.Tensor]:
+        """A batch of one row of padding."""
+        columns = sum(field.column is not None for field in self.fields)
+        batch = {"ids": tf.zeros([1, columns], tf.int32), "numerics": tf.zeros([1, len(self.numerics)])}
+        for field in self.fields:
+            if field.sequence is not None:
+                batch[f"sequences/{field.sequence}"] = tf.zeros([1, 1], tf.int32)
+                batch[f"lengths/{field.sequence}"] = tf.zeros([1], tf.int32)
+        return batch
+
+
+class EmbeddingTables(tf_keras.layers.Layer):
+    """Look every id up once and lay the vectors side by side.
+
+    Tables of one width and one group share a variable [rows, dim], each at its own offset. The start of a row is
+    normal(0, stddev), a function of (seed, table, row) whatever the fusing; the three special rows start at zero.
+
+    Args:
+        inputs: tables and fields.
+        stddev: of the start.
+        seed: of the start.
+        grouping: table -> group, such as the optimizer it will have; None: one group.
+
+    Call: batch (dict) -> float [batch, width]: fields in declared order, then the plain numerics.
+    """
+
+    def __init__(
+        self, inputs: Inputs, stddev: float, seed: int, grouping: Mapping[str, str] | None = None, name: str = "tables"
+    ) -> None:
+        super().__init__(name=name)
+        self.inputs = inputs
+        groups: dict[str, list[Table]] = {}
+        for table in inputs.tables:
+            groups.setdefault(f"{table.dim} {grouping[table.name] if grouping else ''}", []).append(table)
+        # immutable, so that Keras does not take them for parts of a checkpoint
+        self.groups = MappingProxyType({key: tuple(members) for key, members in groups.items()})
+        self._group_of = MappingProxyType({table.name: key for key in groups for table in groups[key]})
+        self.offsets = MappingProxyType(
+            {
+                table.name: sum(before.rows for before in members[:place])
+                for members in groups.values()
+                for place, table in enumerate(members)
+            }
+        )
+        self.fused = {
+            key: self.add_weight(
+                name=f"fused_{place}",
+                shape=[sum(table.rows for table in members), members[0].dim],
+                initializer=_starts(members, stddev, seed),
+                experimental_autocast=False,  # an autocast variable would be cast whole at every lookup
+            )
+            for place, (key, members) in enumerate(self.groups.items())
+        }
+        dims = {table.name: table.dim for table in inputs.tables}
+        self.width = sum(dims[field.table] for field in inputs.fields) + len(inputs.plain)
+
+    def call(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        found = {key: self._look_up(key, batch) for key in self.fused}  # group -> [batch, fields of the group, dim]
+        used = dict.fromkeys(self.fused, 0)
+        blocks = []
+        for key, run in groupby(self.inputs.fields, lambda field: self._group_of[field.table]):
+            start = used[key]
+            used[key] += len(list(run))
+            vectors = found[key][:, start : used[key]]
+            blocks.append(tf.reshape(vectors, [-1, vectors.shape[1] * vectors.shape[2]]))
+        if self.inputs.plain:
+            blocks.append(tf.gather(batch["numerics"], self.inputs.plain, axis=1))
+        x0 = tf.concat(blocks, axis=1) if len(blocks) > 1 else blocks[0]  # [batch, width]
+        return tf.cast(x0, self.compute_dtype)
+
+    def table_rows(self, name: str) -> tf.Tensor:
+        """The weights of a logical table, [rows, dim]."""
+        rows = next(table.rows for table in self.inputs.tables if table.name == name)
+        start = self.offsets[name]
+        return self.fused[self._group_of[name]][start : start + rows]
+
+    def _look_up(self, key: str, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """One gather for all fields of a group, [batch, fields, dim]."""
+        fields = [field for field in self.inputs.fields if self._group_of[field.table] == key]
+        ids = [self._ids(field, batch) for field in fields]  # each [batch, 1 or length]
+        dim = self.groups[key][0].dim
+        vectors = tf.nn.embedding_lookup(self.fused[key], tf.concat(ids, axis=1))  # [batch, ids, dim]
+        if all(field.sequence is None and field.scale is None for field in fields):
+            return tf.reshape(vectors, [-1, len(fields), dim])
+        pieces = tf.split(vectors, [tf.shape(one)[1] for one in ids], axis=1)
+        return tf.stack([_reduce(*pair, batch) for pair in zip(fields, pieces, strict=True)], axis=1)
+
+    def _ids(self, field: Field, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        if field.sequence is not None:
+            ids = batch[f"sequences/{field.sequence}"]
+        else:
+            ids = batch["ids"][:, field.column : field.column + 1]  # type: ignore[operator]
+        return ids + self.offsets[field.table]
+
+
+def _reduce(field: Field, vectors: tf.Tensor, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """The vectors of one field, [batch, 1 or length, dim] -> [batch, dim]."""
+    if field.sequence is not None:
+        lengths = batch[f"lengths/{field.sequence}"]
+        mask = tf.sequence_mask(lengths, tf.shape(vectors)[1], vectors.dtype)
+        if field.pooling == "mean":
+            mask /= tf.cast(tf.maximum(lengths, 1), vectors.dtype)[:, None]
+        return tf.einsum("bld,bl->bd", vectors, mask)
+    vector = vectors[:, 0]
+    return vector if field.scale is None else vector * batch["numerics"][:, field.scale, None]
+
+
+def _starts(tables: Sequence[Table], stddev: float, seed: int) -> Any:
+    """An initializer of a fused variable."""
+
+    def start(table: Table) -> tf.Tensor:
+        blocks = [
+            tf.random.stateless_normal([BLOCK_ROWS, table.dim], [seed_of(seed, table.name), block], stddev=stddev)
+            for block in range(-(-table.rows // BLOCK_ROWS))
+        ]
+        special = tf.cast(tf.range(table.rows) >= SPECIAL_ROWS, tf.float32)
+        return tf.concat(blocks, axis=0)[: table.rows] * special[:, None]
+
+    def initializer(shape: Any, dtype: Any = None, **_: Any) -> tf.Tensor:
+        return tf.ensure_shape(tf.concat([start(table) for table in tables], axis=0), shape)
+
+    return initializer

@@ -1,0 +1,18 @@
+"""From a gradient to new rows: sparse optimizers for tables, dense ones for towers, a router over both."""
+
+from collections.abc import Callable
+
+import tf_keras
+
+from optimizers.adam import adam
+from optimizers.base import RowOptimizer
+from optimizers.rmsprop_v2 import RMSPropV2
+from optimizers.router import Owned, PatternError, Router, resolve
+
+SPARSE: dict[str, Callable[..., RowOptimizer]] = {"rmsprop_v2": RMSPropV2}
+"""Config name -> optimizer of tables; the constructor's arguments are the config's keys."""
+
+DENSE: dict[str, Callable[..., tf_keras.optimizers.Optimizer]] = {"adam": adam, "rmsprop_v2": RMSPropV2}
+"""Config name -> optimizer of towers; the arguments are the config's keys."""
+
+__all__ = ["DENSE", "SPARSE", "Owned", "PatternError", "RMSPropV2", "Router", "RowOptimizer", "adam", "resolve"]

@@ -1,0 +1,205 @@
+"""One Keras optimizer made of several: each table and tower by the pattern that names it."""
+
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import tensorflow as tf
+import tf_keras
+
+from optimizers.base import RowOptimizer
+
+Optimizer: TypeAlias = tf_keras.optimizers.Optimizer
+
+
+class PatternError(ValueError):
+    """A pattern that matches nothing, a name that no pattern or no single pattern matches, an unfit optimizer."""
+
+
+def resolve(patterns: Iterable[str], names: Iterable[str]) -> dict[str, str]:
+    """Map each name to the glob pattern that rules it: itself, else the longest that matches it.
+
+    Raises:
+        PatternError: two longest patterns match a name, none does, or a pattern matches no name.
+
+    >>> resolve(["*", "wide/*", "user"], ["user", "item", "wide/user"])
+    {'user': 'user', 'item': '*', 'wide/user': 'wide/*'}
+    """
+    patterns, names = list(patterns), list(names)
+    for pattern in patterns:
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
+            raise PatternError(f"the pattern {pattern!r} matches none of: {', '.join(names)}")
+    return {name: _ruling(patterns, name) for name in names}
+
+
+def _ruling(patterns: list[str], name: str) -> str:
+    if name in patterns:
+        return name
+    matching = sorted((p for p in patterns if fnmatch.fnmatchcase(name, p)), key=len, reverse=True)
+    if not matching:
+        raise PatternError(f"no pattern matches {name!r}; the patterns are: {', '.join(patterns)}")
+    if len(matching) > 1 and len(matching[0]) == len(matching[1]):
+        raise PatternError(f"{name!r} is matched by {matching[0]!r} and {matching[1]!r}, which are equally long")
+    return matching[0]
+
+
+@dataclass(frozen=True)
+class Owned:
+    """A variable and the optimizer that updates it."""
+
+    names: tuple[str, ...]
+    """The logical tables in it, or its tower."""
+    pattern: str
+    optimizer: str
+    shape: tuple[int, ...]
+    state_bytes: int
+
+
+@tf_keras.utils.register_keras_serializable("ctr")
+class Router(tf_keras.optimizers.Optimizer):
+    """Hands each gradient to the optimizer of its table or tower.
+
+    Sparse gradients are deduplicated once, then all gradients together are clipped, then each optimizer updates its
+    variables. All share one step counter.
+
+    Args:
+        sparse: pattern of table names -> its `RowOptimizer`.
+        dense: pattern of tower names -> its optimizer.
+        variables: for each trainable variable of the model, in order: `("table", logical tables in it)` or
+            `("tower", [its tower])`; `CTRModel.logical_variables` gives it.
+        clip_norm: bound on the global norm of all gradients; None: no bound.
+        name: of the optimizer.
+
+    Raises:
+        PatternError: as `resolve`; a stock optimizer on a table; a fused variable whose tables have different ones.
+    """
+
+    def __init__(
+        self,
+        sparse: Mapping[str, RowOptimizer],
+        dense: Mapping[str, Optimizer],
+        variables: Sequence[tuple[str, Sequence[str]]],
+        clip_norm: float | None = None,
+        name: str = "router",
+    ) -> None:
+        super().__init__(name=name, weight_decay=None, jit_compile=False)
+        for pattern, optimizer in sparse.items():
+            if not isinstance(optimizer, RowOptimizer):
+                raise PatternError(
+                    f"{type(optimizer).__name__} on the tables {pattern!r} would update every row at each step; "
+                    f"a table needs a sparse optimizer such as RMSPropV2"
+                )
+        self._learning_rate = None
+        self.clip_norm = clip_norm
+        self._variables_spec = self._no_dependency([(kind, list(names)) for kind, names in variables])
+        self._patterns = self._no_dependency([("table", p) for p in sparse] + [("tower", p) for p in dense])
+        self._optimizers = [*sparse.values(), *dense.values()]
+        ruling = {
+            kind: resolve(patterns, dict.fromkeys(name for k, names in variables if k == kind for name in names))
+            for kind, patterns in (("table", sparse), ("tower", dense))
+        }
+        self._rulers = self._no_dependency([_one_ruler(names, ruling[kind]) for kind, names in variables])
+
+    @property
+    def learning_rates(self) -> dict[str, float]:
+        """`table <pattern>` and `tower <pattern>` -> the rate now in use."""
+        pairs = zip(self._patterns, self._optimizers, strict=True)
+        return {f"{kind} {pattern}": float(optimizer.learning_rate) for (kind, pattern), optimizer in pairs}
+
+    @property
+    def learning_rate(self) -> float:
+        raise AttributeError("a router has a rate for each of its optimizers: see `learning_rates`")
+
+    def scale_learning_rates(self, factor: float) -> None:
+        """Multiply every rate."""
+        for optimizer in self._optimizers:
+            optimizer.learning_rate = optimizer.learning_rate * factor
+
+    def build(self, var_list: Sequence[tf.Variable]) -> None:
+        """Build each optimizer with its variables."""
+        super().build(var_list)
+        if getattr(self, "_built", False):
+            return
+        if len(var_list) != len(self._variables_spec):
+            raise ValueError(
+                f"the router was made for {len(self._variables_spec)} variables. Received: {len(var_list)}"
+            )
+        owners = [
+            self._patterns.index((kind, ruler))
+            for (kind, _), ruler in zip(self._variables_spec, self._rulers, strict=True)
+        ]
+        self._owners = self._no_dependency(owners)
+        for place, optimizer in enumerate(self._optimizers):
+            optimizer.iterations = self.iterations
+            optimizer.build([variable for variable, owner in zip(var_list, owners, strict=True) if owner == place])
+            self._variables += [v for v in optimizer.variables if v is not self.iterations]
+        self._built = True
+
+    def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:
+        """Hand a gradient to the optimizer of its variable."""
+        owner = self._owners[self._index_dict[self._var_key(variable)]]
+        self._optimizers[owner].update_step(gradient, variable)
+
+    def owned(self, var_list: Sequence[tf.Variable]) -> list[Owned]:
+        """Each variable with its optimizer, shape and bytes of state; `var_list` as it was given to `build`."""
+        listed = []
+        for place, variable in enumerate(var_list):
+            optimizer = self._optimizers[self._owners[place]]
+            suffix = "/" + variable.name.partition(":")[0]  # Keras names a state `<state>/<variable>`
+            state = [v for v in optimizer.variables if v.name.partition(":")[0].endswith(suffix)]
+            listed.append(
+                Owned(
+                    names=tuple(self._variables_spec[place][1]),
+                    pattern=self._rulers[place],
+                    optimizer=optimizer.name,
+                    shape=tuple(variable.shape),
+                    state_bytes=sum(v.shape.num_elements() * v.dtype.size for v in state),
+                )
+            )
+        return listed
+
+    def get_config(self) -> dict[str, Any]:
+        """Patterns, optimizers and variables, as plain values."""
+        serialized = [tf_keras.optimizers.serialize(optimizer) for optimizer in self._optimizers]
+        of_kind = {
+            kind: {p: s for (k, p), s in zip(self._patterns, serialized, strict=True) if k == kind}
+            for kind in ("table", "tower")
+        }
+        return {
+            "name": self.name,
+            "sparse": of_kind["table"],
+            "dense": of_kind["tower"],
+            "variables": list(self._variables_spec),
+            "clip_norm": self.clip_norm,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Router":
+        """The router of a `get_config`."""
+        restored = {
+            key: {p: tf_keras.optimizers.deserialize(s, custom_objects) for p, s in config[key].items()}
+            for key in ("sparse", "dense")
+        }
+        return cls(**{**config, **restored})
+
+    def _compute_current_learning_rate(self) -> None:
+        for optimizer in self._optimizers:
+            optimizer._compute_current_learning_rate()
+
+    def _deduplicate_sparse_grad(self, grads: Sequence[Any]) -> list[Any]:
+        gradients = super()._deduplicate_sparse_grad(grads)
+        if self.clip_norm is None:
+            return gradients
+        return tf.clip_by_global_norm(gradients, self.clip_norm)[0]
+
+
+def _one_ruler(names: Sequence[str], ruling: Mapping[str, str]) -> str:
+    rulers = {ruling[name]: name for name in names}
+    if len(rulers) > 1:
+        (first, one), (second, other) = list(rulers.items())[:2]
+        raise PatternError(
+            f"the tables {one!r} ({first!r}) and {other!r} ({second!r}) share a variable but not an optimizer: "
+            f"pass a grouping to the model that keeps them apart"
+        )
+    return next(iter(rulers))
