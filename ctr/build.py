@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras
 from tensorflow.python.client import device_lib
 
-from ctr.experiment import ConfigError, Experiment
+from ctr.experiment import ConfigError, Experiment, available_cpus
 from features import Encoder
 from models import MODELS, CTRModel, Inputs
 from optimizers import DENSE, SPARSE, PatternError, Router, resolve
@@ -20,7 +20,7 @@ def set_threads(threads: int) -> None:
     Raises:
         ConfigError: it has.
     """
-    if tf.config.threading.get_intra_op_parallelism_threads() == threads:
+    if (tf.config.threading.get_intra_op_parallelism_threads() or available_cpus()) == threads:
         return
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -66,7 +66,7 @@ def build(experiment: Experiment, encoder: Encoder) -> CTRModel:
     tables = [table.name for table in inputs.tables]
     strategy = choose_strategy(experiment, inputs)
     with strategy.scope(), _precision(experiment.training.precision), _as_config_error("model"):
-        grouping = resolve(experiment.optimizers.sparse, tables) if tables else {}
+        grouping = resolve(experiment.optimizers.sparse, tables)
         settings = experiment.model.model_dump(exclude={"type"})
         tower = MODELS[experiment.model.type](
             **settings, initializer=experiment.initializer.towers, seed=experiment.seed

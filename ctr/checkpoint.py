@@ -57,7 +57,8 @@ def fingerprint(model: CTRModel) -> str:
     digest = hashlib.sha256()
     for table in sorted(model.tables.inputs.tables, key=lambda table: table.name):
         digest.update(table.name.encode())
-        digest.update(model.tables.table_rows(table.name).numpy().tobytes())
+        for rows in model.tables.table_blocks(table.name):
+            digest.update(rows.tobytes())
     for tower, layers in sorted(model.tower.towers.items()):
         digest.update(tower.encode())
         for layer in layers:

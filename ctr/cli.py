@@ -95,3 +95,7 @@ def _silent_stderr() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+if __name__ == "__main__":
+    app()

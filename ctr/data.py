@@ -36,28 +36,34 @@ def prepare(experiment: Experiment) -> PreparedData:
     sets = _open_sets(data, experiment.seed)
     for row_groups in sets.values():
         check_columns(row_groups, [*unfitted.input_columns, *data.keep], unfitted.check)
-    check_classes(sets, columns, experiment)
     statistics = fit(experiment.features, columns, sets["train"], experiment.seed)
-    return PreparedData(sets, Encoder.fitted(experiment.features, columns, statistics), statistics.sample)
+    encoder = Encoder.fitted(experiment.features, columns, statistics)
+    stopping = experiment.training.early_stopping
+    for name in sets.keys() & {"valid", "test"}:
+        _check_rows(
+            name,
+            sets[name],
+            encoder,
+            needs_both_classes=name == "valid" and stopping is not None and stopping.metric == "auc",
+        )
+    return PreparedData(sets, encoder, statistics.sample)
 
 
-def check_classes(sets: dict[str, list[RowGroup]], columns: Columns, experiment: Experiment) -> None:
-    """Read every label before training: a bad one in the test set should not surface after hours.
+def _check_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, needs_both_classes: bool) -> None:
+    """Encode every row once before training: a bad value of the test set should not surface after hours.
 
     Raises:
-        DataError: a bad label, or one class only in validation data where AUC steers.
+        DataError: a bad value, or one class only where AUC steers.
     """
-    for name, row_groups in sets.items():
-        if name == "train":
-            continue  # the fitting pass reads them
-        positives = sum(int(columns.labels(group.read(columns.names), str(group)).sum()) for group in row_groups)
-        stopping = experiment.training.early_stopping
-        steers = name == "valid" and stopping is not None and stopping.metric == "auc"
-        if steers and positives in (0, count_rows(row_groups)):
-            raise DataError(
-                f"validation data: all {count_rows(row_groups)} labels of {columns.label!r} are {int(positives > 0)}, "
-                f"so there is no AUC to steer by; choose other data, or `early_stopping: {{metric: log_loss}}`"
-            )
+    positives = 0
+    for group in row_groups:
+        positives += int(encoder(group.read(encoder.input_columns), str(group))["label"].sum())
+    rows = count_rows(row_groups)
+    if needs_both_classes and positives in (0, rows):
+        raise DataError(
+            f"{name}: all {rows} labels of {encoder.columns.label!r} are {int(positives > 0)}, so there is no AUC to "
+            f"steer by; choose other data, or `early_stopping: {{metric: log_loss}}`"
+        )
 
 
 def _open_sets(data: Data, seed: int) -> dict[str, list[RowGroup]]:

@@ -16,7 +16,7 @@ import tensorflow as tf
 from ctr.metrics import BinaryMetrics, CategoryBins, QuantileBins, bins_from_json, compare
 from ctr.metrics.binary import sigmoid
 from ctr.metrics.psi import Bins
-from features import Batch, Encoder, Ragged, RowGroup, Values, read_ahead
+from features import Batch, DataError, Encoder, Ragged, RowGroup, Values, read_ahead
 from models import CTRModel
 
 
@@ -198,7 +198,10 @@ class ScoreWriter:
         table = pa.table(columns)
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._partial, table.schema, compression="zstd")
-        self._writer.write_table(table)
+        try:
+            self._writer.write_table(table.cast(self._writer.schema))
+        except pa.ArrowException as error:
+            raise DataError(f"the files disagree on the type of a kept column: {error}") from error
 
     def __enter__(self) -> "ScoreWriter":
         return self

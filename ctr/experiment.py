@@ -29,6 +29,11 @@ class ConfigError(ValueError):
     """A config that cannot be used: the message names the key, what was received and what to do."""
 
 
+def available_cpus() -> int:
+    """The CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _choice(registry: Mapping[str, Callable[..., Any]], *passed: str) -> Any:
     """The type of a setting `{type: NAME, ...}`: the other keys are the arguments of what NAME stands for.
 
@@ -42,7 +47,7 @@ def _choice(registry: Mapping[str, Callable[..., Any]], *passed: str) -> Any:
         if isinstance(values, Settings):
             return values
         name = values.get("type") if isinstance(values, dict) else values
-        if name not in models:
+        if not isinstance(name, str) or name not in models:
             hint = nearest(str(name), list(models))
             raise PydanticCustomError(
                 "unknown_type", "no such type: {name}; {hint}", {"name": repr(name), "hint": hint}
@@ -159,12 +164,12 @@ class Training(Settings):
     validate_every: ValidateEvery = ValidateEvery(epochs=1)
     early_stopping: EarlyStopping | None = EarlyStopping()
     plateau: Plateau | None = None
-    threads: PositiveInt = Field(default_factory=lambda: os.cpu_count() or 1)
+    threads: PositiveInt = Field(default_factory=available_cpus)
     """CPU threads of TensorFlow; results are a function of it."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """`auto` takes a GPU if there is one."""
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
-    """What towers compute in; tables, optimizer state and the logit stay float32."""
+    """What MLPs compute in; tables, cross layers, optimizer state and the logit stay float32."""
     deterministic: bool = True
     """The same command gives the same bytes. A CPU always does; a GPU then uses slower kernels."""
 
@@ -229,7 +234,7 @@ def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Exp
         ConfigError: the file is missing or not YAML, or a setting is wrong.
     """
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        values = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such config file") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -244,6 +249,17 @@ def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Exp
         return Experiment.model_validate(values)
     except ValidationError as error:
         raise ConfigError(f"{path}: " + "\n".join(_explain(detail) for detail in error.errors())) from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, and strict: a key that is written twice is an error, where YAML would keep the last silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for place, key in enumerate(keys):
+            if key in keys[:place]:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def _override(values: dict[str, Any], override: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import tf_keras
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ctr.build import build, set_threads
@@ -138,18 +139,16 @@ def evaluate(
     started = time.perf_counter()
     console = console or Console(quiet=True)
     run = Run(run_folder)
-    if not run.exists or not run.is_finished:
-        raise ConfigError(
-            f"{run.folder}: {'an unfinished run' if run.exists else 'no run here'}; train one with `ctr train`"
-        )
+    if not run.is_finished:
+        state = "an unfinished run" if run.exists else "no run here"
+        raise ConfigError(f"{run.folder}: {state}; train one with `ctr train`")
     experiment = load_experiment(run.folder / "config.yaml")
     rate = experiment.data.negative_sampling_rate
     if sampled and rate is None:
         raise ConfigError("--sampled: the run was trained without negative_sampling_rate")
-    stem = Path(data.rstrip("/")).stem or "data"
-    target = Path(out) if out is not None else run.folder / "evaluations" / stem
-    if target.exists() and not overwrite:
-        raise ConfigError(f"{target} exists: choose another folder with --out, or --overwrite it")
+    stem = (Path(data) if "://" in data else Path(data).resolve()).stem
+    target = Path(out).resolve() if out is not None else run.folder / "evaluations" / stem
+    _check_free(target, overwrite)
     encoder = Encoder.load(run.folder / "encoder")
     row_groups = open_data(data)
     keep = experiment.data.keep
@@ -186,6 +185,16 @@ def evaluate(
     return report
 
 
+def _check_free(target: Path, overwrite: bool) -> None:
+    """Raise ConfigError unless an evaluation may go to `target`; only an earlier evaluation is ever replaced."""
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not (target / "report.json").is_file() or (target / "config.yaml").exists():
+        raise ConfigError(f"{target} exists and is not an evaluation: choose another folder with --out")
+    if not overwrite:
+        raise ConfigError(f"{target} exists: choose another folder with --out, or --overwrite it")
+
+
 def _check_some_batch(reader: Reader) -> None:
     if reader.batches_per_epoch == 0:
         raise ConfigError(
@@ -205,5 +214,5 @@ def _show_variables(model: CTRModel, console: Console) -> None:
         weights = sum(math.prod(owned.shape) for owned in members)
         state = sum(owned.state_bytes for owned in members)
         sizes = (f"{weights * 4 / 1e6:.2f}", f"{state / 1e6:.2f}")
-        table.add_row(", ".join(names), f"{weights:,}", optimizer, pattern, *sizes)
+        table.add_row(escape(", ".join(names)), f"{weights:,}", optimizer, escape(pattern), *sizes)
     console.print(table)

@@ -25,7 +25,7 @@ class Run:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder = Path(os.path.normpath(folder))
 
     @property
     def exists(self) -> bool:
@@ -48,18 +48,27 @@ class Run:
             raise ConfigError(f"{self.folder} already holds a run: choose another folder with --run, or --overwrite it")
         if not self.exists and self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise ConfigError(f"{self.folder} exists and is not a run: choose another folder with --run")
+        parent = next(parent for parent in self.folder.absolute().parents if parent.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK):
+            raise ConfigError(f"{self.folder}: cannot be made, because {parent} is not a folder that can be written to")
 
     def create(self, experiment: Experiment) -> None:
-        """Make the folder anew, with config.yaml and environment.json."""
-        if self.exists:
-            shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "environment.json").write_text(json.dumps(_environment(), indent=1) + "\n")
-        (self.folder / "config.yaml").write_text(experiment.to_yaml(), encoding="utf-8")
+        """Make the folder anew, with config.yaml and environment.json; it is there whole or not at all."""
+        self.remove()
+        partial = self.folder.with_name(f".{self.folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        (partial / "environment.json").write_text(json.dumps(_environment(), indent=1) + "\n")
+        (partial / "config.yaml").write_text(experiment.to_yaml(), encoding="utf-8")
+        os.replace(partial, self.folder)
 
     def remove(self) -> None:
-        """Delete the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Delete the folder; an interruption leaves no half of it under its name."""
+        if self.folder.exists():
+            doomed = self.folder.with_name(f".{self.folder.name}.deleted")
+            shutil.rmtree(doomed, ignore_errors=True)
+            os.replace(self.folder, doomed)
+            shutil.rmtree(doomed)
 
     def append(self, file: str, line: dict[str, Any]) -> None:
         """Add a line to `metrics.jsonl` or `timing.jsonl`."""

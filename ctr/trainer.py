@@ -26,7 +26,7 @@ REFRESH_SECONDS = 0.5  # of the progress bar; reading the loss waits for the dev
 class Position:
     """Where training is, and how validation has gone."""
 
-    epoch: int = 0  # complete epochs
+    epoch: int = 0  # that have ended
     step: int = 0
     rows: int = 0
     best: float | None = None
@@ -65,6 +65,8 @@ class Trainer:
             self.model, self.reader.encoder, settings.batch_size, self.experiment.data.negative_sampling_rate
         )
         self.order = hashlib.sha256()  # of the labels of the first epoch, in the order of training
+        self.model.stop_training = False
+        self.followers = tf_keras.callbacks.CallbackList(list(self.callbacks), model=self.model)
         self.logs: dict[str, float] = {}
         self._validated_at = -1
 
@@ -74,15 +76,14 @@ class Trainer:
         Raises:
             Diverged: the loss is no longer finite.
         """
-        followers = tf_keras.callbacks.CallbackList(list(self.callbacks), model=self.model)
-        followers.on_train_begin()
+        self.followers.on_train_begin()
         for epoch in range(self.experiment.training.epochs):
-            followers.on_epoch_begin(epoch)
+            self.followers.on_epoch_begin(epoch)
             self._train_epoch(epoch)
-            followers.on_epoch_end(epoch, self.logs)
+            self.followers.on_epoch_end(epoch, self.logs)
             if self._must_stop:
                 break
-        followers.on_train_end(self.logs)
+        self.followers.on_train_end(self.logs)
         load_best(self.run.folder / "checkpoints", self.model)
 
     def _train_epoch(self, epoch: int) -> None:
@@ -93,8 +94,10 @@ class Trainer:
         batches = self.reader.epoch(epoch)
         try:
             for batch in batches:
+                self.followers.on_train_batch_begin(self.position.step)
                 self.step(batch)
                 self._count(batch, epoch)
+                self.followers.on_train_batch_end(self.position.step - 1)
                 if time.perf_counter() - refreshed > REFRESH_SECONDS:
                     refreshed = time.perf_counter()
                     rate = (self.position.rows - rows_before) / (refreshed - started)
@@ -106,10 +109,10 @@ class Trainer:
         finally:
             batches.close()  # type: ignore[attr-defined]
         seconds = time.perf_counter() - started
-        self.position.epoch = epoch + 1
-        self.logs = {"loss": self._mean_loss()}
+        self.position.epoch += 1
+        self.logs["loss"] = self._mean_loss()
         self._write("train", self.position.rows - rows_before, self.logs, seconds)
-        is_last = self.position.epoch == self.experiment.training.epochs
+        is_last = self.position.epoch == self.experiment.training.epochs or self._must_stop
         if is_last or (self.every.epochs and self.position.epoch % self.every.epochs == 0):
             self._validate()
 
@@ -165,7 +168,8 @@ class Trainer:
 
     @property
     def _must_stop(self) -> bool:
-        return self.position.misses >= self.stopping.patience
+        """By patience, or because a callback says so."""
+        return self.position.misses >= self.stopping.patience or bool(self.model.stop_training)
 
     def _write(self, kind: str, rows: int, measured: dict[str, Any], seconds: float) -> None:
         place = {"kind": kind, "epoch": self.position.epoch, "step": self.position.step, "rows": rows}

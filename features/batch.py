@@ -35,6 +35,8 @@ def batch_rows(batch: Batch) -> int:
 def concatenate(batches: Iterable[Batch]) -> Batch:
     """Stack batches of the same columns, first rows first."""
     batches = list(batches)
+    if len(batches) == 1:
+        return batches[0]
     return {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
 
 

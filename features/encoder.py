@@ -222,11 +222,14 @@ class Encoder:
             raise DataError(
                 f"{where}: column {feature.column!r} with `identity` needs integers. Received: {values.type}"
             )
-        outside = pc.or_(pc.less(values, 0), pc.greater_equal(values, size)) if len(values.drop_null()) else None
-        if outside is not None and pc.any(outside).as_py():
-            row = pc.index(outside, True).as_py()
+        if values.null_count == len(values):
+            return np.full(len(values), NULL, np.int32)
+        low, high = pa.scalar(0, values.type), pa.scalar(size, values.type)
+        outside = pc.fill_null(pc.or_(pc.less(values, low), pc.greater_equal(values, high)), False)
+        if pc.any(outside).as_py():
+            value, count = values[pc.index(outside, True).as_py()].as_py(), pc.sum(outside).as_py()
             raise DataError(
-                f"{where}: column {feature.column!r} holds the id {values[row].as_py()} in row {row}; "
+                f"{where}: column {feature.column!r} holds the id {value} ({count} such values); "
                 f"`identity: {size}` allows 0 to {size - 1}"
             )
         return pc.fill_null(values.cast(pa.int64()), NULL - SPECIAL_ROWS).to_numpy().astype(np.int32) + SPECIAL_ROWS

@@ -8,6 +8,8 @@ import pyarrow as pa
 
 from features.errors import DataError
 
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -44,7 +46,7 @@ class Columns:
         if not _is_number(column.type):
             raise DataError(f"{where}: weight {self.weight!r} has type {column.type}; it needs numbers")
         return _checked(
-            column, self.weight, where, lambda x: (x >= 0) & np.isfinite(x), "a weight is finite and at least 0"
+            column, self.weight, where, lambda x: (x >= 0) & (x <= FLOAT32_MAX), "a weight is finite and at least 0"
         )
 
 
@@ -54,11 +56,9 @@ def _checked(
     numbers = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     bad = ~is_good(numbers)  # a null is NaN here, which no rule accepts
     if bad.any():
-        row = int(bad.argmax())
-        value = column[row].as_py()
+        value = column[int(bad.argmax())].as_py()
         raise DataError(
-            f"{where}: {name!r} is {'null' if value is None else value} in row {row} "
-            f"({int(bad.sum())} such rows); {rule}"
+            f"{where}: {name!r} is {'null' if value is None else value} ({int(bad.sum())} such rows); {rule}"
         )
     return numbers.astype(np.float32)
 

@@ -21,7 +21,7 @@ class Reader:
 
     Row groups come in an order drawn from (seed, epoch). They are gathered into windows of at least two row groups and
     `shuffle_rows` rows, the rows of a window are shuffled, and the stream of windows is cut into batches. So memory
-    holds two windows of encoded rows at most.
+    holds a few windows of encoded rows, whatever the size of the data.
 
     Args:
         row_groups: the training data.
@@ -55,29 +55,30 @@ class Reader:
         return read_ahead(self._batches(epoch, first_batch), depth=4)
 
     def _batches(self, epoch: int, first_batch: int) -> Iterator[Batch]:
-        left: list[Batch] = []  # the rows of the last window that did not fill a batch
+        left: list[Batch] = []  # rows of the windows before that did not fill a batch
+        missing = self.batch_size  # rows that would fill it
         skip = first_batch * self.batch_size
-        to_come = self.rows_per_epoch - skip
         for place, window in enumerate(self._windows(epoch)):
             rows = count_rows(window)
             if skip >= rows:
                 skip -= rows
                 continue
             encoded = concatenate(self.encoder(group.read(self.encoder.input_columns), str(group)) for group in window)
-            order = np.random.default_rng([self.seed, epoch, 1, place]).permutation(rows)[skip:]
+            order = np.random.default_rng([self.seed, 3, epoch, place]).permutation(rows)[skip:]
             skip = 0
-            stream = concatenate([*left, take(encoded, order)])
-            full = batch_rows(stream) // self.batch_size * self.batch_size
-            for start in range(0, full, self.batch_size):
-                yield take(stream, slice(start, start + self.batch_size))
-            to_come -= full
-            left = [take(stream, slice(full, None))]
-        if to_come > 0:
-            yield from left
+            while len(order):
+                left.append(take(encoded, order[:missing]))
+                missing -= len(order[:missing])
+                order = order[batch_rows(left[-1]) :]
+                if missing == 0:
+                    yield concatenate(left)
+                    left, missing = [], self.batch_size
+        if left and self.last_batch == "keep":
+            yield concatenate(left)
 
     def _windows(self, epoch: int) -> Iterator[list[RowGroup]]:
         window: list[RowGroup] = []
-        for place in np.random.default_rng([self.seed, epoch, 0]).permutation(len(self.row_groups)):
+        for place in np.random.default_rng([self.seed, 4, epoch]).permutation(len(self.row_groups)):
             window.append(self.row_groups[place])
             if len(window) > 1 and count_rows(window) >= self.shuffle_rows:
                 yield window

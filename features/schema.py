@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
-from features.settings import Settings
+from features.settings import Settings, nearest
 
 ENCODINGS = ("vocabulary", "hash", "identity", "part")
+Size = Annotated[int, Field(gt=0, le=2**31 - 4)]  # ids are int32, and three rows are special
 PARTS = {"hour": 24, "weekday": 7, "day": 31}
 
 
@@ -30,12 +31,12 @@ class _Embedded(Settings):
     table: str
     """Features that name the same table share its rows."""
     vocabulary: Vocabulary | None = None
-    hash: PositiveInt | None = None
+    hash: Size | None = None
     """Ids by FarmHash64 of the text, this many buckets."""
-    identity: PositiveInt | None = None
+    identity: Size | None = None
     """The column already holds ids: 0 <= id < identity."""
     missing: list[str | int] = []
-    """Values that stand for null."""
+    """Values that stand for null: strings in a string column, integers in an integer column."""
 
     @model_validator(mode="after")
     def _has_one_encoding(self) -> "_Embedded":
@@ -108,9 +109,11 @@ class Features(Settings):
         if not isinstance(values, dict) or not isinstance(values.get("columns"), dict):
             return values
         defaults = values.get("defaults") or {}
+        if not isinstance(defaults, dict):
+            raise ValueError(f"defaults are a mapping of settings. Received: {defaults!r}")
         known = {"kind"}.union(*(_keys(kind) for kind in KINDS.values()))
         if unknown := [key for key in defaults if key not in known]:
-            raise ValueError(f"defaults: unknown key {unknown[0]!r}")
+            raise ValueError(f"defaults: unknown key {unknown[0]!r}; {nearest(str(unknown[0]), sorted(known))}")
         columns = {str(name): _complete(str(name), own or {}, defaults) for name, own in values["columns"].items()}
         return {**values, "defaults": {}, "columns": columns}
 
@@ -141,9 +144,11 @@ def _complete(name: str, own: Any, defaults: dict[str, Any]) -> Any:
     """A feature's settings with the defaults that reach it, its name, column and table."""
     if not isinstance(own, dict):
         return own
+    if "name" in own:
+        raise ValueError(f"columns.{name}: unknown key 'name'; the key itself is the feature's name")
     kind = own.get("kind", defaults.get("kind", "categorical"))
-    if kind not in KINDS:
-        return {**own, "kind": kind}
+    if not isinstance(kind, str) or kind not in KINDS:
+        return {**own, "kind": str(kind)}
     reached = {key: value for key, value in defaults.items() if key in _keys(KINDS[kind])}
     if any(own.get(key) is not None for key in ENCODINGS):
         reached = {key: value for key, value in reached.items() if key not in ENCODINGS}

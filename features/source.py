@@ -5,6 +5,7 @@ the file's rows: it then carries one bit for each.
 """
 
 import datetime
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ class DataFile:
 
     filesystem: pa.fs.FileSystem
     path: str
+    version: tuple[int, int | None]  # size and time of change, when it was opened
     schema: pa.Schema  # the file's columns and those of its `key=value` folders
     folder_values: dict[str, pa.Scalar]
 
@@ -54,26 +56,18 @@ class RowGroup:
         columns = list(dict.fromkeys(columns))
         stored = [name for name in columns if name not in self.file.folder_values]
         try:
+            if _version(self.file.filesystem, self.file.path) != self.file.version:
+                raise DataError(f"{self}: the file changed while it was in use")
             with pq.ParquetFile(self.file.path, filesystem=self.file.filesystem) as parquet:
                 table = parquet.read_row_group(self.index, columns=stored)
-        except (pa.ArrowException, OSError, IndexError) as error:
+        except (pa.ArrowException, OSError) as error:
             raise DataError(f"{self}: cannot be read: {_first_line(error)}") from error
-        if set(stored) - set(table.column_names):
-            raise DataError(f"{self}: the file changed while it was in use")
         for name in columns:
             if name in self.file.folder_values:
                 table = table.append_column(name, pa.repeat(self.file.folder_values[name], table.num_rows))
         if self.selected is not None:
-            table = table.filter(pa.array(self.mask(table.num_rows)))
-        if table.num_rows != self.rows:
-            raise DataError(f"{self}: the file changed while it was in use")
+            table = table.filter(pa.array(_unpacked(self.selected, table.num_rows)))
         return table.select(columns)
-
-    def mask(self, file_rows: int) -> np.ndarray:
-        """Which of the file's rows are selected, bool [file_rows]."""
-        if self.selected is None:
-            return np.ones(file_rows, bool)
-        return np.unpackbits(np.frombuffer(self.selected, np.uint8), count=file_rows).astype(bool)
 
 
 def count_rows(row_groups: Iterable[RowGroup]) -> int:
@@ -94,14 +88,16 @@ def open_data(path: str | list[str], root: str | None = None) -> list[RowGroup]:
     Raises:
         DataError: a path that does not exist, a glob or folder without files, a file that is not Parquet, no rows.
     """
-    files: list[tuple[pa.fs.FileSystem, str, str]] = []
+    files: list[tuple[pa.fs.FileSystem, str]] = []
     for one in [path] if isinstance(path, str) else path:
         files += _list_files(
             one if root is None or "://" in one or one.startswith("/") else f"{root.rstrip('/')}/{one}"
         )
-    folder_values = _folder_values([below for _, _, below in files])
+    names = [os.path.normpath(name) for _, name in files]
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise DataError(f"{path}: {repeated[0]} is named twice")
     row_groups: list[RowGroup] = []
-    for (filesystem, name, _), values in zip(files, folder_values, strict=True):
+    for (filesystem, name), values in zip(files, _folder_values(names), strict=True):
         row_groups += _row_groups(filesystem, name, values)
     if not row_groups:
         raise DataError(f"{path}: {len(files)} file(s), but no rows")
@@ -147,13 +143,26 @@ def split_data(row_groups: list[RowGroup], split: Split, seed: int) -> dict[str,
             if mask.all():
                 sets[name].append(group)
             elif mask.any():
-                sets[name].append(replace(group, rows=int(mask.sum()), selected=np.packbits(mask).tobytes()))
+                sets[name].append(_part(group, mask))
     for name, fraction in zip(SETS, split.fractions, strict=True):
         if fraction > 0 and not sets[name]:
             raise DataError(
                 f"the split by {split.by} leaves no rows for {name} ({fraction:.3g} of {count_rows(row_groups)})"
             )
     return sets
+
+
+def _part(group: RowGroup, mask: np.ndarray) -> RowGroup:
+    """The rows of a row group, or of a part of one, that `mask` picks."""
+    picked = mask
+    if group.selected is not None:
+        picked = _unpacked(group.selected, None)
+        picked[picked] = mask
+    return replace(group, rows=int(mask.sum()), selected=np.packbits(picked).tobytes())
+
+
+def _unpacked(selected: bytes, rows: int | None) -> np.ndarray:
+    return np.unpackbits(np.frombuffer(selected, np.uint8), count=rows).astype(bool)
 
 
 def _by_rows(row_groups: list[RowGroup], bounds: np.ndarray) -> Iterator[np.ndarray]:
@@ -166,10 +175,13 @@ def _by_rows(row_groups: list[RowGroup], bounds: np.ndarray) -> Iterator[np.ndar
 
 def _at_random(row_groups: list[RowGroup], bounds: np.ndarray, seed: int) -> Iterator[np.ndarray]:
     for place, group in enumerate(row_groups):
-        yield np.searchsorted(bounds, np.random.default_rng([seed, place]).random(group.rows), side="right")
+        yield np.searchsorted(bounds, np.random.default_rng([seed, 1, place]).random(group.rows), side="right")
 
 
 def _by_time(row_groups: list[RowGroup], bounds: np.ndarray, column: str) -> Iterator[np.ndarray]:
+    counts_time = {pa.types.is_integer(group.file.schema.field(column).type): group for group in row_groups}
+    if len(counts_time) > 1:
+        raise DataError(f"{column!r} holds integers in {counts_time[True]} but times in {counts_time[False]}")
     spans = np.array([(times.min(), times.max()) for times in (_times(group, column) for group in row_groups)])
     first, last = int(spans[:, 0].min()), int(spans[:, 1].max())
     step = max(1, -(-(last - first + 1) // TIME_BINS))
@@ -202,38 +214,43 @@ def _row_groups(filesystem: pa.fs.FileSystem, path: str, folder_values: dict[str
     try:
         with pq.ParquetFile(path, filesystem=filesystem) as parquet:
             metadata, schema = parquet.metadata, parquet.schema_arrow
+        version = _version(filesystem, path)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: not a readable Parquet file: {_first_line(error)}") from error
     own = {name: value for name, value in folder_values.items() if name not in schema.names}
     for name, value in own.items():
         schema = schema.append(pa.field(name, value.type))
-    file = DataFile(filesystem, path, schema.remove_metadata(), own)
+    file = DataFile(filesystem, path, version, schema.remove_metadata(), own)
     rows = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
     return [RowGroup(file, k, count) for k, count in enumerate(rows) if count]
 
 
-def _list_files(path: str) -> list[tuple[pa.fs.FileSystem, str, str]]:
-    """(file system, path, path below the folder that was asked for) of each file, sorted."""
+def _version(filesystem: pa.fs.FileSystem, path: str) -> tuple[int, int | None]:
+    info = filesystem.get_file_info(path)
+    return info.size, info.mtime_ns
+
+
+def _list_files(path: str) -> list[tuple[pa.fs.FileSystem, str]]:
+    """(file system, path) of each file, sorted."""
     try:
         filesystem, base = pa.fs.FileSystem.from_uri(path) if "://" in path else (pa.fs.LocalFileSystem(), path)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: {_first_line(error)}") from error
     if re.search(r"[*?\[]", base):
-        found = _match(filesystem, base)
+        found = _match(filesystem, base if "://" in path else os.path.normpath(base))
         if not found:
             raise DataError(f"{path}: no file matches")
-        return [(filesystem, name, name) for name in found]
+        return [(filesystem, name) for name in found]
     kind = filesystem.get_file_info(base).type
     if kind == pa.fs.FileType.NotFound:
         raise DataError(f"{path}: no such file or folder")
     if kind == pa.fs.FileType.File:
-        return [(filesystem, base, "")]
+        return [(filesystem, base)]
     below = [info.path for info in filesystem.get_file_info(pa.fs.FileSelector(base, recursive=True)) if info.is_file]
-    relative = {name: name[len(base.rstrip("/")) + 1 :] for name in below if name.endswith(".parquet")}
-    visible = sorted(name for name, rest in relative.items() if not _is_hidden(rest))
+    visible = sorted(name for name in below if name.endswith(".parquet") and not _is_hidden(name[len(base) :]))
     if not visible:
         raise DataError(f"{path}: a folder without *.parquet files")
-    return [(filesystem, name, relative[name]) for name in visible]
+    return [(filesystem, name) for name in visible]
 
 
 def _match(filesystem: pa.fs.FileSystem, pattern: str) -> list[str]:
@@ -241,6 +258,7 @@ def _match(filesystem: pa.fs.FileSystem, pattern: str) -> list[str]:
     fixed = pattern[: re.search(r"[*?\[]", pattern).start()].rpartition("/")[0]  # type: ignore[union-attr]
     base = fixed or ("/" if pattern.startswith("/") else ".")
     translated = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}
+    pattern = pattern.replace("[!", "[^")
     parts = re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", pattern)
     regex = re.compile("".join(translated.get(p, p if p[:1] == "[" and p[-1:] == "]" else re.escape(p)) for p in parts))
     found = filesystem.get_file_info(pa.fs.FileSelector(base, recursive=True, allow_not_found=True))
@@ -263,9 +281,15 @@ def _type_of(texts: list[str]) -> pa.DataType:
     texts = [text for text in texts if text != "__HIVE_DEFAULT_PARTITION__"]
     if all(re.fullmatch(r"-?(0|[1-9]\d{0,17})", text) for text in texts):
         return pa.int64()
-    if all(re.fullmatch(r"\d{4}-\d\d-\d\d", text) for text in texts):
-        return pa.date32()
-    return pa.string()
+    return pa.date32() if all(map(_is_date, texts)) else pa.string()
+
+
+def _is_date(text: str) -> bool:
+    try:
+        datetime.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return re.fullmatch(r"\d{4}-\d\d-\d\d", text) is not None
 
 
 def _scalar(text: str, type_: pa.DataType) -> pa.Scalar:

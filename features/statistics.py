@@ -66,7 +66,7 @@ def fit(features: Features, columns: Columns, row_groups: list[RowGroup], seed: 
         labels = columns.labels(table, str(group))
         columns.weights(table, str(group))
         positives, total = positives + int(labels.sum()), total + len(labels)
-        sampled.append(table.filter(pa.array(np.random.default_rng([seed, place]).random(len(labels)) < share)))
+        sampled.append(table.filter(pa.array(np.random.default_rng([seed, 2, place]).random(len(labels)) < share)))
     if positives in (0, total):
         raise DataError(
             f"training data: all {total} labels of {columns.label!r} are {int(positives > 0)}; "
@@ -75,8 +75,21 @@ def fit(features: Features, columns: Columns, row_groups: list[RowGroup], seed: 
     return Statistics(
         vocabularies={name: counter.vocabulary() for name, counter in counters.items()},
         moments={name: sums_.moments() for name, sums_ in sums.items()},
-        sample=pa.concat_tables(sampled),
+        sample=_concatenate(sampled),
     )
+
+
+def _concatenate(tables: list[pa.Table]) -> pa.Table:
+    try:
+        return pa.concat_tables([_decoded(table) for table in tables], promote_options="permissive")
+    except pa.ArrowException as error:
+        raise DataError(f"the training files disagree on the type of a column: {error}") from error
+
+
+def _decoded(table: pa.Table) -> pa.Table:
+    """Dictionary columns as plain ones."""
+    plain = [f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in table.schema]
+    return table.cast(pa.schema(plain))
 
 
 def transform(feature: Numeric, values: pa.Array) -> np.ndarray:
@@ -103,7 +116,8 @@ class _Sums:
 
     def moments(self) -> Moments:
         deviation = (self.squares / self.count) ** 0.5 if self.count else 0.0
-        return Moments(self.mean, deviation or 1.0)
+        is_constant = deviation <= 1e-9 * abs(self.mean)  # what rounding leaves of a constant
+        return Moments(self.mean, 1.0 if is_constant else deviation)
 
 
 class _ValueCounter:

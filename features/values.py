@@ -39,7 +39,10 @@ def values_of(feature: Feature, table: pa.Table, where: str) -> Values:
     if isinstance(feature, Sequence):
         return _last(column, feature)
     if feature.part is not None:
-        return _part(column, feature)
+        try:
+            return _part(column, feature)
+        except pa.ArrowException as error:
+            raise DataError(f"{where}: column {feature.column!r} holds a value that is no time: {error}") from error
     return _categories(column, feature.missing)
 
 
@@ -51,7 +54,7 @@ def check_type(feature: Feature, type_: pa.DataType, where: str) -> None:
         accepted = _is_number(type_)
         wanted = "numbers"
     elif isinstance(feature, Sequence):
-        accepted = _is_list(type_) and _is_category(type_.value_type)
+        accepted = _is_list(type_) and (_is_category(type_.value_type) or pa.types.is_null(type_.value_type))
         wanted = "lists of integers, strings or booleans"
     elif feature.part is not None:
         accepted = pa.types.is_timestamp(type_) or pa.types.is_date(type_)
@@ -96,8 +99,11 @@ def _categories(column: pa.Array, missing: list[str | int]) -> pa.Array:
         values = column
     else:
         values = column.cast(pa.int64() if pa.types.is_integer(column.type) else pa.large_string())
-    wanted = str if pa.types.is_large_string(values.type) else int
-    absent = [value for value in missing if isinstance(value, wanted)]
+    if pa.types.is_large_string(values.type):
+        absent: list[str | int] = [value for value in missing if isinstance(value, str)]
+    else:
+        low, high = (0, 2**64) if pa.types.is_uint64(values.type) else (-(2**63), 2**63)
+        absent = [value for value in missing if isinstance(value, int) and low <= value < high]
     if not absent:
         return values
     is_absent = pc.is_in(values, value_set=pa.array(absent, type=values.type))
@@ -105,11 +111,12 @@ def _categories(column: pa.Array, missing: list[str | int]) -> pa.Array:
 
 
 def _finite(column: pa.Array, name: str, where: str) -> pa.Array:
-    """NaN becomes null; an infinite value is an error."""
-    is_infinite = pc.fill_null(pc.is_inf(column), False)
-    if pc.any(is_infinite).as_py():
-        row = pc.index(is_infinite, True).as_py()
-        raise DataError(f"{where}: column {name!r} holds {column[row].as_py()} in row {row}; a number must be finite")
+    """NaN becomes null; a value that float32 cannot hold is an error."""
+    too_large = pc.fill_null(pc.greater(pc.abs(column), float(np.finfo(np.float32).max)), False)
+    if pc.any(too_large).as_py():
+        value = column[pc.index(too_large, True).as_py()].as_py()
+        count = pc.sum(too_large).as_py()
+        raise DataError(f"{where}: column {name!r} holds {value} ({count} such rows); a number must fit float32")
     return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
 
 
@@ -129,12 +136,12 @@ def _last(column: pa.Array, feature: Sequence) -> Ragged:
 def _part(column: pa.Array, feature: Categorical) -> pa.Array:
     """Hour, weekday or day of the month, as int64 from 0."""
     if pa.types.is_integer(column.type):
-        column = column.cast(pa.int64()).cast(pa.timestamp(feature.time_unit))
-    if pa.types.is_date(column.type):
-        column = column.cast(pa.timestamp("s" if pa.types.is_date32(column.type) else "ms"))
+        column = _categories(column, feature.missing).cast(pa.int64()).cast(pa.timestamp(feature.time_unit))
     if pa.types.is_null(column.type):
         return column.cast(pa.int64())
-    if feature.time_zone == "UTC":  # instants are stored in UTC: no time zone database needed
+    if pa.types.is_date(column.type):  # a day of the calendar, not an instant: the same in every zone
+        column = column.cast(pa.timestamp("s" if pa.types.is_date32(column.type) else "ms"))
+    elif feature.time_zone == "UTC":  # instants are stored in UTC: no time zone database needed
         column = column.cast(pa.timestamp(column.type.unit))
     else:
         column = column.cast(pa.timestamp(column.type.unit, tz=feature.time_zone))

@@ -39,7 +39,7 @@ class CTRModel(tfrs.Model):
         seed: int = 0,
         grouping: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(name="ctr_model")
+        super().__init__(name="ctr_model", autocast=False)  # numerics and labels stay float32
         self.tables = EmbeddingTables(inputs, stddev, seed, grouping)
         self.tower = tower
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")

@@ -1,6 +1,5 @@
 """DCN-V2: explicit feature crosses beside or below an MLP."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 import tensorflow as tf
@@ -9,6 +8,8 @@ import tf_keras
 
 from models.blocks import MLP, logit_head
 from models.seeds import PathInitializer
+
+STRUCTURES = ("stacked", "parallel", "stacked_parallel", "cross_only")
 
 
 class DCNV2(tf_keras.layers.Layer):
@@ -39,14 +40,21 @@ class DCNV2(tf_keras.layers.Layer):
         structure: Literal["stacked", "parallel", "stacked_parallel", "cross_only"] = "parallel",
         cross_layers: int = 3,
         rank: int | None = None,
-        hidden: Sequence[int] = (400, 400, 400),
+        hidden: tuple[int, ...] = (400, 400, 400),
         batch_norm: bool = True,
         dropout: float = 0.0,
         initializer: str = "glorot_uniform",
         seed: int = 0,
     ) -> None:
         super().__init__(name="dcn_v2")
-        self.structure = structure
+        if structure not in STRUCTURES:
+            raise ValueError(f"structure must be one of {', '.join(STRUCTURES)}. Received: {structure!r}")
+        if cross_layers < 1 or (rank is not None and rank < 1) or any(width < 1 for width in hidden):
+            raise ValueError(
+                f"cross_layers, rank and hidden must be at least 1. "
+                f"Received: cross_layers={cross_layers}, rank={rank}, hidden={list(hidden)}"
+            )
+        self.rank = rank
 
         def mlp(path: str) -> MLP:
             return MLP(hidden, batch_norm, dropout, initializer, seed, path)
@@ -68,6 +76,12 @@ class DCNV2(tf_keras.layers.Layer):
         """Tower name -> its layers."""
         deep = [layer for layer in (self.deep_on_cross, self.deep) if layer is not None]
         return {"cross": self.cross, **({"deep": deep} if deep else {}), "head": [self.head]}
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        width = input_shape[-1]
+        if self.rank is not None and self.rank >= width:
+            raise ValueError(f"rank must be below the width of the input, {width}. Received: {self.rank}")
+        super().build(input_shape)
 
     def call(self, x0: tf.Tensor, step: tf.Tensor, training: bool = False) -> tf.Tensor:
         x = x0

@@ -1,17 +1,19 @@
 """Fused embedding tables: one variable, one gather and one gradient for all features of one width and one optimizer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any, Literal
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from models.seeds import seed_of
 
 SPECIAL_ROWS = 3  # padding, null, out of vocabulary: they start at zero
+READ_ROWS = 1 << 20
 BLOCK_ROWS = 1 << 14  # rows that one seed fills, so that a row's start does not depend on how many rows follow
 
 
@@ -88,7 +90,7 @@ class EmbeddingTables(tf_keras.layers.Layer):
     def __init__(
         self, inputs: Inputs, stddev: float, seed: int, grouping: Mapping[str, str] | None = None, name: str = "tables"
     ) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, autocast=False)
         self.inputs = inputs
         groups: dict[str, list[Table]] = {}
         for table in inputs.tables:
@@ -103,6 +105,9 @@ class EmbeddingTables(tf_keras.layers.Layer):
                 for place, table in enumerate(members)
             }
         )
+        for key, members in groups.items():
+            if sum(table.rows for table in members) > 2**31 - 1:
+                raise ValueError(f"the tables of width {key} have more than 2^31 - 1 rows together: group them apart")
         self.fused = {
             key: self.add_weight(
                 name=f"fused_{place}",
@@ -116,8 +121,8 @@ class EmbeddingTables(tf_keras.layers.Layer):
         self.width = sum(dims[field.table] for field in inputs.fields) + len(inputs.plain)
 
     def call(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        found = {key: self._look_up(key, batch) for key in self.fused}  # group -> [batch, fields of the group, dim]
-        used = dict.fromkeys(self.fused, 0)
+        used = {self._group_of[field.table]: 0 for field in self.inputs.fields}
+        found = {key: self._look_up(key, batch) for key in used}  # group -> [batch, fields of the group, dim]
         blocks = []
         for key, run in groupby(self.inputs.fields, lambda field: self._group_of[field.table]):
             start = used[key]
@@ -129,11 +134,12 @@ class EmbeddingTables(tf_keras.layers.Layer):
         x0 = tf.concat(blocks, axis=1) if len(blocks) > 1 else blocks[0]  # [batch, width]
         return tf.cast(x0, self.compute_dtype)
 
-    def table_rows(self, name: str) -> tf.Tensor:
-        """The weights of a logical table, [rows, dim]."""
+    def table_blocks(self, name: str) -> Iterator[np.ndarray]:
+        """The weights of a logical table, some rows at a time; reading a table whole would copy it."""
+        fused, start = self.fused[self._group_of[name]], self.offsets[name]
         rows = next(table.rows for table in self.inputs.tables if table.name == name)
-        start = self.offsets[name]
-        return self.fused[self._group_of[name]][start : start + rows]
+        for first in range(start, start + rows, READ_ROWS):
+            yield tf.gather(fused, tf.range(first, min(first + READ_ROWS, start + rows))).numpy()
 
     def _look_up(self, key: str, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """One gather for all fields of a group, [batch, fields, dim]."""
@@ -169,15 +175,18 @@ def _reduce(field: Field, vectors: tf.Tensor, batch: Mapping[str, tf.Tensor]) ->
 def _starts(tables: Sequence[Table], stddev: float, seed: int) -> Any:
     """An initializer of a fused variable."""
 
-    def start(table: Table) -> tf.Tensor:
-        blocks = [
-            tf.random.stateless_normal([BLOCK_ROWS, table.dim], [seed_of(seed, table.name), block], stddev=stddev)
-            for block in range(-(-table.rows // BLOCK_ROWS))
-        ]
-        special = tf.cast(tf.range(table.rows) >= SPECIAL_ROWS, tf.float32)
-        return tf.concat(blocks, axis=0)[: table.rows] * special[:, None]
-
     def initializer(shape: Any, dtype: Any = None, **_: Any) -> tf.Tensor:
-        return tf.ensure_shape(tf.concat([start(table) for table in tables], axis=0), shape)
+        rows = np.empty(shape, np.float32)
+        offset = 0
+        for table in tables:
+            for block, first in enumerate(range(0, table.rows, BLOCK_ROWS)):
+                drawn = tf.random.stateless_normal(
+                    [BLOCK_ROWS, table.dim], [seed_of(seed, table.name), block], stddev=stddev
+                )
+                size = min(BLOCK_ROWS, table.rows - first)
+                rows[offset + first : offset + first + size] = drawn[:size]
+            rows[offset : offset + SPECIAL_ROWS] = 0
+            offset += table.rows
+        return tf.convert_to_tensor(rows)
 
     return initializer

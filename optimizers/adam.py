@@ -2,6 +2,8 @@
 
 import tf_keras
 
+from optimizers.base import check_rate
+
 
 def adam(
     learning_rate: float = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8
@@ -20,4 +22,9 @@ def adam(
         beta_2: decay of the second moment.
         epsilon: outside the root.
     """
+    check_rate(learning_rate)
+    if not (0 <= beta_1 < 1 and 0 <= beta_2 < 1):
+        raise ValueError(f"beta_1 and beta_2 must be in [0, 1). Received: {beta_1} and {beta_2}")
+    if not epsilon > 0:
+        raise ValueError(f"epsilon must be above 0. Received: {epsilon}")
     return tf_keras.optimizers.Adam(learning_rate, beta_1, beta_2, epsilon, jit_compile=False)

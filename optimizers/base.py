@@ -9,6 +9,12 @@ import tf_keras
 Rows: TypeAlias = tf.Tensor
 
 
+def check_rate(learning_rate: float) -> None:
+    """Raise ValueError unless a rate is a number of at least 0."""
+    if not 0 <= learning_rate < float("inf"):
+        raise ValueError(f"learning_rate must be finite and at least 0. Received: {learning_rate}")
+
+
 class RowOptimizer(tf_keras.optimizers.Optimizer):
     """A Keras optimizer given by `update`, a pure function on rows [rows, dim]; for tables and for towers.
 
@@ -28,8 +34,11 @@ class RowOptimizer(tf_keras.optimizers.Optimizer):
     state_names: Sequence[str] = ()
 
     def __init__(self, learning_rate: float, l2_gradient: float = 0.0, name: str = "row_optimizer") -> None:
+        check_rate(learning_rate)
         super().__init__(name=name, weight_decay=None, jit_compile=False)  # 0 would multiply whole tables
         self._learning_rate = self._build_learning_rate(learning_rate)
+        if not l2_gradient >= 0:
+            raise ValueError(f"l2_gradient must be at least 0. Received: {l2_gradient}")
         self.l2_gradient = l2_gradient
 
     def update(

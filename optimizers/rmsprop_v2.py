@@ -49,6 +49,8 @@ class RMSPropV2(RowOptimizer):
         super().__init__(learning_rate, l2_gradient, name)
         if not 0 <= beta <= 1:
             raise ValueError(f"beta must be in [0, 1]. Received: {beta}")
+        if not epsilon > 0:
+            raise ValueError(f"epsilon must be above 0. Received: {epsilon}")
         self.beta, self.epsilon = beta, epsilon
 
     def update(

@@ -13,6 +13,9 @@ from optimizers.base import RowOptimizer
 Optimizer: TypeAlias = tf_keras.optimizers.Optimizer
 
 
+OWN_CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue", "use_ema")
+
+
 class PatternError(ValueError):
     """A pattern that matches nothing, a name that no pattern or no single pattern matches, an unfit optimizer."""
 
@@ -21,14 +24,14 @@ def resolve(patterns: Iterable[str], names: Iterable[str]) -> dict[str, str]:
     """Map each name to the glob pattern that rules it: itself, else the longest that matches it.
 
     Raises:
-        PatternError: two longest patterns match a name, none does, or a pattern matches no name.
+        PatternError: two longest patterns match a name, none does, or a pattern other than `*` matches no name.
 
     >>> resolve(["*", "wide/*", "user"], ["user", "item", "wide/user"])
     {'user': 'user', 'item': '*', 'wide/user': 'wide/*'}
     """
     patterns, names = list(patterns), list(names)
     for pattern in patterns:
-        if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
+        if pattern != "*" and not any(fnmatch.fnmatchcase(name, pattern) for name in names):
             raise PatternError(f"the pattern {pattern!r} matches none of: {', '.join(names)}")
     return {name: _ruling(patterns, name) for name in names}
 
@@ -36,7 +39,9 @@ def resolve(patterns: Iterable[str], names: Iterable[str]) -> dict[str, str]:
 def _ruling(patterns: list[str], name: str) -> str:
     if name in patterns:
         return name
-    matching = sorted((p for p in patterns if fnmatch.fnmatchcase(name, p)), key=len, reverse=True)
+    matching = sorted((p for p in patterns if p != "*" and fnmatch.fnmatchcase(name, p)), key=len, reverse=True)
+    if not matching and "*" in patterns:
+        return "*"
     if not matching:
         raise PatternError(f"no pattern matches {name!r}; the patterns are: {', '.join(patterns)}")
     if len(matching) > 1 and len(matching[0]) == len(matching[1]):
@@ -90,6 +95,11 @@ class Router(tf_keras.optimizers.Optimizer):
                     f"{type(optimizer).__name__} on the tables {pattern!r} would update every row at each step; "
                     f"a table needs a sparse optimizer such as RMSPropV2"
                 )
+        for optimizer in [*sparse.values(), *dense.values()]:
+            if set_ := [key for key in OWN_CLIPPING if getattr(optimizer, key)]:
+                raise PatternError(
+                    f"{optimizer.name}: `{set_[0]}` has no effect in a router, which clips by `clip_norm`"
+                )
         self._learning_rate = None
         self.clip_norm = clip_norm
         self._variables_spec = self._no_dependency([(kind, list(names)) for kind, names in variables])
@@ -105,7 +115,10 @@ class Router(tf_keras.optimizers.Optimizer):
     def learning_rates(self) -> dict[str, float]:
         """`table <pattern>` and `tower <pattern>` -> the rate now in use."""
         pairs = zip(self._patterns, self._optimizers, strict=True)
-        return {f"{kind} {pattern}": float(optimizer.learning_rate) for (kind, pattern), optimizer in pairs}
+        # a float32 by its shortest decimal: 0.1, not 0.10000000149
+        return {
+            f"{kind} {pattern}": float(str(optimizer.learning_rate.numpy())) for (kind, pattern), optimizer in pairs
+        }
 
     @property
     def learning_rate(self) -> float:
@@ -146,8 +159,8 @@ class Router(tf_keras.optimizers.Optimizer):
         listed = []
         for place, variable in enumerate(var_list):
             optimizer = self._optimizers[self._owners[place]]
-            suffix = "/" + variable.name.partition(":")[0]  # Keras names a state `<state>/<variable>`
-            state = [v for v in optimizer.variables if v.name.partition(":")[0].endswith(suffix)]
+            name = variable.name.partition(":")[0]  # Keras names a state `<state>/<variable>`
+            state = [v for v in optimizer.variables if v.name.partition(":")[0].partition("/")[2] == name]
             listed.append(
                 Owned(
                     names=tuple(self._variables_spec[place][1]),
@@ -186,6 +199,11 @@ class Router(tf_keras.optimizers.Optimizer):
     def _compute_current_learning_rate(self) -> None:
         for optimizer in self._optimizers:
             optimizer._compute_current_learning_rate()
+
+    def _apply_weight_decay(self, variables: Sequence[tf.Variable]) -> None:
+        for place, optimizer in enumerate(self._optimizers):
+            own = [v for v in variables if self._owners[self._index_dict[self._var_key(v)]] == place]
+            optimizer._apply_weight_decay(own)
 
     def _deduplicate_sparse_grad(self, grads: Sequence[Any]) -> list[Any]:
         gradients = super()._deduplicate_sparse_grad(grads)

@@ -31,8 +31,9 @@ class QuantileBins:
             return cls(())
         quantiles = np.quantile(present, np.arange(1, bins) / bins, method="inverted_cdf")
         values, times = np.unique(quantiles, return_counts=True)
-        edges = np.union1d(values, np.nextafter(values[times > 1], -np.inf))
-        return cls(tuple(float(edge) for edge in edges if present.min() <= edge < present.max()))
+        heavy = values[times > 1]
+        edges = np.unique(np.concatenate([values[values < present.max()], heavy, np.nextafter(heavy, -np.inf)]))
+        return cls(tuple(edges.tolist()))
 
     def count(self, numbers: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Weight in each bin, float64 [edges + 2]; the last is missing (NaN)."""
@@ -62,8 +63,11 @@ class CategoryBins:
         """Weight in each bin, float64 [values + 2]; the last two are other and missing."""
         other = len(self.values)
         found = np.full(len(values), other)
+        if values.type != self.values.type:  # a hashed column may be integer here and text there
+            values = values.cast(pa.large_string())
+        known = self.values.cast(values.type)
         if other and values.null_count < len(values):
-            found = pc.fill_null(pc.index_in(values, value_set=self.values, skip_nulls=True), other).to_numpy()
+            found = pc.fill_null(pc.index_in(values, value_set=known, skip_nulls=True), other).to_numpy()
         found = np.where(values.is_null().to_numpy(zero_copy_only=False), other + 1, found)
         return np.bincount(found, weight, other + 2)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 STYLES = {"stable": "green", "moderate": "yellow", "unstable": "red", "insufficient_data": "dim"}
@@ -16,13 +17,13 @@ def show_report(report: dict[str, Any], console: Console) -> None:
     for name, metrics in report["metrics"].items():
         psi = report["psi"]["score"].get(name)
         cells = [_number(metrics[key]) for key in ("auc", "log_loss", "label_rate", "mean_score")]
-        table.add_row(name, f"{metrics['rows']:,}", *cells, _psi(psi) if psi else "reference")
+        table.add_row(escape(name), f"{metrics['rows']:,}", *cells, _psi(psi) if psi else "reference")
     console.print(table)
     for name, features in report["psi"]["features"].items():
         moved = {feature: psi for feature, psi in features.items() if psi["verdict"] != "stable"}
         ranked = sorted(moved.items(), key=lambda item: -(item[1]["psi"] or 0))
-        listed = ", ".join(f"{feature} {_psi(psi)}" for feature, psi in ranked)
-        console.print(f"{name}: features that moved: {listed or 'none'}", highlight=False)
+        listed = ", ".join(f"{escape(feature)} {_psi(psi)}" for feature, psi in ranked)
+        console.print(f"{escape(name)}: features that moved: {listed or 'none'}", highlight=False)
 
 
 def _number(value: float | None) -> str:

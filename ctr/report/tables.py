@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from models import CTRModel
 from models.tables import SPECIAL_ROWS
 
@@ -19,14 +17,17 @@ def describe_tables(model: CTRModel) -> list[dict[str, Any]]:
         optimizers |= {name: {"bytes": per_row, "optimizer": owned.optimizer} for name in owned.names}
     tables = []
     for table in model.tables.inputs.tables:
-        rows = model.tables.table_rows(table.name).numpy()[SPECIAL_ROWS:]
+        zero_rows = 0
+        for place, rows in enumerate(model.tables.table_blocks(table.name)):
+            ordinary = rows[SPECIAL_ROWS if place == 0 else 0 :]
+            zero_rows += len(ordinary) - int(ordinary.any(axis=1).sum())
         owner = optimizers[table.name]
         tables.append(
             {
                 "name": table.name,
                 "rows": table.rows,
                 "dim": table.dim,
-                "zero_rows": int((~np.any(rows, axis=1)).sum()),
+                "zero_rows": zero_rows,
                 "bytes": table.rows * owner["bytes"],
                 "optimizer": owner["optimizer"],
             }

@@ -1,0 +1,87 @@
+"""Time of a whole training step against the rows of its tables: it should be flat.
+
+    python scripts/bench_rows.py [--rows 100000 10000000] [--rounds 15] [--threads 2]
+
+DCN-V2 with 26 fields of width 16 and 13 numerics, batch 4096, RMSPropV2 on the tables, Adam on the tower. Every size
+sees batches with the same number of distinct rows, spread over its tables. The sizes take turns, so that a busy moment
+of the machine hits all of them; what counts is the ratio of the medians.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from models import DCNV2, CTRModel, Field, Inputs, Table
+from models.tables import SPECIAL_ROWS
+from optimizers import RMSPropV2, Router, adam
+
+FIELDS, WIDTH, NUMERICS, BATCH, DISTINCT, STEPS = 26, 16, 13, 4096, 1000, 10
+
+
+def make_step(total_rows: int) -> Callable[[dict[str, tf.Tensor]], None]:
+    """A compiled training step of a model with `total_rows` rows in 26 tables."""
+    names = [f"feature_{k}" for k in range(FIELDS)]
+    inputs = Inputs(
+        tables=tuple(Table(name, total_rows // FIELDS, WIDTH) for name in names),
+        fields=tuple(Field(name, name, column=k) for k, name in enumerate(names)),
+        numerics=tuple(f"numeric_{k}" for k in range(NUMERICS)),
+        plain=tuple(range(NUMERICS)),
+    )
+    model = CTRModel(inputs, DCNV2("parallel", cross_layers=3, hidden=[400, 400, 400]))
+    router = Router({"*": RMSPropV2(0.01)}, {"*": adam()}, model.logical_variables)
+    model.compile(optimizer=router)
+    router.build(model.trainable_variables)
+    return tf.function(lambda batch: model.train_step(batch)["loss"], autograph=False, reduce_retracing=True)
+
+
+def make_batches(total_rows: int, count: int) -> list[dict[str, tf.Tensor]]:
+    """Batches whose ids come from DISTINCT rows of each table, drawn from all over it."""
+    rng = np.random.default_rng(1)
+    rows = total_rows // FIELDS
+    batches = []
+    for _ in range(count):
+        present = np.stack([rng.choice(rows - SPECIAL_ROWS, DISTINCT, replace=False) for _ in range(FIELDS)], axis=1)
+        # every present row once, the rest of the batch at random among them
+        picks = np.concatenate([np.arange(DISTINCT), rng.integers(DISTINCT, size=BATCH - DISTINCT)])
+        ids = SPECIAL_ROWS + present[picks]
+        batches.append(
+            {
+                "ids": tf.constant(ids, tf.int32),
+                "numerics": tf.constant(rng.standard_normal((BATCH, NUMERICS)), tf.float32),
+                "label": tf.constant(rng.random(BATCH) < 0.2, tf.float32),
+                "weight": tf.ones([BATCH]),
+            }
+        )
+    return batches
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 10_000_000])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    tf.config.threading.set_intra_op_parallelism_threads(args.threads)
+    steps = {rows: make_step(rows) for rows in args.rows}
+    batches = {rows: make_batches(rows, STEPS) for rows in args.rows}
+    seconds: dict[int, list[float]] = {rows: [] for rows in args.rows}
+    for turn in range(args.rounds + 1):
+        for rows, step in steps.items():
+            started = time.perf_counter()
+            for batch in batches[rows]:
+                loss = step(batch)
+            loss.numpy()
+            if turn > 0:  # the first turn compiles
+                seconds[rows].append((time.perf_counter() - started) / STEPS)
+    first = np.median(seconds[args.rows[0]])
+    for rows, times in seconds.items():
+        low, middle, high = np.quantile(times, [0.25, 0.5, 0.75]) * 1e3
+        ratio = middle / 1e3 / first
+        print(f"{rows:>12,} rows  {middle:7.2f} ms a step (quartiles {low:.2f} to {high:.2f})  ratio {ratio:.3f}")
+
+
+if __name__ == "__main__":
+    main()

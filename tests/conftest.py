@@ -1,0 +1,100 @@
+"""A small click log and an experiment on it, for whole runs in seconds."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+import yaml
+
+from ctr.experiment import load_experiment
+
+THREADS = 2
+tf.config.threading.set_intra_op_parallelism_threads(THREADS)  # before anything starts TensorFlow
+tf.config.threading.set_inter_op_parallelism_threads(THREADS)
+
+
+def click_log(rows=1200, seed=0):
+    """Columns of every kind; users 0-3 click on items 0-4, users 4-7 on items 5-9."""
+    rng = np.random.default_rng(seed)
+    user, item = rng.integers(0, 8, rows), rng.integers(0, 10, rows)
+    price = rng.lognormal(0, 1, rows)
+    logit = np.where((user < 4) == (item < 5), 1.5, -1.5) + 0.3 * np.log1p(price) - 0.3
+    history = [rng.integers(0, 10, rng.integers(0, 6)).tolist() for _ in range(rows)]
+    return pa.table(
+        {
+            "ts": pa.array(np.arange(rows) * 60_000_000, pa.timestamp("us", tz="UTC")),
+            "user": pa.array(user, pa.int64()),
+            "item": pa.array([f"item {k}" for k in item]),
+            "history": pa.array([[f"item {k}" for k in one] for one in history]),
+            "price": pa.array(price, mask=rng.random(rows) < 0.1),
+            "w": pa.array(rng.uniform(0.5, 2, rows).astype(np.float32)),
+            "clicked": pa.array((rng.random(rows) < 1 / (1 + np.exp(-logit))).astype(np.int8)),
+        }
+    )
+
+
+CONFIG = """
+name: tiny
+seed: 3
+data:
+  path: {data}
+  split: {{by: time, column: ts, fractions: [0.6, 0.2, 0.2]}}
+  label: clicked
+  keep: [ts]
+features:
+  defaults: {{dim: 4}}
+  columns:
+    user: {{}}
+    item: {{}}
+    history: {{kind: sequence, table: item, max_length: 4}}
+    hour: {{column: ts, part: hour}}
+    price: {{kind: numeric, transform: log1p, missing_indicator: true}}
+model: {{type: dcn_v2, cross_layers: 1, hidden: [8], dropout: 0.1, initializer: {{tables: 0.3}}}}
+optimizers:
+  sparse: {{"*": {{type: rmsprop_v2, learning_rate: 0.3, l2_gradient: 0.001}}}}
+  dense: {{type: adam, learning_rate: 0.01}}
+training: {{batch_size: 64, epochs: 3, threads: {threads}, device: cpu}}
+"""
+
+
+@pytest.fixture
+def data_folder(tmp_path):
+    """The click log as three files of two row groups each."""
+    folder = tmp_path / "clicks"
+    folder.mkdir()
+    table = click_log()
+    for k in range(3):
+        pq.write_table(table.slice(400 * k, 400), folder / f"part-{k}.parquet", row_group_size=200)
+    return folder
+
+
+@pytest.fixture
+def config(tmp_path, data_folder):
+    """Path of the experiment's YAML file."""
+    path = tmp_path / "tiny.yaml"
+    path.write_text(CONFIG.format(data=data_folder, threads=THREADS))
+    return path
+
+
+@pytest.fixture
+def make_experiment(config):
+    """The experiment, with settings changed as by `--set`."""
+    return lambda *overrides: load_experiment(config, list(overrides))
+
+
+@pytest.fixture
+def edit_config(config):
+    """Rewrite the YAML file by a function on its values."""
+
+    def edit(change):
+        values = yaml.safe_load(config.read_text())
+        change(values)
+        config.write_text(yaml.safe_dump(values))
+        return config
+
+    return edit

@@ -1,0 +1,181 @@
+"""What a first user does wrong: one clear message, exit code 2, no traceback, nothing half-written."""
+
+import json
+import shutil
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from ctr.cli import app
+from tests.conftest import click_log
+
+
+def ctr(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def replace_column(folder, name, values):
+    path = folder / "part-1.parquet"
+    table = pq.read_table(path)
+    values = values(table.column(name)) if callable(values) else values
+    pq.write_table(table.set_column(table.schema.get_field_index(name), name, values), path, row_group_size=200)
+
+
+BAD_DATA = {
+    "missing folder": (shutil.rmtree, ["clicks", "no such file or folder"]),
+    "empty folder": (
+        lambda folder: [path.unlink() for path in folder.iterdir()],
+        ["clicks", "a folder without *.parquet files"],
+    ),
+    "not Parquet": (
+        lambda folder: (folder / "part-1.parquet").write_text("user,item"),
+        ["part-1.parquet", "not a readable Parquet file"],
+    ),
+    "missing column": (
+        lambda folder: pq.write_table(click_log().rename_columns({"user": "users"}), folder / "part-1.parquet"),
+        ["part-1.parquet", "no column 'user'", "did you mean 'users'"],
+    ),
+    "wrong type": (
+        lambda folder: replace_column(folder, "user", pa.array([0.5] * 400)),
+        ["part-1.parquet", "column 'user' has type double", "integers, strings"],
+    ),
+    "text as a number": (
+        lambda folder: replace_column(folder, "price", pa.array(["cheap"] * 400)),
+        ["part-1.parquet", "column 'price' has type string", "needs numbers"],
+    ),
+    "label not 0 or 1": (
+        lambda folder: replace_column(folder, "clicked", pa.array([0] * 250 + [2] + [1] * 149)),
+        ["part-1.parquet, row group 1", "'clicked' is 2", "a label is 0 or 1"],
+    ),
+    "null label": (
+        lambda folder: replace_column(folder, "clicked", pa.array([None] + [1] * 399, pa.int8())),
+        ["part-1.parquet, row group 0", "'clicked' is null"],
+    ),
+    "infinite number": (
+        lambda folder: replace_column(folder, "price", pa.array([float("inf")] + [1.0] * 399)),
+        ["part-1.parquet, row group 0", "column 'price' holds inf"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_DATA)
+def test_bad_data_is_named(case, config, data_folder, tmp_path):
+    damage, words = BAD_DATA[case]
+    damage(data_folder)
+    result = ctr("train", config, "--run", tmp_path / "run")
+    assert result.exit_code == 2
+    assert all(word in result.stderr for word in words), result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+BAD_CONFIG = {
+    "unknown key": ("training.epoch=3", "training: unknown key 'epoch'; did you mean 'epochs'?"),
+    "pattern that matches nothing": (
+        "optimizers.sparse.usr={type: rmsprop_v2}",
+        "optimizers: the pattern 'usr' matches none of: user, item, hour",
+    ),
+    "table without an optimizer": (
+        "optimizers.sparse={user: {type: rmsprop_v2}}",
+        "optimizers: no pattern matches 'item'",
+    ),
+    "setting that an optimizer refuses": ("optimizers.sparse.*.beta=2", "optimizers.sparse.*: beta must be in [0, 1]"),
+    "setting that the model refuses": ("model.dropout=1.5", "model: dropout must be in [0, 1)"),
+    "no GPU": ("training.device=gpu", "training.device: TensorFlow sees no GPU"),
+    "kept column that the scores have": ("data.keep=[label]", "data.keep: 'label' is a column of the scores already"),
+    "batch larger than the data": (
+        "training={batch_size: 100000, last_batch: drop, threads: 2}",
+        "training.batch_size: 100000 rows with `last_batch: drop`",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CONFIG)
+def test_a_bad_config_is_named(case, config, tmp_path):
+    override, message = BAD_CONFIG[case]
+    result = ctr("train", config, "--run", tmp_path / "run", "--set", override)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_not_overwritten_unless_asked(config, tmp_path):
+    arguments = ["train", config, "--run", tmp_path / "run", "--set", "training.epochs=1"]
+    assert ctr(*arguments).exit_code == 0
+    before = (tmp_path / "run" / "report.json").read_bytes()
+    again = ctr(*arguments)
+    assert again.exit_code == 2
+    assert "already holds a run" in again.stderr
+    assert (tmp_path / "run" / "report.json").read_bytes() == before
+    assert ctr(*arguments, "--overwrite").exit_code == 0
+
+
+def test_a_folder_that_is_no_run_is_never_deleted(config, tmp_path):
+    precious = tmp_path / "run" / "thesis.txt"
+    precious.parent.mkdir()
+    precious.write_text("years of work")
+    result = ctr("train", config, "--run", tmp_path / "run", "--overwrite")
+    assert result.exit_code == 2
+    assert "exists and is not a run" in result.stderr
+    assert precious.read_text() == "years of work"
+
+
+def test_bad_labels_of_the_test_set_are_found_before_training(config, data_folder, tmp_path):
+    path = data_folder / "part-2.parquet"
+    table = pq.read_table(path)
+    labels = pa.array([0, 1] * 199 + [0, 7])
+    pq.write_table(table.set_column(table.schema.get_field_index("clicked"), "clicked", labels), path)
+    result = ctr("train", config, "--run", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "'clicked' is 7" in result.stderr
+    assert "epoch" not in result.stdout
+
+
+def test_a_loss_that_is_not_finite_ends_with_code_3(config, tmp_path):
+    override = "optimizers.dense.*.learning_rate=1e38"
+    result = ctr("train", config, "--run", tmp_path / "run", "--set", override.replace(".*", ""))
+    assert result.exit_code == 3
+    assert "diverged" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def trained(config, tmp_path):
+    run = tmp_path / "run"
+    assert ctr("train", config, "--run", run, "--set", "training.epochs=1").exit_code == 0
+    return run
+
+
+def test_report_shows_the_metrics_of_a_run(trained):
+    report = json.loads((trained / "report.json").read_text())
+    shown = ctr("report", trained)
+    assert shown.exit_code == 0
+    assert f"{report['metrics']['test']['auc']:.5f}" in shown.stdout
+
+
+def test_evaluate_and_report_need_a_run(tmp_path, data_folder):
+    for command in (["evaluate", tmp_path / "nothing", data_folder], ["report", tmp_path / "nothing"]):
+        result = ctr(*command)
+        assert result.exit_code == 2
+        assert "train" in result.stderr
+
+
+def test_evaluate_writes_beside_the_run_or_where_told(trained, data_folder, tmp_path):
+    assert ctr("evaluate", trained, data_folder / "part-0.parquet").exit_code == 0
+    assert (trained / "evaluations" / "part-0" / "scores" / "part-0.parquet").exists()
+    assert ctr("evaluate", trained, data_folder, "--out", tmp_path / "out").exit_code == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["metrics"]["clicks"]["rows"] == 1200
+    again = ctr("evaluate", trained, data_folder, "--out", tmp_path / "out")
+    assert again.exit_code == 2
+    assert "exists" in again.stderr
+
+
+def test_a_failed_evaluation_leaves_nothing(trained, data_folder, tmp_path):
+    replace_column(data_folder, "clicked", pa.array([3] * 400))
+    result = ctr("evaluate", trained, data_folder, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "'clicked' is 3" in result.stderr
+    assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []

@@ -1,0 +1,202 @@
+"""Whole runs on a small click log: contracts, determinism, exactness, fairness."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import scipy.special
+import tensorflow as tf
+from sklearn.metrics import log_loss, roc_auc_score
+
+import ctr
+from ctr.build import build
+from ctr.data import prepare
+from ctr.evaluation import Histograms
+from ctr.progress import Progress
+from ctr.run import Run
+from ctr.trainer import Trainer
+from features import Reader, as_tf_dataset
+from tests.conftest import click_log
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "tiny_metrics.jsonl"
+
+
+def read_lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def checkpoint_bytes(run):
+    """Every tensor of the checkpoint; the file itself also holds names that count up within a process."""
+    best = json.loads((run / "checkpoints" / "best.json").read_text())["checkpoint"]
+    saved = tf.train.load_checkpoint(str(run / "checkpoints" / best / "state"))
+    names = [name for name in sorted(saved.get_variable_to_shape_map()) if name != "_CHECKPOINTABLE_OBJECT_GRAPH"]
+    return {name: saved.get_tensor(name).tobytes() for name in names}
+
+
+def test_the_run_folder_holds_what_the_contract_says(make_experiment, tmp_path):
+    ctr.train(make_experiment(), tmp_path / "run")
+    found = {path.name for path in (tmp_path / "run").iterdir()}
+    assert found == {
+        "config.yaml",
+        "environment.json",
+        "encoder",
+        "checkpoints",
+        "metrics.jsonl",
+        "timing.jsonl",
+        "scores",
+        "reference",
+        "report.json",
+    }
+    scores = pq.read_table(tmp_path / "run" / "scores" / "test.parquet")
+    assert [(field.name, str(field.type)) for field in scores.schema] == [
+        ("label", "int8"),
+        ("logit", "float"),
+        ("score", "double"),
+        ("ts", "timestamp[us, tz=UTC]"),
+    ]
+    assert scores["ts"].to_pylist() == click_log()["ts"].to_pylist()[-240:]  # in file order
+    lines = read_lines(tmp_path / "run" / "metrics.jsonl")
+    assert [(line["kind"], line["epoch"]) for line in lines[:4]] == [
+        ("train", 1),
+        ("valid", 1),
+        ("train", 2),
+        ("valid", 2),
+    ]
+    assert set(lines[0]) == {"kind", "epoch", "step", "rows", "loss", "learning_rate"}
+    assert set(lines[1]) == {"kind", "epoch", "step", "rows", "loss", "auc", "learning_rate"}
+
+
+def test_report_json_is_as_the_contract_says(make_experiment, tmp_path):
+    report = ctr.train(make_experiment(), tmp_path / "run")
+    assert report == json.loads((tmp_path / "run" / "report.json").read_text())
+    assert set(report) == {"metrics", "psi", "tables", "fingerprints", "seconds"}
+    assert set(report["metrics"]) == {"train", "valid", "test"}
+    assert {"rows", "auc", "log_loss"} <= set(report["metrics"]["test"])
+    assert set(report["psi"]["score"]) == {"valid", "test"}
+    assert set(report["psi"]["features"]["test"]) == {"user", "item", "history", "hour", "price"}
+    assert {"psi", "verdict"} <= set(report["psi"]["features"]["test"]["user"])
+    assert [(t["name"], t["rows"], t["dim"], t["optimizer"]) for t in report["tables"]] == [
+        ("user", 11, 4, "rmsprop_v2"),
+        ("item", 13, 4, "rmsprop_v2"),
+        ("hour", 27, 4, "rmsprop_v2"),
+    ]
+    assert report["tables"][0]["bytes"] == 11 * 4 * 4 * 2  # weight and one state
+    assert report["tables"][0]["zero_rows"] == 0
+    assert set(report["fingerprints"]) == {"initial_weights", "final_weights", "data_order"}
+    assert set(report["seconds"]) == {"train", "total"}
+    assert report["metrics"]["test"]["auc"] > 0.7
+
+
+def test_the_same_command_gives_the_same_bytes(make_experiment, tmp_path):
+    reports = [ctr.train(make_experiment(), tmp_path / run) for run in ("one", "two")]
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert (one / "metrics.jsonl").read_bytes() == (two / "metrics.jsonl").read_bytes()
+    assert (one / "scores" / "test.parquet").read_bytes() == (two / "scores" / "test.parquet").read_bytes()
+    assert checkpoint_bytes(one) == checkpoint_bytes(two)
+    assert reports[0]["fingerprints"] == reports[1]["fingerprints"]
+
+
+def test_the_seeded_run_is_the_golden_one(make_experiment, tmp_path):
+    """A change that is meant to alter training replaces the golden file by the metrics.jsonl of this run."""
+    ctr.train(make_experiment(), tmp_path / "run")
+    found, golden = read_lines(tmp_path / "run" / "metrics.jsonl"), read_lines(GOLDEN)
+    assert len(found) == len(golden)
+    for line, expected in zip(found, golden, strict=True):
+        exact = ("kind", "epoch", "step", "rows", "learning_rate")
+        assert {key: line[key] for key in exact} == {key: expected[key] for key in exact}
+        assert line["loss"] == pytest.approx(expected["loss"], rel=1e-6)
+        if "auc" in expected:
+            assert line["auc"] == pytest.approx(expected["auc"], rel=1e-6)
+
+
+@pytest.mark.parametrize("weight", [None, "w"])
+def test_reported_metrics_are_scikit_learns_on_the_saved_scores(make_experiment, tmp_path, weight):
+    report = ctr.train(make_experiment(f"data.weight={weight or 'null'}"), tmp_path / "run")
+    for name in ("valid", "test"):
+        scores = pq.read_table(tmp_path / "run" / "scores" / f"{name}.parquet").to_pandas()
+        weights = None if weight is None else scores["weight"]
+        auc = roc_auc_score(scores["label"], scores["logit"], sample_weight=weights)
+        assert report["metrics"][name]["auc"] == pytest.approx(auc, abs=1e-12)
+        loss = log_loss(scores["label"], scores["score"], sample_weight=weights)
+        assert report["metrics"][name]["log_loss"] == pytest.approx(loss, abs=1e-9)
+        np.testing.assert_allclose(scores["score"], scipy.special.expit(scores["logit"].astype(np.float64)), rtol=1e-15)
+
+
+def test_evaluate_gives_the_same_scores_in_a_fresh_process(make_experiment, tmp_path):
+    test_file = tmp_path / "test.parquet"
+    pq.write_table(click_log(300, seed=9), test_file, row_group_size=128)
+    sets = f"data={{train: {tmp_path / 'clicks'}, valid: {test_file}, test: {test_file}, label: clicked, keep: [ts]}}"
+    ctr.train(make_experiment(sets), tmp_path / "run")
+    command = [sys.executable, "-m", "ctr.cli", "evaluate", str(tmp_path / "run"), str(test_file)]
+    subprocess.run(command, check=True, cwd=Path(__file__).parents[2], capture_output=True)
+    fresh = tmp_path / "run" / "evaluations" / "test" / "scores" / "test.parquet"
+    assert fresh.read_bytes() == (tmp_path / "run" / "scores" / "test.parquet").read_bytes()
+
+
+def test_plain_fit_trains_to_the_weights_of_the_trainer(make_experiment, tmp_path):
+    from rich.console import Console
+
+    experiment = make_experiment("model.dropout=0", "training.epochs=1")
+    prepared = prepare(experiment)
+    reader = Reader(prepared.sets["train"], prepared.encoder, batch_size=64, seed=3)
+    by_trainer, by_fit = build(experiment, prepared.encoder), build(experiment, prepared.encoder)
+    run = Run(tmp_path / "run")
+    run.create(experiment)
+    Trainer(experiment, by_trainer, reader, [], run, Progress(Console(quiet=True), 1)).train()
+    by_fit.fit(as_tf_dataset(reader), epochs=1, verbose=0)
+    for ours, keras in zip(by_trainer.weights, by_fit.weights, strict=True):
+        np.testing.assert_allclose(ours.numpy(), keras.numpy(), rtol=0, atol=1e-6)
+    assert not np.array_equal(by_fit.weights[0].numpy(), build(experiment, prepared.encoder).weights[0].numpy())
+
+
+def test_runs_with_other_optimizers_start_equal_and_see_the_same_order(make_experiment, tmp_path):
+    alone = 'optimizers.sparse={"*": {type: rmsprop_v2}, item: {type: rmsprop_v2, learning_rate: 0.5}}'
+    one = ctr.train(make_experiment("training.epochs=1"), tmp_path / "one")["fingerprints"]
+    two = ctr.train(make_experiment("training.epochs=1", alone), tmp_path / "two")["fingerprints"]
+    assert one["initial_weights"] == two["initial_weights"]
+    assert one["data_order"] == two["data_order"]
+    assert one["final_weights"] != two["final_weights"]
+
+
+def test_scores_of_a_sampled_set_are_corrected_and_its_negatives_count_more(make_experiment, tmp_path):
+    plain = ctr.train(make_experiment("training.epochs=1"), tmp_path / "plain")
+    sampled = ctr.train(make_experiment("training.epochs=1", "data.negative_sampling_rate=0.5"), tmp_path / "sampled")
+    logits = [
+        pq.read_table(tmp_path / run / "scores" / "test.parquet")["logit"].to_numpy() for run in ("plain", "sampled")
+    ]
+    np.testing.assert_allclose(logits[1], logits[0] + np.log(0.5), atol=1e-6)
+    rate = plain["metrics"]["test"]["label_rate"]
+    assert sampled["metrics"]["test"]["label_rate"] == pytest.approx(rate / (rate + 2 * (1 - rate)))
+    assert sampled["metrics"]["test"]["auc"] == pytest.approx(plain["metrics"]["test"]["auc"], abs=1e-6)
+
+
+def test_a_shifted_feature_is_flagged_and_no_other(make_experiment, tmp_path):
+    report = ctr.train(make_experiment("features.columns.ts={column: ts, part: hour}"), tmp_path / "run")
+    verdicts = {name: psi["verdict"] for name, psi in report["psi"]["features"]["test"].items()}
+    assert {name for name, verdict in verdicts.items() if verdict == "unstable"} == {"hour", "ts"}  # 20 hours of data
+
+
+def test_the_reference_survives_saving(make_experiment, tmp_path):
+    ctr.train(make_experiment("training.epochs=1"), tmp_path / "run")
+    reference = Histograms.load(tmp_path / "run" / "reference")
+    assert reference.sizes["score"] == reference.counts["score"].sum() == 720
+    same = reference.compare(reference, 0.2)
+    assert same["score"]["psi"] == 0
+    assert {psi["verdict"] for psi in same["features"].values()} <= {"stable", "insufficient_data"}
+
+
+def test_training_without_validation_keeps_the_last_weights(make_experiment, tmp_path):
+    report = ctr.train(make_experiment("data.split.fractions=[0.8, 0, 0.2]"), tmp_path / "run")
+    assert set(report["metrics"]) == {"train", "test"}
+    assert json.loads((tmp_path / "run" / "checkpoints" / "best.json").read_text())["epoch"] == 3
+
+
+def test_mixed_precision_trains_and_scores_in_float32(make_experiment, tmp_path):
+    report = ctr.train(make_experiment("training.precision=mixed_bfloat16"), tmp_path / "run")
+    assert report["metrics"]["test"]["auc"] > 0.7
+    scores = pq.read_table(tmp_path / "run" / "scores" / "test.parquet")
+    assert str(scores["logit"].type) == "float"

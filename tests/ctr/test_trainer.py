@@ -1,0 +1,118 @@
+"""When training validates, stops, lowers its rates, and what it keeps."""
+
+import json
+
+import numpy as np
+import pytest
+import tf_keras
+
+import ctr
+from ctr.build import build
+from ctr.checkpoint import fingerprint, load_best, save_best
+from ctr.experiment import ConfigError
+from features import Encoder
+
+
+def train(make_experiment, folder, *overrides, callbacks=()):
+    ctr.train(make_experiment(*overrides), folder, callbacks=callbacks)
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    best = json.loads((folder / "checkpoints" / "best.json").read_text())
+    return [line for line in lines if line["kind"] == "valid"], best
+
+
+FROZEN = "optimizers={sparse: {'*': {type: rmsprop_v2, learning_rate: 0}}, dense: {type: adam, learning_rate: 0}}"
+
+
+def test_validation_comes_every_so_many_steps_and_at_the_end(make_experiment, tmp_path):
+    valid, _ = train(make_experiment, tmp_path / "run", "training.validate_every={steps: 5}", "training.epochs=1")
+    assert [line["step"] for line in valid] == [5, 10, 12]
+
+
+def test_validation_comes_every_so_many_epochs_and_at_the_end(make_experiment, tmp_path):
+    valid, _ = train(make_experiment, tmp_path / "run", "training.validate_every={epochs: 2}")
+    assert [line["epoch"] for line in valid] == [2, 3]
+
+
+def test_early_stopping_at_the_nth_validation_without_improvement(make_experiment, tmp_path):
+    overrides = [FROZEN, "model.batch_norm=false", "training.epochs=9", "training.early_stopping={patience: 2}"]
+    valid, best = train(make_experiment, tmp_path / "run", *overrides)
+    assert [line["epoch"] for line in valid] == [1, 2, 3]  # nothing moves, so only the first is an improvement
+    assert best["epoch"] == 1
+
+
+def test_the_best_checkpoint_is_the_one_with_the_best_metric(make_experiment, tmp_path):
+    overrides = ["training.epochs=6", "training.early_stopping={metric: log_loss, patience: 6}"]
+    valid, best = train(make_experiment, tmp_path / "run", *overrides)
+    losses = [line["loss"] for line in valid]
+    assert best["epoch"] == valid[int(np.argmin(losses))]["epoch"]
+    assert best["log_loss"] == min(losses)
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["metrics"]["valid"]["log_loss"] == min(losses)
+
+
+def test_a_plateau_multiplies_every_rate(make_experiment, tmp_path):
+    overrides = [
+        "optimizers={sparse: {'*': {type: rmsprop_v2, learning_rate: 1e-9}}, dense: {type: adam, learning_rate: 1e-9}}",
+        "model.batch_norm=false",
+        "training.epochs=4",
+        "training.early_stopping={patience: 4}",
+        "training.plateau={factor: 0.5}",
+    ]
+    valid, _ = train(make_experiment, tmp_path / "run", *overrides)
+    rates = [line["learning_rate"]["table *"] for line in valid]
+    misses = np.cumsum(
+        [0] + [after["auc"] <= max(v["auc"] for v in valid[: k + 1]) for k, after in enumerate(valid[1:])]
+    )
+    written_before_the_cut = np.append(0, misses[:-1])
+    assert misses[-1] > 0
+    assert rates == pytest.approx([1e-9 * 0.5 ** int(cuts) for cuts in written_before_the_cut])
+
+
+def test_keras_callbacks_see_epochs_and_logs(make_experiment, tmp_path):
+    seen = []
+    callback = tf_keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append((epoch, set(logs))))
+    log = tf_keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))
+    train(make_experiment, tmp_path / "run", callbacks=[callback, log])
+    assert seen == [(epoch, {"loss", "val_loss", "val_auc"}) for epoch in range(3)]
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 4
+
+
+def test_a_checkpoint_holds_weights_state_rates_and_steps(make_experiment, tmp_path):
+    experiment = make_experiment()
+    ctr.train(experiment, tmp_path / "run")
+    encoder = Encoder.load(tmp_path / "run" / "encoder")
+    model = build(experiment, encoder)
+    started = fingerprint(model)
+    load_best(tmp_path / "run" / "checkpoints", model)
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert fingerprint(model) == report["fingerprints"]["final_weights"] != started
+    state = [variable for variable in model.optimizer.variables if variable.name.startswith("accumulator")]
+    assert len(state) == 1
+    assert np.any(state[0].numpy())
+    assert int(model.step) == int(model.optimizer.iterations) > 0
+
+
+def test_a_new_best_replaces_the_old_one(make_experiment, tmp_path):
+    experiment = make_experiment("training.epochs=1")
+    ctr.train(experiment, tmp_path / "run")
+    folder = tmp_path / "run" / "checkpoints"
+    model = build(experiment, Encoder.load(tmp_path / "run" / "encoder"))
+    model.step.assign(77)
+    save_best(folder, model, {"epoch": 7})
+    assert sorted(path.name for path in folder.iterdir()) == ["best.json", "step-000000077"]
+    assert load_best(folder, model)["epoch"] == 7
+
+
+def test_a_damaged_checkpoint_is_named(make_experiment, tmp_path):
+    experiment = make_experiment("training.epochs=1")
+    ctr.train(experiment, tmp_path / "run")
+    folder = tmp_path / "run" / "checkpoints"
+    model = build(experiment, Encoder.load(tmp_path / "run" / "encoder"))
+    next(folder.glob("step-*/state.index")).write_bytes(b"broken")
+    with pytest.raises(ConfigError, match="no checkpoint that can be restored"):
+        load_best(folder, model)
+
+
+def test_training_without_any_improvement_to_report_still_keeps_a_checkpoint(make_experiment, tmp_path):
+    _, best = train(make_experiment, tmp_path / "run", FROZEN, "training.epochs=1")
+    assert best["step"] == 12
