@@ -78,7 +78,8 @@ class CTRModel(tfrs.Model):
             loss = self.compute_loss(batch, training=True)
         gradients = tape.gradient(loss, self.trainable_variables)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
-        self.step.assign_add(1)
+        with tf.control_dependencies([loss]):  # so that the end of the data, which has no loss, does not count
+            self.step.assign_add(1)
         return {"loss": self.mean_loss.result()}
 
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
