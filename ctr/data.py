@@ -17,7 +17,7 @@ class PreparedData:
 
     sets: dict[str, list[RowGroup]]  # train, and valid and test where there are such
     encoder: Encoder
-    sample: pa.Table
+    sample: list[pa.Table]
     """A fixed sample of the training data: the reference of PSI, and what train metrics are computed on."""
 
 

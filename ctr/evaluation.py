@@ -115,15 +115,16 @@ class Histograms:
     sizes: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def fitted(cls, sample: Scored, bins: int) -> "Histograms":
+    def fitted(cls, sample: list[Scored], bins: int) -> "Histograms":
         """Bins from a sample, empty counts."""
-        fitted: dict[str, Bins] = {"score": QuantileBins.fitted(sample.logit.astype(np.float64), bins)}
-        for name, values in sample.values.items():
-            flat = values.flat if isinstance(values, Ragged) else values
-            if pa.types.is_floating(flat.type):
-                fitted[f"feature/{name}"] = QuantileBins.fitted(flat.to_numpy(zero_copy_only=False), bins)
+        logits = np.concatenate([part.logit for part in sample]).astype(np.float64)
+        fitted: dict[str, Bins] = {"score": QuantileBins.fitted(logits, bins)}
+        for name in sample[0].values:
+            values = _joined([part.values[name] for part in sample])
+            if pa.types.is_floating(values.type):
+                fitted[f"feature/{name}"] = QuantileBins.fitted(values.to_numpy(zero_copy_only=False), bins)
             else:
-                fitted[f"feature/{name}"] = CategoryBins.fitted(flat, bins)
+                fitted[f"feature/{name}"] = CategoryBins.fitted(values, bins)
         return cls(fitted)
 
     def empty(self) -> "Histograms":
@@ -175,6 +176,14 @@ class Histograms:
         counts = bins.count(values, weight)
         self.counts[name] = self.counts.get(name, np.zeros(len(counts))) + counts
         self.sizes[name] = self.sizes.get(name, 0) + len(values)
+
+
+def _joined(parts: list[Values]) -> pa.Array:
+    """The values of several row groups; a hashed column that is integer here and text there becomes text."""
+    flat = [part.flat if isinstance(part, Ragged) else part for part in parts]
+    filled = [values for values in flat if values.null_count < len(values)] or flat[:1]
+    types = {values.type for values in filled}
+    return pa.concat_arrays([v.cast(pa.large_string()) for v in filled] if len(types) > 1 else filled)
 
 
 class ScoreWriter:

@@ -85,11 +85,12 @@ def train(
 
     data, psi_settings = experiment.data, experiment.report.psi
     rate = data.negative_sampling_rate
-    sample = trainer.scorer.score_table(prepared.sample, "sample of the training data")
+    sample = [trainer.scorer.score_table(table, "sample of the training data") for table in prepared.sample]
     reference = Histograms.fitted(sample, psi_settings.bins)
-    reference.add(sample, rate)
+    for part in sample:
+        reference.add(part, rate)
     reference.save(run.folder / "reference")
-    metrics = {"train": metrics_of([sample], data.weight is not None, rate).result()}
+    metrics = {"train": metrics_of(sample, data.weight is not None, rate).result()}
     psi: dict[str, Any] = {"score": {}, "features": {}}
     for name in ("valid", "test"):
         if name in prepared.sets:

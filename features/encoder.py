@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from features.batch import NULL, OUT_OF_VOCABULARY, SPECIAL_ROWS, Batch
 from features.errors import DataError
-from features.labels import Columns
+from features.labels import FLOAT32_MAX, Columns
 from features.schema import PARTS, Categorical, Features, Numeric, Sequence
 from features.statistics import Moments, Statistics, transform
 from features.values import Ragged, Values, check_type, values_of
@@ -70,7 +70,7 @@ class Encoder:
         for name, feature in self.features.columns.items():
             found = values[name]
             if isinstance(feature, Numeric):
-                numeric_columns += self._numerics(feature, found)
+                numeric_columns += self._numerics(feature, found, where)
                 if feature.as_ == "embedding":
                     ids[:, self._id_columns[name]] = np.where(_nulls(found), NULL, SPECIAL_ROWS)
             elif isinstance(feature, Sequence):
@@ -234,7 +234,7 @@ class Encoder:
             )
         return pc.fill_null(values.cast(pa.int64()), NULL - SPECIAL_ROWS).to_numpy().astype(np.int32) + SPECIAL_ROWS
 
-    def _numerics(self, feature: Numeric, values: Values) -> Iterator[np.ndarray]:
+    def _numerics(self, feature: Numeric, values: Values, where: str) -> Iterator[np.ndarray]:
         """The columns of `numerics` that a numeric fills."""
         assert isinstance(values, pa.Array)
         nulls = _nulls(values)
@@ -244,6 +244,10 @@ class Encoder:
             numbers = (numbers - moments.mean) / moments.deviation
         if feature.clip is not None:
             numbers = np.clip(numbers, -feature.clip, feature.clip)
+        if (np.abs(numbers) > FLOAT32_MAX).any():
+            raise DataError(
+                f"{where}: column {feature.column!r} holds a value that leaves float32 once standardized; set `clip`"
+            )
         # where the vector of a null is the null row's, its scale is 1
         yield np.where(nulls, 1.0 if feature.as_ == "embedding" else 0.0, numbers)
         if feature.missing_indicator and feature.as_ == "plain":

@@ -7,6 +7,7 @@ the file's rows: it then carries one bit for each.
 import datetime
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -78,8 +79,9 @@ def count_rows(row_groups: Iterable[RowGroup]) -> int:
 def open_data(path: str | list[str], root: str | None = None) -> list[RowGroup]:
     """List the row groups behind a path, a glob, a folder (all `*.parquet` below it) or a list of these.
 
-    Files come in sorted order, names that start with `_` or `.` are ignored, files without rows are skipped, and
-    `key=value` folders become columns. Paths are local, or URIs that pyarrow.fs knows (`s3://`, `gs://`, `hdfs://`).
+    The files of a folder or glob come in sorted order, names that start with `_` or `.` are ignored, files without rows
+    are skipped, and `key=value` folders become columns, unless the file has such a column. Paths are local, or URIs
+    that pyarrow.fs knows (`s3://`, `gs://`, `hdfs://`).
 
     Args:
         path: what to read, relative to `root`, or to the working directory.
@@ -94,7 +96,7 @@ def open_data(path: str | list[str], root: str | None = None) -> list[RowGroup]:
             one if root is None or "://" in one or one.startswith("/") else f"{root.rstrip('/')}/{one}"
         )
     names = [os.path.normpath(name) for _, name in files]
-    if repeated := [name for name in names if names.count(name) > 1]:
+    if repeated := [name for name, times in Counter(names).items() if times > 1]:
         raise DataError(f"{path}: {repeated[0]} is named twice")
     row_groups: list[RowGroup] = []
     for (filesystem, name), values in zip(files, _folder_values(names), strict=True):

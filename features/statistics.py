@@ -30,7 +30,7 @@ class Statistics:
 
     vocabularies: dict[str, pa.Array]  # table -> distinct values, most frequent first
     moments: dict[str, Moments]  # numeric feature -> its moments
-    sample: pa.Table  # about SAMPLE_ROWS rows of the training data, in file order
+    sample: list[pa.Table]  # about SAMPLE_ROWS rows of the training data, row group by row group, in file order
 
 
 def fit(features: Features, columns: Columns, row_groups: list[RowGroup], seed: int) -> Statistics:
@@ -75,21 +75,8 @@ def fit(features: Features, columns: Columns, row_groups: list[RowGroup], seed: 
     return Statistics(
         vocabularies={name: counter.vocabulary() for name, counter in counters.items()},
         moments={name: sums_.moments() for name, sums_ in sums.items()},
-        sample=_concatenate(sampled),
+        sample=sampled,
     )
-
-
-def _concatenate(tables: list[pa.Table]) -> pa.Table:
-    try:
-        return pa.concat_tables([_decoded(table) for table in tables], promote_options="permissive")
-    except pa.ArrowException as error:
-        raise DataError(f"the training files disagree on the type of a column: {error}") from error
-
-
-def _decoded(table: pa.Table) -> pa.Table:
-    """Dictionary columns as plain ones."""
-    plain = [f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in table.schema]
-    return table.cast(pa.schema(plain))
 
 
 def transform(feature: Numeric, values: pa.Array) -> np.ndarray:

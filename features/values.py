@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.errors import DataError
+from features.labels import FLOAT32_MAX
 from features.schema import Categorical, Feature, Numeric, Sequence
 
 
@@ -112,7 +113,7 @@ def _categories(column: pa.Array, missing: list[str | int]) -> pa.Array:
 
 def _finite(column: pa.Array, name: str, where: str) -> pa.Array:
     """NaN becomes null; a value that float32 cannot hold is an error."""
-    too_large = pc.fill_null(pc.greater(pc.abs(column), float(np.finfo(np.float32).max)), False)
+    too_large = pc.fill_null(pc.greater(pc.abs(column), FLOAT32_MAX), False)
     if pc.any(too_large).as_py():
         value = column[pc.index(too_large, True).as_py()].as_py()
         count = pc.sum(too_large).as_py()

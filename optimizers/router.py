@@ -51,7 +51,7 @@ def _ruling(patterns: list[str], name: str) -> str:
 
 @dataclass(frozen=True)
 class Owned:
-    """A variable and the optimizer that updates it."""
+    """A variable and the optimizer that updates it; variables of one optimizer have distinct names."""
 
     names: tuple[str, ...]
     """The logical tables in it, or its tower."""
@@ -95,6 +95,8 @@ class Router(tf_keras.optimizers.Optimizer):
                     f"{type(optimizer).__name__} on the tables {pattern!r} would update every row at each step; "
                     f"a table needs a sparse optimizer such as RMSPropV2"
                 )
+        if len({id(optimizer) for optimizer in [*sparse.values(), *dense.values()]}) < len(sparse) + len(dense):
+            raise PatternError("one optimizer object stands under two patterns; make one for each")
         for optimizer in [*sparse.values(), *dense.values()]:
             if set_ := [key for key in OWN_CLIPPING if getattr(optimizer, key)]:
                 raise PatternError(

@@ -1,0 +1,236 @@
+"""What a config may say about features, and what is refused."""
+
+import pytest
+from pydantic import ValidationError
+
+from features import Features, Split
+from features.settings import nearest
+
+
+def declared(columns, **defaults):
+    return Features(defaults=defaults, columns=columns).columns
+
+
+def message(columns, **defaults):
+    with pytest.raises(ValidationError) as error:
+        declared(columns, **defaults)
+    return str(error.value)
+
+
+# Defaults
+
+
+def test_a_feature_without_settings_is_a_categorical_with_a_vocabulary_and_a_table_of_its_name():
+    feature = declared({"user": {}})["user"]
+    assert (feature.kind, feature.column, feature.table) == ("categorical", "user", "user")
+    assert feature.vocabulary.min_count == 1
+
+
+def test_a_column_without_a_value_is_a_feature_without_settings():
+    assert declared({"user": None}) == declared({"user": {}})
+
+
+def test_features_keep_their_declared_order():
+    assert list(declared({"b": {}, "a": {"kind": "numeric"}, "c": {}})) == ["b", "a", "c"]
+
+
+def test_a_default_reaches_only_the_kinds_that_have_its_key():
+    columns = {"user": {}, "price": {"kind": "numeric"}, "history": {"kind": "sequence"}}
+    found = declared(columns, dim=4, max_length=7, transform="log1p", missing=["?"], time_zone="Asia/Tokyo")
+    assert [feature.dim for feature in found.values()] == [4, 4, 4]
+    assert (found["history"].max_length, found["price"].transform) == (7, "log1p")
+    assert found["user"].missing == found["history"].missing == ["?"]
+    assert found["user"].time_zone == "Asia/Tokyo"
+
+
+def test_a_default_as_reaches_numerics_under_its_name_in_the_config():
+    assert declared({"user": {}, "price": {"kind": "numeric"}}, **{"as": "embedding"})["price"].as_ == "embedding"
+
+
+def test_a_default_kind_is_the_kind_of_features_without_one():
+    found = declared({"price": {}, "user": {"kind": "categorical"}}, kind="numeric")
+    assert [feature.kind for feature in found.values()] == ["numeric", "categorical"]
+
+
+def test_a_feature_overrides_a_default():
+    assert declared({"user": {"dim": 2}}, dim=4)["user"].dim == 2
+
+
+@pytest.mark.parametrize("own", [{"hash": 10}, {"identity": 10}, {"part": "hour"}], ids=str)
+def test_an_encoding_of_its_own_replaces_the_default_one(own):
+    feature = declared({"user": own}, vocabulary={"min_count": 2})["user"]
+    assert feature.vocabulary is None
+    assert own.items() <= feature.model_dump().items()
+
+
+def test_a_vocabulary_of_its_own_replaces_a_default_hash():
+    feature = declared({"user": {"vocabulary": {"min_count": 3}}}, hash=10)["user"]
+    assert (feature.hash, feature.vocabulary.min_count) == (None, 3)
+
+
+def test_a_default_encoding_reaches_features_without_one():
+    assert declared({"user": {}, "price": {"kind": "numeric"}}, hash=10)["user"].hash == 10
+
+
+def test_features_read_back_from_their_dump_are_the_same():
+    features = Features(
+        defaults={"dim": 4, "vocabulary": {"min_count": 2}},
+        columns={
+            "user": {"missing": ["?", -1]},
+            "id": {"hash": 10},
+            "hour": {"column": "ts", "part": "hour"},
+            "price": {"kind": "numeric", "as": "embedding", "clip": None},
+            "history": {"kind": "sequence", "table": "user", "pooling": "sum"},
+        },
+    )
+    assert Features.model_validate(features.model_dump(mode="json", by_alias=True)) == features
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("columns", "unknown", "hint"),
+    [
+        ({"user": {"dimm": 4}}, "'dimm'", "did you mean 'dim'?"),
+        ({"user": {"vocabulary": {"mincount": 2}}}, "'mincount'", "did you mean 'min_count'?"),
+        ({"history": {"kind": "sequence", "max_lenght": 5}}, "'max_lenght'", "did you mean 'max_length'?"),
+        ({"price": {"kind": "numeric", "tranform": "log1p"}}, "'tranform'", "did you mean 'transform'?"),
+        ({"price": {"kind": "numeric", "missing": ["?"]}}, "'missing'", "known: column, "),
+        ({"user": {"zzz": 4}}, "'zzz'", "known: column, "),
+    ],
+    ids=["categorical", "vocabulary", "sequence", "numeric", "another kind's", "like no other"],
+)
+def test_an_unknown_key_names_the_nearest(columns, unknown, hint):
+    text = message(columns)
+    assert f"unknown key {unknown}" in text
+    assert hint in text
+
+
+def test_a_feature_has_no_name_but_its_key():
+    assert "unknown key 'name'" in message({"user": {"name": "customer"}})
+
+
+def test_an_unknown_default_names_the_nearest():
+    text = message({"user": {}}, dimm=4)
+    assert "'dimm'" in text
+    assert "did you mean 'dim'?" in text
+
+
+def test_an_unknown_key_beside_columns_names_the_nearest():
+    with pytest.raises(ValidationError, match=r"unknown key 'default'; did you mean 'defaults'\?"):
+        Features(default={}, columns={"user": {}})
+
+
+@pytest.mark.parametrize(
+    ("columns", "defaults", "received"),
+    [
+        ({"user": {"hash": 10, "identity": 5}}, {}, "hash, identity"),
+        ({"user": {"vocabulary": {}, "part": "hour"}}, {}, "vocabulary, part"),
+        ({"user": {}}, {"hash": 10, "vocabulary": {}}, "vocabulary, hash"),
+        ({"history": {"kind": "sequence", "hash": 10, "vocabulary": {}}}, {}, "vocabulary, hash"),
+    ],
+    ids=str,
+)
+def test_two_encodings_are_an_error(columns, defaults, received):
+    text = message(columns, **defaults)
+    assert "exactly one of vocabulary, hash, identity, part" in text
+    assert f"Received: {received}" in text
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"dim": 0},
+        {"hash": 0},
+        {"identity": -1},
+        {"vocabulary": {"min_count": 0}},
+        {"part": "minute"},
+        {"part": "hour", "time_zone": "Mars/Olympus"},
+        {"kind": "numeric", "transform": "sqrt"},
+        {"kind": "numeric", "clip": -1},
+        {"kind": "sequence", "max_length": 0},
+        {"kind": "sequence", "part": "hour"},
+        {"kind": "numerical"},
+        "categorical",
+    ],
+    ids=str,
+)
+def test_a_value_that_means_nothing_is_an_error_that_names_the_feature(own):
+    assert "columns.user" in message({"user": own})
+
+
+def test_an_unknown_kind_is_told_the_kinds_there_are():
+    assert "'categorical', 'numeric', 'sequence'" in message({"user": {"kind": "numerical"}})
+
+
+def test_there_is_at_least_one_feature():
+    message({})
+
+
+def test_settings_cannot_be_changed():
+    feature = declared({"user": {}})["user"]
+    with pytest.raises(ValidationError, match="frozen"):
+        feature.dim = 3
+
+
+# Shared tables
+
+
+@pytest.mark.parametrize(
+    ("item", "history", "key"),
+    [
+        ({"dim": 8}, {"dim": 4}, "dim"),
+        ({"hash": 10}, {"hash": 20}, "hash"),
+        ({"hash": 10}, {"identity": 10}, "hash"),
+        ({"vocabulary": {"min_count": 1}}, {"vocabulary": {"min_count": 2}}, "vocabulary"),
+    ],
+    ids=str,
+)
+def test_features_that_share_a_table_must_agree_on_it(item, history, key):
+    text = message({"item": item, "history": {"kind": "sequence", "table": "item", **history}})
+    for part in ("'item' and 'history'", "table 'item'", f"differ in {key}"):
+        assert part in text
+
+
+def test_features_that_agree_may_share_a_table():
+    found = declared({"item": {"dim": 8}, "history": {"kind": "sequence", "table": "item"}}, dim=8)
+    assert found["item"].table == found["history"].table == "item"
+
+
+def test_no_feature_shares_the_table_of_an_embedded_numeric():
+    text = message({"price": {"kind": "numeric", "as": "embedding"}, "item": {"table": "price"}})
+    assert "'price' of an embedded numeric cannot be shared" in text
+
+
+# Splits
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"by": "rows", "fractions": [0.5, 0.2, 0.2]},
+        {"by": "rows", "fractions": [0.0, 0.5, 0.5]},
+        {"by": "rows", "fractions": [1.2, -0.1, -0.1]},
+        {"by": "rows", "fractions": [0.5, 0.5]},
+        {"by": "time", "fractions": [0.8, 0.1, 0.1]},
+        {"by": "rows", "column": "ts", "fractions": [0.8, 0.1, 0.1]},
+        {"by": "day", "fractions": [0.8, 0.1, 0.1]},
+    ],
+    ids=["sum", "no training", "negative", "two", "time without column", "column without time", "unknown"],
+)
+def test_a_split_that_is_none_is_an_error(settings):
+    with pytest.raises(ValidationError):
+        Split(**settings)
+
+
+def test_fractions_may_sum_to_1_but_for_rounding():
+    assert Split(by="rows", fractions=[0.7, 0.2, 0.1]).fractions == (0.7, 0.2, 0.1)
+
+
+# Names
+
+
+def test_nearest_suggests_a_close_name_or_else_lists_all():
+    assert nearest("colunm", ["column", "dim"]) == "did you mean 'column'?"
+    assert nearest("zzz", ["column", "dim"]) == "known: column, dim"

@@ -1,0 +1,266 @@
+"""The fitting pass: vocabularies, moments, a sample, and what makes training data unfit."""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import features.statistics
+from features import Columns, DataError, Features, fit, open_data
+
+LABEL = Columns("y")
+few = settings(max_examples=30, deadline=None)
+
+
+def write(path, *groups):
+    """Write a Parquet file with one row group for each dict of columns; without `y`, labels alternate."""
+    tables = [pa.table(group) for group in groups]
+    tables = [t if "y" in t.column_names else t.append_column("y", pa.array(np.arange(len(t)) % 2)) for t in tables]
+    with pq.ParquetWriter(path, tables[0].schema) as writer:
+        for table in tables:
+            writer.write_table(table)
+    return str(path)
+
+
+def fitted(path, declared, columns=LABEL, seed=1):
+    return fit(Features(columns=declared), columns, open_data(path), seed)
+
+
+def vocabulary(path, declared, table="x"):
+    return fitted(path, declared).vocabularies[table].to_pylist()
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "a.parquet"
+
+
+# Vocabularies
+
+
+def test_a_vocabulary_is_ordered_by_count_then_by_value(file):
+    path = write(file, {"x": ["b", "c", "a", "c"]}, {"x": ["c", "d", "b", "a"]})
+    assert vocabulary(path, {"x": {}}) == ["c", "a", "b", "d"]
+
+
+@given(
+    groups=st.lists(st.lists(st.none() | st.text(max_size=2), min_size=2, max_size=12), min_size=1, max_size=4),
+    min_count=st.integers(1, 3),
+)
+@few
+def test_a_vocabulary_holds_the_values_seen_min_count_times(tmp_path_factory, groups, min_count):
+    file = tmp_path_factory.mktemp("data") / "a.parquet"
+    path = write(file, *({"x": pa.array(group, pa.string())} for group in groups))
+    words = [word for group in groups for word in group if word is not None]
+    kept = {word for word in words if words.count(word) >= min_count}
+    expected = sorted(kept, key=lambda word: (-words.count(word), word))
+    assert vocabulary(path, {"x": {"vocabulary": {"min_count": min_count}}}) == expected
+
+
+@pytest.mark.parametrize(
+    ("type_", "numbers"),
+    [
+        (pa.int64(), [2**53 + 1, 2**53, -(2**63), 2**53 + 1]),
+        (pa.uint64(), [2**64 - 1, 2**64 - 2, 0, 2**64 - 1]),
+        (pa.int8(), [3, -1, 2, 3]),
+    ],
+    ids=str,
+)
+def test_a_vocabulary_of_integers_keeps_all_bits(file, type_, numbers):
+    path = write(file, {"x": pa.array(numbers, type_)})
+    assert vocabulary(path, {"x": {}}) == [numbers[0], *sorted(numbers[1:3])]
+
+
+def test_nulls_and_missing_values_are_not_in_a_vocabulary(file):
+    path = write(file, {"x": ["?", None, "a", ""]})
+    assert vocabulary(path, {"x": {"missing": ["?", ""]}}) == ["a"]
+
+
+def test_a_column_of_nulls_has_an_empty_vocabulary(file):
+    assert vocabulary(write(file, {"x": pa.nulls(2)}), {"x": {}}) == []
+
+
+def test_of_a_long_list_the_last_values_are_counted(file):
+    path = write(file, {"x": [["a", "b", "c"], ["b", "c"]]})
+    assert vocabulary(path, {"x": {"kind": "sequence", "max_length": 2}}) == ["b", "c"]
+
+
+def test_a_shared_table_counts_the_values_of_all_its_features(file):
+    path = write(file, {"x": ["a", "b"], "history": [["c", "c", "b"], ["c", "b"]]})
+    declared = {"x": {}, "history": {"kind": "sequence", "table": "x"}}
+    assert vocabulary(path, declared) == ["b", "c", "a"]
+    assert list(fitted(path, declared).vocabularies) == ["x"]
+
+
+def test_only_features_with_a_vocabulary_are_counted(file):
+    path = write(file, {"x": ["a", "b"], "n": [1, 2]})
+    declared = {"x": {"hash": 10}, "n": {"identity": 10}, "m": {"column": "n", "kind": "numeric"}}
+    assert fitted(path, declared).vocabularies == {}
+
+
+@pytest.mark.parametrize("merge_above", [0, 3, 10**6])
+def test_when_counts_are_merged_changes_nothing(file, monkeypatch, merge_above):
+    monkeypatch.setattr(features.statistics, "MERGE_ABOVE", merge_above)
+    path = write(file, *({"x": [k % 3, k % 2, 5]} for k in range(6)))
+    assert vocabulary(path, {"x": {}}) == [5, 0, 1, 2]
+
+
+def test_a_vocabulary_may_hold_max_distinct_values(file):
+    path = write(file, {"x": [1, 2]}, {"x": [3, 1]})
+    assert vocabulary(path, {"x": {"vocabulary": {"max_distinct": 3}}}) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("min_count", [1, 2])
+def test_more_than_max_distinct_values_are_an_error_that_suggests_hash(file, min_count):
+    path = write(file, {"x": [1, 2]}, {"x": [3, 1]})
+    with pytest.raises(DataError, match=r"table 'x': more than 2 distinct values.*`hash`"):
+        vocabulary(path, {"x": {"vocabulary": {"max_distinct": 2, "min_count": min_count}}})
+
+
+def test_integers_of_several_widths_are_one_vocabulary(tmp_path):
+    write(tmp_path / "a.parquet", {"x": pa.array([1, 2], pa.int32())})
+    write(tmp_path / "b.parquet", {"x": pa.array([2, 3], pa.int64())})
+    assert vocabulary(str(tmp_path), {"x": {}}) == [2, 1, 3]
+
+
+def test_a_column_may_be_of_type_null_in_one_of_the_files(tmp_path):
+    write(tmp_path / "a.parquet", {"x": pa.nulls(2)})
+    write(tmp_path / "b.parquet", {"x": ["b", "a"]})
+    assert vocabulary(str(tmp_path), {"x": {}}) == ["a", "b"]
+
+
+def test_a_column_may_be_a_dictionary_in_one_of_the_files(tmp_path):
+    write(tmp_path / "a.parquet", {"x": pa.array(["a", "b"]).dictionary_encode()})
+    write(tmp_path / "b.parquet", {"x": ["b", "c"]})
+    assert vocabulary(str(tmp_path), {"x": {}}) == ["b", "a", "c"]
+
+
+ZONED = pa.timestamp("us", tz="UTC")
+WORDS = pa.array(["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("declared", "one", "other"),
+    [
+        ({"hash": 5}, {"y": [False, True]}, {"y": [0, 1]}),
+        ({"kind": "numeric"}, {"x": [0.5, 1.5]}, {"x": [True, False]}),
+        ({"part": "hour"}, {"x": pa.array([0, 1], pa.timestamp("us"))}, {"x": pa.array([0, 1], ZONED)}),
+        (
+            {"kind": "sequence"},
+            {"x": pa.ListArray.from_arrays(pa.array([0, 1, 2]), WORDS)},
+            {"x": pa.ListArray.from_arrays(pa.array([0, 1, 2]), WORDS.dictionary_encode())},
+        ),
+    ],
+    ids=["label", "numeric", "time", "sequence"],
+)
+def test_files_of_different_types_that_mean_the_same_are_one_training_set(tmp_path, declared, one, other):
+    write(tmp_path / "a.parquet", {"x": [1, 2], **one})
+    write(tmp_path / "b.parquet", {"x": [1, 2], **other})
+    assert sum(map(len, fitted(str(tmp_path), {"x": declared}).sample)) == 4
+
+
+def test_numbers_and_text_in_one_table_are_an_error_that_names_the_file(tmp_path):
+    write(tmp_path / "a.parquet", {"x": [1, 2]})
+    path = write(tmp_path / "b.parquet", {"x": ["1", "2"]})
+    with pytest.raises(DataError, match=f"{path}, row group 0.*table 'x' are large_string here, int64 before"):
+        vocabulary(str(tmp_path), {"x": {}})
+
+
+# Moments
+
+numbers = st.none() | st.just(float("nan")) | st.integers(-(10**6), 10**6).map(lambda k: k / 1000)
+
+
+@given(
+    groups=st.lists(st.lists(numbers, min_size=2, max_size=10), min_size=1, max_size=4),
+    transform=st.sampled_from(["none", "log1p"]),
+)
+@few
+def test_moments_are_those_of_the_transformed_numbers_of_all_row_groups(tmp_path_factory, groups, transform):
+    file = tmp_path_factory.mktemp("data") / "a.parquet"
+    path = write(file, *({"x": pa.array(group, pa.float64())} for group in groups))
+    known = [x for group in groups for x in group if x is not None and not math.isnan(x)]
+    assume(len(set(known)) > 1)
+    if transform == "log1p":
+        known = [math.copysign(math.log1p(abs(x)), x) for x in known]
+
+    moments = fitted(path, {"x": {"kind": "numeric", "transform": transform}}).moments["x"]
+
+    assert moments.mean == pytest.approx(np.mean(known), rel=1e-9, abs=1e-9)
+    assert moments.deviation == pytest.approx(np.std(known), rel=1e-9)
+
+
+def test_moments_of_large_numbers_close_together_lose_no_digits(file):
+    path = write(file, *({"x": [1e9 + k, 1e9 + k + 1]} for k in range(0, 10, 2)))
+    moments = fitted(path, {"x": {"kind": "numeric"}}).moments["x"]
+    assert moments.mean == 1e9 + 4.5
+    assert moments.deviation == pytest.approx(np.std(np.arange(10)), rel=1e-12)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e9 + 0.1, 3.0])
+@pytest.mark.parametrize("sizes", [[3], [2, 5, 3]], ids=str)
+def test_a_constant_has_deviation_1(file, value, sizes):
+    path = write(file, *({"x": [value] * size} for size in sizes))
+    assert fitted(path, {"x": {"kind": "numeric"}}).moments["x"].deviation == 1
+
+
+@pytest.mark.parametrize("column", [pa.nulls(2), pa.nulls(2, pa.float64()), pa.array([float("nan")] * 2)], ids=str)
+def test_a_numeric_without_a_value_has_mean_0_and_deviation_1(file, column):
+    moments = fitted(write(file, {"x": column}), {"x": {"kind": "numeric"}}).moments["x"]
+    assert (moments.mean, moments.deviation) == (0, 1)
+
+
+# The sample
+
+
+def test_a_sample_of_little_data_is_all_of_it(file):
+    path = write(file, {"x": [1, 2], "z": [8, 9]}, {"x": [3, 4], "z": [8, 9]})
+    sample = pa.concat_tables(fitted(path, {"x": {}}).sample)
+    assert sample.to_pydict() == {"x": [1, 2, 3, 4], "y": [0, 1, 0, 1]}
+
+
+def test_a_sample_is_drawn_from_the_seed_in_file_order(file, monkeypatch):
+    monkeypatch.setattr(features.statistics, "SAMPLE_ROWS", 500)
+    path = write(file, {"x": np.arange(3000)}, {"x": np.arange(3000, 5000)})
+    one, same, other = (
+        pa.concat_tables(fitted(path, {"x": {"hash": 9}}, seed=seed).sample)["x"].to_pylist() for seed in (1, 1, 2)
+    )
+    assert one == same == sorted(set(one))
+    assert one != other
+    assert abs(len(one) - 500) < 5 * 500**0.5
+    assert {x // 3000 for x in one} == {0, 1}
+
+
+# Unfit data
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_labels_of_one_class_are_an_error(file, label):
+    path = write(file, {"x": [1, 2], "y": [label] * 2}, {"x": [3], "y": [label]})
+    with pytest.raises(DataError, match=f"all 3 labels of 'y' are {label}; a model needs both classes"):
+        fitted(path, {"x": {}})
+
+
+def test_labels_of_one_class_in_each_row_group_are_two_classes(file):
+    path = write(file, {"x": [1, 2], "y": [0, 0]}, {"x": [3], "y": [1]})
+    assert vocabulary(path, {"x": {}}) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"y": [1, 2]}, "'y' is 2"),
+        ({"w": [-1.0, 1.0]}, "'w' is -1.0"),
+        ({"n": [0.5, float("inf")]}, "'n' holds inf"),
+    ],
+    ids=["label", "weight", "number"],
+)
+def test_bad_values_anywhere_in_the_data_are_found(file, bad, message):
+    good = {"x": [1, 2], "y": [0, 1], "w": [1.0, 1.0], "n": [0.5, 1.5]}
+    path = write(file, good, {**good, **bad})
+    with pytest.raises(DataError, match=f"{path}, row group 1.*{message}"):
+        fitted(path, {"x": {}, "n": {"kind": "numeric"}}, Columns("y", "w"))
