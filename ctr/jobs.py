@@ -16,7 +16,7 @@ from rich.table import Table
 
 from ctr.build import build, set_threads
 from ctr.checkpoint import fingerprint, load_best
-from ctr.data import prepare
+from ctr.data import PreparedData, prepare
 from ctr.evaluation import Histograms, Scorer, ScoreWriter, evaluate_set, metrics_of
 from ctr.experiment import ConfigError, Experiment, load_experiment
 from ctr.progress import Progress
@@ -54,25 +54,25 @@ def train(
     console = console or Console(quiet=True)
     run = Run(folder)
     run.check_free(overwrite)
-    set_threads(experiment.training.threads)
+    settings = experiment.training
+    set_threads(settings.threads)
     prepared = prepare(experiment)
     console.print(", ".join(f"{name}: {count_rows(groups):,} rows" for name, groups in prepared.sets.items()))
+    reader = Reader(
+        prepared.sets["train"],
+        prepared.encoder,
+        settings.batch_size,
+        experiment.seed,
+        settings.last_batch,
+        experiment.data.shuffle_rows,
+    )
+    _check_some_batch(reader)
     model = build(experiment, prepared.encoder)
     _show_variables(model, console)
     initial_weights = fingerprint(model)
     run.create(experiment)
     try:
         prepared.encoder.save(run.folder / "encoder")
-        settings = experiment.training
-        reader = Reader(
-            prepared.sets["train"],
-            prepared.encoder,
-            settings.batch_size,
-            experiment.seed,
-            settings.last_batch,
-            experiment.data.shuffle_rows,
-        )
-        _check_some_batch(reader)
         with Progress(console, settings.epochs) as progress:
             trainer = Trainer(experiment, model, reader, prepared.sets.get("valid", []), run, progress, callbacks)
             trained = time.perf_counter()
@@ -82,27 +82,8 @@ def train(
         if not (run.folder / "checkpoints" / "best.json").exists():
             run.remove()
         raise
-
-    data, psi_settings = experiment.data, experiment.report.psi
-    rate = data.negative_sampling_rate
-    sample = [trainer.scorer.score_table(table, "sample of the training data") for table in prepared.sample]
-    reference = Histograms.fitted(sample, psi_settings.bins)
-    for part in sample:
-        reference.add(part, rate)
-    reference.save(run.folder / "reference")
-    metrics = {"train": metrics_of(sample, data.weight is not None, rate).result()}
-    psi: dict[str, Any] = {"score": {}, "features": {}}
-    for name in ("valid", "test"):
-        if name in prepared.sets:
-            writer = ScoreWriter(run.folder / "scores" / f"{name}.parquet", data.weight is not None, data.keep)
-            found = evaluate_set(
-                trainer.scorer, prepared.sets[name], reference, writer, rate, psi_settings.unstable_above
-            )
-            metrics[name] = found.metrics
-            psi["score"][name], psi["features"][name] = found.psi["score"], found.psi["features"]
     report = {
-        "metrics": metrics,
-        "psi": psi,
+        **_measure(experiment, prepared, trainer.scorer, run),
         "tables": describe_tables(model),
         "fingerprints": {
             "initial_weights": initial_weights,
@@ -114,6 +95,26 @@ def train(
     write_json(run.folder / "report.json", report)
     show_report(report, console)
     return report
+
+
+def _measure(experiment: Experiment, prepared: PreparedData, scorer: Scorer, run: Run) -> dict[str, Any]:
+    """Score every set with the trained model: the `metrics` and `psi` of the report, scores and reference on disk."""
+    data, settings = experiment.data, experiment.report.psi
+    weighted, rate = data.weight is not None, data.negative_sampling_rate
+    sample = [scorer.score_table(table, "sample of the training data") for table in prepared.sample]
+    reference = Histograms.fitted(sample, settings.bins)
+    for part in sample:
+        reference.add(part, rate)
+    reference.save(run.folder / "reference")
+    metrics = {"train": metrics_of(sample, weighted, rate).result()}
+    psi: dict[str, Any] = {"score": {}, "features": {}}
+    for name in ("valid", "test"):
+        if name in prepared.sets:
+            writer = ScoreWriter(run.folder / "scores" / f"{name}.parquet", weighted, data.keep)
+            found = evaluate_set(scorer, prepared.sets[name], reference, writer, rate, settings.unstable_above)
+            metrics[name] = found.metrics
+            psi["score"][name], psi["features"][name] = found.psi["score"], found.psi["features"]
+    return {"metrics": metrics, "psi": psi}
 
 
 def evaluate(

@@ -14,7 +14,6 @@ class Progress:
     def __init__(self, console: Console, epochs: int) -> None:
         self.console, self.epochs = console, epochs
         self._first_step = 0
-        self._last_step = 0
         self._bar = RichProgress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -34,20 +33,18 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def start_epoch(self, epoch: int, batches: int) -> None:
-        """A new bar."""
-        self._first_step = self._last_step
+    def start_epoch(self, epoch: int, batches: int, step: int) -> None:
+        """A new bar, `step` steps of training lying behind it."""
+        self._first_step = step
         self._bar.reset(self._task, total=batches, description=f"epoch {epoch}/{self.epochs}", rate="-", loss="-")
 
     def update(self, step: int, loss: float, rows_per_second: float) -> None:
         """Move the bar to `step`."""
-        self._last_step = step
         done = step - self._first_step
         self._bar.update(self._task, completed=done, rate=f"{rows_per_second:,.0f}", loss=f"{loss:.4f}")
 
     def validated(self, epoch: int, step: int, logs: dict[str, float], is_better: bool) -> None:
         """One line for a validation."""
-        self._last_step = step
         measured = "  ".join(f"{name} {value:.5f}" for name, value in logs.items())
         self.console.print(
             f"epoch {epoch:3d}  step {step:6d}  {measured}{'  best' if is_better else ''}", highlight=False

@@ -88,7 +88,7 @@ class Trainer:
 
     def _train_epoch(self, epoch: int) -> None:
         self.model.reset_metrics()
-        self.progress.start_epoch(epoch + 1, self.reader.batches_per_epoch)
+        self.progress.start_epoch(epoch + 1, self.reader.batches_per_epoch, self.position.step)
         started = refreshed = time.perf_counter()
         rows_before = self.position.rows
         batches = self.reader.epoch(epoch)

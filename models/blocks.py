@@ -32,7 +32,7 @@ class Dropout(tf_keras.layers.Layer):
             return x
         seed = tf.stack([tf.cast(self.layer_seed, tf.int64), tf.cast(step, tf.int64)])
         kept = tf.random.stateless_uniform(tf.shape(x), seed) >= self.rate
-        return tf.where(kept, x / (1 - self.rate), tf.zeros_like(x))
+        return x * (tf.cast(kept, x.dtype) / (1 - self.rate))
 
 
 class MLP(tf_keras.layers.Layer):

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+import tf_keras
 import yaml
 
 from ctr.experiment import load_experiment
@@ -98,3 +99,12 @@ def edit_config(config):
         return config
 
     return edit
+
+
+@pytest.fixture
+def mixed_bfloat16():
+    """Layers made in the test compute in bfloat16."""
+    before = tf_keras.mixed_precision.global_policy()
+    tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    yield
+    tf_keras.mixed_precision.set_global_policy(before)

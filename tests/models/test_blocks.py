@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,14 +11,6 @@ from models.blocks import logit_head
 from tests.reference import dcn_v2 as reference
 
 SHAPE = [400, 250]
-
-
-@pytest.fixture
-def mixed_bfloat16():
-    before = tf_keras.mixed_precision.global_policy()
-    tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    yield
-    tf_keras.mixed_precision.set_global_policy(before)
 
 
 def kept(rate=0.5, seed=1, path="deep/0", step=0, shape=SHAPE):

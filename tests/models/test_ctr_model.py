@@ -31,14 +31,6 @@ NUMERICS = {
 every_kind_of_numerics = pytest.mark.parametrize("inputs", NUMERICS.values(), ids=NUMERICS.keys())
 
 
-@pytest.fixture
-def mixed_bfloat16():
-    before = tf_keras.mixed_precision.global_policy()
-    tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    yield
-    tf_keras.mixed_precision.set_global_policy(before)
-
-
 def model_of(inputs=INPUTS, grouping=None, **tower):
     return CTRModel(inputs, DCNV2(**{"hidden": [8], "cross_layers": 1, **tower}), seed=1, grouping=grouping)
 
