@@ -57,13 +57,11 @@ def evaluate(
 @app.command()
 def report(run: Annotated[Path, typer.Argument(help="The folder of a trained run.")]) -> None:
     """Show the report of a trained run."""
-    from ctr.report import show_report
-    from ctr.run import Run
+    with _user_mistakes() as console:
+        from ctr.report import show_report
+        from ctr.run import Run
 
-    if not Run(run).is_finished:
-        typer.echo(f"error: {run}: no report here; train a run with `ctr train`", err=True)
-        raise typer.Exit(2)
-    show_report(Run(run).report(), Console())
+        show_report(Run(run).report(), console)
 
 
 @contextmanager

@@ -141,9 +141,7 @@ def evaluate(
     started = time.perf_counter()
     console = console or Console(quiet=True)
     run = Run(run_folder)
-    if not run.is_finished:
-        state = "an unfinished run" if run.exists else "no run here"
-        raise ConfigError(f"{run.folder}: {state}; train one with `ctr train`")
+    run.report()  # an error unless the run is finished
     experiment = load_experiment(run.folder / "config.yaml")
     rate = experiment.data.negative_sampling_rate
     if sampled and rate is None:

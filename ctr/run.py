@@ -38,7 +38,10 @@ class Run:
         return (self.folder / "report.json").is_file()
 
     def report(self) -> dict[str, Any]:
-        """What report.json says."""
+        """What report.json says; ConfigError if there is none."""
+        if not self.is_finished:
+            state = "an unfinished run" if self.exists else "no run here"
+            raise ConfigError(f"{self.folder}: {state}; train one with `ctr train`")
         found: dict[str, Any] = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
         return found
 
