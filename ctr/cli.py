@@ -77,6 +77,12 @@ def _user_mistakes() -> Iterator[Console]:
     except (ConfigError, DataError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
+    except OSError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+    except KeyboardInterrupt as error:
+        typer.echo("interrupted: the run is unfinished; train it again with --overwrite", err=True)
+        raise typer.Exit(130) from error
     except Diverged as error:
         typer.echo(f"diverged: {error}", err=True)
         raise typer.Exit(3) from error

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from ctr.experiment import ConfigError, Data, Experiment
-from features import Columns, DataError, Encoder, RowGroup, check_columns, count_rows, fit, open_data, split_data
+from features import Columns, DataError, Encoder, RowGroup, check_columns, fit, open_data, split_data
 
 RESERVED = ("label", "weight", "logit", "score")
 
@@ -31,6 +31,8 @@ def prepare(experiment: Experiment) -> PreparedData:
     data = experiment.data
     if taken := set(data.keep) & set(RESERVED):
         raise ConfigError(f"data.keep: {sorted(taken)[0]!r} is a column of the scores already; rename it in the data")
+    if leak := [name for name, feature in experiment.features.columns.items() if feature.column == data.label]:
+        raise ConfigError(f"features.columns.{leak[0]}: reads the label, {data.label!r}")
     columns = Columns(data.label, data.weight)
     unfitted = Encoder(experiment.features, columns, {}, {})
     sets = _open_sets(data, experiment.seed)
@@ -40,26 +42,25 @@ def prepare(experiment: Experiment) -> PreparedData:
     encoder = Encoder.fitted(experiment.features, columns, statistics)
     stopping = experiment.training.early_stopping
     for name in sets.keys() & {"valid", "test"}:
-        _check_rows(
-            name,
-            sets[name],
-            encoder,
-            needs_both_classes=name == "valid" and stopping is not None and stopping.metric == "auc",
-        )
+        steers_by_auc = name == "valid" and (stopping is None or stopping.metric == "auc")
+        _check_rows(name, sets[name], encoder, steers_by_auc)
     return PreparedData(sets, encoder, statistics.sample)
 
 
-def _check_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, needs_both_classes: bool) -> None:
+def _check_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, steers_by_auc: bool) -> None:
     """Encode every row once before training: a bad value of the test set should not surface after hours.
 
     Raises:
-        DataError: a bad value, or one class only where AUC steers.
+        DataError: a bad value; validation data without a weight above 0, or of one class only where AUC steers.
     """
-    positives = 0
+    positives = rows = 0
     for group in row_groups:
-        positives += int(encoder(group.read(encoder.input_columns), str(group))["label"].sum())
-    rows = count_rows(row_groups)
-    if needs_both_classes and positives in (0, rows):
+        batch = encoder(group.read(encoder.input_columns), str(group))
+        counted = batch["label"][batch["weight"] > 0]
+        positives, rows = positives + int(counted.sum()), rows + len(counted)
+    if name == "valid" and rows == 0:
+        raise DataError(f"valid: all weights of {encoder.columns.weight!r} are 0; there is nothing to validate on")
+    if steers_by_auc and positives in (0, rows):
         raise DataError(
             f"{name}: all {rows} labels of {encoder.columns.label!r} are {int(positives > 0)}, so there is no AUC to "
             f"steer by; choose other data, or `early_stopping: {{metric: log_loss}}`"
@@ -80,4 +81,15 @@ def _open_sets(data: Data, seed: int) -> dict[str, list[RowGroup]]:
             ("test", data.test),
         )
         sets = {name: open_data(path, data.root) for name, path in paths if path is not None}
+        _check_apart(sets)
     return {name: row_groups for name, row_groups in sets.items() if row_groups}
+
+
+def _check_apart(sets: dict[str, list[RowGroup]]) -> None:
+    """Raise DataError if a file is in two sets, which would make a metric a lie."""
+    owner: dict[str, str] = {}
+    for name, row_groups in sets.items():
+        for path in {group.file.path for group in row_groups}:
+            if path in owner and {owner[path], name} != {"valid", "test"}:
+                raise DataError(f"{path}: is in {owner[path]} and in {name}")
+            owner.setdefault(path, name)

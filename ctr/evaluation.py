@@ -107,7 +107,7 @@ class Histograms:
     """The distributions of the score and of each feature over fixed bins.
 
     A negative of a set sampled at rate r counts 1/r, so that sampled and unsampled data compare. A sequence counts each
-    of its values.
+    of its values, and an empty one as missing.
     """
 
     bins: dict[str, Bins]  # "score", and "feature/<name>"
@@ -137,7 +137,10 @@ class Histograms:
         self._add("score", part.logit.astype(np.float64), weight)
         for name, values in part.values.items():
             if isinstance(values, Ragged):
-                self._add(f"feature/{name}", values.flat, np.repeat(weight, values.lengths))
+                is_empty = values.lengths == 0
+                found = pa.concat_arrays([values.flat, pa.nulls(int(is_empty.sum()), values.flat.type)])
+                found_weight = np.concatenate([np.repeat(weight, values.lengths), weight[is_empty]])
+                self._add(f"feature/{name}", found, found_weight)
             else:
                 self._add(f"feature/{name}", values, weight)
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from ctr.evaluation import Histograms, Scorer, ScoreWriter, evaluate_set, metric
 from ctr.experiment import ConfigError, Experiment, load_experiment
 from ctr.progress import Progress
 from ctr.report import describe_tables, show_report
-from ctr.run import Run, write_json
+from ctr.run import Run, check_writable, write_json
 from ctr.trainer import Trainer
 from features import Encoder, Reader, check_columns, count_rows, open_data
 from models import CTRModel
@@ -42,7 +43,7 @@ def train(
     Args:
         experiment: what to do.
         folder: of the run; it must not hold one, unless `overwrite`.
-        overwrite: delete the run that is there.
+        overwrite: replace the run that is there, once this one is trained.
         callbacks: tf_keras callbacks.
         console: where progress goes; None: nowhere.
 
@@ -80,8 +81,9 @@ def train(
             seconds = {"train": round(time.perf_counter() - trained, 3)}
     except BaseException:
         if not (run.folder / "checkpoints" / "best.json").exists():
-            run.remove()
+            run.abandon()
         raise
+    run.settle()
     report = {
         **_measure(experiment, prepared, trainer.scorer, run),
         "tables": describe_tables(model),
@@ -142,11 +144,12 @@ def evaluate(
     console = console or Console(quiet=True)
     run = Run(run_folder)
     run.report()  # an error unless the run is finished
-    experiment = load_experiment(run.folder / "config.yaml")
+    # a run that was trained on a GPU is evaluated where there may be none
+    experiment = load_experiment(run.folder / "config.yaml", ["training.device=auto"])
     rate = experiment.data.negative_sampling_rate
     if sampled and rate is None:
         raise ConfigError("--sampled: the run was trained without negative_sampling_rate")
-    stem = (Path(data) if "://" in data else Path(data).resolve()).stem
+    stem = _name_of(data)
     target = Path(out).resolve() if out is not None else run.folder / "evaluations" / stem
     _check_free(target, overwrite)
     encoder = Encoder.load(run.folder / "encoder")
@@ -185,8 +188,15 @@ def evaluate(
     return report
 
 
+def _name_of(data: str) -> str:
+    """The name of an evaluation: that of the file or folder, as a folder may be called."""
+    name = (Path(data) if "://" in data else Path(data).resolve()).name.removesuffix(".parquet")
+    return re.sub(r"[*?\[\]]", "_", name) or "data"
+
+
 def _check_free(target: Path, overwrite: bool) -> None:
     """Raise ConfigError unless an evaluation may go to `target`; only an earlier evaluation is ever replaced."""
+    check_writable(target)
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not (target / "report.json").is_file() or (target / "config.yaml").exists():

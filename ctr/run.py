@@ -40,8 +40,12 @@ class Run:
     def report(self) -> dict[str, Any]:
         """What report.json says; ConfigError if there is none."""
         if not self.is_finished:
-            state = "an unfinished run" if self.exists else "no run here"
-            raise ConfigError(f"{self.folder}: {state}; train one with `ctr train`")
+            state = (
+                "an unfinished run; train it again with --overwrite"
+                if self.exists
+                else "no run here; train one with `ctr train`"
+            )
+            raise ConfigError(f"{self.folder}: {state}")
         found: dict[str, Any] = json.loads((self.folder / "report.json").read_text(encoding="utf-8"))
         return found
 
@@ -51,32 +55,47 @@ class Run:
             raise ConfigError(f"{self.folder} already holds a run: choose another folder with --run, or --overwrite it")
         if not self.exists and self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise ConfigError(f"{self.folder} exists and is not a run: choose another folder with --run")
-        parent = next(parent for parent in self.folder.absolute().parents if parent.exists())
-        if not parent.is_dir() or not os.access(parent, os.W_OK):
-            raise ConfigError(f"{self.folder}: cannot be made, because {parent} is not a folder that can be written to")
+        check_writable(self.folder)
 
     def create(self, experiment: Experiment) -> None:
-        """Make the folder anew, with config.yaml and environment.json; it is there whole or not at all."""
-        self.remove()
-        partial = self.folder.with_name(f".{self.folder.name}.partial")
+        """Make the folder anew, with config.yaml and environment.json; it is there whole or not at all.
+
+        A run that stood there is kept aside until `settle` deletes it or `abandon` puts it back.
+        """
+        partial = self._beside("partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         (partial / "environment.json").write_text(json.dumps(_environment(), indent=1) + "\n")
         (partial / "config.yaml").write_text(experiment.to_yaml(), encoding="utf-8")
+        if self.exists:
+            self.settle()
+            os.replace(self.folder, self._beside("replaced"))
         os.replace(partial, self.folder)
 
-    def remove(self) -> None:
-        """Delete the folder; an interruption leaves no half of it under its name."""
-        if self.folder.exists():
-            doomed = self.folder.with_name(f".{self.folder.name}.deleted")
-            shutil.rmtree(doomed, ignore_errors=True)
-            os.replace(self.folder, doomed)
-            shutil.rmtree(doomed)
+    def settle(self) -> None:
+        """Delete the run that this one replaces."""
+        shutil.rmtree(self._beside("replaced"), ignore_errors=True)
+
+    def abandon(self) -> None:
+        """Delete this run, and put back the one that it was to replace."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._beside("replaced").exists():
+            os.replace(self._beside("replaced"), self.folder)
+
+    def _beside(self, purpose: str) -> Path:
+        return self.folder.with_name(f".{self.folder.name}.{purpose}")
 
     def append(self, file: str, line: dict[str, Any]) -> None:
         """Add a line to `metrics.jsonl` or `timing.jsonl`."""
         with (self.folder / file).open("a", encoding="utf-8") as out:
             out.write(json.dumps(line) + "\n")
+
+
+def check_writable(folder: Path) -> None:
+    """Raise ConfigError unless `folder` is one, or can be made."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise ConfigError(f"{folder}: cannot be written, because {there} is not a folder that can be written to")
 
 
 def write_json(path: Path, value: Any) -> None:

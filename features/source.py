@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 import numpy as np
 import pyarrow as pa
@@ -92,9 +93,11 @@ def open_data(path: str | list[str], root: str | None = None) -> list[RowGroup]:
     """
     files: list[tuple[pa.fs.FileSystem, str]] = []
     for one in [path] if isinstance(path, str) else path:
-        files += _list_files(
-            one if root is None or "://" in one or one.startswith("/") else f"{root.rstrip('/')}/{one}"
-        )
+        place = one if root is None or "://" in one or one.startswith("/") else f"{root.rstrip('/')}/{one}"
+        try:
+            files += _list_files(place)
+        except (pa.ArrowException, OSError, re.error) as error:
+            raise DataError(f"{place}: {_first_line(error)}") from error
     names = [os.path.normpath(name) for _, name in files]
     if repeated := [name for name, times in Counter(names).items() if times > 1]:
         raise DataError(f"{path}: {repeated[0]} is named twice")
@@ -115,6 +118,8 @@ def check_columns(row_groups: list[RowGroup], columns: Iterable[str], check: Cal
     columns = list(columns)
     for file in {group.file.path: group.file for group in row_groups}.values():
         for name in columns:
+            if file.schema.names.count(name) > 1:
+                raise DataError(f"{file.path}: two columns are called {name!r}")
             if name not in file.schema.names:
                 raise DataError(f"{file.path}: no column {name!r}; {nearest(name, file.schema.names)}")
         check(file.schema, file.path)
@@ -234,10 +239,7 @@ def _version(filesystem: pa.fs.FileSystem, path: str) -> tuple[int, int | None]:
 
 def _list_files(path: str) -> list[tuple[pa.fs.FileSystem, str]]:
     """(file system, path) of each file, sorted."""
-    try:
-        filesystem, base = pa.fs.FileSystem.from_uri(path) if "://" in path else (pa.fs.LocalFileSystem(), path)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: {_first_line(error)}") from error
+    filesystem, base = pa.fs.FileSystem.from_uri(path) if "://" in path else (pa.fs.LocalFileSystem(), path)
     if re.search(r"[*?\[]", base):
         found = _match(filesystem, base if "://" in path else os.path.normpath(base))
         if not found:
@@ -256,7 +258,10 @@ def _list_files(path: str) -> list[tuple[pa.fs.FileSystem, str]]:
 
 
 def _match(filesystem: pa.fs.FileSystem, pattern: str) -> list[str]:
-    """Files that match a glob: `*` and `?` stay within a folder's name, `**/` is any number of folders."""
+    """Files that match a glob, and `*.parquet` below folders that do.
+
+    `*` and `?` stay within a name, `**/` is any number of folders.
+    """
     fixed = pattern[: re.search(r"[*?\[]", pattern).start()].rpartition("/")[0]  # type: ignore[union-attr]
     base = fixed or ("/" if pattern.startswith("/") else ".")
     translated = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}
@@ -265,7 +270,12 @@ def _match(filesystem: pa.fs.FileSystem, pattern: str) -> list[str]:
     regex = re.compile("".join(translated.get(p, p if p[:1] == "[" and p[-1:] == "]" else re.escape(p)) for p in parts))
     found = filesystem.get_file_info(pa.fs.FileSelector(base, recursive=True, allow_not_found=True))
     paths = sorted(info.path.removeprefix("./") for info in found if info.is_file)
-    return [path for path in paths if regex.fullmatch(path) and not _is_hidden(path[len(fixed) :])]
+    visible = [path for path in paths if not _is_hidden(path[len(fixed) :])]
+    return [path for path in visible if regex.fullmatch(path) or _is_below(path, regex)]
+
+
+def _is_below(path: str, folder: re.Pattern[str]) -> bool:
+    return path.endswith(".parquet") and any(folder.fullmatch(str(parent)) for parent in PurePosixPath(path).parents)
 
 
 def _is_hidden(path: str) -> bool:

@@ -64,8 +64,8 @@ def fit(features: Features, columns: Columns, row_groups: list[RowGroup], seed: 
             elif feature.table in counters:
                 counters[feature.table].add(values, str(group))
         labels = columns.labels(table, str(group))
-        columns.weights(table, str(group))
-        positives, total = positives + int(labels.sum()), total + len(labels)
+        counted = labels[columns.weights(table, str(group)) > 0]
+        positives, total = positives + int(counted.sum()), total + len(counted)
         sampled.append(table.filter(pa.array(np.random.default_rng([seed, 2, place]).random(len(labels)) < share)))
     if positives in (0, total):
         raise DataError(

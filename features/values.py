@@ -65,11 +65,17 @@ def check_type(feature: Feature, type_: pa.DataType, where: str) -> None:
         accepted = _is_category(type_)
         wanted = "integers, strings, booleans or a dictionary"
     if not accepted:
-        hint = " (a number? then `kind: numeric`)" if isinstance(feature, Categorical) and _is_number(type_) else ""
+        hint = _hint(type_) if isinstance(feature, Categorical) else ""
         raise DataError(
             f"{where}: column {feature.column!r} has type {type_}, but {feature.kind} feature {feature.name!r} "
             f"needs {wanted}{hint}"
         )
+
+
+def _hint(type_: pa.DataType) -> str:
+    if _is_number(type_):
+        return "; ids that were saved as floats must be written as integers, and a number is `kind: numeric`"
+    return "; choose a `part` of it" if pa.types.is_temporal(type_) else ""
 
 
 def _is_number(type_: pa.DataType) -> bool:

@@ -31,7 +31,8 @@ def resolve(patterns: Iterable[str], names: Iterable[str]) -> dict[str, str]:
     """
     patterns, names = list(patterns), list(names)
     for pattern in patterns:
-        if pattern != "*" and not any(fnmatch.fnmatchcase(name, pattern) for name in names):
+        matches = pattern in ("*", *names) or any(fnmatch.fnmatchcase(name, pattern) for name in names)
+        if not matches:
             raise PatternError(f"the pattern {pattern!r} matches none of: {', '.join(names)}")
     return {name: _ruling(patterns, name) for name in names}
 

@@ -19,6 +19,9 @@ def show_report(report: dict[str, Any], console: Console) -> None:
         cells = [_number(metrics[key]) for key in ("auc", "log_loss", "label_rate", "mean_score")]
         table.add_row(escape(name), f"{metrics['rows']:,}", *cells, _psi(psi) if psi else "reference")
     console.print(table)
+    for name, metrics in report["metrics"].items():
+        for metric, reason in metrics.get("reasons", {}).items():
+            console.print(f"{escape(name)}: no {metric}: {reason}", highlight=False)
     for name, features in report["psi"]["features"].items():
         moved = {feature: psi for feature, psi in features.items() if psi["verdict"] != "stable"}
         ranked = sorted(moved.items(), key=lambda item: -(item[1]["psi"] or 0))

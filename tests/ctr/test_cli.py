@@ -83,6 +83,7 @@ BAD_CONFIG = {
     ),
     "setting that an optimizer refuses": ("optimizers.sparse.*.beta=2", "optimizers.sparse.*: beta must be in [0, 1]"),
     "setting that the model refuses": ("model.dropout=1.5", "model: dropout must be in [0, 1)"),
+    "label as a feature": ("features.columns.leak={column: clicked}", "features.columns.leak: reads the label"),
     "no GPU": ("training.device=gpu", "training.device: TensorFlow sees no GPU"),
     "kept column that the scores have": ("data.keep=[label]", "data.keep: 'label' is a column of the scores already"),
     "batch larger than the data": (
@@ -179,3 +180,46 @@ def test_a_failed_evaluation_leaves_nothing(trained, data_folder, tmp_path):
     assert result.exit_code == 2
     assert "'clicked' is 3" in result.stderr
     assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
+
+
+def test_a_failed_overwrite_leaves_the_old_run(trained, config):
+    before = (trained / "report.json").read_bytes()
+    override = "optimizers.dense.learning_rate=1e38"
+    assert ctr("train", config, "--run", trained, "--overwrite", "--set", override).exit_code == 3
+    assert (trained / "report.json").read_bytes() == before
+    assert [path.name for path in trained.parent.iterdir() if path.name.startswith(".run")] == []
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_a_place_that_cannot_be_written_is_named(trained, config, data_folder, command):
+    file = data_folder / "part-0.parquet"
+    arguments = {"train": [config, "--run", file / "x"], "evaluate": [trained, file, "--out", file / "x"]}
+    result = ctr(command, *arguments[command])
+    assert result.exit_code == 2
+    assert "is not a folder that can be written to" in result.stderr
+
+
+def test_a_file_in_two_sets_is_named(config, data_folder):
+    sets = f"data={{train: {data_folder}, test: {data_folder}/part-2.parquet, label: clicked}}"
+    result = ctr("train", config, "--set", sets)
+    assert result.exit_code == 2
+    assert "part-2.parquet: is in train and in test" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (lambda clicked: 1.0 - clicked, "labels of 'clicked' are 0, so there is no AUC"),
+        (lambda clicked: 0.0 * clicked, "all weights of 'w' are 0"),
+    ],
+    ids=["one class weighs nothing", "nothing weighs"],
+)
+def test_validation_data_that_cannot_steer_is_named(config, data_folder, tmp_path, weight, message):
+    table = pq.read_table(data_folder / "part-2.parquet")
+    weights = pa.array(weight(table["clicked"].to_numpy().astype(float)))
+    valid = tmp_path / "valid.parquet"
+    pq.write_table(table.set_column(table.schema.get_field_index("w"), "w", weights), valid)
+    sets = f"data={{train: {data_folder}, valid: {valid}, label: clicked, weight: w}}"
+    result = ctr("train", config, "--run", tmp_path / "run", "--set", sets)
+    assert result.exit_code == 2
+    assert message in result.stderr

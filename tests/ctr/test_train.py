@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import scipy.special
@@ -200,3 +201,12 @@ def test_mixed_precision_trains_and_scores_in_float32(make_experiment, tmp_path)
     assert report["metrics"]["test"]["auc"] > 0.7
     scores = pq.read_table(tmp_path / "run" / "scores" / "test.parquet")
     assert str(scores["logit"].type) == "float"
+
+
+def test_histories_that_stop_arriving_are_a_shift(make_experiment, data_folder, tmp_path):
+    path = data_folder / "part-2.parquet"
+    table = pq.read_table(path)
+    emptied = pa.nulls(table.num_rows, table["history"].type)
+    pq.write_table(table.set_column(table.schema.get_field_index("history"), "history", emptied), path)
+    report = ctr.train(make_experiment("training.epochs=1"), tmp_path / "run")
+    assert report["psi"]["features"]["test"]["history"]["verdict"] == "unstable"
