@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
 import tf_keras
 from rich.console import Console
 from rich.markup import escape
@@ -69,6 +70,8 @@ def train(
     )
     _check_some_batch(reader)
     model = build(experiment, prepared.encoder)
+    device = tf.DeviceSpec.from_string(model.distribute_strategy.extended.worker_devices[0])
+    console.print(f"on the {device.device_type}, {settings.threads} threads")
     _show_variables(model, console)
     initial_weights = fingerprint(model)
     run.create(experiment)
@@ -219,7 +222,7 @@ def _show_variables(model: CTRModel, console: Console) -> None:
     for column in ("variables of", "weights", "optimizer", "pattern", "MB", "state MB"):
         table.add_column(column, justify="left" if column in ("variables of", "optimizer", "pattern") else "right")
     listed = model.optimizer.owned(model.trainable_variables)
-    for (names, pattern, optimizer), same in groupby(listed, lambda o: (o.names, o.pattern, o.optimizer)):
+    for (_, names, pattern, optimizer), same in groupby(listed, lambda o: (o.kind, o.names, o.pattern, o.optimizer)):
         members = list(same)
         weights = sum(math.prod(owned.shape) for owned in members)
         state = sum(owned.state_bytes for owned in members)

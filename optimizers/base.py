@@ -53,7 +53,7 @@ class RowOptimizer(tf_keras.optimizers.Optimizer):
             learning_rate: scalar.
             step: scalar, from 0.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not define update")
+        raise TypeError(f"{type(self).__name__} must define update")
 
     def build(self, var_list: Sequence[tf.Variable]) -> None:
         """Create the state of each variable, zero at the start."""

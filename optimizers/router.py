@@ -54,6 +54,8 @@ def _ruling(patterns: list[str], name: str) -> str:
 class Owned:
     """A variable and the optimizer that updates it; variables of one optimizer have distinct names."""
 
+    kind: str
+    """`table` or `tower`."""
     names: tuple[str, ...]
     """The logical tables in it, or its tower."""
     pattern: str
@@ -166,6 +168,7 @@ class Router(tf_keras.optimizers.Optimizer):
             state = [v for v in optimizer.variables if v.name.partition(":")[0].partition("/")[2] == name]
             listed.append(
                 Owned(
+                    kind=self._variables_spec[place][0],
                     names=tuple(self._variables_spec[place][1]),
                     pattern=self._rulers[place],
                     optimizer=optimizer.name,

@@ -13,6 +13,8 @@ def describe_tables(model: CTRModel) -> list[dict[str, Any]]:
     """
     optimizers: dict[str, dict[str, Any]] = {}
     for owned in model.optimizer.owned(model.trainable_variables):
+        if owned.kind != "table":
+            continue
         per_row = 4 * owned.shape[-1] + owned.state_bytes // owned.shape[0]
         optimizers |= {name: {"bytes": per_row, "optimizer": owned.optimizer} for name in owned.names}
     tables = []
