@@ -41,7 +41,7 @@ def prepare(experiment: Experiment) -> PreparedData:
     statistics = fit(experiment.features, columns, sets["train"], experiment.seed)
     encoder = Encoder.fitted(experiment.features, columns, statistics)
     stopping = experiment.training.early_stopping
-    for name in sets.keys() & {"valid", "test"}:
+    for name in [name for name in ("valid", "test") if name in sets]:
         steers_by_auc = name == "valid" and (stopping is None or stopping.metric == "auc")
         _check_rows(name, sets[name], encoder, steers_by_auc)
     return PreparedData(sets, encoder, statistics.sample)
