@@ -69,8 +69,8 @@ def _user_mistakes() -> Iterator[Console]:
     """One clear message instead of a traceback, where the mistake is the user's."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _silent_stderr():
-        from ctr.evaluation import Diverged
         from ctr.experiment import ConfigError
+        from ctr.scoring import Diverged
         from features import DataError
     try:
         yield Console()

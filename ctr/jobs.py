@@ -19,11 +19,13 @@ from rich.table import Table
 from ctr.build import build, set_threads
 from ctr.checkpoint import fingerprint, load_best
 from ctr.data import PreparedData, prepare
-from ctr.evaluation import Histograms, Scorer, ScoreWriter, evaluate_set, metrics_of
+from ctr.evaluation import ScoreWriter, evaluate_set, metrics_of
 from ctr.experiment import ConfigError, Experiment, load_experiment
+from ctr.histograms import Histograms
 from ctr.progress import Progress
 from ctr.report import describe_tables, show_report
 from ctr.run import Run, check_writable, write_json
+from ctr.scoring import Scorer
 from ctr.trainer import Trainer
 from features import Encoder, Reader, check_columns, count_rows, open_data
 from models import CTRModel

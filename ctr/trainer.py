@@ -12,11 +12,12 @@ import tensorflow as tf
 import tf_keras
 
 from ctr.checkpoint import load_best, save_best
-from ctr.evaluation import Diverged, Scorer, metrics_of
+from ctr.evaluation import metrics_of
 from ctr.experiment import EarlyStopping, Experiment
 from ctr.progress import Progress
 from ctr.run import Run
-from features import Batch, Encoder, Reader, RowGroup
+from ctr.scoring import Diverged, Scorer
+from features import Batch, Encoder, Reader, RowGroup, batch_signature
 from models import CTRModel
 
 REFRESH_SECONDS = 0.5  # of the progress bar; reading the loss waits for the device
@@ -182,11 +183,8 @@ class Trainer:
 def compiled_step(model: CTRModel, encoder: Encoder) -> Any:
     """One training step on a batch as a graph that is traced once, whatever the batch size."""
     strategy = model.distribute_strategy
-    spec = {
-        key: tf.TensorSpec([None, *shape], tf.as_dtype(dtype)) for key, (shape, dtype) in encoder.batch_spec.items()
-    }
 
     def step(batch: dict[str, tf.Tensor]) -> None:
         strategy.run(model.train_step, args=(batch,))
 
-    return tf.function(step, input_signature=[spec], autograph=False)
+    return tf.function(step, input_signature=[batch_signature(encoder)], autograph=False)

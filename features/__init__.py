@@ -1,6 +1,6 @@
 """From Parquet to batches: declared features, a fitting pass, an encoder, a reader."""
 
-from features.batch import Batch, as_tf_dataset
+from features.batch import Batch, as_tf_dataset, batch_signature
 from features.encoder import Encoder
 from features.errors import DataError
 from features.labels import Columns
@@ -30,6 +30,7 @@ __all__ = [
     "Statistics",
     "Values",
     "as_tf_dataset",
+    "batch_signature",
     "check_columns",
     "count_rows",
     "fit",

@@ -19,6 +19,7 @@ import numpy as np
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from features.encoder import Encoder
     from features.reader import Reader
 
 Batch = dict[str, np.ndarray]
@@ -45,6 +46,13 @@ def take(batch: Batch, rows: np.ndarray | slice) -> Batch:
     return {key: array[rows] for key, array in batch.items()}
 
 
+def batch_signature(encoder: "Encoder") -> "dict[str, tf.TensorSpec]":
+    """The tensors of an encoder's batches, with the batch dimension open, so that nothing retraces."""
+    import tensorflow as tf
+
+    return {key: tf.TensorSpec([None, *shape], dtype) for key, (shape, dtype) in encoder.batch_spec.items()}
+
+
 def as_tf_dataset(reader: "Reader", first_epoch: int = 0) -> "tf.data.Dataset":
     """The reader's batches as a `tf.data.Dataset`, for `keras.Model.fit`.
 
@@ -62,9 +70,5 @@ def as_tf_dataset(reader: "Reader", first_epoch: int = 0) -> "tf.data.Dataset":
     def one_epoch() -> Iterator[Batch]:
         yield from reader.epoch(next(epochs))
 
-    signature = {
-        key: tf.TensorSpec([None, *shape], tf.as_dtype(dtype))
-        for key, (shape, dtype) in reader.encoder.batch_spec.items()
-    }
-    dataset = tf.data.Dataset.from_generator(one_epoch, output_signature=signature)
+    dataset = tf.data.Dataset.from_generator(one_epoch, output_signature=batch_signature(reader.encoder))
     return dataset.apply(tf.data.experimental.assert_cardinality(reader.batches_per_epoch))

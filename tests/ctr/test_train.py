@@ -16,7 +16,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 import ctr
 from ctr.build import build
 from ctr.data import prepare
-from ctr.evaluation import Histograms
+from ctr.histograms import Histograms
 from ctr.progress import Progress
 from ctr.run import Run
 from ctr.trainer import Trainer

@@ -1,0 +1,101 @@
+"""Histograms of the score and of every feature, over bins that the training data fixes: what PSI compares."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ctr.metrics import CategoryBins, QuantileBins, bins_from_json, compare
+from ctr.metrics.psi import Bins
+from ctr.scoring import Scored, sampling_weights
+from features import Ragged, Values
+
+
+@dataclass
+class Histograms:
+    """The distributions of the score and of each feature over fixed bins.
+
+    A negative of a set sampled at rate r counts 1/r, so that sampled and unsampled data compare. A sequence counts each
+    of its values, and an empty one as missing.
+    """
+
+    bins: dict[str, Bins]  # "score", and "feature/<name>"
+    counts: dict[str, np.ndarray] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def fitted(cls, sample: list[Scored], bins: int) -> "Histograms":
+        """Bins from a sample, empty counts."""
+        logits = np.concatenate([part.logit for part in sample]).astype(np.float64)
+        fitted: dict[str, Bins] = {"score": QuantileBins.fitted(logits, bins)}
+        for name in sample[0].values:
+            values = _joined([part.values[name] for part in sample])
+            if pa.types.is_floating(values.type):
+                fitted[f"feature/{name}"] = QuantileBins.fitted(values.to_numpy(zero_copy_only=False), bins)
+            else:
+                fitted[f"feature/{name}"] = CategoryBins.fitted(values, bins)
+        return cls(fitted)
+
+    def empty(self) -> "Histograms":
+        """The same bins without counts."""
+        return Histograms(self.bins)
+
+    def add(self, part: Scored, negative_sampling_rate: float | None) -> None:
+        """Count scored rows."""
+        weight = sampling_weights(part.batch["label"], negative_sampling_rate)
+        self._add("score", part.logit.astype(np.float64), weight)
+        for name, values in part.values.items():
+            if isinstance(values, Ragged):
+                is_empty = values.lengths == 0
+                found = pa.concat_arrays([values.flat, pa.nulls(int(is_empty.sum()), values.flat.type)])
+                found_weight = np.concatenate([np.repeat(weight, values.lengths), weight[is_empty]])
+                self._add(f"feature/{name}", found, found_weight)
+            else:
+                self._add(f"feature/{name}", values, weight)
+
+    def compare(self, other: "Histograms", unstable_above: float) -> dict[str, Any]:
+        """PSI of `other` against these: {"score": ..., "features": {name: ...}}."""
+        found = {
+            name: compare(self.counts[name], other.counts[name], self.sizes[name], other.sizes[name], unstable_above)
+            for name in self.bins
+        }
+        features = {name.removeprefix("feature/"): psi for name, psi in found.items() if name != "score"}
+        return {"score": found["score"], "features": features}
+
+    def save(self, folder: Path) -> None:
+        """Write `histograms.json` into a new folder."""
+        folder.mkdir(parents=True)
+        described = {
+            name: {**bins.to_json(), "counts": self.counts[name].tolist(), "size": self.sizes[name]}
+            for name, bins in self.bins.items()
+        }
+        (folder / "histograms.json").write_text(json.dumps(described, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Histograms":
+        """Read what `save` wrote."""
+        described = json.loads((folder / "histograms.json").read_text())
+        return cls(
+            bins={name: bins_from_json(one) for name, one in described.items()},
+            counts={name: np.array(one["counts"]) for name, one in described.items()},
+            sizes={name: one["size"] for name, one in described.items()},
+        )
+
+    def _add(self, name: str, values: Any, weight: np.ndarray) -> None:
+        bins = self.bins[name]
+        if isinstance(bins, QuantileBins) and isinstance(values, pa.Array):
+            values = values.to_numpy(zero_copy_only=False)
+        counts = bins.count(values, weight)
+        self.counts[name] = self.counts.get(name, np.zeros(len(counts))) + counts
+        self.sizes[name] = self.sizes.get(name, 0) + len(values)
+
+
+def _joined(parts: list[Values]) -> pa.Array:
+    """The values of several row groups; a hashed column that is integer here and text there becomes text."""
+    flat = [part.flat if isinstance(part, Ragged) else part for part in parts]
+    filled = [values for values in flat if values.null_count < len(values)] or flat[:1]
+    types = {values.type for values in filled}
+    return pa.concat_arrays([v.cast(pa.large_string()) for v in filled] if len(types) > 1 else filled)

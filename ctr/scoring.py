@@ -1,0 +1,80 @@
+"""Apply a trained model to Parquet, row group after row group, in file order."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+
+from features import Batch, Encoder, RowGroup, Values, batch_signature, read_ahead
+from models import CTRModel
+
+
+class Diverged(ArithmeticError):
+    """Loss or scores are no longer finite."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Some rows with their scores, in file order."""
+
+    table: pa.Table
+    values: dict[str, Values]
+    batch: Batch
+    logit: np.ndarray  # float32 [rows], corrected for negative sampling
+
+
+class Scorer:
+    """Applies a model in evaluation mode.
+
+    Args:
+        model: trained.
+        encoder: of the training data.
+        batch_size: rows at once.
+        negative_sampling_rate: r of the training data; ln r is added to every logit. None: 1.
+    """
+
+    def __init__(
+        self, model: CTRModel, encoder: Encoder, batch_size: int, negative_sampling_rate: float | None = None
+    ) -> None:
+        self.model, self.encoder, self.batch_size = model, encoder, batch_size
+        self.correction = np.float32(math.log(negative_sampling_rate or 1.0))
+        signature = batch_signature(encoder)
+        spec = {key: signature[key] for key in signature if key not in ("label", "weight")}
+        self._predict = tf.function(lambda batch: model(batch, training=False), input_signature=[spec], autograph=False)
+        self._inputs = list(spec)
+
+    def score(self, row_groups: list[RowGroup], keep: Iterable[str] = ()) -> Iterator[Scored]:
+        """Score row group after row group, `keep` read along with the features."""
+        columns = [*self.encoder.input_columns, *keep]
+        return (self._scored(*item) for item in read_ahead(self._encoded(row_groups, columns), depth=2))
+
+    def score_table(self, table: pa.Table, where: str) -> Scored:
+        """Score a table that is in memory."""
+        values = self.encoder.values(table, where)
+        return self._scored(table, values, self.encoder.encode(table, values, where))
+
+    def _encoded(
+        self, row_groups: list[RowGroup], columns: list[str]
+    ) -> Iterator[tuple[pa.Table, dict[str, Values], Batch]]:
+        for group in row_groups:
+            table = group.read(columns)
+            values = self.encoder.values(table, str(group))
+            yield table, values, self.encoder.encode(table, values, str(group))
+
+    def _scored(self, table: pa.Table, values: dict[str, Values], batch: Batch) -> Scored:
+        logits = [
+            self._predict({key: batch[key][start : start + self.batch_size] for key in self._inputs}).numpy()
+            for start in range(0, table.num_rows, self.batch_size)
+        ]
+        logit = np.concatenate([np.empty(0, np.float32), *logits]) + self.correction
+        if not np.isfinite(logit).all():
+            raise Diverged(f"{int((~np.isfinite(logit)).sum())} of {len(logit)} scores are not finite")
+        return Scored(table, values, batch, logit)
+
+
+def sampling_weights(label: np.ndarray, negative_sampling_rate: float | None) -> np.ndarray:
+    """How many rows each row stands for, float64 [rows]: 1/r for a negative of a set sampled at rate r, else 1."""
+    return np.where(label == 1, 1.0, 1.0 / (negative_sampling_rate or 1.0))
