@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import Schedule
+from optimizers.base import Scalar, Schedule, State, Tensor, Updated
 from optimizers.dense_base import DenseOptimizer, check_above_0
 
 
@@ -61,14 +61,7 @@ class Adafactor(DenseOptimizer):
             return {"v": shape}
         return {"r": [*shape[:-1], 1], "c": [*shape[:-2], 1, shape[-1]]}
 
-    def update(
-        self,
-        gradient: tf.Tensor,
-        weight: tf.Tensor,
-        state: tuple[tf.Tensor, ...],
-        learning_rate: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
+    def update(self, gradient: Tensor, weight: Tensor, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         share = tf.pow(step, -self.decay)  # 1 - b
         squared = tf.square(gradient) + self.epsilon_1
         if len(state) == 1:

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import RowOptimizer, Rows, Schedule, check_at_least_0
+from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated, check_at_least_0
 
 
 @tf_keras.utils.register_keras_serializable("ctr")
@@ -63,9 +63,7 @@ class Adagrad(RowOptimizer):
             )
         self.initial_accumulator, self.epsilon, self.max_accumulator = initial_accumulator, epsilon, max_accumulator
 
-    def update(
-        self, gradient: Rows, weight: Rows, state: tuple[Rows, ...], learning_rate: tf.Tensor, step: tf.Tensor
-    ) -> tuple[Rows, tuple[Rows, ...]]:
+    def update(self, gradient: Rows, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         # states start at zero: this one is n less its start
         gathered = state[0] + tf.square(gradient)
         if self.max_accumulator is not None:

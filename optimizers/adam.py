@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import Schedule, check_rate
+from optimizers.base import Scalar, Schedule, State, Tensor, Updated, check_rate
 from optimizers.dense_base import DenseOptimizer
 
 
@@ -88,14 +88,7 @@ class UncorrectedAdam(DenseOptimizer):
         self.beta_1, self.beta_2, self.epsilon, self.amsgrad = beta_1, beta_2, epsilon, amsgrad
         self.state_names = ("m", "v", "vhat") if amsgrad else ("m", "v")
 
-    def update(
-        self,
-        gradient: tf.Tensor,
-        weight: tf.Tensor,
-        state: tuple[tf.Tensor, ...],
-        learning_rate: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
+    def update(self, gradient: Tensor, weight: Tensor, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         m = self.beta_1 * state[0] + (1 - self.beta_1) * gradient
         v = self.beta_2 * state[1] + (1 - self.beta_2) * tf.square(gradient)
         new_state = (m, v, tf.maximum(state[2], v)) if self.amsgrad else (m, v)

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import Schedule
+from optimizers.base import Scalar, Schedule, State, Tensor, Updated
 from optimizers.dense_base import DenseOptimizer, check_above_0, check_decay_rates, total_weight
 
 SMALLEST = 2.0**-125
@@ -54,14 +54,7 @@ class Amos(DenseOptimizer):
         reduced = [*[1] * (len(shape) - 1), shape[-1]] if len(shape) >= 2 else [1] * len(shape)
         return {"v": reduced, "b": reduced}
 
-    def update(
-        self,
-        gradient: tf.Tensor,
-        weight: tf.Tensor,
-        state: tuple[tf.Tensor, ...],
-        learning_rate: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
+    def update(self, gradient: Tensor, weight: Tensor, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         shape = weight.shape.as_list()
         is_matrix = len(shape) >= 2
         scale = self.scale / math.sqrt(math.prod(shape[:-1])) if is_matrix else self.scale / 2

@@ -6,7 +6,12 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 import tf_keras
 
+Tensor: TypeAlias = tf.Tensor
 Rows: TypeAlias = tf.Tensor
+Scalar: TypeAlias = tf.Tensor
+State: TypeAlias = tuple[tf.Tensor, ...]
+Updated: TypeAlias = tuple[tf.Tensor, State]
+"""Weight and state after a step."""
 Schedule: TypeAlias = tf_keras.optimizers.schedules.LearningRateSchedule
 
 
@@ -73,9 +78,11 @@ class RowOptimizer(tf_keras.optimizers.Optimizer):
         """Numbers of state that a row of width `dim` has, made with `arguments`."""
         return len(cls.state_names) * dim + len(cls.row_state_names)
 
-    def update(
-        self, gradient: Rows, weight: Rows, state: tuple[Rows, ...], learning_rate: tf.Tensor, step: tf.Tensor
-    ) -> tuple[Rows, tuple[Rows, ...]]:
+    def caught_up(self, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Rows:
+        """Weight after what the steps since its rows' last touch did to them: nothing, unless a subclass says so."""
+        return weight
+
+    def update(self, gradient: Rows, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         """New weight and state of some rows.
 
         Args:
@@ -122,19 +129,21 @@ class RowOptimizer(tf_keras.optimizers.Optimizer):
         if isinstance(gradient, tf.IndexedSlices):
             rows = gradient.indices
             weight, *state = (tf.gather(v, rows) for v in (variable, *states))
-            updated = self._penalized_update(gradient.values, weight, tuple(state))
+            updated = self._whole_update(gradient.values, weight, tuple(state))
             for target, value in zip((variable, *states), updated, strict=True):
                 target.scatter_update(tf.IndexedSlices(value, rows))
         else:
             weight, *state = (tf.convert_to_tensor(v) for v in (variable, *states))
-            updated = self._penalized_update(gradient, weight, tuple(state))
+            updated = self._whole_update(gradient, weight, tuple(state))
             for target, value in zip((variable, *states), updated, strict=True):
                 target.assign(value)
 
-    def _penalized_update(self, gradient: Rows, weight: Rows, state: tuple[Rows, ...]) -> tuple[Rows, ...]:
+    def _whole_update(self, gradient: Rows, weight: Rows, state: State) -> State:
+        """Weight and states of some rows after catching up, penalty, decay, `update` and bound."""
+        learning_rate = tf.cast(self.learning_rate, weight.dtype)
+        weight = self.caught_up(weight, state, learning_rate, self.iterations)
         if self.l2_gradient:
             gradient += self.l2_gradient * weight
-        learning_rate = tf.cast(self.learning_rate, weight.dtype)
         if self.row_decay:
             weight -= learning_rate * self.row_decay * weight
         new_weight, new_state = self.update(gradient, weight, state, learning_rate, self.iterations)

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import Schedule, check_rate
+from optimizers.base import Scalar, Schedule, State, Tensor, Updated, check_rate
 
 
 def check_decay_rates(**arguments: float) -> None:
@@ -67,14 +67,7 @@ class DenseOptimizer(tf_keras.optimizers.Optimizer):
         """Name and shape of each state that a variable of some shape has."""
         return dict.fromkeys(self.state_names, shape)
 
-    def update(
-        self,
-        gradient: tf.Tensor,
-        weight: tf.Tensor,
-        state: tuple[tf.Tensor, ...],
-        learning_rate: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
+    def update(self, gradient: Tensor, weight: Tensor, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         """New weight and state of a variable.
 
         Args:

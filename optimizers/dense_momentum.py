@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import tensorflow as tf
 import tf_keras
 
-from optimizers.base import Schedule
+from optimizers.base import Scalar, Schedule, State, Tensor, Updated
 from optimizers.dense_base import DenseOptimizer, check_decay_rates
 
 
@@ -46,14 +45,7 @@ class DenseMomentum(DenseOptimizer):
         check_decay_rates(momentum=momentum)
         self.momentum, self.nesterov = momentum, nesterov
 
-    def update(
-        self,
-        gradient: tf.Tensor,
-        weight: tf.Tensor,
-        state: tuple[tf.Tensor, ...],
-        learning_rate: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
+    def update(self, gradient: Tensor, weight: Tensor, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         velocity = self.momentum * state[0] + gradient
         ahead = gradient + self.momentum * velocity if self.nesterov else velocity
         return weight - learning_rate * ahead, (velocity,)

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import tensorflow as tf
 import tf_keras
 
-from optimizers.base import Schedule
+from optimizers.base import Scalar, Schedule, State, Tensor, Updated
 from optimizers.dense_base import DenseOptimizer, check_decay_rates, total_weight
 
 
@@ -46,14 +45,7 @@ class EMAMomentum(DenseOptimizer):
         check_decay_rates(beta=beta)
         self.beta, self.bias_correction = beta, bias_correction
 
-    def update(
-        self,
-        gradient: tf.Tensor,
-        weight: tf.Tensor,
-        state: tuple[tf.Tensor, ...],
-        learning_rate: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
+    def update(self, gradient: Tensor, weight: Tensor, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         velocity = self.beta * state[0] + (1 - self.beta) * gradient
         if self.bias_correction:
             learning_rate /= total_weight(self.beta, step)

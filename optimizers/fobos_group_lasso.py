@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import RowOptimizer, Rows, Schedule, check_at_least_0
+from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated, check_at_least_0
 from optimizers.group_lasso import group_radius, shrink_rows
 
 
@@ -83,22 +83,19 @@ class FobosGroupLasso(RowOptimizer):
         """Numbers of state that a row of width `dim` has, under the constructor's arguments."""
         return super().state_floats(dim) + catch_up
 
-    def update(
-        self, gradient: Rows, weight: Rows, state: tuple[Rows, ...], learning_rate: tf.Tensor, step: tf.Tensor
-    ) -> tuple[Rows, tuple[Rows, ...]]:
+    def caught_up(self, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Rows:
+        if not self.catch_up:
+            return weight
+        accumulator, steps = state  # `steps` were done after the last touch
+        missed = tf.cast(step, weight.dtype) - steps
+        return shrink_rows(weight, missed * self._eta(accumulator, learning_rate) * self._radius(weight))
+
+    def update(self, gradient: Rows, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         accumulator = state[0] + tf.reduce_max(tf.square(gradient), axis=-1, keepdims=True)
         eta = self._eta(accumulator, learning_rate)
         new_weight = shrink_rows(weight - eta * gradient, eta * self._radius(weight))
         steps = [tf.ones_like(last) * tf.cast(step + 1, last.dtype) for last in state[1:]]
         return new_weight, (accumulator, *steps)
-
-    def _penalized_update(self, gradient: Rows, weight: Rows, state: tuple[Rows, ...]) -> tuple[Rows, ...]:
-        if self.catch_up:  # here, so that decay and the l2 term are of the row that has caught up
-            accumulator, steps = state  # `steps` were done after the last touch
-            missed = tf.cast(self.iterations, weight.dtype) - steps
-            eta = self._eta(accumulator, tf.cast(self.learning_rate, weight.dtype))
-            weight = shrink_rows(weight, missed * eta * self._radius(weight))
-        return super()._penalized_update(gradient, weight, state)
 
     def _eta(self, accumulator: Rows, learning_rate: tf.Tensor) -> Rows:
         root = tf.sqrt(self.initial_accumulator + accumulator)

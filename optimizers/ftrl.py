@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import RowOptimizer, Rows, Schedule, check_at_least_0, is_schedule
+from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated, check_at_least_0, is_schedule
 
 
 @tf_keras.utils.register_keras_serializable("ctr")
@@ -79,9 +79,7 @@ class FtrlProximal(RowOptimizer):
         self.penalty_rate = rate_of_penalties(penalty_rate, learning_rate)
         self.preserve_initial = l1 == 0 if preserve_initial is None else preserve_initial
 
-    def update(
-        self, gradient: Rows, weight: Rows, state: tuple[Rows, ...], learning_rate: tf.Tensor, step: tf.Tensor
-    ) -> tuple[Rows, tuple[Rows, ...]]:
+    def update(self, gradient: Rows, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         accumulator, linear = state
         square = tf.square(gradient)
         root, new_root = self._root(accumulator), self._root(accumulator + square)

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import RowOptimizer, Rows, Schedule, check_at_least_0
+from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated, check_at_least_0
 from optimizers.ftrl import rate_of_penalties
 from optimizers.group_lasso import group_radius, shrink_rows
 from optimizers.powers import powers
@@ -82,9 +82,7 @@ class GroupAdam(RowOptimizer):
         self.l1, self.l21, self.l2, self.scale_sqrt_dim = l1, l21, l2, scale_sqrt_dim
         self.penalty_rate = rate_of_penalties(penalty_rate, learning_rate)
 
-    def update(
-        self, gradient: Rows, weight: Rows, state: tuple[Rows, ...], learning_rate: tf.Tensor, step: tf.Tensor
-    ) -> tuple[Rows, tuple[Rows, ...]]:
+    def update(self, gradient: Rows, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         momentum, velocity, linear, steps = state
         now = tf.ones_like(steps) * tf.cast(step + 1, steps.dtype)
         new_momentum = self.beta_1 * momentum + (1 - self.beta_1) * gradient

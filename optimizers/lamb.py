@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras
 
 from optimizers.adam import check_adam
-from optimizers.base import Schedule, check_at_least_0
+from optimizers.base import Scalar, Schedule, State, Tensor, Updated, check_at_least_0
 from optimizers.dense_base import DenseOptimizer, total_weight, trust_ratio
 
 
@@ -55,14 +55,7 @@ class LAMB(DenseOptimizer):
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
         self.decay = weight_decay  # Keras reads `weight_decay`, and would decay twice
 
-    def update(
-        self,
-        gradient: tf.Tensor,
-        weight: tf.Tensor,
-        state: tuple[tf.Tensor, ...],
-        learning_rate: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
+    def update(self, gradient: Tensor, weight: Tensor, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         m = self.beta_1 * state[0] + (1 - self.beta_1) * gradient
         v = self.beta_2 * state[1] + (1 - self.beta_2) * tf.square(gradient)
         corrected = m / total_weight(self.beta_1, step), v / total_weight(self.beta_2, step)

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import Schedule, check_at_least_0
+from optimizers.base import Scalar, Schedule, State, Tensor, Updated, check_at_least_0
 from optimizers.dense_base import DenseOptimizer, check_above_0, check_decay_rates, trust_ratio
 
 
@@ -52,14 +52,7 @@ class LARS(DenseOptimizer):
         self.momentum, self.trust = momentum, trust
         self.decay = weight_decay  # Keras reads `weight_decay`, and would decay twice
 
-    def update(
-        self,
-        gradient: tf.Tensor,
-        weight: tf.Tensor,
-        state: tuple[tf.Tensor, ...],
-        learning_rate: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
+    def update(self, gradient: Tensor, weight: Tensor, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         if weight.shape.rank >= 2:
             norm = tf.norm(weight)
             learning_rate *= trust_ratio(self.trust * norm, tf.norm(gradient) + self.decay * norm)

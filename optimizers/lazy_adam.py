@@ -5,7 +5,7 @@ from typing import Any, Literal
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import RowOptimizer, Rows, Schedule
+from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated
 
 
 @tf_keras.utils.register_keras_serializable("ctr")
@@ -75,9 +75,7 @@ class LazyAdam(RowOptimizer):
         """Numbers of state that a row of width `dim` has, under the constructor's arguments."""
         return 2 * dim + (2 if bias_correction == "row" else 0)
 
-    def update(
-        self, gradient: Rows, weight: Rows, state: tuple[Rows, ...], learning_rate: tf.Tensor, step: tf.Tensor
-    ) -> tuple[Rows, tuple[Rows, ...]]:
+    def update(self, gradient: Rows, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         m, v, *corrections = state
         m = self.beta_1 * m + (1 - self.beta_1) * gradient
         v = self.beta_2 * v + (1 - self.beta_2) * tf.square(gradient)

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import RowOptimizer, Rows, Schedule
+from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated
 
 
 @tf_keras.utils.register_keras_serializable("ctr")
@@ -56,9 +56,7 @@ class RMSProp(RowOptimizer):
             raise ValueError(f"epsilon must be above 0. Received: {epsilon}")
         self.rho, self.epsilon = rho, epsilon
 
-    def update(
-        self, gradient: Rows, weight: Rows, state: tuple[Rows, ...], learning_rate: tf.Tensor, step: tf.Tensor
-    ) -> tuple[Rows, tuple[Rows, ...]]:
+    def update(self, gradient: Rows, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         accumulator = self.rho * state[0] + (1 - self.rho) * tf.square(gradient)
         return weight - learning_rate * gradient / tf.sqrt(accumulator + self.epsilon), (accumulator,)
 

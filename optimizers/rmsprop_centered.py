@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import Schedule
+from optimizers.base import Scalar, Schedule, State, Tensor, Updated
 from optimizers.dense_base import DenseOptimizer, check_above_0, check_decay_rates
 
 
@@ -51,14 +51,7 @@ class CenteredRMSProp(DenseOptimizer):
         check_above_0(epsilon=epsilon)
         self.rho, self.momentum, self.epsilon = rho, momentum, epsilon
 
-    def update(
-        self,
-        gradient: tf.Tensor,
-        weight: tf.Tensor,
-        state: tuple[tf.Tensor, ...],
-        learning_rate: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
+    def update(self, gradient: Tensor, weight: Tensor, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         v = self.rho * state[0] + (1 - self.rho) * tf.square(gradient)
         a = self.rho * state[1] + (1 - self.rho) * gradient
         deviation = tf.sqrt(tf.maximum(v - tf.square(a), 0) + self.epsilon)

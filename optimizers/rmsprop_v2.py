@@ -5,7 +5,7 @@ from typing import Any, Literal
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import RowOptimizer, Rows, Schedule
+from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated
 from optimizers.powers import powers
 
 
@@ -84,9 +84,7 @@ class RMSPropV2(RowOptimizer):
         """Numbers of state that a row of width `dim` has, under the constructor's arguments."""
         return super().state_floats(dim) + (dim if momentum else 0) + (decay == "time")
 
-    def update(
-        self, gradient: Rows, weight: Rows, state: tuple[Rows, ...], learning_rate: tf.Tensor, step: tf.Tensor
-    ) -> tuple[Rows, tuple[Rows, ...]]:
+    def update(self, gradient: Rows, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         old, rest = state[0], state[1:]
         new_rest: list[Rows] = []
         kept = self.beta

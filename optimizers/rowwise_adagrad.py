@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import RowOptimizer, Rows, Schedule
+from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated
 
 
 @tf_keras.utils.register_keras_serializable("ctr")
@@ -53,9 +53,7 @@ class RowWiseAdagrad(RowOptimizer):
             raise ValueError(f"epsilon must be above 0. Received: {epsilon}")
         self.epsilon = epsilon
 
-    def update(
-        self, gradient: Rows, weight: Rows, state: tuple[Rows, ...], learning_rate: tf.Tensor, step: tf.Tensor
-    ) -> tuple[Rows, tuple[Rows, ...]]:
+    def update(self, gradient: Rows, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         accumulator = state[0] + tf.reduce_mean(tf.square(gradient), axis=-1, keepdims=True)
         return weight - learning_rate * gradient / (tf.sqrt(accumulator) + self.epsilon), (accumulator,)
 

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import tensorflow as tf
 import tf_keras
 
-from optimizers.base import RowOptimizer, Rows, Schedule
+from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated
 
 
 @tf_keras.utils.register_keras_serializable("ctr")
@@ -43,9 +42,7 @@ class SGD(RowOptimizer):
     ) -> None:
         super().__init__(learning_rate, l2_gradient, weight_decay, max_norm, name)
 
-    def update(
-        self, gradient: Rows, weight: Rows, state: tuple[Rows, ...], learning_rate: tf.Tensor, step: tf.Tensor
-    ) -> tuple[Rows, tuple[Rows, ...]]:
+    def update(self, gradient: Rows, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         return weight - learning_rate * gradient, ()
 
 
@@ -98,9 +95,7 @@ class Momentum(RowOptimizer):
             raise ValueError(f"momentum must be in [0, 1). Received: {momentum}")
         self.momentum, self.nesterov = momentum, nesterov
 
-    def update(
-        self, gradient: Rows, weight: Rows, state: tuple[Rows, ...], learning_rate: tf.Tensor, step: tf.Tensor
-    ) -> tuple[Rows, tuple[Rows, ...]]:
+    def update(self, gradient: Rows, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         velocity = self.momentum * state[0] - learning_rate * gradient
         move = self.momentum * velocity - learning_rate * gradient if self.nesterov else velocity
         return weight + move, (velocity,)
