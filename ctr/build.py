@@ -9,10 +9,21 @@ import tf_keras
 from tensorflow.python.client import device_lib
 
 from ctr.choices import ScheduleSettings
-from ctr.experiment import ConfigError, Experiment, Training, available_cpus
+from ctr.experiment import ConfigError, Experiment, TowerOptimizer, Training, available_cpus
 from features import Encoder
 from models import MODELS, CTRModel, Inputs, Tower
-from optimizers import DENSE, SCHEDULES, SPARSE, Adjustable, PatternError, Router, resolve
+from optimizers import (
+    DENSE,
+    SCHEDULES,
+    SPARSE,
+    Adjustable,
+    LayerwiseNormalization,
+    Lookahead,
+    PatternError,
+    Regularized,
+    Router,
+    resolve,
+)
 
 
 def set_threads(threads: int) -> None:
@@ -95,17 +106,31 @@ def build(experiment: Experiment, encoder: Encoder, steps_per_epoch: int = 1) ->
 def _router(experiment: Experiment, model: CTRModel, steps_per_epoch: int) -> Router:
     chosen, whole = experiment.optimizers, experiment.training.epochs * steps_per_epoch
 
-    def make(registry: Mapping[str, Callable[..., Any]], settings: Any, key: str) -> Any:
-        """What `settings.type` stands for, made with the other settings."""
+    def make(registry: Mapping[str, Callable[..., Any]], settings: Any, key: str, *others: str) -> Any:
+        """What `settings.type` stands for, made with the settings that are not `others`."""
         with _as_config_error(key):
-            arguments = settings.model_dump(exclude={"type"})
+            arguments = settings.model_dump(exclude={"type", *others})
             if isinstance(settings.learning_rate, ScheduleSettings):
                 arguments["learning_rate"] = _schedule(settings.learning_rate, steps_per_epoch, whole)
             return registry[settings.type](**arguments)
 
     sparse = {key: make(SPARSE, settings, f"optimizers.sparse.{key}") for key, settings in chosen.sparse.items()}
-    dense = {key: make(DENSE, settings, f"optimizers.dense.{key}") for key, settings in chosen.dense.items()}
+    dense = {
+        key: _wrapped(make(DENSE, settings, f"optimizers.dense.{key}", *TowerOptimizer.model_fields), settings)
+        for key, settings in chosen.dense.items()
+    }
     return Router(sparse, dense, model.logical_variables, chosen.clip_norm)
+
+
+def _wrapped(optimizer: tf_keras.optimizers.Optimizer, settings: TowerOptimizer) -> tf_keras.optimizers.Optimizer:
+    """A tower's optimizer inside what its settings put around it."""
+    if settings.l1_gradient or settings.l2_gradient:
+        optimizer = Regularized(optimizer, settings.l1_gradient, settings.l2_gradient)
+    if settings.layerwise_normalization:
+        optimizer = LayerwiseNormalization(optimizer)
+    if settings.lookahead is not None:
+        optimizer = Lookahead(optimizer, settings.lookahead.every, settings.lookahead.alpha)
+    return optimizer
 
 
 def _schedule(settings: Any, steps_per_epoch: int, whole: int) -> Adjustable:

@@ -82,7 +82,7 @@ def _settings_of(
             ... if parameter.default is parameter.empty else parameter.default,
         )
         for argument, parameter in inspect.signature(target).parameters.items()
-        if argument not in (*passed, "name")
+        if argument not in (*passed, *base.model_fields, "name")
     }
     return create_model(name, __base__=base, **{key: (Literal[name], name)}, **arguments)  # type: ignore[call-overload]
 

@@ -92,12 +92,33 @@ DENSE_ONLY = {
 }
 
 
+class LookaheadSettings(Settings):
+    """Slow weights that follow those of the optimizer."""
+
+    every: PositiveInt = 5
+    """Steps of the optimizer to one of the slow weights."""
+    alpha: float = Field(0.5, gt=0, le=1)
+    """Share of the way that the slow weights go."""
+
+
+class TowerOptimizer(Settings):
+    """What every optimizer of towers may have around it."""
+
+    l1_gradient: float = Field(0.0, ge=0)
+    """lambda; lambda sign(w) is added to a matrix's gradient."""
+    l2_gradient: float = Field(0.0, ge=0)
+    """lambda; lambda w is added to a matrix's gradient."""
+    layerwise_normalization: bool = False
+    """Each matrix moves by a share of its own norm: LAMB's rule around any optimizer."""
+    lookahead: LookaheadSettings | None = None
+
+
 class Optimizers(Settings):
     """The optimizer of each table and tower."""
 
     sparse: dict[str, choice(SPARSE, unfit=DENSE_ONLY)] = Field({"*": {"type": "rmsprop_v2"}}, validate_default=True)  # type: ignore[valid-type]
     """Pattern of table names -> optimizer; a wide table that only `*` matches is FTRL's."""
-    dense: dict[str, choice(DENSE)] = Field({"*": {"type": "adam"}}, validate_default=True)  # type: ignore[valid-type]
+    dense: dict[str, choice(DENSE, base=TowerOptimizer)] = Field({"*": {"type": "adam"}}, validate_default=True)  # type: ignore[valid-type]
     """Pattern of tower names -> optimizer; or one optimizer for all towers."""
     clip_norm: PositiveFloat | None = None
     """Bound on the global norm of all gradients, after duplicates are summed."""

@@ -19,8 +19,10 @@ from optimizers.group_adam import GroupAdam
 from optimizers.group_lasso import GroupLassoAdagrad
 from optimizers.lamb import LAMB
 from optimizers.lars import LARS
+from optimizers.layerwise_normalization import LayerwiseNormalization
 from optimizers.lazy_adam import LazyAdam
 from optimizers.lookahead import Lookahead
+from optimizers.regularized import Regularized
 from optimizers.rmsprop import RMSProp
 from optimizers.rmsprop_v2 import RMSPropV2
 from optimizers.router import Owned, PatternError, Router, resolve
@@ -83,6 +85,7 @@ __all__ = [
     "GroupAdam",
     "GroupLassoAdagrad",
     "InverseSquareRootDecay",
+    "LayerwiseNormalization",
     "LazyAdam",
     "Lookahead",
     "Momentum",
@@ -90,6 +93,7 @@ __all__ = [
     "PatternError",
     "RMSProp",
     "RMSPropV2",
+    "Regularized",
     "Router",
     "RowOptimizer",
     "RowWiseAdagrad",

@@ -33,6 +33,13 @@ def check_at_least_0(**arguments: float) -> None:
             raise ValueError(f"{name} must be finite and at least 0. Received: {value}")
 
 
+def refuse_clipping(optimizer: tf_keras.optimizers.Optimizer, user: str) -> None:
+    """Raise ValueError if an optimizer inside another has Keras's clipping or averages, which would have no effect."""
+    for key in ("clipnorm", "global_clipnorm", "clipvalue", "use_ema"):
+        if value := getattr(optimizer, key):
+            raise ValueError(f"`{key}` of {optimizer.name} has no effect in {user}. Received: {value}")
+
+
 class RowOptimizer(tf_keras.optimizers.Optimizer):
     """A Keras optimizer given by `update`, a pure function on rows [rows, dim]; for tables and for towers.
 

@@ -7,10 +7,11 @@ He et al. 2019, arXiv 1812.01187): it reaches variables of two axes or more, wha
 import tensorflow as tf
 import tf_keras
 
+from optimizers.adagrad import Adagrad
 from optimizers.adam import adam, check_adam
 from optimizers.base import Schedule, check_at_least_0, check_rate
 from optimizers.dense_base import check_above_0, check_decay_rates
-from optimizers.rmsprop_centered import CenteredRMSProp
+from optimizers.rmsprop_dense import DenseRMSProp
 
 
 class _SparesVectors:
@@ -88,17 +89,21 @@ def amsgrad(
 
 
 def adagrad_dense(
-    learning_rate: float | Schedule = 0.01, initial_accumulator: float = 0.1, epsilon: float = 1e-7
+    learning_rate: float | Schedule = 0.01,
+    initial_accumulator: float = 0.1,
+    epsilon: float = 1e-7,
+    max_accumulator: float | None = None,
 ) -> tf_keras.optimizers.Optimizer:
     """Adagrad (Duchi et al. 2011), for dense variables.
 
-        n <- n + g^2,   n = initial_accumulator at the start
+        n <- min(n + g^2, max_accumulator),   n = initial_accumulator at the start
         w <- w - learning_rate * g / sqrt(n + epsilon)
 
     Args:
         learning_rate: a number, or a Keras schedule.
         initial_accumulator: n at the start.
         epsilon: inside the root.
+        max_accumulator: what n never exceeds, so that learning goes on; None: no bound; see `Adagrad`.
 
     >>> weight = tf.Variable([1.0])
     >>> optimizer = adagrad_dense(learning_rate=0.1, initial_accumulator=0.0)
@@ -109,6 +114,8 @@ def adagrad_dense(
     check_rate(learning_rate)
     check_at_least_0(initial_accumulator=initial_accumulator)
     check_above_0(epsilon=epsilon)
+    if max_accumulator is not None:
+        return Adagrad(learning_rate, initial_accumulator, epsilon, max_accumulator)
     return tf_keras.optimizers.Adagrad(learning_rate, initial_accumulator, epsilon, jit_compile=False)
 
 
@@ -118,6 +125,7 @@ def rmsprop_dense(
     momentum: float = 0.0,
     epsilon: float = 1e-7,
     centered: bool = False,
+    bias_correction: bool = False,
 ) -> tf_keras.optimizers.Optimizer:
     """RMSProp (Hinton 2012, lecture 6e), for dense variables only.
 
@@ -130,7 +138,9 @@ def rmsprop_dense(
         rho: decay of v.
         momentum: decay of m.
         epsilon: inside the root.
-        centered: divide by the standard deviation of the gradient; see `CenteredRMSProp`.
+        centered: divide by the standard deviation of the gradient; see `DenseRMSProp`.
+        bias_correction: divide v by 1 - rho^t; the first step is then learning_rate * sign(g), otherwise it is
+            1 / sqrt(1 - rho) times as long.
 
     >>> weight = tf.Variable([1.0])
     >>> _ = rmsprop_dense(learning_rate=0.1, rho=0.75).apply_gradients([(tf.constant([2.0]), weight)])
@@ -140,8 +150,8 @@ def rmsprop_dense(
     check_rate(learning_rate)
     check_decay_rates(rho=rho, momentum=momentum)
     check_above_0(epsilon=epsilon)
-    if centered:
-        return CenteredRMSProp(learning_rate, rho, momentum, epsilon)
+    if centered or bias_correction:
+        return DenseRMSProp(learning_rate, rho, momentum, epsilon, centered, bias_correction)
     return tf_keras.optimizers.RMSprop(learning_rate, rho, momentum, epsilon, jit_compile=False)
 
 

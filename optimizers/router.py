@@ -8,13 +8,10 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import RowOptimizer, is_schedule
+from optimizers.base import RowOptimizer, is_schedule, refuse_clipping
 from optimizers.schedules import Adjustable
 
 Optimizer: TypeAlias = tf_keras.optimizers.Optimizer
-
-
-OWN_CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue", "use_ema")
 
 
 class PatternError(ValueError):
@@ -82,6 +79,7 @@ class Router(tf_keras.optimizers.Optimizer):
 
     Raises:
         PatternError: as `resolve`; a stock optimizer on a table; a fused variable whose tables have different ones.
+        ValueError: an optimizer that clips by itself.
     """
 
     def __init__(
@@ -102,10 +100,7 @@ class Router(tf_keras.optimizers.Optimizer):
         if len({id(optimizer) for optimizer in [*sparse.values(), *dense.values()]}) < len(sparse) + len(dense):
             raise PatternError("one optimizer object stands under two patterns; make one for each")
         for optimizer in [*sparse.values(), *dense.values()]:
-            if set_ := [key for key in OWN_CLIPPING if getattr(optimizer, key)]:
-                raise PatternError(
-                    f"{optimizer.name}: `{set_[0]}` has no effect in a router, which clips by `clip_norm`"
-                )
+            refuse_clipping(optimizer, "a router, which clips by `clip_norm`")
         self._learning_rate = None
         self.clip_norm = clip_norm
         self._variables_spec = self._no_dependency([(kind, list(names)) for kind, names in variables])

@@ -7,7 +7,7 @@ import tf_keras
 
 from optimizers.lazy_adam import LazyAdam
 from tests.optimizers.dense import dense_gradients, trained_densely
-from tests.optimizers.streams import DIM, ROWS, apply, start, stream, trained
+from tests.optimizers.streams import DIM, ROWS, apply, start, states, stream, trained
 
 NAN = float("nan")
 
@@ -73,6 +73,43 @@ def test_with_row_correction_a_rows_way_is_that_of_its_own_touches():
     assert (table.numpy()[3] != 0).all()
 
 
+def test_averaged_over_a_rows_touches_the_second_moment_is_the_mean_of_its_squared_gradients():
+    table, optimizer = tf.Variable(start()), LazyAdam(beta_2="1 - 1/t", bias_correction="row")
+    batches = list(stream(300, last=30))
+    touches, squares = np.zeros([ROWS, 1]), np.zeros([ROWS, DIM])
+    for rows, gradients in batches:
+        summed = np.zeros([ROWS, DIM])
+        np.add.at(summed, rows, gradients)
+        touches[np.unique(rows)] += 1
+        squares += summed**2
+
+    apply(optimizer, table, batches)
+
+    _, v, _, counted = states(optimizer)
+    np.testing.assert_array_equal(counted, touches)
+    np.testing.assert_allclose(v, squares / np.maximum(touches, 1), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("bias_correction", "first_step"), [("table", 1 / (1 - 0.9**101)), ("row", 10), (None, 1)])
+def test_averaged_over_the_tables_steps_a_row_that_is_late_moves_far(bias_correction, first_step):
+    table = tf.Variable(np.zeros([ROWS, DIM], np.float32))
+    late = np.array([3], np.int32), np.full([1, DIM], -0.3, np.float32)
+
+    optimizer = LazyAdam(0.125, beta_2="1 - 1/t", bias_correction=bias_correction)
+    apply(optimizer, table, [*stream(100, first=10), late])
+
+    t = 1 if bias_correction == "row" else 101
+    np.testing.assert_allclose(table.numpy()[3], 0.125 * 0.1 * first_step * np.sqrt(t), rtol=1e-5)
+
+
+def test_averaged_moments_do_not_depend_on_what_t_counts_where_every_row_is_touched():
+    table, row = (
+        trained_densely(LazyAdam(0.02, beta_2="1 - 1/t", bias_correction=t), dense_gradients())
+        for t in ("table", "row")
+    )
+    np.testing.assert_allclose(row, table, rtol=0, atol=1e-5 * np.abs(table).max())
+
+
 @pytest.mark.parametrize(("bias_correction", "row_states_kept"), [("table", 0), ("row", 2), (None, 0)])
 def test_only_row_correction_has_state_for_it(bias_correction, row_states_kept):
     optimizer = LazyAdam(bias_correction=bias_correction)
@@ -102,6 +139,7 @@ def test_its_defaults_are_those_of_the_paper():
     [
         *(("learning_rate", value) for value in (-0.1, NAN)),
         *((beta, value) for beta in ("beta_1", "beta_2") for value in (-0.1, 1.0, NAN)),
+        *(("beta_2", value) for value in ("1/t", "0.9")),
         *(("epsilon", value) for value in (0.0, -1e-8, NAN)),
         *(("bias_correction", value) for value in ("rows", True)),
         *(("l2_gradient", value) for value in (-0.1, NAN)),

@@ -5,20 +5,10 @@ import pytest
 import tensorflow as tf
 
 from optimizers import SPARSE
+from tests.optimizers.row_cases import CASES
 
-RATES = {  # for the sum of squares, for Rosenbrock, and the other settings
-    "ftrl": (1.0, 0.5, {"beta": 0.1}),
-    "group_lasso_adagrad": (1.0, 0.5, {"beta": 0.1}),
-    "fobos_group_lasso": (1.0, 0.5, {}),
-    "group_adam": (0.1, 0.02, {}),
-    "rmsprop_v2": (0.3, 0.02, {}),
-    "adagrad": (1.0, 0.5, {}),
-    "rowwise_adagrad": (1.0, 0.5, {}),
-    "lazy_adam": (0.1, 0.02, {}),
-    "rmsprop": (0.02, 0.002, {}),
-    "momentum": (0.02, 0.0002, {}),
-    "sgd": (0.05, 0.001, {}),
-}
+OBJECTIVES = {name: case for name, case in CASES.items() if case.squares and case.rosenbrock}
+every_optimizer = pytest.mark.parametrize("case", OBJECTIVES.values(), ids=OBJECTIVES)
 ROWS, DIM = 20, 4
 
 
@@ -42,13 +32,13 @@ def minimized(optimizer, objective, start, steps, rows_of_step):
     return float(tf.reduce_sum(objective(table))) / first
 
 
-def test_every_sparse_optimizer_has_its_rates():
-    assert set(RATES) == set(SPARSE)
+@pytest.mark.parametrize("name", SPARSE)
+def test_every_sparse_optimizer_has_objectives(name):
+    assert [case.optimizer for case in OBJECTIVES.values()].count(SPARSE[name]) == 1
 
 
-@pytest.mark.parametrize("name", RATES)
-def test_a_sum_of_squares_falls_below_1_percent(name):
-    rate, _, settings = RATES[name]
+@every_optimizer
+def test_a_sum_of_squares_falls_below_1_percent(case):
     target = tf.constant(np.random.default_rng(0).normal(size=[ROWS, DIM]), tf.float32)
     curvature = tf.constant([1.0, 2.0, 5.0, 10.0])
 
@@ -59,17 +49,16 @@ def test_a_sum_of_squares_falls_below_1_percent(name):
         return tf.range(tf.cast(step % 2, tf.int32), ROWS, 2)
 
     start = np.zeros([ROWS, DIM], np.float32)
-    assert minimized(SPARSE[name](learning_rate=rate, **settings), squares, start, 400, half) < 0.01
+    optimizer = case.make(learning_rate=case.squares, **case.objective_config)
+    assert minimized(optimizer, squares, start, 400, half) < 0.01
 
 
-@pytest.mark.parametrize("name", RATES)
-def test_rosenbrock_falls_below_1_percent(name):
-    _, rate, settings = RATES[name]
-
+@every_optimizer
+def test_rosenbrock_falls_below_1_percent(case):
     def rosenbrock(table):
         x, y = table[:, 0], table[:, 1]
         return tf.square(1 - x) + 100 * tf.square(y - tf.square(x))
 
     start = np.array([[-1.2, 1.0]], np.float32)
-    optimizer = SPARSE[name](learning_rate=rate, **settings)
+    optimizer = case.make(learning_rate=case.rosenbrock, **case.objective_config)
     assert minimized(optimizer, rosenbrock, start, 5000, lambda step: tf.constant([0])) < 0.01

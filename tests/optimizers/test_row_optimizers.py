@@ -1,4 +1,9 @@
-"""What every optimizer of tables promises, one row of CASES each."""
+"""What every optimizer of tables promises, one row or more of the table in row_cases.py each."""
+
+import subprocess
+import sys
+from contextlib import nullcontext
+from functools import cache
 
 import numpy as np
 import pytest
@@ -6,83 +11,42 @@ import tensorflow as tf
 import tf_keras
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tf_keras.optimizers.schedules import PiecewiseConstantDecay
 
-from optimizers import FtrlProximal, GroupLassoAdagrad, RMSPropV2
-from tests.optimizers import cases_adagrad_adam, cases_group_lasso
+from optimizers import Adjustable
+from optimizers.schedules import constant
+from tests.optimizers.mirrored_rows import batches_of_replicas
+from tests.optimizers.row_cases import CASES, every_case, one_case_each
 from tests.optimizers.streams import DIM, ROWS, apply, everything, start, states, stream, trained
-from tests.reference.ftrl import ftrl
-from tests.reference.group_lasso_adagrad import group_lasso_adagrad
-from tests.reference.rmsprop_v2 import rmsprop_v2
-
-CASES = {  # the optimizer, its float64 reference, the arguments of both
-    "rmsprop_v2": (RMSPropV2, rmsprop_v2, {"learning_rate": 0.02, "beta": 0.99, "epsilon": 1e-8, "l2_gradient": 0.0}),
-    "rmsprop_v2-l2_gradient": (
-        RMSPropV2,
-        rmsprop_v2,
-        {"learning_rate": 0.02, "beta": 0.99, "epsilon": 1e-8, "l2_gradient": 0.05},
-    ),
-    "ftrl": (
-        FtrlProximal,
-        ftrl,
-        {"learning_rate": 0.1, "beta": 1.0, "l1": 0.0, "l2": 0.0, "preserve_initial": True},
-    ),
-    "ftrl-penalties": (
-        FtrlProximal,
-        ftrl,
-        {"learning_rate": 0.1, "beta": 1.0, "l1": 0.5, "l2": 0.3, "preserve_initial": False},
-    ),
-    "ftrl-penalties-preserved": (
-        FtrlProximal,
-        ftrl,
-        {"learning_rate": 0.1, "beta": 0.5, "l1": 0.5, "l2": 0.3, "l2_gradient": 0.01, "preserve_initial": True},
-    ),
-    "group_lasso": (
-        GroupLassoAdagrad,
-        group_lasso_adagrad,
-        {"learning_rate": 0.05, "beta": 0.1, "l1": 0.0, "l21": 0.0, "l2": 0.0, "preserve_initial": True},
-    ),
-    "group_lasso-penalties": (
-        GroupLassoAdagrad,
-        group_lasso_adagrad,
-        {"learning_rate": 0.05, "beta": 1.0, "l1": 0.2, "l21": 0.4, "l2": 0.3, "preserve_initial": False},
-    ),
-    "group_lasso-penalties-preserved": (
-        GroupLassoAdagrad,
-        group_lasso_adagrad,
-        {"learning_rate": 0.05, "beta": 1.0, "l1": 0.2, "l21": 0.4, "l2": 0.3, "preserve_initial": True},
-    ),
-}
-CASES |= cases_adagrad_adam.CASES | cases_group_lasso.CASES
-every_optimizer = pytest.mark.parametrize(("optimizer_class", "reference", "config"), CASES.values(), ids=CASES)
 
 
-@every_optimizer
-def test_float32_follows_the_float64_reference_over_200_steps(optimizer_class, reference, config):
+@every_case
+def test_float32_follows_the_float64_reference_over_200_steps(case):
     expected, state = start(), {}
     for rows, gradients in stream(200):
-        expected, state = reference(expected, state, rows, gradients, **config)
+        expected, state = case.reference(expected, state, rows, gradients, **case.config)
 
-    weight = trained(optimizer_class(**config), stream(200))
+    weight = trained(case.make(), stream(200))
 
     assert np.abs(weight - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
-@every_optimizer
-def test_a_dense_gradient_equals_a_sparse_gradient_over_all_rows(optimizer_class, reference, config):
+@every_case
+def test_a_dense_gradient_equals_a_sparse_gradient_over_all_rows(case):
     gradients = np.random.default_rng(2).normal(size=[30, ROWS, DIM]).astype(np.float32)
     rows = np.random.default_rng(3).permutation(ROWS).astype(np.int32)
-    sparse = trained(optimizer_class(**config), [(rows, gradient[rows]) for gradient in gradients])
+    sparse = trained(case.make(), [(rows, gradient[rows]) for gradient in gradients])
 
-    dense, optimizer = tf.Variable(start()), optimizer_class(**config)
+    dense, optimizer = tf.Variable(start()), case.make()
     for gradient in gradients:
         optimizer.apply_gradients([(tf.constant(gradient), dense)])
 
     np.testing.assert_allclose(dense.numpy(), sparse, rtol=1e-6, atol=1e-7)
 
 
-@every_optimizer
-def test_rows_without_a_gradient_keep_every_bit_of_weight_and_state_for_1000_steps(optimizer_class, reference, config):
-    table, optimizer = tf.Variable(start()), optimizer_class(**config)
+@every_case
+def test_rows_without_a_gradient_keep_every_bit_of_weight_and_state_for_1000_steps(case):
+    table, optimizer = tf.Variable(start()), case.make()
     all_rows = np.arange(ROWS, dtype=np.int32), np.ones([ROWS, DIM], np.float32)
     apply(optimizer, table, [all_rows])
     before = everything(optimizer, table)
@@ -95,10 +59,10 @@ def test_rows_without_a_gradient_keep_every_bit_of_weight_and_state_for_1000_ste
     assert (before[10:30] != after[10:30]).any(axis=1).all()  # the weight, or the state of a row that stays at zero
 
 
-@every_optimizer
+@every_case
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(data=st.data())
-def test_duplicates_count_as_their_sum(optimizer_class, reference, config, data):
+def test_duplicates_count_as_their_sum(case, data):
     rows = np.array(data.draw(st.lists(st.integers(0, ROWS - 1), min_size=1, max_size=12)), np.int32)
     eighths = st.lists(st.integers(-64, 64), min_size=DIM, max_size=DIM)  # their sums are exact in float32
     gradients = np.array([data.draw(eighths) for _ in rows], np.float32) / 8
@@ -109,48 +73,77 @@ def test_duplicates_count_as_their_sum(optimizer_class, reference, config, data)
     weights = []
     for some_rows, some_gradients in [(rows, gradients), (unique, summed[unique])]:
         table = tf.Variable(start())
-        optimizer_class(**config).apply_gradients([(tf.IndexedSlices(some_gradients, some_rows, [ROWS, DIM]), table)])
+        case.make().apply_gradients([(tf.IndexedSlices(some_gradients, some_rows, [ROWS, DIM]), table)])
         weights.append(table.numpy())
 
     np.testing.assert_array_equal(*weights)
 
 
-@every_optimizer
-@settings(max_examples=10, deadline=None, derandomize=True)
+@every_case
+@settings(max_examples=5, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 1000))
-def test_the_order_of_rows_within_a_batch_changes_nothing_beyond_rounding(optimizer_class, reference, config, seed):
-    shuffle = np.random.default_rng(seed)
-    batches = list(stream(20, seed))
+def test_the_order_of_rows_within_a_batch_changes_nothing_beyond_rounding(case, seed):
+    shuffle, batches = np.random.default_rng(seed), list(stream(20, seed))
     permuted = [(rows[order], gradients[order]) for rows, gradients in batches for order in [shuffle.permutation(24)]]
 
-    one, other = trained(optimizer_class(**config), batches), trained(optimizer_class(**config), permuted)
+    one, other = trained(case.make(), batches), trained(case.make(), permuted)
 
     np.testing.assert_allclose(other, one, rtol=0, atol=1e-5 * np.abs(one).max())
 
 
-@every_optimizer
-def test_the_config_restores_the_optimizer(optimizer_class, reference, config):
-    optimizer = optimizer_class(**config, name="mine")
+@every_case
+def test_a_schedule_gives_what_its_rates_give(case):
+    rate, batches = case.config["learning_rate"], list(stream(6))
+    number = case.make()
+    constant_rate, falling = (
+        case.optimizer.from_config({**number.get_config(), "learning_rate": PiecewiseConstantDecay([3], rates)})
+        for rates in ([rate, rate], [rate, rate / 10])
+    )
+
+    weight = trained(number, batches)
+
+    assert trained(constant_rate, batches).tobytes() == weight.tobytes()
+    assert trained(falling, batches).tobytes() != weight.tobytes()
+
+
+@every_case
+def test_a_warm_up_may_begin_at_rate_0(case):
+    rate, table = case.config["learning_rate"], tf.Variable(start())
+    optimizer = case.make(learning_rate=Adjustable(constant(rate, unit=1, whole=1), warm_up_steps=2))
+    gradient = tf.IndexedSlices(np.full([1, DIM], 0.5, np.float32), [1], [ROWS, DIM])
+
+    seen = []
+    for _ in range(4):
+        optimizer.apply_gradients([(gradient, table)])
+        seen.append(float(optimizer.learning_rate))
+        assert np.isfinite(everything(optimizer, table)).all()
+
+    assert seen == pytest.approx([0, rate / 2, rate, rate], rel=1e-6)
+
+
+@every_case
+def test_the_config_restores_the_optimizer(case):
+    optimizer = case.make(name="mine")
 
     stored = tf_keras.optimizers.serialize(optimizer)
     restored = tf_keras.optimizers.deserialize(stored)
 
-    assert type(restored) is optimizer_class
+    assert type(restored) is case.optimizer
     assert restored.get_config() == optimizer.get_config()
-    assert {key: stored["config"][key] for key in config} == pytest.approx(config)
+    assert {key: stored["config"][key] for key in case.config} == pytest.approx(case.config)
     assert stored["config"]["name"] == "mine"
 
 
-@every_optimizer
+@every_case
 @pytest.mark.parametrize("built", [True, False], ids=["into a built optimizer", "into a new optimizer"])
-def test_a_restored_run_continues_bit_for_bit(optimizer_class, reference, config, built, tmp_path):
+def test_a_restored_run_continues_bit_for_bit(case, built, tmp_path):
     batches = list(stream(40))
-    straight = trained(optimizer_class(**config), batches)
-    first = tf.train.Checkpoint(table=tf.Variable(start()), optimizer=optimizer_class(**config))
+    straight = trained(case.make(), batches)
+    first = tf.train.Checkpoint(table=tf.Variable(start()), optimizer=case.make())
     apply(first.optimizer, first.table, batches[:25])
     path = first.save(tmp_path / "checkpoint")
 
-    second = tf.train.Checkpoint(table=tf.Variable(start(9)), optimizer=optimizer_class(**config))
+    second = tf.train.Checkpoint(table=tf.Variable(start(9)), optimizer=case.make())
     if built:
         second.optimizer.build([second.table])
     second.restore(path)
@@ -160,42 +153,93 @@ def test_a_restored_run_continues_bit_for_bit(optimizer_class, reference, config
     assert int(second.optimizer.iterations) == 40
 
 
-@every_optimizer
-def test_it_trains_an_embedding_in_plain_compile_and_fit(optimizer_class, reference, config):
-    if "preserve_initial" in config:  # else the head, too, would start at zero, where it has no gradient
-        config = {**config, "preserve_initial": True, "l1": config["l1"] / 100}
-    embedding = tf_keras.layers.Embedding(ROWS, DIM, input_length=1)
-    head = tf_keras.layers.Dense(1, activation="sigmoid")
-    model = tf_keras.Sequential([embedding, tf_keras.layers.Flatten(), head])
+@cache
+def fitted(case, policy="float32", strategy=None):
+    """Weights of an embedding and a head before and after plain compile and fit, the losses, Keras's optimizer."""
+    gentle = {"preserve_initial": True, "l1": case.config["l1"] / 100} if "preserve_initial" in case.config else {}
     ids = np.random.default_rng(4).integers(0, ROWS // 2, [256, 1])
-    model.build([None, 1])
-    before = embedding.embeddings.numpy()
+    tf_keras.utils.set_random_seed(4)
+    tf_keras.mixed_precision.set_global_policy(policy)
+    try:
+        with strategy.scope() if strategy else nullcontext():
+            embedding = tf_keras.layers.Embedding(ROWS, DIM, input_length=1)
+            head = tf_keras.layers.Dense(1, activation="sigmoid")
+            model = tf_keras.Sequential([embedding, tf_keras.layers.Flatten(), head])
+            model.build([None, 1])
+            model.compile(optimizer=case.make(**gentle), loss="binary_crossentropy")
+        before = model.get_weights()
+        labels = (ids % 2).astype(np.float32)
+        fit = model.fit(ids, labels, batch_size=32, epochs=4, shuffle=False, verbose=0)
+    finally:
+        tf_keras.mixed_precision.set_global_policy("float32")
+    return before, model.get_weights(), fit.history["loss"], model.optimizer
 
-    model.compile(optimizer=optimizer_class(**config), loss="binary_crossentropy")
-    history = model.fit(ids, (ids % 2).astype(np.float32), batch_size=32, epochs=4, verbose=0).history["loss"]
 
-    after = embedding.embeddings.numpy()
-    assert history[-1] < history[0]
-    np.testing.assert_array_equal(before[ROWS // 2 :], after[ROWS // 2 :])
+@every_case
+def test_it_trains_an_embedding_in_plain_compile_and_fit(case):
+    check_fit(case, "float32")
+
+
+@one_case_each
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_it_trains_an_embedding_in_mixed_precision(case, policy):
+    check_fit(case, policy)
+
+
+def check_fit(case, policy):
+    (before, *_), (after, *head), losses, optimizer = fitted(case, policy)
+
+    assert losses[-1] < losses[0]
+    assert all(np.isfinite(weight).all() for weight in (losses, after, *head))
+    assert before[ROWS // 2 :].tobytes() == after[ROWS // 2 :].tobytes()
     assert (before[: ROWS // 2] != after[: ROWS // 2]).any(axis=1).all()
+    assert isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer) == (policy == "mixed_float16")
 
 
-@every_optimizer
-def test_a_variable_without_rows_is_refused(optimizer_class, reference, config):
+@one_case_each
+def test_a_strategy_of_one_device_changes_no_bit(case):
+    _, expected, *_ = fitted(case)
+    _, weights, *_ = fitted(case, strategy=tf.distribute.OneDeviceStrategy("/cpu:0"))
+    assert [weight.tobytes() for weight in weights] == [weight.tobytes() for weight in expected]
+
+
+@pytest.fixture(scope="module")
+def mirrored(tmp_path_factory):
+    """Each case's rows of weight and state on either replica, from a process that has two CPUs."""
+    path = tmp_path_factory.mktemp("mirrored") / "rows.npz"
+    subprocess.run([sys.executable, "-m", "tests.optimizers.mirrored_rows", path], check=True)
+    return np.load(path)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_two_mirrored_replicas_stay_equal_and_do_what_one_does_with_the_sum_of_their_gradients(name, mirrored):
+    table, optimizer = tf.Variable(start()), CASES[name].make()
+    both = [tuple(map(np.concatenate, zip(*batches, strict=True))) for batches in batches_of_replicas()]
+    apply(optimizer, table, both)
+    expected = everything(optimizer, table)
+
+    one, other = mirrored[name]
+
+    assert one.tobytes() == other.tobytes()
+    np.testing.assert_allclose(one, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+
+
+@every_case
+def test_a_variable_without_rows_is_refused(case):
     with pytest.raises(ValueError, match="Received: the scalar"):
-        optimizer_class(**config).build([tf.Variable(1.0)])
-    vector, optimizer = tf.Variable([1.0, 2.0]), optimizer_class(**config)
+        case.make().build([tf.Variable(1.0)])
+    vector, optimizer = tf.Variable([1.0, 2.0]), case.make()
     with pytest.raises(ValueError, match=r"a table is \[rows, dim\]"):
         optimizer.apply_gradients([(tf.IndexedSlices([1.0], [0], [2]), vector)])
 
 
-@every_optimizer
-def test_the_floats_of_state_are_counted(optimizer_class, reference, config):
-    table, optimizer = tf.Variable(start()), optimizer_class(**config)
+@every_case
+def test_the_floats_of_state_are_counted(case):
+    table, optimizer = tf.Variable(start()), case.make()
     optimizer.build([table])
-    assert sum(state.shape[1] for state in states(optimizer)) == optimizer_class.state_floats(DIM, **config)
+    assert sum(state.shape[1] for state in states(optimizer)) == case.optimizer.state_floats(DIM, **case.config)
 
 
-@every_optimizer
-def test_xla_is_off(optimizer_class, reference, config):
-    assert not optimizer_class(**config).jit_compile
+@every_case
+def test_xla_is_off(case):
+    assert not case.make().jit_compile

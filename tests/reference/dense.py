@@ -37,19 +37,23 @@ def uncorrected_adam(weight, gradients, *, learning_rate, beta_1, beta_2, epsilo
     return w
 
 
-def adagrad(weight, gradients, *, learning_rate, initial_accumulator, epsilon):
+def adagrad(weight, gradients, *, learning_rate, initial_accumulator, epsilon, max_accumulator=math.inf):
+    """No square is negative: a sum that is bounded at each step is the sum, bounded."""
     w, g = steps(weight, gradients)
-    sums = initial_accumulator + np.cumsum(np.square(g), axis=0)
+    sums = np.minimum(initial_accumulator + np.cumsum(np.square(g), axis=0), max_accumulator)
     return w - (learning_rate * np.array(g) / np.sqrt(sums + epsilon)).sum(axis=0)
 
 
-def rmsprop(weight, gradients, *, learning_rate, rho, momentum, epsilon, centered=False):
+def rmsprop(weight, gradients, *, learning_rate, rho, momentum, epsilon, centered=False, bias_correction=False):
+    """The averages as what they are: over gradients with shares (1 - rho) rho^age; a corrected share is of 1."""
     w, g = steps(weight, gradients)
-    v, a, m = np.zeros_like(w), np.zeros_like(w), np.zeros_like(w)
-    for one in g:
-        v += (1 - rho) * (one**2 - v)
-        a += (1 - rho) * (one - a)
-        m = momentum * m + learning_rate * one / np.sqrt((v - a**2 if centered else v) + epsilon)
+    m = np.zeros_like(w)
+    for t in range(1, len(g) + 1):
+        shares = (1 - rho) * float(rho) ** np.arange(t - 1, -1, -1)
+        shares = shares / shares.sum() if bias_correction else shares
+        v = np.tensordot(shares, np.square(g[:t]), axes=1)
+        a = np.tensordot(shares, np.array(g[:t]), axes=1)
+        m = momentum * m + learning_rate * g[t - 1] / np.sqrt((v - a**2 if centered else v) + epsilon)
         w = w - m
     return w
 
@@ -159,14 +163,26 @@ def amos(weight, gradients, *, learning_rate, beta, scale):
     return columns.reshape(shape)
 
 
-def lookahead_of_sgd(weight, gradients, *, learning_rate, momentum, every, alpha):
-    """Around gradient descent whose velocity is kept when the weights meet."""
+def around_sgd(
+    weight,
+    gradients,
+    *,
+    learning_rate,
+    momentum,
+    l1_gradient=0.0,
+    l2_gradient=0.0,
+    normalized=False,
+    every=1,
+    alpha=1.0,
+):
+    """Gradient descent, whose velocity is kept when the weights meet, inside penalties, normalization and Lookahead."""
     w, g = steps(weight, gradients)
     slow, v = w, np.zeros_like(w)
-    for block in [g[start : start + every] for start in range(0, len(g), every)]:
-        for one in block:
-            v = momentum * v - learning_rate * one
-            w = w + v
-        if len(block) == every:
+    for t in range(1, len(g) + 1):
+        penalty = l1_gradient * np.sign(w) + l2_gradient * w if w.ndim >= 2 else 0
+        v = momentum * v - learning_rate * (g[t - 1] + penalty)
+        length = learning_rate * np.linalg.norm(w) / np.linalg.norm(v) if normalized and w.ndim >= 2 else 1
+        w = w + length * v
+        if t % every == 0:
             slow = w = (1 - alpha) * slow + alpha * w
     return w

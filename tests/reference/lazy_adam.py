@@ -13,7 +13,7 @@ def lazy_adam(
     *,
     learning_rate: float,
     beta_1: float,
-    beta_2: float,
+    beta_2: float | str,
     epsilon: float,
     bias_correction: str | None,
     l2_gradient: float = 0.0,
@@ -26,12 +26,15 @@ def lazy_adam(
         a = learning_rate * sqrt(1 - beta_2^t) / (1 - beta_1^t), or learning_rate without correction
         w = w - a * m / (sqrt(v) + epsilon)
 
+    With beta_2 = "1 - 1/t": v = ((t - 1) v + g^2) / t, and a = learning_rate / (1 - beta_1^t).
+
     Args:
         weight: [rows, dim], before the step.
         state: `m` and `v`, [rows, dim]; `steps`, the number of steps; `touches`, [rows]; empty before the first step.
         rows: [n], with repetitions.
         gradients: [n, dim].
-        bias_correction: `table`: t is the number of steps; `row`: that of the row's touches; None: no correction.
+        bias_correction: `row`: t is the number of the row's touches; `table`: that of the steps; None: that of the
+            steps, and no correction.
     """
     weight = weight.astype(np.float64)
     if state:
@@ -43,11 +46,16 @@ def lazy_adam(
     for row in set(rows.tolist()):
         g = gradients[rows == row].astype(np.float64).sum(axis=0) + l2_gradient * weight[row]
         touches[row] += 1
+        t = float(touches[row] if bias_correction == "row" else steps)
         m[row] = beta_1 * m[row] + (1 - beta_1) * g
-        v[row] = beta_2 * v[row] + (1 - beta_2) * g**2
         rate = learning_rate
         if bias_correction is not None:
-            t = {"table": float(steps), "row": float(touches[row])}[bias_correction]
-            rate = learning_rate * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
+            rate /= 1 - beta_1**t
+        if isinstance(beta_2, str):
+            v[row] = ((t - 1) * v[row] + g**2) / t
+        else:
+            v[row] = beta_2 * v[row] + (1 - beta_2) * g**2
+            if bias_correction is not None:
+                rate *= np.sqrt(1 - beta_2**t)
         weight[row] -= rate * m[row] / (np.sqrt(v[row]) + epsilon)
     return weight, {"m": m, "v": v, "steps": steps, "touches": touches}

@@ -1,0 +1,56 @@
+"""L1 and L2 regularization of towers, around any optimizer."""
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from optimizers.base import check_at_least_0
+from optimizers.wrapper import Wrapper
+
+
+@tf_keras.utils.register_keras_serializable("ctr")
+class Regularized(Wrapper):
+    """Adds the gradient of l1 |w| + l2 / 2 |w|^2 to that of the loss, for dense variables only.
+
+        g <- g + l1_gradient * sign(w) + l2_gradient * w
+
+    Matrices only: biases, and scales and shifts of normalizations, are spared. The penalty is part of the gradient that
+    base sees, so in Adam it is divided by the root of v like the rest; `adamw` decays outside it. An l1 in the gradient
+    makes weights small; only a proximal one (`ftrl`) makes them zero.
+
+    Args:
+        base: takes the steps; it lends its rate and its weight decay.
+        l1_gradient: factor of sign(w).
+        l2_gradient: factor of w; a penalty written lambda |w|^2, as in Keras, has 2 lambda here.
+        name: of the optimizer; None: `regularized-<name of base>`.
+
+    >>> weight = tf.Variable([[1.0, -2.0]])
+    >>> optimizer = Regularized(tf_keras.optimizers.SGD(0.1), l1_gradient=1.0, l2_gradient=0.5)
+    >>> _ = optimizer.apply_gradients([(tf.constant([[0.0, 0.0]]), weight)])
+    >>> print(weight.numpy())
+    [[ 0.85 -1.8 ]]
+    """
+
+    label = "regularized"
+
+    def __init__(
+        self,
+        base: tf_keras.optimizers.Optimizer,
+        l1_gradient: float = 0.0,
+        l2_gradient: float = 0.0,
+        name: str | None = None,
+    ) -> None:
+        check_at_least_0(l1_gradient=l1_gradient, l2_gradient=l2_gradient)
+        super().__init__(base, name)
+        self.l1_gradient, self.l2_gradient = l1_gradient, l2_gradient
+
+    def wrapped_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
+        """A step of base on the gradient of loss and penalty."""
+        if variable.shape.rank >= 2:
+            weight = tf.convert_to_tensor(variable)
+            gradient += self.l1_gradient * tf.sign(weight) + self.l2_gradient * weight
+        self.base.update_step(gradient, variable)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "l1_gradient": self.l1_gradient, "l2_gradient": self.l2_gradient}

@@ -1,0 +1,78 @@
+"""What a config may put around any optimizer of towers: penalties, layer-wise normalization, Lookahead."""
+
+import pytest
+
+import ctr
+from ctr.build import build
+from ctr.checkpoint import load_best
+from ctr.data import prepare
+from ctr.experiment import ConfigError
+
+FIXED = "training={batch_size: 60, threads: 2, device: cpu, epochs: 2, early_stopping: {patience: 9}}"
+
+
+def towers(model):
+    return {owned.optimizer for owned in model.optimizer.owned(model.trainable_variables) if owned.kind == "tower"}
+
+
+@pytest.mark.parametrize(
+    ("around", "name"),
+    [
+        ("", "Adam"),
+        ("l1_gradient: 0.1", "regularized-Adam"),
+        ("l2_gradient: 0.1", "regularized-Adam"),
+        ("layerwise_normalization: true", "layerwise_normalization-Adam"),
+        ("lookahead: {}", "lookahead-Adam"),
+        (
+            "l2_gradient: 0.1, layerwise_normalization: true, lookahead: {every: 2}",
+            "lookahead-layerwise_normalization-regularized-Adam",
+        ),
+    ],
+)
+def test_settings_put_wrappers_around_the_optimizer(make_experiment, around, name):
+    experiment = make_experiment(FIXED, f"optimizers.dense={{type: adam, {around}}}")
+
+    assert towers(build(experiment, prepare(experiment).encoder)) == {name}
+
+
+def test_a_wrapped_optimizer_trains_as_resolved(make_experiment, tmp_path):
+    dense = "optimizers.dense={type: momentum, l2_gradient: 0.01, layerwise_normalization: true, lookahead: {every: 3}}"
+    first = ctr.train(make_experiment(FIXED, dense), tmp_path / "run")
+
+    again = ctr.train(ctr.load_experiment(tmp_path / "run" / "config.yaml"), tmp_path / "again")
+
+    assert again["fingerprints"] == first["fingerprints"]
+    assert first["metrics"]["valid"]["auc"] > 0.6
+
+
+def test_an_l2_on_towers_makes_their_matrices_smaller(make_experiment, tmp_path):
+    def size_of_towers(l2):
+        dense = f"optimizers.dense={{type: sgd, learning_rate: 0.1, l2_gradient: {l2}}}"
+        experiment = make_experiment(FIXED, dense)
+        ctr.train(experiment, tmp_path / str(l2))
+        model = build(experiment, prepare(experiment).encoder)
+        load_best(tmp_path / str(l2) / "checkpoints", model)
+        kernels = [v for v in model.trainable_variables if v.name.endswith("kernel:0")]
+        return sum(float((v.numpy() ** 2).sum()) for v in kernels)
+
+    assert size_of_towers(1.0) < 0.2 * size_of_towers(0.0)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("l2: 0.1", "optimizers.dense.*: unknown key 'l2'; known: l1_gradient, l2_gradient"),
+        ("l2_gradient: -1", "optimizers.dense.*.l2_gradient: Input should be greater than or equal to 0"),
+        ("lookahead: {every: 0}", "optimizers.dense.*.lookahead.every: Input should be greater than 0"),
+        ("lookahead: {alpha: 2}", "optimizers.dense.*.lookahead.alpha: Input should be less than or equal to 1"),
+    ],
+)
+def test_a_wrong_setting_is_named(make_experiment, setting, message):
+    with pytest.raises(ConfigError) as raised:
+        make_experiment(f"optimizers.dense={{type: adam, {setting}}}")
+    assert message in str(raised.value)
+
+
+def test_tables_have_no_wrappers(make_experiment):
+    with pytest.raises(ConfigError, match="unknown key 'lookahead'"):
+        make_experiment("optimizers.sparse={'*': {type: rmsprop_v2, lookahead: {}}}")

@@ -1,0 +1,263 @@
+"""What every optimizer of towers must do, held in one table."""
+
+import json
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from optimizers import RMSPropV2, Router
+from tests.optimizers.dense_cases import (
+    CASES,
+    SHAPES,
+    assert_same_bits,
+    gradients,
+    train,
+    trained,
+    trained_in_a_graph,
+    variables,
+    weights,
+)
+
+schedules = tf_keras.optimizers.schedules
+each = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+
+
+@pytest.fixture
+def policy(request):
+    """Layers made in the test compute by this Keras policy."""
+    before = tf_keras.mixed_precision.global_policy()
+    tf_keras.mixed_precision.set_global_policy(request.param)
+    yield
+    tf_keras.mixed_precision.set_global_policy(before)
+
+
+@pytest.fixture(scope="module")
+def replicas(tmp_path_factory):
+    """For each case and variable the weights of both replicas after training."""
+    path = tmp_path_factory.mktemp("mirrored") / "weights.npz"
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-m", "tests.optimizers.mirrored", path], cwd=root, check=True)
+    return np.load(path)
+
+
+@each
+def test_float32_follows_the_float64_reference_over_200_steps(case):
+    weights_after = trained_in_a_graph(case.optimizer(), 200)
+
+    for place, start in enumerate(weights().values()):
+        expected = case.reference(start, [step[place] for step in gradients(200)], **case.config)
+        assert np.abs(weights_after[place] - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("case", [c for c in CASES.values() if c.keras], ids=[n for n, c in CASES.items() if c.keras])
+def test_what_tf_keras_has_it_equals(case):
+    decays = bool(case.config.get("weight_decay"))
+    makes = case.optimizer, lambda: case.keras(**case.config)
+    for ours, theirs in zip(*(trained_in_a_graph(make(), 100) for make in makes), strict=True):
+        if ours.ndim >= 2 or not decays:  # our decay spares vectors
+            assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max()
+
+
+@each
+@pytest.mark.parametrize("rate", [0.01, schedules.ExponentialDecay(0.01, 10, 0.5)], ids=["number", "schedule"])
+def test_the_config_restores_it(case, rate):
+    original = case.optimizer(learning_rate=rate)
+    serialized = tf_keras.optimizers.serialize(original)
+
+    restored = tf_keras.optimizers.deserialize(json.loads(json.dumps(serialized)))
+
+    assert type(restored) is type(original)
+    assert restored.get_config() == original.get_config()
+    assert_same_bits(trained(restored), trained(original))
+
+
+@each
+def test_xla_and_what_keras_would_do_beside_are_off(case):
+    optimizer = case.optimizer()
+
+    assert not optimizer.jit_compile
+    assert not optimizer.use_ema
+    assert optimizer.weight_decay in (None, case.config.get("weight_decay"))
+    assert optimizer.weight_decay != 0  # None is the only decay that rewrites no variable
+
+
+@each
+@pytest.mark.parametrize("built", [True, False], ids=["into a built one", "into a new one"])
+def test_a_restored_run_continues_bit_for_bit(case, built, tmp_path):
+    rate = schedules.ExponentialDecay(case.config["learning_rate"], 10, 0.9)
+    first = tf.train.Checkpoint(variables=variables(), optimizer=case.optimizer(learning_rate=rate))
+    train(first.optimizer, first.variables, gradients(12)[:8])
+    path = first.save(tmp_path / "checkpoint")
+
+    second = tf.train.Checkpoint(
+        variables=[tf.Variable(tf.zeros_like(v), name=v.name.partition(":")[0]) for v in variables()],
+        optimizer=case.optimizer(learning_rate=rate),
+    )
+    if built:
+        second.optimizer.build(second.variables)
+    status = second.restore(path)
+    train(second.optimizer, second.variables, gradients(12)[8:])
+
+    status.assert_consumed()
+    assert_same_bits([v.numpy() for v in second.variables], trained(case.optimizer(learning_rate=rate)))
+
+
+@each
+def test_a_schedule_is_a_rate(case):
+    rate = case.config["learning_rate"]
+
+    constant = trained(case.optimizer(learning_rate=schedules.PiecewiseConstantDecay([3], [rate, rate])))
+    falling = trained(case.optimizer(learning_rate=schedules.PiecewiseConstantDecay([3], [rate, rate / 10])))
+
+    assert_same_bits(constant, trained(case.optimizer()))
+    assert all((one != other).any() for one, other in zip(constant, falling, strict=True))
+
+
+@each
+def test_at_a_rate_of_zero_nothing_moves(case):
+    assert_same_bits(trained(case.optimizer(learning_rate=0.0)), weights().values())
+
+
+@each
+def test_zero_gradients_are_no_harm(case):
+    optimizer, some = case.optimizer(), variables()
+    train(optimizer, some, [[np.zeros_like(w) for w in weights().values()]] * 3)
+    train(optimizer, some, gradients(3))
+    train(optimizer, some, [[np.zeros_like(w) for w in weights().values()]] * 3)
+
+    assert all(np.isfinite(v.numpy()).all() for v in some)
+
+
+def fitted(case, scope=None, **settings):
+    """The losses of a small model's epochs in plain `compile` and `fit`, and its weights after them."""
+    random = np.random.default_rng(2)
+    inputs = random.normal(size=[128, 4]).astype(np.float32)
+    labels = (inputs @ [1.0, -2.0, 0.5, 0.0] > 0).astype(np.float32)
+    with scope or nullcontext():
+        init = tf_keras.initializers.GlorotUniform(seed=3)
+        hidden = tf_keras.layers.Dense(8, "relu", kernel_initializer=init)
+        head = tf_keras.layers.Dense(1, "sigmoid", kernel_initializer=init, dtype="float32")
+        model = tf_keras.Sequential([hidden, head])
+        model.compile(case.optimizer(learning_rate=case.quadratic), "binary_crossentropy", **settings)
+    history = model.fit(inputs, labels, batch_size=32, epochs=3, shuffle=False, verbose=0).history
+    return history["loss"], model.get_weights()
+
+
+@each
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"], indirect=True)
+def test_it_trains_a_model_in_plain_compile_and_fit(case, policy):
+    losses, _ = fitted(case)
+
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
+
+
+@each
+def test_under_a_strategy_of_one_device_nothing_changes(case):
+    scope = tf.distribute.OneDeviceStrategy("/cpu:0").scope()
+
+    losses, weights_after = fitted(case, scope, run_eagerly=True)
+
+    plain_losses, plain_weights = fitted(case, run_eagerly=True)  # a graph with devices is rewritten otherwise
+    assert losses == plain_losses
+    assert_same_bits(weights_after, plain_weights)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_two_replicas_stay_identical_and_do_what_one_does_on_the_sum_of_their_gradients(name, replicas):
+    expected = trained(CASES[name].optimizer())
+
+    for place, alone in enumerate(expected):
+        first, second = replicas[f"{name}/{place}"]
+        assert first.tobytes() == second.tobytes()
+        np.testing.assert_allclose(first, alone, rtol=1e-6, atol=1e-6)
+
+
+def router_of(dense):
+    spec = [("table", ["user"]), *(("tower", [name]) for name in SHAPES)]
+    return Router({"*": RMSPropV2(0.1)}, {"*": dense}, spec)
+
+
+def routed(router):
+    """A table and the towers after training by a router."""
+    random = np.random.default_rng(4)
+    table, towers = tf.Variable(random.normal(size=[20, 4]).astype(np.float32), name="fused_0"), variables()
+
+    @tf.function
+    def step(rows, *grads):
+        sparse = tf.IndexedSlices(tf.ones([3, 4]), rows, [20, 4])
+        router.apply_gradients(zip([sparse, *grads], [table, *towers], strict=True))
+
+    router.build([table, *towers])
+    for place, grads in enumerate(gradients(12)):
+        step(tf.constant([place, place, 12]), *map(tf.constant, grads))
+    return table.numpy(), [v.numpy() for v in towers]
+
+
+@each
+def test_beside_a_table_under_a_router_it_does_what_it_does_alone(case):
+    table, towers = routed(router_of(case.optimizer()))
+
+    np.testing.assert_array_equal(table[13:], np.random.default_rng(4).normal(size=[20, 4]).astype(np.float32)[13:])
+    for together, alone in zip(towers, trained(case.optimizer()), strict=True):
+        np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-6)
+
+
+@each
+def test_a_router_of_it_is_restored_and_scaled(case):
+    router = router_of(case.optimizer())
+    restored = tf_keras.optimizers.deserialize(json.loads(json.dumps(tf_keras.optimizers.serialize(router))))
+    assert restored.get_config() == router.get_config()
+    assert_same_bits(routed(restored)[1], routed(router)[1])
+
+    router.scale_learning_rates(0.5)
+
+    assert router.learning_rates["tower *"] == pytest.approx(case.config["learning_rate"] / 2)
+
+
+def objective_ratio(optimizer, start, objective, steps):
+    """The objective after some steps, as a share of its start."""
+    variable = tf.Variable(start)
+    optimizer.build([variable])
+
+    @tf.function
+    def run():
+        for _ in tf.range(steps):
+            with tf.GradientTape() as tape:
+                value = objective(variable)
+            optimizer.apply_gradients([(tape.gradient(value, variable), variable)])
+
+    before = float(objective(variable))
+    run()
+    return float(objective(variable)) / before
+
+
+def quadratic(w):
+    """Convex, with curvatures from 0.1 to 1."""
+    curvatures = tf.reshape(tf.cast(np.logspace(-1, 0, 30), tf.float32), [6, 5])
+    return tf.reduce_sum(curvatures * tf.square(w - tf.cast(np.linspace(-1, 1, 5), tf.float32))) / 2
+
+
+def rosenbrock(w):
+    x, y = w[0, 0], w[1, 0]
+    return (1 - x) ** 2 + 100 * (y - x**2) ** 2
+
+
+@each
+def test_it_solves_a_convex_quadratic(case):
+    optimizer = case.optimizer(learning_rate=case.quadratic)
+
+    assert objective_ratio(optimizer, weights()["kernel"], quadratic, 2000) < 0.01
+
+
+@each
+def test_it_walks_down_the_valley_of_rosenbrock(case):
+    optimizer = case.optimizer(learning_rate=case.rosenbrock)
+
+    assert objective_ratio(optimizer, np.float32([[-1.2], [1.0]]), rosenbrock, 10_000) < 0.01
