@@ -12,10 +12,11 @@ _HOMES = {
     "Experiment": "ctr.experiment",
     "evaluate": "ctr.jobs",
     "load_experiment": "ctr.experiment",
+    "sparsity_report": "ctr.report",
     "train": "ctr.jobs",
 }
 
-__all__ = ["ConfigError", "Diverged", "Experiment", "evaluate", "load_experiment", "train"]
+__all__ = ["ConfigError", "Diverged", "Experiment", "evaluate", "load_experiment", "sparsity_report", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -30,8 +30,6 @@ class PreparedData:
     encoder: Encoder
     kept: pa.Schema
     """The columns that are copied into the scores, in types that hold those of every file."""
-    sample: list[pa.Table]
-    """A fixed sample of the training data: the reference of PSI, and what train metrics are computed on."""
 
 
 def prepare(experiment: Experiment) -> PreparedData:
@@ -60,7 +58,7 @@ def prepare(experiment: Experiment) -> PreparedData:
     for name in [name for name in ("valid", "test") if name in sets]:
         steers_by_auc = name == "valid" and (stopping is None or stopping.metric == "auc")
         _check_rows(name, sets[name], encoder, columns, steers_by_auc)
-    return PreparedData(sets, encoder, kept, statistics.sample)
+    return PreparedData(sets, encoder, kept)
 
 
 def _check_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, columns: Columns, steers_by_auc: bool) -> None:

@@ -29,7 +29,7 @@ from ctr.evaluation import ScoreWriter, SetResult, conclude, evaluate_set, metri
 from ctr.experiment import Experiment, load_experiment
 from ctr.histograms import Histograms
 from ctr.progress import Progress
-from ctr.report import describe_tables, show_report, write_html
+from ctr.report import show_report, sparsity_report, write_html
 from ctr.run import Run, check_writable, environment, write_json
 from ctr.scoring import Scorer
 from ctr.trainer import Trainer
@@ -40,6 +40,7 @@ from features import (
     check_agreement,
     check_columns,
     count_rows,
+    draw_sample,
     files_of,
     open_data,
     unified_schema,
@@ -105,7 +106,7 @@ def train(
             **measured,
             "training": trainer.summary(),
             "files": {name: _files(groups) for name, groups in prepared.sets.items()},
-            "tables": describe_tables(model),
+            "tables": sparsity_report(model),
             "fingerprints": {
                 "initial_weights": initial_weights,
                 "final_weights": fingerprint(model),
@@ -129,13 +130,15 @@ def _measure(
     """Score every set with the trained model, scores and reference going to disk: for report.json, for curves.json."""
     data, settings = experiment.data, experiment.report.psi
     weighted, rate = data.weight is not None, data.negative_sampling_rate
-    sample = [scorer.score_table(table, "sample of the training data") for table in prepared.sample]
-    reference = Histograms.fitted(sample, settings.bins)
-    for part in sample:
+    # a fixed sample of the training data: the reference of PSI, and what train metrics are computed on
+    drawn = draw_sample(prepared.sets["train"], prepared.encoder.input_columns, experiment.seed)
+    scored = [scorer.score_table(table, "sample of the training data") for table in drawn]
+    reference = Histograms.fitted(scored, settings.bins)
+    for part in scored:
         reference.add(part, rate)
     reference.save(run.folder / "reference")
-    edges = score_edges(np.concatenate([part.logit for part in sample]))
-    results = {"train": SetResult.of(metrics_of(sample, weighted, rate), reference, edges)}
+    edges = score_edges(np.concatenate([part.logit for part in scored]))
+    results = {"train": SetResult.of(metrics_of(scored, weighted, rate), reference, edges)}
     for name in ("valid", "test"):
         if name in prepared.sets:
             writer = ScoreWriter(run.folder / "scores" / f"{name}.parquet", weighted, prepared.kept)
@@ -204,7 +207,7 @@ def evaluate(
         report = {
             **measured,
             "files": {stem: _files(row_groups)},
-            "tables": describe_tables(model),
+            "tables": sparsity_report(model),
             "fingerprints": {"final_weights": fingerprint(model)},
             "seconds": {"total": round(time.perf_counter() - started, 3)},
         }

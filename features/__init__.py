@@ -6,6 +6,7 @@ from features.encoder import Encoder
 from features.errors import DataError
 from features.labels import Columns
 from features.reader import Reader, read_ahead
+from features.sample import draw_sample
 from features.schema import Categorical, Cross, Feature, Features, Numeric, Sequence, Split
 from features.settings import Settings, nearest
 from features.source import RowGroup, count_rows, open_data, split_data
@@ -36,6 +37,7 @@ __all__ = [
     "check_agreement",
     "check_columns",
     "count_rows",
+    "draw_sample",
     "files_of",
     "fit",
     "nearest",

@@ -1,4 +1,4 @@
-"""The fitting pass: one stream over the training data, in bounded memory -> vocabularies, means, edges, a sample."""
+"""The fitting pass: one stream over the training data, in bounded memory -> vocabularies, means, edges."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,6 @@ from features.schema import Categorical, Features, Numeric, Sequence
 from features.source import RowGroup, count_rows
 from features.values import Ragged, Values, values_of
 
-SAMPLE_ROWS = 100_000
 EDGE_ROWS = 1_000_000
 MERGE_ABOVE = 1_000_000  # distinct values counted in row groups but not yet merged
 
@@ -34,17 +33,18 @@ class Statistics:
     moments: dict[str, Moments]  # numeric feature -> its moments
     edges: dict[str, np.ndarray]  # bucketed numeric -> where each bucket but the last ends
     meanings: dict[str, str]  # column -> what it holds: integer, text and so on
-    sample: list[pa.Table]  # about SAMPLE_ROWS rows of the training data, row group by row group, in file order
 
 
 def fit(features: Features, columns: Columns, row_groups: list[RowGroup], seed: int) -> Statistics:
-    """Read the training data once: count values, sum numerics, keep seeded samples, check labels and weights.
+    """Read once what must be known of the training data: count values, sum numerics, draw edges, check labels.
+
+    Only columns that something is fitted on are read, so that features that need no fitting start at once.
 
     Args:
         features: the declared features.
         columns: the label, and the weight if there is one.
         row_groups: the training data.
-        seed: of the sample.
+        seed: of the rows that edges are drawn from.
 
     Raises:
         DataError: a value that no feature can take, a bad label or weight, labels of one class only, a vocabulary
@@ -57,27 +57,32 @@ def fit(features: Features, columns: Columns, row_groups: list[RowGroup], seed: 
         if not isinstance(feature, Numeric) and feature.vocabulary is not None
     }
     numerics = {name: feature for name, feature in declared.items() if isinstance(feature, Numeric)}
-    sums = {name: _Sums() for name, feature in numerics.items() if feature.as_ != "buckets"}
-    drawn: dict[str, list[np.ndarray]] = {name: [] for name, feature in numerics.items() if feature.as_ == "buckets"}
-    total_rows = count_rows(row_groups)
+    buckets = {name: feature.buckets for name, feature in numerics.items() if feature.as_ == "buckets"}
+    sums = {name: _Sums() for name, feature in numerics.items() if name not in buckets and feature.standardize}
+    drawn: dict[str, list[np.ndarray]] = {name: [] for name in buckets}
+    fitted = {
+        name: feature
+        for name, feature in declared.items()
+        if name in sums or name in drawn or getattr(feature, "table", None) in counters
+    }
     names = list(dict.fromkeys([*(feature.column for feature in declared.values()), *columns.names]))
     meanings = check_agreement(row_groups, names, features.number_columns.union(columns.names))
-    sampled, positives, total = [], 0, 0
+    names = list(dict.fromkeys([*(feature.column for feature in fitted.values()), *columns.names]))
+    share, positives, total = EDGE_ROWS / count_rows(row_groups), 0, 0
     for place, group in enumerate(row_groups):
         table = group.read(names)
         draw = np.random.default_rng([seed, 2, place]).random(table.num_rows)
-        for name, feature in declared.items():
+        for name, feature in fitted.items():
             values = values_of(feature, table, str(group))
             if name in drawn:
-                drawn[name].append(numbers(values)[draw < EDGE_ROWS / total_rows])
+                drawn[name].append(numbers(values)[draw < share])
             elif isinstance(feature, Numeric):
                 sums[name].add(transform(feature, values))
-            elif feature.table in counters:
+            else:
                 counters[feature.table].add(values, str(group))
         labels = columns.labels(table, str(group))
         counted = labels[columns.weights(table, str(group)) > 0]
         positives, total = positives + int(counted.sum()), total + len(counted)
-        sampled.append(table.filter(pa.array(draw < SAMPLE_ROWS / total_rows)))
     if positives in (0, total):
         raise DataError(
             f"training data: all {total} labels of {columns.label!r} are {int(positives > 0)}; "
@@ -87,8 +92,7 @@ def fit(features: Features, columns: Columns, row_groups: list[RowGroup], seed: 
         vocabularies={name: counter.vocabulary() for name, counter in counters.items()},
         moments={name: sums_.moments() for name, sums_ in sums.items()},
         meanings=meanings,
-        edges={name: _edges(np.concatenate(parts), numerics[name].buckets) for name, parts in drawn.items()},
-        sample=sampled,
+        edges={name: _edges(np.concatenate(parts), buckets[name]) for name, parts in drawn.items()},
     )
 
 

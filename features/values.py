@@ -119,6 +119,8 @@ def _categories(column: pa.Array, missing: list[str | int]) -> pa.Array:
 
 def _finite(column: pa.Array, name: str, where: str) -> pa.Array:
     """NaN becomes null; a value that float32 cannot hold is an error."""
+    if not column.null_count and np.abs(column.to_numpy()).max(initial=0) <= FLOAT32_MAX:  # NaN is not
+        return column
     too_large = pc.fill_null(pc.greater(pc.abs(column), FLOAT32_MAX), False)
     if pc.any(too_large).as_py():
         value = column[pc.index(too_large, True).as_py()].as_py()

@@ -2,6 +2,6 @@
 
 from ctr.report.html import render_html, write_html
 from ctr.report.summary import show_report
-from ctr.report.tables import describe_tables
+from ctr.report.tables import sparsity_report
 
-__all__ = ["describe_tables", "render_html", "show_report", "write_html"]
+__all__ = ["render_html", "show_report", "sparsity_report", "write_html"]

@@ -8,10 +8,16 @@ if TYPE_CHECKING:
     from models import CTRModel
 
 
-def describe_tables(model: "CTRModel") -> list[dict[str, Any]]:
-    """One entry per logical table, as report.json has it.
+def sparsity_report(model: "CTRModel") -> list[dict[str, Any]]:
+    """What each logical table holds, and what it would hold without its zero rows; report.json has it as `tables`.
 
-    `bytes` are of weight and optimizer state; `zero_rows` counts rows that are exactly zero, the special ones left out.
+    Args:
+        model: compiled with a `Router`.
+
+    Returns:
+        For each table: `name`, `rows`, `dim`, `optimizer`; `zero_rows`, the rows that are exactly zero, the special
+        ones left out; `bytes` of weights and optimizer state; `weight_bytes`, and `nonzero_weight_bytes`, those left
+        for serving if zero rows were dropped. State stays: it lets a zero row return.
     """
     optimizers: dict[str, dict[str, Any]] = {}
     for owned in model.optimizer.owned(model.trainable_variables):
@@ -33,6 +39,8 @@ def describe_tables(model: "CTRModel") -> list[dict[str, Any]]:
                 "dim": table.dim,
                 "zero_rows": zero_rows,
                 "bytes": table.rows * owner["bytes"],
+                "weight_bytes": 4 * table.dim * table.rows,
+                "nonzero_weight_bytes": 4 * table.dim * (table.rows - zero_rows),
                 "optimizer": owner["optimizer"],
             }
         )

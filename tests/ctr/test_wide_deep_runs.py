@@ -8,7 +8,7 @@ import ctr
 from ctr.build import build
 from ctr.data import prepare
 from ctr.experiment import ConfigError, load_experiment
-from ctr.report import describe_tables
+from ctr.report import sparsity_report
 from tests.conftest import click_log
 
 SETTINGS = [
@@ -150,7 +150,7 @@ def test_other_optimizers_of_the_wide_part_start_equal_and_see_the_same_order(ma
 def test_a_pattern_of_the_config_goes_before_the_default_of_the_wide_part(make_wide_deep, pattern):
     experiment = make_wide_deep(f'optimizers.sparse."{pattern}"={{type: group_lasso_adagrad}}')
 
-    tables = describe_tables(build(experiment, prepare(experiment).encoder))
+    tables = sparsity_report(build(experiment, prepare(experiment).encoder))
 
     optimizers = {table["name"]: table["optimizer"] for table in tables}
     assert optimizers["wide/user_x_item"] == "group_lasso_adagrad"

@@ -1,4 +1,4 @@
-"""The fitting pass: vocabularies, moments, a sample, and what makes training data unfit."""
+"""The fitting pass: vocabularies, moments, and what makes training data unfit."""
 
 import math
 
@@ -160,7 +160,7 @@ WORDS = pa.array(["a", "b"])
 def test_files_of_different_types_that_mean_the_same_are_one_training_set(tmp_path, declared, one, other):
     write(tmp_path / "a.parquet", {"x": [1, 2], **one})
     write(tmp_path / "b.parquet", {"x": [1, 2], **other})
-    assert sum(map(len, fitted(str(tmp_path), {"x": declared}).sample)) == 4
+    assert set(fitted(str(tmp_path), {"x": declared}).meanings) == {"x", "y"}
 
 
 def test_numbers_and_text_in_one_column_are_an_error_that_names_the_file(tmp_path):
@@ -218,27 +218,6 @@ def test_a_constant_has_deviation_1(file, value, sizes):
 def test_a_numeric_without_a_value_has_mean_0_and_deviation_1(file, column):
     moments = fitted(write(file, {"x": column}), {"x": {"kind": "numeric"}}).moments["x"]
     assert (moments.mean, moments.deviation) == (0, 1)
-
-
-# The sample
-
-
-def test_a_sample_of_little_data_is_all_of_it(file):
-    path = write(file, {"x": [1, 2], "z": [8, 9]}, {"x": [3, 4], "z": [8, 9]})
-    sample = pa.concat_tables(fitted(path, {"x": {}}).sample)
-    assert sample.to_pydict() == {"x": [1, 2, 3, 4], "y": [0, 1, 0, 1]}
-
-
-def test_a_sample_is_drawn_from_the_seed_in_file_order(file, monkeypatch):
-    monkeypatch.setattr(features.statistics, "SAMPLE_ROWS", 500)
-    path = write(file, {"x": np.arange(3000)}, {"x": np.arange(3000, 5000)})
-    one, same, other = (
-        pa.concat_tables(fitted(path, {"x": {"hash": 9}}, seed=seed).sample)["x"].to_pylist() for seed in (1, 1, 2)
-    )
-    assert one == same == sorted(set(one))
-    assert one != other
-    assert abs(len(one) - 500) < 5 * 500**0.5
-    assert {x // 3000 for x in one} == {0, 1}
 
 
 # Unfit data

@@ -1,0 +1,24 @@
+"""A fixed sample of a data set: what distributions are compared with."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from features.source import RowGroup, count_rows
+
+SAMPLE_ROWS = 100_000
+
+
+def draw_sample(row_groups: list[RowGroup], columns: list[str], seed: int) -> Iterator[pa.Table]:
+    """About SAMPLE_ROWS rows, each as likely as any other, row group by row group, in file order.
+
+    Args:
+        row_groups: of the data set; each is read once.
+        columns: to read.
+        seed: of the draw.
+    """
+    share = SAMPLE_ROWS / count_rows(row_groups)
+    for place, group in enumerate(row_groups):
+        table = group.read(columns)
+        yield table.filter(pa.array(np.random.default_rng([seed, 2, place]).random(table.num_rows) < share))

@@ -1,0 +1,20 @@
+"""The share of a table that is exactly zero, and what is left for serving."""
+
+import ctr
+from ctr.build import build
+from ctr.data import prepare
+from features.batch import SPECIAL_ROWS
+
+
+def test_zero_rows_are_counted_without_the_special_ones_and_their_bytes_left_out(make_experiment):
+    experiment = make_experiment("model={type: wide_deep, hidden: [8], initializer: {tables: 0.3}}")
+
+    tables = {t["name"]: t for t in ctr.sparsity_report(build(experiment, prepare(experiment).encoder))}
+
+    wide, deep = tables["wide/user"], tables["user"]  # before training: a wide table is zero, a deep one is not
+    assert wide["zero_rows"] == wide["rows"] - SPECIAL_ROWS
+    assert wide["weight_bytes"] == 4 * wide["rows"]
+    assert wide["nonzero_weight_bytes"] == 4 * SPECIAL_ROWS
+    assert wide["bytes"] == 3 * wide["weight_bytes"]  # FTRL keeps two numbers beside each weight
+    assert deep["zero_rows"] == 0
+    assert deep["nonzero_weight_bytes"] == deep["weight_bytes"] == 4 * deep["dim"] * deep["rows"]

@@ -1,0 +1,51 @@
+"""A fixed sample of a data set."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import features.sample
+import features.source
+from features import Columns, Features, draw_sample, fit, open_data
+
+
+@pytest.fixture
+def row_groups(tmp_path):
+    """x counts the 5,000 rows of two row groups."""
+    table = pa.table({"x": np.arange(5000), "y": np.arange(5000) % 2, "z": np.zeros(5000)})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=3000)
+    return open_data(str(tmp_path / "a.parquet"))
+
+
+def drawn(row_groups, seed):
+    return pa.concat_tables(draw_sample(row_groups, ["x", "y"], seed))
+
+
+def test_of_little_data_it_is_all_of_it(row_groups):
+    table = drawn(row_groups, 1)
+    assert table.column_names == ["x", "y"]
+    assert table["x"].to_pylist() == list(range(5000))
+
+
+def test_it_is_drawn_from_the_seed_in_file_order(row_groups, monkeypatch):
+    monkeypatch.setattr(features.sample, "SAMPLE_ROWS", 500)
+    one, same, other = (drawn(row_groups, seed)["x"].to_pylist() for seed in (1, 1, 2))
+    assert one == same == sorted(set(one))
+    assert one != other
+    assert abs(len(one) - 500) < 5 * 500**0.5
+    assert {x // 3000 for x in one} == {0, 1}
+
+
+def test_fitting_reads_no_column_that_nothing_is_fitted_on(row_groups, monkeypatch):
+    read = []
+    original = features.source.RowGroup.read
+
+    def spy(group, columns):
+        read.append(list(columns))
+        return original(group, columns)
+
+    monkeypatch.setattr(features.source.RowGroup, "read", spy)
+    declared = {"x": {"identity": 5000}, "z": {"kind": "numeric", "standardize": False}}
+    fit(Features(columns=declared), Columns("y"), row_groups, seed=1)
+    assert read == [["y"], ["y"]]
