@@ -115,10 +115,11 @@ def _router(experiment: Experiment, model: CTRModel, steps_per_epoch: int) -> Ro
             return registry[settings.type](**arguments)
 
     sparse = {key: make(SPARSE, settings, f"optimizers.sparse.{key}") for key, settings in chosen.sparse.items()}
-    dense = {
-        key: _wrapped(make(DENSE, settings, f"optimizers.dense.{key}", *TowerOptimizer.model_fields), settings)
-        for key, settings in chosen.dense.items()
-    }
+    dense = {}
+    for pattern, settings in chosen.dense.items():
+        optimizer = make(DENSE, settings, f"optimizers.dense.{pattern}", *TowerOptimizer.model_fields)
+        with _as_config_error(f"optimizers.dense.{pattern}"):
+            dense[pattern] = _wrapped(optimizer, settings)
     return Router(sparse, dense, model.logical_variables, chosen.clip_norm)
 
 

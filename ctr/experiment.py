@@ -104,9 +104,9 @@ class LookaheadSettings(Settings):
 class TowerOptimizer(Settings):
     """What every optimizer of towers may have around it."""
 
-    l1_gradient: float = Field(0.0, ge=0)
+    l1_gradient: float = Field(0.0, ge=0, allow_inf_nan=False)
     """lambda; lambda sign(w) is added to a matrix's gradient."""
-    l2_gradient: float = Field(0.0, ge=0)
+    l2_gradient: float = Field(0.0, ge=0, allow_inf_nan=False)
     """lambda; lambda w is added to a matrix's gradient."""
     layerwise_normalization: bool = False
     """Each matrix moves by a share of its own norm: LAMB's rule around any optimizer."""

@@ -86,6 +86,7 @@ def train(
         experiment.seed,
         settings.last_batch,
         experiment.data.shuffle_rows,
+        settings.threads,
     )
     _check_some_batch(reader)
     model = build(experiment, prepared.encoder, reader.batches_per_epoch)

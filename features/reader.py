@@ -1,9 +1,12 @@
-"""Shuffled batches of fixed size, in an order that (seed, epoch) fix, from any position; read ahead by a thread."""
+"""Shuffled batches of fixed size, in an order that (seed, epoch) fix, from any position; read ahead by threads."""
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -12,6 +15,7 @@ from features.batch import Batch, batch_rows, concatenate, take
 from features.encoder import Encoder
 from features.source import RowGroup, count_rows
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -30,6 +34,7 @@ class Reader:
         seed: of the order.
         last_batch: `keep` the rows that do not fill a batch as a smaller last one, or `drop` them.
         shuffle_rows: the least rows of a window.
+        threads: row groups that are read and encoded at once; of no effect on the batches.
     """
 
     row_groups: list[RowGroup]
@@ -38,6 +43,7 @@ class Reader:
     seed: int
     last_batch: Literal["keep", "drop"] = "keep"
     shuffle_rows: int = 1 << 18
+    threads: int = 2
 
     @property
     def rows_per_epoch(self) -> int:
@@ -55,16 +61,16 @@ class Reader:
         return read_ahead(self._batches(epoch, first_batch), depth=4)
 
     def _batches(self, epoch: int, first_batch: int) -> Iterator[Batch]:
+        windows = list(enumerate(self._windows(epoch)))
+        skip = first_batch * self.batch_size
+        while windows and skip >= count_rows(windows[0][1]):
+            skip -= count_rows(windows.pop(0)[1])
+        encoded_groups = map_ahead(self._encode, [group for _, window in windows for group in window], self.threads)
         left: list[Batch] = []  # rows of the windows before that did not fill a batch
         missing = self.batch_size  # rows that would fill it
-        skip = first_batch * self.batch_size
-        for place, window in enumerate(self._windows(epoch)):
-            rows = count_rows(window)
-            if skip >= rows:
-                skip -= rows
-                continue
-            encoded = concatenate(self.encoder(group.read(self.encoder.input_columns), str(group)) for group in window)
-            order = np.random.default_rng([self.seed, 3, epoch, place]).permutation(rows)[skip:]
+        for place, window in windows:
+            encoded = concatenate(islice(encoded_groups, len(window)))
+            order = np.random.default_rng([self.seed, 3, epoch, place]).permutation(count_rows(window))[skip:]
             skip = 0
             while len(order):
                 left.append(take(encoded, order[:missing]))
@@ -76,6 +82,9 @@ class Reader:
         if left and self.last_batch == "keep":
             yield concatenate(left)
 
+    def _encode(self, group: RowGroup) -> Batch:
+        return self.encoder(group.read(self.encoder.input_columns), str(group))
+
     def _windows(self, epoch: int) -> Iterator[list[RowGroup]]:
         window: list[RowGroup] = []
         for place in np.random.default_rng([self.seed, 4, epoch]).permutation(len(self.row_groups)):
@@ -85,6 +94,21 @@ class Reader:
                 window = []
         if window:
             yield window
+
+
+def map_ahead(function: Callable[[S], T], items: Iterable[S], threads: int) -> Iterator[T]:
+    """The function's results in the order of the items, computed by threads that stay a few items ahead."""
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="encode")
+    waiting: deque[Future[T]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def read_ahead(items: Iterable[T], depth: int) -> Iterator[T]:

@@ -151,13 +151,14 @@ class EmbeddingTables(tf_keras.layers.Layer):
         found = {key: self._look_up(key, batch) for key in used}  # group -> [batch, fields of the group, dim]
         blocks: dict[str, list[tf.Tensor]] = {"deep": []}
         for (part, key), run in groupby(self.inputs.fields, lambda field: (field.part, self._group_of[field.table])):
-            start = used[key]
+            start, vectors = used[key], found[key]
             used[key] += len(list(run))
-            vectors = found[key][:, start : used[key]]
+            if used[key] - start < vectors.shape[1]:
+                vectors = vectors[:, start : used[key]]
             blocks.setdefault(part, []).append(tf.reshape(vectors, [-1, vectors.shape[1] * vectors.shape[2]]))
         if self.inputs.plain:
             blocks["deep"].append(tf.gather(batch["numerics"], self.inputs.plain, axis=1))
-        parts = {part: tf.concat(some, axis=1) if len(some) > 1 else some[0] for part, some in blocks.items()}
+        parts = {part: _side_by_side(some) for part, some in blocks.items()}
         return {**parts, "deep": tf.cast(parts["deep"], self.compute_dtype)}
 
     def table_blocks(self, name: str) -> Iterator[np.ndarray]:
@@ -170,32 +171,37 @@ class EmbeddingTables(tf_keras.layers.Layer):
     def _look_up(self, key: str, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """One gather for all fields of a group, [batch, fields, dim]."""
         fields = [field for field in self.inputs.fields if self._group_of[field.table] == key]
-        ids = [self._ids(field, batch) for field in fields]  # each [batch, 1 or length]
-        dim = self.groups[key][0].dim
-        vectors = tf.nn.embedding_lookup(self.fused[key], tf.concat(ids, axis=1))  # [batch, ids, dim]
-        if all(field.sequence is None and field.scale is None for field in fields):
-            return tf.reshape(vectors, [-1, len(fields), dim])
-        pieces = tf.split(vectors, [tf.shape(one)[1] for one in ids], axis=1)
-        return tf.stack([_reduce(*pair, batch) for pair in zip(fields, pieces, strict=True)], axis=1)
+        kinds = groupby(fields, lambda field: (field.sequence and field.name, field.scale is None))
+        runs = [list(run) for _, run in kinds]  # a sequence is a run of its own
+        ids = [self._ids(run, batch) for run in runs]
+        vectors = tf.nn.embedding_lookup(self.fused[key], _side_by_side(ids))  # [batch, ids, dim]
+        pieces = tf.split(vectors, [tf.shape(some)[1] for some in ids], axis=1) if len(runs) > 1 else [vectors]
+        return _side_by_side([_reduce(*pair, batch) for pair in zip(runs, pieces, strict=True)])
 
-    def _ids(self, field: Field, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        if field.sequence is not None:
-            ids = batch[f"sequences/{field.sequence}"]
-        else:
-            ids = batch["ids"][:, field.column : field.column + 1]  # type: ignore[operator]
-        return ids + self.offsets[field.table]
+    def _ids(self, run: list[Field], batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Rows of the fused variable, [batch, ids]."""
+        offsets = tf.constant([self.offsets[field.table] for field in run])
+        if run[0].sequence is not None:
+            return batch[f"sequences/{run[0].sequence}"] + offsets
+        return tf.gather(batch["ids"], [field.column for field in run], axis=1) + offsets
 
 
-def _reduce(field: Field, vectors: tf.Tensor, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """The vectors of one field, [batch, 1 or length, dim] -> [batch, dim]."""
-    if field.sequence is not None:
-        lengths = batch[f"lengths/{field.sequence}"]
+def _side_by_side(arrays: Sequence[tf.Tensor]) -> tf.Tensor:
+    return tf.concat(arrays, axis=1) if len(arrays) > 1 else arrays[0]
+
+
+def _reduce(run: list[Field], vectors: tf.Tensor, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """The vectors of some fields of one kind, or of one sequence, [batch, ids, dim] -> [batch, fields, dim]."""
+    first = run[0]
+    if first.sequence is not None:
+        lengths = batch[f"lengths/{first.sequence}"]
         mask = tf.sequence_mask(lengths, tf.shape(vectors)[1], vectors.dtype)
-        if field.pooling == "mean":
+        if first.pooling == "mean":
             mask /= tf.cast(tf.maximum(lengths, 1), vectors.dtype)[:, None]
-        return tf.einsum("bld,bl->bd", vectors, mask)
-    vector = vectors[:, 0]
-    return vector if field.scale is None else vector * batch["numerics"][:, field.scale, None]
+        return tf.einsum("bld,bl->bd", vectors, mask)[:, None]
+    if first.scale is None:
+        return vectors
+    return vectors * tf.gather(batch["numerics"], [field.scale for field in run], axis=1)[:, :, None]
 
 
 def _starts(tables: Sequence[Table], stddev: float, seed: int) -> Any:

@@ -7,7 +7,8 @@ import tensorflow as tf
 import tf_keras
 
 from optimizers.base import Scalar, Schedule, State, Tensor, Updated
-from optimizers.dense_base import DenseOptimizer, check_above_0
+from optimizers.checks import check_above_0
+from optimizers.dense_base import DenseOptimizer
 
 
 @tf_keras.utils.register_keras_serializable("ctr")

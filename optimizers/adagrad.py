@@ -5,7 +5,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated, check_at_least_0
+from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated
+from optimizers.checks import check_above_0, check_at_least_0
 
 
 @tf_keras.utils.register_keras_serializable("ctr")
@@ -54,8 +55,7 @@ class Adagrad(RowOptimizer):
     ) -> None:
         super().__init__(learning_rate, l2_gradient, weight_decay, max_norm, name)
         check_at_least_0(initial_accumulator=initial_accumulator)
-        if not epsilon > 0:
-            raise ValueError(f"epsilon must be above 0. Received: {epsilon}")
+        check_above_0(epsilon=epsilon)
         if max_accumulator is not None and not max_accumulator >= initial_accumulator:
             raise ValueError(
                 f"max_accumulator must be at least initial_accumulator, {initial_accumulator}. "

@@ -5,7 +5,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import Scalar, Schedule, State, Tensor, Updated, check_rate
+from optimizers.base import Scalar, Schedule, State, Tensor, Updated
+from optimizers.checks import check_above_0, check_decay_rates, check_rate
 from optimizers.dense_base import DenseOptimizer
 
 
@@ -42,10 +43,8 @@ def adam(
 def check_adam(learning_rate: float | Schedule, beta_1: float, beta_2: float, epsilon: float) -> None:
     """Raise ValueError that names an argument that Adam cannot have."""
     check_rate(learning_rate)
-    if not (0 <= beta_1 < 1 and 0 <= beta_2 < 1):
-        raise ValueError(f"beta_1 and beta_2 must be in [0, 1). Received: {beta_1} and {beta_2}")
-    if not epsilon > 0:
-        raise ValueError(f"epsilon must be above 0. Received: {epsilon}")
+    check_decay_rates(beta_1=beta_1, beta_2=beta_2)
+    check_above_0(epsilon=epsilon)
 
 
 @tf_keras.utils.register_keras_serializable("ctr")

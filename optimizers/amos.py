@@ -8,7 +8,8 @@ import tensorflow as tf
 import tf_keras
 
 from optimizers.base import Scalar, Schedule, State, Tensor, Updated
-from optimizers.dense_base import DenseOptimizer, check_above_0, check_decay_rates, total_weight
+from optimizers.checks import check_above_0, check_decay_rates
+from optimizers.dense_base import DenseOptimizer, total_weight
 
 SMALLEST = 2.0**-125
 """Below it v counts as it: a gradient of zeros divides by no zero."""

@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 import tf_keras
 
+from optimizers.checks import check_above_0, check_at_least_0, check_rate
+
 Tensor: TypeAlias = tf.Tensor
 Rows: TypeAlias = tf.Tensor
 Scalar: TypeAlias = tf.Tensor
@@ -13,31 +15,6 @@ State: TypeAlias = tuple[tf.Tensor, ...]
 Updated: TypeAlias = tuple[tf.Tensor, State]
 """Weight and state after a step."""
 Schedule: TypeAlias = tf_keras.optimizers.schedules.LearningRateSchedule
-
-
-def check_rate(learning_rate: float | Schedule) -> None:
-    """Raise ValueError unless a rate is a schedule or a number of at least 0."""
-    if not is_schedule(learning_rate):
-        check_at_least_0(learning_rate=learning_rate)
-
-
-def is_schedule(learning_rate: Any) -> bool:
-    """Whether a rate is a Keras schedule."""
-    return isinstance(learning_rate, tf_keras.optimizers.schedules.LearningRateSchedule)
-
-
-def check_at_least_0(**arguments: float) -> None:
-    """Raise ValueError that names an argument unless all are finite and at least 0."""
-    for name, value in arguments.items():
-        if not 0 <= value < float("inf"):
-            raise ValueError(f"{name} must be finite and at least 0. Received: {value}")
-
-
-def refuse_clipping(optimizer: tf_keras.optimizers.Optimizer, user: str) -> None:
-    """Raise ValueError if an optimizer inside another has Keras's clipping or averages, which would have no effect."""
-    for key in ("clipnorm", "global_clipnorm", "clipvalue", "use_ema"):
-        if value := getattr(optimizer, key):
-            raise ValueError(f"`{key}` of {optimizer.name} has no effect in {user}. Received: {value}")
 
 
 class RowOptimizer(tf_keras.optimizers.Optimizer):
@@ -53,7 +30,8 @@ class RowOptimizer(tf_keras.optimizers.Optimizer):
     Args:
         learning_rate: a number, or a Keras schedule.
         l2_gradient: lambda; lambda * w is added to a touched row's gradient, once a step.
-        weight_decay: lambda; a touched row loses learning_rate * lambda of itself before its update (decoupled decay).
+        weight_decay: lambda; a touched row loses learning_rate * lambda of itself before its update (decoupled decay);
+            a vector, such as the bias of a tower, does not.
         max_norm: bound on the Euclidean norm of a touched row after its update; None: no bound.
         name: of the optimizer.
     """
@@ -62,6 +40,8 @@ class RowOptimizer(tf_keras.optimizers.Optimizer):
     """State as wide as the rows, [rows, dim]."""
     row_state_names: Sequence[str] = ()
     """State of one number a row, [rows, 1]; in `update` it follows the other."""
+    weights_in_state = False
+    """Whether `update` makes weights from the state alone, so that what else moves them is undone at the next touch."""
 
     def __init__(
         self,
@@ -73,8 +53,8 @@ class RowOptimizer(tf_keras.optimizers.Optimizer):
     ) -> None:
         check_rate(learning_rate)
         check_at_least_0(l2_gradient=l2_gradient, weight_decay=weight_decay)
-        if max_norm is not None and not max_norm > 0:
-            raise ValueError(f"max_norm must be above 0. Received: {max_norm}")
+        if max_norm is not None:
+            check_above_0(max_norm=max_norm)
         super().__init__(name=name, weight_decay=None, jit_compile=False)  # 0 would multiply whole tables
         self._learning_rate = self._build_learning_rate(learning_rate)
         self.l2_gradient, self.max_norm = l2_gradient, max_norm
@@ -151,7 +131,7 @@ class RowOptimizer(tf_keras.optimizers.Optimizer):
         weight = self.caught_up(weight, state, learning_rate, self.iterations)
         if self.l2_gradient:
             gradient += self.l2_gradient * weight
-        if self.row_decay:
+        if self.row_decay and weight.shape.rank > 1:
             weight -= learning_rate * self.row_decay * weight
         new_weight, new_state = self.update(gradient, weight, state, learning_rate, self.iterations)
         if self.max_norm is not None:
@@ -161,10 +141,11 @@ class RowOptimizer(tf_keras.optimizers.Optimizer):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; a subclass adds its own."""
-        return {
+        config = {
             "name": self.name,
             "learning_rate": self._serialize_hyperparameter(self._learning_rate),
             "l2_gradient": self.l2_gradient,
-            "weight_decay": self.row_decay,
-            "max_norm": self.max_norm,
         }
+        if self.weights_in_state:
+            return config
+        return {**config, "weight_decay": self.row_decay, "max_norm": self.max_norm}

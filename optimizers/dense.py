@@ -9,8 +9,8 @@ import tf_keras
 
 from optimizers.adagrad import Adagrad
 from optimizers.adam import adam, check_adam
-from optimizers.base import Schedule, check_at_least_0, check_rate
-from optimizers.dense_base import check_above_0, check_decay_rates
+from optimizers.base import Schedule
+from optimizers.checks import check_above_0, check_at_least_0, check_decay_rates, check_rate
 from optimizers.rmsprop_dense import DenseRMSProp
 
 

@@ -7,21 +7,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import Scalar, Schedule, State, Tensor, Updated, check_rate
-
-
-def check_decay_rates(**arguments: float) -> None:
-    """Raise ValueError that names an argument unless all are in [0, 1)."""
-    for name, value in arguments.items():
-        if not 0 <= value < 1:
-            raise ValueError(f"{name} must be in [0, 1). Received: {value}")
-
-
-def check_above_0(**arguments: float) -> None:
-    """Raise ValueError that names an argument unless all are finite and above 0."""
-    for name, value in arguments.items():
-        if not 0 < value < float("inf"):
-            raise ValueError(f"{name} must be above 0. Received: {value}")
+from optimizers.base import Scalar, Schedule, State, Tensor, Updated
+from optimizers.checks import check_rate
 
 
 def total_weight(beta: float, step: tf.Tensor) -> tf.Tensor:

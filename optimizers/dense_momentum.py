@@ -5,7 +5,8 @@ from typing import Any
 import tf_keras
 
 from optimizers.base import Scalar, Schedule, State, Tensor, Updated
-from optimizers.dense_base import DenseOptimizer, check_decay_rates
+from optimizers.checks import check_decay_rates
+from optimizers.dense_base import DenseOptimizer
 
 
 @tf_keras.utils.register_keras_serializable("ctr")
@@ -26,6 +27,7 @@ class DenseMomentum(DenseOptimizer):
 
     Source: Sutskever et al. 2013, with the rate moved out as in `torch.optim.SGD`.
 
+    >>> import tensorflow as tf
     >>> weight = tf.Variable([1.0])
     >>> _ = DenseMomentum(learning_rate=0.1).apply_gradients([(tf.constant([2.0]), weight)])
     >>> print(weight.numpy())

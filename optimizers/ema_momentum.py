@@ -5,7 +5,8 @@ from typing import Any
 import tf_keras
 
 from optimizers.base import Scalar, Schedule, State, Tensor, Updated
-from optimizers.dense_base import DenseOptimizer, check_decay_rates, total_weight
+from optimizers.checks import check_decay_rates
+from optimizers.dense_base import DenseOptimizer, total_weight
 
 
 @tf_keras.utils.register_keras_serializable("ctr")
@@ -26,6 +27,7 @@ class EMAMomentum(DenseOptimizer):
 
     Source: Kingma and Ba 2015, arXiv 1412.6980: Adam's first moment alone.
 
+    >>> import tensorflow as tf
     >>> weight = tf.Variable([1.0])
     >>> _ = EMAMomentum(learning_rate=0.1).apply_gradients([(tf.constant([2.0]), weight)])
     >>> print(weight.numpy())

@@ -5,7 +5,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated, check_at_least_0
+from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated
+from optimizers.checks import check_at_least_0
 from optimizers.group_lasso import group_radius, shrink_rows
 
 

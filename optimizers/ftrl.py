@@ -5,7 +5,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated, check_at_least_0, is_schedule
+from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated
+from optimizers.checks import check_at_least_0, is_schedule
 
 
 @tf_keras.utils.register_keras_serializable("ctr")
@@ -55,6 +56,7 @@ class FtrlProximal(RowOptimizer):
     """
 
     state_names = ("accumulator", "linear")
+    weights_in_state = True
 
     def __init__(
         self,
@@ -69,7 +71,6 @@ class FtrlProximal(RowOptimizer):
         l2_gradient: float = 0.0,
         name: str = "ftrl",
     ) -> None:
-        # no decay and no bound of the norm: the state would give back at the next touch what they took
         super().__init__(learning_rate, l2_gradient, name=name)
         check_at_least_0(beta=beta, l1=l1, l2=l2, l2_shrinkage=l2_shrinkage)
         if not float("-inf") < learning_rate_power <= 0:
@@ -116,10 +117,7 @@ class FtrlProximal(RowOptimizer):
 
     def get_config(self) -> dict[str, Any]:
         own = ("beta", "l1", "l2", "preserve_initial", "penalty_rate", "l2_shrinkage", "learning_rate_power")
-        inherited = {
-            key: value for key, value in super().get_config().items() if key not in ("weight_decay", "max_norm")
-        }
-        return {**inherited, **{argument: getattr(self, argument) for argument in own}}
+        return {**super().get_config(), **{argument: getattr(self, argument) for argument in own}}
 
 
 def rate_of_penalties(penalty_rate: float | None, learning_rate: float | Schedule) -> float:

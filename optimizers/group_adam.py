@@ -5,7 +5,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated, check_at_least_0
+from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated
+from optimizers.checks import check_at_least_0, check_decay_rates
 from optimizers.ftrl import rate_of_penalties
 from optimizers.group_lasso import group_radius, shrink_rows
 from optimizers.powers import powers
@@ -55,6 +56,7 @@ class GroupAdam(RowOptimizer):
     """
 
     state_names = ("momentum", "velocity", "linear")
+    weights_in_state = True
     row_state_names = ("steps",)
 
     def __init__(
@@ -73,8 +75,7 @@ class GroupAdam(RowOptimizer):
     ) -> None:
         # no decay and no bound of the norm: the state would give back at the next touch what they took
         super().__init__(learning_rate, l2_gradient, name=name)
-        if not (0 <= beta_1 < 1 and 0 <= beta_2 < 1):
-            raise ValueError(f"beta_1 and beta_2 must be in [0, 1). Received: {beta_1} and {beta_2}")
+        check_decay_rates(beta_1=beta_1, beta_2=beta_2)
         if not 0 < epsilon < float("inf"):
             raise ValueError(f"epsilon must be finite and above 0. Received: {epsilon}")
         check_at_least_0(l1=l1, l21=l21, l2=l2)
@@ -102,7 +103,4 @@ class GroupAdam(RowOptimizer):
 
     def get_config(self) -> dict[str, Any]:
         own = ("beta_1", "beta_2", "epsilon", "l1", "l21", "l2", "scale_sqrt_dim", "penalty_rate")
-        inherited = {
-            key: value for key, value in super().get_config().items() if key not in ("weight_decay", "max_norm")
-        }
-        return {**inherited, **{argument: getattr(self, argument) for argument in own}}
+        return {**super().get_config(), **{argument: getattr(self, argument) for argument in own}}

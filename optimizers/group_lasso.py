@@ -5,7 +5,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import Rows, Schedule, check_at_least_0
+from optimizers.base import Rows, Schedule
+from optimizers.checks import check_at_least_0
 from optimizers.ftrl import FtrlProximal
 
 

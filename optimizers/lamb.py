@@ -6,7 +6,8 @@ import tensorflow as tf
 import tf_keras
 
 from optimizers.adam import check_adam
-from optimizers.base import Scalar, Schedule, State, Tensor, Updated, check_at_least_0
+from optimizers.base import Scalar, Schedule, State, Tensor, Updated
+from optimizers.checks import check_at_least_0
 from optimizers.dense_base import DenseOptimizer, total_weight, trust_ratio
 
 

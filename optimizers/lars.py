@@ -5,8 +5,9 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import Scalar, Schedule, State, Tensor, Updated, check_at_least_0
-from optimizers.dense_base import DenseOptimizer, check_above_0, check_decay_rates, trust_ratio
+from optimizers.base import Scalar, Schedule, State, Tensor, Updated
+from optimizers.checks import check_above_0, check_at_least_0, check_decay_rates
+from optimizers.dense_base import DenseOptimizer, trust_ratio
 
 
 @tf_keras.utils.register_keras_serializable("ctr")

@@ -3,7 +3,6 @@
 import tensorflow as tf
 import tf_keras
 
-from optimizers.dense_base import trust_ratio
 from optimizers.wrapper import Wrapper
 
 
@@ -15,9 +14,10 @@ class LayerwiseNormalization(Wrapper):
         w <- w - learning_rate * |w| / |u| * u,   |w| / |u| taken as 1 if either is 0
 
     The norms are of whole variables. Vectors (biases, scales and shifts of normalizations) take the step of base, as in
-    `LAMB`, which this is around Adam without weight decay. The decay of base, if it has one, is outside the ratio. The
-    step is read off the weights before and after it: where base moves them by less than 1e-5 of themselves, its
-    direction is known to two digits only, as around plain gradient descent with tiny gradients.
+    `LAMB`, which this is around Adam without weight decay. Keras's decoupled decay (`adamw`, `lion`) is outside the
+    ratio, one that is part of base's step is inside. The step is read off the weights before and after it: where base
+    moves them by less than 1e-5 of themselves, its direction is known to two digits only, as around plain gradient
+    descent with tiny gradients.
 
     Args:
         base: gives the direction, the rate and the weight decay.
@@ -33,6 +33,7 @@ class LayerwiseNormalization(Wrapper):
     """
 
     label = "layerwise_normalization"
+    moves_weights = True
 
     def wrapped_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
         """A step of base, made as long as the weights allow."""
@@ -41,5 +42,6 @@ class LayerwiseNormalization(Wrapper):
         if variable.shape.rank < 2:
             return
         step = variable - before
-        wanted = tf.cast(self.learning_rate, step.dtype) * tf.norm(before)
-        variable.assign(before + trust_ratio(wanted, tf.norm(step)) * step)
+        norm, length = tf.norm(before), tf.norm(step)
+        wanted = tf.cast(self.learning_rate, step.dtype) * tf.math.divide_no_nan(norm, length)
+        variable.assign(before + tf.where((norm > 0) & (length > 0), wanted, 1) * step)

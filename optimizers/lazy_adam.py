@@ -6,6 +6,7 @@ import tensorflow as tf
 import tf_keras
 
 from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated
+from optimizers.checks import check_above_0, check_decay_rates
 
 
 @tf_keras.utils.register_keras_serializable("ctr")
@@ -69,12 +70,10 @@ class LazyAdam(RowOptimizer):
         name: str = "lazy_adam",
     ) -> None:
         super().__init__(learning_rate, l2_gradient, weight_decay, max_norm, name)
-        if not 0 <= beta_1 < 1:
-            raise ValueError(f"beta_1 must be in [0, 1). Received: {beta_1}")
+        check_decay_rates(beta_1=beta_1)
         if beta_2 != "1 - 1/t" and (isinstance(beta_2, str) or not 0 <= beta_2 < 1):
             raise ValueError(f"beta_2 must be in [0, 1) or '1 - 1/t'. Received: {beta_2!r}")
-        if not epsilon > 0:
-            raise ValueError(f"epsilon must be above 0. Received: {epsilon}")
+        check_above_0(epsilon=epsilon)
         if bias_correction not in ("table", "row", None):
             raise ValueError(f"bias_correction must be 'table', 'row' or None. Received: {bias_correction!r}")
         self.beta_1, self.beta_2, self.epsilon, self.bias_correction = beta_1, beta_2, epsilon, bias_correction

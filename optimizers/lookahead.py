@@ -33,6 +33,7 @@ class Lookahead(Wrapper):
     """
 
     label = "lookahead"
+    moves_weights = True
 
     def __init__(
         self, base: tf_keras.optimizers.Optimizer, every: int = 5, alpha: float = 0.5, name: str | None = None

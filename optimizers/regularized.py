@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import check_at_least_0
+from optimizers.checks import check_at_least_0
 from optimizers.wrapper import Wrapper
 
 

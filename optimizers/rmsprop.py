@@ -6,6 +6,7 @@ import tensorflow as tf
 import tf_keras
 
 from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated
+from optimizers.checks import check_above_0, check_decay_rates
 
 
 @tf_keras.utils.register_keras_serializable("ctr")
@@ -50,10 +51,8 @@ class RMSProp(RowOptimizer):
         name: str = "rmsprop",
     ) -> None:
         super().__init__(learning_rate, l2_gradient, weight_decay, max_norm, name)
-        if not 0 <= rho < 1:
-            raise ValueError(f"rho must be in [0, 1). Received: {rho}")
-        if not epsilon > 0:
-            raise ValueError(f"epsilon must be above 0. Received: {epsilon}")
+        check_decay_rates(rho=rho)
+        check_above_0(epsilon=epsilon)
         self.rho, self.epsilon = rho, epsilon
 
     def update(self, gradient: Rows, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Updated:

@@ -6,7 +6,8 @@ import tensorflow as tf
 import tf_keras
 
 from optimizers.base import Scalar, Schedule, State, Tensor, Updated
-from optimizers.dense_base import DenseOptimizer, check_above_0, check_decay_rates, total_weight
+from optimizers.checks import check_above_0, check_decay_rates
+from optimizers.dense_base import DenseOptimizer, total_weight
 
 
 @tf_keras.utils.register_keras_serializable("ctr")

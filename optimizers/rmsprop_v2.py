@@ -6,6 +6,7 @@ import tensorflow as tf
 import tf_keras
 
 from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated
+from optimizers.checks import check_above_0, check_decay_rates
 from optimizers.powers import powers
 
 
@@ -66,10 +67,8 @@ class RMSPropV2(RowOptimizer):
         super().__init__(learning_rate, l2_gradient, weight_decay, max_norm, name)
         if not 0 <= beta <= 1:
             raise ValueError(f"beta must be in [0, 1]. Received: {beta}")
-        if not epsilon > 0:
-            raise ValueError(f"epsilon must be above 0. Received: {epsilon}")
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1). Received: {momentum}")
+        check_above_0(epsilon=epsilon)
+        check_decay_rates(momentum=momentum)
         if decay not in ("touch", "time"):
             raise ValueError(f"decay must be touch or time. Received: {decay}")
         self.beta, self.epsilon, self.epsilon_inside = beta, epsilon, epsilon_inside

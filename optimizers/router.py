@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import RowOptimizer, is_schedule, refuse_clipping
+from optimizers.base import RowOptimizer
+from optimizers.checks import is_schedule, refuse_clipping
 from optimizers.schedules import Adjustable
 
 Optimizer: TypeAlias = tf_keras.optimizers.Optimizer
@@ -106,6 +107,7 @@ class Router(tf_keras.optimizers.Optimizer):
         self._variables_spec = self._no_dependency([(kind, list(names)) for kind, names in variables])
         self._patterns = self._no_dependency([("table", p) for p in sparse] + [("tower", p) for p in dense])
         self._optimizers = [*sparse.values(), *dense.values()]
+        self._own_steps = self._no_dependency([optimizer.iterations for optimizer in self._optimizers])
         for optimizer in self._optimizers:
             optimizer.iterations = self.iterations  # rates are computed before `build`
         rates = [optimizer._learning_rate for optimizer in self._optimizers]
@@ -115,6 +117,10 @@ class Router(tf_keras.optimizers.Optimizer):
             for kind, patterns in (("table", sparse), ("tower", dense))
         }
         self._rulers = self._no_dependency([_one_ruler(names, ruling[kind]) for kind, names in variables])
+
+    def exclude_from_weight_decay(self, *args: Any, **kwargs: Any) -> None:
+        """An error: decay is a matter of each optimizer."""
+        raise AttributeError("a router has no weight decay of its own: exclude from that of an optimizer, before")
 
     @property
     def learning_rates(self) -> dict[str, float]:
@@ -160,7 +166,7 @@ class Router(tf_keras.optimizers.Optimizer):
         self._owners = self._no_dependency(owners)
         for place, optimizer in enumerate(self._optimizers):
             optimizer.build([variable for variable, owner in zip(var_list, owners, strict=True) if owner == place])
-            self._variables += [v for v in optimizer.variables if v is not self.iterations]
+            self._variables += [v for v in optimizer.variables if v is not self._own_steps[place]]
         self._built = True
 
     def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:

@@ -6,6 +6,7 @@ import tensorflow as tf
 import tf_keras
 
 from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated
+from optimizers.checks import check_above_0
 
 
 @tf_keras.utils.register_keras_serializable("ctr")
@@ -49,8 +50,7 @@ class RowWiseAdagrad(RowOptimizer):
         name: str = "rowwise_adagrad",
     ) -> None:
         super().__init__(learning_rate, l2_gradient, weight_decay, max_norm, name)
-        if not epsilon > 0:
-            raise ValueError(f"epsilon must be above 0. Received: {epsilon}")
+        check_above_0(epsilon=epsilon)
         self.epsilon = epsilon
 
     def update(self, gradient: Rows, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Updated:

@@ -10,7 +10,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import Schedule, check_at_least_0
+from optimizers.base import Schedule
+from optimizers.checks import check_at_least_0
 
 keras = tf_keras.optimizers.schedules
 
@@ -44,7 +45,7 @@ class Adjustable(tf_keras.optimizers.schedules.LearningRateSchedule):
     Args:
         schedule: a Keras schedule.
         warm_up_steps: 0 for none.
-        factor: at the start.
+        factor: at the start. A `Router` keeps it in its checkpoints; an optimizer by itself does not.
 
     >>> rate = Adjustable(constant(0.1, unit=1, whole=1), warm_up_steps=4)
     >>> [round(float(rate(step)), 4) for step in (0, 1, 4, 9)]
@@ -54,7 +55,8 @@ class Adjustable(tf_keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, schedule: Schedule, warm_up_steps: int = 0, factor: float = 1.0) -> None:
         self.schedule, self.warm_up_steps = schedule, warm_up_steps
         is_piecewise = isinstance(schedule, keras.PiecewiseConstantDecay)
-        self.initial_learning_rate = schedule.values[0] if is_piecewise else schedule.initial_learning_rate
+        if is_piecewise or hasattr(schedule, "initial_learning_rate"):  # some have none
+            self.initial_learning_rate = schedule.values[0] if is_piecewise else schedule.initial_learning_rate
         self.factor = tf.Variable(factor, trainable=False, dtype=tf.float32, name="factor")
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:

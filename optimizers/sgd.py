@@ -5,6 +5,7 @@ from typing import Any
 import tf_keras
 
 from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated
+from optimizers.checks import check_decay_rates
 
 
 @tf_keras.utils.register_keras_serializable("ctr")
@@ -25,6 +26,7 @@ class SGD(RowOptimizer):
 
     Source: `tf_keras.optimizers.SGD` with momentum 0, which it equals.
 
+    >>> import tensorflow as tf
     >>> table = tf.Variable([[1.0], [1.0]])
     >>> gradient = tf.IndexedSlices(tf.constant([[0.5], [0.5]]), tf.constant([1, 1]), tf.constant([2, 1]))
     >>> _ = SGD(learning_rate=0.1).apply_gradients([(gradient, table)])
@@ -70,6 +72,7 @@ class Momentum(RowOptimizer):
 
     Source: `tf_keras.optimizers.SGD`, which it equals where every row is touched at every step.
 
+    >>> import tensorflow as tf
     >>> table, optimizer = tf.Variable([[1.0], [1.0]]), Momentum(learning_rate=0.1, momentum=0.5)
     >>> for row in (0, 1, 1):
     ...     gradient = tf.IndexedSlices(tf.constant([[1.0]]), tf.constant([row]), tf.constant([2, 1]))
@@ -91,8 +94,7 @@ class Momentum(RowOptimizer):
         name: str = "momentum",
     ) -> None:
         super().__init__(learning_rate, l2_gradient, weight_decay, max_norm, name)
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1). Received: {momentum}")
+        check_decay_rates(momentum=momentum)
         self.momentum, self.nesterov = momentum, nesterov
 
     def update(self, gradient: Rows, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Updated:

@@ -6,7 +6,8 @@ from typing import Any, Self
 import tensorflow as tf
 import tf_keras
 
-from optimizers.base import Schedule, refuse_clipping
+from optimizers.base import Schedule
+from optimizers.checks import refuse_clipping
 from optimizers.dense_base import refuse_sparse
 
 
@@ -20,16 +21,27 @@ class Wrapper(tf_keras.optimizers.Optimizer):
         name: of the optimizer; None: `<label>-<name of base>`.
 
     Raises:
-        ValueError: base is no Keras optimizer, or clips gradients itself, which would have no effect here.
+        ValueError: base is no Keras optimizer, or clips gradients itself, which would have no effect here, or makes
+            weights from its state (FTRL, Group Adam) where the wrapper moves them.
     """
 
     label: str
     """What the wrapper does, for names."""
+    moves_weights = False
+    """Whether it changes weights after the step of base."""
 
     def __init__(self, base: tf_keras.optimizers.Optimizer, name: str | None = None) -> None:
         if not isinstance(base, tf_keras.optimizers.Optimizer):
             raise ValueError(f"base must be a Keras optimizer. Received: {base}")
         refuse_clipping(base, self.label)
+        innermost = base
+        while hasattr(innermost, "base"):
+            innermost = innermost.base
+        if self.moves_weights and getattr(innermost, "weights_in_state", False):
+            raise ValueError(
+                f"{innermost.name} makes weights from its state and would undo {self.label} at the next step; "
+                f"take another optimizer"
+            )
         super().__init__(name=name or f"{self.label}-{base.name}", weight_decay=None, jit_compile=False)
         self.base = base
         self._base_steps = self._no_dependency([base.iterations])
@@ -48,6 +60,10 @@ class Wrapper(tf_keras.optimizers.Optimizer):
     def iterations(self, variable: tf.Variable) -> None:
         tf_keras.optimizers.Optimizer.iterations.fset(self, variable)
         self.base.iterations = variable
+
+    def exclude_from_weight_decay(self, *args: Any, **kwargs: Any) -> None:
+        """As of base, which decays."""
+        self.base.exclude_from_weight_decay(*args, **kwargs)
 
     @property
     def _learning_rate(self) -> Any:

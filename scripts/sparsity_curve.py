@@ -1,5 +1,7 @@
 """Share of zero rows against test AUC: sparse optimizers with penalties from none to too strong.
 
+Beside them a table without penalty whose shortest rows are set to zero after training.
+
     python scripts/sparsity_curve.py DATA_ROOT [--config configs/frappe/dcn_v2.yaml] [--epochs 15] [--out docs]
 
 Writes sparsity.svg into the folder and prints a table. Runs are kept in runs/sparsity/, and one
@@ -7,31 +9,41 @@ that is finished is not trained again.
 """
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 import ctr
+from ctr.build import build
+from ctr.checkpoint import load_best
+from ctr.data import prepare
+from ctr.evaluation import metrics_of
 from ctr.report.tables import zero_share
 from ctr.run import Run
+from ctr.scoring import Scorer
 
-COMMON = "learning_rate: 0.05, beta: 0.0, l2_gradient: 0.01"
-GROUP_LASSO = f"type: group_lasso_adagrad, {COMMON}"
+RUNS = Path("runs/sparsity")
+COMMON = "learning_rate: 0.05, l2_gradient: 0.01"
+GROUP_LASSO = f"type: group_lasso_adagrad, {COMMON}, beta: 0.001"  # with beta 0 no start holds against a penalty
 FOBOS = f"type: fobos_group_lasso, {COMMON}, initial_accumulator: 1.0e-6"
-PENALTIES = [0, 0.01, 0.03, 0.1, 0.2, 0.3, 3]
+PENALTIES = [0, 0.01, 0.03, 0.1, 0.15, 0.2, 0.3, 3]
 CURVES = {  # its optimizer, the penalty's key, and its values
     "group_lasso_adagrad": (f"{GROUP_LASSO}, preserve_initial: false", "l21", PENALTIES),
     "group_lasso_adagrad, preserve_initial": (f"{GROUP_LASSO}, preserve_initial: true", "l21", PENALTIES),
     "fobos_group_lasso": (FOBOS, "l21", [0, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3]),
-    "ftrl": (f"type: ftrl, {COMMON}", "l1", [0, 0.003, 0.01, 0.03, 0.1, 0.3]),
+    "ftrl": (f"type: ftrl, {COMMON}, beta: 0.001", "l1", [0, 0.003, 0.01, 0.03, 0.1, 0.3]),
 }
+UNPENALIZED = "group_lasso_adagrad-0"
+PRUNED = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75]
 
 
 def report_of(name: str, optimizer: str, args: argparse.Namespace) -> dict[str, Any]:
     """The report of a run with `optimizer` on all tables."""
-    folder = Path("runs/sparsity") / name
+    folder = RUNS / name
     if Run(folder).is_finished:
         return Run(folder).report()
     overrides = [f"data.root={args.data_root}", f"training.epochs={args.epochs}"]
@@ -39,12 +51,30 @@ def report_of(name: str, optimizer: str, args: argparse.Namespace) -> dict[str, 
     return ctr.train(ctr.load_experiment(args.config, overrides), folder, overwrite=True)
 
 
+def pruned(folder: Path) -> Iterator[tuple[float, dict[str, Any], dict[str, Any]]]:
+    """Share of zero rows, metrics of valid and of test, for a run whose shortest rows are set to zero."""
+    experiment = ctr.load_experiment(folder / "config.yaml")
+    data = prepare(experiment)
+    model = build(experiment, data.encoder)
+    load_best(folder / "checkpoints", model)
+    scorer = Scorer(model, data.encoder, experiment.training.batch_size, None)
+    tables = [v for v in model.trainable_variables if v.name.startswith("fused")]
+    weights = [table.numpy() for table in tables]
+    norms = [np.linalg.norm(weight, axis=1) for weight in weights]
+    for share in PRUNED:
+        shortest = np.quantile(np.concatenate(norms), share)
+        for table, weight, norm in zip(tables, weights, norms, strict=True):
+            table.assign(np.where((norm < shortest)[:, None], 0, weight))
+        valid, test = (metrics_of(scorer.score(data.sets[name]), False, None).result() for name in ("valid", "test"))
+        yield zero_share(ctr.sparsity_report(model)), valid, test
+
+
 def draw(curves: dict[str, list[tuple[float, float]]], path: Path) -> None:
     """One line an optimizer: share of zero rows against test AUC."""
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "sparsity", "font.size": 9}):
         figure = Figure(figsize=(7, 4), layout="constrained")
         axes = figure.subplots()
-        for (name, points), marker in zip(curves.items(), "osd^", strict=True):
+        for (name, points), marker in zip(curves.items(), "osd^x", strict=True):
             axes.plot(*zip(*points, strict=True), marker=marker, label=name)
         axes.set(xlabel="share of rows that are zero", ylabel="test AUC")
         axes.grid(alpha=0.3)
@@ -61,13 +91,19 @@ def main() -> None:
     args = parser.parse_args()
     curves: dict[str, list[tuple[float, float]]] = {}
     print("| optimizer | penalty | zero rows | valid AUC | test AUC | log loss |\n|---|---|---|---|---|---|")
+
+    def add(name: str, penalty: str, share: float, valid: dict[str, Any], test: dict[str, Any]) -> None:
+        curves.setdefault(name, []).append((share, test["auc"]))
+        cells = f"{valid['auc']:.5f} | {test['auc']:.5f} | {test['log_loss']:.4f}"
+        print(f"| {name} | {penalty} | {share:.1%} | {cells} |", flush=True)
+
     for name, (optimizer, key, penalties) in CURVES.items():
         for penalty in penalties:
             report = report_of(f"{name}-{penalty}".replace(", ", "-"), f"{optimizer}, {key}: {penalty}", args)
-            metrics, share = report["metrics"], zero_share(report["tables"])
-            curves.setdefault(name, []).append((share, metrics["test"]["auc"]))
-            cells = f"{metrics['valid']['auc']:.5f} | {metrics['test']['auc']:.5f} | {metrics['test']['log_loss']:.4f}"
-            print(f"| {name} | {key} {penalty:g} | {share:.1%} | {cells} |", flush=True)
+            metrics = report["metrics"]
+            add(name, f"{key} {penalty:g}", zero_share(report["tables"]), metrics["valid"], metrics["test"])
+    for share, valid, test in pruned(RUNS / UNPENALIZED):
+        add("pruned after training", "-", share, valid, test)
     draw(curves, args.out / "sparsity.svg")
 
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from optimizers import Router
+from optimizers import DENSE, RMSPropV2, Router
 from optimizers.adafactor import Adafactor
 from optimizers.amos import Amos
 from optimizers.dense import adagrad_dense, adamw, amsgrad, lion, rmsprop_dense, sgd_dense
@@ -13,6 +13,7 @@ from optimizers.dense_momentum import DenseMomentum
 from optimizers.ema_momentum import EMAMomentum
 from optimizers.lamb import LAMB
 from optimizers.lars import LARS
+from optimizers.layerwise_normalization import LayerwiseNormalization
 from optimizers.lookahead import Lookahead
 from optimizers.regularized import Regularized
 from optimizers.rmsprop_dense import DenseRMSProp
@@ -28,6 +29,7 @@ keras = tf_keras.optimizers
         pytest.param(lambda: lion(0.1, weight_decay=0.5), id="lion"),
         pytest.param(lambda: LAMB(0.1, weight_decay=0.5), id="lamb"),
         pytest.param(lambda: LARS(0.1, weight_decay=0.5), id="lars"),
+        pytest.param(lambda: RMSPropV2(0.1, weight_decay=0.5), id="rmsprop_v2"),
         pytest.param(lambda: Lookahead(adamw(0.1, weight_decay=0.5)), id="lookahead of adamw"),
         pytest.param(lambda: Regularized(sgd_dense(0.1), l1_gradient=0.5), id="l1 in the gradient"),
         pytest.param(lambda: Regularized(sgd_dense(0.1), l2_gradient=0.5), id="l2 in the gradient"),
@@ -213,3 +215,36 @@ def test_adagrad_at_its_bound_is_gradient_descent():
 def test_a_penalty_below_zero_is_refused(key):
     with pytest.raises(ValueError, match=f"{key} must be .*Received: -1"):
         Regularized(sgd_dense(), **{key: -1})
+
+
+@pytest.mark.parametrize("wrapper", [Lookahead, LayerwiseNormalization])
+@pytest.mark.parametrize("name", ["ftrl", "group_lasso_adagrad", "group_adam"])
+def test_what_moves_weights_is_refused_around_optimizers_that_make_them_from_their_state(wrapper, name):
+    for base in (DENSE[name](), Regularized(DENSE[name](), l2_gradient=0.1)):
+        with pytest.raises(ValueError, match=f"{name} makes weights from its state and would undo {wrapper.label}"):
+            wrapper(base)
+
+
+# the velocity of LARS holds the rate of its gradients, so it goes on at a rate of 0
+@pytest.mark.parametrize("name", sorted(DENSE.keys() - {"ftrl", "group_lasso_adagrad", "group_adam", "lars"}))
+def test_around_any_other_a_step_without_a_gradient_undoes_nothing(name):
+    weight, still = tf.Variable([[3.0, -2.0], [1.0, 4.0]]), tf.zeros([2, 2])
+    optimizer = Lookahead(DENSE[name](), every=1, alpha=0.5)
+    optimizer.apply_gradients([(tf.constant([[1.0, 2.0], [-1.0, 0.5]]), weight)])
+    after = weight.numpy()
+    optimizer.learning_rate = 0.0
+
+    optimizer.apply_gradients([(still, weight)])
+
+    np.testing.assert_allclose(weight.numpy(), after, rtol=1e-6)
+
+
+def test_at_a_rate_of_0_layer_wise_normalization_stands_still_whatever_the_velocity():
+    weight, optimizer = tf.Variable([[3.0, 4.0]]), LayerwiseNormalization(sgd_dense(0.1, momentum=0.9))
+    optimizer.apply_gradients([(tf.constant([[1.0, -1.0]]), weight)])
+    before = weight.numpy()
+    optimizer.learning_rate = 0.0
+
+    optimizer.apply_gradients([(tf.constant([[1.0, -1.0]]), weight)])
+
+    np.testing.assert_array_equal(weight.numpy(), before)
