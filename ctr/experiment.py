@@ -146,7 +146,7 @@ class Training(Settings):
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """`auto` takes a GPU if there is one."""
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
-    """What MLPs compute in; tables, cross layers, optimizer state and the logit stay float32."""
+    """What towers compute in; tables, all weights and their state, and the logit stay float32."""
     deterministic: bool = True
     """The same command gives the same bytes. A CPU always does; a GPU then uses slower kernels."""
 

@@ -13,6 +13,15 @@ from models.tower import Tower
 STRUCTURES = ("stacked", "parallel", "stacked_parallel", "cross_only")
 
 
+class Cross(tfrs.layers.dcn.Cross):
+    """Recommenders' cross layer; under mixed precision its matrix products too are in the low one."""
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        super().build(input_shape)  # makes its kernels' layers with the type of variables, float32
+        for dense in (self._dense,) if self._projection_dim is None else (self._dense_u, self._dense_v):
+            dense._set_dtype_policy(self._dtype_policy)
+
+
 class DCNV2(Tower):
     """Deep & Cross Network V2 (Wang et al. 2021, arXiv 2008.13535, equations 1 and 2).
 
@@ -61,7 +70,7 @@ class DCNV2(Tower):
             return MLP(hidden, batch_norm, dropout, initializer, seed, path)
 
         self.cross = [
-            tfrs.layers.dcn.Cross(
+            Cross(
                 projection_dim=rank,
                 kernel_initializer=PathInitializer(initializer, seed, f"cross/{place}"),
                 name=f"cross_{place}",

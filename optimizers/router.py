@@ -10,6 +10,7 @@ import tf_keras
 
 from optimizers.base import RowOptimizer
 from optimizers.checks import is_schedule, refuse_clipping
+from optimizers.deduplicate import deduplicate
 from optimizers.schedules import Adjustable
 
 Optimizer: TypeAlias = tf_keras.optimizers.Optimizer
@@ -164,6 +165,7 @@ class Router(tf_keras.optimizers.Optimizer):
             for (kind, _), ruler in zip(self._variables_spec, self._rulers, strict=True)
         ]
         self._owners = self._no_dependency(owners)
+        self._on_gpu = any("GPU" in variable.device for variable in var_list)
         for place, optimizer in enumerate(self._optimizers):
             optimizer.build([variable for variable, owner in zip(var_list, owners, strict=True) if owner == place])
             self._variables += [v for v in optimizer.variables if v is not self._own_steps[place]]
@@ -227,7 +229,10 @@ class Router(tf_keras.optimizers.Optimizer):
             optimizer._apply_weight_decay(own)
 
     def _deduplicate_sparse_grad(self, grads: Sequence[Any]) -> list[Any]:
-        gradients = super()._deduplicate_sparse_grad(grads)
+        gradients = [
+            deduplicate(gradient, self._on_gpu) if isinstance(gradient, tf.IndexedSlices) else gradient
+            for gradient in grads
+        ]
         if self.clip_norm is None:
             return gradients
         return tf.clip_by_global_norm(gradients, self.clip_norm)[0]

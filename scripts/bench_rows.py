@@ -1,15 +1,18 @@
-"""Time of a whole training step against the rows of its tables: it should be flat.
+"""Time of a whole training step, and memory beside tables and state, against the rows of the tables: it should be flat.
 
     python scripts/bench_rows.py [--rows 100000 10000000] [--optimizer rmsprop_v2] [--rounds 15] [--threads 2]
 
 DCN-V2 with 26 fields of width 16 and 13 numerics, batch 4096, a sparse optimizer on the tables, Adam on the tower.
 Every size sees batches with the same number of distinct rows, spread over its tables. The sizes take turns, so that a
-busy moment of the machine hits all of them; what counts is the ratio of the medians.
+busy moment of the machine hits all of them; what counts is the ratio of the medians. Memory is what the process grew by
+in a size's steps, tables and state being there.
 """
 
 import argparse
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -58,6 +61,12 @@ def make_batches(total_rows: int, count: int) -> list[dict[str, tf.Tensor]]:
     return batches
 
 
+def resident_mb() -> float:
+    """Memory of this process, as Linux counts it."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 10_000_000])
@@ -69,19 +78,22 @@ def main() -> None:
     steps = {rows: make_step(rows, args.optimizer) for rows in args.rows}
     batches = {rows: make_batches(rows, STEPS) for rows in args.rows}
     seconds: dict[int, list[float]] = {rows: [] for rows in args.rows}
+    grown = dict.fromkeys(args.rows, 0.0)
     for turn in range(args.rounds + 1):
         for rows, step in steps.items():
-            started = time.perf_counter()
+            before, started = resident_mb(), time.perf_counter()
             for batch in batches[rows]:
                 loss = step(batch)
             loss.numpy()
+            grown[rows] += resident_mb() - before
             if turn > 0:  # the first turn compiles
                 seconds[rows].append((time.perf_counter() - started) / STEPS)
     first = np.median(seconds[args.rows[0]])
     for rows, times in seconds.items():
         low, middle, high = np.quantile(times, [0.25, 0.5, 0.75]) * 1e3
         ratio = middle / 1e3 / first
-        print(f"{rows:>12,} rows  {middle:7.2f} ms a step (quartiles {low:.2f} to {high:.2f})  ratio {ratio:.3f}")
+        step = f"{middle:7.2f} ms a step (quartiles {low:.2f} to {high:.2f})"
+        print(f"{rows:>12,} rows  {step}  ratio {ratio:.3f}  {grown[rows]:+6.0f} MB")
 
 
 if __name__ == "__main__":

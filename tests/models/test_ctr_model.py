@@ -296,6 +296,16 @@ def test_mixed_precision_trains_with_float32_logits_tables_and_weights(mixed_bfl
     assert model.tower.cross[0].compute_dtype == "bfloat16"
 
 
+def test_in_mixed_precision_every_product_of_the_towers_but_the_logit_is_in_bfloat16(mixed_bfloat16):
+    graph = train_graph(compiled(model_of()), INPUTS)
+
+    products = [op.outputs[0] for op in graph.get_operations() if op.type == "MatMul"]
+
+    in_float32 = [product for product in products if product.dtype == tf.float32]
+    assert len(in_float32) == 3  # the head, forward and backward by its input and by its kernel
+    assert {product.dtype for product in products} == {tf.float32, tf.bfloat16}
+
+
 def test_mixed_precision_starts_with_the_weights_of_float32(mixed_bfloat16):
     mixed = model_of()
     tf_keras.mixed_precision.set_global_policy("float32")
