@@ -1,5 +1,6 @@
-"""From an experiment and its encoder to a compiled model on a device."""
+"""From an experiment and its encoder to a compiled model on its devices."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -44,29 +45,39 @@ def set_threads(threads: int) -> None:
 
 
 def choose_strategy(settings: Training, needed: int) -> tf.distribute.Strategy:
-    """The device that holds tables and tower: a GPU if there is one and the tables fit, else the CPU.
+    """The devices that hold tables and tower: GPUs if there are as many as replicas and the tables fit, else the CPU.
 
     Args:
         settings: of the training.
         needed: bytes of the tables and their optimizers' state.
 
     Raises:
-        ConfigError: `device: gpu` where there is none, or where the tables do not fit.
+        ConfigError: `device: gpu` where there are too few, or where the tables do not fit; more replicas than devices.
     """
     wanted = settings.device
     gpus = (
         [device for device in device_lib.list_local_devices() if device.device_type == "GPU"] if wanted != "cpu" else []
     )
-    fits = bool(gpus) and needed < 0.8 * gpus[0].memory_limit
+    enough = len(gpus) >= settings.replicas
+    fits = enough and needed < 0.8 * min(gpu.memory_limit for gpu in gpus[: settings.replicas])
     if wanted == "gpu" and not gpus:
         raise ConfigError("training.device: TensorFlow sees no GPU; use `auto` or `cpu`")
-    if wanted == "gpu" and not fits:
+    only_gpus = wanted == "gpu" or settings.replicas > len(tf.config.list_logical_devices("CPU"))
+    if only_gpus and not enough:
+        raise ConfigError(f"training.replicas: needs {settings.replicas} GPUs. TensorFlow sees: {len(gpus)}")
+    if only_gpus and not fits:
         raise ConfigError(
             f"training.device: the tables need {needed / 2**30:.1f} GiB, the GPU has {gpus[0].memory_limit / 2**30:.1f}"
         )
+    kind = "gpu" if fits else "cpu"
     if fits and settings.deterministic:
+        # else every update would copy its whole table to the CPU and back; rows are unique, so none is written twice
+        os.environ["TF_DISABLE_SCATTER_OP_DETERMINISM"] = "1"
         tf.config.experimental.enable_op_determinism()
-    return tf.distribute.OneDeviceStrategy("/gpu:0" if fits else "/cpu:0")
+    tf.config.experimental.enable_tensor_float_32_execution(settings.precision == "tf32")
+    if settings.replicas == 1:
+        return tf.distribute.OneDeviceStrategy(f"/{kind}:0")
+    return tf.distribute.MirroredStrategy([f"/{kind}:{place}" for place in range(settings.replicas)])
 
 
 def build(experiment: Experiment, encoder: Encoder, steps_per_epoch: int = 1) -> CTRModel:
@@ -157,9 +168,9 @@ def _as_config_error(key: str) -> Iterator[None]:
 
 @contextmanager
 def _precision(policy: str) -> Iterator[None]:
-    """Layers made inside compute in `policy`."""
+    """Layers made inside compute in `policy`; tf32 is float32 to Keras."""
     before = tf_keras.mixed_precision.global_policy()
-    tf_keras.mixed_precision.set_global_policy(policy)
+    tf_keras.mixed_precision.set_global_policy("float32" if policy == "tf32" else policy)
     try:
         yield
     finally:

@@ -145,7 +145,9 @@ class Training(Settings):
     """CPU threads of TensorFlow; results are a function of it."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """`auto` takes a GPU if there is one."""
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    replicas: PositiveInt = 1
+    """GPUs of one machine that train together, each with a copy of everything, on its share of every batch."""
+    precision: Literal["float32", "tf32", "mixed_bfloat16"] = "float32"
     """What towers compute in; tables, all weights and their state, and the logit stay float32."""
     deterministic: bool = True
     """The same command gives the same bytes. A CPU always does; a GPU then uses slower kernels."""

@@ -3,9 +3,10 @@
 import hashlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -17,9 +18,11 @@ from ctr.experiment import EarlyStopping, Experiment
 from ctr.progress import Progress
 from ctr.run import Run
 from ctr.scoring import Diverged, Scorer
-from features import Batch, Encoder, Reader, RowGroup, batch_signature
+from features import Batch, Encoder, Reader, RowGroup, batch_signature, read_ahead
 from models import CTRModel
 
+Placed: TypeAlias = tuple[Batch, dict[str, tf.Tensor]]
+"""A batch, and its tensors on a device."""
 REFRESH_SECONDS = 0.5  # of the progress bar; reading the loss waits for the device
 
 
@@ -102,11 +105,11 @@ class Trainer:
         self.progress.start_epoch(epoch + 1, self.reader.batches_per_epoch, self.position.step)
         started = refreshed = time.perf_counter()
         rows_before = self.position.rows
-        batches = self.reader.epoch(epoch)
+        batches = copied_ahead(self.reader.epoch(epoch), self.model)
         try:
-            for batch in batches:
+            for batch, tensors in batches:
                 self.followers.on_train_batch_begin(self.position.step)
-                self.step(batch)
+                self.step(tensors)
                 self._count(batch, epoch)
                 self.followers.on_train_batch_end(self.position.step - 1)
                 if time.perf_counter() - refreshed > REFRESH_SECONDS:
@@ -118,7 +121,7 @@ class Trainer:
                     if self._must_stop:
                         break
         finally:
-            batches.close()  # type: ignore[attr-defined]
+            batches.close()
         seconds = time.perf_counter() - started
         self.position.epoch += 1
         self.logs["loss"] = self._mean_loss()
@@ -190,11 +193,32 @@ class Trainer:
         )
 
 
+def copied_ahead(batches: Generator[Batch, None, None], model: CTRModel) -> Generator[Placed, None, None]:
+    """Each batch, and its tensors on the model's device, copied by a thread before the step that uses them."""
+    device = model.distribute_strategy.extended.worker_devices[0]
+
+    def copied() -> Iterator[Placed]:
+        with closing(batches):
+            for batch in batches:
+                with tf.device(device):
+                    tensors = {key: tf.identity(array) for key, array in batch.items()}
+                yield batch, tensors
+
+    return read_ahead(copied(), depth=2)
+
+
 def compiled_step(model: CTRModel, encoder: Encoder) -> Any:
-    """One training step on a batch as a graph that is traced once, whatever the batch size."""
+    """One training step on a batch as a graph that is traced once, whatever the batch size; replicas share its rows."""
     strategy = model.distribute_strategy
+    replicas = strategy.num_replicas_in_sync
+
+    def train_on_share(batch: dict[str, tf.Tensor]) -> None:
+        if replicas > 1:
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            batch = {key: array[replica::replicas] for key, array in batch.items()}
+        model.train_step(batch)
 
     def step(batch: dict[str, tf.Tensor]) -> None:
-        strategy.run(model.train_step, args=(batch,))
+        strategy.run(train_on_share, args=(batch,))
 
     return tf.function(step, input_signature=[batch_signature(encoder)], autograph=False)

@@ -3,7 +3,7 @@
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -56,7 +56,7 @@ class Reader:
         """Batches of an epoch."""
         return -(-self.rows_per_epoch // self.batch_size)
 
-    def epoch(self, epoch: int, first_batch: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, first_batch: int = 0) -> Generator[Batch, None, None]:
         """The batches of an epoch, from `first_batch` on; the first ones are skipped without being read."""
         return read_ahead(self._batches(epoch, first_batch), depth=4)
 
@@ -111,7 +111,7 @@ def map_ahead(function: Callable[[S], T], items: Iterable[S], threads: int) -> I
         pool.shutdown(cancel_futures=True)
 
 
-def read_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
+def read_ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
     """Iterate in a background thread that stays at most `depth` items ahead.
 
     An exception of `items` is raised here, in its place. Closing the iterator ends the thread.
@@ -136,6 +136,9 @@ def read_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
             put(None, StopIteration())
         except BaseException as error:  # noqa: BLE001 - raised by the consumer, whatever it is
             put(None, error)
+        finally:
+            if isinstance(items, Generator):
+                items.close()  # in the thread that ran it
 
     thread = threading.Thread(target=work, name="read-ahead", daemon=True)
     thread.start()

@@ -11,7 +11,7 @@ BATCH_NORM_MOMENTUM = 0.9  # a small data set has few steps before its first val
 
 
 class Dropout(tf_keras.layers.Layer):
-    """Inverted dropout as a function of (seed, path, step).
+    """Inverted dropout as a function of (seed, path, step), and of the replica where several share a batch.
 
     tf_keras's own layer keeps a counter that no checkpoint holds, so a resumed run would draw other masks.
 
@@ -30,7 +30,8 @@ class Dropout(tf_keras.layers.Layer):
     def call(self, x: tf.Tensor, step: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not training or self.rate == 0:
             return x
-        seed = tf.stack([tf.cast(self.layer_seed, tf.int64), tf.cast(step, tf.int64)])
+        replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int64)
+        seed = tf.stack([self.layer_seed + replica * 2**31, tf.cast(step, tf.int64)])
         kept = tf.random.stateless_uniform(tf.shape(x), seed) >= self.rate
         return x * (tf.cast(kept, x.dtype) / (1 - self.rate))
 

@@ -43,7 +43,8 @@ class CTRModel(tfrs.Model):
         super().__init__(name="ctr_model", autocast=False)  # numerics and labels stay float32
         self.tables = EmbeddingTables(tower.extend(inputs), stddev, seed, grouping)
         self.tower = tower
-        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        one_for_all = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step", aggregation=one_for_all)
         self.mean_loss = tf_keras.metrics.Mean(name="loss", dtype="float64")
         self(self.tables.inputs.empty_batch())
 
@@ -66,13 +67,18 @@ class CTRModel(tfrs.Model):
         return self.tower(parts.pop("deep"), step=self.step, training=training, **parts)
 
     def compute_loss(self, batch: Batch, training: bool = False) -> tf.Tensor:
-        """Weighted mean of the binary cross-entropy of a batch, in nats; also updates the mean of the epoch."""
+        """Weighted mean of the binary cross-entropy of a batch, in nats; also updates the mean of the epoch.
+
+        Of replicas that share a batch, each gives its part of that mean: the parts add up, as gradients do.
+        """
         logit = self(batch, training=training)
         losses = tf.nn.sigmoid_cross_entropy_with_logits(batch["label"], logit)
-        total = tf.reduce_sum(batch["weight"])
-        loss = tf.math.divide_no_nan(tf.reduce_sum(losses * batch["weight"]), total)
-        self.mean_loss.update_state(loss, sample_weight=total)
-        return loss
+        total, loss = tf.reduce_sum(batch["weight"]), tf.reduce_sum(losses * batch["weight"])
+        self.mean_loss.update_state(tf.math.divide_no_nan(loss, total), sample_weight=total)
+        context = tf.distribute.get_replica_context()
+        if context is not None and context.num_replicas_in_sync > 1:
+            total = context.all_reduce(tf.distribute.ReduceOp.SUM, total)
+        return tf.math.divide_no_nan(loss, total)
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """One gradient step."""

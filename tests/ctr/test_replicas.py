@@ -1,0 +1,45 @@
+"""Replicas share every batch, and do what one device does with all of it."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import ctr
+from ctr.build import build
+from ctr.checkpoint import load_best
+from ctr.data import prepare
+from ctr.experiment import ConfigError
+
+FIXED = ["model.dropout=0", "model.batch_norm=false", "training.epochs=2"]
+CLIPPED = ["optimizers.clip_norm=0.1"]
+
+
+def weights(experiment, folder):
+    model = build(experiment, prepare(experiment).encoder)
+    load_best(folder / "checkpoints", model)
+    return [variable.numpy() for variable in model.trainable_variables]
+
+
+@pytest.mark.parametrize("changes", [FIXED, FIXED + CLIPPED], ids=["plain", "clipped"])
+def test_two_replicas_train_to_the_weights_of_one(make_experiment, config, tmp_path, changes):
+    alone = ctr.train(make_experiment(*changes), tmp_path / "alone")
+    command = [sys.executable, "-m", "tests.ctr.replicas", config, tmp_path / "both", *changes, "training.replicas=2"]
+    subprocess.run(command, check=True)
+
+    both = json.loads((tmp_path / "both" / "report.json").read_text())
+
+    assert both["fingerprints"]["initial_weights"] == alone["fingerprints"]["initial_weights"]
+    assert both["fingerprints"]["data_order"] == alone["fingerprints"]["data_order"]
+    assert both["training"] == alone["training"]
+    assert both["metrics"]["valid"]["auc"] == pytest.approx(alone["metrics"]["valid"]["auc"], abs=1e-3)
+    experiment = make_experiment(*changes)
+    for one, other in zip(*(weights(experiment, tmp_path / name) for name in ("alone", "both")), strict=True):
+        np.testing.assert_allclose(other, one, atol=1e-4 * np.abs(one).max())
+
+
+def test_more_replicas_than_devices_are_refused(make_experiment, tmp_path):
+    with pytest.raises(ConfigError, match=r"training\.replicas: needs 2 GPUs\. TensorFlow sees: 0"):
+        ctr.train(make_experiment("training.replicas=2"), tmp_path / "run")
