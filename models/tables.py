@@ -157,7 +157,7 @@ class EmbeddingTables(tf_keras.layers.Layer):
                 vectors = vectors[:, start : used[key]]
             blocks.setdefault(part, []).append(tf.reshape(vectors, [-1, vectors.shape[1] * vectors.shape[2]]))
         if self.inputs.plain:
-            blocks["deep"].append(tf.gather(batch["numerics"], self.inputs.plain, axis=1))
+            blocks["deep"].append(_columns(batch["numerics"], self.inputs.plain))
         parts = {part: _side_by_side(some) for part, some in blocks.items()}
         return {**parts, "deep": tf.cast(parts["deep"], self.compute_dtype)}
 
@@ -183,7 +183,12 @@ class EmbeddingTables(tf_keras.layers.Layer):
         offsets = tf.constant([self.offsets[field.table] for field in run])
         if run[0].sequence is not None:
             return batch[f"sequences/{run[0].sequence}"] + offsets
-        return tf.gather(batch["ids"], [field.column for field in run], axis=1) + offsets
+        return _columns(batch["ids"], [field.column for field in run]) + offsets
+
+
+def _columns(array: tf.Tensor, places: Sequence[int | None]) -> tf.Tensor:
+    """Some columns; all of them, in order, are no work."""
+    return array if list(places) == list(range(array.shape[1])) else tf.gather(array, places, axis=1)
 
 
 def _side_by_side(arrays: Sequence[tf.Tensor]) -> tf.Tensor:
@@ -201,7 +206,7 @@ def _reduce(run: list[Field], vectors: tf.Tensor, batch: Mapping[str, tf.Tensor]
         return tf.einsum("bld,bl->bd", vectors, mask)[:, None]
     if first.scale is None:
         return vectors
-    return vectors * tf.gather(batch["numerics"], [field.scale for field in run], axis=1)[:, :, None]
+    return vectors * _columns(batch["numerics"], [field.scale for field in run])[:, :, None]
 
 
 def _starts(tables: Sequence[Table], stddev: float, seed: int) -> Any:

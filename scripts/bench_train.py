@@ -7,6 +7,7 @@ These take turns, `--rounds` times, so that a busy moment of the machine hits al
     from_parquet  training as `ctr train` does it, but for validation: read, encode, shuffle, step
     bare_step     the same step on batches that are in memory
     tower_only    forward, backward and update of the towers alone, on an input that is in memory: no tables at all
+    tower_input   the same, with the gradient of the input, which any model with tables needs
     read          Parquet to shuffled batches, with nothing else to do
     peer          with `--peer`: a command whose last line is a JSON object with `rows_per_s`
 
@@ -19,7 +20,8 @@ import resource
 import shlex
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +31,20 @@ import tensorflow as tf
 from ctr.build import build, set_threads
 from ctr.data import prepare
 from ctr.experiment import load_experiment
-from ctr.trainer import compiled_step
+from ctr.trainer import Placed, compiled_step, copied_ahead
 from features import Batch, Reader
 from models import CTRModel
 from optimizers import adam
 
 IN_MEMORY = 8  # batches
 WARM_UP = 5  # steps before the clock starts
-RATIOS = (("bare_step", "tower_only"), ("from_parquet", "tower_only"), ("from_parquet", "peer"))
+RATIOS = (
+    ("bare_step", "tower_only"),
+    ("bare_step", "tower_input"),
+    ("from_parquet", "tower_only"),
+    ("from_parquet", "tower_input"),
+    ("from_parquet", "peer"),
+)
 
 
 def rows_per_second(work: Iterator[int], seconds: float) -> float:
@@ -51,7 +59,7 @@ def rows_per_second(work: Iterator[int], seconds: float) -> float:
     return rows / elapsed
 
 
-def endless(reader: Reader) -> Iterator[Batch]:
+def endless(reader: Reader) -> Generator[Batch, None, None]:
     """The batches of epoch after epoch."""
     epoch = 0
     while True:
@@ -72,30 +80,37 @@ def cycling(batches: list[Any]) -> Iterator[Any]:
         yield from batches
 
 
-def tower_step(model: CTRModel) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
-    """Forward, backward (to the input too, as tables need it) and update by Adam, of the towers alone."""
+def tensors_of(placed: Generator[Placed, None, None]) -> Iterator[dict[str, tf.Tensor]]:
+    """The tensors of batches."""
+    with closing(placed):
+        for _, tensors in placed:
+            yield tensors
+
+
+def tower_step(model: CTRModel, to_input: bool) -> Callable[[dict[str, tf.Tensor]], Any]:
+    """Forward, backward and update by Adam, of the towers alone; `to_input`: back to their input too."""
     owned = zip(model.trainable_variables, model.logical_variables, strict=True)
     towers = [variable for variable, (kind, _) in owned if kind == "tower"]
     optimizer = adam()
     optimizer.build(towers)
 
     @tf.function(autograph=False)
-    def step(batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        loss, gradients, _ = tower_gradients(model, towers, batch)
+    def step(batch: dict[str, tf.Tensor]) -> Any:
+        gradients, of_input = tower_gradients(model, towers, batch)
         optimizer.apply_gradients(zip(gradients, towers, strict=True))
-        return loss
+        return of_input if to_input else None
 
     return step
 
 
-def tower_gradients(model: CTRModel, towers: list[tf.Variable], batch: dict[str, tf.Tensor]) -> tuple[Any, Any, Any]:
-    """Loss, its gradient by the towers' variables, and by their input `x0`, which is in the batch."""
+def tower_gradients(model: CTRModel, towers: list[tf.Variable], batch: dict[str, tf.Tensor]) -> tuple[Any, Any]:
+    """The gradients of the towers' variables, and of their input `x0`, which is in the batch."""
     with tf.GradientTape() as tape:
         tape.watch(batch["x0"])
         logit = model.tower(batch["x0"], step=model.step, training=True)
         loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(batch["label"], logit))
     *gradients, of_input = tape.gradient(loss, [*towers, batch["x0"]])
-    return loss, gradients, of_input
+    return gradients, of_input
 
 
 def parts_of(model: CTRModel) -> dict[str, Callable[[dict[str, tf.Tensor]], Any]]:
@@ -165,15 +180,17 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     shuffle = experiment.data.shuffle_rows
     reader = Reader(prepared.sets["train"], prepared.encoder, settings.batch_size, experiment.seed, "drop", shuffle)
     model = build(experiment, prepared.encoder, reader.batches_per_epoch)
-    step, tower = compiled_step(model, reader.encoder), tower_step(model)
+    step = compiled_step(model, reader.encoder)
+    tower, tower_to_input = tower_step(model, to_input=False), tower_step(model, to_input=True)
     first = endless(reader)
     batches = [{key: tf.constant(array) for key, array in next(first).items()} for _ in range(IN_MEMORY)]
     first.close()  # type: ignore[attr-defined]
     inputs = [{"x0": model.tables(batch)["deep"], "label": batch["label"]} for batch in batches]
     works: dict[str, Callable[[], Iterator[int]]] = {
-        "from_parquet": lambda: stepping(step, endless(reader)),
+        "from_parquet": lambda: stepping(step, tensors_of(copied_ahead(endless(reader), model))),
         "bare_step": lambda: stepping(step, cycling(batches)),
         "tower_only": lambda: stepping(tower, cycling(inputs)),
+        "tower_input": lambda: stepping(tower_to_input, cycling(inputs)),
         "read": lambda: stepping(lambda batch: None, endless(reader)),
     }
     rates: dict[str, list[float]] = {name: [] for name in works}
