@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -54,7 +55,10 @@ def choice(
         base: settings that all have.
         unfit: names that exist but cannot stand here -> why.
     """
-    models = {name: _settings_of(name, target, passed, key, base) for name, target in registry.items()}
+
+    @cache  # made when first met: all of them take seconds
+    def settings_of(name: str) -> type[Settings]:
+        return _settings_of(name, registry[name], passed, key, base)
 
     def check(values: Any) -> Any:
         if isinstance(values, Settings):
@@ -63,12 +67,12 @@ def choice(
         if isinstance(name, str) and name in unfit:
             raise PydanticCustomError("unknown_type", "{name} {why}", {"name": repr(name), "why": unfit[name]})
         if name is None:
-            known = {"key": key, "known": ", ".join(models)}
+            known = {"key": key, "known": ", ".join(registry)}
             raise PydanticCustomError("unknown_type", "needs `{key}`; known: {known}", known)
-        if not isinstance(name, str) or name not in models:
-            hint = {"key": key, "name": repr(name), "hint": nearest(str(name), list(models))}
+        if not isinstance(name, str) or name not in registry:
+            hint = {"key": key, "name": repr(name), "hint": nearest(str(name), list(registry))}
             raise PydanticCustomError("unknown_type", "no such {key}: {name}; {hint}", hint)
-        return models[name].model_validate(values if isinstance(values, dict) else {key: name})
+        return settings_of(name).model_validate(values if isinstance(values, dict) else {key: name})
 
     return Annotated[Settings, BeforeValidator(check)]
 

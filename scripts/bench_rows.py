@@ -9,13 +9,12 @@ in a size's steps, tables and state being there.
 """
 
 import argparse
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from bench_start import resident_mb
 
 from models import DCNV2, CTRModel, Field, Inputs, Table
 from models.tables import SPECIAL_ROWS
@@ -59,12 +58,6 @@ def make_batches(total_rows: int, count: int) -> list[dict[str, tf.Tensor]]:
             }
         )
     return batches
-
-
-def resident_mb() -> float:
-    """Memory of this process, as Linux counts it."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedErro
 
 from ctr.curves import load_curves
 from ctr.errors import ConfigError
-from ctr.report import formats, plots
+from ctr.report import formats
 from ctr.report.history import History
 from ctr.report.shifts import feature_shifts, score_shift
 from ctr.report.tables import zero_share
@@ -30,6 +30,8 @@ def render_html(folder: str | Path) -> str:
 
 
 def _page(run: Run) -> str:
+    from ctr.report import plots  # matplotlib takes a second to import, which a training should not wait for
+
     report, curves = run.report(), load_curves(run.folder)
     history = History.load(run.folder) if run.exists else None
     score, features = score_shift(report, curves), feature_shifts(report, curves)
