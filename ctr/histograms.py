@@ -14,7 +14,7 @@ from ctr.metrics.binary import sigmoid
 from ctr.metrics.psi import Bins
 from ctr.run import read_json
 from ctr.scoring import Scored, sampling_weights
-from features import Ragged, Values
+from features import Ragged, Values, decoded
 
 
 @dataclass
@@ -62,12 +62,12 @@ class Histograms:
         self._add("score", part.logit.astype(np.float64), weight)
         for name, values in part.values.items():
             if isinstance(values, Ragged):
-                is_empty = values.lengths == 0
-                found = pa.concat_arrays([values.flat, pa.nulls(int(is_empty.sum()), values.flat.type)])
+                is_empty, flat = values.lengths == 0, decoded(values.flat)
+                found = pa.concat_arrays([flat, pa.nulls(int(is_empty.sum()), flat.type)])
                 found_weight = np.concatenate([np.repeat(weight, values.lengths), weight[is_empty]])
                 self._add(f"feature/{name}", found, found_weight)
             else:
-                self._add(f"feature/{name}", values, weight)
+                self._add(f"feature/{name}", decoded(values), weight)
 
     def compare(self, other: "Histograms", unstable_above: float) -> dict[str, Any]:
         """PSI of `other` against these: {"score": ..., "features": {name: ...}}."""
@@ -119,5 +119,5 @@ class Histograms:
 
 def _joined(parts: list[Values]) -> pa.Array:
     """The values of several row groups; a column of nulls has no type of its own, so it is left out."""
-    flat = [part.flat if isinstance(part, Ragged) else part for part in parts]
+    flat = [decoded(part.flat if isinstance(part, Ragged) else part) for part in parts]
     return pa.concat_arrays([values for values in flat if values.null_count < len(values)] or flat[:1])

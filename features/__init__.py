@@ -11,7 +11,7 @@ from features.schema import Categorical, Cross, Feature, Features, Numeric, Sequ
 from features.settings import Settings, nearest
 from features.source import RowGroup, count_rows, open_data, split_data
 from features.statistics import Moments, Statistics, fit
-from features.values import Ragged, Values
+from features.values import Ragged, Values, decoded
 
 __all__ = [
     "Batch",
@@ -37,6 +37,7 @@ __all__ = [
     "check_agreement",
     "check_columns",
     "count_rows",
+    "decoded",
     "draw_sample",
     "files_of",
     "fit",

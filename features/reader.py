@@ -83,7 +83,8 @@ class Reader:
             yield concatenate(left)
 
     def _encode(self, group: RowGroup) -> Batch:
-        return self.encoder(group.read(self.encoder.input_columns), str(group))
+        table = group.read(self.encoder.input_columns, self.encoder.features.text_columns)
+        return self.encoder(table, str(group))
 
     def _windows(self, epoch: int) -> Iterator[list[RowGroup]]:
         window: list[RowGroup] = []

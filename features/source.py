@@ -8,7 +8,7 @@ import datetime
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -48,18 +48,24 @@ class RowGroup:
     def __str__(self) -> str:
         return f"{self.file.path}, row group {self.index}"
 
-    def read(self, columns: Iterable[str]) -> pa.Table:
+    def read(self, columns: Iterable[str], dictionaries: Collection[str] = ()) -> pa.Table:
         """Read the selected rows of `columns`, in file order.
+
+        Args:
+            columns: names.
+            dictionaries: those of them that, if they hold text, come as a dictionary and indices, as files store them.
 
         Raises:
             DataError: the file is damaged, gone or has changed since it was opened.
         """
         columns = list(dict.fromkeys(columns))
         stored = [name for name in columns if name not in self.file.folder_values]
+        texts = [field.name for field in self.file.schema if field.type in (pa.string(), pa.large_string())]
+        encoded = [name for name in stored if name in dictionaries and name in texts]
         try:
             if _version(self.file.filesystem, self.file.path) != self.file.version:
                 raise DataError(f"{self}: the file changed while it was in use")
-            with pq.ParquetFile(self.file.path, filesystem=self.file.filesystem) as parquet:
+            with pq.ParquetFile(self.file.path, filesystem=self.file.filesystem, read_dictionary=encoded) as parquet:
                 table = parquet.read_row_group(self.index, columns=stored)
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{self}: cannot be read: {_first_line(error)}") from error

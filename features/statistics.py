@@ -11,7 +11,7 @@ from features.errors import DataError
 from features.labels import Columns
 from features.schema import Categorical, Features, Numeric, Sequence
 from features.source import RowGroup, count_rows
-from features.values import Ragged, Values, values_of
+from features.values import Ragged, Values, decoded, values_of
 
 EDGE_ROWS = 1_000_000
 MERGE_ABOVE = 1_000_000  # distinct values counted in row groups but not yet merged
@@ -70,7 +70,7 @@ def fit(features: Features, columns: Columns, row_groups: list[RowGroup], seed: 
     names = list(dict.fromkeys([*(feature.column for feature in fitted.values()), *columns.names]))
     share, positives, total = EDGE_ROWS / count_rows(row_groups), 0, 0
     for place, group in enumerate(row_groups):
-        table = group.read(names)
+        table = group.read(names, features.text_columns)
         draw = np.random.default_rng([seed, 2, place]).random(table.num_rows)
         for name, feature in fitted.items():
             values = values_of(feature, table, str(group))
@@ -156,14 +156,14 @@ class _ValueCounter:
         self.counted: list[pa.Table] = []  # the first is merged: its values are distinct
 
     def add(self, values: Values, where: str) -> None:
-        flat = (values.flat if isinstance(values, Ragged) else values).drop_null()
-        if not len(flat):
+        counted = pc.value_counts((values.flat if isinstance(values, Ragged) else values).drop_null())
+        if not len(counted):
             return
-        if flat.type != (self.type or flat.type):
-            raise DataError(f"{where}: the values of table {self.table!r} are {flat.type} here, {self.type} before")
-        self.type = flat.type
-        counted = pc.value_counts(flat)
-        self.counted.append(pa.table({"value": counted.field("values"), "count": counted.field("counts")}))
+        found = decoded(counted.field("values"))
+        if found.type != (self.type or found.type):
+            raise DataError(f"{where}: the values of table {self.table!r} are {found.type} here, {self.type} before")
+        self.type = found.type
+        self.counted.append(pa.table({"value": found, "count": counted.field("counts")}))
         if sum(map(len, self.counted[1:])) > MERGE_ABOVE:
             self._merge()
 

@@ -1,7 +1,7 @@
 """Arrow columns of every accepted type -> the values that a feature stands for.
 
-A categorical's values are int64, uint64 or large_string, with nulls; a numeric's are float64, with nulls; a sequence's
-are a `Ragged` of categorical values. Integers never pass through a float.
+A categorical's values are int64, uint64 or large_string, with nulls, texts perhaps as a dictionary; a numeric's are
+float64, with nulls; a sequence's are a `Ragged` of categorical values. Integers never pass through a float.
 """
 
 from dataclasses import dataclass
@@ -99,8 +99,10 @@ def _is_list(type_: pa.DataType) -> bool:
 
 
 def _categories(column: pa.Array, missing: list[str | int]) -> pa.Array:
-    """Normalize to int64, uint64 or large_string; `missing` values become null."""
+    """Normalize to int64, uint64, large_string or a dictionary of it; `missing` values become null."""
     if pa.types.is_dictionary(column.type):
+        if _is_string(column.type.value_type):
+            return _texts(column, missing)
         column = column.dictionary_decode()
     if pa.types.is_uint64(column.type) or pa.types.is_large_string(column.type):
         values = column
@@ -115,6 +117,19 @@ def _categories(column: pa.Array, missing: list[str | int]) -> pa.Array:
         return values
     is_absent = pc.is_in(values, value_set=pa.array(absent, type=values.type))
     return pc.if_else(is_absent, pa.scalar(None, values.type), values)
+
+
+def _texts(column: pa.DictionaryArray, missing: list[str | int]) -> pa.DictionaryArray:
+    """Normalize each text of a dictionary once; nulls are among the indices only."""
+    texts = _categories(column.dictionary, missing)
+    indices = column.indices.cast(pa.int32())
+    indices = pc.if_else(pc.take(texts.is_null(), indices), pa.scalar(None, pa.int32()), indices)
+    return pa.DictionaryArray.from_arrays(indices, pc.fill_null(texts, ""))
+
+
+def decoded(values: pa.Array) -> pa.Array:
+    """The values, texts out of their dictionary."""
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
 
 
 def _finite(column: pa.Array, name: str, where: str) -> pa.Array:

@@ -88,6 +88,14 @@ def test_integers_beyond_2_to_the_53_are_told_apart_also_beside_nulls(numbers):
     assert ids(column, vocabulary=numbers[:1]) == [3, 2, 2, 2, 1]
 
 
+@pytest.mark.parametrize("declared", [{}, {"hash": 7}, {"missing": ["a"]}], ids=str)
+def test_a_dictionary_of_texts_has_the_ids_of_the_texts(declared):
+    column = pa.array([f"{k}" for k in range(128)] + ["a", None, "a"])
+    dictionary = column.cast(pa.dictionary(pa.int16(), pa.string()))
+    vocabulary = None if "hash" in declared else ["a", "5", "127"]
+    assert ids(dictionary, declared, vocabulary) == ids(column, declared, vocabulary)
+
+
 @pytest.mark.parametrize("type_", [pa.int8(), pa.int32(), pa.uint32(), pa.dictionary(pa.int8(), pa.int16())], ids=str)
 def test_integers_of_another_width_than_fitted_are_the_same_values(type_):
     column = pa.array([7, None, 5], type_.value_type if pa.types.is_dictionary(type_) else type_)

@@ -41,9 +41,9 @@ def test_fitting_reads_no_column_that_nothing_is_fitted_on(row_groups, monkeypat
     read = []
     original = features.source.RowGroup.read
 
-    def spy(group, columns):
+    def spy(group, columns, dictionaries):
         read.append(list(columns))
-        return original(group, columns)
+        return original(group, columns, dictionaries)
 
     monkeypatch.setattr(features.source.RowGroup, "read", spy)
     declared = {"x": {"identity": 5000}, "z": {"kind": "numeric", "standardize": False}}

@@ -285,6 +285,17 @@ def test_only_the_columns_asked_for_are_read_each_once(tmp_path):
     assert group.read(["a.c"]).to_pydict() == {"a.c": [3]}
 
 
+def test_text_comes_as_a_dictionary_where_asked_for_and_all_else_as_it_is(tmp_path):
+    texts = {"a.c": ["x", None], "large": pa.array(["x", "y"], pa.large_string()), "left": ["x", "x"]}
+    others = {"struct": [{"c": "x"}, None], "number": [1, 2], "list": [["x"], None], "bytes": [b"x", b"y"]}
+    path = write(tmp_path / "dt=today" / "a.parquet", {**texts, **others})
+    group = open_data(path)[0]
+    names = [*texts, *others, "dt"]
+    table = group.read(names, [name for name in names if name != "left"])
+    assert [name for name in names if pa.types.is_dictionary(table.schema.field(name).type)] == ["a.c", "large"]
+    assert table.to_pylist() == group.read(names).to_pylist()
+
+
 REPLACEMENTS = {
     "gone": None,
     "garbage": b"not Parquet",

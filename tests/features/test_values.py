@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features import DataError, Features
+from features import DataError, Features, decoded
 from features.values import values_of
 
 WHERE = "clicks.parquet, row group 3"
@@ -67,9 +67,17 @@ def test_long_integers_keep_all_bits_beside_nulls(type_, numbers):
     ids=str,
 )
 def test_strings_of_every_type_become_large_string(type_):
-    found = values(pa.array(["b", None, "", "é", "b"], type_))
+    found = decoded(values(pa.array(["b", None, "", "é", "b"], type_)))
     assert found.type == pa.large_string()
     assert found.to_pylist() == ["b", None, "", "é", "b"]
+
+
+@given(st.lists(st.sampled_from(["a", "b", "?", "", None]), min_size=1))
+def test_texts_of_a_dictionary_are_the_texts_themselves(texts):
+    column = pa.array(texts, pa.string())
+    found = values(column.dictionary_encode(), missing=["?"])
+    assert found.dictionary.null_count == 0
+    assert decoded(found).equals(values(column, missing=["?"]))
 
 
 def test_booleans_become_the_words_true_and_false():
