@@ -5,7 +5,8 @@
 DCN-V2 with 26 fields of width 16 and 13 numerics, batch 4096, a sparse optimizer on the tables, Adam on the tower.
 Every size sees batches with the same number of distinct rows, spread over its tables. The sizes take turns, so that a
 busy moment of the machine hits all of them; what counts is the ratio of the medians. Memory is what the process grew by
-in a size's steps, tables and state being there.
+in a size's steps, tables and state being there. Beside it stands what the machine takes, after each step, to gather the
+step's rows from a plain array of as many rows: where that grows, access to memory does, not the step.
 """
 
 import argparse
@@ -39,6 +40,11 @@ def make_step(total_rows: int, optimizer: str) -> Callable[[dict[str, tf.Tensor]
     return tf.function(lambda batch: model.train_step(batch)["loss"], autograph=False, reduce_retracing=True)
 
 
+def rows_of(batch: dict[str, tf.Tensor], total_rows: int) -> np.ndarray:
+    """The distinct rows of a batch as the rows of one array that holds all tables."""
+    return np.unique(batch["ids"].numpy() + np.arange(FIELDS) * (total_rows // FIELDS))
+
+
 def make_batches(total_rows: int, count: int) -> list[dict[str, tf.Tensor]]:
     """Batches whose ids come from DISTINCT rows of each table, drawn from all over it."""
     rng = np.random.default_rng(1)
@@ -70,23 +76,28 @@ def main() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(args.threads)
     steps = {rows: make_step(rows, args.optimizer) for rows in args.rows}
     batches = {rows: make_batches(rows, STEPS) for rows in args.rows}
+    plain = {rows: np.ones((rows, WIDTH), np.float32) for rows in args.rows}
+    touched = {rows: [rows_of(batch, rows) for batch in batches[rows]] for rows in args.rows}
     seconds: dict[int, list[float]] = {rows: [] for rows in args.rows}
+    gathers: dict[int, list[float]] = {rows: [] for rows in args.rows}
     grown = dict.fromkeys(args.rows, 0.0)
     for turn in range(args.rounds + 1):
         for rows, step in steps.items():
-            before, started = resident_mb(), time.perf_counter()
-            for batch in batches[rows]:
-                loss = step(batch)
-            loss.numpy()
+            before = resident_mb()
+            for batch, ids in zip(batches[rows], touched[rows], strict=True):
+                started = time.perf_counter()
+                step(batch).numpy()
+                stepped = time.perf_counter()
+                plain[rows][ids]
+                if turn > 0:  # the first turn compiles
+                    seconds[rows].append(stepped - started)
+                    gathers[rows].append(time.perf_counter() - stepped)
             grown[rows] += resident_mb() - before
-            if turn > 0:  # the first turn compiles
-                seconds[rows].append((time.perf_counter() - started) / STEPS)
     first = np.median(seconds[args.rows[0]])
     for rows, times in seconds.items():
         low, middle, high = np.quantile(times, [0.25, 0.5, 0.75]) * 1e3
-        ratio = middle / 1e3 / first
-        step = f"{middle:7.2f} ms a step (quartiles {low:.2f} to {high:.2f})"
-        print(f"{rows:>12,} rows  {step}  ratio {ratio:.3f}  {grown[rows]:+6.0f} MB")
+        step = f"{middle:7.2f} ms a step (quartiles {low:.2f} to {high:.2f})  ratio {middle / 1e3 / first:.3f}"
+        print(f"{rows:>12,} rows  {step}  {grown[rows]:+6.0f} MB  plain gather {np.median(gathers[rows]) * 1e3:6.2f} ms")
 
 
 if __name__ == "__main__":
