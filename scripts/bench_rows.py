@@ -97,7 +97,9 @@ def main() -> None:
     for rows, times in seconds.items():
         low, middle, high = np.quantile(times, [0.25, 0.5, 0.75]) * 1e3
         step = f"{middle:7.2f} ms a step (quartiles {low:.2f} to {high:.2f})  ratio {middle / 1e3 / first:.3f}"
-        print(f"{rows:>12,} rows  {step}  {grown[rows]:+6.0f} MB  plain gather {np.median(gathers[rows]) * 1e3:6.2f} ms")
+        print(
+            f"{rows:>12,} rows  {step}  {grown[rows]:+6.0f} MB  plain gather {np.median(gathers[rows]) * 1e3:6.2f} ms"
+        )
 
 
 if __name__ == "__main__":
