@@ -94,14 +94,17 @@ def build(experiment: Experiment, encoder: Encoder, steps_per_epoch: int = 1) ->
     inputs = Inputs.from_layout(encoder.layout)
     if not inputs.fields and not inputs.plain:
         raise ConfigError("features: there are none")
-    settings = experiment.model.model_dump(exclude={"type"})
     with _precision(experiment.training.precision), _as_config_error("model"):
-        make_tower: Callable[..., Tower] = MODELS[experiment.model.type]
-        tower = make_tower(**settings, initializer=experiment.initializer.towers, seed=experiment.seed)
-        tables = tower.extend(inputs).tables
-        grouping = resolve(experiment.optimizers.sparse, [table.name for table in tables])
+        tower = _tower(experiment.model, experiment)
+        extended = tower.extend(inputs)
+        grouping = resolve(experiment.optimizers.sparse, [table.name for table in extended.tables])
+    if unread := {history.name for history in inputs.histories} - {field.sequence for field in extended.fields}:
+        raise ConfigError(
+            f"features.columns.{min(unread)}: `pooling: none` leaves it to a model that reads behaviors one by one; "
+            f"{experiment.model.type} does not: choose mean or sum"
+        )
     needed = 0
-    for table in tables:
+    for table in extended.tables:
         settings = experiment.optimizers.sparse[grouping[table.name]]
         arguments = settings.model_dump(exclude={"type"})
         needed += 4 * table.rows * (table.dim + SPARSE[settings.type].state_floats(table.dim, **arguments))
@@ -112,6 +115,15 @@ def build(experiment: Experiment, encoder: Encoder, steps_per_epoch: int = 1) ->
         model.compile(optimizer=router)
         router.build(model.trainable_variables)
     return model
+
+
+def _tower(settings: Any, experiment: Experiment) -> Tower:
+    """The tower that `model` describes, on top of its `base` if it has one."""
+    arguments = {name: value for name, value in settings if name != "type"}
+    if "base" in arguments:
+        arguments["base"] = _tower(arguments["base"], experiment)
+    make: Callable[..., Tower] = MODELS[settings.type]
+    return make(**arguments, initializer=experiment.initializer.towers, seed=experiment.seed)
 
 
 def _router(experiment: Experiment, model: CTRModel, steps_per_epoch: int) -> Router:

@@ -45,6 +45,7 @@ def choice(
     key: str = "type",
     base: type[Settings] = Settings,
     unfit: Mapping[str, str] = MappingProxyType({}),
+    arguments: Mapping[str, Any] = MappingProxyType({}),
 ) -> Any:
     """The type of a setting `{type: NAME, ...}`: the other keys are the arguments of what NAME stands for.
 
@@ -54,11 +55,12 @@ def choice(
         key: that holds the name.
         base: settings that all have.
         unfit: names that exist but cannot stand here -> why.
+        arguments: argument -> type of its setting, where its annotation is no type of a setting.
     """
 
     @cache  # made when first met: all of them take seconds
     def settings_of(name: str) -> type[Settings]:
-        return _settings_of(name, registry[name], passed, key, base)
+        return _settings_of(name, registry[name], passed, key, base, {"learning_rate": LearningRate, **arguments})
 
     def check(values: Any) -> Any:
         if isinstance(values, Settings):
@@ -78,11 +80,16 @@ def choice(
 
 
 def _settings_of(
-    name: str, target: Callable[..., Any], passed: tuple[str, ...], key: str, base: type[Settings]
+    name: str,
+    target: Callable[..., Any],
+    passed: tuple[str, ...],
+    key: str,
+    base: type[Settings],
+    types: Mapping[str, Any],
 ) -> type[Settings]:
     arguments = {
         argument: (
-            LearningRate if argument == "learning_rate" else parameter.annotation,
+            types.get(argument, parameter.annotation),
             ... if parameter.default is parameter.empty else parameter.default,
         )
         for argument, parameter in inspect.signature(target).parameters.items()

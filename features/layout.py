@@ -23,22 +23,27 @@ def layout_of(features: Features, sizes: Mapping[str, int]) -> dict[str, Any]:
         tables: name, rows, dim.
         fields: the vectors of the tower's input in declared order: name, table, and `column` of `ids` or `sequence`
             with its `pooling`; `scale` is the column of `numerics` that multiplies the vector.
-        categories: all features that are one category: name, `column` of `ids`, rows.
+        categories: all features that are one category: name, `column` of `ids`, rows, the table of its vector or None.
+        histories: all features that are a sequence: name, rows, the table of its vectors.
         numerics: the name of each column.
         plain: the columns of `numerics` that are inputs of their own.
     """
     tables: dict[str, dict[str, Any]] = {}
     fields: list[dict[str, Any]] = []
     categories: list[dict[str, Any]] = []
+    histories: list[dict[str, Any]] = []
     numerics: list[str] = []
     plain: list[int] = []
     columns = {name: place for place, name in enumerate(n for n, f in features.columns.items() if has_ids(f))}
 
+    def add_table(feature: Any) -> str:
+        table: str = getattr(feature, "table", feature.name)
+        tables.setdefault(table, {"name": table, "rows": SPECIAL_ROWS + sizes[feature.name], "dim": feature.dim})
+        return table
+
     def add_field(feature: Any, **described: Any) -> None:
-        table = getattr(feature, "table", feature.name)
-        rows = SPECIAL_ROWS + sizes[feature.name]
-        tables.setdefault(table, {"name": table, "rows": rows, "dim": feature.dim})
-        fields.append({"name": feature.name, "column": columns.get(feature.name), "table": table, **described})
+        described["table"] = add_table(feature)
+        fields.append({"name": feature.name, "column": columns.get(feature.name), **described})
 
     for name, feature in features.columns.items():
         if isinstance(feature, Numeric) and feature.as_ == "plain":
@@ -49,15 +54,20 @@ def layout_of(features: Features, sizes: Mapping[str, int]) -> dict[str, Any]:
             add_field(feature, scale=len(numerics))
             numerics.append(name)
         elif isinstance(feature, Sequence):
-            add_field(feature, sequence=name, pooling=feature.pooling)
+            if feature.pooling != "none":
+                add_field(feature, sequence=name, pooling=feature.pooling)
+            histories.append({"name": name, "rows": SPECIAL_ROWS + sizes[name], "table": add_table(feature)})
         else:
-            categories.append({"name": name, "column": columns[name], "rows": SPECIAL_ROWS + sizes[name]})
-            if not isinstance(feature, Cross) or feature.dim > 1:
+            has_vector = not isinstance(feature, Cross) or feature.dim > 1
+            if has_vector:
                 add_field(feature)
+            described = {"name": name, "column": columns[name], "rows": SPECIAL_ROWS + sizes[name]}
+            categories.append({**described, "table": add_table(feature) if has_vector else None})
     return {
         "tables": list(tables.values()),
         "fields": fields,
         "categories": categories,
+        "histories": histories,
         "numerics": numerics,
         "plain": plain,
     }

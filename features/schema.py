@@ -69,7 +69,8 @@ class Sequence(_Embedded):
 
     kind: Literal["sequence"] = "sequence"
     max_length: PositiveInt = 50
-    pooling: Literal["mean", "sum"] = "mean"
+    pooling: Literal["mean", "sum", "none"] = "mean"
+    """To one vector of the tower's input; `none` leaves it to a model that reads behaviors one by one: `din`, `can`."""
 
 
 class Numeric(Settings):

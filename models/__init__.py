@@ -15,9 +15,9 @@ if tf.keras.Model is not tf_keras.Model:
 
 from models.blocks import MLP, Dropout
 from models.ctr_model import CTRModel
-from models.dcn import DCNV2
+from models.dcn_v2 import DCNV2
 from models.seeds import PathInitializer, seed_of
-from models.tables import Category, EmbeddingTables, Field, Inputs, Table
+from models.tables import Behaviors, Category, EmbeddingTables, Field, History, Inputs, Table
 from models.tower import Tower
 from models.wide_deep import WideDeep
 
@@ -28,11 +28,13 @@ __all__ = [
     "DCNV2",
     "MLP",
     "MODELS",
+    "Behaviors",
     "CTRModel",
     "Category",
     "Dropout",
     "EmbeddingTables",
     "Field",
+    "History",
     "Inputs",
     "PathInitializer",
     "Table",

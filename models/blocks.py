@@ -1,12 +1,14 @@
 """Parts that towers are made of."""
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 import tensorflow as tf
 import tf_keras
 
 from models.seeds import PathInitializer, seed_of
 
+Activation: TypeAlias = Literal["relu", "prelu", "dice"]
 BATCH_NORM_MOMENTUM = 0.9  # a small data set has few steps before its first validation; Keras's 0.99 would lag behind
 
 
@@ -36,8 +38,38 @@ class Dropout(tf_keras.layers.Layer):
         return x * (tf.cast(kept, x.dtype) / (1 - self.rate))
 
 
+class Dice(tf_keras.layers.Layer):
+    """Data-adaptive PReLU (Zhou et al. 2018, arXiv 1706.06978, equation 3), [batch, width] -> [batch, width].
+
+    f(x) = p x + (1 - p) alpha x,  p = sigmoid((x - mean) / sqrt(variance + 1e-8)), with the mean and variance of the
+    batch in training and their moving averages in evaluation; alpha is trained, a number for each unit, from 0.
+    """
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        self.norm = tf_keras.layers.BatchNormalization(
+            momentum=BATCH_NORM_MOMENTUM, epsilon=1e-8, center=False, scale=False, name="norm"
+        )
+        self.alpha = self.add_weight(name="alpha", shape=input_shape[-1:], initializer="zeros")
+        super().build(input_shape)
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        p = tf.sigmoid(self.norm(x, training=training))
+        return x * (p + (1 - p) * self.alpha)
+
+
+def activation_layer(name: Activation) -> tf_keras.layers.Layer:
+    """The layer of an activation; a PReLU starts with a slope of 0.25 below zero (He et al. 2015)."""
+    if name == "dice":
+        return Dice(name="dice")
+    if name == "prelu":
+        return tf_keras.layers.PReLU(tf_keras.initializers.Constant(0.25), name="prelu")
+    return tf_keras.layers.ReLU(name="relu")
+
+
 class MLP(tf_keras.layers.Layer):
-    """Dense, batch norm, relu, dropout; as often as there are widths. No bias precedes a batch norm, which has its own.
+    """Dense, batch norm, activation, dropout; as often as there are widths.
+
+    No bias precedes a batch norm, which has its own.
 
     Args:
         hidden: width of each layer.
@@ -46,15 +78,24 @@ class MLP(tf_keras.layers.Layer):
         initializer: of the kernels, a Keras name.
         seed: the experiment's seed.
         path: of this block, such as `deep`.
+        activation: `relu`, `prelu` or `dice`.
 
     Call: [batch, width] -> [batch, hidden[-1]].
     """
 
     def __init__(
-        self, hidden: Sequence[int], batch_norm: bool, dropout: float, initializer: str, seed: int, path: str
+        self,
+        hidden: Sequence[int],
+        batch_norm: bool,
+        dropout: float,
+        initializer: str,
+        seed: int,
+        path: str,
+        activation: Activation = "relu",
     ) -> None:
         super().__init__(name=path.replace("/", "_"))
         self.blocks = []
+        self.activations = [activation_layer(activation) for _ in hidden]
         for place, units in enumerate(hidden):
             here = f"{path}/{place}"
             kernel = PathInitializer(initializer, seed, here)
@@ -69,11 +110,11 @@ class MLP(tf_keras.layers.Layer):
             self.blocks.append((dense, norm, Dropout(dropout, seed, here)))
 
     def call(self, x: tf.Tensor, step: tf.Tensor, training: bool = False) -> tf.Tensor:
-        for dense, norm, dropout in self.blocks:
+        for (dense, norm, dropout), activation in zip(self.blocks, self.activations, strict=True):
             x = dense(x)
             if norm is not None:
                 x = norm(x, training=training)
-            x = dropout(tf.nn.relu(x), step, training=training)
+            x = dropout(activation(x, training=training), step, training=training)
         return x
 
 

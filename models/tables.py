@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -39,10 +39,16 @@ class Field:
     sequence: str | None = None
     """Or the sequence, pooled to one vector; an empty one is the zero vector."""
     pooling: Literal["mean", "sum"] | None = None
+    """None, of a sequence: its vectors stay apart, in a part of their own, as `Behaviors`."""
     scale: int | None = None
     """The column of `numerics` that multiplies the vector."""
     part: str = "deep"
     """What the vector is for: `deep` is the tower's x0; other parts reach the tower under their own name."""
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether it is a vector for each value of a sequence."""
+        return self.sequence is not None and self.pooling is None
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,30 @@ class Category:
     column: int
     """Of `ids`."""
     rows: int
+    table: str | None = None
+    """Of its vector, if it has one."""
+
+
+@dataclass(frozen=True)
+class History:
+    """A feature whose value in a row is a list of some of `rows` ids."""
+
+    name: str
+    """Of the sequence, too."""
+    rows: int
+    table: str | None = None
+    """Of its vectors, if it has some."""
+    crossed: bool = False
+    """Whether each value is a pair with a category of the row."""
+
+
+class Behaviors(NamedTuple):
+    """The vectors of a sequence, one by one."""
+
+    vectors: tf.Tensor
+    """[batch, length, dim]"""
+    mask: tf.Tensor
+    """float32 [batch, length]: 1 for a value, 0 for padding."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +96,8 @@ class Inputs:
     """The columns of `numerics` that are inputs of their own."""
     categories: tuple[Category, ...] = ()
     """All features that are one category, whether they have a field or not."""
+    histories: tuple[History, ...] = ()
+    """All features that are a sequence, whether they have a field or not."""
 
     def __post_init__(self) -> None:
         names = [table.name for table in self.tables]
@@ -81,7 +113,28 @@ class Inputs:
             numerics=tuple(layout["numerics"]),
             plain=tuple(layout["plain"]),
             categories=tuple(Category(**category) for category in layout["categories"]),
+            histories=tuple(History(**history) for history in layout["histories"]),
         )
+
+    def table(self, name: str) -> Table:
+        """The table of that name."""
+        return next(table for table in self.tables if table.name == name)
+
+    def category(self, name: str) -> Category:
+        """The feature of that name that is one category.
+
+        Raises:
+            ValueError: there is none.
+        """
+        return _named(name, self.categories, "categorical")
+
+    def history(self, name: str) -> History:
+        """The feature of that name that is a sequence.
+
+        Raises:
+            ValueError: there is none.
+        """
+        return _named(name, self.histories, "sequence")
 
     def empty_batch(self) -> dict[str, tf.Tensor]:
         """A batch of one row of padding."""
@@ -94,8 +147,16 @@ class Inputs:
         return batch
 
 
+def _named(name: str, features: Sequence[Any], kind: str) -> Any:
+    for feature in features:
+        if feature.name == name:
+            return feature
+    known = ", ".join(feature.name for feature in features)
+    raise ValueError(f"no {kind} feature is called {name!r}; known: {known or 'none'}")
+
+
 class EmbeddingTables(tf_keras.layers.Layer):
-    """Look every id up once and lay the vectors of each part side by side.
+    """Look the ids of each field up and lay the vectors of each part side by side.
 
     Tables of one width and one group share a variable [rows, dim], each at its own offset. The start of a row is
     normal(0, stddev), a function of (seed, table, row) whatever the fusing; the three special rows start at zero.
@@ -107,7 +168,7 @@ class EmbeddingTables(tf_keras.layers.Layer):
         grouping: table -> group, such as the optimizer it will have; None: one group.
 
     Call: batch (dict) -> part -> float [batch, width]: its fields in declared order; in `deep` the plain numerics
-    follow, and it is in the precision that towers compute in.
+    follow, and it is in the precision that towers compute in. A part of a sequence that is not pooled is `Behaviors`.
     """
 
     def __init__(
@@ -148,9 +209,16 @@ class EmbeddingTables(tf_keras.layers.Layer):
 
     def call(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         used = {self._group_of[field.table]: 0 for field in self.inputs.fields}
-        found = {key: self._look_up(key, batch) for key in used}  # group -> [batch, fields of the group, dim]
+        found: dict[str, tf.Tensor] = {}  # group -> [batch, fields of the group, dim]
+        apart: dict[str, Behaviors] = {}
+        for key in used:
+            runs = self._look_up(key, batch)
+            apart |= {run[0].part: Behaviors(vectors, _mask(run[0], batch)) for run, vectors in runs if run[0].is_apart}
+            if reduced := [_reduce(run, some, batch) for run, some in runs if not run[0].is_apart]:
+                found[key] = _side_by_side(reduced)
         blocks: dict[str, list[tf.Tensor]] = {"deep": []}
-        for (part, key), run in groupby(self.inputs.fields, lambda field: (field.part, self._group_of[field.table])):
+        one_by_one = [field for field in self.inputs.fields if not field.is_apart]
+        for (part, key), run in groupby(one_by_one, lambda field: (field.part, self._group_of[field.table])):
             start, vectors = used[key], found[key]
             used[key] += len(list(run))
             if used[key] - start < vectors.shape[1]:
@@ -159,24 +227,24 @@ class EmbeddingTables(tf_keras.layers.Layer):
         if self.inputs.plain:
             blocks["deep"].append(_columns(batch["numerics"], self.inputs.plain))
         parts = {part: _side_by_side(some) for part, some in blocks.items()}
-        return {**parts, "deep": tf.cast(parts["deep"], self.compute_dtype)}
+        return {**parts, **apart, "deep": tf.cast(parts["deep"], self.compute_dtype)}
 
     def table_blocks(self, name: str) -> Iterator[np.ndarray]:
         """The weights of a logical table, some rows at a time; reading a table whole would copy it."""
         fused, start = self.fused[self._group_of[name]], self.offsets[name]
-        rows = next(table.rows for table in self.inputs.tables if table.name == name)
+        rows = self.inputs.table(name).rows
         for first in range(start, start + rows, READ_ROWS):
             yield tf.gather(fused, tf.range(first, min(first + READ_ROWS, start + rows))).numpy()
 
-    def _look_up(self, key: str, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """One gather for all fields of a group, [batch, fields, dim]."""
+    def _look_up(self, key: str, batch: Mapping[str, tf.Tensor]) -> list[tuple[list[Field], tf.Tensor]]:
+        """One gather for all fields of a group: runs of fields of one kind, each with its vectors [batch, ids, dim]."""
         fields = [field for field in self.inputs.fields if self._group_of[field.table] == key]
         kinds = groupby(fields, lambda field: (field.sequence and field.name, field.scale is None))
         runs = [list(run) for _, run in kinds]  # a sequence is a run of its own
         ids = [self._ids(run, batch) for run in runs]
         vectors = tf.nn.embedding_lookup(self.fused[key], _side_by_side(ids))  # [batch, ids, dim]
         pieces = tf.split(vectors, [tf.shape(some)[1] for some in ids], axis=1) if len(runs) > 1 else [vectors]
-        return _side_by_side([_reduce(*pair, batch) for pair in zip(runs, pieces, strict=True)])
+        return list(zip(runs, pieces, strict=True))
 
     def _ids(self, run: list[Field], batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Rows of the fused variable, [batch, ids]."""
@@ -195,14 +263,19 @@ def _side_by_side(arrays: Sequence[tf.Tensor]) -> tf.Tensor:
     return tf.concat(arrays, axis=1) if len(arrays) > 1 else arrays[0]
 
 
+def _mask(field: Field, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """1 where a sequence has a value, 0 where it is padded, float32 [batch, length]."""
+    length = tf.shape(batch[f"sequences/{field.sequence}"])[1]
+    return tf.sequence_mask(batch[f"lengths/{field.sequence}"], length, tf.float32)
+
+
 def _reduce(run: list[Field], vectors: tf.Tensor, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
     """The vectors of some fields of one kind, or of one sequence, [batch, ids, dim] -> [batch, fields, dim]."""
     first = run[0]
     if first.sequence is not None:
-        lengths = batch[f"lengths/{first.sequence}"]
-        mask = tf.sequence_mask(lengths, tf.shape(vectors)[1], vectors.dtype)
+        mask = _mask(first, batch)
         if first.pooling == "mean":
-            mask /= tf.cast(tf.maximum(lengths, 1), vectors.dtype)[:, None]
+            mask /= tf.cast(tf.maximum(batch[f"lengths/{first.sequence}"], 1), mask.dtype)[:, None]
         return tf.einsum("bld,bl->bd", vectors, mask)[:, None]
     if first.scale is None:
         return vectors

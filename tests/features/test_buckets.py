@@ -133,7 +133,7 @@ def test_a_bucketed_numeric_is_a_field_and_a_category_with_a_row_for_each_bucket
 
     assert layout["tables"] == [{"name": "x", "rows": SPECIAL_ROWS + 3, "dim": 16}]
     assert layout["fields"] == [{"name": "x", "column": 0, "table": "x"}]
-    assert layout["categories"] == [{"name": "x", "column": 0, "rows": SPECIAL_ROWS + 3}]
+    assert layout["categories"] == [{"name": "x", "column": 0, "rows": SPECIAL_ROWS + 3, "table": "x"}]
 
 
 def test_its_values_stay_numbers_for_the_measure_of_its_distribution():

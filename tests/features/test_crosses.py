@@ -227,11 +227,11 @@ def test_categories_are_the_features_of_one_category_with_their_column_and_rows(
     users = len(whole.vocabularies["user"])
 
     assert whole.layout["categories"] == [
-        {"name": "user", "column": 0, "rows": 3 + users},
-        {"name": "user_x_site", "column": 1, "rows": 3 + 100},
-        {"name": "price", "column": 2, "rows": 3 + 10},
-        {"name": "site", "column": 4, "rows": 3 + 50},
-        {"name": "site_x_price", "column": 5, "rows": 3 + 70},
+        {"name": "user", "column": 0, "rows": 3 + users, "table": "user"},
+        {"name": "user_x_site", "column": 1, "rows": 3 + 100, "table": None},
+        {"name": "price", "column": 2, "rows": 3 + 10, "table": "price"},
+        {"name": "site", "column": 4, "rows": 3 + 50, "table": "site"},
+        {"name": "site_x_price", "column": 5, "rows": 3 + 70, "table": "site_x_price"},
     ]
 
 

@@ -10,7 +10,7 @@ import tf_keras
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import Category, EmbeddingTables, Field, Inputs, Table
+from models import Category, EmbeddingTables, Field, History, Inputs, Table
 
 STDDEV = 0.1
 INPUTS = Inputs(
@@ -187,13 +187,15 @@ def test_inputs_from_a_layout_are_the_inputs():
         ],
         "numerics": ["age"],
         "plain": [0],
-        "categories": [{"name": "user", "column": 0, "rows": 30}],
+        "categories": [{"name": "user", "column": 0, "rows": 30, "table": "user"}],
+        "histories": [{"name": "seen", "rows": 30, "table": "user"}],
     }
 
     inputs = Inputs.from_layout(layout)
 
     fields = (Field("user", "user", column=0), Field("seen", "user", sequence="seen", pooling="mean"))
-    assert inputs == Inputs((Table("user", 30, 4),), fields, ("age",), (0,), (Category("user", 0, 30),))
+    categories, histories = (Category("user", 0, 30, "user"),), (History("seen", 30, "user"),)
+    assert inputs == Inputs((Table("user", 30, 4),), fields, ("age",), (0,), categories, histories)
 
 
 def test_what_follows_a_sequence_is_never_seen_by_output_or_gradient():
@@ -206,6 +208,21 @@ def test_what_follows_a_sequence_is_never_seen_by_output_or_gradient():
     np.testing.assert_array_equal(tables(other)["deep"], tables(batch)["deep"])
     for one, two in zip(dense_gradients(tables, other), dense_gradients(tables, batch), strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_a_sequence_without_pooling_is_its_vectors_and_their_mask():
+    apart = Field("past", "item", sequence="history", part="past")
+    with_it, batch = replace(INPUTS, fields=(*INPUTS.fields, apart)), a_batch(INPUTS)
+    tables = EmbeddingTables(with_it, STDDEV, 0)
+
+    parts = tables(batch)
+
+    assert parts.keys() == {"deep", "past"}
+    np.testing.assert_array_equal(parts["deep"], EmbeddingTables(INPUTS, STDDEV, 0)(batch)["deep"])
+    ids, lengths = batch["sequences/history"], batch["lengths/history"]
+    item = np.concatenate(list(tables.table_blocks("item")))
+    np.testing.assert_array_equal(parts["past"].vectors, item[ids])
+    np.testing.assert_array_equal(parts["past"].mask, np.arange(ids.shape[1]) < lengths[:, None])
 
 
 def gradients_of(tables, batch, coefficients=None):

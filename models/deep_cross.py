@@ -1,0 +1,78 @@
+"""Cross layers and an MLP, in four structures: what the towers of the Deep & Cross family share."""
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias, get_args
+
+import tensorflow as tf
+import tf_keras
+
+from models.blocks import MLP, logit_head
+from models.tower import Tower
+
+Structure: TypeAlias = Literal["stacked", "parallel", "stacked_parallel", "cross_only"]
+
+
+class DeepCross(Tower):
+    """Cross layers, called with x_0 and x_l, [batch, width] each, beside or below the MLP `deep`.
+
+        stacked           logit = head(deep(cross(x_0)))
+        parallel          logit = head([cross(x_0), deep(x_0)])
+        stacked_parallel  logit = head([deep_1(cross(x_0)), deep_2(x_0)])
+        cross_only        logit = head(cross(x_0))
+
+    Args:
+        name: of the tower.
+        cross: the cross layers, first to last; one at least.
+        structure: one of the four above.
+        hidden: widths of the MLP `deep`.
+        batch_norm: in the MLP.
+        dropout: in the MLP.
+        initializer: of the kernels of MLP and head, a Keras name.
+        seed: the experiment's seed.
+
+    Call: x_0 [batch, width], step (scalar, for dropout) -> logit [batch].
+    """
+
+    def __init__(
+        self,
+        name: str,
+        cross: Sequence[tf_keras.layers.Layer],
+        structure: Structure,
+        hidden: Sequence[int],
+        batch_norm: bool,
+        dropout: float,
+        initializer: str,
+        seed: int,
+    ) -> None:
+        super().__init__(name=name)
+        if structure not in get_args(Structure):
+            raise ValueError(f"structure must be one of {', '.join(get_args(Structure))}. Received: {structure!r}")
+        if not cross or any(width < 1 for width in hidden):
+            raise ValueError(
+                f"cross_layers and hidden must be at least 1. "
+                f"Received: cross_layers={len(cross)}, hidden={list(hidden)}"
+            )
+
+        def mlp(path: str) -> MLP:
+            return MLP(hidden, batch_norm, dropout, initializer, seed, path)
+
+        self.cross = list(cross)
+        self.deep_on_cross = mlp("deep/on_cross") if structure in ("stacked", "stacked_parallel") else None
+        self.deep = mlp("deep") if structure in ("parallel", "stacked_parallel") else None
+        self.head = logit_head(initializer, seed)
+
+    @property
+    def towers(self) -> dict[str, list[tf_keras.layers.Layer]]:
+        """Tower name -> its layers."""
+        deep = [layer for layer in (self.deep_on_cross, self.deep) if layer is not None]
+        return {"cross": self.cross, **({"deep": deep} if deep else {}), "head": [self.head]}
+
+    def call(self, x0: tf.Tensor, step: tf.Tensor, training: bool = False) -> tf.Tensor:
+        x = x0
+        for cross in self.cross:
+            x = cross(x0, x)
+        if self.deep_on_cross is not None:
+            x = self.deep_on_cross(x, step, training=training)
+        if self.deep is not None:
+            x = tf.concat([x, self.deep(x0, step, training=training)], axis=1)
+        return tf.squeeze(self.head(x), axis=1)
