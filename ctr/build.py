@@ -118,11 +118,11 @@ def build(experiment: Experiment, encoder: Encoder, steps_per_epoch: int = 1) ->
 
 
 def _tower(settings: Any, experiment: Experiment) -> Tower:
-    """The tower that `model` describes, on top of its `base` if it has one."""
+    """The tower that `model` describes; one on a `base` leaves the weights to it."""
+    make: Callable[..., Tower] = MODELS[settings.type]
     arguments = {name: value for name, value in settings if name != "type"}
     if "base" in arguments:
-        arguments["base"] = _tower(arguments["base"], experiment)
-    make: Callable[..., Tower] = MODELS[settings.type]
+        return make(**{**arguments, "base": _tower(arguments["base"], experiment)})
     return make(**arguments, initializer=experiment.initializer.towers, seed=experiment.seed)
 
 

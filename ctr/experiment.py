@@ -167,6 +167,8 @@ class Report(Settings):
     psi: PSI = PSI()
 
 
+BASE = choice({name: tower for name, tower in MODELS.items() if name != "can"}, "seed", "initializer")
+"""The tower that another stands on."""
 WIDE_OPTIMIZER = {"type": "ftrl", "learning_rate": 0.1, "l1": 0.001}
 
 
@@ -183,7 +185,7 @@ class Experiment(Settings):
     seed: int = Field(1, ge=0, lt=2**31)
     data: Data
     features: Features
-    model: choice(MODELS, "seed", "initializer")  # type: ignore[valid-type]
+    model: choice(MODELS, "seed", "initializer", arguments={"base": BASE})  # type: ignore[valid-type]
     initializer: Initializer = Initializer()
     optimizers: Optimizers = Optimizers()
     training: Training = Training()

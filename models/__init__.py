@@ -14,18 +14,24 @@ if tf.keras.Model is not tf_keras.Model:
     )
 
 from models.blocks import MLP, Dropout
+from models.can import CAN
 from models.ctr_model import CTRModel
 from models.dcn_v2 import DCNV2
+from models.din import DIN
+from models.dnn import DNN
 from models.seeds import PathInitializer, seed_of
 from models.tables import Behaviors, Category, EmbeddingTables, Field, History, Inputs, Table
 from models.tower import Tower
 from models.wide_deep import WideDeep
 
-MODELS: dict[str, type[Tower]] = {"dcn_v2": DCNV2, "wide_deep": WideDeep}
+MODELS: dict[str, type[Tower]] = {"dnn": DNN, "wide_deep": WideDeep, "dcn_v2": DCNV2, "din": DIN, "can": CAN}
 """Config name -> tower; the constructor's arguments are the config's keys."""
 
 __all__ = [
+    "CAN",
     "DCNV2",
+    "DIN",
+    "DNN",
     "MLP",
     "MODELS",
     "Behaviors",

@@ -136,6 +136,14 @@ class Inputs:
         """
         return _named(name, self.histories, "sequence")
 
+    def category_or_history(self, name: str) -> Category | History:
+        """The feature of that name, whichever it is.
+
+        Raises:
+            ValueError: there is none.
+        """
+        return _named(name, (*self.categories, *self.histories), "categorical or sequence")
+
     def empty_batch(self) -> dict[str, tf.Tensor]:
         """A batch of one row of padding."""
         columns = max((field.column + 1 for field in self.fields if field.column is not None), default=0)
