@@ -22,7 +22,7 @@ class Attention(tf_keras.layers.Layer):
 
     Args:
         hidden: widths of the MLP.
-        activation: of the MLP: `sigmoid` or `relu`; what depends on the batch, such as Dice, would see padding.
+        activation: of the MLP: `sigmoid` or `relu`; what depends on the batch, such as Dice, has none in an empty history.
         softmax: over the history.
         initializer: of the kernels, a Keras name.
         seed: the experiment's seed.
@@ -54,14 +54,16 @@ class Attention(tf_keras.layers.Layer):
 
     def call(self, target: tf.Tensor, behaviors: Behaviors) -> tf.Tensor:
         vectors, mask = (tf.cast(part, target.dtype) for part in behaviors)
-        repeated = tf.broadcast_to(target[:, None], tf.shape(vectors))
-        x = tf.concat([repeated, vectors, repeated - vectors, repeated * vectors], axis=2)
+        places = tf.where(mask > 0)  # only what is there is scored: most of a batch of histories is padding
+        h = tf.gather_nd(vectors, places)  # [behaviors, dim]
+        t = tf.gather(target, places[:, 0])
+        x = tf.concat([t, h, t - h, t * h], axis=1)
         for dense in self.scorer:
             x = dense(x)
-        scores = tf.squeeze(x, axis=2)
+        scores = tf.scatter_nd(places, tf.squeeze(x, axis=1), tf.shape(mask, tf.int64))
         if self.softmax:
-            scores = tf.nn.softmax(tf.where(mask > 0, scores, scores.dtype.min))
-        return tf.squeeze(tf.matmul((scores * mask)[:, None], vectors), axis=1)
+            scores = mask * tf.nn.softmax(tf.where(mask > 0, scores, scores.dtype.min))
+        return tf.squeeze(tf.matmul(scores[:, None], vectors), axis=1)
 
 
 class DIN(Tower):

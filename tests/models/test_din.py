@@ -88,7 +88,10 @@ def test_gradients_follow_finite_differences_of_the_reference(activation, softma
     with tf.GradientTape() as tape:
         tape.watch(points[:2])
         total = tf.reduce_sum(unit(points[0], Behaviors(points[1], behaviors.mask)))
-    slope = sum(float(tf.reduce_sum(g * d)) for g, d in zip(tape.gradient(total, points), directions, strict=True))
+    slope = sum(
+        float(tf.reduce_sum(tf.convert_to_tensor(g) * d))
+        for g, d in zip(tape.gradient(total, points), directions, strict=True)
+    )
 
     def reference_total(h):
         flat = [value for layer in weights for value in layer]
