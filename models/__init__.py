@@ -15,7 +15,10 @@ if tf.keras.Model is not tf_keras.Model:
 
 from models.blocks import MLP, Dropout
 from models.can import CAN
+from models.compressed_dot import CompressedDot
 from models.ctr_model import CTRModel
+from models.dcn import DCN
+from models.dcn_mix import DCNMix
 from models.dcn_v2 import DCNV2
 from models.din import DIN
 from models.dnn import DNN
@@ -24,11 +27,21 @@ from models.tables import Behaviors, Category, EmbeddingTables, Field, History, 
 from models.tower import Tower
 from models.wide_deep import WideDeep
 
-MODELS: dict[str, type[Tower]] = {"dnn": DNN, "wide_deep": WideDeep, "dcn_v2": DCNV2, "din": DIN, "can": CAN}
+MODELS: dict[str, type[Tower]] = {
+    "dnn": DNN,
+    "wide_deep": WideDeep,
+    "dcn": DCN,
+    "dcn_v2": DCNV2,
+    "dcn_mix": DCNMix,
+    "compressed_dot": CompressedDot,
+    "din": DIN,
+    "can": CAN,
+}
 """Config name -> tower; the constructor's arguments are the config's keys."""
 
 __all__ = [
     "CAN",
+    "DCN",
     "DCNV2",
     "DIN",
     "DNN",
@@ -37,6 +50,8 @@ __all__ = [
     "Behaviors",
     "CTRModel",
     "Category",
+    "CompressedDot",
+    "DCNMix",
     "Dropout",
     "EmbeddingTables",
     "Field",

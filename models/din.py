@@ -22,7 +22,7 @@ class Attention(tf_keras.layers.Layer):
 
     Args:
         hidden: widths of the MLP.
-        activation: of the MLP: `sigmoid` or `relu`; what depends on the batch, such as Dice, has none in an empty history.
+        activation: of the MLP: `sigmoid` or `relu`.
         softmax: over the history.
         initializer: of the kernels, a Keras name.
         seed: the experiment's seed.

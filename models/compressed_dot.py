@@ -1,0 +1,172 @@
+"""CompressedDot: each field meets a few compressed vectors instead of every other field."""
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias, get_args
+
+import tensorflow as tf
+import tf_keras
+
+from models.blocks import MLP, logit_head
+from models.seeds import PathInitializer
+from models.tables import Inputs
+from models.tower import Tower
+
+Structure: TypeAlias = Literal["stacked", "parallel"]
+
+
+class FeatureCompression(tf_keras.layers.Layer):
+    """Dot products of n vectors of width k with c compressed ones: n k c products, where all pairs would be n^2 k.
+
+        Y = X^T C,    output = [X Y, Y],    C [n, c]
+
+    Each group of vectors has a C of its own, and Y [k, columns] is theirs side by side: columns = groups * c. With
+    `hidden`, Y adapts to the row: Y = MLP(flatten(X^T C)), relu between the layers and a linear one last.
+
+    Source: AllInt (plain) and CDot (adapting) of bytedance/monolith, monolith/native_training/layers/feature_cross.py;
+    groups are ours.
+
+    Args:
+        groups: for each the places of its vectors in X, ascending; together each place once.
+        compressed: c, how many vectors a group is compressed into.
+        hidden: widths of the MLP; none: Y does not adapt.
+        initializer: of the matrices, a Keras name.
+        seed: the experiment's seed.
+
+    Call: X [batch, n, k] -> [batch, n * columns + k * columns].
+    """
+
+    def __init__(
+        self, groups: Sequence[Sequence[int]], compressed: int, hidden: Sequence[int], initializer: str, seed: int
+    ) -> None:
+        super().__init__(name="compression")
+        self.groups = tuple(tuple(places) for places in groups)
+        self.compressed, self.hidden = compressed, tuple(hidden)
+        self.initializer, self.seed = initializer, seed
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        self.matrices = [
+            self.add_weight(
+                name=f"matrix_{place}",
+                shape=[len(group), self.compressed],
+                initializer=PathInitializer(self.initializer, self.seed, f"compression/{place}"),
+            )
+            for place, group in enumerate(self.groups)
+        ]
+        flat = input_shape[-1] * len(self.groups) * self.compressed
+        self.adaptation = [
+            tf_keras.layers.Dense(
+                units,
+                activation="relu" if place < len(self.hidden) else None,
+                kernel_initializer=PathInitializer(self.initializer, self.seed, f"compression/adaptation/{place}"),
+                name=f"adaptation_{place}",
+            )
+            for place, units in enumerate((*self.hidden, flat) if self.hidden else ())
+        ]
+        super().build(input_shape)
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        fields, width, columns = x.shape[1], x.shape[2], len(self.groups) * self.compressed
+        members = [x]
+        if len(self.groups) > 1:
+            vectors = tf.unstack(x, axis=1)
+            members = [tf.stack([vectors[place] for place in group], axis=1) for group in self.groups]
+        pairs = zip(members, self.matrices, strict=True)
+        y = tf.concat([tf.matmul(some, matrix, transpose_a=True) for some, matrix in pairs], axis=2)
+        flat = tf.reshape(y, [-1, width * columns])
+        for dense in self.adaptation:
+            flat = dense(flat)
+        dots = tf.matmul(x, tf.reshape(flat, [-1, width, columns]))
+        return tf.concat([tf.reshape(dots, [-1, fields * columns]), flat], axis=1)
+
+
+class CompressedDot(Tower):
+    """Dot products of the fields with compressed fields, beside or below the MLP `deep`.
+
+        stacked   logit = head(deep([x_0, dots, compressed]))
+        parallel  logit = head([dots, compressed, deep(x_0)])
+
+    `[dots, compressed]` is `FeatureCompression` of the vectors that x_0 begins with, all of one width. What follows
+    them in x_0, such as plain numerics, reaches `deep` alone.
+
+    Args:
+        compressed: how many vectors the fields, or each group of them, are compressed into.
+        compress_hidden: widths of an MLP that adapts the compressed vectors to the row; none: no MLP.
+        groups: of names of fields, each field in one; None: one group of all.
+        structure: `stacked` or `parallel`.
+        hidden: widths of the MLP `deep`.
+        batch_norm: in the MLP `deep`.
+        dropout: in the MLP `deep`.
+        initializer: of the kernels, a Keras name.
+        seed: the experiment's seed.
+
+    Call: x_0 [batch, width], step (scalar, for dropout) -> logit [batch]; after `extend`.
+    """
+
+    def __init__(
+        self,
+        compressed: int = 4,
+        compress_hidden: tuple[int, ...] = (),
+        groups: tuple[tuple[str, ...], ...] | None = None,
+        structure: Structure = "stacked",
+        hidden: tuple[int, ...] = (400, 400, 400),
+        batch_norm: bool = True,
+        dropout: float = 0.0,
+        initializer: str = "glorot_uniform",
+        seed: int = 0,
+    ) -> None:
+        super().__init__(name="compressed_dot")
+        if structure not in get_args(Structure):
+            raise ValueError(f"structure must be one of {', '.join(get_args(Structure))}. Received: {structure!r}")
+        if min((compressed, *compress_hidden, *hidden)) < 1:
+            raise ValueError(
+                f"compressed, compress_hidden and hidden must be at least 1. Received: "
+                f"compressed={compressed}, compress_hidden={list(compress_hidden)}, hidden={list(hidden)}"
+            )
+        if groups is not None and not all(groups):
+            raise ValueError(f"groups must have a field each. Received: {[list(group) for group in groups]}")
+        self.compressed, self.compress_hidden, self.structure = compressed, tuple(compress_hidden), structure
+        self._groups, self.initializer, self.seed = groups, initializer, seed
+        self.deep = MLP(hidden, batch_norm, dropout, initializer, seed, "deep")
+        self.head = logit_head(initializer, seed)
+
+    @property
+    def towers(self) -> dict[str, list[tf_keras.layers.Layer]]:
+        """Tower name -> its layers."""
+        return {"compression": [self.compression], "deep": [self.deep], "head": [self.head]}
+
+    def extend(self, inputs: Inputs) -> Inputs:
+        """The inputs as they are: the tower learns which vectors x_0 begins with.
+
+        Raises:
+            ValueError: they differ in width or are fewer than two, or `groups` does not name each field once.
+        """
+        fields = [(field.name, inputs.table(field.table).dim) for field in inputs.fields if field.part == "deep"]
+        if len(fields) < 2 or len({dim for _, dim in fields}) > 1:
+            received = ", ".join(f"{name} {dim}" for name, dim in fields)
+            raise ValueError(f"CompressedDot needs vectors of one width, two or more. Received: {received or 'none'}")
+        known = [name for name, _ in fields]
+        groups = [known] if self._groups is None else self._groups
+        named = [name for group in groups for name in group]
+        faults = {
+            "missing": [name for name in known if name not in named],
+            "unknown": [name for name in named if name not in known],
+            "repeated": [name for name in known if named.count(name) > 1],
+        }
+        if any(faults.values()):
+            listed = "; ".join(f"{fault}: {', '.join(names)}" for fault, names in faults.items() if names)
+            raise ValueError(f"groups must name each field once. {listed}; known: {', '.join(known)}")
+        places = [sorted(known.index(name) for name in group) for group in groups]
+        self.fields, self.width = len(fields), fields[0][1]
+        self.compression = FeatureCompression(
+            places, self.compressed, self.compress_hidden, self.initializer, self.seed
+        )
+        return inputs
+
+    def call(self, x0: tf.Tensor, step: tf.Tensor, training: bool = False) -> tf.Tensor:
+        vectors = tf.reshape(x0[:, : self.fields * self.width], [-1, self.fields, self.width])
+        crossed = self.compression(vectors)
+        if self.structure == "stacked":
+            x = self.deep(tf.concat([x0, crossed], axis=1), step, training=training)
+        else:
+            x = tf.concat([crossed, self.deep(x0, step, training=training)], axis=1)
+        return tf.squeeze(self.head(x), axis=1)

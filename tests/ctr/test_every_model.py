@@ -1,0 +1,78 @@
+"""Whole runs of every model on the small click log, each with optimizers of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import ctr
+from ctr.build import build
+from ctr.data import prepare
+from ctr.experiment import ConfigError
+from models import MODELS
+from tests.conftest import click_log
+
+SETTINGS = {
+    "dnn": ("{type: dnn, hidden: [8], activation: prelu}", "adagrad", "sgd"),
+    "wide_deep": ("{type: wide_deep, hidden: [8]}", "group_lasso_adagrad", "adamw"),
+    "dcn": ("{type: dcn, cross_layers: 2, hidden: [8]}", "lazy_adam", "adam"),
+    "dcn_v2": ("{type: dcn_v2, cross_layers: 2, rank: 3, hidden: [8]}", "rmsprop_v2", "lamb"),
+    "dcn_mix": ("{type: dcn_mix, experts: 2, hidden: [8]}", "ftrl", "adam"),
+    "compressed_dot": ("{type: compressed_dot, compressed: 2, compress_hidden: [4], hidden: [8]}", "momentum", "lion"),
+    "din": ("{type: din, targets: {history: item}, attention: [4], hidden: [8]}", "rmsprop", "rmsprop"),
+    "can": (
+        "{type: can, pairs: [[item, history], [user, hour]], micro_mlp: [4, 3, 2], independent_orders: true, "
+        "base: {type: din, targets: {history: item}, attention: [4], hidden: [8]}}",
+        "rowwise_adagrad",
+        "adagrad",
+    ),
+}
+EVALUATE = "import sys, ctr; [ctr.evaluate(run, sys.argv[1]) for run in sys.argv[2:]]"
+
+
+def settings_of(name):
+    """Overrides of the small experiment."""
+    model, sparse, dense = SETTINGS[name]
+    return [
+        f"model={model}",
+        f"optimizers={{sparse: {{'*': {{type: {sparse}, learning_rate: 0.1}}}}, dense: {{type: {dense}, learning_rate: 0.01}}}}",
+        "training.epochs=1",
+    ]
+
+
+def test_every_model_saved_and_loaded_in_a_fresh_process_scores_the_same_bytes(make_experiment, tmp_path):
+    test_file = tmp_path / "test.parquet"
+    pq.write_table(click_log(300, seed=9), test_file, row_group_size=128)
+    sets = f"data={{train: {tmp_path / 'clicks'}, valid: {test_file}, test: {test_file}, label: clicked}}"
+    runs = {name: tmp_path / name for name in MODELS}
+    for name, run in runs.items():
+        ctr.train(make_experiment(sets, *settings_of(name)), run)
+
+    command = [sys.executable, "-c", EVALUATE, str(test_file), *map(str, runs.values())]
+    subprocess.run(command, check=True, cwd=Path(__file__).parents[2], capture_output=True)
+
+    for run in runs.values():
+        fresh = run / "evaluations" / "test" / "scores" / "test.parquet"
+        assert fresh.read_bytes() == (run / "scores" / "test.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_row_scores_the_same_alone_and_among_others(make_experiment, name):
+    experiment = make_experiment(*settings_of(name))
+    prepared = prepare(experiment)
+    model = build(experiment, prepared.encoder)
+    batch = prepared.encoder(click_log(20, seed=4), "here")
+
+    together = model(batch).numpy()
+    alone = np.concatenate([model({key: array[k : k + 1] for key, array in batch.items()}).numpy() for k in range(20)])
+
+    np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-6)
+
+
+def test_a_sequence_that_no_model_reads_is_refused(make_experiment):
+    experiment = make_experiment("features.columns.history.pooling=none")
+    with pytest.raises(ConfigError, match="features.columns.history: `pooling: none` leaves it .*dcn_v2 does not"):
+        build(experiment, prepare(experiment).encoder)
