@@ -37,6 +37,7 @@ from features import (
     Encoder,
     Reader,
     RowGroup,
+    batch_signature,
     check_agreement,
     check_columns,
     count_rows,
@@ -45,7 +46,7 @@ from features import (
     open_data,
     unified_schema,
 )
-from models import CTRModel
+from models import CTRModel, PartCost, cost_of
 
 
 def train(
@@ -93,6 +94,8 @@ def train(
     device = tf.DeviceSpec.from_string(model.distribute_strategy.extended.worker_devices[0])
     console.print(f"on the {device.device_type}, {settings.threads} threads")
     _show_variables(model, console)
+    parts = cost_of(model, batch_signature(prepared.encoder))
+    _show_cost(parts, console)
     initial_weights = fingerprint(model)
     run.create(experiment)
     try:
@@ -107,6 +110,7 @@ def train(
             **measured,
             "training": trainer.summary(),
             "files": {name: _files(groups) for name, groups in prepared.sets.items()},
+            "model": {"parts": [part._asdict() for part in parts]},
             "tables": sparsity_report(model),
             "fingerprints": {
                 "initial_weights": initial_weights,
@@ -292,4 +296,15 @@ def _show_variables(model: CTRModel, console: Console) -> None:
         state = sum(owned.state_bytes for owned in members)
         sizes = (f"{weights * 4 / 1e6:.2f}", f"{state / 1e6:.2f}")
         table.add_row(escape(", ".join(names)), f"{weights:,}", optimizer, escape(pattern), *sizes)
+    console.print(table)
+
+
+def _show_cost(parts: list[PartCost], console: Console) -> None:
+    """Parameters of each part of the model and floating-point operations of a row, and those of the whole."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("part", "parameters", "operations a row"):
+        table.add_column(column, justify="left" if column == "part" else "right")
+    total = PartCost("all", sum(part.parameters for part in parts), sum(part.flops for part in parts))
+    for name, parameters, flops in (*parts, total):
+        table.add_row(escape(name), f"{parameters:,}", f"{flops:,}")
     console.print(table)

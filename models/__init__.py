@@ -16,6 +16,7 @@ if tf.keras.Model is not tf_keras.Model:
 from models.blocks import MLP, Dropout
 from models.can import CAN
 from models.compressed_dot import CompressedDot
+from models.cost import PartCost, cost_of
 from models.ctr_model import CTRModel
 from models.dcn import DCN
 from models.dcn_mix import DCNMix
@@ -57,9 +58,11 @@ __all__ = [
     "Field",
     "History",
     "Inputs",
+    "PartCost",
     "PathInitializer",
     "Table",
     "Tower",
     "WideDeep",
+    "cost_of",
     "seed_of",
 ]

@@ -27,6 +27,7 @@ class Attention(tf_keras.layers.Layer):
         initializer: of the kernels, a Keras name.
         seed: the experiment's seed.
         path: of this unit, such as `attention/history`.
+        name: of the layer.
 
     Call: target [batch, dim], behaviors (vectors [batch, length, dim], mask [batch, length]) -> [batch, dim].
     """
@@ -39,8 +40,9 @@ class Attention(tf_keras.layers.Layer):
         initializer: str,
         seed: int,
         path: str,
+        name: str,
     ) -> None:
-        super().__init__(name=path.replace("/", "_"))
+        super().__init__(name=name)
         self.softmax = softmax
         self.scorer = [
             tf_keras.layers.Dense(
@@ -106,8 +108,16 @@ class DIN(Tower):
             raise ValueError("targets: din needs a history and its target, such as {history: item}")
         self._targets = tuple(targets.items())
         self.attention = [
-            Attention(attention, attention_activation, softmax, initializer, seed, f"attention/{history}")
-            for history in targets
+            Attention(  # a feature's name may be no name of a scope
+                attention,
+                attention_activation,
+                softmax,
+                initializer,
+                seed,
+                f"attention/{history}",
+                f"attention_{place}",
+            )
+            for place, history in enumerate(targets)
         ]
         self.deep = MLP(hidden, batch_norm, dropout, initializer, seed, "deep", activation)
         self.head = logit_head(initializer, seed)

@@ -1,5 +1,6 @@
 """Whole runs on a small click log: contracts, determinism, exactness, fairness."""
 
+import io
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import scipy.special
 import tensorflow as tf
+from rich.console import Console
 from sklearn.metrics import log_loss, roc_auc_score
 
 import ctr
@@ -76,7 +78,7 @@ def test_the_run_folder_holds_what_the_contract_says(make_experiment, tmp_path):
 def test_report_json_is_as_the_contract_says(make_experiment, tmp_path):
     report = ctr.train(make_experiment(), tmp_path / "run")
     assert report == json.loads((tmp_path / "run" / "report.json").read_text())
-    assert set(report) == {"metrics", "psi", "training", "files", "tables", "fingerprints", "seconds"}
+    assert set(report) == {"metrics", "psi", "training", "files", "model", "tables", "fingerprints", "seconds"}
     parts = [str(tmp_path / "clicks" / f"part-{k}.parquet") for k in range(3)]
     assert report["files"] == {
         "train": [{"path": parts[0], "rows": 400}, {"path": parts[1], "rows": 320}],
@@ -88,6 +90,13 @@ def test_report_json_is_as_the_contract_says(make_experiment, tmp_path):
     assert set(report["psi"]["score"]) == {"valid", "test"}
     assert set(report["psi"]["features"]["test"]) == {"user", "item", "history", "hour", "price"}
     assert {"psi", "verdict"} <= set(report["psi"]["features"]["test"]["user"])
+    width, pooled_history = 4 * 4 + 2, 4 * (2 * 4 + 1)  # four vectors, a price and its indicator; max_length is 4
+    assert report["model"]["parts"] == [
+        {"part": "tables", "parameters": (11 + 13 + 27) * 4, "flops": pooled_history},
+        {"part": "cross", "parameters": width**2 + width, "flops": 2 * width**2 + 3 * width},
+        {"part": "deep", "parameters": width * 8 + 2 * 8, "flops": 2 * width * 8 + 3 * 8},
+        {"part": "head", "parameters": width + 8 + 1, "flops": 2 * (width + 8) + 1},
+    ]
     assert [(t["name"], t["rows"], t["dim"], t["optimizer"]) for t in report["tables"]] == [
         ("user", 11, 4, "rmsprop_v2"),
         ("item", 13, 4, "rmsprop_v2"),
@@ -98,6 +107,17 @@ def test_report_json_is_as_the_contract_says(make_experiment, tmp_path):
     assert set(report["fingerprints"]) == {"initial_weights", "final_weights", "data_order"}
     assert set(report["seconds"]) == {"train", "total"}
     assert report["metrics"]["test"]["auc"] > 0.7
+
+
+def test_a_run_begins_with_what_the_parts_of_its_model_cost(make_experiment, tmp_path):
+    console = Console(file=io.StringIO(), width=100)
+    report = ctr.train(make_experiment("training.epochs=1"), tmp_path / "run", console=console)
+    lines = [line.split() for line in console.file.getvalue().splitlines()]
+    start = lines.index(["part", "parameters", "operations", "a", "row"])
+    parts = [(part["part"], part["parameters"], part["flops"]) for part in report["model"]["parts"]]
+    assert lines[start + 1 : start + 5] == [[part, *(f"{count:,}" for count in counts)] for part, *counts in parts]
+    assert lines[start + 5] == ["all", f"{sum(part[1] for part in parts):,}", f"{sum(part[2] for part in parts):,}"]
+    assert any(line[:1] == ["epoch"] for line in lines[start:])
 
 
 def test_the_same_command_gives_the_same_bytes(make_experiment, tmp_path):
@@ -147,8 +167,6 @@ def test_evaluate_gives_the_same_scores_in_a_fresh_process(make_experiment, tmp_
 
 
 def test_plain_fit_trains_to_the_weights_of_the_trainer(make_experiment, tmp_path):
-    from rich.console import Console
-
     experiment = make_experiment("model.dropout=0", "training.epochs=1")
     prepared = prepare(experiment)
     reader = Reader(prepared.sets["train"], prepared.encoder, batch_size=64, seed=3)

@@ -44,7 +44,7 @@ def a_batch(size=6, length=5, seed=0):
 def a_unit(activation="sigmoid", softmax=False, hidden=(5, 3), dtype="float32"):
     """An attention unit with random weights, a target and a history of each length from 0."""
     random = np.random.default_rng(5)
-    unit = Attention(hidden, activation, softmax, "glorot_uniform", 0, "attention/past")
+    unit = Attention(hidden, activation, softmax, "glorot_uniform", 0, "attention/past", "unit")
     unit._set_dtype_policy(dtype)
     for dense in unit.scorer:
         dense._set_dtype_policy(dtype)
