@@ -96,7 +96,7 @@ def build(experiment: Experiment, encoder: Encoder, steps_per_epoch: int = 1) ->
         raise ConfigError("features: there are none")
     with _precision(experiment.training.precision), _as_config_error("model"):
         tower = _tower(experiment.model, experiment)
-        extended = tower.extend(inputs)
+        extended = tower.extend(inputs).trimmed()
         grouping = resolve(experiment.optimizers.sparse, [table.name for table in extended.tables])
     if unread := {history.name for history in inputs.histories} - {field.sequence for field in extended.fields}:
         raise ConfigError(

@@ -191,13 +191,19 @@ class Experiment(Settings):
     training: Training = Training()
     report: Report = Report()
 
+    @property
+    def _has_a_wide_part(self) -> bool:
+        """Whether the model, or what it stands on, is Wide & Deep."""
+        base = getattr(self.model, "base", None)
+        return "wide_deep" in (self.model.type, base and base.type)
+
     @model_validator(mode="after")
     def _wide_part_trains_with_ftrl(self) -> "Experiment":
         """Wide tables that only `*` matches, by name if some have patterns, which `wide/*` might overrule."""
-        if self.model.type != "wide_deep":
+        if not self._has_a_wide_part:
             return self
         sparse = self.optimizers.sparse
-        tables = [f"wide/{name}" for name in self.features.categories]
+        tables = [f"wide/{name}" for name in dict.fromkeys([*self.features.categories, *self.features.crosses])]
         free = [name for name in tables if not any(fnmatchcase(name, key) for key in sparse if key != "*")]
         names = ["wide/*"] if free == tables else free
         ftrl = Optimizers.model_validate({"sparse": dict.fromkeys(names, WIDE_OPTIMIZER)}).sparse
@@ -208,10 +214,10 @@ class Experiment(Settings):
     @model_validator(mode="after")
     def _crosses_have_a_place(self) -> "Experiment":
         for name, cross in self.features.crosses.items():
-            if cross.dim == 1 and self.model.type != "wide_deep":
+            if cross.dim == 1 and not self._has_a_wide_part:
                 raise ValueError(
-                    f"features.columns.{name}: a cross of dim 1 is a weight of the wide part, which {self.model.type} "
-                    f"has not: give it a dim above 1"
+                    f"features.columns.{name}: a {cross.kind} of dim 1 is a weight of the wide part, which "
+                    f"{self.model.type} has not: give it a dim above 1"
                 )
         return self
 
@@ -315,7 +321,7 @@ def _dotted(key: str) -> list[str]:
 
 def _explain(detail: Any) -> str:
     """One line for one mistake: the key, what is wrong, what was received."""
-    known = {"categorical", "numeric", "sequence", "cross"}  # tags that pydantic adds to the path
+    known = {"categorical", "numeric", "sequence", "cross", "sequence_cross"}  # tags that pydantic adds to the path
     place = ".".join(str(part) for part in detail["loc"] if part not in known)
     message = detail["msg"].removeprefix("Value error, ")
     received = detail["input"]

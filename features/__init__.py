@@ -7,7 +7,7 @@ from features.errors import DataError
 from features.labels import Columns
 from features.reader import Reader, read_ahead
 from features.sample import draw_sample
-from features.schema import Categorical, Cross, Feature, Features, Numeric, Sequence, Split
+from features.schema import Categorical, Cross, Feature, Features, Numeric, Sequence, SequenceCross, Split
 from features.settings import Settings, nearest
 from features.source import RowGroup, count_rows, open_data, split_data
 from features.statistics import Moments, Statistics, fit
@@ -28,6 +28,7 @@ __all__ = [
     "Reader",
     "RowGroup",
     "Sequence",
+    "SequenceCross",
     "Settings",
     "Split",
     "Statistics",

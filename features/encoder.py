@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 
 from features.batch import NULL, OUT_OF_VOCABULARY, SPECIAL_ROWS, Batch
 from features.errors import DataError
-from features.hashing import cross, fingerprints
+from features.hashing import cross, cross_sequence, fingerprints
 from features.labels import FLOAT32_MAX, Columns
 from features.layout import has_ids, layout_of
-from features.schema import PARTS, Categorical, Cross, Features, Numeric, Sequence
+from features.schema import PARTS, Categorical, Cross, CrossFeature, Feature, Features, Numeric, Sequence, SequenceCross
 from features.statistics import Moments, Statistics, numbers, transform
 from features.values import Ragged, Values, check_type, values_of
 
@@ -70,7 +70,8 @@ class Encoder:
             name: self._buckets(name, values) if name in self.edges else values for name, values in found.items()
         }
         for name, feature in self.features.crosses.items():
-            found[name] = cross([categories[part] for part in feature.of], feature.hash)
+            hashed = cross if isinstance(feature, Cross) else cross_sequence
+            found[name] = hashed([categories[part] for part in feature.of], feature.hash)
         return found
 
     def encode(self, table: pa.Table, values: dict[str, Values], where: str) -> Batch:
@@ -84,10 +85,12 @@ class Encoder:
         batch: Batch = {}
         for name, feature in self.features.columns.items():
             found = values[name]
-            if isinstance(feature, Sequence):
+            if isinstance(feature, Sequence | SequenceCross):
                 assert isinstance(found, Ragged)
-                padded = _pad(self._ids(feature, found.flat, where), found.lengths, feature.max_length)
-                batch |= {f"sequences/{name}": padded, f"lengths/{name}": found.lengths.astype(np.int32)}
+                flat = found.flat
+                rows = _rows(flat) if isinstance(feature, SequenceCross) else self._ids(feature, flat, where)
+                batch[f"sequences/{name}"] = _pad(rows, found.lengths, self.features.max_length(feature))
+                batch[f"lengths/{name}"] = found.lengths.astype(np.int32)
                 continue
             assert isinstance(found, pa.Array)
             if isinstance(feature, Cross):
@@ -124,8 +127,8 @@ class Encoder:
             "numerics": ((len(self.layout["numerics"]),), np.float32),
         }
         for name, feature in self.features.columns.items():
-            if isinstance(feature, Sequence):
-                spec[f"sequences/{name}"] = ((feature.max_length,), np.int32)
+            if isinstance(feature, Sequence | SequenceCross):
+                spec[f"sequences/{name}"] = ((self.features.max_length(feature),), np.int32)
                 spec[f"lengths/{name}"] = ((), np.int32)
         if self.columns is None:
             return spec
@@ -175,7 +178,7 @@ class Encoder:
         return {
             name: self._size(feature)
             for name, feature in self.features.columns.items()
-            if has_ids(feature) or isinstance(feature, Sequence)
+            if has_ids(feature) or isinstance(feature, Sequence | SequenceCross)
         }
 
     @cached_property
@@ -186,10 +189,10 @@ class Encoder:
             index.get_indexer(index[:1])
         return indexes
 
-    def _size(self, feature: Categorical | Sequence | Numeric | Cross) -> int:
+    def _size(self, feature: Feature) -> int:
         if isinstance(feature, Numeric):
             return len(self.edges[feature.name]) + 1 if feature.as_ == "buckets" else 1
-        if isinstance(feature, Cross):
+        if isinstance(feature, CrossFeature):
             return feature.hash
         if feature.vocabulary is not None:
             return len(self.vocabularies[feature.table])

@@ -6,6 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.values import Ragged, Values
+
 CROSS_SEED = 0xDECAFCAFFE  # the default of tf.sparse.cross_hashed
 MULTIPLIER = np.uint64(0xC6A4A7935BD1E995)
 SHIFT = np.uint64(47)
@@ -41,6 +43,28 @@ def cross(parts: Iterable[pa.Array], buckets: int) -> pa.Array:
         hashed = _concatenated(hashed, rows)
         is_null = is_null | part.is_null().to_numpy(zero_copy_only=False)
     return pa.array((hashed % np.uint64(buckets)).astype(np.int64), mask=is_null)
+
+
+def cross_sequence(parts: Iterable[Values], buckets: int) -> Ragged:
+    """Hash each value of a sequence together with the categories of its row, as `cross` does.
+
+    Args:
+        parts: of one length; one is the sequence.
+        buckets: the hash is taken modulo this.
+
+    Returns:
+        As many values for each row as the sequence has.
+
+    >>> history = Ragged(pa.array(["a", "b", "a"]), np.array([2, 0, 1]))
+    >>> cross_sequence([pa.array([7, 7, None]), history], 1000).flat.to_pylist()
+    [897, 445, None]
+    """
+    parts = list(parts)
+    lengths = next(part.lengths for part in parts if isinstance(part, Ragged))
+    rows = pa.array(np.repeat(np.arange(len(lengths)), lengths))
+    # as a dictionary, so that what is repeated are numbers and each text is hashed once
+    pairs = [part.flat if isinstance(part, Ragged) else part.dictionary_encode().take(rows) for part in parts]
+    return Ragged(cross(pairs, buckets), lengths)
 
 
 def _concatenated(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from features.batch import SPECIAL_ROWS
-from features.schema import Categorical, Cross, Features, Numeric, Sequence
+from features.schema import Categorical, Cross, CrossFeature, Feature, Features, Numeric, Sequence, SequenceCross
 
 
-def has_ids(feature: Categorical | Numeric | Sequence | Cross) -> bool:
+def has_ids(feature: Feature) -> bool:
     """Whether a feature has a column in `ids`."""
     return isinstance(feature, Categorical | Cross) or (isinstance(feature, Numeric) and feature.as_ != "plain")
 
@@ -24,7 +24,7 @@ def layout_of(features: Features, sizes: Mapping[str, int]) -> dict[str, Any]:
         fields: the vectors of the tower's input in declared order: name, table, and `column` of `ids` or `sequence`
             with its `pooling`; `scale` is the column of `numerics` that multiplies the vector.
         categories: all features that are one category: name, `column` of `ids`, rows, the table of its vector or None.
-        histories: all features that are a sequence: name, rows, the table of its vectors.
+        histories: all features that are a list: name, rows, the table of its vectors or None, whether it is `crossed`.
         numerics: the name of each column.
         plain: the columns of `numerics` that are inputs of their own.
     """
@@ -53,16 +53,18 @@ def layout_of(features: Features, sizes: Mapping[str, int]) -> dict[str, Any]:
         elif isinstance(feature, Numeric) and feature.as_ == "embedding":
             add_field(feature, scale=len(numerics))
             numerics.append(name)
-        elif isinstance(feature, Sequence):
-            if feature.pooling != "none":
-                add_field(feature, sequence=name, pooling=feature.pooling)
-            histories.append({"name": name, "rows": SPECIAL_ROWS + sizes[name], "table": add_table(feature)})
         else:
-            has_vector = not isinstance(feature, Cross) or feature.dim > 1
-            if has_vector:
-                add_field(feature)
-            described = {"name": name, "column": columns[name], "rows": SPECIAL_ROWS + sizes[name]}
-            categories.append({**described, "table": add_table(feature) if has_vector else None})
+            has_vector = not isinstance(feature, CrossFeature) or feature.dim > 1
+            described = {"name": name, "rows": SPECIAL_ROWS + sizes[name]}
+            described["table"] = add_table(feature) if has_vector else None
+            if isinstance(feature, Sequence | SequenceCross):
+                if has_vector and feature.pooling != "none":
+                    add_field(feature, sequence=name, pooling=feature.pooling)
+                histories.append({**described, "crossed": isinstance(feature, SequenceCross)})
+            else:
+                if has_vector:
+                    add_field(feature)
+                categories.append({**described, "column": columns[name]})
     return {
         "tables": list(tables.values()),
         "fields": fields,

@@ -112,18 +112,38 @@ class Cross(Settings):
     """Width of the table. 1: only a weight in the wide part of `wide_deep`; above: a vector for the tower too."""
 
 
+class SequenceCross(Settings):
+    """Each value of a sequence together with one or more categories of its row: the list of their hashes.
+
+    A value is null where one of its parts is null.
+    """
+
+    name: str = Field(exclude=True)
+    kind: Literal["sequence_cross"] = "sequence_cross"
+    of: tuple[str, ...] = Field(min_length=2)
+    """Names of features: one sequence, of which the last `max_length` values count; the others as those of a cross."""
+    hash: Size
+    """Ids by `tf.sparse.cross_hashed` of the texts, this many buckets."""
+    dim: PositiveInt = 1
+    """Width of the table. 1: only a weight in the wide part of `wide_deep`; above: vectors for the tower too."""
+    pooling: Literal["mean", "sum", "none"] = "sum"
+    """Of the vectors, as a sequence's; the wide part sums its weights whatever this is."""
+
+
 ColumnFeature = Categorical | Numeric | Sequence
-Feature = Annotated[ColumnFeature | Cross, Field(discriminator="kind")]
+CrossFeature = Cross | SequenceCross
+Feature = Annotated[ColumnFeature | CrossFeature, Field(discriminator="kind")]
 KINDS: dict[str, type[Settings]] = {
     "categorical": Categorical,
     "numeric": Numeric,
     "sequence": Sequence,
     "cross": Cross,
+    "sequence_cross": SequenceCross,
 }
 
 
 class Features(Settings):
-    """All features of an experiment: each of `columns` is a categorical, numeric, sequence or cross, by its `kind`."""
+    """All features of an experiment, by name: what each is, its `kind` says."""
 
     defaults: dict[str, Any] = {}
     """Settings for every feature whose kind has them; a feature's own encoding replaces the default one."""
@@ -132,7 +152,7 @@ class Features(Settings):
     @property
     def of_columns(self) -> dict[str, ColumnFeature]:
         """The features that read a column."""
-        return {name: feature for name, feature in self.columns.items() if not isinstance(feature, Cross)}
+        return {name: feature for name, feature in self.columns.items() if not isinstance(feature, CrossFeature)}
 
     @property
     def number_columns(self) -> set[str]:
@@ -155,9 +175,14 @@ class Features(Settings):
         ]
 
     @property
-    def crosses(self) -> dict[str, Cross]:
+    def crosses(self) -> dict[str, CrossFeature]:
         """The features that are made of others."""
-        return {name: feature for name, feature in self.columns.items() if isinstance(feature, Cross)}
+        return {name: feature for name, feature in self.columns.items() if isinstance(feature, CrossFeature)}
+
+    def max_length(self, feature: Sequence | SequenceCross) -> int:
+        """The most values that a row holds of a sequence, or of a cross of one."""
+        parts = [feature] if isinstance(feature, Sequence) else [self.columns[part] for part in feature.of]
+        return next(part.max_length for part in parts if isinstance(part, Sequence))
 
     @model_validator(mode="before")
     @classmethod
@@ -187,7 +212,7 @@ class Features(Settings):
                         f"{getattr(other, key, None)!r} and {getattr(feature, key, None)!r}"
                     )
         for feature in self.columns.values():
-            has_own = isinstance(feature, Cross) or (isinstance(feature, Numeric) and feature.as_ != "plain")
+            has_own = isinstance(feature, CrossFeature) or (isinstance(feature, Numeric) and feature.as_ != "plain")
             if has_own and feature.name in first:
                 raise ValueError(
                     f"{first[feature.name].name!r} cannot use the table {feature.name!r}: "
@@ -196,19 +221,29 @@ class Features(Settings):
         return self
 
     @model_validator(mode="after")
-    def _cross_what_is_one_category(self) -> "Features":
+    def _cross_what_can_be_crossed(self) -> "Features":
+        sequences = [name for name, feature in self.columns.items() if isinstance(feature, Sequence)]
+        categories = [name for name in self.categories if name not in self.crosses]
         for name, feature in self.crosses.items():
+            of_sequence = isinstance(feature, SequenceCross)
             for place, part in enumerate(feature.of):
-                crossed = self.columns.get(part)
-                if crossed is None:
+                if part not in self.columns:
                     raise ValueError(f"columns.{name}.of: no feature {part!r}; {nearest(part, list(self.columns))}")
-                if isinstance(crossed, Cross) or part not in self.categories:
+                if part not in categories and not (of_sequence and part in sequences):
+                    wanted = "one sequence, of categoricals" if of_sequence else "categoricals"
+                    hint = "; with a sequence use `kind: sequence_cross`" if part in sequences else ""
                     raise ValueError(
-                        f"columns.{name}.of: {part!r} is a {crossed.kind}; a cross is of categoricals and of numerics "
-                        f"`as: buckets`"
+                        f"columns.{name}.of: {part!r} is a {self.columns[part].kind}; a {feature.kind} is of {wanted} "
+                        f"and of numerics `as: buckets`{hint}"
                     )
                 if part in feature.of[:place]:
                     raise ValueError(f"columns.{name}.of: {part!r} stands twice")
+            found = [part for part in feature.of if part in sequences]
+            if of_sequence and len(found) != 1:
+                hint = "" if found else "; without one use `kind: cross`"
+                raise ValueError(
+                    f"columns.{name}.of: needs exactly one sequence{hint}. Received: {', '.join(found) or 'none'}"
+                )
         return self
 
 
@@ -226,7 +261,7 @@ def _complete(name: str, own: Any, defaults: dict[str, Any]) -> Any:
     if not isinstance(kind, str) or kind not in KINDS:
         return {**own, "kind": str(kind)}
     reached = {key: value for key, value in defaults.items() if key in _keys(KINDS[kind])}
-    if kind == "cross" or any(own.get(key) is not None for key in ENCODINGS):
+    if issubclass(KINDS[kind], CrossFeature) or any(own.get(key) is not None for key in ENCODINGS):
         reached = {key: value for key, value in reached.items() if key not in ENCODINGS}
     column = {"column": name} if "column" in _keys(KINDS[kind]) else {}
     complete = {**column, **reached, **own, "kind": kind, "name": name}

@@ -1,7 +1,7 @@
 """Fused embedding tables: one variable, one gather and one gradient for all features of one width and one optimizer."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -119,6 +119,11 @@ class Inputs:
     def table(self, name: str) -> Table:
         """The table of that name."""
         return next(table for table in self.tables if table.name == name)
+
+    def trimmed(self) -> "Inputs":
+        """Without the tables that no field reads, such as that of a history that only CAN reads, in its own tables."""
+        used = {field.table for field in self.fields}
+        return replace(self, tables=tuple(table for table in self.tables if table.name in used))
 
     def category(self, name: str) -> Category:
         """The feature of that name that is one category.

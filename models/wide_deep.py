@@ -16,7 +16,8 @@ class WideDeep(Tower):
         logit = sum of wide weights + head(deep(x_0)),    head with a bias
 
     Each categorical and each cross has one wide weight per value, in a table of width 1 called `wide/<feature>` that
-    starts at zero, so that wide and deep part may have optimizers of their own.
+    starts at zero, so that wide and deep part may have optimizers of their own. A cross of a sequence adds the weights
+    of all its pairs.
 
     Args:
         hidden: widths of the MLP `deep`.
@@ -25,7 +26,7 @@ class WideDeep(Tower):
         initializer: of the kernels, a Keras name.
         seed: the experiment's seed.
 
-    Call: x_0 [batch, width], step (scalar, for dropout), wide [batch, categories] -> logit [batch].
+    Call: x_0 [batch, width], step (scalar, for dropout), wide [batch, categories and crosses] -> logit [batch].
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class WideDeep(Tower):
         return {"deep": [self.deep], "head": [self.head]}
 
     def extend(self, inputs: Inputs) -> Inputs:
-        """The inputs with a table `wide/<name>` for each category."""
-        if not inputs.categories:
+        """The inputs with a table `wide/<name>` for each category and each cross of a sequence."""
+        categories = {f"wide/{category.name}": category for category in inputs.categories}
+        crossed = {f"wide/{history.name}": history for history in inputs.histories if history.crossed}
+        if not categories and not crossed:
             raise ValueError("the wide part needs a categorical or a cross")
-        named = {f"wide/{category.name}": category for category in inputs.categories}
-        tables = [Table(name, category.rows, 1, stddev=0.0) for name, category in named.items()]
-        fields = [Field(name, name, category.column, part="wide") for name, category in named.items()]
+        tables = [Table(name, feature.rows, 1, stddev=0.0) for name, feature in (categories | crossed).items()]
+        fields = [Field(name, name, category.column, part="wide") for name, category in categories.items()]
+        fields += [Field(n, n, sequence=history.name, pooling="sum", part="wide") for n, history in crossed.items()]
         return replace(inputs, tables=(*inputs.tables, *tables), fields=(*inputs.fields, *fields))
 
     def call(self, x0: tf.Tensor, step: tf.Tensor, wide: tf.Tensor, training: bool = False) -> tf.Tensor:

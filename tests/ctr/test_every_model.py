@@ -38,7 +38,8 @@ def settings_of(name):
     model, sparse, dense = SETTINGS[name]
     return [
         f"model={model}",
-        f"optimizers={{sparse: {{'*': {{type: {sparse}, learning_rate: 0.1}}}}, dense: {{type: {dense}, learning_rate: 0.01}}}}",
+        f"optimizers.sparse={{'*': {{type: {sparse}, learning_rate: 0.1}}}}",
+        f"optimizers.dense={{type: {dense}, learning_rate: 0.01}}",
         "training.epochs=1",
     ]
 
@@ -72,7 +73,19 @@ def test_a_row_scores_the_same_alone_and_among_others(make_experiment, name):
     np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-6)
 
 
+def test_a_table_that_no_part_of_a_model_reads_is_not_made(make_experiment):
+    experiment = make_experiment(
+        "features.columns.seen={kind: sequence, column: history, pooling: none}",
+        "model={type: can, pairs: [[item, seen]], base: {type: dnn, hidden: [8]}}",
+    )
+    model = build(experiment, prepare(experiment).encoder)
+
+    tables = [name for kind, names in model.logical_variables if kind == "table" for name in names]
+
+    assert set(tables) == {"user", "item", "hour", "can/item_x_seen/item", "can/item_x_seen/user"}
+
+
 def test_a_sequence_that_no_model_reads_is_refused(make_experiment):
     experiment = make_experiment("features.columns.history.pooling=none")
-    with pytest.raises(ConfigError, match="features.columns.history: `pooling: none` leaves it .*dcn_v2 does not"):
+    with pytest.raises(ConfigError, match=r"features.columns.history: `pooling: none` leaves it .*dcn_v2 does not"):
         build(experiment, prepare(experiment).encoder)

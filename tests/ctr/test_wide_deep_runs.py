@@ -1,4 +1,4 @@
-"""Whole runs of Wide & Deep on the small click log, with crosses and a bucketed price."""
+"""Whole runs of Wide & Deep on the small click log, with crosses, of a sequence too, and a bucketed price."""
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -32,6 +32,10 @@ WIDE = {
     "wide/user_x_item": (303, 1),
     "wide/item_x_price": (43, 1),
 }
+
+
+PAIRS = "features.columns.user_x_history={kind: sequence_cross, of: [user, history], hash: 200, dim: 1}"
+WIDER_PAIRS = PAIRS.replace("dim: 1", "dim: 3, pooling: mean")
 
 
 @pytest.fixture
@@ -169,6 +173,116 @@ def test_a_wide_cross_is_a_deep_feature_of_other_models_too(make_wide_deep, tmp_
 
     found = {table["name"]: (table["rows"], table["dim"]) for table in report["tables"]}
     assert found == {**DEEP, "user_x_item": (303, 2)}
+
+
+# A cross of a sequence
+
+
+@pytest.mark.parametrize(
+    ("pairs", "deep"), [(PAIRS, {}), (WIDER_PAIRS, {"user_x_history": (203, 3)})], ids=["wide only", "deep too"]
+)
+def test_a_cross_of_a_sequence_trains_and_is_reported_and_evaluated(make_wide_deep, tmp_path, pairs, deep):
+    test_file = tmp_path / "test.parquet"
+    pq.write_table(click_log(300, seed=9), test_file, row_group_size=128)
+    sets = f"data={{train: {tmp_path / 'clicks'}, valid: {test_file}, test: {test_file}, label: clicked}}"
+
+    report = ctr.train(make_wide_deep(pairs, sets), tmp_path / "run")
+    again = ctr.evaluate(tmp_path / "run", str(test_file))
+
+    tables = {table["name"]: table for table in report["tables"]}
+    sizes = {name: (table["rows"], table["dim"]) for name, table in tables.items()}
+    assert sizes == {**DEEP, **deep, **WIDE, "wide/user_x_history": (203, 1)}
+    assert tables["wide/user_x_history"]["optimizer"] == "ftrl"
+    assert tables["wide/user_x_history"]["zero_rows"] < 200  # 8 users x 10 items in 200 buckets
+    assert report["metrics"]["test"]["auc"] > 0.7
+    assert report["psi"]["features"]["test"]["user_x_history"]["verdict"] in ("stable", "moderate", "insufficient_data")
+    assert again["metrics"]["test"] == report["metrics"]["test"]
+    assert again["tables"] == report["tables"]
+
+
+def test_the_rows_of_pairs_that_never_came_stay_zero(make_wide_deep, tmp_path):
+    wide = 'optimizers.sparse."wide/*"={type: ftrl, l1: 0}'
+
+    report = ctr.train(make_wide_deep(PAIRS, wide, "training.epochs=1"), tmp_path / "run")
+
+    experiment = load_experiment(tmp_path / "run" / "config.yaml")
+    encoder = prepare(experiment).encoder
+    pairs = {(user, f"item {item}") for user in range(8) for item in range(10)}
+    users, items = zip(*sorted(pairs), strict=True)
+    table = click_log(80).set_column(1, "user", [users]).set_column(3, "history", [[[item] for item in items]])
+    came = set(encoder(table, "all pairs")["sequences/user_x_history"][:, 0].tolist())
+    assert zero_rows(report)["wide/user_x_history"] == 200 - len(came)
+
+
+def test_a_cross_of_a_sequence_is_a_deep_feature_of_other_models_too(make_wide_deep, tmp_path):
+    dcn = "model={type: dcn_v2, cross_layers: 1, hidden: [8]}"
+    wider = "features.columns.user_x_item.dim=2"
+
+    report = ctr.train(make_wide_deep(dcn, wider, WIDER_PAIRS, "training.epochs=1"), tmp_path / "run")
+
+    found = {table["name"]: (table["rows"], table["dim"]) for table in report["tables"]}
+    assert found == {**DEEP, "user_x_item": (303, 2), "user_x_history": (203, 3)}
+
+
+def test_a_cross_of_a_sequence_of_dim_1_is_refused_where_there_is_no_wide_part(make_experiment):
+    with pytest.raises(ConfigError) as caught:
+        make_experiment(PAIRS)
+
+    assert "features.columns.user_x_history: a sequence_cross of dim 1 is a weight of the wide part, which dcn_v2" in (
+        str(caught.value)
+    )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sparse"),
+    [("*", {"*", "wide/*"}), ("wide/user_x_history", {"*", "wide/user_x_history", *WIDE})],
+    ids=["of no wide table", "of this one"],
+)
+def test_its_wide_table_is_ftrls_where_no_pattern_names_it(make_wide_deep, pattern, sparse):
+    experiment = make_wide_deep(PAIRS, f'optimizers.sparse."{pattern}"={{type: group_lasso_adagrad}}')
+
+    assert set(experiment.optimizers.sparse) == sparse
+
+
+def test_a_model_on_wide_deep_has_its_wide_part(make_experiment, tmp_path):
+    can = "model={type: can, base: {type: wide_deep, hidden: [8]}, pairs: [[item, history]], micro_mlp: [4, 2]}"
+    crosses = "features.columns.user_x_item={kind: cross, of: [user, item], hash: 300, dim: 1}"
+
+    report = ctr.train(make_experiment(can, crosses, PAIRS, "training.epochs=1"), tmp_path / "run")
+
+    optimizers = {table["name"]: table["optimizer"] for table in report["tables"]}
+    wide = ("wide/user", "wide/item", "wide/hour", "wide/user_x_item", "wide/user_x_history")
+    assert {name: optimizer for name, optimizer in optimizers.items() if optimizer == "ftrl"} == dict.fromkeys(
+        wide, "ftrl"
+    )
+
+
+def test_a_mistake_in_a_cross_of_a_sequence_is_named_with_its_key(make_wide_deep):
+    with pytest.raises(ConfigError, match=r"features\.columns\.user_x_history\.pooling: .* Received: 'max'"):
+        make_wide_deep(PAIRS, "features.columns.user_x_history.pooling=max")
+
+
+# A sequence that is not pooled
+
+
+@pytest.mark.parametrize("model", [SETTINGS[0], "model={type: dnn, hidden: [8]}"], ids=["wide_deep", "dnn"])
+def test_a_sequence_that_is_not_pooled_is_refused_by_a_model_that_reads_no_behaviors(make_experiment, tmp_path, model):
+    experiment = make_experiment(model, "features.columns.history.pooling=none")
+
+    with pytest.raises(ConfigError) as caught:
+        build(experiment, prepare(experiment).encoder)
+
+    assert str(caught.value) == (
+        "features.columns.history: `pooling: none` leaves it to a model that reads behaviors one by one; "
+        f"{experiment.model.type} does not: choose mean or sum"
+    )
+
+
+def test_a_cross_of_a_sequence_that_is_not_pooled_is_refused_by_them_too(make_experiment):
+    experiment = make_experiment(PAIRS.replace("dim: 1", "dim: 3, pooling: none"))
+
+    with pytest.raises(ConfigError, match=r"columns\.user_x_history: `pooling: none` leaves it to a model"):
+        build(experiment, prepare(experiment).encoder)
 
 
 def test_only_numerics_leave_the_wide_part_empty(make_wide_deep, tmp_path):

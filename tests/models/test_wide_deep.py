@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import DCNV2, MODELS, Category, CTRModel, Field, Inputs, Table, Tower, WideDeep
+from models import DCNV2, MODELS, Category, CTRModel, Field, History, Inputs, Table, Tower, WideDeep
 from optimizers import FtrlProximal, PatternError, RMSPropV2, Router, adam
 from tests.reference import wide_deep as reference
 
-USERS, ITEMS, HOURS, CROSSED = 43, 31, 27, 203
+USERS, ITEMS, HOURS, CROSSED, PAIRS = 43, 31, 27, 203, 57
 INPUTS = Inputs(
     tables=(Table("user", USERS, 4), Table("item", ITEMS, 4), Table("hour", HOURS, 2)),
     fields=(
@@ -24,6 +24,18 @@ INPUTS = Inputs(
     categories=(Category("user", 0, USERS), Category("user_x_hour", 1, CROSSED), Category("hour", 2, HOURS)),
 )
 WIDE = {"wide/user": USERS, "wide/user_x_hour": CROSSED, "wide/hour": HOURS}
+WITH_PAIRS = replace(
+    INPUTS,
+    histories=(
+        History("history", ITEMS, "item"),
+        History("user_x_history", PAIRS, crossed=True),
+        History("hour_x_history", PAIRS, "hour_x_history", crossed=True),
+    ),
+    tables=(*INPUTS.tables, Table("hour_x_history", PAIRS, 2)),
+    fields=(*INPUTS.fields, Field("hour_x_history", "hour_x_history", sequence="hour_x_history", pooling="mean")),
+)
+"""A history, and the pairs of its values with the user and with the hour; the second have vectors too."""
+OF_PAIRS = {"wide/user_x_history": PAIRS, "wide/hour_x_history": PAIRS}
 
 
 def model_of(inputs=INPUTS, seed=1, grouping=None, **tower):
@@ -86,6 +98,15 @@ def expected_logits(model, rows):
     ]
     weights = {"deep": deep, "head": [v.numpy() for v in model.tower.head.trainable_variables]}
     return reference.wide_deep(x0_of(model, rows), rows["ids"][:, :3], [table(model, name) for name in WIDE], weights)
+
+
+def with_pairs(rows, seed=0):
+    """The rows with ids for the crosses of the history, which is empty in some."""
+    random, lengths = np.random.default_rng(seed), rows["lengths/history"]
+    for name in ("user_x_history", "hour_x_history"):
+        ids = random.integers(1, PAIRS, [len(lengths), 3]) * (np.arange(3) < lengths[:, None])
+        rows |= {f"sequences/{name}": ids.astype(np.int32), f"lengths/{name}": lengths}
+    return rows
 
 
 APART = {name: name for name in ("user", "item", "hour", *WIDE)}
@@ -234,6 +255,99 @@ def test_the_gradient_of_a_wide_weight_is_the_sum_of_the_residuals_of_its_rows()
 
     start = model.tables.offsets["wide/hour"]
     np.testing.assert_allclose(gradient[start : start + HOURS], expected, rtol=1e-4, atol=1e-6)
+
+
+# A cross of a sequence
+
+
+def test_each_pair_of_a_row_adds_its_weight_to_the_logit():
+    model, rows = model_of(WITH_PAIRS), with_pairs(rows_of(20))
+    before = model(tensors(rows)).numpy()
+    assert set(rows["lengths/history"]) == {0, 1, 2, 3}
+
+    weights = np.random.default_rng(4).normal(size=PAIRS)
+    fused, start = model.tables.fused["1 "], model.tables.offsets["wide/user_x_history"]
+    fused.assign(tf.tensor_scatter_nd_update(fused, np.arange(start, start + PAIRS)[:, None], weights[:, None]))
+
+    expected = [
+        sum(weights[row] for row in ids[:length])
+        for ids, length in zip(rows["sequences/user_x_history"], rows["lengths/user_x_history"], strict=True)
+    ]
+    np.testing.assert_allclose(model(tensors(rows)).numpy() - before, expected, atol=1e-5)
+
+
+def test_a_logit_of_one_pair_that_stands_twice_counts_its_weight_twice():
+    model, rows = model_of(WITH_PAIRS), with_pairs(rows_of(1))
+    rows |= {"sequences/user_x_history": np.int32([[5, 5, 9]]), "lengths/user_x_history": np.int32([2])}
+    before = model(tensors(rows)).numpy()
+
+    fused, start = model.tables.fused["1 "], model.tables.offsets["wide/user_x_history"]
+    fused.assign(tf.tensor_scatter_nd_update(fused, [[start], [start + 5], [start + 9]], [[4.0], [0.25], [16.0]]))
+
+    np.testing.assert_allclose(model(tensors(rows)).numpy() - before, [0.5], atol=1e-6)
+
+
+def test_extend_adds_a_table_and_a_summed_field_for_each_cross_of_a_sequence_and_none_for_a_sequence():
+    extended = WideDeep().extend(WITH_PAIRS)
+
+    tables = {one.name: (one.rows, one.dim, one.stddev) for one in extended.tables[len(WITH_PAIRS.tables) :]}
+    assert tables == {name: (rows, 1, 0.0) for name, rows in (WIDE | OF_PAIRS).items()}
+    fields = [one for one in extended.fields if one.part == "wide" and one.sequence]
+    assert [(one.name, one.table, one.column, one.sequence, one.pooling) for one in fields] == [
+        (name, name, None, name.removeprefix("wide/"), "sum") for name in OF_PAIRS
+    ]
+
+
+def test_a_cross_of_a_sequence_alone_is_a_wide_part():
+    inputs = replace(WITH_PAIRS, categories=())
+
+    assert [one.name for one in WideDeep().extend(inputs).fields if one.part == "wide"] == list(OF_PAIRS)
+
+
+def test_its_tables_start_at_zero_and_logits_as_without_it():
+    rows = with_pairs(rows_of())
+    model = model_of(WITH_PAIRS)
+
+    for name in OF_PAIRS:
+        np.testing.assert_array_equal(table(model, name), np.zeros([PAIRS, 1]))
+    without = model_of(replace(WITH_PAIRS, histories=()))
+    np.testing.assert_array_equal(model(tensors(rows)), without(tensors(rows)))
+
+
+def touched_pairs(rows, name):
+    """The ids of the batch; padding is looked up like any other row, with a gradient of zero."""
+    return set(rows[f"sequences/{name}"].ravel().tolist()) - {0}
+
+
+def test_the_gradient_of_a_pair_is_the_sum_of_the_residuals_of_its_rows_and_of_no_other_pair():
+    model, rows = model_of(WITH_PAIRS, batch_norm=False), with_pairs(rows_of(40))
+    residuals = (tf.sigmoid(model(tensors(rows))).numpy() - rows["label"]) / 40
+    expected = np.zeros(PAIRS)
+    for ids, length, residual in zip(rows["sequences/user_x_history"], rows["lengths/history"], residuals, strict=True):
+        np.add.at(expected, ids[:length], residual)
+
+    fused, start = model.tables.fused["1 "], model.tables.offsets["wide/user_x_history"]
+    with tf.GradientTape() as tape:
+        loss = model.compute_loss(tensors(rows), training=True)
+    gradient = tape.gradient(loss, fused)
+
+    assert isinstance(gradient, tf.IndexedSlices)
+    own = {row - start for row in gradient.indices.numpy().tolist() if start <= row < start + PAIRS}
+    assert own - {0} == touched_pairs(rows, "user_x_history")
+    dense = tf.convert_to_tensor(gradient).numpy()[start : start + PAIRS, 0]
+    np.testing.assert_allclose(dense, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_training_moves_only_the_pairs_of_the_batch():
+    wide = {**LIKE_A_RUN, **dict.fromkeys(OF_PAIRS, "ftrl"), "hour_x_history": "rmsprop_v2"}
+    model, rows = model_of(WITH_PAIRS, grouping=wide), with_pairs(rows_of(5))
+    model.compile(optimizer=router(model, l1=0.0))
+
+    model.fit(tf.data.Dataset.from_tensor_slices(rows).batch(5), verbose=0)
+
+    for name in OF_PAIRS:
+        moved = set(np.flatnonzero(table(model, name)).tolist())
+        assert moved == touched_pairs(rows, name.removeprefix("wide/"))
 
 
 # Its towers
