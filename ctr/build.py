@@ -98,10 +98,12 @@ def build(experiment: Experiment, encoder: Encoder, steps_per_epoch: int = 1) ->
         tower = _tower(experiment.model, experiment)
         extended = tower.extend(inputs).trimmed()
         grouping = resolve(experiment.optimizers.sparse, [table.name for table in extended.tables])
-    if unread := {history.name for history in inputs.histories} - {field.sequence for field in extended.fields}:
+    read = {field.sequence for field in extended.fields if field.part != "wide"}
+    if unread := {history.name for history in inputs.histories if history.table is not None} - read:
         raise ConfigError(
-            f"features.columns.{min(unread)}: `pooling: none` leaves it to a model that reads behaviors one by one; "
-            f"{experiment.model.type} does not: choose mean or sum"
+            f"features.columns.{min(unread)}: `pooling: none` leaves it to a model that reads its behaviors one by "
+            f"one, and {experiment.model.type} does not read them: choose mean or sum, or name it in the `targets` of "
+            f"din or the `pairs` of can"
         )
     needed = 0
     for table in extended.tables:

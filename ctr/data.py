@@ -69,7 +69,7 @@ def _check_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, columns
     """
     positives = rows = 0
     for group in row_groups:
-        batch = encoder(group.read(encoder.input_columns), str(group))
+        batch = encoder(group.read(encoder.input_columns, encoder.features.text_columns), str(group))
         counted = batch["label"][batch["weight"] > 0]
         positives, rows = positives + int(counted.sum()), rows + len(counted)
     if name == "valid" and rows == 0:

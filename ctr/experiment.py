@@ -167,7 +167,7 @@ class Report(Settings):
     psi: PSI = PSI()
 
 
-BASE = choice({name: tower for name, tower in MODELS.items() if name != "can"}, "seed", "initializer")
+BASE = choice(MODELS, "seed", "initializer", unfit={"can": "stands on another model, not on itself"})
 """The tower that another stands on."""
 WIDE_OPTIMIZER = {"type": "ftrl", "learning_rate": 0.1, "l1": 0.001}
 

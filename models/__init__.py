@@ -23,8 +23,9 @@ from models.dcn_mix import DCNMix
 from models.dcn_v2 import DCNV2
 from models.din import DIN
 from models.dnn import DNN
+from models.inputs import Behaviors, Category, Field, History, Inputs, Table
 from models.seeds import PathInitializer, seed_of
-from models.tables import Behaviors, Category, EmbeddingTables, Field, History, Inputs, Table
+from models.tables import EmbeddingTables
 from models.tower import Tower
 from models.wide_deep import WideDeep
 

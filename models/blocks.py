@@ -1,7 +1,7 @@
 """Parts that towers are made of."""
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import tensorflow as tf
 import tf_keras
@@ -58,7 +58,13 @@ class Dice(tf_keras.layers.Layer):
 
 
 def activation_layer(name: Activation) -> tf_keras.layers.Layer:
-    """The layer of an activation; a PReLU starts with a slope of 0.25 below zero (He et al. 2015)."""
+    """The layer of an activation; a PReLU starts with a slope of 0.25 below zero (He et al. 2015).
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if name not in get_args(Activation):
+        raise ValueError(f"activation must be one of {', '.join(get_args(Activation))}. Received: {name!r}")
     if name == "dice":
         return Dice(name="dice")
     if name == "prelu":
@@ -94,8 +100,9 @@ class MLP(tf_keras.layers.Layer):
         activation: Activation = "relu",
     ) -> None:
         super().__init__(name=path.replace("/", "_"))
+        if any(width < 1 for width in hidden):
+            raise ValueError(f"hidden must be widths of at least 1. Received: {list(hidden)}")
         self.blocks = []
-        self.activations = [activation_layer(activation) for _ in hidden]
         for place, units in enumerate(hidden):
             here = f"{path}/{place}"
             kernel = PathInitializer(initializer, seed, here)
@@ -107,10 +114,10 @@ class MLP(tf_keras.layers.Layer):
                 if batch_norm
                 else None
             )
-            self.blocks.append((dense, norm, Dropout(dropout, seed, here)))
+            self.blocks.append((dense, norm, activation_layer(activation), Dropout(dropout, seed, here)))
 
     def call(self, x: tf.Tensor, step: tf.Tensor, training: bool = False) -> tf.Tensor:
-        for (dense, norm, dropout), activation in zip(self.blocks, self.activations, strict=True):
+        for dense, norm, activation, dropout in self.blocks:
             x = dense(x)
             if norm is not None:
                 x = norm(x, training=training)

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import tensorflow as tf
 import tf_keras
 
-from models.tables import Behaviors, Category, Field, History, Inputs, Table
+from models.inputs import Behaviors, Category, Field, History, Inputs, Table
 from models.tower import Tower
 
 Activation: TypeAlias = Literal["tanh", "selu", "linear"]
@@ -84,7 +84,8 @@ class CAN(Tower):
         orders: powers of the behaviors, from 1.
         activation: between the layers of the micro-MLP: `tanh`, `selu` or `linear`.
         independent_parameters: tables of their own, `can/<pair>/item` and `can/<pair>/user`; else the features' own
-            tables serve, whose widths must be those of the micro-MLP's parameters and input.
+            tables serve, whose widths must be those of the micro-MLP's parameters and input, and the next setting and
+            `stddev` have no effect.
         independent_combinations: tables for each pair; else one for each feature, `can/<feature>/item` or `.../user`.
         independent_orders: a micro-MLP for each order.
         stddev: of the start of these tables; None: the model's.
@@ -107,8 +108,9 @@ class CAN(Tower):
         stddev: float | None = None,
     ) -> None:
         super().__init__(name="can")
-        if not pairs or len(set(pairs)) < len(pairs):
-            raise ValueError(f"pairs must be one or more, each once. Received: {[list(pair) for pair in pairs]}")
+        names = [f"{item}_x_{user}" for item, user in pairs]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"pairs must be one or more, each of its own name. Received: {names}")
         if len(micro_mlp) < 2 or min(micro_mlp) < 1:
             raise ValueError(
                 f"micro_mlp must be the width of the input and of one or more layers, such as [16, 8, 4]. "
@@ -116,6 +118,8 @@ class CAN(Tower):
             )
         if orders < 1:
             raise ValueError(f"orders must be at least 1. Received: {orders}")
+        if stddev is not None and stddev < 0:
+            raise ValueError(f"stddev must be at least 0. Received: {stddev}")
         self.base, self._pairs, self._micro_mlp, self._stddev = base, tuple(pairs), tuple(micro_mlp), stddev
         self.bias, self.orders, self.activation, self.independent_orders = bias, orders, activation, independent_orders
         self.independent_parameters, self.independent_combinations = independent_parameters, independent_combinations
@@ -134,8 +138,8 @@ class CAN(Tower):
         fields: list[Field] = []
         for item, user in self._pairs:
             sides = {
-                "item": (inputs.category(item), parameters),
-                "user": (inputs.category_or_history(user), self._micro_mlp[0]),
+                "item": (inputs.category(item, "pairs"), parameters),
+                "user": (inputs.category_or_history(user, "pairs"), self._micro_mlp[0]),
             }
             for side, (feature, dim) in sides.items():
                 part = f"can/{item}_x_{user}/{side}"

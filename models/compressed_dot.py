@@ -7,8 +7,8 @@ import tensorflow as tf
 import tf_keras
 
 from models.blocks import MLP, logit_head
+from models.inputs import Inputs
 from models.seeds import PathInitializer
-from models.tables import Inputs
 from models.tower import Tower
 
 Structure: TypeAlias = Literal["stacked", "parallel"]
@@ -117,10 +117,10 @@ class CompressedDot(Tower):
         super().__init__(name="compressed_dot")
         if structure not in get_args(Structure):
             raise ValueError(f"structure must be one of {', '.join(get_args(Structure))}. Received: {structure!r}")
-        if min((compressed, *compress_hidden, *hidden)) < 1:
+        if min((compressed, *compress_hidden)) < 1:
             raise ValueError(
-                f"compressed, compress_hidden and hidden must be at least 1. Received: "
-                f"compressed={compressed}, compress_hidden={list(compress_hidden)}, hidden={list(hidden)}"
+                f"compressed and compress_hidden must be at least 1. "
+                f"Received: compressed={compressed}, compress_hidden={list(compress_hidden)}"
             )
         if groups is not None and not all(groups):
             raise ValueError(f"groups must have a field each. Received: {[list(group) for group in groups]}")
@@ -155,12 +155,15 @@ class CompressedDot(Tower):
         if any(faults.values()):
             listed = "; ".join(f"{fault}: {', '.join(names)}" for fault, names in faults.items() if names)
             raise ValueError(f"groups must name each field once. {listed}; known: {', '.join(known)}")
-        places = [sorted(known.index(name) for name in group) for group in groups]
+        self._places = tuple(tuple(sorted(known.index(name) for name in group)) for group in groups)
         self.fields, self.width = len(fields), fields[0][1]
-        self.compression = FeatureCompression(
-            places, self.compressed, self.compress_hidden, self.initializer, self.seed
-        )
         return inputs
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        self.compression = FeatureCompression(
+            self._places, self.compressed, self.compress_hidden, self.initializer, self.seed
+        )
+        super().build(input_shape)
 
     def call(self, x0: tf.Tensor, step: tf.Tensor, training: bool = False) -> tf.Tensor:
         vectors = tf.reshape(x0[:, : self.fields * self.width], [-1, self.fields, self.width])

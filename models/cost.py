@@ -57,8 +57,8 @@ def cost_of(model: CTRModel, signature: Mapping[str, tf.TensorSpec]) -> list[Par
     """
     parts = {"tables": [model.tables], **model.tower.towers}
     part_of = {layer.name: part for part, layers in parts.items() for layer in layers}
-    flops = _flops(model, signature, part_of, rows=2)
-    flops.subtract(_flops(model, signature, part_of, rows=1))  # leaves what one row adds, not what a batch costs once
+    of_one, flops = _flops(model, signature, part_of)
+    flops.subtract(of_one)  # leaves what one row adds, not what a batch costs once
     costs = []
     for part, layers in parts.items():
         variables = [variable for layer in layers for variable in layer.trainable_variables]
@@ -67,16 +67,12 @@ def cost_of(model: CTRModel, signature: Mapping[str, tf.TensorSpec]) -> list[Par
 
 
 def _flops(
-    model: CTRModel, signature: Mapping[str, tf.TensorSpec], part_of: Mapping[str, str], rows: int
-) -> Counter[str]:
-    """Part -> operations of a batch of full sequences, by the part of each layer's name.
+    model: CTRModel, signature: Mapping[str, tf.TensorSpec], part_of: Mapping[str, str]
+) -> tuple[Counter[str], Counter[str]]:
+    """Part -> operations of a batch of one row, and of two, with full sequences, by the part of each layer's name.
 
     A shape may depend on values, such as how long the histories are: so sizes are tensors, of a batch that is run.
     """
-    batch = {key: tf.zeros([rows, *spec.shape[1:]], spec.dtype) for key, spec in signature.items()}
-    for key, spec in signature.items():
-        if key.startswith("sequences/"):
-            batch[f"lengths/{key.removeprefix('sequences/')}"] = tf.fill([rows], spec.shape[1])
 
     def count(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         model(batch, training=False)
@@ -87,8 +83,17 @@ def _flops(
             counts.setdefault(part, []).append(_operations(operation))
         return {part: tf.add_n(some) for part, some in counts.items()}
 
-    counted = tf.function(count, autograph=False)(batch)
-    return Counter({part: int(total) for part, total in counted.items()})
+    spec = {key: tf.TensorSpec([None, *spec.shape[1:]], spec.dtype) for key, spec in signature.items()}
+    counted = tf.function(count, input_signature=[spec], autograph=False)
+
+    def of(rows: int) -> Counter[str]:
+        batch = {key: tf.zeros([rows, *one.shape[1:]], one.dtype) for key, one in spec.items()}
+        for key, one in spec.items():
+            if key.startswith("sequences/"):
+                batch[f"lengths/{key.removeprefix('sequences/')}"] = tf.fill([rows], one.shape[1])
+        return Counter({part: int(total) for part, total in counted(batch).items()})
+
+    return of(1), of(2)
 
 
 def _operations(operation: tf.Operation) -> tf.Tensor:

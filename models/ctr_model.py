@@ -6,7 +6,8 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 import tf_keras
 
-from models.tables import EmbeddingTables, Inputs
+from models.inputs import Inputs
+from models.tables import EmbeddingTables
 from models.tower import Tower
 
 Batch = Mapping[str, tf.Tensor]
@@ -19,7 +20,8 @@ class CTRModel(tfrs.Model):
     `fit` reports its mean over the epoch so far.
 
     Args:
-        inputs: what batches hold; the tower adds the tables that it has of its own.
+        inputs: what batches hold; the tower adds the tables that it has of its own, and tables that nothing reads are
+            left out.
         tower: such as `DCNV2`.
         stddev: of the normal that starts the tables.
         seed: of the tables' start.

@@ -121,8 +121,6 @@ class DCNMix(DeepCross):
     ) -> None:
         if experts < 1:
             raise ValueError(f"experts must be at least 1. Received: experts={experts}")
-        if rank is not None and rank < 1:
-            raise ValueError(f"rank must be at least 1. Received: rank={rank}")
         if gate not in get_args(Gate):
             raise ValueError(f"gate must be one of {', '.join(get_args(Gate))}. Received: {gate!r}")
         if activation not in get_args(ExpertActivation):
@@ -132,11 +130,4 @@ class DCNMix(DeepCross):
             MixtureCross(experts, rank, gate, activation, initializer, seed, f"cross/{place}")
             for place in range(cross_layers)
         ]
-        super().__init__("dcn_mix", cross, structure, hidden, batch_norm, dropout, initializer, seed)
-        self.rank = rank
-
-    def build(self, input_shape: tf.TensorShape) -> None:
-        width = input_shape[-1]
-        if self.rank is not None and self.rank >= width:
-            raise ValueError(f"rank must be below the width of the input, {width}. Received: {self.rank}")
-        super().build(input_shape)
+        super().__init__("dcn_mix", cross, structure, hidden, batch_norm, dropout, initializer, seed, rank)

@@ -45,8 +45,6 @@ class DCNV2(DeepCross):
         initializer: str = "glorot_uniform",
         seed: int = 0,
     ) -> None:
-        if rank is not None and rank < 1:
-            raise ValueError(f"rank must be at least 1. Received: rank={rank}")
         cross = [
             Cross(
                 projection_dim=rank,
@@ -55,11 +53,4 @@ class DCNV2(DeepCross):
             )
             for place in range(cross_layers)
         ]
-        super().__init__("dcn_v2", cross, structure, hidden, batch_norm, dropout, initializer, seed)
-        self.rank = rank
-
-    def build(self, input_shape: tf.TensorShape) -> None:
-        width = input_shape[-1]
-        if self.rank is not None and self.rank >= width:
-            raise ValueError(f"rank must be below the width of the input, {width}. Received: {self.rank}")
-        super().build(input_shape)
+        super().__init__("dcn_v2", cross, structure, hidden, batch_norm, dropout, initializer, seed, rank)

@@ -29,6 +29,7 @@ class DeepCross(Tower):
         dropout: in the MLP.
         initializer: of the kernels of MLP and head, a Keras name.
         seed: the experiment's seed.
+        rank: of the cross layers' matrices, if it was set; below the width of x_0.
 
     Call: x_0 [batch, width], step (scalar, for dropout) -> logit [batch].
     """
@@ -43,15 +44,16 @@ class DeepCross(Tower):
         dropout: float,
         initializer: str,
         seed: int,
+        rank: int | None = None,
     ) -> None:
         super().__init__(name=name)
         if structure not in get_args(Structure):
             raise ValueError(f"structure must be one of {', '.join(get_args(Structure))}. Received: {structure!r}")
-        if not cross or any(width < 1 for width in hidden):
-            raise ValueError(
-                f"cross_layers and hidden must be at least 1. "
-                f"Received: cross_layers={len(cross)}, hidden={list(hidden)}"
-            )
+        if not cross:
+            raise ValueError("cross_layers must be at least 1")
+        if rank is not None and rank < 1:
+            raise ValueError(f"rank must be at least 1. Received: rank={rank}")
+        self.rank = rank
 
         def mlp(path: str) -> MLP:
             return MLP(hidden, batch_norm, dropout, initializer, seed, path)
@@ -66,6 +68,12 @@ class DeepCross(Tower):
         """Tower name -> its layers."""
         deep = [layer for layer in (self.deep_on_cross, self.deep) if layer is not None]
         return {"cross": self.cross, **({"deep": deep} if deep else {}), "head": [self.head]}
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        width = input_shape[-1]
+        if self.rank is not None and self.rank >= width:
+            raise ValueError(f"rank must be below the width of the input, {width}. Received: {self.rank}")
+        super().build(input_shape)
 
     def call(self, x0: tf.Tensor, step: tf.Tensor, training: bool = False) -> tf.Tensor:
         x = x0

@@ -7,8 +7,8 @@ import tensorflow as tf
 import tf_keras
 
 from models.blocks import MLP, Activation, logit_head
+from models.inputs import Behaviors, Field, Inputs
 from models.seeds import PathInitializer
-from models.tables import Behaviors, Field, Inputs
 from models.tower import Tower
 
 
@@ -43,6 +43,8 @@ class Attention(tf_keras.layers.Layer):
         name: str,
     ) -> None:
         super().__init__(name=name)
+        if any(width < 1 for width in hidden):
+            raise ValueError(f"attention must be widths of at least 1. Received: {list(hidden)}")
         self.softmax = softmax
         self.scorer = [
             tf_keras.layers.Dense(
@@ -131,7 +133,7 @@ class DIN(Tower):
         """The inputs with a part for each history and one for its target."""
         fields = []
         for name, target_name in self._targets:
-            history, target = inputs.history(name), inputs.category(target_name)
+            history, target = inputs.history(name, "targets"), inputs.category(target_name, "targets")
             if history.table is None or target.table is None:
                 raise ValueError(f"targets: {name!r} and {target_name!r} need vectors; a cross of dim 1 has none")
             widths = [inputs.table(table).dim for table in (history.table, target.table)]

@@ -2,7 +2,7 @@
 
 import tf_keras
 
-from models.tables import Inputs
+from models.inputs import Inputs
 
 
 class Tower(tf_keras.layers.Layer):
@@ -10,7 +10,8 @@ class Tower(tf_keras.layers.Layer):
 
     A subclass defines `towers` and `call(x0, step, training=False, **parts)`: x0 [batch, width] holds the vectors and
     plain numerics side by side, `step` is a scalar that dropout is a function of, `parts` are the fields that `extend`
-    declared for other parts than `deep`, by the part's name; the result is the logit, float32 [batch].
+    declared for other parts than `deep`, by the part's name, vectors side by side or `Behaviors`; the result is the
+    logit, float32 [batch].
     """
 
     @property

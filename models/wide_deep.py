@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras
 
 from models.blocks import MLP, logit_head
-from models.tables import Field, Inputs, Table
+from models.inputs import Field, Inputs, Table
 from models.tower import Tower
 
 
@@ -38,8 +38,8 @@ class WideDeep(Tower):
         seed: int = 0,
     ) -> None:
         super().__init__(name="wide_deep")
-        if not hidden or any(width < 1 for width in hidden):
-            raise ValueError(f"hidden must be one or more widths of at least 1. Received: {list(hidden)}")
+        if not hidden:
+            raise ValueError("hidden must be one or more widths. Received: []")
         self.deep = MLP(hidden, batch_norm, dropout, initializer, seed, "deep")
         self.head = logit_head(initializer, seed)
 

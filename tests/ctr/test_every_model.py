@@ -11,7 +11,6 @@ import pytest
 import ctr
 from ctr.build import build
 from ctr.data import prepare
-from ctr.experiment import ConfigError
 from models import MODELS
 from tests.conftest import click_log
 
@@ -85,7 +84,7 @@ def test_a_table_that_no_part_of_a_model_reads_is_not_made(make_experiment):
     assert set(tables) == {"user", "item", "hour", "can/item_x_seen/item", "can/item_x_seen/user"}
 
 
-def test_a_sequence_that_no_model_reads_is_refused(make_experiment):
-    experiment = make_experiment("features.columns.history.pooling=none")
-    with pytest.raises(ConfigError, match=r"features.columns.history: `pooling: none` leaves it .*dcn_v2 does not"):
-        build(experiment, prepare(experiment).encoder)
+def test_a_model_with_shapes_that_depend_on_data_trains_to_the_same_bytes_twice(make_experiment, tmp_path):
+    reports = [ctr.train(make_experiment(*settings_of("can")), tmp_path / run) for run in ("one", "two")]
+
+    assert reports[0]["fingerprints"] == reports[1]["fingerprints"]

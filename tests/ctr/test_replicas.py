@@ -14,6 +14,11 @@ from ctr.data import prepare
 from ctr.experiment import ConfigError
 
 FIXED = ["model.dropout=0", "model.batch_norm=false", "training.epochs=2"]
+CAN = [
+    "model={type: can, pairs: [[item, history]], stddev: 0.3, base: {type: din, targets: {history: item}, "
+    "hidden: [8], activation: relu, batch_norm: false}}",
+    "training.epochs=2",
+]
 CLIPPED = ["optimizers.clip_norm=0.1"]
 
 
@@ -23,7 +28,7 @@ def weights(experiment, folder):
     return [variable.numpy() for variable in model.trainable_variables]
 
 
-@pytest.mark.parametrize("changes", [FIXED, FIXED + CLIPPED], ids=["plain", "clipped"])
+@pytest.mark.parametrize("changes", [FIXED, FIXED + CLIPPED, CAN], ids=["plain", "clipped", "can on din"])
 def test_two_replicas_train_to_the_weights_of_one(make_experiment, config, tmp_path, changes):
     alone = ctr.train(make_experiment(*changes), tmp_path / "alone")
     command = [sys.executable, "-m", "tests.ctr.replicas", config, tmp_path / "both", *changes, "training.replicas=2"]

@@ -273,13 +273,15 @@ def test_a_sequence_that_is_not_pooled_is_refused_by_a_model_that_reads_no_behav
         build(experiment, prepare(experiment).encoder)
 
     assert str(caught.value) == (
-        "features.columns.history: `pooling: none` leaves it to a model that reads behaviors one by one; "
-        f"{experiment.model.type} does not: choose mean or sum"
+        "features.columns.history: `pooling: none` leaves it to a model that reads its behaviors one by one, and "
+        f"{experiment.model.type} does not read them: choose mean or sum, or name it in the `targets` of din or the "
+        "`pairs` of can"
     )
 
 
-def test_a_cross_of_a_sequence_that_is_not_pooled_is_refused_by_them_too(make_experiment):
-    experiment = make_experiment(PAIRS.replace("dim: 1", "dim: 3, pooling: none"))
+@pytest.mark.parametrize("model", [SETTINGS[0], "model={type: dnn, hidden: [8]}"], ids=["wide_deep", "dnn"])
+def test_a_cross_of_a_sequence_that_is_not_pooled_is_refused_by_them_too(make_experiment, model):
+    experiment = make_experiment(model, PAIRS.replace("dim: 1", "dim: 3, pooling: none"))
 
     with pytest.raises(ConfigError, match=r"columns\.user_x_history: `pooling: none` leaves it to a model"):
         build(experiment, prepare(experiment).encoder)

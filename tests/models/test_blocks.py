@@ -100,7 +100,7 @@ def test_an_mlp_follows_the_float64_reference():
 
     y = layer(tf.constant(inputs()), 0).numpy()
 
-    weights = [{"kernel": d.kernel.numpy(), "bias": d.bias.numpy(), "norm": None} for d, _, _ in layer.blocks]
+    weights = [{"kernel": d.kernel.numpy(), "bias": d.bias.numpy(), "norm": None} for d, *_ in layer.blocks]
     np.testing.assert_allclose(y, reference.mlp(inputs().astype(np.float64), weights), rtol=1e-5, atol=1e-6)
 
 
@@ -122,7 +122,7 @@ def test_training_normalizes_by_the_batch_and_moves_the_mean_by_a_tenth():
 
     y = layer(tf.constant(inputs()), 0, training=True).numpy()
 
-    dense, norm, _ = layer.blocks[0]
+    dense, norm, *_ = layer.blocks[0]
     x = inputs().astype(np.float64) @ dense.kernel.numpy()
     expected = np.maximum((x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + reference.BATCH_NORM_EPSILON), 0)
     np.testing.assert_allclose(y, expected, rtol=1e-3, atol=1e-4)
@@ -138,7 +138,7 @@ def test_a_batch_of_one_row_is_finite_in_training():
 def test_dropout_of_each_layer_of_an_mlp_is_its_own():
     layer = mlp(hidden=(50, 50), dropout=0.5)
 
-    masks = [block[2](tf.ones(SHAPE), 0, training=True).numpy().ravel() != 0 for block in layer.blocks]
+    masks = [block[3](tf.ones(SHAPE), 0, training=True).numpy().ravel() != 0 for block in layer.blocks]
 
     assert abs(np.corrcoef(*masks)[0, 1]) < 0.02
 

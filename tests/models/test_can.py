@@ -37,7 +37,7 @@ def a_batch(size=6, length=5, seed=0):
     }
     for name, rows in (("past", ITEMS), ("shops", SHOPS)):
         lengths = random.integers(1, length + 1, size).astype(np.int32)
-        lengths[0] = 0
+        lengths[0] = 0 if size > 1 else length
         ids = random.integers(3, rows, [size, length]).astype(np.int32)
         batch |= {f"sequences/{name}": ids * (np.arange(length) < lengths[:, None]), f"lengths/{name}": lengths}
     return {key: tf.constant(array) for key, array in batch.items()}
@@ -217,9 +217,9 @@ def test_the_base_takes_x0_and_the_co_actions_of_every_pair():
 
 BASES = {
     "dnn": base,
-    "dcn_v2": lambda: DCNV2(cross_layers=1, hidden=(5,)),
-    "din": lambda: DIN({"past": "item"}, attention=(4,), hidden=(5,)),
-    "wide_deep": lambda: WideDeep(hidden=(5,)),
+    "dcn_v2": lambda: DCNV2(cross_layers=1, hidden=(5,), batch_norm=False),
+    "din": lambda: DIN({"past": "item"}, attention=(4,), hidden=(5,), batch_norm=False),
+    "wide_deep": lambda: WideDeep(hidden=(5,), batch_norm=False),
 }
 
 
@@ -260,23 +260,26 @@ def test_under_mixed_precision_it_is_close():
 
     np.testing.assert_allclose(mixed(a_batch()), model(a_batch()), atol=0.02)
     assert mixed(a_batch()).dtype == tf.float32
+    assert mixed.tables(a_batch())["deep"].dtype == tf.bfloat16
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"pairs": ()}, r"pairs must be one or more, each once. Received: \[\]"),
+        ({"pairs": ()}, r"pairs must be one or more, .* Received: \[\]"),
         (
             {"pairs": (("item", "past"),) * 2},
-            r"pairs .*each once. Received: \[\['item', 'past'\], \['item', 'past'\]\]",
+            r"pairs .*each of its own name. Received: \['item_x_past', 'item_x_past'\]",
         ),
-        ({"pairs": (("itm", "past"),)}, "no categorical feature is called 'itm'; known: item, shop, hour"),
+        ({"pairs": (("itm", "past"),)}, "pairs: no categorical feature is called 'itm'; known: item, shop, hour"),
         (
             {"pairs": (("item", "pst"),)},
-            "no categorical or sequence feature is called 'pst'; known: item, shop, hour, past, shops",
+            "pairs: no categorical or sequence feature is called 'pst'; known: item, shop, hour, past, shops",
         ),
         ({"micro_mlp": (4,)}, r"micro_mlp .*Received: \[4\]"),
         ({"micro_mlp": (4, 0)}, r"micro_mlp .*Received: \[4, 0\]"),
+        ({"pairs": (("a", "b_x_c"), ("a_x_b", "c"))}, r"each of its own name. Received: \['a_x_b_x_c', 'a_x_b_x_c'\]"),
+        ({"stddev": -0.1}, "stddev must be at least 0. Received: -0.1"),
         ({"orders": 0}, "orders .*Received: 0"),
     ],
     ids=str,

@@ -76,7 +76,7 @@ def variables_of(tower):
             "bias": dense.bias if dense.use_bias else None,
             "norm": None if norm is None else [norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance],
         }
-        for dense, norm, _ in tower.deep.blocks
+        for dense, norm, *_ in tower.deep.blocks
     ]
     return {
         "matrices": list(tower.compression.matrices),
@@ -515,7 +515,7 @@ def test_in_mixed_precision_every_product_of_the_compression_is_in_bfloat16(mixe
         ({"structure": "paralel"}, "structure must be one of stacked, parallel. Received: 'paralel'"),
         ({"compressed": 0}, "must be at least 1. Received: compressed=0"),
         ({"compress_hidden": (4, 0)}, r"must be at least 1. Received: .*compress_hidden=\[4, 0\]"),
-        ({"hidden": (8, 0)}, r"must be at least 1. Received: .*hidden=\[8, 0\]"),
+        ({"hidden": (8, 0)}, r"hidden must be .*Received: \[8, 0\]"),
         ({"dropout": 1.0}, "dropout .*Received: 1.0"),
         ({"groups": (("user",), ())}, r"groups must have a field each. Received: \[\['user'\], \[\]\]"),
     ],

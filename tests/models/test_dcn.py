@@ -42,9 +42,7 @@ def weights_of(tower, value=float64):
     """The weights as the reference takes them; no batch norm, and `value` gives a variable's."""
 
     def mlp(block):
-        return [
-            {"kernel": value(dense.kernel), "bias": value(dense.bias), "norm": None} for dense, _, _ in block.blocks
-        ]
+        return [{"kernel": value(dense.kernel), "bias": value(dense.bias), "norm": None} for dense, *_ in block.blocks]
 
     return {
         "cross": [(value(layer.kernel)[:, 0], value(layer.bias)) for layer in tower.cross],
@@ -199,8 +197,8 @@ def test_mixed_precision_computes_in_bfloat16_close_to_float32(mixed_bfloat16):
     ("arguments", "message"),
     [
         ({"structure": "paralel"}, "structure must be .*stacked_parallel.* Received: 'paralel'"),
-        ({"cross_layers": 0}, "Received: cross_layers=0"),
-        ({"hidden": [8, 0]}, r"Received: .*hidden=\[8, 0\]"),
+        ({"cross_layers": 0}, "cross_layers must be at least 1"),
+        ({"hidden": [8, 0]}, r"hidden must be .*Received: \[8, 0\]"),
         ({"dropout": 1.0}, "dropout must be .*Received: 1.0"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",

@@ -59,9 +59,7 @@ def weights_of(tower, value=float64):
     """The weights as the reference takes them; no batch norm."""
 
     def mlp(block):
-        return [
-            {"kernel": value(dense.kernel), "bias": value(dense.bias), "norm": None} for dense, _, _ in block.blocks
-        ]
+        return [{"kernel": value(dense.kernel), "bias": value(dense.bias), "norm": None} for dense, *_ in block.blocks]
 
     return {
         "cross": [(experts_of(layer, value), value(layer.bias), value(layer.gate_kernel)) for layer in tower.cross],
@@ -372,13 +370,13 @@ def test_mixed_precision_computes_every_product_of_a_cross_layer_in_bfloat16_clo
     ("arguments", "message"),
     [
         ({"structure": "paralel"}, "structure must be .*stacked_parallel.* Received: 'paralel'"),
-        ({"cross_layers": 0}, "Received: cross_layers=0"),
+        ({"cross_layers": 0}, "cross_layers must be at least 1"),
         ({"experts": 0}, "experts must be at least 1. Received: experts=0"),
         ({"rank": 0}, "rank must be at least 1. Received: rank=0"),
         ({"rank": WIDTH}, f"rank must be below .*{WIDTH}.* Received: {WIDTH}"),
         ({"gate": "softmin"}, "gate must be one of softmax, sigmoid. Received: 'softmin'"),
         ({"activation": "gelu"}, "activation must be one of tanh, relu, linear. Received: 'gelu'"),
-        ({"hidden": [8, 0]}, r"Received: .*hidden=\[8, 0\]"),
+        ({"hidden": [8, 0]}, r"hidden must be .*Received: \[8, 0\]"),
         ({"dropout": 1.0}, "dropout must be .*Received: 1.0"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",

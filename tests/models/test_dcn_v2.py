@@ -44,7 +44,7 @@ def mlp_weights(mlp):
             if norm is not None
             else None,
         }
-        for dense, norm, _ in mlp.blocks
+        for dense, norm, *_ in mlp.blocks
     ]
 
 
@@ -111,8 +111,8 @@ def test_a_bias_stands_only_where_no_batch_norm_follows(structure):
         tower = built(structure=structure, batch_norm=batch_norm)
 
         for mlp in filter(None, (tower.deep, tower.deep_on_cross)):
-            assert [dense.use_bias for dense, _, _ in mlp.blocks] == [not batch_norm] * 2
-            assert [norm is not None for _, norm, _ in mlp.blocks] == [batch_norm] * 2
+            assert [dense.use_bias for dense, *_ in mlp.blocks] == [not batch_norm] * 2
+            assert [norm is not None for _, norm, *_ in mlp.blocks] == [batch_norm] * 2
 
 
 @every_structure
@@ -183,7 +183,7 @@ def correlation(one, other):
 def test_layers_of_one_shape_start_unlike():
     tower = built(width=40, structure="stacked_parallel", hidden=[40, 40])
     (cross_0, _, cross_1, _), on_cross, beside = kernels(tower, "cross"), tower.deep_on_cross.blocks, tower.deep.blocks
-    all_kernels = [cross_0, cross_1, *(dense.kernel.numpy() for dense, _, _ in (*on_cross, *beside))]
+    all_kernels = [cross_0, cross_1, *(dense.kernel.numpy() for dense, *_ in (*on_cross, *beside))]
 
     pairs = [(a, b) for place, a in enumerate(all_kernels) for b in all_kernels[:place]]
 
@@ -226,11 +226,11 @@ def test_training_has_dropout_that_changes_with_the_step():
     ("arguments", "message"),
     [
         ({"structure": "paralel"}, "structure .*stacked_parallel.* Received: 'paralel'"),
-        ({"cross_layers": 0}, "Received: cross_layers=0"),
+        ({"cross_layers": 0}, "cross_layers must be at least 1"),
         ({"rank": 0}, "Received: .*rank=0"),
         ({"rank": WIDTH}, f"rank must be below .*{WIDTH}.* Received: {WIDTH}"),
         ({"rank": WIDTH + 1}, f"rank must be below .*{WIDTH}.* Received: {WIDTH + 1}"),
-        ({"hidden": [8, 0]}, r"Received: .*hidden=\[8, 0\]"),
+        ({"hidden": [8, 0]}, r"hidden must be .*Received: \[8, 0\]"),
         ({"dropout": 1.0}, "dropout .*Received: 1.0"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",

@@ -35,7 +35,7 @@ def a_batch(size=6, length=5, seed=0):
     }
     for name, rows in (("past", ITEMS), ("shops", SHOPS)):
         lengths = random.integers(1, length + 1, size).astype(np.int32)
-        lengths[0] = 0
+        lengths[0] = 0 if size > 1 else length
         ids = random.integers(3, rows, [size, length]).astype(np.int32)
         batch |= {f"sequences/{name}": ids * (np.arange(length) < lengths[:, None]), f"lengths/{name}": lengths}
     return {key: tf.constant(array) for key, array in batch.items()}
@@ -186,23 +186,27 @@ def test_it_trains_and_moves_only_the_rows_of_its_batch(size):
     assert np.isfinite(model(batch)).all()
 
 
-def test_under_mixed_precision_it_is_close():
-    model = a_model(batch_norm=False, activation="relu")
+@pytest.mark.parametrize("softmax", [False, True])
+def test_under_mixed_precision_it_is_close(softmax):
+    model = a_model(batch_norm=False, activation="relu", softmax=softmax)
     tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
-        mixed = a_model(batch_norm=False, activation="relu")
+        mixed = a_model(batch_norm=False, activation="relu", softmax=softmax)
     finally:
         tf_keras.mixed_precision.set_global_policy("float32")
 
     np.testing.assert_allclose(mixed(a_batch()), model(a_batch()), atol=0.03)
+    assert {dense.compute_dtype for dense in mixed.tower.attention[0].scorer} == {"bfloat16"}
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"attention": (4, 0)}, r"attention must be .*Received: \[4, 0\]"),
+        ({"hidden": (0,)}, r"hidden must be .*Received: \[0\]"),
         ({"targets": {}}, "targets: din needs a history and its target"),
-        ({"targets": {"pst": "item"}}, "no sequence feature is called 'pst'; known: past, shops"),
-        ({"targets": {"past": "itm"}}, "no categorical feature is called 'itm'; known: item, shop"),
+        ({"targets": {"pst": "item"}}, "targets: no sequence feature is called 'pst'; known: past, shops"),
+        ({"targets": {"past": "itm"}}, "targets: no categorical feature is called 'itm'; known: item, shop"),
         ({"targets": {"past": "a_x_b"}}, "'past' and 'a_x_b' need vectors; a cross of dim 1 has none"),
     ],
     ids=str,

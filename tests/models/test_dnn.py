@@ -38,7 +38,7 @@ def test_prelu_has_a_slope_below_zero_that_starts_at_a_quarter():
 
 def dice_of(mlp):
     """A Dice with slopes unlike zero, and what it is given."""
-    dense, dice = mlp.blocks[0][0], mlp.activations[0]
+    dense, dice = mlp.blocks[0][0], mlp.blocks[0][2]
     mlp(tf.constant(x0()), 0)
     dice.alpha.assign([0.5, -0.3, 0.0, 2.0])
     return dice, x0().astype(np.float64) @ dense.kernel.numpy()
@@ -64,6 +64,11 @@ def test_dice_in_evaluation_standardizes_by_the_averages_of_training():
 
     expected = reference.dice(x, dice.alpha.numpy(), mean, variance)
     np.testing.assert_allclose(mlp(tf.constant(x0()), 0), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_an_activation_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match=r"activation must be one of relu, prelu, dice. Received: 'gelu'"):
+        DNN(activation="gelu")
 
 
 @pytest.mark.parametrize("activation", ["relu", "prelu", "dice"])

@@ -94,7 +94,7 @@ def expected_logits(model, rows):
             "bias": dense.bias.numpy() if dense.use_bias else None,
             "norm": norm and [v.numpy() for v in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)],
         }
-        for dense, norm, _ in model.tower.deep.blocks
+        for dense, norm, *_ in model.tower.deep.blocks
     ]
     weights = {"deep": deep, "head": [v.numpy() for v in model.tower.head.trainable_variables]}
     return reference.wide_deep(x0_of(model, rows), rows["ids"][:, :3], [table(model, name) for name in WIDE], weights)
@@ -219,7 +219,7 @@ def test_deep_tables_start_the_same_without_the_wide_part(grouping):
 def test_the_mlp_starts_the_same_as_in_another_model():
     parallel = CTRModel(INPUTS, DCNV2(structure="parallel", hidden=(6, 5), seed=1), 0.3, 1)
 
-    for (one, _, _), (other, _, _) in zip(model_of().tower.deep.blocks, parallel.tower.deep.blocks, strict=True):
+    for (one, *_), (other, *_) in zip(model_of().tower.deep.blocks, parallel.tower.deep.blocks, strict=True):
         np.testing.assert_array_equal(one.kernel, other.kernel)
 
 
