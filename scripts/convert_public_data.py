@@ -1,9 +1,10 @@
-"""Convert public click and rating data, as downloaded, to Parquet. docs/data.md says where to download them.
+"""Convert public click, rating and review data, as downloaded, to Parquet. docs/data.md says where to download them.
 
     python scripts/convert_public_data.py criteo train.txt OUT_DIR [--split x4]
     python scripts/convert_public_data.py avazu train.gz OUT_DIR [--split x4]
     python scripts/convert_public_data.py movielens ml-100k.zip OUT_DIR [--split u1]
     python scripts/convert_public_data.py frappe FOLDER OUT_DIR
+    python scripts/convert_public_data.py amazon reviews_Beauty_5.json.gz OUT_DIR [--seed 1]
 
 Files appear under their names only when all of them are complete. Exit codes: 0 done, 1 a bug, 2 the user's mistake.
 """
@@ -21,6 +22,7 @@ from typing import Annotated
 import typer
 from convert_files import SETS, Mistake
 from convert_logs import LogSplit, avazu_log, convert_log, criteo_log
+from convert_reviews import read_sequences
 from convert_tables import find_files, rated, read_frappe, read_people_and_movies, write_sets
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -121,6 +123,18 @@ def frappe(
             ["train.libsvm", "valid.libsvm", "test.libsvm"],
         )
         write_sets(dict(zip(SETS, map(read_frappe, files.values()), strict=True)), out_dir, overwrite)
+
+
+@app.command()
+def amazon(
+    source: Annotated[Path, typer.Argument(help="reviews_Beauty_5.json.gz or of another category, or the JSON in it.")],
+    out_dir: OutDir,
+    seed: Annotated[int, typer.Option(min=0, help="Of the negative rows, and of the order of rows.")] = 1,
+    overwrite: Overwrite = False,
+) -> None:
+    """Amazon reviews of one category, 5-core (McAuley), into behavior sequences."""
+    with user_mistakes(source):
+        write_sets(read_sequences(source, seed), out_dir, overwrite)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import subprocess
 import sys
 import tarfile
@@ -209,7 +210,7 @@ def test_damaged_files_are_named(criteo, tmp_path, out):
 
 
 def test_a_missing_file_is_named(tmp_path, out):
-    for command in ("criteo", "avazu", "movielens", "frappe"):
+    for command in ("criteo", "avazu", "movielens", "frappe", "amazon"):
         assert f"{tmp_path / 'nowhere'}: No such file" in mistake(out.parent, command, tmp_path / "nowhere", out)
     assert "Is a directory" in mistake(out.parent, "criteo", tmp_path, out)
 
@@ -534,3 +535,186 @@ def test_the_original_frappe_is_refused(tmp_path, out):
         out.parent, "frappe", tmp_path / "frappe.csv", out
     )
     assert "has neither all of train.csv, valid.csv, test.csv nor" in mistake(out.parent, "frappe", tmp_path, out)
+
+
+# ----------------------------------------------------------------------------------------------------------- Amazon
+
+REVIEWS = [  # made up; ann's ties stay in this order, in which neither names nor numbers of items are sorted
+    ["cat", "Z", 300],
+    ["ann", "Y", 200],
+    ["cat", "Y", 100],
+    ["ann", "X", 200],
+    ["cat", "W", 200],
+    ["bob", "X", 7],
+    ["ann", "Z", 200],
+    ["dan", "Y", 1],
+    ["ann", "W", 100],
+    ["cat", "X", 400],
+    ["bob", "V", 8],
+]
+CAT, ANN, BOB = 1, 2, 3
+AMAZON = pa.schema(
+    [("label", pa.int8()), ("user_id", pa.int32()), ("item_id", pa.int32()), ("hist_items", pa.list_(pa.int32()))]
+)
+
+
+def write_reviews(path, reviews):
+    """As they are published: one object a line, with keys that do not matter here."""
+    keys = ["reviewerID", "asin", "unixReviewTime"]
+    others = {"helpful": [0, 1], "reviewText": "très bien,\n{", "overall": 5.0, "reviewTime": "01 2, 2014"}
+    text = "".join(json.dumps(others | dict(zip(keys, review, strict=True))) + "\n" for review in reviews)
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+def amazon_sets(reviews, folder, *options):
+    convert("amazon", write_reviews(folder / "reviews.json", reviews), folder / "sets", "--overwrite", *options)
+    return [rows_in(folder / "sets" / f"{name}.parquet") for name in ("train", "valid", "test")]
+
+
+def many_reviews(seed):
+    rng = np.random.default_rng(seed)
+    columns = rng.integers(30, size=600), rng.integers(40, size=600), rng.integers(99, size=600)
+    return [[f"user {user}", f"item {item}", int(time)] for user, item, time in zip(*columns, strict=True)]
+
+
+@pytest.mark.parametrize("name", ["reviews.json", "reviews.json.gz"])
+def test_amazon_has_a_positive_and_a_negative_row_for_each_review_but_the_first(tmp_path, out, name):
+    message = convert("amazon", write_reviews(tmp_path / name, REVIEWS), out).stdout
+    assert all(pq.read_schema(path).equals(AMAZON) for path in out.iterdir())
+    train, valid, test = (rows_in(out / f"{name}.parquet") for name in ("train", "valid", "test"))
+    drawn = [row for row in train if row[:2] == [0, BOB]]  # who left three items; cat and ann left only the fifth
+    assert [(row[2] in (1, 2, 4), row[3]) for row in drawn] == [(True, [3])]
+    train.remove(drawn[0])
+    assert sorted(train) == [
+        [0, CAT, 5, [2]],
+        [0, ANN, 5, [4]],
+        [1, CAT, 4, [2]],
+        [1, ANN, 2, [4]],
+        [1, BOB, 5, [3]],  # of two reviews; dan's only one has nothing before it
+    ]
+    assert sorted(valid) == [
+        [0, CAT, 5, [2, 4]],
+        [0, ANN, 5, [4, 2]],
+        [1, CAT, 1, [2, 4]],
+        [1, ANN, 3, [4, 2]],
+    ]
+    assert sorted(test) == [
+        [0, CAT, 5, [2, 4, 1]],
+        [0, ANN, 5, [4, 2, 3]],
+        [1, CAT, 3, [2, 4, 1]],
+        [1, ANN, 1, [4, 2, 3]],
+    ]
+    assert f"{out / 'train.parquet'}: 6 rows, label rate 0.5000" in message
+
+
+def test_amazon_splits_each_user_by_time(tmp_path):
+    """Compared with lists, user by user."""
+    reviews = many_reviews(0)
+    users, items = (list(dict.fromkeys(review[place] for review in reviews)) for place in (0, 1))
+    expected = [[], [], []]
+    for number, user in enumerate(users, 1):
+        own = sorted((review for review in reviews if review[0] == user), key=lambda review: review[2])
+        own = [items.index(item) + 1 for _, item, _ in own]
+        for place in range(1, len(own)):
+            which = max(0, place - len(own) + 3)
+            expected[which].append([1, number, own[place], own[:place]])
+    sets = amazon_sets(reviews, tmp_path)
+    for rows, positives in zip(sets, expected, strict=True):
+        assert sorted(row for row in rows if row[0]) == sorted(positives)
+        negatives = [row for row in rows if not row[0]]
+        assert sorted([row[1], row[3]] for row in negatives) == sorted([row[1], row[3]] for row in positives)
+        assert not any(
+            [users[user - 1], items[item - 1]] in [review[:2] for review in reviews] for _, user, item, _ in negatives
+        )
+        assert rows != sorted(rows, key=lambda row: row[1])
+        assert {row[0] for row in rows[: len(rows) // 2]} == {0, 1}
+
+
+def test_amazon_depends_on_the_seed_only(tmp_path):
+    first, again, other = (amazon_sets(many_reviews(0), tmp_path, "--seed", seed) for seed in (1, 1, 2))
+    assert first == again == amazon_sets(many_reviews(0), tmp_path)
+    for rows, others in zip(first, other, strict=True):
+        positives, other_positives = ([row for row in some if row[0]] for some in (rows, others))
+        assert positives != other_positives
+        assert sorted(positives) == sorted(other_positives)
+        assert sorted(rows) != sorted(others)
+
+
+def test_amazon_draws_negatives_uniformly(tmp_path):
+    """One who reviewed two of six items, again and again."""
+    reviews = [[f"b{n}", f"item {n}", 1] for n in (5, 4, 3, 2, 1, 0)]  # so items 1 and 0 are numbers 5 and 6
+    reviews += [["a", f"item {n % 2}", n] for n in range(4000)]
+    drawn = [row[2] for rows in amazon_sets(reviews, tmp_path) for row in rows if not row[0]]
+    counts = np.bincount(drawn, minlength=7)
+    assert counts[[0, 5, 6]].tolist() == [0, 0, 0]
+    assert abs(counts[1:5] - 999.75).max() < 5 * np.sqrt(1000 * 0.75)
+
+
+def test_amazon_looks_back_on_fifty_items(tmp_path):
+    reviews = [["a", f"item {n}", n] for n in range(1, 55)] + [["b", "item 55", 1]]
+    train, valid, test = amazon_sets(reviews, tmp_path)
+    histories = {item: history for label, _, item, history in train + valid + test if label}
+    assert histories == {item: list(range(max(1, item - 50), item)) for item in range(2, 55)}
+    assert {len(history) for _, _, item, history in test} == {50}
+
+
+def test_amazon_of_single_reviews_has_no_rows(tmp_path):
+    assert amazon_sets([["a", "X", 1], ["b", "X", 1]], tmp_path) == [[], [], []]
+
+
+@pytest.mark.parametrize("name", ["can_din", "can_dnn", "dcn_v2", "din", "dnn", "wide_deep"])
+def test_amazon_trains_by_the_configs(tmp_path, name):
+    convert("amazon", write_reviews(tmp_path / "reviews.json", many_reviews(0)), tmp_path)
+    experiment = load_experiment(ROOT / f"configs/beauty/{name}.yaml", [f"data.root={tmp_path}"])
+    assert {len(groups) for groups in prepare(experiment).sets.values()} == {1}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"reviewerID": "a", "asi', "not JSON (Unterminated string starting at: column 21 (char 20)); is it"),
+        ("{'reviewerID': 'a', 'asin': 'X', 'unixReviewTime': 1}", "not JSON (Expecting property name"),
+        ("", "not JSON (Expecting value"),
+        (b'{"reviewerID": "\xff"}', "not JSON ('utf-8' codec can't decode"),
+        ('["a", "X", 1]', "not a review with reviewerID, asin, unixReviewTime, for it has no reviewerID"),
+        (
+            '{"reviewerID": "a", "unixReviewTime": 1}',
+            "not a review with reviewerID, asin, unixReviewTime, for it has no asin",
+        ),
+        ('{"reviewerID": null, "asin": "X", "unixReviewTime": 1}', "reviewerID is a name; this is None"),
+        ('{"reviewerID": "a", "asin": 5, "unixReviewTime": 1}', "asin is a name; this is 5"),
+        ('{"reviewerID": "a", "asin": "", "unixReviewTime": 1}', "asin is a name; this is ''"),
+        (
+            '{"reviewerID": "a", "asin": "X", "unixReviewTime": "1"}',
+            "unixReviewTime is seconds since 1970; this is '1'",
+        ),
+        (
+            '{"reviewerID": "a", "asin": "X", "unixReviewTime": true}',
+            "unixReviewTime is seconds since 1970; this is True",
+        ),
+        (
+            '{"reviewerID": "a", "asin": "X", "unixReviewTime": 1e99}',
+            "unixReviewTime is seconds since 1970; this is 1e+99",
+        ),
+    ],
+)
+def test_a_bad_line_of_amazon_is_named(tmp_path, out, line, said):
+    path = write_reviews(tmp_path / "reviews.json", REVIEWS)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:4], line if isinstance(line, bytes) else line.encode(), b"\n", *lines[4:]]))
+    assert f"{path}, line 5: {said}" in mistake(out.parent, "amazon", path, out)
+
+
+def test_mistakes_in_amazon_are_named(tmp_path, out):
+    path = tmp_path / "reviews.json.gz"
+    for content, said in (
+        (b"", "has no rows; download it again"),
+        (gzip.compress(b""), "has no rows; download it again"),
+        (write_reviews(path, REVIEWS).read_bytes()[:-20], "damaged or cut off ("),
+        (b'{"reviewerID": "a", "asin": "X", "unixReviewTime": 1}', "damaged or cut off (Not a gzipped file"),
+        (write_reviews(path, REVIEWS[:3]).read_bytes(), "cat reviewed every item, so none is left for a negative row"),
+    ):
+        path.write_bytes(content)
+        assert f"{path}: {said}" in mistake(out.parent, "amazon", path, out)
+    assert CliRunner().invoke(app, ["amazon", str(path), str(out), "--seed", "-1"]).exit_code == 2
