@@ -11,8 +11,8 @@ from tensorflow.python.client import device_lib
 
 from ctr.choices import ScheduleSettings
 from ctr.experiment import ConfigError, Experiment, TowerOptimizer, Training, available_cpus
-from features import Encoder
-from models import MODELS, CTRModel, Inputs, Tower
+from features import Encoder, layout_of
+from models import MODELS, CTRModel, Inputs, Table, Tower
 from optimizers import (
     DENSE,
     SCHEDULES,
@@ -92,6 +92,32 @@ def build(experiment: Experiment, encoder: Encoder, steps_per_epoch: int = 1) ->
         ConfigError: a setting that the model or an optimizer refuses, patterns that do not fit the tables.
     """
     inputs = Inputs.from_layout(encoder.layout)
+    tower, tables, grouping = _plan(experiment, inputs)
+    needed = 0
+    for table in tables:
+        settings = experiment.optimizers.sparse[grouping[table.name]]
+        arguments = settings.model_dump(exclude={"type"})
+        needed += 4 * table.rows * (table.dim + SPARSE[settings.type].state_floats(table.dim, **arguments))
+    strategy = choose_strategy(experiment.training, needed)
+    with strategy.scope(), _precision(experiment.training.precision), _as_config_error("model"):
+        model = CTRModel(inputs, tower, experiment.initializer.tables, experiment.seed, grouping)
+        router = _router(experiment, model, steps_per_epoch)
+        model.compile(optimizer=router)
+        router.build(model.trainable_variables)
+    return model
+
+
+def check(experiment: Experiment) -> None:
+    """Find out before any data is read whether model and features fit, whatever the sizes of the tables.
+
+    Raises:
+        ConfigError: a feature that the model misses or does not read, patterns that do not fit the tables.
+    """
+    _plan(experiment, Inputs.from_layout(layout_of(experiment.features, dict.fromkeys(experiment.features.columns, 1))))
+
+
+def _plan(experiment: Experiment, inputs: Inputs) -> tuple[Tower, tuple[Table, ...], dict[str, str]]:
+    """The tower, the tables that it reads, and the pattern of each table's optimizer."""
     if not inputs.fields and not inputs.plain:
         raise ConfigError("features: there are none")
     with _precision(experiment.training.precision), _as_config_error("model"):
@@ -105,18 +131,7 @@ def build(experiment: Experiment, encoder: Encoder, steps_per_epoch: int = 1) ->
             f"one, and {experiment.model.type} does not read them: choose mean or sum, or name it in the `targets` of "
             f"din or the `pairs` of can"
         )
-    needed = 0
-    for table in extended.tables:
-        settings = experiment.optimizers.sparse[grouping[table.name]]
-        arguments = settings.model_dump(exclude={"type"})
-        needed += 4 * table.rows * (table.dim + SPARSE[settings.type].state_floats(table.dim, **arguments))
-    strategy = choose_strategy(experiment.training, needed)
-    with strategy.scope(), _precision(experiment.training.precision), _as_config_error("model"):
-        model = CTRModel(inputs, tower, experiment.initializer.tables, experiment.seed, grouping)
-        router = _router(experiment, model, steps_per_epoch)
-        model.compile(optimizer=router)
-        router.build(model.trainable_variables)
-    return model
+    return tower, extended.tables, grouping
 
 
 def _tower(settings: Any, experiment: Experiment) -> Tower:

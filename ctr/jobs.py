@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ctr.build import build, set_threads
+from ctr.build import build, check, set_threads
 from ctr.checkpoint import fingerprint, load_best
 from ctr.curves import load_curves, save_curves, score_edges
 from ctr.data import PreparedData, prepare
@@ -78,6 +78,7 @@ def train(
     run.check_free(overwrite)
     settings = experiment.training
     set_threads(settings.threads)
+    check(experiment)
     prepared = prepare(experiment)
     console.print(", ".join(f"{name}: {count_rows(groups):,} rows" for name, groups in prepared.sets.items()))
     reader = Reader(

@@ -5,6 +5,7 @@ from features.columns import check_agreement, check_columns, files_of, unified_s
 from features.encoder import Encoder
 from features.errors import DataError
 from features.labels import Columns
+from features.layout import layout_of
 from features.reader import Reader, read_ahead
 from features.sample import draw_sample
 from features.schema import Categorical, Cross, Feature, Features, Numeric, Sequence, SequenceCross, Split
@@ -42,6 +43,7 @@ __all__ = [
     "draw_sample",
     "files_of",
     "fit",
+    "layout_of",
     "nearest",
     "open_data",
     "read_ahead",

@@ -11,6 +11,7 @@ import pytest
 import ctr
 from ctr.build import build
 from ctr.data import prepare
+from ctr.experiment import ConfigError
 from models import MODELS
 from tests.conftest import click_log
 
@@ -82,6 +83,23 @@ def test_a_table_that_no_part_of_a_model_reads_is_not_made(make_experiment):
     tables = [name for kind, names in model.logical_variables if kind == "table" for name in names]
 
     assert set(tables) == {"user", "item", "hour", "can/item_x_seen/item", "can/item_x_seen/user"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("model={type: din, targets: {histry: item}}", r"model: targets: no sequence .* 'histry'; known: history"),
+        ("model={type: can, pairs: [[item, past]], base: dnn}", "model: pairs: no categorical or sequence .* 'past'"),
+        ("features.columns.history.pooling=none", "features.columns.history: `pooling: none` leaves it"),
+        ("optimizers.sparse.usr={type: ftrl}", "optimizers: .*usr"),
+    ],
+    ids=["din", "can", "pooling", "pattern"],
+)
+def test_what_does_not_fit_the_features_is_named_before_any_data_is_read(make_experiment, tmp_path, setting, message):
+    experiment = make_experiment(setting, "data.path=/nowhere")
+
+    with pytest.raises(ConfigError, match=message):
+        ctr.train(experiment, tmp_path / "run")
 
 
 def test_a_model_with_shapes_that_depend_on_data_trains_to_the_same_bytes_twice(make_experiment, tmp_path):
