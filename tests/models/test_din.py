@@ -10,6 +10,7 @@ import tf_keras
 
 from models import DIN, Behaviors, Category, CTRModel, Field, History, Inputs, Table
 from models.din import Attention
+from tests.models.histories import history_batch
 from tests.reference import din as reference
 
 ITEMS, SHOPS, DIM = 30, 12, 4
@@ -24,21 +25,8 @@ INPUTS = Inputs(
 TARGETS = {"past": "item", "shops": "shop"}
 
 
-def a_batch(size=6, length=5, seed=0):
-    """Random ids; the first row's histories are empty, what follows a length is padding (0)."""
-    random = np.random.default_rng(seed)
-    batch = {
-        "ids": np.stack([random.integers(3, rows, size) for rows in (ITEMS, SHOPS)], axis=1).astype(np.int32),
-        "numerics": random.normal(size=[size, 1]).astype(np.float32),
-        "label": random.integers(0, 2, size).astype(np.float32),
-        "weight": np.ones(size, np.float32),
-    }
-    for name, rows in (("past", ITEMS), ("shops", SHOPS)):
-        lengths = random.integers(1, length + 1, size).astype(np.int32)
-        lengths[0] = 0 if size > 1 else length
-        ids = random.integers(3, rows, [size, length]).astype(np.int32)
-        batch |= {f"sequences/{name}": ids * (np.arange(length) < lengths[:, None]), f"lengths/{name}": lengths}
-    return {key: tf.constant(array) for key, array in batch.items()}
+def a_batch(size=6):
+    return history_batch([ITEMS, SHOPS], {"past": ITEMS, "shops": SHOPS}, size)
 
 
 def a_unit(activation="sigmoid", softmax=False, hidden=(5, 3), dtype="float32"):
