@@ -9,15 +9,8 @@ import tf_keras
 
 from models.dcn import DCN, VectorCross
 from models.dcn_v2 import Cross
+from tests.models.deep_cross import WIDTH, every_structure, float64, randomize, weights_with, x0
 from tests.reference import dcn as reference
-
-WIDTH = 6
-STRUCTURES = ["stacked", "parallel", "stacked_parallel", "cross_only"]
-every_structure = pytest.mark.parametrize("structure", STRUCTURES)
-
-
-def x0(size=5, width=WIDTH, seed=0):
-    return np.random.default_rng(seed).normal(size=[size, width]).astype(np.float32)
 
 
 def built(width=WIDTH, **arguments):
@@ -27,29 +20,10 @@ def built(width=WIDTH, **arguments):
     return tower
 
 
-def randomize(layer):
-    """Give every variable random values, biases too."""
-    random = np.random.default_rng(1)
-    for variable in layer.variables:
-        variable.assign(random.normal(0, 0.5, variable.shape))
-
-
-def float64(variable):
-    return variable.numpy().astype(np.float64)
-
-
 def weights_of(tower, value=float64):
-    """The weights as the reference takes them; no batch norm, and `value` gives a variable's."""
-
-    def mlp(block):
-        return [{"kernel": value(dense.kernel), "bias": value(dense.bias), "norm": None} for dense, *_ in block.blocks]
-
-    return {
-        "cross": [(value(layer.kernel)[:, 0], value(layer.bias)) for layer in tower.cross],
-        "deep_on_cross": tower.deep_on_cross and mlp(tower.deep_on_cross),
-        "deep": tower.deep and mlp(tower.deep),
-        "head": [value(v) for v in tower.head.trainable_variables],
-    }
+    """The weights as the reference takes them; `value` gives a variable's."""
+    cross = [(value(layer.kernel)[:, 0], value(layer.bias)) for layer in tower.cross]
+    return weights_with(cross, tower, value)
 
 
 def vector_cross(w, b):

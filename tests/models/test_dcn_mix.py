@@ -9,17 +9,12 @@ import tf_keras
 
 from models.dcn_mix import DCNMix, MixtureCross
 from models.dcn_v2 import Cross
+from tests.models.deep_cross import WIDTH, every_structure, float64, randomize, weights_with, x0
 from tests.reference import dcn_mix as reference
 
-WIDTH, EXPERTS, RANK = 6, 3, 2
-STRUCTURES = ["stacked", "parallel", "stacked_parallel", "cross_only"]
-every_structure = pytest.mark.parametrize("structure", STRUCTURES)
+EXPERTS, RANK = 3, 2
 every_gate = pytest.mark.parametrize("gate", ["softmax", "sigmoid"])
 every_activation = pytest.mark.parametrize("activation", ["tanh", "relu", "linear"])
-
-
-def x0(size=5, width=WIDTH, seed=0):
-    return np.random.default_rng(seed).normal(size=[size, width]).astype(np.float32)
 
 
 def built(width=WIDTH, **arguments):
@@ -37,17 +32,6 @@ def mixture(width=WIDTH, **arguments):
     return layer
 
 
-def randomize(layer):
-    """Give every variable random values, biases too, of a size that saturates neither gates nor tanh."""
-    random = np.random.default_rng(1)
-    for variable in layer.variables:
-        variable.assign(random.normal(0, 0.5, variable.shape))
-
-
-def float64(variable):
-    return variable.numpy().astype(np.float64)
-
-
 def experts_of(layer, value=float64):
     """(U, C, V) of each expert in the paper's shapes; `value` gives a variable's."""
     us, cs = (np.split(value(kernel), layer.experts, axis=0) for kernel in (layer.u, layer.c))
@@ -56,17 +40,9 @@ def experts_of(layer, value=float64):
 
 
 def weights_of(tower, value=float64):
-    """The weights as the reference takes them; no batch norm."""
-
-    def mlp(block):
-        return [{"kernel": value(dense.kernel), "bias": value(dense.bias), "norm": None} for dense, *_ in block.blocks]
-
-    return {
-        "cross": [(experts_of(layer, value), value(layer.bias), value(layer.gate_kernel)) for layer in tower.cross],
-        "deep_on_cross": tower.deep_on_cross and mlp(tower.deep_on_cross),
-        "deep": tower.deep and mlp(tower.deep),
-        "head": [value(v) for v in tower.head.trainable_variables],
-    }
+    """The weights as the reference takes them; `value` gives a variable's."""
+    cross = [(experts_of(layer, value), value(layer.bias), value(layer.gate_kernel)) for layer in tower.cross]
+    return weights_with(cross, tower, value)
 
 
 @every_activation

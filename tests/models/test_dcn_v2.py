@@ -7,15 +7,8 @@ import pytest
 import tensorflow as tf
 
 from models import DCNV2
+from tests.models.deep_cross import WIDTH, every_structure, x0
 from tests.reference import dcn_v2 as reference
-
-WIDTH = 6
-STRUCTURES = ["stacked", "parallel", "stacked_parallel", "cross_only"]
-every_structure = pytest.mark.parametrize("structure", STRUCTURES)
-
-
-def x0(size=5, width=WIDTH, seed=0):
-    return np.random.default_rng(seed).normal(size=[size, width]).astype(np.float32)
 
 
 def built(width=WIDTH, **arguments):
