@@ -124,6 +124,7 @@ def _plan(experiment: Experiment, inputs: Inputs) -> tuple[Tower, tuple[Table, .
         tower = _tower(experiment.model, experiment)
         extended = tower.extend(inputs).trimmed()
         grouping = resolve(experiment.optimizers.sparse, [table.name for table in extended.tables])
+    # the wide part sums weights of its own, so the vectors of a crossed sequence are still to be read
     read = {field.sequence for field in extended.fields if field.part != "wide"}
     if unread := {history.name for history in inputs.histories if history.table is not None} - read:
         raise ConfigError(
