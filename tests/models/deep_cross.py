@@ -1,7 +1,10 @@
 """What the tests of the Deep & Cross family share."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
 WIDTH = 6
 every_structure = pytest.mark.parametrize("structure", ["stacked", "parallel", "stacked_parallel", "cross_only"])
@@ -40,3 +43,41 @@ def weights_with(cross, tower, value):
         "deep": tower.deep and mlp(tower.deep),
         "head": [value(v) for v in tower.head.trainable_variables],
     }
+
+
+def check_towers(tower, structure):
+    """Towers are named, and each variable is in one of them."""
+    named = {name: [id(v) for layer in layers for v in layer.variables] for name, layers in tower.towers.items()}
+
+    assert list(named) == (["cross", "head"] if structure == "cross_only" else ["cross", "deep", "head"])
+    assert sorted(chain(*named.values())) == sorted(id(v) for v in tower.variables)
+    assert all(named.values())
+
+
+def check_gradients(tower, reference_logits):
+    """Gradients of the input and of every weight are finite differences of the reference.
+
+    Args:
+        tower: built, without batch norm.
+        reference_logits: of x_0 and of `value`, which gives a variable's.
+    """
+    randomize(tower)
+    point, h, random = tf.constant(x0(seed=2)), 1e-6, np.random.default_rng(3)
+
+    with tf.GradientTape() as tape:
+        tape.watch(point)
+        total = tf.reduce_sum(tower(point, 0))
+    sources = [point, *tower.trainable_variables]
+
+    for source, gradient in zip(sources, tape.gradient(total, sources), strict=True):
+        direction = random.normal(size=source.shape)
+
+        def reference_total(step, source=source, direction=direction):
+            def value(tensor):
+                return float64(tensor) + (step * direction if tensor is source else 0)
+
+            return reference_logits(value(point), value).sum()
+
+        terms = gradient.numpy() * direction
+        slope = (reference_total(h) - reference_total(-h)) / (2 * h)
+        assert terms.sum() == pytest.approx(slope, rel=1e-4, abs=1e-5 * np.abs(terms).sum())

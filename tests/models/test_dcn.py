@@ -1,7 +1,5 @@
 """DCN computes its equation in four structures, and is DCN-V2 with one vector for each row of the matrix."""
 
-from itertools import chain
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,7 +7,16 @@ import tf_keras
 
 from models.dcn import DCN, VectorCross
 from models.dcn_v2 import Cross
-from tests.models.deep_cross import WIDTH, every_structure, float64, randomize, weights_with, x0
+from tests.models.deep_cross import (
+    WIDTH,
+    check_gradients,
+    check_towers,
+    every_structure,
+    float64,
+    randomize,
+    weights_with,
+    x0,
+)
 from tests.reference import dcn as reference
 
 
@@ -56,27 +63,9 @@ def test_a_cross_layer_by_hand():
 
 @every_structure
 def test_gradients_of_the_input_and_of_every_weight_follow_finite_differences_of_the_reference(structure):
-    tower, point, h = built(structure=structure, batch_norm=False), tf.constant(x0(seed=2)), 1e-6
-    randomize(tower)
-    random = np.random.default_rng(3)
+    tower = built(structure=structure, batch_norm=False)
 
-    with tf.GradientTape() as tape:
-        tape.watch(point)
-        total = tf.reduce_sum(tower(point, 0))
-    sources = [point, *tower.trainable_variables]
-
-    for source, gradient in zip(sources, tape.gradient(total, sources), strict=True):
-        direction = random.normal(size=source.shape)
-
-        def reference_total(step, source=source, direction=direction):
-            def value(tensor):
-                return float64(tensor) + (step * direction if tensor is source else 0)
-
-            return reference.dcn(value(point), structure, weights_of(tower, value)).sum()
-
-        terms = gradient.numpy() * direction
-        slope = (reference_total(h) - reference_total(-h)) / (2 * h)
-        assert terms.sum() == pytest.approx(slope, rel=1e-4, abs=1e-5 * np.abs(terms).sum())
+    check_gradients(tower, lambda x, value: reference.dcn(x, structure, weights_of(tower, value)))
 
 
 def test_without_bias_it_is_dcn_v2_with_each_row_of_the_matrix_equal_to_the_vector():
@@ -99,13 +88,7 @@ def test_the_bias_is_added_and_not_multiplied_by_the_input():
 
 @every_structure
 def test_towers_are_named_and_hold_each_variable_once(structure):
-    tower = built(structure=structure)
-
-    named = {name: [id(v) for layer in layers for v in layer.variables] for name, layers in tower.towers.items()}
-
-    assert list(named) == (["cross", "head"] if structure == "cross_only" else ["cross", "deep", "head"])
-    assert sorted(chain(*named.values())) == sorted(id(v) for v in tower.variables)
-    assert all(named.values())
+    check_towers(built(structure=structure), structure)
 
 
 def test_a_cross_layer_has_twice_as_many_weights_as_columns():

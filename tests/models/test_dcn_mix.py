@@ -1,6 +1,6 @@
 """DCN-Mix weighs low-rank experts by a gate of each row; with one plain expert it is low-rank DCN-V2."""
 
-from itertools import chain, combinations
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -9,7 +9,16 @@ import tf_keras
 
 from models.dcn_mix import DCNMix, MixtureCross
 from models.dcn_v2 import Cross
-from tests.models.deep_cross import WIDTH, every_structure, float64, randomize, weights_with, x0
+from tests.models.deep_cross import (
+    WIDTH,
+    check_gradients,
+    check_towers,
+    every_structure,
+    float64,
+    randomize,
+    weights_with,
+    x0,
+)
 from tests.reference import dcn_mix as reference
 
 EXPERTS, RANK = 3, 2
@@ -89,26 +98,8 @@ def test_gradients_of_the_input_and_of_every_weight_follow_finite_differences_of
     structure, gate, activation
 ):
     tower = built(structure=structure, gate=gate, activation=activation, batch_norm=False)
-    randomize(tower)
-    point, h, random = tf.constant(x0(seed=2)), 1e-6, np.random.default_rng(3)
 
-    with tf.GradientTape() as tape:
-        tape.watch(point)
-        total = tf.reduce_sum(tower(point, 0))
-    sources = [point, *tower.trainable_variables]
-
-    for source, gradient in zip(sources, tape.gradient(total, sources), strict=True):
-        direction = random.normal(size=source.shape)
-
-        def reference_total(step, source=source, direction=direction):
-            def value(tensor):
-                return float64(tensor) + (step * direction if tensor is source else 0)
-
-            return reference.dcn_mix(value(point), structure, weights_of(tower, value), gate, activation).sum()
-
-        terms = gradient.numpy() * direction
-        slope = (reference_total(h) - reference_total(-h)) / (2 * h)
-        assert terms.sum() == pytest.approx(slope, rel=1e-4, abs=1e-5 * np.abs(terms).sum())
+    check_gradients(tower, lambda x, value: reference.dcn_mix(x, structure, weights_of(tower, value), gate, activation))
 
 
 def test_softmax_gates_of_a_row_sum_to_1():
@@ -218,13 +209,7 @@ def test_the_rank_is_a_quarter_of_the_width_unless_given():
 
 @every_structure
 def test_towers_are_named_and_hold_each_variable_once(structure):
-    tower = built(structure=structure)
-
-    named = {name: [id(v) for layer in layers for v in layer.variables] for name, layers in tower.towers.items()}
-
-    assert list(named) == (["cross", "head"] if structure == "cross_only" else ["cross", "deep", "head"])
-    assert sorted(chain(*named.values())) == sorted(id(v) for v in tower.variables)
-    assert all(named.values())
+    check_towers(built(structure=structure), structure)
 
 
 def kernels(**arguments):
