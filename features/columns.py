@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import pyarrow as pa
 
@@ -93,6 +94,14 @@ def unified_schema(row_groups: list[RowGroup], columns: Iterable[str]) -> pa.Sch
 def files_of(row_groups: Iterable[RowGroup]) -> list[DataFile]:
     """The files of row groups, each once, in order."""
     return list({group.file.path: group.file for group in row_groups}.values())
+
+
+def rows_of_files(row_groups: Iterable[RowGroup]) -> list[dict[str, Any]]:
+    """Each file of a set, in order: its `path`, and how many of its `rows` the set has."""
+    rows: Counter[str] = Counter()
+    for group in row_groups:
+        rows[group.file.path] += group.rows
+    return [{"path": path, "rows": count} for path, count in rows.items()]
 
 
 def _plain(type_: pa.DataType) -> pa.DataType:

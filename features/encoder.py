@@ -33,6 +33,7 @@ class Encoder:
         features: the declared features.
         columns: the label and weight columns; None for data without a label, whose batches have neither.
         vocabularies: table -> its distinct values; value k has row k + 3.
+        counts: table -> how often the training data has each value of its vocabulary, int64.
         moments: numeric feature -> mean and deviation of its transformed values.
         edges: bucketed numeric -> float64, ascending; bucket k holds edges[k - 1] < x <= edges[k].
         meanings: column -> what the training data holds there: integer, text and so on.
@@ -44,12 +45,19 @@ class Encoder:
     moments: dict[str, Moments]
     edges: dict[str, np.ndarray] = field(default_factory=dict)
     meanings: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def fitted(cls, features: Features, columns: Columns, statistics: Statistics) -> "Encoder":
         """The encoder of a fitting pass."""
         return cls(
-            features, columns, statistics.vocabularies, statistics.moments, statistics.edges, statistics.meanings
+            features,
+            columns,
+            statistics.vocabularies,
+            statistics.moments,
+            statistics.edges,
+            statistics.meanings,
+            statistics.counts,
         )
 
     @property
@@ -137,8 +145,9 @@ class Encoder:
     def save(self, folder: Path) -> None:
         """Write `encoder.json` and one Parquet file per vocabulary into a new folder."""
         folder.mkdir(parents=True)
-        for place, values in enumerate(self.vocabularies.values()):
-            pq.write_table(pa.table({"value": values}), folder / f"vocabulary-{place:03d}.parquet")
+        for place, (name, values) in enumerate(self.vocabularies.items()):
+            counted = pa.table({"value": values, "count": self.counts[name]})
+            pq.write_table(counted, folder / f"vocabulary-{place:03d}.parquet")
         described = {
             "features": self.features.model_dump(mode="json", by_alias=True),
             "columns": self.columns and asdict(self.columns),
@@ -158,16 +167,18 @@ class Encoder:
         """
         try:
             described = json.loads((folder / "encoder.json").read_text())
+            counted = {
+                name: pq.read_table(folder / f"vocabulary-{place:03d}.parquet")
+                for place, name in enumerate(described["vocabularies"])
+            }
             return cls(
                 features=Features.model_validate(described["features"]),
                 columns=described["columns"] and Columns(**described["columns"]),
-                vocabularies={
-                    name: pq.read_table(folder / f"vocabulary-{place:03d}.parquet")["value"].combine_chunks()
-                    for place, name in enumerate(described["vocabularies"])
-                },
+                vocabularies={name: table["value"].combine_chunks() for name, table in counted.items()},
                 moments={name: Moments(**moments) for name, moments in described["moments"].items()},
                 edges={name: np.array(edges) for name, edges in described["edges"].items()},
                 meanings=described["meanings"],
+                counts={name: table["count"].to_numpy() for name, table in counted.items()},
             )
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
             raise DataError(f"{folder}: not a readable encoder: {error}") from error

@@ -1,9 +1,10 @@
 """The base of everything a user may write in a config file."""
 
 import difflib
-from typing import Any
+import zoneinfo
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -17,6 +18,16 @@ def nearest(name: str, known: list[str]) -> str:
     """
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+
+
+def _known_zone(name: str) -> str:
+    if name != "UTC" and name not in zoneinfo.available_timezones():
+        raise ValueError("not a known time zone")
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+"""The name of a time zone, such as Europe/Paris."""
 
 
 class Settings(BaseModel):

@@ -30,6 +30,7 @@ class Statistics:
     """What the training data says about the features."""
 
     vocabularies: dict[str, pa.Array]  # table -> distinct values, most frequent first
+    counts: dict[str, np.ndarray]  # table -> how often the training data has each, int64
     moments: dict[str, Moments]  # numeric feature -> its moments
     edges: dict[str, np.ndarray]  # bucketed numeric -> where each bucket but the last ends
     meanings: dict[str, str]  # column -> what it holds: integer, text and so on
@@ -88,8 +89,10 @@ def fit(features: Features, columns: Columns, row_groups: list[RowGroup], seed: 
             f"training data: all {total} labels of {columns.label!r} are {int(positives > 0)}; "
             f"a model needs both classes"
         )
+    fitted_tables = {name: counter.vocabulary() for name, counter in counters.items()}
     return Statistics(
-        vocabularies={name: counter.vocabulary() for name, counter in counters.items()},
+        vocabularies={name: values for name, (values, _) in fitted_tables.items()},
+        counts={name: times for name, (_, times) in fitted_tables.items()},
         moments={name: sums_.moments() for name, sums_ in sums.items()},
         meanings=meanings,
         edges={name: _edges(np.concatenate(parts), buckets[name]) for name, parts in drawn.items()},
@@ -167,13 +170,14 @@ class _ValueCounter:
         if sum(map(len, self.counted[1:])) > MERGE_ABOVE:
             self._merge()
 
-    def vocabulary(self) -> pa.Array:
+    def vocabulary(self) -> tuple[pa.Array, np.ndarray]:
+        """The values that stand `min_count` times, most frequent first, and how often each does."""
         if not self.counted:
-            return pa.array([], pa.large_string())
+            return pa.array([], pa.large_string()), np.empty(0, np.int64)
         self._merge()
         kept = self.counted[0].filter(pc.greater_equal(self.counted[0]["count"], self.settings.min_count))
         ordered = kept.sort_by([("count", "descending"), ("value", "ascending")])
-        return ordered["value"].combine_chunks()
+        return ordered["value"].combine_chunks(), ordered["count"].to_numpy()
 
     def _merge(self) -> None:
         sums = pa.concat_tables(self.counted).group_by("value").aggregate([("count", "sum")])

@@ -47,6 +47,27 @@ def values_of(feature: ColumnFeature, table: pa.Table, where: str) -> Values:
     return _categories(column, feature.missing)
 
 
+def values_of_column(column: pa.ChunkedArray) -> Values | None:
+    """The values of a column that no feature declares; None of a type that has no distribution to speak of.
+
+    Integers, texts and booleans are categories, floats and decimals numbers, and so are those of lists; times are None.
+    """
+    array = column.combine_chunks()
+    types = pa.types
+    if types.is_null(array.type):
+        return array.cast(pa.large_string())
+    if _is_category(array.type):
+        return _categories(array, [])
+    if _is_list(array.type):
+        flat = values_of_column(pa.chunked_array([pc.list_flatten(array)]))
+        lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+        return None if flat is None or isinstance(flat, Ragged) else Ragged(flat, lengths)
+    if _is_number(array.type):
+        numbers = array.cast(pa.float64(), safe=False)
+        return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
+    return None
+
+
 def check_type(feature: ColumnFeature, type_: pa.DataType, where: str) -> None:
     """Raise DataError if a column of `type_` cannot feed `feature`."""
     if pa.types.is_null(type_):
@@ -130,6 +151,13 @@ def _texts(column: pa.DictionaryArray, missing: list[str | int]) -> pa.Dictionar
 def decoded(values: pa.Array) -> pa.Array:
     """The values, texts out of their dictionary."""
     return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+
+
+def filtered(values: Values, rows: np.ndarray) -> Values:
+    """The values of some rows, bool [rows]."""
+    if isinstance(values, Ragged):
+        return Ragged(values.flat.filter(pa.array(np.repeat(rows, values.lengths))), values.lengths[rows])
+    return values.filter(pa.array(rows))
 
 
 def _finite(column: pa.Array, name: str, where: str) -> pa.Array:

@@ -20,7 +20,8 @@ few = settings(max_examples=40, deadline=None, derandomize=True)
 def encoder(declared, edges=None, columns=Columns("y"), vocabularies=None):  # noqa: B008 - frozen
     vocabularies = {name: pa.array(values) for name, values in (vocabularies or {}).items()}
     edges = {name: np.array(one, np.float64) for name, one in (edges or {}).items()}
-    return Encoder(Features(columns=declared), columns, vocabularies, {}, edges)
+    counts = {name: np.ones(len(values), np.int64) for name, values in vocabularies.items()}
+    return Encoder(Features(columns=declared), columns, vocabularies, {}, edges, counts=counts)
 
 
 def encode(encoder_, **columns):

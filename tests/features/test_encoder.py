@@ -22,7 +22,8 @@ def encoder(declared, vocabularies=None, moments=None, columns=None):
         name: values.cast(pa.large_string()) if pa.types.is_string(values.type) else values
         for name, values in vocabularies.items()
     }
-    return Encoder(Features(columns=declared), columns or Columns("y"), vocabularies, moments or {})
+    counts = {name: np.arange(len(values), 0, -1) for name, values in vocabularies.items()}
+    return Encoder(Features(columns=declared), columns or Columns("y"), vocabularies, moments or {}, counts=counts)
 
 
 def encode(encoder_, **columns):

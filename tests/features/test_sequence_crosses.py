@@ -26,7 +26,8 @@ def cross_of(*of, **settings):
 def encoder(declared, edges=None, vocabularies=None):
     vocabularies = {name: pa.array(values) for name, values in (vocabularies or {}).items()}
     edges = {name: np.array(one, np.float64) for name, one in (edges or {}).items()}
-    return Encoder(Features(columns=declared), None, vocabularies, {}, edges)
+    counts = {name: np.ones(len(values), np.int64) for name, values in vocabularies.items()}
+    return Encoder(Features(columns=declared), None, vocabularies, {}, edges, counts=counts)
 
 
 def lists_of(batch, name):
