@@ -8,7 +8,7 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tensorflow-recommenders ref
 
 _HOMES = {
     "ConfigError": "ctr.experiment",
-    "Diverged": "ctr.scoring",
+    "Diverged": "ctr.evaluation.scoring",
     "Experiment": "ctr.experiment",
     "evaluate": "ctr.jobs",
     "load_experiment": "ctr.experiment",

@@ -1,36 +1,74 @@
 """curves.json: what report.html draws, thinned and binned, so that it stays small whatever the data."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ctr.errors import ConfigError
-from ctr.metrics.binary import ScoreCounts
+from ctr.metrics.counts import ScoreCounts
 from ctr.run import read_json, write_text
 
 FILE = "curves.json"
-ROC_POINTS = 200
+POINTS = 200
 SCORE_BINS = 40
 
 
-def roc(counts: ScoreCounts) -> dict[str, list[float]] | None:
-    """The ROC curve from (0, 0) to (1, 1), at most 200 of its exact points; None where a class is absent.
+def drawn(sets: Mapping[str, ScoreCounts]) -> dict[str, dict[str, Any]]:
+    """The curves of each set that has both classes: `roc`, `precision_recall`, `ks`."""
+    both = {name: counts for name, counts in sets.items() if counts.positives.any() and counts.negatives.any()}
+    return {
+        curve.__name__: {name: curve(counts) for name, counts in both.items()} for curve in (roc, precision_recall, ks)
+    }
+
+
+def roc(counts: ScoreCounts) -> dict[str, list[float]]:
+    """The ROC curve from (0, 0) to (1, 1), at most 200 of its exact points.
 
     They lie evenly along the curve, and both ends of every straight piece longer than a fiftieth of it are kept.
     """
-    seen = (counts.positives + counts.negatives) > 0
-    hits = np.cumsum(np.append(0.0, counts.positives[seen][::-1]))  # from the highest score down
-    alarms = np.cumsum(np.append(0.0, counts.negatives[seen][::-1]))
-    if not hits[-1] or not alarms[-1]:
-        return None
+    _, hits, alarms = _from_the_top(counts)
     right, up = np.diff(alarms), np.diff(hits)
     is_corner = np.concatenate([[True], right[:-1] * up[1:] != right[1:] * up[:-1], [True]])
     x, y = alarms[is_corner] / alarms[-1], hits[is_corner] / hits[-1]
-    beyond = np.searchsorted((x + y) / 2, np.linspace(0, 1, ROC_POINTS // 2))
-    kept = np.unique(np.concatenate([beyond, np.maximum(beyond - 1, 0)]))
+    kept = _evenly((x + y) / 2)
     return {"false_positive_rate": _rounded(x[kept]), "true_positive_rate": _rounded(y[kept])}
+
+
+def precision_recall(counts: ScoreCounts) -> dict[str, list[float]]:
+    """Precision by recall, from the highest score down, at most 200 exact points."""
+    _, hits, alarms = _from_the_top(counts)
+    recall, precision = hits[1:] / hits[-1], hits[1:] / (hits[1:] + alarms[1:])
+    kept = _evenly(recall)
+    return {"recall": _rounded(recall[kept]), "precision": _rounded(precision[kept])}
+
+
+def ks(counts: ScoreCounts) -> dict[str, list[float]]:
+    """Share of either class that scores at least each logit, from the highest down, at most 200 exact points."""
+    logit, hits, alarms = _from_the_top(counts)
+    x, y = alarms[1:] / alarms[-1], hits[1:] / hits[-1]
+    kept = _evenly((x + y) / 2)
+    return {"logit": _rounded(logit[kept]), "positives": _rounded(y[kept]), "negatives": _rounded(x[kept])}
+
+
+def _from_the_top(counts: ScoreCounts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores from the highest down, [k], and the weight of either class so far, float64 [k + 1] from 0."""
+    seen = (counts.positives + counts.negatives) > 0
+    hits = np.cumsum(np.append(0.0, counts.positives[seen][::-1]))
+    alarms = np.cumsum(np.append(0.0, counts.negatives[seen][::-1]))
+    return counts.score[seen][::-1].astype(np.float64), hits, alarms
+
+
+def _evenly(along: np.ndarray) -> np.ndarray:
+    """Places of at most 200 points that lie evenly along a curve, and of the ends of its long pieces.
+
+    Args:
+        along: how far along each point lies, ascending from 0 to 1.
+    """
+    beyond = np.minimum(np.searchsorted(along, np.linspace(0, 1, POINTS // 2)), len(along) - 1)
+    return np.unique(np.concatenate([beyond, np.maximum(beyond - 1, 0)]))
 
 
 def score_edges(logit: np.ndarray) -> list[float]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from ctr.evaluation.observed import check_report, report_columns
 from ctr.experiment import ConfigError, Data, Experiment
 from features import (
     Columns,
@@ -48,7 +49,7 @@ def prepare(experiment: Experiment) -> PreparedData:
     unfitted = Encoder(experiment.features, columns, {}, {})
     sets = _open_sets(data, experiment.seed)
     everything = [group for row_groups in sets.values() for group in row_groups]
-    check_columns(everything, [*unfitted.input_columns, *data.keep], unfitted.check)
+    check_types(everything, experiment, unfitted)
     numbers = experiment.features.number_columns.union(columns.names)
     check_agreement(everything, unfitted.input_columns, numbers)
     kept = unified_schema(everything, data.keep)
@@ -59,6 +60,20 @@ def prepare(experiment: Experiment) -> PreparedData:
         steers_by_auc = name == "valid" and (stopping is None or stopping.metric == "auc")
         _check_rows(name, sets[name], encoder, columns, steers_by_auc)
     return PreparedData(sets, encoder, kept)
+
+
+def check_types(row_groups: list[RowGroup], experiment: Experiment, encoder: Encoder) -> None:
+    """See that every file has the columns that a config names, and that they hold what they are for.
+
+    Raises:
+        ConfigError, DataError: what is wrong, and in which file.
+    """
+
+    def check(schema: pa.Schema, where: str) -> None:
+        encoder.check(schema, where)
+        check_report(experiment, schema, where)
+
+    check_columns(row_groups, [*encoder.input_columns, *experiment.data.keep, *report_columns(experiment)], check)
 
 
 def _check_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, columns: Columns, steers_by_auc: bool) -> None:

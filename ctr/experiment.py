@@ -18,6 +18,7 @@ from pydantic import (
 
 from ctr.choices import EpochsOrSteps, choice
 from ctr.errors import ConfigError as ConfigError
+from ctr.settings import PSI, Time, explain
 from features import Features, Settings, Split
 from models import MODELS
 from optimizers import DENSE, SPARSE
@@ -153,18 +154,22 @@ class Training(Settings):
     """The same command gives the same bytes. A CPU always does; a GPU then uses slower kernels."""
 
 
-class PSI(Settings):
-    """Population stability index."""
-
-    bins: int = Field(10, ge=2, le=1000)
-    unstable_above: float = Field(0.2, gt=0.1)
-    """A PSI above it is unstable; one between 0.1 and it moderate."""
-
-
 class Report(Settings):
-    """What the report shows."""
+    """What the report shows. The columns that it names are read along with the features."""
 
     psi: PSI = PSI()
+    group: str | None = None
+    """Column whose values GAUC ranks within, such as the user."""
+    time: Time | None = None
+    """For PSI over time; None: the column that a split by time has, if it holds times, by day."""
+    slices: list[str] | None = None
+    """Features or columns; None: every categorical with at most 20 different values."""
+    threshold: float = Field(0.5, gt=0, lt=1)
+    """The score from which on a row is called positive in precision, recall and F1."""
+    worst_rows: int = Field(20, ge=0, le=1000)
+    """How many of the worst-predicted rows the report lists, with their values."""
+    exact_rows: PositiveInt = 20_000_000
+    """Rows of a set up to which metrics are exact and GAUC and slices are computed: some 150 bytes of memory each."""
 
 
 BASE = choice(MODELS, "seed", "initializer", unfit={"can": "stands on another model, not on itself"})
@@ -263,7 +268,7 @@ def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Exp
     try:
         return Experiment.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{path}: " + "\n".join(_explain(detail) for detail in error.errors())) from error
+        raise ConfigError(f"{path}: {explain(error)}") from error
 
 
 class _Loader(yaml.SafeLoader):
@@ -317,18 +322,3 @@ def _dotted(key: str) -> list[str]:
     if quote or not all(parts):
         raise ValueError(f"{key!r} is not a dotted key")
     return parts
-
-
-def _explain(detail: Any) -> str:
-    """One line for one mistake: the key, what is wrong, what was received."""
-    known = {"categorical", "numeric", "sequence", "cross", "sequence_cross"}  # tags that pydantic adds to the path
-    place = ".".join(str(part) for part in detail["loc"] if part not in known)
-    message = detail["msg"].removeprefix("Value error, ")
-    received = detail["input"]
-    if (
-        detail["type"] in ("missing", "unknown_key", "unknown_type")
-        or "Received" in message
-        or isinstance(received, dict)
-    ):
-        return f"{place}: {message}" if place else message
-    return f"{place}: {message}. Received: {received!r}"

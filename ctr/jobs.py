@@ -1,18 +1,14 @@
 """The jobs behind the commands: train, evaluate."""
 
 import math
-import os
 import re
-import shutil
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 import tf_keras
@@ -22,16 +18,19 @@ from rich.table import Table
 
 from ctr.build import build, check, set_threads
 from ctr.checkpoint import fingerprint, load_best
-from ctr.curves import load_curves, save_curves, score_edges
-from ctr.data import PreparedData, prepare
+from ctr.curves import save_curves
+from ctr.data import PreparedData, check_types, prepare
 from ctr.errors import ConfigError
-from ctr.evaluation import ScoreWriter, SetResult, conclude, evaluate_set, metrics_of, score_unlabelled
+from ctr.evaluation.conclusions import TRAIN, conclude
+from ctr.evaluation.observed import Observed
+from ctr.evaluation.reference import Reference
+from ctr.evaluation.scoring import Scorer
+from ctr.evaluation.sets import evaluate_set, observe_training
+from ctr.evaluation.writer import ScoreWriter
 from ctr.experiment import Experiment, load_experiment
-from ctr.histograms import Histograms
 from ctr.progress import Progress
 from ctr.report import show_report, sparsity_report, write_html
-from ctr.run import Run, check_writable, environment, write_json
-from ctr.scoring import Scorer
+from ctr.run import Run, check_replaceable, environment, new_folder, write_json
 from ctr.trainer import Trainer
 from features import (
     Encoder,
@@ -39,11 +38,11 @@ from features import (
     RowGroup,
     batch_signature,
     check_agreement,
-    check_columns,
     count_rows,
     draw_sample,
     files_of,
     open_data,
+    rows_of_files,
     unified_schema,
 )
 from models import CTRModel, PartCost, cost_of
@@ -110,7 +109,7 @@ def train(
         report = {
             **measured,
             "training": trainer.summary(),
-            "files": {name: _files(groups) for name, groups in prepared.sets.items()},
+            "files": {name: rows_of_files(groups) for name, groups in prepared.sets.items()},
             "model": {"parts": [part._asdict() for part in parts]},
             "tables": sparsity_report(model),
             "fingerprints": {
@@ -134,22 +133,20 @@ def _measure(
     experiment: Experiment, prepared: PreparedData, scorer: Scorer, run: Run
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Score every set with the trained model, scores and reference going to disk: for report.json, for curves.json."""
-    data, settings = experiment.data, experiment.report.psi
-    weighted, rate = data.weight is not None, data.negative_sampling_rate
+    data, psi = experiment.data, experiment.report.psi
+    everything = [group for groups in prepared.sets.values() for group in groups]
+    observed = Observed.of(experiment, prepared.encoder, everything, data.negative_sampling_rate)
     # a fixed sample of the training data: the reference of PSI, and what train metrics are computed on
-    drawn = draw_sample(prepared.sets["train"], prepared.encoder.input_columns, experiment.seed)
+    columns = list(dict.fromkeys([*prepared.encoder.input_columns, *observed.columns]))
+    drawn = draw_sample(prepared.sets[TRAIN], columns, experiment.seed)
     scored = [scorer.score_table(table, "sample of the training data") for table in drawn]
-    reference = Histograms.fitted(scored, settings.bins)
-    for part in scored:
-        reference.add(part, rate)
+    tally, reference = observe_training(scored, observed, psi.bins, count_rows(prepared.sets[TRAIN]), experiment.seed)
     reference.save(run.folder / "reference")
-    edges = score_edges(np.concatenate([part.logit for part in scored]))
-    results = {"train": SetResult.of(metrics_of(scored, weighted, rate), reference, edges)}
-    for name in ("valid", "test"):
-        if name in prepared.sets:
-            writer = ScoreWriter(run.folder / "scores" / f"{name}.parquet", weighted, prepared.kept)
-            results[name] = evaluate_set(scorer, prepared.sets[name], reference, edges, writer, rate)
-    report, curves = conclude(results, reference, edges, settings.unstable_above)
+    tallies = {TRAIN: tally}
+    for name in [name for name in prepared.sets if name != TRAIN]:
+        writer = ScoreWriter(run.folder / "scores" / f"{name}.parquet", observed.weighted, prepared.kept)
+        tallies[name] = evaluate_set(scorer, prepared.sets[name], reference, observed, writer)
+    report, curves = conclude(tallies, reference, psi.unstable_above)
     return report, {"run": experiment.name, **curves}
 
 
@@ -180,7 +177,7 @@ def evaluate(
     console = console or Console(quiet=True)
     run = Run(run_folder)
     run.report()  # an error unless the run is finished
-    edges = load_curves(run.folder)["score_distribution"]["edges"]
+    reference = Reference.load(run.folder / "reference")
     # a run that was trained on a GPU is evaluated where there may be none
     experiment = load_experiment(run.folder / "config.yaml", ["training.device=auto"])
     rate = experiment.data.negative_sampling_rate
@@ -188,7 +185,7 @@ def evaluate(
         raise ConfigError("--sampled: the run was trained without negative_sampling_rate")
     stem = _name_of(data)
     target = Path(out).resolve() if out is not None else run.folder / "evaluations" / stem
-    _check_free(target, overwrite)
+    check_replaceable(target, overwrite, "an evaluation", _is_evaluation)
     encoder, row_groups, kept = _open_evaluation(experiment, Encoder.load(run.folder / "encoder"), data)
     is_labelled = encoder.columns is not None
     if not is_labelled:
@@ -199,20 +196,14 @@ def evaluate(
     model = build(experiment, encoder)
     load_best(run.folder / "checkpoints", model)
     scorer = Scorer(model, encoder, experiment.training.batch_size, rate)
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        reference = Histograms.load(run.folder / "reference")
-        weighted = is_labelled and experiment.data.weight is not None
-        writer = ScoreWriter(partial / "scores" / f"{stem}.parquet", weighted, kept)
-        if is_labelled:
-            found = evaluate_set(scorer, row_groups, reference, edges, writer, rate if sampled else None)
-        else:
-            found = score_unlabelled(scorer, row_groups, reference, writer)
-        measured, curves = conclude({stem: found}, reference, edges, experiment.report.psi.unstable_above)
+    with new_folder(target) as partial:
+        observed = Observed.of(experiment, encoder, row_groups, rate if sampled else None)
+        writer = ScoreWriter(partial / "scores" / f"{stem}.parquet", observed.weighted, kept)
+        found = evaluate_set(scorer, row_groups, reference, observed, writer)
+        measured, curves = conclude({stem: found}, reference, experiment.report.psi.unstable_above)
         report = {
             **measured,
-            "files": {stem: _files(row_groups)},
+            "files": {stem: rows_of_files(row_groups)},
             "tables": sparsity_report(model),
             "fingerprints": {"final_weights": fingerprint(model)},
             "seconds": {"total": round(time.perf_counter() - started, 3)},
@@ -220,11 +211,6 @@ def evaluate(
         save_curves(partial, {"run": experiment.name, **curves})
         write_json(partial / "environment.json", environment())
         write_json(partial / "report.json", report)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(partial, target)
     _show(report, target, console)
     return report
 
@@ -235,7 +221,7 @@ def _open_evaluation(experiment: Experiment, encoder: Encoder, data: str) -> tup
     label, keep = experiment.data.label, experiment.data.keep
     if not any(label in file.schema.names for file in files_of(row_groups)):
         encoder = replace(encoder, columns=None)
-    check_columns(row_groups, [*encoder.input_columns, *keep], encoder.check)
+    check_types(row_groups, experiment, encoder)
     numbers = encoder.features.number_columns.union([label, experiment.data.weight or label])
     check_agreement(row_groups, encoder.input_columns, numbers, encoder.meanings)
     return encoder, row_groups, unified_schema(row_groups, keep)
@@ -245,14 +231,6 @@ def _show(report: dict[str, Any], folder: Path, console: Console) -> None:
     """The last thing that a job does: whatever happens here, its results are in the folder."""
     show_report(report, console)
     console.print(f"report: {write_html(folder)}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _files(row_groups: list[RowGroup]) -> list[dict[str, Any]]:
-    """Each file of a set, and how many of its rows the set has."""
-    rows: Counter[str] = Counter()
-    for group in row_groups:
-        rows[group.file.path] += group.rows
-    return [{"path": path, "rows": count} for path, count in rows.items()]
 
 
 def _name_of(data: str) -> str:
@@ -266,15 +244,8 @@ def _name_of(data: str) -> str:
     return next((name for name in names if name.strip("/.")), "data")
 
 
-def _check_free(target: Path, overwrite: bool) -> None:
-    """Raise ConfigError unless an evaluation may go to `target`; only an earlier evaluation is ever replaced."""
-    check_writable(target)
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return
-    if not (target / "report.json").is_file() or (target / "config.yaml").exists():
-        raise ConfigError(f"{target} exists and is not an evaluation: choose another folder with --out")
-    if not overwrite:
-        raise ConfigError(f"{target} exists: choose another folder with --out, or --overwrite it")
+def _is_evaluation(report: dict[str, Any]) -> bool:
+    return "metrics" in report and "training" not in report
 
 
 def _check_some_batch(reader: Reader) -> None:

@@ -6,6 +6,8 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +106,40 @@ def check_writable(folder: Path) -> None:
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise ConfigError(f"{folder}: cannot be written, because {there} is not a folder that can be written to")
+
+
+def check_replaceable(target: Path, overwrite: bool, kind: str, is_of_kind: Callable[[dict[str, Any]], bool]) -> None:
+    """Raise ConfigError unless a report may go to `target`; only an earlier one of its kind is ever replaced.
+
+    Args:
+        target: a folder.
+        overwrite: replace what is there.
+        kind: of the report, in words.
+        is_of_kind: tells by report.json.
+    """
+    check_writable(target)
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    there = target / "report.json"
+    if not there.is_file() or not is_of_kind(read_json(there)):
+        raise ConfigError(f"{target} exists and is not {kind}: choose another folder with --out")
+    if not overwrite:
+        raise ConfigError(f"{target} exists: choose another folder with --out, or --overwrite it")
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the place of `target` once it is whole."""
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(partial, target)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,11 +13,11 @@ import tensorflow as tf
 import tf_keras
 
 from ctr.checkpoint import load_best, save_best
-from ctr.evaluation import metrics_of
+from ctr.evaluation.scoring import Diverged, Scorer
+from ctr.evaluation.sets import metrics_of
 from ctr.experiment import EarlyStopping, Experiment
 from ctr.progress import Progress
 from ctr.run import Run
-from ctr.scoring import Diverged, Scorer
 from features import Batch, Encoder, Reader, RowGroup, batch_signature, read_ahead
 from models import CTRModel
 

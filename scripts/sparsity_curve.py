@@ -21,10 +21,10 @@ import ctr
 from ctr.build import build
 from ctr.checkpoint import load_best
 from ctr.data import prepare
-from ctr.evaluation import metrics_of
+from ctr.evaluation.scoring import Scorer
+from ctr.evaluation.sets import metrics_of
 from ctr.report.tables import zero_share
 from ctr.run import Run
-from ctr.scoring import Scorer
 
 LOWEST_AUC = 0.94  # of the drawing
 RUNS = Path("runs/sparsity")

@@ -1,124 +1,166 @@
-"""AUC, log loss and calibration of binary predictions, exact however the rows are divided."""
+"""The metrics of a scored set, exact however its rows are divided."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+
+from ctr.metrics import calibration, ranking, thresholds
+from ctr.metrics.counts import ScoreCounts, Undefined, sigmoid
+from ctr.metrics.groups import GroupMetrics
+
+GRID = 2.0**-14  # of the binned form, in log-odds: it moves no log loss by more than 0.00003
 
 
-@dataclass
+class _Rows(NamedTuple):
+    logit: np.ndarray
+    label: np.ndarray
+    weight: np.ndarray | None
+    groups: dict[str, pa.Array]
+
+
 class BinaryMetrics:
-    """The state of the metrics of one set: counts at each distinct score, and sums.
+    """The mergeable state of the metrics of one set: its rows, or the counts of their binned scores.
 
-    Two states merge by `merge`. Without weights all counts are int64, so the AUC is exact; with weights they are
-    float64 sums. Memory is O(distinct scores).
+    Up to `exact_rows` rows are held (a logit of 4 bytes, a label of 1, a weight and groups as given), and every number
+    is a function of the set of rows, whatever their order and parts: without weights to the last bit, with them to the
+    rounding of sums. Beyond, all is counted on a grid of the score, of 2^-14 in log-odds: `result` then has
+    "auc_error", and there are no groups.
+
+    Args:
+        exact_rows: how many rows to hold at most.
+
+    >>> metrics = BinaryMetrics()
+    >>> metrics.update(np.array([-1.0, 0.5, 2.0], np.float32), np.array([0, 0, 1]))
+    >>> metrics.result()["auc"]
+    1.0
     """
 
-    rows: int = 0
-    weight: float = 0.0
-    loss: float = 0.0  # sum of weighted log losses, in nats
-    label: float = 0.0  # sum of weighted labels
-    score: float = 0.0  # sum of weighted probabilities
-    counts: list["ScoreCounts"] = field(default_factory=list)
+    def __init__(self, exact_rows: int = 20_000_000) -> None:
+        self.exact_rows = exact_rows
+        self.rows = 0
+        self._held: list[_Rows] = []
+        self._binned: ScoreCounts | None = None
+        self._counts: ScoreCounts | None = None  # of the rows held, until there are more
 
-    def update(self, logit: np.ndarray, label: np.ndarray, weight: np.ndarray | None = None) -> None:
+    def update(
+        self,
+        logit: np.ndarray,
+        label: np.ndarray,
+        weight: np.ndarray | None = None,
+        groups: Mapping[str, pa.Array] = {},
+    ) -> None:
         """Add rows.
 
         Args:
-            logit: float32 [rows]; AUC ranks by it as it is, the rest is computed in float64.
+            logit: float32 [rows], finite; the rank is by it as it is, the rest is computed in float64.
             label: 0 or 1, [rows].
-            weight: [rows], None for 1.
+            weight: [rows], not negative; None for 1.
+            groups: by name, the value of each row, [rows]; the same names and types every time.
         """
-        weights = np.ones(len(logit)) if weight is None else weight.astype(np.float64)
-        exact = logit.astype(np.float64)
-        labels = label.astype(np.float64)
-        losses = np.maximum(exact, 0) - exact * labels + np.log1p(np.exp(-np.abs(exact)))
+        if len(logit):
+            copied = None if weight is None else np.array(weight)
+            self._held.append(_Rows(np.array(logit, np.float32), np.array(label, np.int8), copied, dict(groups)))
         self.rows += len(logit)
-        self.weight += float(weights.sum())
-        self.loss += float(losses @ weights)
-        self.label += float(labels @ weights)
-        self.score += float(sigmoid(exact) @ weights)
-        count = label.astype(np.int64) if weight is None else labels * weights
-        complement = 1 - count if weight is None else weights - count
-        self.counts.append(ScoreCounts(logit, count, complement).collapsed())
+        self._settle()
 
     def merge(self, other: "BinaryMetrics") -> "BinaryMetrics":
-        """The state of both sets together."""
-        return BinaryMetrics(
-            rows=self.rows + other.rows,
-            weight=self.weight + other.weight,
-            loss=self.loss + other.loss,
-            label=self.label + other.label,
-            score=self.score + other.score,
-            counts=self.counts + other.counts,
-        )
+        """The state of both sets together; it holds as many rows as this one does."""
+        both = BinaryMetrics(self.exact_rows)
+        both.rows = self.rows + other.rows
+        both._held = self._held + other._held
+        binned = [one._binned for one in (self, other) if one._binned is not None]
+        both._binned = ScoreCounts.merged(binned) if binned else None
+        both._settle()
+        return both
 
-    def result(self) -> dict[str, Any]:
-        """Rows, auc, log_loss, label_rate, mean_score; what cannot be computed is None, with its reason."""
-        reasons = {}
-        auc = None
-        if self.weight == 0:
-            reasons = dict.fromkeys(("auc", "log_loss", "label_rate", "mean_score"), "no rows with a weight above 0")
-        elif (auc := self.auc()) is None:
-            reasons["auc"] = "the labels are of one class only"
-        mean = {"log_loss": self.loss, "label_rate": self.label, "mean_score": self.score}
-        means = {name: total / self.weight if self.weight else None for name, total in mean.items()}
-        return {"rows": self.rows, "auc": auc, **means, **({"reasons": reasons} if reasons else {})}
+    def counts(self) -> ScoreCounts:
+        """Weight of positives and negatives at each distinct score, or at each point of the grid."""
+        if self._binned is not None:
+            return self._binned
+        if self._counts is None:
+            self._counts = ScoreCounts.of(*self._columns())
+        return self._counts
 
-    def auc(self) -> float | None:
-        """Probability that a positive scores above a negative, ties counted half; None where a class is absent."""
-        merged = self.merged_counts()
-        positives, negatives = merged.positives.sum(), merged.negatives.sum()
-        if positives == 0 or negatives == 0:
-            return None
-        below = np.cumsum(merged.negatives) - merged.negatives
-        twice = merged.positives.astype(np.float64) @ (2 * below + merged.negatives).astype(np.float64)
-        return float(twice / 2 / (float(positives) * float(negatives)))
+    def by_group(self, name: str) -> GroupMetrics:
+        """The metrics of each value of a group.
 
-    def merged_counts(self) -> "ScoreCounts":
-        """Weight of positives and negatives at each distinct score, sorted by score."""
-        self.counts = [ScoreCounts.concatenated(self.counts)]
-        return self.counts[0]
+        Raises:
+            KeyError: `update` was given no such group.
+            Undefined: there are no rows, or too many to hold.
+        """
+        if self._binned is not None:
+            raise Undefined(f"more than {self.exact_rows:,} rows: their groups are not held")
+        if not self._held:
+            raise Undefined("no rows")
+        return GroupMetrics.of(*self._columns(), [part.groups[name] for part in self._held])
 
+    def deciles(self) -> list[dict[str, Any]]:
+        """`thresholds.deciles` of the set; nothing where no row has a weight."""
+        try:
+            return thresholds.deciles(self.counts())
+        except Undefined:
+            return []
 
-@dataclass(frozen=True)
-class ScoreCounts:
-    """Weight of positives and of negatives at each score."""
+    def result(self, threshold: float = 0.5) -> dict[str, Any]:
+        """Every metric of the set as a whole; what cannot be computed is None, and "reasons" says why.
 
-    score: np.ndarray
-    positives: np.ndarray
-    negatives: np.ndarray
+        Args:
+            threshold: the probability from which a row counts as predicted positive.
 
-    def collapsed(self) -> "ScoreCounts":
-        """Sorted by score, equal scores as one."""
-        if not len(self.score):
-            return self
-        order = np.argsort(self.score, kind="stable")
-        score = self.score[order]
-        starts = np.flatnonzero(np.append(True, score[1:] != score[:-1]))
-        return ScoreCounts(
-            score[starts],
-            np.add.reduceat(self.positives[order], starts),
-            np.add.reduceat(self.negatives[order], starts),
-        )
+        Returns:
+            rows, then what the functions of `ranking`, `calibration` and `thresholds` say: auc, auc_interval of 95 % as
+            [low, high], log_loss in nats, label_rate, mean_score, normalized_entropy, brier, average_precision, ks,
+            ks_threshold, calibration, calibration_z, expected_calibration_error, threshold, precision, recall, f1,
+            best_f1, best_f1_threshold. All thresholds are probabilities. In the binned form also auc_error.
+        """
+        counts = self.counts()
+        measures: dict[str, Callable[[], Any]] = {
+            "auc": lambda: ranking.auc(counts),
+            "auc_interval": lambda: list(ranking.auc_interval(counts)),
+            "log_loss": lambda: calibration.log_loss(counts),
+            "label_rate": lambda: calibration.label_rate(counts),
+            "mean_score": lambda: calibration.mean_score(counts),
+            "normalized_entropy": lambda: calibration.normalized_entropy(counts),
+            "brier": lambda: calibration.brier(counts),
+            "average_precision": lambda: ranking.average_precision(counts),
+            "ks": lambda: ranking.ks(counts)[0],
+            "ks_threshold": lambda: float(sigmoid(ranking.ks(counts)[1])),
+            "calibration": lambda: calibration.calibration(counts),
+            "calibration_z": lambda: calibration.calibration_z(counts),
+            "expected_calibration_error": lambda: calibration.expected_calibration_error(counts),
+            "threshold": lambda: threshold,
+            "precision": lambda: thresholds.precision(counts, threshold),
+            "recall": lambda: thresholds.recall(counts, threshold),
+            "f1": lambda: thresholds.f1(counts, threshold),
+            "best_f1": lambda: thresholds.best_f1(counts)[0],
+            "best_f1_threshold": lambda: float(sigmoid(thresholds.best_f1(counts)[1])),
+        }
+        if self._binned is not None:
+            measures["auc_error"] = lambda: ranking.auc_error(counts)
+        found: dict[str, Any] = {"rows": self.rows}
+        reasons: dict[str, str] = {}
+        for name, measure in measures.items():
+            try:
+                found[name] = measure()
+            except Undefined as reason:
+                found[name], reasons[name] = None, str(reason)
+        return found | ({"reasons": reasons} if reasons else {})
 
-    @classmethod
-    def concatenated(cls, parts: list["ScoreCounts"]) -> "ScoreCounts":
-        """All parts as one, collapsed."""
-        if not parts:
-            return cls(*(np.array([], t) for t in (np.float32, np.int64, np.int64)))
-        columns = [
-            np.concatenate([getattr(part, name) for part in parts]) for name in ("score", "positives", "negatives")
-        ]
-        return cls(*columns).collapsed()
+    def _settle(self) -> None:
+        """After new rows: forget what was computed, and bin what is too much to hold."""
+        self._counts = None
+        if self._binned is not None or self.rows > self.exact_rows:
+            held = ScoreCounts.of(*self._columns()).on_grid(GRID)
+            self._binned = held if self._binned is None else ScoreCounts.merged([self._binned, held])
+            self._held = []
 
-
-def sigmoid(logit: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-logit)) in float64, without overflow.
-
-    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0])).tolist()
-    [0.0, 0.5, 1.0]
-    """
-    exact = np.asarray(logit, np.float64)
-    small = np.exp(-np.abs(exact))
-    return np.where(exact >= 0, 1, small) / (1 + small)
+    def _columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Logit, label and weight of all rows held; no weight where no part has any."""
+        logit = np.concatenate([np.empty(0, np.float32), *(part.logit for part in self._held)])
+        label = np.concatenate([np.empty(0, np.int8), *(part.label for part in self._held)])
+        if all(part.weight is None for part in self._held):
+            return logit, label, None
+        weights = [np.ones(len(part.logit)) if part.weight is None else part.weight for part in self._held]
+        return logit, label, np.concatenate(weights)

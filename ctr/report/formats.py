@@ -15,6 +15,32 @@ def psi(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
+def interval(bounds: list[float]) -> str:
+    """Both ends, four decimals.
+
+    >>> interval([0.751734, 0.767899])
+    '0.7517 to 0.7679'
+    """
+    low, high = bounds
+    return f"{low:.4f} to {high:.4f}"
+
+
+def p_value(value: float | None) -> str:
+    """Two significant digits; below a ten thousandth it is only said to be so.
+
+    >>> p_value(0.0324), p_value(0.9999), p_value(1e-9)
+    ('0.032', '1.0', '< 0.0001')
+    """
+    if value is None:
+        return "-"
+    return "< 0.0001" if value < 0.0001 else f"{value:#.2g}"
+
+
+def signed(value: float | None) -> str:
+    """z values: two decimals and their sign."""
+    return "-" if value is None else f"{value:+.2f}"
+
+
 def count(value: float) -> str:
     """Rows: whole, thousands apart."""
     return f"{value:,.0f}"

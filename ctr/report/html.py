@@ -1,40 +1,73 @@
-"""report.html: one file that needs nothing else, made from what a run's or an evaluation's folder holds."""
+"""report.html: one file that needs nothing else, made from what a run's, an evaluation's or a drift's folder holds."""
 
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 
 from ctr.curves import load_curves
 from ctr.errors import ConfigError
+from ctr.evaluation.checks import ERRORS, MIN_ROWS
 from ctr.report import formats
+from ctr.report.heat import SHOWN, heat_map
 from ctr.report.history import History
-from ctr.report.shifts import feature_shifts, score_shift
+from ctr.report.markdown import drift_markdown, run_markdown
+from ctr.report.metric_groups import metric_groups
+from ctr.report.shifts import feature_shifts, score_shift, sort_places
+from ctr.report.slices import auc_scale, slicings
 from ctr.report.tables import zero_share
-from ctr.report.verdicts import cards
+from ctr.report.verdicts import cards, drift_cards
 from ctr.run import Run, read_json, write_text
+
+FILTERS = (
+    formats.metric,
+    formats.psi,
+    formats.p_value,
+    formats.signed,
+    formats.count,
+    formats.percent,
+    formats.megabytes,
+    formats.verdict,
+    zero_share,
+)
 
 
 def render_html(folder: str | Path) -> str:
-    """The page of a finished run or evaluation; the same folder gives the same text.
+    """The page of a finished run, an evaluation, or what `ctr psi` wrote; the same folder gives the same text.
 
     Raises:
         ConfigError: no report there, an earlier version made the folder, or a file is damaged.
     """
+    return _rendered(Run(folder))[0]
+
+
+def write_html(folder: str | Path) -> Path:
+    """Write `report.html` anew, and its summary `report.md`, each whole or not at all; returns the path of the first.
+
+    Raises:
+        ConfigError: as `render_html`.
+    """
     run = Run(folder)
+    page, summary = _rendered(run)
+    write_text(run.folder / "report.md", summary)
+    write_text(run.folder / "report.html", page)
+    return run.folder / "report.html"
+
+
+def _rendered(run: Run) -> tuple[str, str]:
+    """The page, and the summary in Markdown."""
     try:
-        return _page(run)
+        report, curves = run.report(), load_curves(run.folder)
+        if "metrics" not in report:
+            return _template("drift.html", _drift(run, report, curves)), drift_markdown(report)
+        return _template("run.html", _run(run, report, curves)), run_markdown(report, curves["run"], run.exists)
     except (KeyError, IndexError, UndefinedError) as error:
         raise ConfigError(
             f"{run.folder}: a file lacks {error}, so it is damaged or of an earlier version; train or evaluate again"
         ) from error
 
 
-def _page(run: Run) -> str:
-    from ctr.report import plots  # matplotlib takes a second to import, which a training should not wait for
-
-    report, curves = run.report(), load_curves(run.folder)
-    history = History.load(run.folder) if run.exists else None
-    score, features = score_shift(report, curves), feature_shifts(report, curves)
+def _template(name: str, values: dict[str, Any]) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -42,40 +75,81 @@ def _page(run: Run) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        function.__name__: function
-        for function in (
-            formats.metric,
-            formats.psi,
-            formats.count,
-            formats.percent,
-            formats.megabytes,
-            formats.verdict,
-            zero_share,
-        )
+    environment.filters |= {function.__name__: function for function in FILTERS}
+    return environment.get_template(name).render(values)
+
+
+def _run(run: Run, report: dict[str, Any], curves: dict[str, Any]) -> dict[str, Any]:
+    """What the page of a run or of an evaluation is made of."""
+    from ctr.report import plots  # matplotlib takes a second to import, which a training should not wait for
+
+    history = History.load(run.folder) if run.exists else None
+    metrics = report["metrics"]
+    main = list(metrics)[-1]  # train, valid, test is their order
+    score, features = score_shift(report, curves), feature_shifts(report, curves)
+    sets = list(report["psi"]["score"])
+    auc = metrics[main]["auc"]
+    slices = slicings(report["slices"].get(main, {}), "value", auc)
+    frequency = slicings(report["frequency"].get(main, {}), "seen", auc)
+    deciles = report["deciles"].get(main, [])
+    return {
+        "report": report,
+        "run": curves["run"],
+        "main": main,
+        "sets": sets,
+        "cards": cards(report, score, features, history),
+        "metric_groups": metric_groups(metrics),
+        "history": history,
+        "learning": plots.learning_plots(history) if history else [],
+        "plots": [
+            *plots.ranking_plots(curves, metrics, main),
+            *plots.score_plots(curves),
+            *plots.decile_plots(report["deciles"], main),
+        ],
+        "deciles": deciles,
+        "captured": _captured(deciles),
+        "score": score,
+        "features": features,
+        "orders": sort_places(features, sets),
+        **_over_time(report, curves),
+        "slices": slices,
+        "slice_scale": auc_scale(slices),
+        "frequency": frequency,
+        "frequency_scale": auc_scale(frequency),
+        "errors": f"{ERRORS:g}",
+        "min_rows": MIN_ROWS,
+        "worst_rows": curves["worst_rows"].get(main, []),
+        "parts": report["model"]["parts"] if "model" in report else [],  # an evaluation has the run's model
+        "config": (run.folder / "config.yaml").read_text(encoding="utf-8") if run.exists else None,
+        "environment": read_json(run.folder / "environment.json"),
     }
-    return environment.get_template("template.html").render(
-        report=report,
-        run=curves["run"],
-        thresholds=curves["psi"],
-        cards=cards(report, score, features, history),
-        score=score,
-        features=features,
-        history=history,
-        learning=plots.learning_plots(history) if history else [],
-        roc=plots.roc_plot(curves, report["metrics"]),
-        scores=plots.score_plots(curves),
-        config=(run.folder / "config.yaml").read_text(encoding="utf-8") if run.exists else None,
-        environment=read_json(run.folder / "environment.json"),
-    )
 
 
-def write_html(folder: str | Path) -> Path:
-    """Write `report.html` of a finished run or evaluation anew, whole or not at all; returns its path.
+def _drift(run: Run, report: dict[str, Any], curves: dict[str, Any]) -> dict[str, Any]:
+    """What the page of two data sets is made of."""
+    columns = feature_shifts(report, curves)
+    return {
+        "report": report,
+        "cards": drift_cards(report, columns),
+        "columns": columns,
+        "orders": sort_places(columns, ["current"]),
+        **_over_time(report, curves),
+        "environment": read_json(run.folder / "environment.json"),
+    }
 
-    Raises:
-        ConfigError: as `render_html`.
-    """
-    path = Run(folder).folder / "report.html"
-    write_text(path, render_html(folder))
-    return path
+
+def _over_time(report: dict[str, Any], curves: dict[str, Any]) -> dict[str, Any]:
+    over_time = report["psi"]["over_time"]
+    has_periods = over_time is not None and "periods" in over_time
+    return {
+        "thresholds": curves["psi"],
+        "heat": heat_map(over_time, curves["psi"]) if has_periods else None,
+        "strips": SHOWN,
+    }
+
+
+def _captured(deciles: list[dict[str, Any]]) -> list[float]:
+    """The share of all labels of 1 in each decile and those above it."""
+    found = [one["weight"] * one["label_rate"] for one in deciles]
+    whole = sum(found) or 1.0
+    return [sum(found[: place + 1]) / whole for place in range(len(found))]

@@ -1,51 +1,18 @@
-"""Plots of report.html as inline SVG: the same data gives the same bytes, and colours come from the page's style."""
+"""The plots of report.html: how training went, and how well the scores rank and predict."""
 
-import io
-import re
-from collections.abc import Callable
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ctr.metrics.binary import sigmoid
+from ctr.metrics.counts import sigmoid
 from ctr.report import formats
 from ctr.report.history import History
-
-# matplotlib knows these colours, the page what they stand for, in light and in dark
-INK, MUTED, LINE, BLUE, ORANGE, GREEN = "#110001", "#110002", "#110003", "#110004", "#110005", "#110006"
-VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", BLUE: "blue", ORANGE: "orange", GREEN: "green"}
-SET_STYLES: dict[str, dict[str, Any]] = {
-    "train": {"color": GREEN, "linestyle": (0, (1, 1.4))},
-    "valid": {"color": ORANGE, "linestyle": (0, (5, 1.6))},
-}
-SETTINGS: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-    "font.size": 9,
-    "text.color": INK,
-    "axes.edgecolor": LINE,
-    "axes.labelcolor": MUTED,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10,
-    "grid.color": LINE,
-    "grid.linewidth": 0.5,
-    "xtick.color": LINE,
-    "ytick.color": LINE,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": MUTED,
-    "lines.linewidth": 1.6,
-    "legend.frameon": False,
-}
+from ctr.report.svg import BLUE, INK, MUTED, ORANGE, printable, style_of, svg
 
 
 def learning_plots(history: History) -> list[Markup]:
@@ -58,7 +25,7 @@ def learning_plots(history: History) -> list[Markup]:
 
 def _loss_plot(history: History) -> Markup:
     curves: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
-        "train": (history.train, SET_STYLES["train"]),
+        "train": (history.train, style_of("train")),
         "validation": (history.valid, {"color": BLUE}),
     }
 
@@ -70,7 +37,7 @@ def _loss_plot(history: History) -> Markup:
         axes.set(xlabel="step", title="Loss, mean of each epoch in training")
         axes.legend()
 
-    return _svg("loss", draw)
+    return svg("loss", draw)
 
 
 def _auc_plot(history: History) -> Markup:
@@ -79,26 +46,62 @@ def _auc_plot(history: History) -> Markup:
         _mark_best(axes, history, "auc")
         axes.set(xlabel="step", title="Validation AUC")
 
-    return _svg("auc", draw)
+    return svg("auc", draw)
 
 
-def roc_plot(curves: dict[str, Any], metrics: dict[str, Any]) -> Markup | None:
-    """ROC of each set that has both classes; None where none has."""
+def ranking_plots(curves: dict[str, Any], metrics: dict[str, Any], main: str) -> list[Markup]:
+    """ROC and precision by recall of every set that has both classes, and KS of `main` if it has them."""
     if not curves["roc"]:
-        return None
+        return []
+    plots = [_roc_plot(curves["roc"], metrics), _precision_plot(curves["precision_recall"], metrics)]
+    if main in curves["ks"]:
+        plots.append(_ks_plot(curves["ks"][main], metrics[main], main, curves["score_distribution"]["edges"]))
+    return plots
 
+
+def _roc_plot(sets: dict[str, Any], metrics: dict[str, Any]) -> Markup:
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.7)
-        lines, labels = [], []
-        for name, points in curves["roc"].items():
-            style = SET_STYLES.get(name, {"color": BLUE})
-            label = f"{_printable(name)} {formats.metric(metrics[name]['auc'])}"
-            labels.append(label)
-            lines += axes.plot(points["false_positive_rate"], points["true_positive_rate"], **style)
+        lines = _each(axes, sets, "false_positive_rate", "true_positive_rate")
         axes.set(xlabel="share of label 0 above the threshold", ylabel="share of label 1 above it", title="ROC and AUC")
-        axes.legend(lines, labels, loc="lower right")  # by itself it leaves out names that begin with _
+        axes.legend(lines, _labels(sets, metrics, "auc"), loc="lower right")
 
-    return _svg("roc", draw)
+    return svg("roc", draw)
+
+
+def _precision_plot(sets: dict[str, Any], metrics: dict[str, Any]) -> Markup:
+    def draw(axes: Axes) -> None:
+        lines = _each(axes, sets, "recall", "precision")
+        # the first few rows from the top say little, but may reach 1: they are not what the scale is for
+        settled = [
+            y
+            for points in sets.values()
+            for x, y in zip(points["recall"], points["precision"], strict=True)
+            if x > 0.02
+        ]
+        axes.set(xlim=(0, 1), ylim=(0, min(1.15 * max(settled, default=1.0), 1.05)))
+        axes.set(xlabel="recall", ylabel="precision", title="Precision by recall, and average precision")
+        axes.legend(lines, _labels(sets, metrics, "average_precision"))
+
+    return svg("precision", draw)
+
+
+def _ks_plot(points: dict[str, list[float]], metrics: dict[str, Any], main: str, edges: list[float]) -> Markup:
+    def draw(axes: Axes) -> None:
+        for name, label, color in (("negatives", "label 0", ORANGE), ("positives", "label 1", BLUE)):
+            axes.plot(points["logit"], points[name], color=color, label=label, drawstyle="steps-pre")
+        gap = np.subtract(points["positives"], points["negatives"])
+        widest = int(np.argmax(np.abs(gap)))
+        logit = points["logit"][widest]
+        ends = [points[name][widest] for name in ("negatives", "positives")]
+        axes.plot([logit, logit], ends, color=INK, linewidth=1, marker="_", markersize=6)
+        _score_axis(axes, edges)
+        axes.set(ylabel="share of the class that scores so or higher")
+        found = f"{formats.metric(metrics['ks'])} at the score {metrics['ks_threshold']:.3g}"
+        axes.set_title(f"KS of {printable(main)}: {found}")
+        axes.legend()
+
+    return svg("ks", draw)
 
 
 def score_plots(curves: dict[str, Any]) -> list[Markup]:
@@ -107,20 +110,103 @@ def score_plots(curves: dict[str, Any]) -> list[Markup]:
     width = edges[1] - edges[0] if len(edges) > 1 else 1.0
     closed = np.array([edges[0] - width, *edges, edges[-1] + width])
     top = 1.08 * max((max(shares) for classes in sets.values() for shares in classes.values()), default=1.0)
-    ticks = np.linspace(edges[0], edges[-1], 5) if len(edges) > 1 else np.array(edges)
 
     def draw(name: str, classes: dict[str, list[float]], axes: Axes) -> None:
         for which, label, color in (("negatives", "label 0", ORANGE), ("positives", "label 1", BLUE)):
             if which in classes:
                 axes.stairs(classes[which], closed, fill=True, facecolor=color, alpha=0.25)
                 axes.stairs(classes[which], closed, edgecolor=color, linewidth=1.4, label=label)
-        axes.set_xticks(ticks, [_probability(tick) for tick in ticks])
-        axes.set(xlabel="score, in steps of log-odds", ylabel="share of the class", ylim=(0, top))
-        axes.set_title(_printable(name))
+        _score_axis(axes, edges)
+        axes.set(ylabel="share of the class", ylim=(0, top), xlim=(closed[0] - width, closed[-1] + width))
+        axes.set_title(f"Scores of {printable(name)}")
         if classes:
             axes.legend()
 
-    return [_svg(f"score{place}", partial(draw, name, classes)) for place, (name, classes) in enumerate(sets.items())]
+    return [svg(f"score{place}", partial(draw, name, classes)) for place, (name, classes) in enumerate(sets.items())]
+
+
+def decile_plots(deciles: dict[str, list[dict[str, Any]]], main: str) -> list[Markup]:
+    """Label rate by mean score of the ten deciles of each set, and the lift of those of `main`."""
+    sets = {name: found for name, found in deciles.items() if any(one["label_rate"] for one in found)}
+    if main not in sets:
+        return []
+    return [_reliability_plot(sets, main), _lift_plot(sets, main)]
+
+
+def _reliability_plot(sets: dict[str, list[dict[str, Any]]], main: str) -> Markup:
+    values = [one[key] for found in sets.values() for one in found for key in ("mean_score", "label_rate") if one[key]]
+    low, high = min(values) / 1.5, max(values) * 1.3
+    ticks = np.unique([float(f"{tick:.1g}") for tick in np.geomspace(min(values), max(values), 6)])
+
+    def draw(axes: Axes) -> None:
+        axes.plot([low, high], [low, high], color=MUTED, linewidth=0.7)
+        lines = []
+        for name, found in sets.items():
+            scores, rates = (np.array([one[key] for one in found]) for key in ("mean_score", "label_rate"))
+            if name == main:
+                errors = 2 * _rate_errors(found)
+                axes.errorbar(scores, np.maximum(rates, low), errors, fmt="none", ecolor=style_of(name)["color"])
+            # a rate of 0 has no place on a scale of ratios: it lies on the lower edge
+            lines += axes.plot(
+                np.maximum(scores, low), np.maximum(rates, low), marker="o", markersize=3, **style_of(name)
+            )
+        axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+            axis.set_ticks([], minor=True)
+        axes.set(xlabel="mean score of the decile", ylabel="label rate", title="Reliability")
+        axes.legend(lines, [printable(name) for name in sets], loc="upper left")
+
+    return svg("reliability", draw)
+
+
+def _rate_errors(deciles: list[dict[str, Any]]) -> np.ndarray:
+    """The standard error of each label rate, were the scores right; 0 where it is not known."""
+    distances = np.array([abs(one["label_rate"] - one["mean_score"]) for one in deciles])
+    z = np.array([abs(one["calibration_z"] or np.inf) for one in deciles])
+    return distances / z
+
+
+def _lift_plot(sets: dict[str, list[dict[str, Any]]], main: str) -> Markup:
+    places = np.arange(1, 11)
+
+    def draw(axes: Axes) -> None:
+        handles: list[Any] = [axes.bar(places, _lifts(sets[main]), color=BLUE, width=0.7, alpha=0.75)]
+        others = [name for name in sets if name != main]
+        for name in others:
+            style = {**style_of(name), "linestyle": "none"}
+            handles += axes.plot(places, _lifts(sets[name]), marker="_", markersize=13, markeredgewidth=1.8, **style)
+        axes.axhline(1, color=MUTED, linewidth=0.8)
+        axes.set_xticks(places)
+        axes.grid(visible=False, axis="x")
+        axes.set(xlabel="decile, from the highest score", ylabel="label rate / that of all rows", title="Lift")
+        axes.legend(handles, [printable(name) for name in [main, *others]])
+
+    return svg("lift", draw)
+
+
+def _lifts(deciles: list[dict[str, Any]]) -> list[float]:
+    return [one["lift"] for one in deciles]
+
+
+def _each(axes: Axes, sets: dict[str, Any], x: str, y: str) -> list[Any]:
+    """The line of each set."""
+    return [line for name, points in sets.items() for line in axes.plot(points[x], points[y], **style_of(name))]
+
+
+def _labels(sets: Iterable[str], metrics: dict[str, Any], metric: str) -> list[str]:
+    """A legend's texts: by itself it would leave out names that begin with _."""
+    return [f"{printable(name)} {formats.metric(metrics[name][metric])}" for name in sets]
+
+
+def _score_axis(axes: Axes, edges: list[float]) -> None:
+    """Log-odds along x, named by the probabilities that they are."""
+    ticks = np.linspace(edges[0], edges[-1], 5) if len(edges) > 1 else np.array(edges)
+    axes.set_xticks(ticks, [_probability(tick) for tick in ticks])
+    if len(edges) > 1:
+        margin = (edges[-1] - edges[0]) / 20
+        axes.set_xlim(edges[0] - margin, edges[-1] + margin)
+    axes.set(xlabel="score, in steps of log-odds")
 
 
 def _probability(logit: float) -> str:
@@ -141,29 +227,3 @@ def _mark_best(axes: Axes, history: History, key: str) -> None:
         axes.axvline(best["step"], color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
         axes.plot([best["step"]], [best[key]], marker="o", markersize=7, fillstyle="none", color=INK, linestyle="none")
         axes.annotate("best", (best["step"], best[key]), xytext=(-7, 7), textcoords="offset points", ha="right")
-
-
-def _svg(name: str, draw: Callable[[Axes], None]) -> Markup:
-    """What `draw` draws, as an `<svg>` whose ids begin with `name`."""
-    with rc_context({**SETTINGS, "svg.hashsalt": name}):
-        figure = Figure(figsize=(4.9, 3.1), layout="constrained")
-        figure.patch.set_visible(False)
-        axes = figure.subplots()
-        axes.patch.set_visible(False)
-        draw(axes)
-        out = io.StringIO()
-        figure.savefig(out, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    text = out.getvalue()
-    text = re.sub(r"<style.*?</style>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    return Markup(re.sub(r"<[^<>]*>", lambda tag: _adapted(tag[0], name), text))  # noqa: S704 - matplotlib escapes texts
-
-
-def _adapted(tag: str, name: str) -> str:
-    """A tag with ids of its own in a page of several plots, and the page's colours."""
-    tag = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", tag)
-    return re.sub(r"#1100\d\d", lambda color: f"var(--{VARIABLES[color[0]]})", tag)
-
-
-def _printable(text: str) -> str:
-    """`text` without the characters that no SVG may hold."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)

@@ -57,6 +57,26 @@ def feature_shifts(report: dict[str, Any], curves: dict[str, Any]) -> list[Shift
     return sorted(shifts, key=lambda shift: (SEVERITY.index(shift.verdict), -(shift.worst or 0)))
 
 
+def sort_places(shifts: list[Shift], sets: list[str]) -> dict[str, dict[str, int]]:
+    """Where each shift stands, from 0, in every order that a reader may choose.
+
+    Args:
+        shifts: the worst first.
+        sets: those that were compared.
+
+    Returns:
+        `verdict`, `name`, and `set0`, `set1`, ... for the PSI of each set, the largest first -> name -> place.
+    """
+    orders = {"verdict": shifts, "name": sorted(shifts, key=lambda shift: (shift.name.casefold(), shift.name))}
+    for place, of in enumerate(sets):
+        orders[f"set{place}"] = sorted(shifts, key=lambda shift: -_number(shift.psi[of]["psi"]))
+    return {key: {shift.name: place for place, shift in enumerate(order)} for key, order in orders.items()}
+
+
+def _number(psi: float | None) -> float:
+    return -1.0 if psi is None else psi
+
+
 def _shift(name: str, psi: dict[str, Any], described: dict[str, Any]) -> Shift:
     sets = described["sets"]
     bins = [

@@ -31,7 +31,12 @@ def cards(report: dict[str, Any], score: Shift | None, features: list[Shift], hi
     if metrics[main]["label_rate"] is None and metrics[main]["mean_score"] is not None:
         found = [_scores_only(metrics[main])]
     else:
-        found = [_ranking(metrics, main, others), _loss(metrics, main, others), _calibration(metrics[main])]
+        found = [
+            _ranking(metrics, main, others),
+            *([_group_ranking(metrics, main, others)] if "gauc" in metrics[main] else []),
+            _loss(metrics, main, others),
+            _calibration(metrics[main]),
+        ]
     if score is not None:
         found.append(_score_stability(score, main))
     if features:
@@ -45,16 +50,32 @@ def cards(report: dict[str, Any], score: Shift | None, features: list[Shift], hi
 
 
 def _ranking(metrics: dict[str, Any], main: str, others: list[str]) -> Card:
-    auc = metrics[main]["auc"]
+    auc, interval = metrics[main]["auc"], metrics[main]["auc_interval"]
     sentences = _beside(metrics, others, "auc")
     if auc is None:
         sentences.append(f"There is none: {metrics[main]['reasons']['auc']}.")
     else:
+        if interval is not None:
+            sentences.insert(0, f"95 % interval {formats.interval(interval)}.")
         sentences.append(
             f"Of a row with label 1 and one with label 0, the first scores higher {formats.percent(auc)} of the time, "
             f"ties counted half."
         )
     return Card(f"AUC, {main}", formats.metric(auc), sentences)
+
+
+def _group_ranking(metrics: dict[str, Any], main: str, others: list[str]) -> Card:
+    gauc = metrics[main]["gauc"]
+    sentences = _beside(metrics, [name for name in others if "gauc" in metrics[name]], "gauc")
+    if gauc is None:
+        sentences.append(f"There is none: {metrics[main]['reasons']['gauc']}.")
+    else:
+        groups, rows = metrics[main]["gauc_groups"], metrics[main]["gauc_rows"]
+        sentences.append(
+            f"The AUC within a group: a mean, weighted by rows, over {formats.count(groups)} groups with both classes, "
+            f"which hold {formats.percent(rows)} of the rows."
+        )
+    return Card(f"GAUC, {main}", formats.metric(gauc), sentences)
 
 
 def _loss(metrics: dict[str, Any], main: str, others: list[str]) -> Card:
@@ -103,7 +124,29 @@ def _score_stability(score: Shift, main: str) -> Card:
     return Card(f"PSI of the score, {main}", formats.psi(psi["psi"]), sentences, psi["verdict"])
 
 
-def _feature_stability(features: list[Shift]) -> Card:
+def drift_cards(report: dict[str, Any], columns: list[Shift]) -> list[Card]:
+    """Everything worth knowing first of two data sets that `ctr psi` compared."""
+    rows = report["rows"]
+    found = [
+        _feature_stability(columns, "Columns that moved"),
+        Card(
+            "Rows compared",
+            formats.count(rows["current"]),
+            [f"With {formats.count(rows['reference'])} of the reference."],
+        ),
+    ]
+    since = {name: one["since"] for name, one in (report["psi"]["over_time"] or {}).get("features", {}).items()}
+    unstable = sorted((first, name) for name, first in since.items() if first is not None)
+    if unstable:
+        listed = _named(f"{name} (since {first})" for first, name in unstable)
+        found.append(Card("Unstable since", unstable[0][0], [f"To the end of the data: {listed}."], "unstable"))
+    left_out = report["not_compared"]
+    if left_out:
+        found.append(Card("Not compared", formats.count(len(left_out)), [f"{_named(left_out)}."]))
+    return found
+
+
+def _feature_stability(features: list[Shift], title: str = "Features that moved") -> Card:
     by_verdict = {name: [one for one in features if one.verdict == name] for name in ("unstable", "moderate")}
     moved = [*by_verdict["unstable"], *by_verdict["moderate"]]
     sentences = [
@@ -117,7 +160,7 @@ def _feature_stability(features: list[Shift]) -> Card:
     if not moved:
         sentences.insert(0, "None is unstable, none is moderate.")
     verdict = features[0].verdict if moved or not unknown else ""
-    return Card("Features that moved", f"{len(moved)} of {len(features)}", sentences, verdict)
+    return Card(title, f"{len(moved)} of {len(features)}", sentences, verdict)
 
 
 def _training(report: dict[str, Any], history: History) -> Card:

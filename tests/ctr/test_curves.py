@@ -3,21 +3,31 @@
 import json
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import auc, roc_curve
+from sklearn.metrics import auc, precision_recall_curve, roc_curve
 
-from ctr.curves import ROC_POINTS, load_curves, roc, save_curves, score_edges, score_shares, shares
+from ctr.curves import (
+    POINTS,
+    drawn,
+    ks,
+    load_curves,
+    precision_recall,
+    roc,
+    save_curves,
+    score_edges,
+    score_shares,
+    shares,
+)
 from ctr.errors import ConfigError
-from ctr.metrics import BinaryMetrics, CategoryBins, QuantileBins
+from ctr.metrics import BinaryMetrics
 
 
 def counts_of(logit, label, weight=None):
     metrics = BinaryMetrics()
     metrics.update(np.asarray(logit, np.float32), np.asarray(label), weight)
-    return metrics.merged_counts()
+    return metrics.counts()
 
 
 def draw(rows, kind, seed=1):
@@ -44,7 +54,7 @@ def test_a_long_roc_is_thinned_along_the_curve(rows):
     logit, label, _ = draw(rows, "random")
     found = roc(counts_of(logit, label))
     x, y = np.array(found["false_positive_rate"]), np.array(found["true_positive_rate"])
-    assert 100 < len(x) <= ROC_POINTS
+    assert 100 < len(x) <= POINTS
     assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
     assert (np.diff(x) >= 0).all()
     assert (np.diff(y) >= 0).all()
@@ -58,10 +68,33 @@ def test_the_corner_of_a_perfect_ranking_is_kept():
     assert found == {"false_positive_rate": [0, 0, 1], "true_positive_rate": [0, 1, 1]}
 
 
+@pytest.mark.parametrize("is_weighted", [False, True])
+@pytest.mark.parametrize("kind", ["tied", "random"])
+def test_precision_recall_points_are_scikit_learns(kind, is_weighted):
+    logit, label, weight = draw(90, kind)
+    weight = weight if is_weighted else None
+    found = precision_recall(counts_of(logit, label, weight))
+    precision, recall, _ = precision_recall_curve(label, logit, sample_weight=weight)
+    known = np.stack([recall, precision], axis=1)
+    points = np.stack([found["recall"], found["precision"]], axis=1)
+    assert all(np.abs(known - point).sum(axis=1).min() < 2e-6 for point in points)
+    assert points[-1, 0] == 1
+
+
+def test_ks_points_are_the_shares_at_or_above_a_score():
+    logit, label, _ = draw(5_000, "random")
+    found = ks(counts_of(logit, label))
+    assert 100 < len(found["logit"]) <= POINTS
+    for place in (0, 50, -1):
+        above = logit.astype(np.float64) >= found["logit"][place] - 1e-6
+        assert found["positives"][place] == pytest.approx(above[label == 1].mean(), abs=5e-4)
+        assert found["negatives"][place] == pytest.approx(above[label == 0].mean(), abs=5e-4)
+
+
 @pytest.mark.parametrize("label", [[0, 0], [1, 1]])
-def test_one_class_has_no_roc_and_the_shares_of_one(label):
+def test_one_class_has_no_curves_and_the_shares_of_one(label):
     counts = counts_of([0, 1], label)
-    assert roc(counts) is None
+    assert drawn({"test": counts}) == {"roc": {}, "precision_recall": {}, "ks": {}}
     assert list(score_shares(counts, [0.5])) == ["positives" if label[0] else "negatives"]
 
 
@@ -75,8 +108,8 @@ def test_curves_of_merged_states_are_those_of_the_whole(rows, data):
         part.update(table[:, 0], table[:, 1], table[:, 2])
         merged = merged.merge(part)
     whole = counts_of(*np.array(rows, np.float32).T)
-    assert roc(merged.merged_counts()) == roc(whole)
-    assert score_shares(merged.merged_counts(), [-1.5, 0.5]) == score_shares(whole, [-1.5, 0.5])
+    assert drawn({"": merged.counts()}) == drawn({"": whole})
+    assert score_shares(merged.counts(), [-1.5, 0.5]) == score_shares(whole, [-1.5, 0.5])
 
 
 def test_score_shares_are_numpys_histogram_with_open_ends():
@@ -98,33 +131,6 @@ def test_shares_of_nothing_are_0():
     assert shares(np.zeros(3)) == [0, 0, 0]
 
 
-def test_labels_of_a_number_say_what_each_bin_holds():
-    bins = QuantileBins.fitted(np.concatenate([np.zeros(500), np.linspace(1, 2e6, 500)]), 4)
-    assert bins.labels() == ["< 0", "= 0", "0 to 997,996", "> 997,996", "missing"]
-    assert len(bins.labels()) == len(bins.count(np.zeros(1), np.ones(1)))
-
-
-@given(st.lists(st.floats(-1e12, 1e12).map(lambda x: x + 0.0), min_size=1, max_size=30))
-def test_a_label_for_each_bin_and_no_label_twice(sample):
-    bins = QuantileBins.fitted(np.array(sample), 5)
-    labels = bins.labels()
-    assert len(labels) == len(bins.edges) + 2 == len(set(labels))
-
-
-def test_labels_of_a_category_cannot_be_mistaken():
-    values = ["<b>", "", "missing", " x", "all others"]
-    assert CategoryBins(pa.array(values, pa.large_string())).labels() == [
-        "<b>",
-        '""',
-        '"missing"',
-        '" x"',
-        '"all others"',
-        "all others",
-        "missing",
-    ]
-    assert CategoryBins(pa.array([2**63], pa.uint64())).labels()[0] == "9223372036854775808"
-
-
 def test_curves_survive_saving_and_are_valid_json(tmp_path):
     curves = {"roc": {"tést": {"x": [0.0, 1.0]}}, "none": {}, "bins": {"labels": ["≤ 1", "\udc80"]}}
     save_curves(tmp_path, curves)
@@ -140,15 +146,3 @@ def test_curves_that_are_not_there_are_named(tmp_path, text, message):
         (tmp_path / "curves.json").write_text(text)
     with pytest.raises(ConfigError, match=message):
         load_curves(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("sample", "labels"),
-    [
-        ([0.0, 6e-302], ["< 0", "= 0", "0 to 6e-302", "= 6e-302", "> 6e-302"]),
-        ([1.0, np.nextafter(1, 2)], ["< 1", "= 1", "= 1.0000000000000002", "> 1.0000000000000002"]),
-    ],
-    ids=["close to each other", "neighbours"],
-)
-def test_frequent_values_that_are_close_have_labels_of_their_own(sample, labels):
-    assert QuantileBins.fitted(np.array(sample), 5).labels() == [*labels, "missing"]

@@ -18,7 +18,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 import ctr
 from ctr.build import build
 from ctr.data import prepare
-from ctr.histograms import Histograms
+from ctr.evaluation.reference import Reference
 from ctr.progress import Progress
 from ctr.run import Run
 from ctr.trainer import Trainer
@@ -55,6 +55,7 @@ def test_the_run_folder_holds_what_the_contract_says(make_experiment, tmp_path):
         "curves.json",
         "report.json",
         "report.html",
+        "report.md",
     }
     scores = pq.read_table(tmp_path / "run" / "scores" / "test.parquet")
     assert [(field.name, str(field.type)) for field in scores.schema] == [
@@ -78,7 +79,8 @@ def test_the_run_folder_holds_what_the_contract_says(make_experiment, tmp_path):
 def test_report_json_is_as_the_contract_says(make_experiment, tmp_path):
     report = ctr.train(make_experiment(), tmp_path / "run")
     assert report == json.loads((tmp_path / "run" / "report.json").read_text())
-    assert set(report) == {"metrics", "psi", "training", "files", "model", "tables", "fingerprints", "seconds"}
+    measured = {"metrics", "negative_sampling_rate", "deciles", "psi", "slices", "frequency", "leakage", "checks"}
+    assert set(report) == measured | {"training", "files", "model", "tables", "fingerprints", "seconds"}
     parts = [str(tmp_path / "clicks" / f"part-{k}.parquet") for k in range(3)]
     assert report["files"] == {
         "train": [{"path": parts[0], "rows": 400}, {"path": parts[1], "rows": 320}],
@@ -209,11 +211,11 @@ def test_a_shifted_feature_is_flagged_and_no_other(make_experiment, tmp_path):
 
 def test_the_reference_survives_saving(make_experiment, tmp_path):
     ctr.train(make_experiment("training.epochs=1"), tmp_path / "run")
-    reference = Histograms.load(tmp_path / "run" / "reference")
-    assert reference.rows == reference.counts["score"].sum() == 720
+    reference = Reference.load(tmp_path / "run" / "reference").histograms
+    assert reference.rows == reference.counts["score"].sum() == pytest.approx(720 / 2, abs=60)
     same = reference.compare(reference, 0.2)
-    assert same["score"]["psi"] == 0
-    assert {psi["verdict"] for psi in same["features"].values()} <= {"stable", "insufficient_data"}
+    assert {psi["psi"] for psi in same.values()} == {0}
+    assert {psi["verdict"] for psi in same.values()} <= {"stable", "insufficient_data"}
 
 
 def test_training_without_validation_keeps_the_last_weights(make_experiment, tmp_path):

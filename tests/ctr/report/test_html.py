@@ -4,125 +4,41 @@ import json
 import shutil
 import subprocess
 import sys
-from html.parser import HTMLParser
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 import ctr
 from ctr.cli import app
 from ctr.errors import ConfigError
-from ctr.experiment import load_experiment
 from ctr.report import formats, render_html, write_html
 from ctr.report.history import History
+from ctr.report.metric_groups import METRICS
 from ctr.report.shifts import feature_shifts
 from ctr.run import read_json, write_json
-from tests.conftest import CONFIG, THREADS, click_log
+from tests.ctr.report.conftest import EVIL, NAME
+from tests.ctr.report.pages import Page, assert_self_contained, assert_sortable, page_of
 
-EVIL = "<script>alert(1)</script>"
-NAME = "it\"em' $x$ & <b>"
-VOID = {"meta", "link", "img", "br", "hr", "input"}
-
-
-class Page(HTMLParser):
-    """Text, elements and attributes of a page; every element must be closed in order."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.texts, self.elements, self.attributes, self.open = [], [], [], []
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append(tag)
-        self.attributes += [(tag, name, value) for name, value in attributes]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.elements.append(tag)
-        self.attributes += [(tag, name, value) for name, value in attributes]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if data.strip() and "style" not in self.open:
-            self.texts.append(data.strip())
-
-    def values(self, name):
-        return [value for _, found, value in self.attributes if found == name]
-
-    @property
-    def sections(self):
-        return [value for tag, name, value in self.attributes if tag == "section" and name == "id"]
-
-
-def page_of(folder):
-    return Page((folder / "report.html").read_text(encoding="utf-8"))
-
-
-def assert_self_contained(page):
-    assert not {"script", "link", "img", "iframe", "object", "base", "form"} & set(page.elements)
-    for _, name, value in page.attributes:
-        assert not name.startswith("on")
-        if name in ("src", "href", "xlink:href"):
-            assert value.startswith("#")
-    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in page.values("content")
-    ids = page.values("id")
-    assert len(ids) == len(set(ids))
-    pointed = {value[1:] for value in [*page.values("href"), *page.values("xlink:href")]}
-    clipped = {value.removeprefix("url(#").removesuffix(")") for value in page.values("clip-path")}
-    assert pointed | clipped <= set(ids)
-
-
-@pytest.fixture(scope="module")
-def evil(tmp_path_factory):
-    """A run whose names, values and files are hostile, and an evaluation of a set of one class."""
-    base = tmp_path_factory.mktemp("report")
-    table = click_log()
-    item = [EVIL if value == "item 3" or k > 700 else value for k, value in enumerate(table["item"].to_pylist())]
-    table = table.set_column(table.schema.get_field_index("item"), NAME, pa.array(item))
-    (base / "data").mkdir()
-    pq.write_table(table, base / "data" / "cli\"cks' & $x$ <i>.parquet", row_group_size=200)
-    negatives = table.filter(pc.equal(table["clicked"], 0)).slice(0, 99)
-    pq.write_table(negatives, base / "labels $0$ <i>.parquet")
-    values = yaml.safe_load(CONFIG.format(data=base / "data", threads=THREADS))
-    values["name"] = "tiny <b>&$x$"
-    values["data"]["keep"] = [NAME]
-    columns = values["features"]["columns"]
-    values["features"]["columns"] = {
-        NAME: {},
-        "score": {"column": "user"},
-        "history": {"kind": "sequence", "max_length": 4},
-        "price": columns["price"],
-    }
-    (base / "config.yaml").write_text(yaml.safe_dump(values))
-    ctr.train(load_experiment(base / "config.yaml"), base / "run")
-    ctr.evaluate(base / "run", str(base / "labels $0$ <i>.parquet"), base / "evaluation")
-    return base
+SECTIONS = ["verdicts", "checks", "metrics", "learning", "scores", "stability", "over-time", "slices", "worst-rows"]
+SECTIONS += ["model", "origin"]
 
 
 def test_a_run_has_every_section_in_one_harmless_file(evil):
     page = page_of(evil / "run")
     assert_self_contained(page)
-    assert page.sections == ["verdicts", "metrics", "learning", "scores", "stability", "tables", "origin"]
+    assert page.sections == SECTIONS
     assert EVIL in page.texts  # the label of a bin
     assert NAME in page.texts  # a feature, a table
     assert "tiny <b>&$x$" in page.texts
     assert any(text.endswith("cli\"cks' & $x$ <i>.parquet") for text in page.texts)
-    assert (evil / "run" / "config.yaml").read_text().strip() in page.texts
+    assert " ".join((evil / "run" / "config.yaml").read_text().split()) in page.texts
 
 
 def test_an_evaluation_has_its_own_page(evil):
     page = page_of(evil / "evaluation")
     assert_self_contained(page)
-    assert page.sections == ["verdicts", "metrics", "scores", "stability", "tables", "origin"]
+    assert page.sections == [section for section in SECTIONS if section != "learning"]
     assert "labels $0$ <i>" in page.texts
     assert "the labels are of one class only" in page.texts
     assert "label 1" not in page.texts  # the class that is absent is not drawn
@@ -133,12 +49,51 @@ def test_an_evaluation_has_its_own_page(evil):
     assert curves["score_distribution"]["edges"] == run_curves["score_distribution"]["edges"]
 
 
-def test_numbers_are_those_of_the_terminal(evil):
+def test_data_without_labels_has_what_needs_none(evil):
+    page = page_of(evil / "scored")
+    assert_self_contained(page)
+    assert page.sections == ["verdicts", "checks", "metrics", "stability", "over-time", "model", "origin"]
+    assert "the data has no label" in page.texts
+
+
+def test_numbers_are_those_of_report_json(evil):
     report, texts = read_json(evil / "run" / "report.json"), page_of(evil / "run").texts
+    keys = [metric.key for metrics in METRICS.values() for metric in metrics]
     for metrics in report["metrics"].values():
-        assert {formats.metric(metrics[key]) for key in ("auc", "log_loss", "label_rate", "mean_score")} <= set(texts)
-    for features in report["psi"]["features"].values():
-        assert {formats.psi(one["psi"]) for one in features.values()} <= set(texts)
+        assert {formats.metric(metrics[key]) for key in keys} <= set(texts)
+        assert formats.interval(metrics["auc_interval"]) in texts
+        assert f"at {metrics['ks_threshold']:.3g}" in texts
+    shown = [
+        *report["psi"]["score"].values(),
+        *(one for features in report["psi"]["features"].values() for one in features.values()),
+    ]
+    for one in shown:
+        assert {formats.psi(one["psi"]), formats.psi(one["psi_corrected"]), formats.p_value(one["p_value"])} <= set(
+            texts
+        )
+    for slices in report["slices"]["test"].values():
+        assert {formats.metric(one["log_loss"]) for one in slices} <= set(texts)
+
+
+def test_every_check_is_a_sentence_warnings_first_and_what_is_well_is_folded(evil):
+    checks, page = read_json(evil / "run" / "report.json")["checks"], page_of(evil / "run")
+    places = [page.texts.index(one["sentence"]) for one in checks]
+    assert places == sorted(places)
+    fine = [place for place, one in zip(places, checks, strict=True) if one["level"] == "ok"]
+    folded = page.texts.index(f"{len(fine)} checks found nothing")
+    assert [place for place in places if place > folded] == fine
+
+
+def test_the_list_of_features_is_sorted_by_any_column_without_scripts(evil):
+    assert_sortable(page_of(evil / "run"), ["verdict", "name", "set0", "set1"])
+    assert_sortable(page_of(evil / "evaluation"), ["verdict", "name", "set0"])
+
+
+def test_worst_rows_show_their_values_as_text(evil):
+    worst = read_json(evil / "run" / "curves.json")["worst_rows"]["test"]
+    page = page_of(evil / "run")
+    assert EVIL in {row["values"][NAME] for row in worst}
+    assert {formats.psi(row["log_loss"]) for row in worst} <= set(page.texts)
 
 
 def test_curves_agree_with_the_report_and_the_saved_scores(evil):
@@ -171,6 +126,7 @@ def test_the_same_folder_gives_the_same_bytes_in_a_fresh_process_without_tensorf
     ).stdout
     assert f"report: {folder / 'report.html'}" in shown
     assert "'tensorflow'" not in shown
+    assert (folder / "report.md").exists()
     assert (folder / "report.html").read_bytes() == before
 
 
@@ -218,42 +174,125 @@ def test_a_run_without_other_sets_and_tables_shows_no_empty_section(make_experim
     ctr.train(make_experiment("training.epochs=1", alone, numbers, sparse), tmp_path / "run")
     page = page_of(tmp_path / "run")
     assert_self_contained(page)
-    assert page.sections == ["verdicts", "metrics", "scores", "origin"]
+    assert page.sections == ["verdicts", "checks", "metrics", "scores", "model", "origin"]
 
 
 def rewritten(evil, tmp_path, change):
+    """The page of the run after `change` has been made to report.json and curves.json."""
     folder = tmp_path / "run"
     shutil.copytree(evil / "run", folder)
-    report = read_json(folder / "report.json")
-    change(report)
+    report, curves = (read_json(folder / f"{name}.json") for name in ("report", "curves"))
+    change(report, curves)
     write_json(folder / "report.json", report)
-    return " ".join(Page(render_html(folder)).texts)
+    write_json(folder / "curves.json", curves)
+    page = Page(render_html(folder))
+    assert_self_contained(page)
+    return page
 
 
 def test_zero_rows_and_features_that_moved_are_named_in_the_verdicts(evil, tmp_path):
-    def change(report):
+    def change(report, curves):
         report["tables"][0] |= {"rows": 1003, "zero_rows": 250}
         report["psi"]["features"]["valid"]["price"] |= {"psi": 0.15, "verdict": "moderate", "noise": 0.01}
 
-    text = rewritten(evil, tmp_path, change)
+    text = rewritten(evil, tmp_path, change).text
     assert "All-zero table rows" in text
     assert "(25.0 %)" in text
     assert "Moderate: price (0.1500)" in text
 
 
 def test_nothing_moved_and_nothing_computed_are_said(evil, tmp_path):
-    def change(report):
+    def change(report, curves):
         for features in report["psi"]["features"].values():
             for one in features.values():
                 one |= {"verdict": "stable", "psi": 0.0}
-        report["psi"]["score"]["test"] = {"psi": None, "verdict": "insufficient_data", "reason": "no values to compare"}
-        nothing = dict.fromkeys(("auc", "log_loss", "label_rate", "mean_score"))
-        report["metrics"]["test"] |= {**nothing, "reasons": dict.fromkeys(nothing, "no rows with a weight above 0")}
+        nothing = {"psi": None, "psi_corrected": None, "p_value": None}
+        report["psi"]["score"]["test"] = {
+            **nothing,
+            "verdict": "insufficient_data",
+            "reason": "no values to compare",
+        }
+        metrics = report["metrics"]["test"]
+        undefined = [key for key in metrics if key not in ("rows", "threshold", "gauc_groups", "gauc_rows")]
+        metrics |= {**dict.fromkeys(undefined), "reasons": dict.fromkeys(undefined, "no rows with a weight above 0")}
+        report["deciles"]["test"] = []
+        for drawn in ("roc", "precision_recall", "ks"):
+            del curves[drawn]["test"]
 
-    text = rewritten(evil, tmp_path, change)
+    text = rewritten(evil, tmp_path, change).text
     assert "None is unstable, none is moderate." in text
     assert "no values to compare" in text
-    assert text.count("no rows with a weight above 0") == 7  # in three cards and in four cells
+    metrics = sum(len(group) for group in METRICS.values())
+    assert text.count("no rows with a weight above 0") == 4 + metrics  # in four cards and in every cell
+    assert "Deciles" not in text
+
+
+def remove_checks(report, curves):
+    report["checks"] = []
+
+
+def remove_slices(report, curves):
+    report["slices"] = {"valid": {}, "test": {}}
+
+
+def remove_periods(report, curves):
+    report["psi"]["over_time"] = None
+
+
+def remove_worst_rows(report, curves):
+    curves["worst_rows"] = {"valid": [], "test": []}
+
+
+def remove_model(report, curves):
+    report["tables"], report["model"]["parts"] = [], []
+
+
+REMOVED = {
+    "checks": remove_checks,
+    "slices": remove_slices,
+    "over-time": remove_periods,
+    "worst-rows": remove_worst_rows,
+    "model": remove_model,
+}
+
+
+@pytest.mark.parametrize("section", REMOVED)
+def test_a_section_without_anything_to_say_is_not_there(evil, tmp_path, section):
+    page = rewritten(evil, tmp_path, REMOVED[section])
+    assert page.sections == [name for name in SECTIONS if name != section]
+    assert f"#{section}" not in page.values("href")
+
+
+def test_rare_ids_and_drivers_are_shown_where_there_are_any(evil, tmp_path):
+    def change(report, curves):
+        whole = {key: report["metrics"]["test"][key] for key in ("auc", "log_loss", "label_rate", "mean_score")}
+        one = {"seen": "1 to 9", "rows": 120, **whole, "auc_error": 0.01, "calibration": 1.4, "calibration_z": -7.5}
+        report["frequency"]["test"] = {NAME: [one]}
+        explained = [0.91, -0.004, *[-0.1] * 8]
+        report["psi"]["drivers"]["test"] = [
+            {"feature": NAME, "score_psi": 0.2, "remaining": 0.02, "explained": share} for share in explained
+        ]
+
+    page = rewritten(evil, tmp_path, change)
+    assert page.sections == [*SECTIONS[:-3], "rare-ids", *SECTIONS[-3:]]
+    rare = page.texts.index("Rare ids in test")
+    assert {"1 to 9", "z -7.50", "1 marked"} <= set(page.texts[rare:])
+    drivers = page.texts.index("What drives the score in test")
+    assert page.texts[drivers:].index("91 %") < page.texts[drivers:].index("0 %") < page.texts[drivers:].index("-10 %")
+    assert "And 2 features that explain less." in page.texts
+
+
+def test_periods_that_cannot_be_compared_have_a_reason(evil, tmp_path):
+    def change(report, curves):
+        report["psi"]["over_time"] = {
+            "column": NAME,
+            "by": "hour",
+            "reason": "more than 1,000 periods; choose longer ones",
+        }
+
+    page = rewritten(evil, tmp_path, change)
+    assert "more than 1,000 periods; choose longer ones." in page.text
+    assert page.of_class("strip") == []
 
 
 HISTORIES = {

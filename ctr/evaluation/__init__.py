@@ -1,0 +1,1 @@
+"""Scoring a set once, and all that its report counts on the way."""

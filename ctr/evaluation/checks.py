@@ -1,0 +1,268 @@
+"""What a careful analyst would look at before signing a report, each a plain sentence."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+Level = Literal["warning", "note", "ok"]
+ERRORS = 4.0  # standard errors beyond which a difference is called one
+MIN_ROWS = 100  # of a slice or a bucket that is spoken of
+NAMED = 5
+
+
+class Check(NamedTuple):
+    """One sentence: a `warning` to act on, a `note` to know of, or `ok`: looked at, nothing found."""
+
+    check: str
+    set: str
+    level: Level
+    sentence: str
+
+
+def check(report: Mapping[str, Any], training: Mapping[str, Any]) -> list[dict[str, str]]:
+    """All checks of the set that matters most (test, else the last there is), warnings first.
+
+    Args:
+        report: metrics, deciles, psi, slices, frequency and leakage of each set, as in report.json.
+        training: the metrics of the training data's sample.
+
+    Returns:
+        `check` (its name), `set`, `level`, `sentence`.
+    """
+    main = list(report["metrics"])[-1]  # train, valid, test is their order
+    found = [
+        one
+        for look in CHECKS
+        for level, sentence in look(report, training, main)
+        for one in [Check(look.__name__.removeprefix("_"), main, level, sentence)]
+    ]
+    levels: tuple[Level, ...] = ("warning", "note", "ok")
+    return [one._asdict() for one in sorted(found, key=lambda one: levels.index(one.level))]
+
+
+Found = Iterator[tuple[Level, str]]
+
+
+def _ranking(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
+    metrics = report["metrics"][main]
+    auc, interval = metrics["auc"], metrics.get("auc_interval")
+    if auc is None:
+        return
+    if interval is not None and interval[0] <= 0.5:
+        yield (
+            "warning",
+            f"The AUC of {auc:.4f} is no better than chance: its interval reaches down to {interval[0]:.4f}.",
+        )
+    elif auc < 0.55:
+        yield "warning", f"The AUC of {auc:.4f} is hardly better than chance."
+    elif auc > 0.99:
+        yield "warning", f"An AUC of {auc:.4f} is suspiciously good: look for a feature that knows the label."
+    else:
+        yield "ok", f"The AUC of {auc:.4f} is neither near chance nor suspiciously good."
+
+
+def _overfitting(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
+    auc, before = report["metrics"][main]["auc"], training["auc"]
+    if main == "train" or auc is None or before is None:
+        return
+    drop = 1 - auc / before
+    told = f"AUC {before:.4f} in training, {auc:.4f} in {main}"
+    if drop > 0.05:
+        yield (
+            "warning",
+            f"Overfitting: {told}, {100 * drop:.1f} % less. Penalize more, stop earlier, or see whether the data is "
+            f"alike.",
+        )
+    else:
+        yield "ok", f"No overfitting beyond 5 %: {told}."
+
+
+def _single_features(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
+    for name, leakage in report["leakage"].items():
+        known = {feature: auc for feature, auc in leakage["single_feature_auc"].items() if auc is not None}
+        suspects = sorted((feature for feature, auc in known.items() if auc > 0.95), key=lambda one: -known[one])
+        for feature in suspects[:NAMED]:
+            yield (
+                "warning",
+                f"Leak? {feature} alone has an AUC of {known[feature]:.4f} in {name}. Is it known before the label?",
+            )
+        if name == main and known and not suspects:
+            best = max(known, key=lambda feature: known[feature])
+            yield (
+                "ok",
+                f"No single feature gives the label away: the best alone, {best}, reaches an AUC of {known[best]:.4f}.",
+            )
+
+
+def _repeated_rows(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
+    for name, leakage in report["leakage"].items():
+        repeated = leakage["rows_in_training"]
+        if repeated["share"] is None:
+            continue
+        if repeated["is_suspect"]:
+            yield (
+                "warning",
+                f"Leak? About {100 * repeated['share']:.1f} % of the rows of {name} (± {100 * repeated['error']:.1f}) "
+                f"stand in the training data too, with label and features, beyond those that repeat by themselves.",
+            )
+        elif name == main:
+            yield "ok", f"No sign that rows of {name} were copied from the training data."
+
+
+def _label_rate(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
+    metrics, before = report["metrics"][main], training["label_rate"]
+    rate = metrics["label_rate"]
+    if main == "train" or not before or rate is None:
+        return
+    both = before * (1 - before) * (1 / training["rows"] + 1 / metrics["rows"])
+    change, errors = rate / before - 1, abs(rate - before) / math.sqrt(both) if both else 0.0
+    told = f"{before:.4f} in training, {rate:.4f} in {main} ({100 * change:+.1f} %)"
+    if abs(change) > 0.1 and errors > ERRORS:
+        yield "warning", f"The label rate changed: {told}."
+    else:
+        yield "ok", f"The label rate holds: {told}."
+
+
+def _calibration(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
+    metrics = report["metrics"][main]
+    ratio, z = metrics.get("calibration"), metrics.get("calibration_z")
+    if ratio is None or z is None:
+        return
+    side = "more" if ratio > 1 else "fewer"
+    told = f"the scores expect {100 * abs(ratio - 1):.1f} % {side} labels of 1 than there are"
+    off = [
+        place
+        for place, one in enumerate(report["deciles"][main], 1)
+        if one["calibration_z"] is not None
+        and abs(one["calibration_z"]) > ERRORS
+        and abs((one["calibration"] or math.inf) - 1) > 0.1
+    ]
+    if abs(ratio - 1) > 0.05 and abs(z) > ERRORS:
+        yield "warning", f"Miscalibrated: {told}. Calibrate before they are used as probabilities."
+    elif off:
+        listed = ", ".join(map(str, off))
+        yield (
+            "note",
+            f"Calibrated as a whole ({told}), but off by over 10 % in decile{'s' * (len(off) > 1)} {listed} of ten "
+            f"from the highest score down.",
+        )
+    else:
+        yield "ok", f"Well calibrated: {told}."
+
+
+def _score_shift(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
+    score = report["psi"]["score"].get(main)
+    if score is None or score["psi"] is None:
+        return
+    told = f"PSI {score['psi']:.4f}, {score['psi_corrected']:.4f} without what chance adds"
+    drivers = [one for one in report["psi"]["drivers"][main] if one["explained"] > 0.1][:3]
+    because = ", ".join(f"{one['feature']} ({100 * one['explained']:.0f} % of it)" for one in drivers)
+    driven = f" What drives it: {because}." if because else ""
+    if score["verdict"] == "unstable":
+        yield "warning", f"The score has moved away from training's: {told}.{driven}"
+    elif score["verdict"] == "moderate":
+        yield "note", f"The score has moved somewhat: {told}.{driven}"
+    elif score["verdict"] == "insufficient_data":
+        yield "note", f"Too few rows to say whether the score has moved: {told}."
+    else:
+        yield "ok", f"The score's distribution holds: {told}."
+
+
+def _feature_shifts(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
+    features = report["psi"]["features"].get(main, {})
+    over_time = (report["psi"]["over_time"] or {}).get("features", {})
+    moved = sorted(
+        (name for name, one in features.items() if one["verdict"] == "unstable"), key=lambda n: -features[n]["psi"]
+    )
+    for name in moved[:NAMED]:
+        since = over_time.get(name, {}).get("since")
+        began = f", since {since}" if since else ""
+        yield "warning", f"{name} has moved away from the training data: PSI {features[name]['psi']:.4f}{began}."
+    if len(moved) > NAMED:
+        yield "warning", f"{len(moved) - NAMED} more features have moved."
+    elsewhere = [name for name, one in over_time.items() if one["since"] and name not in moved]
+    for name in elsewhere[:NAMED]:
+        yield "note", f"{name} is unstable at the end of the data, since {over_time[name]['since']}."
+    somewhat = sorted(
+        (name for name, one in features.items() if one["verdict"] == "moderate"), key=lambda n: -features[n]["psi"]
+    )
+    if somewhat:
+        listed = ", ".join(f"{name} ({features[name]['psi']:.4f})" for name in somewhat[:NAMED])
+        rest = f" and {len(somewhat) - NAMED} more" if len(somewhat) > NAMED else ""
+        yield "note", f"Moved somewhat, by PSI: {listed}{rest}."
+    if features and not moved and not elsewhere and not somewhat:
+        yield "ok", "No feature has moved away from the training data."
+
+
+def _cold_ids(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
+    overall = report["metrics"][main]["auc"]
+    if overall is None:
+        return
+    rows = report["metrics"][main]["rows"]
+    looked, found = 0, []
+    for feature, buckets in report["frequency"].get(main, {}).items():
+        for one in buckets[:2]:
+            if one["seen"] in ("missing", "1,000 or more") or one["auc"] is None or one["rows"] < MIN_ROWS:
+                continue
+            looked += 1
+            if one["auc"] + ERRORS * one["auc_error"] < overall - 0.02:
+                found.append((overall - one["auc"], feature, one))
+    for _, feature, one in sorted(found, key=lambda item: -item[0])[:NAMED]:
+        yield (
+            "note",
+            f"Cold ids: where {feature} is {_seen(one['seen'])} (as in {100 * one['rows'] / rows:.1f} % of rows), the "
+            f"AUC is {one['auc']:.4f}, of all rows {overall:.4f}.",
+        )
+    if looked and not found:
+        yield "ok", "Rows with rare ids are ranked about as well as all rows."
+
+
+def _seen(label: str) -> str:
+    return label if label.startswith("new") else f"seen {label} times in training"
+
+
+def _slices(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
+    overall = report["metrics"][main]
+    if overall["auc"] is None:
+        return
+    weak, off, looked = [], [], 0
+    for name, slices in report["slices"].get(main, {}).items():
+        for one in slices:
+            if one["rows"] < MIN_ROWS or one["auc"] is None:
+                continue
+            looked += 1
+            if one["auc"] + ERRORS * one["auc_error"] < overall["auc"] - 0.05:
+                weak.append((one["auc"], f"{name} = {one['value']} ({one['auc']:.4f})"))
+            if (
+                one["calibration"] is not None
+                and abs(one["calibration"] - 1) > 0.2
+                and abs(one["calibration_z"] or 0) > ERRORS
+            ):
+                off.append(
+                    (-abs(one["calibration"] - 1), f"{name} = {one['value']} ({100 * (one['calibration'] - 1):+.0f} %)")
+                )
+    if weak:
+        yield "note", f"Ranked far worse than all rows (AUC {overall['auc']:.4f}): {_listed(weak)}."
+    if off:
+        yield "note", f"Miscalibrated by over 20 %: {_listed(off)}."
+    if looked and not weak and not off:
+        yield "ok", f"None of {looked} slices is ranked or calibrated far worse than the whole."
+
+
+def _listed(found: list[tuple[float, str]]) -> str:
+    rest = len(found) - NAMED
+    return ", ".join(text for _, text in sorted(found)[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+CHECKS: tuple[Callable[[Mapping[str, Any], Mapping[str, Any], str], Found], ...] = (
+    _ranking,
+    _overfitting,
+    _single_features,
+    _repeated_rows,
+    _label_rate,
+    _calibration,
+    _score_shift,
+    _feature_shifts,
+    _cold_ids,
+    _slices,
+)

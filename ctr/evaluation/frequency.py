@@ -1,0 +1,42 @@
+"""How often the training data has the ids of a row: whether a model ranks the rare as well as the frequent."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from features import NULL, OUT_OF_VOCABULARY, SPECIAL_ROWS, Batch, Encoder
+
+MANY_VALUES = 100
+LABELS = ("missing", "new, or too rare for the vocabulary", "1 to 9", "10 to 99", "100 to 999", "1,000 or more")
+
+
+class Frequencies:
+    """For each categorical with a vocabulary of more than 100 values: how often the training data has a row's value."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        tables = {
+            category["name"]: (category["column"], category["table"]) for category in encoder.layout["categories"]
+        }
+        self._buckets: Mapping[str, tuple[int, np.ndarray]] = {
+            name: (column, _bucket_of_each_row(encoder.counts[table]))
+            for name, (column, table) in tables.items()
+            if table in encoder.counts and len(encoder.counts[table]) > MANY_VALUES
+        }
+
+    @property
+    def features(self) -> list[str]:
+        """Their names."""
+        return list(self._buckets)
+
+    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
+        """Feature -> the place in `LABELS` of each row's value, uint8 [rows]."""
+        return {name: buckets[batch["ids"][:, column]] for name, (column, buckets) in self._buckets.items()}
+
+
+def _bucket_of_each_row(counts: np.ndarray) -> np.ndarray:
+    """The place in `LABELS` of each row of a table, from the counts of its vocabulary; uint8 [rows]."""
+    buckets = np.empty(SPECIAL_ROWS + len(counts), np.uint8)
+    buckets[:SPECIAL_ROWS] = 0
+    buckets[NULL], buckets[OUT_OF_VOCABULARY] = 0, 1
+    buckets[SPECIAL_ROWS:] = 2 + np.digitize(counts, [10, 100, 1000])
+    return buckets

@@ -1,0 +1,132 @@
+"""What a report looks at beside the score: the columns that group, date and slice its rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from ctr.errors import ConfigError
+from ctr.evaluation.frequency import Frequencies
+from ctr.evaluation.histograms import FEATURE, Binning
+from ctr.experiment import Experiment, Report
+from ctr.metrics import CategoryBins
+from ctr.settings import Time
+from features import DataError, Encoder, RowGroup, Sequence, SequenceCross, Values, files_of, values_of_column
+
+SLICE = "slice/"
+FEW_VALUES = 20
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What is counted of every set of a run.
+
+    Args:
+        report: the settings.
+        time: the column that says when a row was, if there is one.
+        slice_columns: the columns to slice by that are no features.
+        categories: the features that are one category in each row.
+        frequencies: of the features' values.
+        weighted: the data declares weights.
+        negative_sampling_rate: of the set; None: 1.
+    """
+
+    report: Report
+    time: Time | None
+    slice_columns: list[str]
+    categories: list[str]
+    frequencies: Frequencies
+    weighted: bool
+    negative_sampling_rate: float | None
+
+    @classmethod
+    def of(
+        cls, experiment: Experiment, encoder: Encoder, row_groups: list[RowGroup], negative_sampling_rate: float | None
+    ) -> "Observed":
+        """What `experiment` asks for, of these row groups."""
+        report = experiment.report
+        return cls(
+            report,
+            report.time or _time_of_split(experiment, row_groups),
+            slice_columns(experiment),
+            experiment.features.categories,
+            Frequencies(encoder),
+            experiment.data.weight is not None and encoder.columns is not None,
+            negative_sampling_rate,
+        )
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns to read along with the features."""
+        named = [self.report.group, self.time.column if self.time else None, *self.slice_columns]
+        return [name for name in dict.fromkeys(named) if name is not None]
+
+    def slices(self, binning: Binning) -> Mapping[str, str]:
+        """Name -> the column of `binning`, of everything to slice by.
+
+        Where the config names nothing: the categoricals with at most 20 different values.
+        """
+        if self.report.slices is not None:
+            return {name: SLICE + name if name in self.slice_columns else FEATURE + name for name in self.report.slices}
+        columns = {name: (FEATURE + name, binning.bins[FEATURE + name]) for name in self.categories}
+        return {
+            name: column
+            for name, (column, bins) in columns.items()
+            if isinstance(bins, CategoryBins) and 1 < len(bins.values) + len(bins.others) <= FEW_VALUES
+        }
+
+
+def slice_columns(experiment: Experiment) -> list[str]:
+    """The columns that `report.slices` names and no feature is called."""
+    return [name for name in experiment.report.slices or () if name not in experiment.features.columns]
+
+
+def report_columns(experiment: Experiment) -> list[str]:
+    """The columns that the report's settings name beside features."""
+    group, time = experiment.report.group, experiment.report.time
+    return [*([group] if group else []), *([time.column] if time else []), *slice_columns(experiment)]
+
+
+def check_report(experiment: Experiment, schema: pa.Schema, where: str) -> None:
+    """See that the columns that the report's settings name hold what they are for.
+
+    Raises:
+        ConfigError: a slice by a sequence.
+        DataError: a column of the file `where` has another type.
+    """
+    report = experiment.report
+    for name in report.slices or ():
+        if isinstance(experiment.features.columns.get(name), Sequence | SequenceCross):
+            raise ConfigError(f"report.slices: {name!r} is a sequence; a slice needs one value a row")
+    if report.time is not None:
+        report.time.check(schema, where)
+    for name in slice_columns(experiment):
+        if not isinstance(_values(schema, name), pa.Array):
+            raise DataError(
+                f"{where}: report.slices: column {name!r} is {schema.field(name).type}; a slice needs one "
+                f"number, text or flag a row"
+            )
+    if report.group is not None:
+        values = _values(schema, report.group)
+        if not isinstance(values, pa.Array) or pa.types.is_floating(values.type):
+            raise DataError(
+                f"{where}: report.group: column {report.group!r} is {schema.field(report.group).type}; a group needs "
+                f"integers or text"
+            )
+
+
+def _values(schema: pa.Schema, name: str) -> Values | None:
+    """The values of a column, of no row: their type."""
+    return values_of_column(pa.chunked_array([], schema.field(name).type))
+
+
+def _time_of_split(experiment: Experiment, row_groups: list[RowGroup]) -> Time | None:
+    """The column that a split by time has, where every file has it and it holds times."""
+    split = experiment.data.split
+    if split is None or split.column is None:
+        return None
+    for file in files_of(row_groups):
+        place = file.schema.get_field_index(split.column)
+        if place < 0 or not pa.types.is_temporal(file.schema.field(place).type):
+            return None
+    return Time(column=split.column)

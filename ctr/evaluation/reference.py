@@ -1,0 +1,60 @@
+"""What is kept of the training data, so that later data can be compared without it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ctr.errors import ConfigError
+from ctr.evaluation.histograms import Histograms
+from ctr.evaluation.joint import Joint
+from ctr.evaluation.repeated_rows import TrainingRows
+from ctr.run import read_json, write_text
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A fixed sample of the training data, reduced."""
+
+    histograms: Histograms
+    joint: Joint
+    rows: TrainingRows
+    score_edges: list[float]  # of the plots of scores, in log-odds
+    metrics: dict[str, Any]  # of the sample
+
+    def save(self, folder: Path) -> None:
+        """Write `reference.json` and `rows.npy` into a new folder."""
+        folder.mkdir(parents=True)
+        described = {
+            "histograms": self.histograms.to_json(),
+            "joint": self.joint.to_json(),
+            "rows": self.rows.to_json(),
+            "score_edges": self.score_edges,
+            "metrics": self.metrics,
+        }
+        write_text(folder / "reference.json", json.dumps(described, allow_nan=False) + "\n")
+        np.save(folder / "rows.npy", self.rows.hashes, allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Reference":
+        """Read what `save` wrote.
+
+        Raises:
+            ConfigError: an earlier version made the run, or a file is damaged.
+        """
+        if not (folder / "reference.json").is_file():
+            raise ConfigError(f"{folder}: has no reference.json, so an earlier version made the run; train it again")
+        described = read_json(folder / "reference.json")
+        try:
+            histograms = Histograms.from_json(described["histograms"])
+            return cls(
+                histograms,
+                Joint.from_json(histograms.binning, described["joint"]),
+                TrainingRows(np.load(folder / "rows.npy", allow_pickle=False), **described["rows"]),
+                described["score_edges"],
+                described["metrics"],
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f"{folder}: damaged: {error}") from error

@@ -1,0 +1,54 @@
+"""Scores as Parquet."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ctr.evaluation.scoring import Scored
+from ctr.metrics.counts import sigmoid
+
+
+class ScoreWriter:
+    """Writes scores as Parquet, row group by row group, under its final name only once complete.
+
+    Columns: label int8 if there is one, weight float32 if declared, logit float32, score float64 = sigmoid(logit), and
+    the kept columns as `kept` has them.
+    """
+
+    def __init__(self, path: Path, weighted: bool, kept: pa.Schema) -> None:
+        self.path, self.weighted, self.kept = path, weighted, kept
+        self._writer: pq.ParquetWriter | None = None
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(self, part: Scored) -> None:
+        """Append scored rows."""
+        columns: dict[str, Any] = {}
+        if "label" in part.batch:
+            columns["label"] = part.batch["label"].astype(np.int8)
+        if self.weighted:
+            columns["weight"] = part.batch["weight"]
+        columns |= {"logit": part.logit, "score": sigmoid(part.logit)}
+        columns |= {field.name: part.table.column(field.name).cast(field.type) for field in self.kept}
+        table = pa.table(columns)
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._partial, table.schema, compression="zstd")
+        self._writer.write_table(table)
+
+    def __enter__(self) -> "ScoreWriter":
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            if kind is None:
+                os.replace(self._partial, self.path)
+            else:
+                self._partial.unlink()
+
+    @property
+    def _partial(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.partial")

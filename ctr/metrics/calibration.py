@@ -1,0 +1,117 @@
+"""How true scores are as probabilities: log loss, Brier, calibration and its z. Pure functions of ScoreCounts.
+
+Everywhere p = sigmoid(score), y the label, w the weight of a row, and sums go over the rows.
+"""
+
+import math
+
+import numpy as np
+
+from ctr.metrics.counts import ScoreCounts, Undefined
+from ctr.metrics.thresholds import deciles
+
+
+def log_losses(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+    """Log loss in nats of the rows at each logit, summed by weight: float64 [k].
+
+    -w ln p of a positive, -w ln(1 - p) of a negative, from the logit, so that neither overflows.
+
+    >>> log_losses(np.array([0.0, 1000.0]), np.array([1, 0]), np.array([1, 2])).round(4).tolist()
+    [1.3863, 2000.0]
+    """
+    exact = np.asarray(logit, np.float64)
+    # ln(1 + exp(x)) = max(x, 0) + ln(1 + exp(-|x|)), for x = -logit of a positive and logit of a negative
+    tail = np.log1p(np.exp(-np.abs(exact)))
+    return positives * (np.maximum(-exact, 0) + tail) + negatives * (np.maximum(exact, 0) + tail)
+
+
+def log_loss(counts: ScoreCounts) -> float:
+    """Mean log loss in nats.
+
+    Raises:
+        Undefined: no row has a weight.
+    """
+    return float(log_losses(counts.score, counts.positives, counts.negatives).sum()) / sum(counts.classes())
+
+
+def normalized_entropy(counts: ScoreCounts) -> float:
+    """Log loss divided by that of the constant r = sum w y / sum w of the same rows, -(r ln r + (1 - r) ln(1 - r)).
+
+    Below 1 the scores say more than the rate alone. Source: He et al. 2014, Practical Lessons from Predicting Clicks on
+    Ads at Facebook.
+
+    Raises:
+        Undefined: a class is absent.
+    """
+    positives, negatives = counts.both_classes()
+    rate = positives / (positives + negatives)
+    return log_loss(counts) / -(rate * math.log(rate) + (1 - rate) * math.log1p(-rate))
+
+
+def brier(counts: ScoreCounts) -> float:
+    """Mean squared error of the probability, sum w (p - y)^2 / sum w.
+
+    Raises:
+        Undefined: no row has a weight.
+    """
+    total = sum(counts.classes())
+    p = counts.probability
+    return float(counts.positives @ (1 - p) ** 2 + counts.negatives @ p**2) / total
+
+
+def label_rate(counts: ScoreCounts) -> float:
+    """Mean label, sum w y / sum w.
+
+    Raises:
+        Undefined: no row has a weight.
+    """
+    positives, negatives = counts.classes()
+    return positives / (positives + negatives)
+
+
+def mean_score(counts: ScoreCounts) -> float:
+    """Mean probability, sum w p / sum w.
+
+    Raises:
+        Undefined: no row has a weight.
+    """
+    return _total_score(counts) / sum(counts.classes())
+
+
+def calibration(counts: ScoreCounts) -> float:
+    """sum w p / sum w y: above 1 the scores promise more than came.
+
+    Raises:
+        Undefined: no row has a weight, or none of them is positive.
+    """
+    positives, _ = counts.classes()
+    if positives == 0:
+        raise Undefined("there are no positives")
+    return _total_score(counts) / positives
+
+
+def calibration_z(counts: ScoreCounts) -> float:
+    """(sum w y - sum w p) / sqrt(sum w^2 p (1 - p)): about standard normal if each row is positive by its p.
+
+    Raises:
+        Undefined: no row has a weight, or every p is 0 or 1.
+    """
+    positives, _ = counts.classes()
+    p = counts.probability
+    variance = float((counts.positive_squares + counts.negative_squares) @ (p * (1 - p)))
+    if variance == 0:
+        raise Undefined("every score is 0 or 1")
+    return (positives - _total_score(counts)) / math.sqrt(variance)
+
+
+def expected_calibration_error(counts: ScoreCounts) -> float:
+    """Mean of |mean score - label rate| over the ten groups of equal weight that `deciles` makes.
+
+    Raises:
+        Undefined: no row has a weight.
+    """
+    return float(np.mean([abs(group["mean_score"] - group["label_rate"]) for group in deciles(counts)]))
+
+
+def _total_score(counts: ScoreCounts) -> float:
+    return float((counts.positives + counts.negatives) @ counts.probability)

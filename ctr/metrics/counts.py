@@ -1,0 +1,148 @@
+"""The weight of positives and of negatives at each distinct score: all that a metric of a whole set needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+
+class Undefined(ValueError):
+    """A measure that these rows do not define; the message says why."""
+
+
+@dataclass(frozen=True)
+class ScoreCounts:
+    """Weight of positives and of negatives at each distinct score.
+
+    Without weights all of it is int64, so that it is exact, and the squares are the same arrays as the weights. With
+    weights it is float64. O(distinct scores) of memory.
+
+    Attributes:
+        score: float32 [k], ascending: a logit, finite.
+        positives: [k], the weight of the rows with label 1 there.
+        negatives: [k], that of the rows with label 0.
+        positive_squares: [k], the sum of the squared weights of the rows with label 1 there: what variances need.
+        negative_squares: [k], that of the rows with label 0.
+    """
+
+    score: np.ndarray
+    positives: np.ndarray
+    negatives: np.ndarray
+    positive_squares: np.ndarray
+    negative_squares: np.ndarray
+
+    @classmethod
+    def of(cls, logit: np.ndarray, label: np.ndarray, weight: np.ndarray | None = None) -> "ScoreCounts":
+        """The counts of rows in any order.
+
+        Args:
+            logit: float32 [rows].
+            label: 0 or 1, [rows].
+            weight: [rows], None for 1.
+
+        >>> counts = ScoreCounts.of(np.array([2, -1, 2], np.float32), np.array([1, 0, 0]))
+        >>> counts.score.tolist(), counts.positives.tolist(), counts.negatives.tolist()
+        ([-1.0, 2.0], [0, 1], [1, 1])
+        """
+        is_positive = label.astype(np.int8)
+        if weight is None:
+            return _collapsed(logit, is_positive, 1 - is_positive)
+        exact = weight.astype(np.float64)
+        positives, negatives = exact * is_positive, exact * (1 - is_positive)
+        return _collapsed(logit, positives, negatives, exact * positives, exact * negatives)
+
+    @classmethod
+    def merged(cls, parts: Sequence["ScoreCounts"]) -> "ScoreCounts":
+        """All parts as one.
+
+        >>> part = ScoreCounts.of(np.array([2.0], np.float32), np.array([1]))
+        >>> ScoreCounts.merged([part, part]).positives.tolist()
+        [2]
+        """
+        if not parts:
+            return cls.of(np.empty(0, np.float32), np.empty(0, np.int8))
+        names = ["score", "positives", "negatives"]
+        if not all(part.positive_squares is part.positives for part in parts):
+            names += ["positive_squares", "negative_squares"]
+        return _collapsed(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+    def on_grid(self, step: float) -> "ScoreCounts":
+        """The binned form: scores rounded to multiples of `step`, a power of two.
+
+        Pairs in different bins keep their order, so a measure of rank errs by no more than its ties of bins say
+        (`ranking.auc_error`). A sum over scores errs as each score does, by at most step / 2: so does the log loss,
+        whose slope in the logit is at most 1.
+        """
+        columns = [self.positives, self.negatives]
+        if self.positive_squares is not self.positives:
+            columns += [self.positive_squares, self.negative_squares]
+        rounded = np.round(self.score.astype(np.float64) / step) * step
+        return _collapsed(rounded.astype(np.float32), *columns)
+
+    @cached_property
+    def probability(self) -> np.ndarray:
+        """The score as a probability, float64 [k]."""
+        return sigmoid(self.score)
+
+    def classes(self) -> tuple[float, float]:
+        """The weight of all positives and of all negatives.
+
+        Raises:
+            Undefined: both are 0.
+        """
+        positives, negatives = float(self.positives.sum()), float(self.negatives.sum())
+        if positives + negatives == 0:
+            raise Undefined("no rows with a weight above 0")
+        return positives, negatives
+
+    def both_classes(self) -> tuple[float, float]:
+        """As `classes`, for measures that need both.
+
+        Raises:
+            Undefined: one of them is 0.
+        """
+        positives, negatives = self.classes()
+        if positives == 0 or negatives == 0:
+            raise Undefined("the labels are of one class only")
+        return positives, negatives
+
+
+def sigmoid(logit: np.ndarray | float) -> np.ndarray:
+    """1 / (1 + exp(-logit)) in float64, without overflow.
+
+    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0])).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    exact = np.asarray(logit, np.float64)
+    small = np.exp(-np.abs(exact))
+    return np.where(exact >= 0, 1, small) / (1 + small)
+
+
+def run_starts(values: np.ndarray) -> np.ndarray:
+    """Where each run of equal values begins.
+
+    >>> run_starts(np.array([3, 3, 5, 3])).tolist()
+    [0, 2, 3]
+    """
+    return np.flatnonzero(np.concatenate([np.ones(min(len(values), 1), bool), values[1:] != values[:-1]]))
+
+
+def run_sums(column: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """The sum of each run that `run_starts` found, int64 or float64.
+
+    >>> run_sums(np.array([1, 2, 5, 7]), np.array([0, 2, 3])).tolist()
+    [3, 5, 7]
+    """
+    wide = np.result_type(column, np.int64)
+    return np.add.reduceat(column, starts, dtype=wide) if len(starts) else column.astype(wide)
+
+
+def _collapsed(score: np.ndarray, *columns: np.ndarray) -> ScoreCounts:
+    """Sorted by score, the columns of equal scores added."""
+    order = np.argsort(score)
+    ordered = score[order]
+    starts = run_starts(ordered)
+    positives, negatives, *squares = (run_sums(column[order], starts) for column in columns)
+    distinct = ordered[starts] + np.float32(0)  # -0.0 and 0.0 are one score
+    return ScoreCounts(distinct, positives, negatives, *(squares or (positives, negatives)))

@@ -1,0 +1,175 @@
+"""The metrics of every group of rows at once (users, slices), and GAUC, the mean of their AUCs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ctr.metrics.calibration import log_losses
+from ctr.metrics.counts import run_starts, run_sums, sigmoid
+
+SIGN, SCORE_BITS = np.uint32(1 << 31), np.uint64(32)
+
+
+@dataclass(frozen=True)
+class GroupMetrics:
+    """Sums and the AUC of each group, in order of the group's value; rows without a value are left out.
+
+    Attributes:
+        values: [groups], the distinct values.
+        rows: int64 [groups].
+        weight: [groups], the sum of the weights.
+        label: [groups], the sum of weighted labels.
+        score: float64 [groups], the sum of weighted probabilities.
+        loss: float64 [groups], the sum of weighted log losses in nats.
+        auc: float64 [groups]; NaN where a class is absent.
+        positive_squares: [groups], the sum of the squared weights of the rows with label 1.
+        negative_squares: [groups], that of the rows with label 0.
+        variance: float64 [groups], the sum of w^2 p (1 - p).
+    """
+
+    values: pa.Array
+    rows: np.ndarray
+    weight: np.ndarray
+    label: np.ndarray
+    score: np.ndarray
+    loss: np.ndarray
+    auc: np.ndarray
+    positive_squares: np.ndarray
+    negative_squares: np.ndarray
+    variance: np.ndarray
+
+    @property
+    def auc_error(self) -> np.ndarray:
+        """The standard error of each AUC, float64 [groups]; NaN where there is none.
+
+        From the AUC and the rows of the classes alone, weighted ones by Kish's effective number. Source: Hanley, McNeil
+        1982, The Meaning and Use of the Area under a ROC Curve, equation 1 with the exponential model.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            positives = self.label**2 / self.positive_squares
+            negatives = (self.weight - self.label) ** 2 / self.negative_squares
+            both, two = self.auc / (2 - self.auc), 2 * self.auc**2 / (1 + self.auc)
+            spread = (positives - 1) * (both - self.auc**2) + (negatives - 1) * (two - self.auc**2)
+            return np.sqrt(np.maximum(self.auc * (1 - self.auc) + spread, 0) / (positives * negatives))
+
+    @property
+    def calibration_z(self) -> np.ndarray:
+        """(sum w y - sum w p) / sqrt(sum w^2 p (1 - p)), float64 [groups]; NaN where every score is 0 or 1."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            z = (self.label - self.score) / np.sqrt(self.variance)
+        return np.where(self.variance > 0, z, np.nan)
+
+    @classmethod
+    def of(
+        cls, logit: np.ndarray, label: np.ndarray, weight: np.ndarray | None, groups: Sequence[pa.Array]
+    ) -> "GroupMetrics":
+        """One sort of all rows by (group, score), then sums over runs: O(rows log rows), whatever the groups.
+
+        Args:
+            logit: float32 [rows], finite.
+            label: 0 or 1, [rows].
+            weight: [rows], None for 1.
+            groups: the value of each row, [rows] in pieces of one type; null for none.
+        """
+        values, code = _encoded(pa.chunked_array(groups))
+        grouped = code >= 0
+        if not grouped.all():
+            logit, label, code = logit[grouped], label[grouped], code[grouped]
+            weight = None if weight is None else weight[grouped]
+        key = code.astype(np.uint64) << SCORE_BITS | _ordered_bits(logit)
+        if weight is None:  # the label rides on the key, which is faster than sorting by an index
+            key = np.sort(key << np.uint64(1) | label.astype(np.uint64))
+            is_positive = (key & np.uint64(1)).astype(np.int8)
+            key >>= np.uint64(1)
+            weights = np.ones(1, np.int8)
+        else:
+            order = np.argsort(key)
+            key, is_positive, weights = key[order], label[order].astype(np.int8), weight[order].astype(np.float64)
+        starts = run_starts(key)
+        of_rows = weights * is_positive, weights * (1 - is_positive)
+        positives, negatives = (run_sums(one, starts) for one in of_rows)
+        squares = positives, negatives
+        if weight is not None:
+            squares = run_sums(weights * of_rows[0], starts), run_sums(weights * of_rows[1], starts)
+        key = key[starts]
+        score = _unordered_bits(key.astype(np.uint32))
+        firsts = run_starts(key >> SCORE_BITS)  # where each group's scores begin
+        p, n = run_sums(positives, firsts), run_sums(negatives, firsts)
+        probability = sigmoid(score)
+        return cls(
+            values=values,
+            rows=np.bincount(code, minlength=len(values)),
+            weight=p + n,
+            label=p,
+            score=run_sums((positives + negatives) * probability, firsts),
+            loss=run_sums(log_losses(score, positives, negatives), firsts),
+            auc=_group_auc(positives, negatives, firsts),
+            positive_squares=run_sums(squares[0], firsts),
+            negative_squares=run_sums(squares[1], firsts),
+            variance=run_sums(sum(squares) * probability * (1 - probability), firsts),
+        )
+
+
+def gauc(groups: GroupMetrics) -> dict[str, Any]:
+    """GAUC: sum over groups of n AUC / sum of n, where n is the weight of a group (its impressions).
+
+    Groups whose labels are of one class have no AUC and are left out of both sums. Source: Zhou et al. 2018, Deep
+    Interest Network for Click-Through Rate Prediction.
+
+    Returns:
+        gauc; mean_group_auc, where every such group counts once; gauc_groups, how many there are; gauc_rows, the share
+        of the rows that stand in them. The first two are None where there are none, and "reasons" says so.
+    """
+    both = ~np.isnan(groups.auc)
+    auc, weight = groups.auc[both], groups.weight[both]
+    counted = {
+        "gauc_groups": int(both.sum()),
+        "gauc_rows": float(groups.rows[both].sum() / max(groups.rows.sum(), 1)),
+    }
+    if not len(auc):
+        reasons = dict.fromkeys(("gauc", "mean_group_auc"), "no group has labels of both classes")
+        return {"gauc": None, "mean_group_auc": None, **counted, "reasons": reasons}
+    return {"gauc": float(auc @ weight / weight.sum()), "mean_group_auc": float(auc.mean()), **counted}
+
+
+def _encoded(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
+    """The distinct values in ascending order, and the place of each row's among them, int32 [rows], -1 for null."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    encoded = column.dictionary_encode().combine_chunks()
+    values = encoded.dictionary
+    ascending = pc.array_sort_indices(values).to_numpy()
+    place = np.empty(len(values) + 1, np.int32)
+    place[ascending] = np.arange(len(values), dtype=np.int32)
+    place[-1] = -1
+    return values.take(pa.array(ascending)), place[pc.fill_null(encoded.indices, -1).to_numpy()]
+
+
+def _ordered_bits(logit: np.ndarray) -> np.ndarray:
+    """The bits of float32 numbers as uint32 that ascend as the numbers do; -0.0 is 0.0."""
+    bits = (logit + np.float32(0)).view(np.uint32)
+    return np.where(bits < SIGN, bits | SIGN, ~bits)
+
+
+def _unordered_bits(bits: np.ndarray) -> np.ndarray:
+    """The numbers of `_ordered_bits`."""
+    return np.where(bits < SIGN, ~bits, bits ^ SIGN).view(np.float32)
+
+
+def _group_auc(positives: np.ndarray, negatives: np.ndarray, firsts: np.ndarray) -> np.ndarray:
+    """AUC of each group from the counts at its scores; NaN where a class is absent."""
+    p, n = run_sums(positives, firsts), run_sums(negatives, firsts)
+    # The sum runs through all groups, so it is brought back to 0 where one begins: it would lose the digits of small
+    # weights otherwise. What rounding leaves there is measured and taken off, so that it does not add up either.
+    steps = negatives.copy()
+    steps[firsts[1:]] -= n[:-1]
+    running = np.cumsum(steps)
+    left = running[firsts] - negatives[firsts]
+    running -= np.repeat(left, np.diff(firsts, append=len(negatives)))
+    twice = run_sums(positives * (2 * running - negatives), firsts)
+    both = (p > 0) & (n > 0)
+    return np.divide(twice / 2, p.astype(np.float64) * n, out=np.full(len(p), np.nan), where=both)

@@ -1,0 +1,113 @@
+"""report.md: the summary of a report that fits a pull request."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ctr.report import formats
+from ctr.report.shifts import SEVERITY
+
+FEATURES, CHECKS = 10, 12  # lines of each before the rest is counted
+COLUMNS = {
+    "auc": "AUC",
+    "auc_interval": "95 % interval",
+    "gauc": "GAUC",
+    "log_loss": "log loss",
+    "normalized_entropy": "normalized entropy",
+    "calibration": "calibration",
+    "label_rate": "label rate",
+}
+
+
+def run_markdown(report: dict[str, Any], name: str, is_run: bool) -> str:
+    """Metrics of each set, checks that found something, and the features that moved.
+
+    Args:
+        report: report.json of a run or an evaluation.
+        name: of the run.
+        is_run: whether it is the run itself, and not an evaluation.
+    """
+    sets = "" if is_run else f": {', '.join(report['metrics'])}"
+    parts = [[f"# {escaped(name + sets)}"], _metrics(report), _checks(report["checks"]), _moved(report["psi"])]
+    return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
+
+
+def drift_markdown(report: dict[str, Any]) -> str:
+    """The columns that moved between the two data sets of `ctr psi`."""
+    rows, columns = report["rows"], report["psi"]["features"]["current"]
+    counted = f"{len(columns)} columns of {rows['current']:,} rows, beside a reference of {rows['reference']:,} rows."
+    left_out = [f"Not compared: {', '.join(map(escaped, report['not_compared']))}."] if report["not_compared"] else []
+    parts = [["# PSI of two data sets"], [counted], _moved(report["psi"], "column"), left_out]
+    return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text from outside as Markdown shows it as it is, on one line, in a table or out of it.
+
+    >>> print(escaped("a|b `c`"))
+    a\\|b \\`c\\`
+    """
+    flat = "".join(character if character.isprintable() else " " for character in text)
+    return re.sub(r"([\\`*_\[\]<>|~&$@])", r"\\\1", flat)
+
+
+def _metrics(report: dict[str, Any]) -> list[str]:
+    sets = report["metrics"]
+    keys = [key for key in COLUMNS if any(found.get(key) is not None for found in sets.values())]
+    lines = _header(["set", "rows", *(COLUMNS[key] for key in keys), "score PSI"])
+    for name, found in sets.items():
+        cells = [_interval(found.get(key)) if key == "auc_interval" else formats.metric(found.get(key)) for key in keys]
+        psi = report["psi"]["score"].get(name)
+        lines.append(_row([escaped(name), formats.count(found["rows"]), *cells, _psi(psi) if psi else "reference"]))
+    return lines
+
+
+def _checks(checks: list[dict[str, str]]) -> list[str]:
+    if not checks:
+        return []
+    found = [one for one in checks if one["level"] != "ok"]
+    lines = [f"- **{one['level']}**: {escaped(one['sentence'])}" for one in found[:CHECKS]]
+    if len(found) > CHECKS:
+        lines.append(f"- and {len(found) - CHECKS} more")
+    fine = len(checks) - len(found)
+    return [*lines, f"- {fine} check{'s' if fine != 1 else ''} found nothing"]
+
+
+def _moved(psi: dict[str, Any], kind: str = "feature") -> list[str]:
+    """A row for each feature that is unstable or moderate in any set or at the end of the data, the worst first."""
+    by_set = psi["features"]
+    if not by_set:
+        return []
+    names = list(next(iter(by_set.values())))
+    worst = {name: min(SEVERITY.index(found[name]["verdict"]) for found in by_set.values()) for name in names}
+    largest = {name: max(found[name]["psi"] or 0 for found in by_set.values()) for name in names}
+    over_time = (psi["over_time"] or {}).get("features", {})
+    dated = {name for name, one in over_time.items() if one["since"]}
+    moved = [name for name in names if SEVERITY[worst[name]] in ("unstable", "moderate") or name in dated]
+    moved.sort(key=lambda name: (worst[name], -largest[name]))
+    unknown = sum(SEVERITY[place] == "insufficient_data" for place in worst.values())
+    too_little = f"{unknown} {kind}{'s' if unknown != 1 else ''} with too little data to tell." if unknown else ""
+    if not moved:
+        return [f"No {kind} has moved. {too_little}".strip()]
+    lines = _header([kind, *(f"PSI, {escaped(of)}" for of in by_set), *(["unstable since"] if dated else [])])
+    for name in moved[:FEATURES]:
+        since = [escaped(over_time[name]["since"] or "-")] if dated else []
+        lines.append(_row([escaped(name), *(_psi(found[name]) for found in by_set.values()), *since]))
+    rest = f"{len(moved) - FEATURES} more have moved." if len(moved) > FEATURES else ""
+    return [*lines, *(["", f"{rest} {too_little}".strip()] if rest or too_little else [])]
+
+
+def _header(names: list[str]) -> list[str]:
+    return [_row(names), _row([":--", *["--:"] * (len(names) - 1)])]
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _interval(bounds: list[float] | None) -> str:
+    return formats.interval(bounds) if bounds else "-"
+
+
+def _psi(one: dict[str, Any]) -> str:
+    return f"{formats.psi(one['psi'])} {formats.verdict(one['verdict'])}"

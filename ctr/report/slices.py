@@ -1,0 +1,83 @@
+"""Slices of a set beside the whole of it: where the model ranks or predicts worse than elsewhere."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ctr.evaluation.checks import ERRORS, MIN_ROWS
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The rows of one value.
+
+    Attributes:
+        value: as text.
+        metrics: rows, auc, auc_error, log_loss, ... as in report.json.
+        is_worse: its AUC lies below that of all rows by more than chance.
+        is_off: its calibration lies further from 1 than chance would bring it.
+    """
+
+    value: str
+    metrics: dict[str, Any]
+    is_worse: bool
+    is_off: bool
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Two standard errors to either side of the AUC, within [0, 1]; None without an AUC."""
+        auc, error = self.metrics["auc"], self.metrics["auc_error"]
+        return None if auc is None or error is None else (max(auc - 2 * error, 0.0), min(auc + 2 * error, 1.0))
+
+
+@dataclass(frozen=True)
+class Slicing:
+    """All slices by one column."""
+
+    name: str
+    slices: list[Slice]
+
+    @property
+    def marked(self) -> int:
+        """How many slices are worse or off."""
+        return sum(one.is_worse or one.is_off for one in self.slices)
+
+    @property
+    def aucs(self) -> tuple[float, float] | None:
+        """The lowest and the highest AUC among slices of enough rows; None where there is none."""
+        found = [one.metrics["auc"] for one in self.slices if _counts(one.metrics)]
+        return (min(found), max(found)) if found else None
+
+
+def slicings(by_column: dict[str, list[dict[str, Any]]], key: str, auc: float | None) -> list[Slicing]:
+    """The slices by each column, the columns with the most marked ones first; columns without slices are left out.
+
+    Args:
+        by_column: name -> metrics of each slice, as in report.json.
+        key: of a slice's value.
+        auc: of all rows.
+    """
+    found = [
+        Slicing(name, [Slice(one[key], one, _is_worse(one, auc), _is_off(one)) for one in slices])
+        for name, slices in by_column.items()
+        if slices
+    ]
+    return sorted(found, key=lambda slicing: -slicing.marked)
+
+
+def auc_scale(found: list[Slicing]) -> tuple[float, float]:
+    """Ends of an axis that holds the interval of every slice of enough rows."""
+    intervals = [one.interval for slicing in found for one in slicing.slices if one.interval and _counts(one.metrics)]
+    low, high = min((ends[0] for ends in intervals), default=0.0), max((ends[1] for ends in intervals), default=1.0)
+    return (low, high) if low < high else (0.0, 1.0)
+
+
+def _counts(metrics: dict[str, Any]) -> bool:
+    return metrics["rows"] >= MIN_ROWS and metrics["auc"] is not None
+
+
+def _is_worse(metrics: dict[str, Any], auc: float | None) -> bool:
+    return auc is not None and _counts(metrics) and metrics["auc"] + ERRORS * metrics["auc_error"] < auc
+
+
+def _is_off(metrics: dict[str, Any]) -> bool:
+    return metrics["rows"] >= MIN_ROWS and abs(metrics["calibration_z"] or 0) > ERRORS

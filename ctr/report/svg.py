@@ -1,0 +1,74 @@
+"""Plots as inline SVG: the same data gives the same bytes, and colours come from the page's style."""
+
+import io
+import re
+from collections.abc import Callable
+from typing import Any
+
+from markupsafe import Markup
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# matplotlib knows these colours, the page what they stand for, in light and in dark
+INK, MUTED, LINE, BLUE, ORANGE, GREEN = "#110001", "#110002", "#110003", "#110004", "#110005", "#110006"
+VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", BLUE: "blue", ORANGE: "orange", GREEN: "green"}
+SET_STYLES: dict[str, dict[str, Any]] = {
+    "train": {"color": GREEN, "linestyle": (0, (1, 1.4))},
+    "valid": {"color": ORANGE, "linestyle": (0, (5, 1.6))},
+}
+SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "grid.color": LINE,
+    "grid.linewidth": 0.5,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "lines.linewidth": 1.6,
+    "legend.frameon": False,
+}
+
+
+def style_of(name: str) -> dict[str, Any]:
+    """Colour and dashes of a set's line: test and evaluations are blue and solid."""
+    return SET_STYLES.get(name, {"color": BLUE, "linestyle": "-"})
+
+
+def svg(name: str, draw: Callable[[Axes], None]) -> Markup:
+    """What `draw` draws, as an `<svg>` whose ids begin with `name`."""
+    with rc_context({**SETTINGS, "svg.hashsalt": name}):
+        figure = Figure(figsize=(4.9, 3.1), layout="constrained")
+        figure.patch.set_visible(False)
+        axes = figure.subplots()
+        axes.patch.set_visible(False)
+        draw(axes)
+        out = io.StringIO()
+        figure.savefig(out, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    text = out.getvalue()
+    text = re.sub(r"<style.*?</style>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    return Markup(re.sub(r"<[^<>]*>", lambda tag: _adapted(tag[0], name), text))  # noqa: S704 - matplotlib escapes texts
+
+
+def printable(text: str) -> str:
+    """`text` without the characters that no SVG may hold."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def _adapted(tag: str, name: str) -> str:
+    """A tag with ids of its own in a page of several plots, the page's colours, and points to a hundredth."""
+    tag = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", tag)
+    if tag.startswith("<path"):
+        tag = re.sub(r"(\d\.\d\d)\d+", r"\1", tag)
+    return re.sub(r"#1100\d\d", lambda color: f"var(--{VARIABLES[color[0]]})", tag)

@@ -1,0 +1,69 @@
+"""Settings that a config and `ctr psi` share, and what is said of a mistake in one. No TensorFlow is needed for it."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import pyarrow as pa
+from pydantic import Field, ValidationError
+
+from ctr.evaluation.timeline import Period
+from ctr.metrics.psi import MODERATE_ABOVE
+from features import DataError, Settings, TimeZone
+
+TAGS = {"categorical", "numeric", "sequence", "cross", "sequence_cross"}  # kinds, which pydantic adds to the path
+
+
+class PSI(Settings):
+    """Population stability index."""
+
+    bins: int = Field(10, ge=2, le=100)
+    """Of a number, equally full in the reference; of a category, its most frequent values."""
+    unstable_above: float = Field(0.2, gt=MODERATE_ABOVE, allow_inf_nan=False)
+    """A PSI above it is unstable; one between 0.1 and it moderate."""
+
+
+class Time(Settings):
+    """The column that says when a row was."""
+
+    column: str
+    by: Period = "day"
+    time_zone: TimeZone = "UTC"
+    """Of the calendar that hours and days are of."""
+    time_unit: Literal["s", "ms", "us", "ns"] | None = None
+    """Of a column of integers that count from 1970; without it each integer is a period of its own."""
+
+    def check(self, schema: pa.Schema, where: str) -> None:
+        """Raise DataError if the column of the file `where` cannot be divided into periods."""
+        type_, types = schema.field(self.column).type, pa.types
+        plain = type_.value_type if types.is_dictionary(type_) else type_
+        is_text = types.is_string(plain) or types.is_large_string(plain) or types.is_string_view(plain)
+        is_time = types.is_timestamp(plain) or types.is_date(plain) or types.is_integer(plain) or types.is_null(plain)
+        if not (is_text or is_time):
+            raise DataError(f"{where}: column {self.column!r} is {type_}; a time is a timestamp, date, integer or text")
+
+
+def _dotted(path: tuple[int | str, ...]) -> str:
+    """What a config calls a setting.
+
+    >>> _dotted(("features", "columns", "age", "numeric", "dim"))
+    'features.columns.age.dim'
+    """
+    return ".".join(str(part) for part in path if part not in TAGS)
+
+
+def explain(error: ValidationError, called: Callable[[tuple[int | str, ...]], str] = _dotted) -> str:
+    """A line for each mistake: the setting, what is wrong, what was received.
+
+    Args:
+        error: what pydantic found.
+        called: what the user calls a setting, of its path.
+    """
+    lines = []
+    for detail in error.errors():
+        place = called(detail["loc"])
+        message = detail["msg"].removeprefix("Value error, ")
+        received = detail["input"]
+        line = f"{place}: {message}" if place else message
+        says_it = detail["type"] in ("missing", "unknown_key", "unknown_type") or "Received" in message
+        lines.append(line if says_it or isinstance(received, dict) else f"{line}. Received: {received!r}")
+    return "\n".join(lines)

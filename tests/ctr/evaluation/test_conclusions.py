@@ -1,0 +1,182 @@
+"""What report.json says of whole runs, against scikit-learn on the saved scores and against what was planted."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from sklearn.metrics import log_loss, roc_auc_score
+
+import ctr
+from ctr.curves import load_curves
+from ctr.errors import ConfigError
+from ctr.experiment import load_experiment
+from features import DataError
+from tests.conftest import CONFIG, THREADS, click_log
+
+SLICED = ["user", "price", "shop"]
+
+
+def files_of(folder, tables):
+    """One file each, and the `data` section that names them."""
+    folder.mkdir(parents=True)
+    for name, table in tables.items():
+        pq.write_table(table, folder / f"{name}.parquet", row_group_size=200)
+    return {name: str(folder / f"{name}.parquet") for name in tables}
+
+
+def experiment_of(folder, tables, report, columns=None):
+    """The tiny experiment on three tables, with everything of a row kept that is needed to check the report."""
+    values = yaml.safe_load(CONFIG.format(data="", threads=THREADS))
+    values["data"] = {**files_of(folder / "data", tables), "label": "clicked", "keep": ["ts", "user", "price", "shop"]}
+    values["features"]["columns"] |= columns or {}
+    values["training"]["epochs"] = 1
+    values["report"] = report
+    (folder / "config.yaml").write_text(yaml.safe_dump(values))
+    return load_experiment(folder / "config.yaml")
+
+
+def clicks(rows, seed):
+    """The click log with a column that is no feature."""
+    table = click_log(rows, seed)
+    shops = np.random.default_rng(seed).integers(0, 3, rows)
+    return table.append_column("shop", pa.array([f"shop {k}" for k in shops]))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run with groups, times and slices: its folder, its report and the test set's scores."""
+    folder = tmp_path_factory.mktemp("conclusions")
+    tables = {"train": clicks(2000, 1), "valid": clicks(500, 2), "test": clicks(1500, 3)}
+    report = {"group": "user", "time": {"column": "ts", "by": "hour"}, "slices": SLICED, "worst_rows": 5}
+    found = ctr.train(experiment_of(folder, tables, report), folder / "run")
+    return folder, found, pq.read_table(folder / "run" / "scores" / "test.parquet").to_pandas()
+
+
+def test_gauc_is_the_weighted_mean_of_each_users_auc(run):
+    _, report, scores = run
+    aucs = {user: roc_auc_score(rows["label"], rows["logit"]) for user, rows in scores.groupby("user")}
+    rows = scores["user"].value_counts()
+    found = report["metrics"]["test"]
+    assert found["gauc"] == pytest.approx(sum(aucs[user] * rows[user] for user in aucs) / len(scores), abs=1e-12)
+    assert found["mean_group_auc"] == pytest.approx(np.mean(list(aucs.values())), abs=1e-12)
+    assert found["gauc_groups"] == 8
+
+
+def assert_slice(found, rows):
+    assert found["rows"] == len(rows)
+    assert found["auc"] == pytest.approx(roc_auc_score(rows["label"], rows["logit"]), abs=1e-12)
+    assert found["log_loss"] == pytest.approx(log_loss(rows["label"], rows["score"], labels=[0, 1]), abs=1e-12)
+    assert found["label_rate"] == pytest.approx(rows["label"].mean(), abs=1e-12)
+    assert found["mean_score"] == pytest.approx(rows["score"].mean(), abs=1e-12)
+    assert found["calibration"] == pytest.approx(rows["score"].sum() / rows["label"].sum(), abs=1e-12)
+
+
+def test_slices_by_a_feature_and_by_a_column_that_is_none(run):
+    _, report, scores = run
+    slices = report["slices"]["test"]
+    assert list(slices) == SLICED
+    for column in ("user", "shop"):
+        by_value = {str(value): rows for value, rows in scores.groupby(column)}
+        assert {one["value"] for one in slices[column]} == set(by_value)
+        for one in slices[column]:
+            assert_slice(one, by_value[one["value"]])
+            assert one["psi"]["rows"][1] == one["rows"]
+
+
+def test_slices_of_a_number_are_its_bins_and_the_missing(run):
+    _, report, scores = run
+    prices = report["slices"]["test"]["price"]
+    assert sum(one["rows"] for one in prices) == len(scores)
+    assert prices[-1]["value"] == "missing"
+    assert_slice(prices[-1], scores[scores["price"].isna()])
+
+
+def test_deciles_are_those_of_the_sorted_scores(run):
+    _, report, scores = run
+    ordered = scores.sort_values("logit", ascending=False)
+    for place, one in enumerate(report["deciles"]["test"]):
+        rows = ordered.iloc[150 * place : 150 * (place + 1)]
+        assert one["weight"] == pytest.approx(150)
+        assert one["mean_score"] == pytest.approx(rows["score"].mean(), abs=1e-9)
+
+
+def test_the_worst_rows_are_rows_of_the_scores_file(run):
+    folder, _, scores = run
+    worst = load_curves(folder / "run")["worst_rows"]["test"]
+    assert len(worst) == 5
+    for one in worst:
+        row = scores.iloc[one["row"]]
+        assert (one["label"], one["score"]) == (row["label"], pytest.approx(row["score"]))
+        assert one["values"]["user"] == str(row["user"])
+
+
+def test_time_runs_through_all_sets(run):
+    _, report, scores = run
+    found = report["psi"]["over_time"]
+    assert (found["column"], found["by"], found["undated"]) == ("ts", "hour", 0)
+    assert found["periods"] == sorted(found["periods"])
+    hours = pd.to_datetime(scores["ts"]).dt.strftime("%Y-%m-%d %H:00")
+    assert set(hours) <= set(found["periods"])
+    assert sum(found["rows"]) == pytest.approx(500 + 1500 + 2000 / 2, abs=100)  # of training, a random half
+    assert set(found["features"]) == {"user", "item", "history", "hour", "price"}
+
+
+def test_an_evaluation_says_what_training_said(run):
+    folder, report, _ = run
+    found = ctr.evaluate(folder / "run", str(folder / "data" / "test.parquet"), folder / "evaluation")
+    for part in ("metrics", "slices", "frequency", "deciles", "leakage"):
+        assert found[part]["test"] == report[part]["test"]
+    assert found["psi"]["score"]["test"] == report["psi"]["score"]["test"]
+    assert {one["check"] for one in found["checks"]} == {one["check"] for one in report["checks"]}
+
+
+def test_beyond_the_exact_rows_metrics_are_binned_and_groups_have_a_reason(run, tmp_path):
+    folder, exact, _ = run
+    values = yaml.safe_load((folder / "config.yaml").read_text())
+    values["report"]["exact_rows"] = 1000
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
+    found = ctr.train(load_experiment(tmp_path / "config.yaml"), tmp_path / "run")
+    metrics, expected = found["metrics"]["test"], exact["metrics"]["test"]
+    assert metrics["auc"] == pytest.approx(expected["auc"], abs=metrics["auc_error"])
+    assert metrics["auc"] == pytest.approx(expected["auc"], abs=1e-4)
+    assert metrics["gauc"] is None
+    assert "more than 1,000 rows" in metrics["reasons"]["gauc"]
+    assert found["slices"]["test"] == {name: [] for name in SLICED}
+
+
+def with_dwell(table):
+    """The log with the seconds that a user stayed: nobody knows them before the click, and without one they are 0."""
+    stayed = np.random.default_rng(len(table)).exponential(9, len(table))
+    return table.append_column("dwell", pa.array(np.where(table["clicked"].to_numpy() == 1, stayed, 0.0)))
+
+
+def test_planted_leaks_are_named(tmp_path):
+    tables = {name: with_dwell(clicks(rows, rows)) for name, rows in (("train", 2000), ("valid", 500), ("test", 1350))}
+    tables["test"] = pa.concat_tables([tables["test"], tables["train"].slice(300, 150)])
+    found = ctr.train(experiment_of(tmp_path, tables, {}, {"dwell": {"kind": "numeric"}}), tmp_path / "run")
+    sentences = {one["check"]: one["sentence"] for one in found["checks"] if one["level"] == "warning"}
+    assert "dwell alone has an AUC of 1.0000" in sentences["single_features"]
+    repeated = found["leakage"]["test"]["rows_in_training"]
+    assert repeated["is_suspect"]
+    assert repeated["share"] == pytest.approx(0.1, abs=3 * repeated["error"])
+    assert not found["leakage"]["valid"]["rows_in_training"]["is_suspect"]
+
+
+MISTAKES = {
+    "a sequence is no slice": ({"slices": ["history"]}, "'history' is a sequence"),
+    "a list is no slice": ({"slices": ["ids"]}, "report.slices: column 'ids' is list"),
+    "a number is no group": ({"group": "w"}, "report.group: column 'w' is float"),
+    "a column that is not there": ({"group": "usr"}, "no column 'usr'; did you mean 'user'?"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_are_said(mistake, tmp_path):
+    report, message = MISTAKES[mistake]
+    table = clicks(300, 1)
+    table = table.append_column("ids", pa.array([[1]] * 300))
+    experiment = experiment_of(tmp_path, {"train": table, "test": table.slice(0, 200)}, report)
+    with pytest.raises((ConfigError, DataError), match=message):
+        ctr.train(experiment, tmp_path / "run")

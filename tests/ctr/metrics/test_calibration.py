@@ -1,0 +1,66 @@
+"""Log loss, Brier and calibration against scikit-learn and their definitions."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import brier_score_loss
+from sklearn.metrics import log_loss as sklearn_log_loss
+
+from ctr.metrics import ScoreCounts, sigmoid
+from ctr.metrics.calibration import (
+    brier,
+    calibration,
+    calibration_z,
+    expected_calibration_error,
+    label_rate,
+    log_loss,
+    mean_score,
+    normalized_entropy,
+)
+from tests.ctr.metrics.scored_rows import on_every_kind
+
+
+@on_every_kind
+def test_log_loss_and_brier_are_scikit_learns(counts, logit, label, weight):
+    p = sigmoid(logit)
+    assert log_loss(counts) == pytest.approx(sklearn_log_loss(label, p, sample_weight=weight), abs=1e-12)
+    assert brier(counts) == pytest.approx(brier_score_loss(label, p, sample_weight=weight), abs=1e-12)
+    constant = np.full(len(label), np.average(label, weights=weight))
+    entropy = sklearn_log_loss(label, constant, sample_weight=weight)
+    assert normalized_entropy(counts) == pytest.approx(log_loss(counts) / entropy, abs=1e-12)
+
+
+@on_every_kind
+def test_calibration_is_its_definition(counts, logit, label, weight):
+    w, p = np.ones(len(label)) if weight is None else weight, sigmoid(logit)
+    assert label_rate(counts) == pytest.approx(np.average(label, weights=w), abs=1e-12)
+    assert mean_score(counts) == pytest.approx(np.average(p, weights=w), abs=1e-12)
+    assert calibration(counts) == pytest.approx((w @ p) / (w @ label), rel=1e-12)
+    expected = (w @ label - w @ p) / np.sqrt(w**2 @ (p * (1 - p)))
+    assert calibration_z(counts) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_z_is_standard_normal_if_the_scores_are_true(is_weighted):
+    rng = np.random.default_rng(1)
+    found = []
+    for _ in range(2000):
+        logit = rng.normal(-2, 1, 1000).astype(np.float32)
+        weight = rng.uniform(0.1, 3, 1000) if is_weighted else None
+        found.append(calibration_z(ScoreCounts.of(logit, rng.random(1000) < sigmoid(logit), weight)))
+    assert stats.kstest(found, "norm").pvalue > 0.01
+
+
+def test_expected_calibration_error_of_ten_groups_by_hand():
+    # nine of ten groups are right on average; the scores of the highest promise 0.9, and 0.5 came
+    share = np.repeat([0.9, 0.5, 0.25], [10, 40, 50])
+    label = np.concatenate([[1, 0] * 5, [1, 0] * 20, [1, 0, 0, 0] * 12, [1, 0]])
+    counts = ScoreCounts.of(np.log(share / (1 - share)).astype(np.float32), label)
+    low = label[50:].mean()  # groups of one score share it
+    expected = 0.1 * 0.4 + 0.5 * abs(low - 0.25)
+    assert expected_calibration_error(counts) == pytest.approx(expected, abs=1e-7)
+
+
+def test_log_loss_of_extreme_logits_does_not_overflow():
+    counts = ScoreCounts.of(np.array([-1000, 1000], np.float32), np.array([1, 0]))
+    assert log_loss(counts) == 1000

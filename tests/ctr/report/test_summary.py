@@ -1,0 +1,55 @@
+"""A report in the terminal."""
+
+import io
+
+from rich.console import Console
+
+from ctr.report import formats, show_report
+from ctr.run import read_json
+
+
+def shown(report, width=100):
+    out = io.StringIO()
+    show_report(report, Console(file=out, width=width))
+    return out.getvalue()
+
+
+def test_every_set_has_a_line_with_the_auc_and_its_interval(evil):
+    report = read_json(evil / "run" / "report.json")
+    lines = shown(report).splitlines()
+    for line, (name, metrics) in zip(lines[2:], report["metrics"].items(), strict=False):
+        low, high = metrics["auc_interval"]
+        assert line.split()[:4] == [
+            name,
+            formats.count(metrics["rows"]),
+            f"{formats.metric(metrics['auc'])}±{(high - low) / 2:.1g}",
+            formats.metric(metrics["gauc"]),
+        ]
+
+
+def test_checks_that_found_something_are_one_line_each(evil):
+    report = read_json(evil / "run" / "report.json")
+    report["checks"].append(
+        {"check": "x", "set": "test", "level": "note", "sentence": "a [red]note[/red]\n" + "x" * 200}
+    )
+    lines = shown(report).splitlines()
+    said = [f"{one['level']}: {' '.join(one['sentence'].split())}" for one in report["checks"] if one["level"] != "ok"]
+    assert lines[-len(said) - 1 : -1] == said
+    assert lines[-1] == f"{len(report['checks']) - len(said)} checks found nothing"
+
+
+def test_a_common_report_fits_a_narrow_terminal(evil):
+    report = read_json(evil / "run" / "report.json")
+    for metrics in report["metrics"].values():
+        metrics |= {"rows": 100_051, "auc_interval": [0.75, 0.76]}
+    for psi in report["psi"]["score"].values():
+        psi |= {"psi": 0.0005, "verdict": "stable"}
+    lines = shown(report, 80).splitlines()
+    assert [line.split()[0] for line in lines[2:5]] == ["train", "valid", "test"]  # below two lines of names
+    assert max(len(line.rstrip()) for line in lines[:5]) <= 80
+
+
+def test_what_is_missing_has_a_reason(evil):
+    text = shown(read_json(evil / "evaluation" / "report.json"))
+    assert "labels $0$ <i>: no auc: the labels are of one class only" in text
+    assert "no auc, log_loss, label_rate: the data has no label" in shown(read_json(evil / "scored" / "report.json"))
