@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -56,24 +56,106 @@ def evaluate(
 @app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of trained runs, or of evaluations.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.md", help="Markdown for a pull request: the runs side by side, or of one its report.md."
+        ),
+    ] = None,
 ) -> None:
-    """Show the report of trained runs and evaluations, and write their report.html again."""
+    """Show the report of runs and evaluations, several side by side; write report.html and report.md of each again."""
     with _user_mistakes() as console:
         from ctr.errors import ConfigError
         from ctr.report import show_report, write_html
-        from ctr.run import Run
+        from ctr.report.side_by_side import check_markdown, show_side_by_side, side_by_side, to_markdown
+        from ctr.run import Run, write_text
 
-        mistakes = []
+        if out is not None:
+            check_markdown(out)
+        found, mistakes = [], []
         for run in runs:
             if len(runs) > 1:
                 console.print(str(run), style="bold", highlight=False, markup=False, soft_wrap=True)
             try:
                 show_report(Run(run).report(), console)
                 console.print(f"report: {write_html(run)}", highlight=False, markup=False, soft_wrap=True)
+                found.append(Run(run))
             except ConfigError as error:
                 mistakes.append(str(error))
+        sections = side_by_side(found) if len(found) > 1 else []
+        if sections:
+            show_side_by_side(sections, console)
         if mistakes:
             raise ConfigError("\n".join(mistakes))
+        if out is not None:
+            write_text(out, to_markdown(sections) if sections else (found[0].folder / "report.md").read_text("utf-8"))
+
+
+@app.command()
+def psi(
+    reference: Annotated[str, typer.Argument(help="Parquet: a file, a glob or a folder.")],
+    current: Annotated[str, typer.Argument(help="Parquet that is compared with it.")],
+    columns: Annotated[
+        str | None, typer.Option(metavar="A,B,...", help="What to compare. Default: the columns that both have.")
+    ] = None,
+    categorical: Annotated[
+        str | None, typer.Option(metavar="A,B,...", help="Columns whose numbers are categories.")
+    ] = None,
+    numeric: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="Columns whose integers are numbers, even if few are different."),
+    ] = None,
+    bins: Annotated[
+        int | None, typer.Option(help="Bins of a number; values of a category with a bin of their own. Default: 10.")
+    ] = None,
+    unstable_above: Annotated[
+        float | None, typer.Option(help="The PSI above which a column is unstable. Default: 0.2.")
+    ] = None,
+    time: Annotated[str | None, typer.Option(metavar="COLUMN", help="For PSI over time: CURRENT's time.")] = None,
+    by: Annotated[str | None, typer.Option(metavar="PERIOD", help="hour, day (default), week or month.")] = None,
+    time_zone: Annotated[str | None, typer.Option(help="Of the calendar of --by. Default: UTC.")] = None,
+    time_unit: Annotated[str | None, typer.Option(help="s, ms, us or ns: what integers of --time count.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.json. Default: none is written.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the report that is there.")] = False,
+) -> None:
+    """PSI of every column of two Parquet data sets, without a model."""
+    with _user_mistakes() as console:
+        from pydantic import ValidationError
+
+        from ctr.drift import DriftSettings, compare_data
+        from ctr.errors import ConfigError
+        from ctr.settings import explain
+
+        named = {"columns": columns, "categorical": categorical, "numeric": numeric}
+        periods = _given({"by": by, "time_zone": time_zone, "time_unit": time_unit})
+        if time is None and periods:
+            raise ConfigError(f"{_option(next(iter(periods)))} needs --time")
+        try:
+            settings = DriftSettings.model_validate(
+                {
+                    **{name: _listed(names) for name, names in _given(named).items()},
+                    "psi": _given({"bins": bins, "unstable_above": unstable_above}),
+                    "time": None if time is None else {"column": time, **periods},
+                }
+            )
+        except ValidationError as error:
+            raise ConfigError(explain(error, lambda path: _option(str(path[-1])))) from error
+        compare_data(reference, current, settings, out, overwrite, console)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that are not left to their defaults."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _option(name: str) -> str:
+    """What the command line calls an argument."""
+    return f"--{name.replace('_', '-')}"
+
+
+def _listed(names: str) -> tuple[str, ...]:
+    """The names of an option, which commas divide."""
+    return tuple(name.strip() for name in names.split(",") if name.strip())
 
 
 @contextmanager

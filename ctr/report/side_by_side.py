@@ -1,0 +1,230 @@
+"""Several runs side by side: their metrics, the differences with intervals, and the settings that differ."""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ctr.errors import ConfigError
+from ctr.metrics import Difference
+from ctr.report import formats
+from ctr.report.markdown import escaped
+from ctr.report.paired_scores import NotPaired, SavedScores
+from ctr.run import Run
+
+MOST_KEYS = 20
+TEXT_LENGTH = 40
+ABSENT = "-"
+DIFFERENCES = ["run", "metric", "difference", "95 % interval", "p"]
+HOW_TO_READ = (
+    "Above 0 is better in AUC, below 0 in log loss; * marks an interval that leaves 0 out. Differences are of the same "
+    "rows, taken as independent: those of one user are not, and then intervals are too narrow. They speak of these "
+    "trained models, not of training again with other seeds."
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table of texts with a title, and what is to be said of it."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+    notes: list[str] = field(default_factory=list)
+    texts: int = 1  # columns, from the first, that are not numbers
+
+    def show(self, console: Console) -> None:
+        """Print it."""
+        console.print(Text(f"\n{self.title}", style="bold"))
+        if self.rows:
+            table = Table(box=None, pad_edge=False)
+            for place, name in enumerate(self.header):
+                table.add_column(Text(name), justify="left" if place < self.texts else "right", overflow="fold")
+            for row in self.rows:
+                table.add_row(*(Text(cell) for cell in row))
+            console.print(table)
+        for note in self.notes:
+            console.print(Text(note), soft_wrap=False)
+
+    def markdown(self) -> str:
+        """The same as Markdown of GitHub's kind."""
+        parts = [f"#### {escaped(self.title)}"]
+        if self.rows:
+            rules = ["---" if place < self.texts else "---:" for place in range(len(self.header))]
+            rows = [self.header, *self.rows]
+            lines = [[escaped(cell) for cell in row] for row in rows]
+            parts.append("\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rules, *lines[1:]]))
+        return "\n\n".join([*parts, *(escaped(note) for note in self.notes)])
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A run under the name that tables have for it."""
+
+    name: str
+    folder: Path
+    report: dict[str, Any]
+
+
+def side_by_side(runs: Sequence[Run]) -> list[Section]:
+    """What there is to compare between runs or evaluations that have their reports.
+
+    Every set that at least two of them have under one name: test, valid, then others. Reads their scores: at a time
+    one set of two runs, 120 bytes a row while a difference is computed.
+
+    Args:
+        runs: differences are to the first of those that have a set.
+    """
+    named = [_Named(name, run.folder, run.report()) for name, run in zip(short_names(runs), runs, strict=True)]
+    having: dict[str, list[_Named]] = {"test": [], "valid": []}
+    for run in named:
+        for name in run.report["psi"].get("score", {}):
+            having.setdefault(name, []).append(run)
+    sections = [
+        section
+        for name, found in having.items()
+        if len(found) > 1
+        for section in (_metrics(name, found), _differences(name, found))
+    ]
+    if not sections:
+        sections = [Section("no set is in two of them", [], [])]
+    elif any(section.header == DIFFERENCES and section.rows for section in sections):
+        sections.append(Section("how to read a difference", [], [], [HOW_TO_READ]))
+    return [*sections, *_settings(named)]
+
+
+def show_side_by_side(sections: Sequence[Section], console: Console) -> None:
+    """Print all of it."""
+    console.print("\nside by side", style="bold")
+    for section in sections:
+        section.show(console)
+
+
+def to_markdown(sections: Sequence[Section]) -> str:
+    """All of it, for a pull request."""
+    return "\n\n".join(["### Side by side", *(section.markdown() for section in sections)]) + "\n"
+
+
+def check_markdown(path: Path) -> None:
+    """Raise ConfigError unless Markdown may be written there: no file of another kind is replaced."""
+    if path.exists() and (path.is_dir() or path.suffix != ".md"):
+        raise ConfigError(f"--out: {path} exists and is not Markdown: choose a file that ends in .md")
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(f"--out: {path.parent} is not a folder")
+
+
+def short_names(runs: Sequence[Run]) -> list[str]:
+    """Folders without what all of their paths begin with.
+
+    >>> short_names([Run("runs/a"), Run("runs/b/evaluations/day-10")])
+    ['a', 'b/evaluations/day-10']
+    """
+    folders = [run.folder.absolute() for run in runs]
+    common = os.path.commonpath([folder.parent for folder in folders])
+    return [str(folder.relative_to(common)) for folder in folders]
+
+
+def _metrics(name: str, runs: list[_Named]) -> Section:
+    """The metrics of one set, a run a row."""
+    header = ["run", "rows", "AUC", "95 % interval", "log loss", "score PSI"]
+    has_gauc = all("gauc" in run.report["metrics"][name] for run in runs)
+    rows = []
+    for run in runs:
+        metrics, psi = run.report["metrics"][name], run.report["psi"]["score"][name]
+        cells = [formats.count(metrics["rows"]), formats.metric(metrics["auc"])]
+        bounds = metrics.get("auc_interval")  # earlier versions had none
+        cells += [formats.interval(bounds) if bounds else "-", formats.metric(metrics["log_loss"])]
+        cells.append(f"{formats.psi(psi['psi'])} {formats.verdict(psi['verdict'])}")
+        rows.append([run.name, *cells, *([formats.metric(metrics["gauc"])] if has_gauc else [])])
+    return Section(name, [*header, *(["GAUC"] if has_gauc else [])], rows)
+
+
+def _differences(name: str, runs: list[_Named]) -> Section:
+    """The differences of one set to its first run, a run and metric a row."""
+    base, *others = runs
+    rows: list[list[str]] = []
+    notes: list[str] = []
+    scores: SavedScores | None = None
+    for run in others:
+        try:
+            scores = scores or SavedScores.load(base.folder, name, base.report)
+            found = SavedScores.load(run.folder, name, run.report).differences(scores)
+        except NotPaired as reason:
+            notes.append(f"{run.name}: no difference: {reason}")
+            continue
+        for metric, difference in zip(("AUC", "log loss"), found, strict=True):
+            rows.append([run.name, metric, *_cells(difference)])
+            if difference.reason is not None:
+                notes.append(f"{run.name}: no interval of the {metric}: {difference.reason}")
+    return Section(f"{name}, differences to {base.name}", DIFFERENCES, rows, notes, texts=2)
+
+
+def _settings(runs: list[_Named]) -> list[Section]:
+    """The keys of config.yaml whose values differ; nothing where fewer than two runs have one."""
+    found = {place: settings_of(run.folder) for place, run in enumerate(runs)}
+    configs = {place: settings for place, settings in found.items() if settings is not None}
+    if len(configs) < 2:
+        return []
+    keys = [
+        key
+        for key in dict.fromkeys(key for settings in configs.values() for key in settings)
+        if len({settings.get(key, ABSENT) for settings in configs.values()}) > 1
+    ]
+    rows = [[key, *(_cut(settings.get(key, ABSENT)) for settings in configs.values())] for key in keys[:MOST_KEYS]]
+    notes = [f"and {len(keys) - MOST_KEYS} more"] if len(keys) > MOST_KEYS else []
+    notes += [f"{run.name}: no config.yaml to compare" for place, run in enumerate(runs) if place not in configs]
+    title = "settings that differ" if rows else "the settings are the same"
+    return [Section(title, ["key", *(runs[place].name for place in configs)], rows, notes, texts=len(configs) + 1)]
+
+
+def settings_of(folder: Path) -> dict[str, str] | None:
+    """Dotted key -> value of config.yaml, as texts; that of its run for an evaluation; None where there is none."""
+    homes = [folder.absolute()]
+    if homes[0].parent.name == "evaluations":
+        homes.append(homes[0].parent.parent)
+    path = next((home / "config.yaml" for home in homes if (home / "config.yaml").is_file()), None)
+    if path is None:
+        return None
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (ValueError, yaml.YAMLError):
+        return None
+    return {".".join(key): _text(value) for key, value in _leaves(values)}
+
+
+def _leaves(values: Any, parents: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Each value below mappings with its path; parts that hold dots or `*` are quoted, as in `--set`."""
+    if not isinstance(values, dict) or (parents and not values):
+        yield parents, values
+        return
+    for key, value in values.items():
+        part = str(key) if re.fullmatch(r"[\w/-]+", str(key)) else f'"{key}"'
+        yield from _leaves(value, (*parents, part))
+
+
+def _text(value: Any) -> str:
+    is_plain = isinstance(value, str) and value.isprintable() and value == value.strip() and value not in ("", ABSENT)
+    return value if is_plain else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _cut(text: str) -> str:
+    """A long text without its middle: paths differ at the end."""
+    return text if len(text) <= TEXT_LENGTH else f"{text[: TEXT_LENGTH // 2]}…{text[-TEXT_LENGTH // 2 :]}"
+
+
+def _cells(difference: Difference) -> list[str]:
+    """The difference, its interval with a star where it leaves out 0, and p."""
+    value, low, high = difference.value, difference.low, difference.high
+    shown = f"{value:+.5f}" if value else formats.metric(value)
+    if low is None or high is None:
+        return [shown, "-", "-"]
+    star = " *" if low > 0 or high < 0 else "  "  # as wide, so that numbers stand below one another
+    return [shown, f"{low:+.5f} to {high:+.5f}{star}", formats.p_value(difference.p_value)]

@@ -1,0 +1,385 @@
+"""Several runs side by side: differences only between the same rows, and equal to those of the reports."""
+
+import json
+import os
+import re
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from rich.console import Console
+from typer.testing import CliRunner
+
+import ctr
+from ctr.cli import app
+from ctr.experiment import load_experiment
+from ctr.metrics import BinaryMetrics
+from ctr.report.paired_scores import NotPaired, SavedScores, differing_rows
+from ctr.report.side_by_side import settings_of, short_names, show_side_by_side, side_by_side, to_markdown
+from ctr.run import Run, read_json, write_json
+from tests.conftest import CONFIG, THREADS, click_log
+
+ROWS = 400
+
+
+def scored(seed, noise=0.5, rows=ROWS):
+    """Columns of a scores file: all of one log, with scores of their own."""
+    log, own = np.random.default_rng(0), np.random.default_rng(seed)
+    signal = log.normal(-1, 1, rows)
+    label = (log.random(rows) < 1 / (1 + np.exp(-signal))).astype(np.int8)
+    logit = (signal + own.normal(0, noise, rows)).astype(np.float32)
+    return {"label": label, "logit": logit, "ts": np.arange(rows)}
+
+
+def write_run(folder, sets, rate=None, config=None, **more):
+    """A run's folder as far as it is compared: scores, what report.json says of them, and config.yaml."""
+    metrics, psi = {}, {}
+    for name, columns in sets.items():
+        (folder / "scores").mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table(columns), folder / "scores" / f"{name}.parquet", row_group_size=150)
+        weight = columns.get("weight")
+        if rate is not None:
+            sampling = np.where(columns["label"] == 1, 1.0, 1 / rate)
+            weight = sampling if weight is None else weight.astype(np.float64) * sampling
+        state = BinaryMetrics()
+        state.update(columns["logit"], columns["label"], weight)
+        metrics[name] = {**state.result(), **more}
+        psi[name] = {"psi": 0.01, "verdict": "stable"}
+    rates = dict.fromkeys(metrics, rate)
+    report = {"metrics": {"train": {}, **metrics}, "psi": {"score": psi}, "negative_sampling_rate": rates}
+    write_json(folder / "report.json", report)
+    if config is not None:
+        (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    return Run(folder)
+
+
+def tables(runs):
+    """Title -> rows, title -> notes."""
+    sections = side_by_side(runs)
+    return {one.title: one.rows for one in sections}, {one.title: one.notes for one in sections}
+
+
+def load(run, name="test"):
+    return SavedScores.load(run.folder, name, run.report())
+
+
+WEIGHTS = {
+    "none": (None, False),
+    "weights": (None, True),
+    "sampled negatives": (0.1, False),
+    "both": (0.03, True),
+}
+
+
+@pytest.mark.parametrize("case", WEIGHTS)
+def test_a_difference_is_that_of_the_reports(case, tmp_path):
+    rate, weighted = WEIGHTS[case]
+    weight = np.random.default_rng(5).uniform(0.1, 3, ROWS).astype(np.float32)
+    more = {"weight": weight} if weighted else {}
+    runs = [write_run(tmp_path / name, {"test": {**scored(k), **more}}, rate) for k, name in enumerate("ab")]
+    first, second = (run.report()["metrics"]["test"] for run in runs)
+    auc, log_loss = load(runs[1]).differences(load(runs[0]))
+    assert auc.value == pytest.approx(second["auc"] - first["auc"], abs=1e-12)
+    assert log_loss.value == pytest.approx(second["log_loss"] - first["log_loss"], abs=1e-12)
+    assert auc.low < auc.value < auc.high
+    assert load(runs[0]).negative_weight == pytest.approx(1 / (rate or 1), rel=1e-12)
+
+
+def test_a_better_run_has_a_star_and_each_set_its_tables_in_order(tmp_path):
+    names = ("valid", "other", "test")
+    first = write_run(tmp_path / "a", {name: scored(1, noise=9) for name in names})
+    second = write_run(tmp_path / "b", {name: scored(2, noise=0.1) for name in names})
+    rows, _ = tables([first, second])
+    assert list(rows) == [
+        *(title for name in ("test", "valid", "other") for title in (name, f"{name}, differences to a")),
+        "how to read a difference",
+    ]
+    (_, _, auc, auc_interval, p), (_, _, log_loss, _, _) = rows["test, differences to a"]
+    assert auc.startswith("+")
+    assert log_loss.startswith("-")
+    assert auc_interval.endswith(" *")
+    assert p == "< 0.0001"
+    gain = second.report()["metrics"]["test"]["auc"] - first.report()["metrics"]["test"]["auc"]
+    assert auc == f"{gain:+.5f}"
+
+
+def test_a_copy_of_a_run_differs_by_nothing_and_has_no_interval(tmp_path):
+    run = write_run(tmp_path / "a", {"test": scored(1)})
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    rows, notes = tables([run, Run(tmp_path / "b")])
+    assert [row[2:] for row in rows["test, differences to a"]] == [["0.00000", "-", "-"]] * 2
+    assert notes["test, differences to a"] == [
+        "b: no interval of the AUC: the estimated variance is 0",
+        "b: no interval of the log loss: the estimated variance is 0",
+    ]
+
+
+def other_labels(columns):
+    columns["label"] = columns["label"].copy()
+    columns["label"][[3, 7, 390]] ^= 1
+
+
+def other_ts(columns):
+    columns["ts"] = columns["ts"] + (np.arange(ROWS) == 9)
+
+
+def other_weights(columns):
+    columns["weight"] = columns["weight"] + np.float32(1)
+
+
+def other_type(columns):
+    columns["ts"] = [f"{k:04}" for k in range(ROWS)]
+
+
+NOT_PAIRED = {
+    "more rows": (lambda columns: columns.update(scored(2, rows=500)), "other rows: 400 and 500"),
+    "other labels": (other_labels, "labels differ in 3 rows"),
+    "other weights": (other_weights, "weights differ in 400 rows"),
+    "no weights": (lambda columns: columns.pop("weight"), "rows have weights in one of them only"),
+    "another kept column": (other_ts, "other rows: column 'ts' differs in 1 row"),
+    "kept as another type": (other_type, "column 'ts' cannot be compared: "),
+}
+
+
+@pytest.mark.parametrize("case", NOT_PAIRED)
+def test_other_rows_give_a_reason_in_place_of_a_difference(case, tmp_path):
+    change, reason = NOT_PAIRED[case]
+    columns = {**scored(1), "weight": np.ones(ROWS, np.float32)}
+    first = write_run(tmp_path / "a", {"test": columns})
+    changed = {**columns, **({"weight": np.ones(500, np.float32)} if case == "more rows" else {})}
+    change(changed)
+    rows, notes = tables([first, write_run(tmp_path / "b", {"test": changed})])
+    assert rows["test, differences to a"] == []
+    (note,) = notes["test, differences to a"]
+    assert note.startswith(f"b: no difference: {reason}")
+    assert len(rows["test"]) == 2  # the metrics are shown all the same
+
+
+def test_sets_sampled_at_other_rates_weigh_differently(tmp_path):
+    runs = [
+        write_run(tmp_path / name, {"test": scored(k)}, rate)
+        for k, (name, rate) in enumerate([("a", None), ("b", 0.1)])
+    ]
+    with pytest.raises(NotPaired, match="a negative counts 1 times and 10 times, by the sampling rate"):
+        load(runs[1]).differences(load(runs[0]))
+
+
+def test_a_column_that_only_one_run_keeps_does_not_matter(tmp_path):
+    first = write_run(tmp_path / "a", {"test": scored(1)})
+    second = write_run(tmp_path / "b", {"test": {**scored(2), "user": np.arange(ROWS)}})
+    assert load(second).differences(load(first))[0].value is not None
+
+
+@pytest.mark.parametrize("broken", ["a", "b"])
+def test_missing_damaged_and_foreign_scores_are_said(broken, tmp_path):
+    runs = [write_run(tmp_path / name, {"test": scored(k)}) for k, name in enumerate("ab")]
+    path = tmp_path / broken / "scores" / "test.parquet"
+    pq.write_table(pa.table(scored(1, rows=10)), path)
+    assert tables(runs)[1]["test, differences to a"] == [
+        f"b: no difference: {path} has 10 rows, the report 400",
+    ]
+    path.write_text("no Parquet")
+    assert tables(runs)[1]["test, differences to a"][0].startswith(f"b: no difference: {path} cannot be read: ")
+    path.unlink()
+    assert tables(runs)[1]["test, differences to a"] == [f"b: no difference: {path} is missing"]
+
+
+def test_data_without_labels_has_its_rows_and_a_reason(tmp_path):
+    runs = [write_run(tmp_path / name, {"day": scored(k)}) for k, name in enumerate("ab")]
+    report = runs[1].report()
+    nothing = dict.fromkeys(("auc", "log_loss", "label_rate"))
+    metrics = {"rows": ROWS, **nothing, "reasons": dict.fromkeys(nothing, "the data has no label")}
+    report["metrics"]["day"] = metrics
+    write_json(runs[1].folder / "report.json", report)
+    rows, notes = tables(runs)
+    assert rows["day"][1] == ["b", "400", "-", "-", "-", "0.0100 stable"]
+    assert notes["day, differences to a"] == [f"b: no difference: {runs[1].folder}: the data has no label"]
+
+
+def test_the_first_run_that_has_a_set_is_compared_with(tmp_path):
+    first = write_run(tmp_path / "a", {"valid": scored(1)})
+    others = [write_run(tmp_path / name, {"test": scored(2)}) for name in "bc"]
+    rows, _ = tables([first, *others])
+    assert list(rows) == ["test", "test, differences to b", "how to read a difference"]
+    assert tables([first, others[0]])[0] == {"no set is in two of them": []}
+
+
+def test_gauc_is_shown_where_all_have_it(tmp_path):
+    first = write_run(tmp_path / "a", {"test": scored(1)}, gauc=0.7)
+    second = write_run(tmp_path / "b", {"test": scored(2)}, gauc=None)
+    third = write_run(tmp_path / "c", {"test": scored(2)})
+    assert [row[-1] for row in tables([first, second])[0]["test"]] == ["0.70000", "-"]
+    assert [row[-1] for row in tables([first, third])[0]["test"]] == ["0.0100 stable"] * 2
+
+
+def test_settings_that_differ_are_listed_by_their_dotted_keys(tmp_path):
+    common = {"name": "x", "data": {"path": "clicks", "keep": ["ts"]}, "optimizers": {"sparse": {"*": {"l1": 0.1}}}}
+    changed = {**common, "name": "y", "optimizers": {"sparse": {"*": {"l1": None}, "user": {}}}}
+    long = [{**one, "data": {"path": "s3://" + "x" * 60 + end}} for one, end in ((common, "/a"), (changed, "/b"))]
+    runs = [write_run(tmp_path / n, {"test": scored(1)}, config=c) for n, c in zip("abcd", (common, changed, *long))]  # noqa: B905
+    assert tables(runs[:2])[0]["settings that differ"] == [
+        ["name", "x", "y"],
+        ['optimizers.sparse."*".l1', "0.1", "null"],
+        ["optimizers.sparse.user", "-", "{}"],
+    ]
+    paths = tables(runs[2:])[0]["settings that differ"][1]
+    assert paths == ["data.path", *(f"s3://{'x' * 15}…{'x' * 18}/{end}" for end in "ab")]
+    assert tables([runs[0], runs[0]])[0]["the settings are the same"] == []
+
+
+def test_many_settings_that_differ_are_counted(tmp_path):
+    runs = [
+        write_run(tmp_path / name, {"test": scored(1)}, config={f"key{k}": name for k in range(23)}) for name in "ab"
+    ]
+    runs.append(write_run(tmp_path / "c", {"test": scored(1)}))
+    rows, notes = tables(runs)
+    assert len(rows["settings that differ"]) == 20
+    assert notes["settings that differ"] == ["and 3 more", "c: no config.yaml to compare"]
+
+
+def test_an_evaluation_has_the_settings_of_its_run(tmp_path):
+    write_run(tmp_path / "a", {"test": scored(1)}, config={"seed": 4})
+    evaluation = write_run(tmp_path / "a" / "evaluations" / "day", {"day": scored(1)})
+    assert settings_of(evaluation.folder) == {"seed": "4"}
+    assert settings_of(write_run(tmp_path / "b", {"day": scored(1)}).folder) is None
+    (tmp_path / "a" / "config.yaml").write_text("{")
+    assert settings_of(evaluation.folder) is None
+
+
+def test_runs_are_called_by_what_tells_them_apart(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert short_names([Run("runs/a"), Run(tmp_path / "runs" / "b")]) == ["a", "b"]
+    assert short_names([Run("runs/a"), Run("runs/a/evaluations/day")]) == ["a", "a/evaluations/day"]
+    assert short_names([Run("a"), Run("a")]) == ["a", "a"]
+
+
+def test_columns_compare_whatever_their_type_and_chunks():
+    def chunks(values, kind, at):
+        return pa.chunked_array([pa.array(values[:at], kind), pa.array(values[at:], kind)])
+
+    for values, changed, kind in (
+        ([1.0, float("nan"), None, 2.0], [1.0, 3.0, None, 2.5], pa.float64()),
+        (["a", None, "", "b"], ["a", "", "", "c"], pa.string()),
+        (["a", None, "", "b"], ["a", "", "", "c"], pa.dictionary(pa.int32(), pa.string())),
+        ([True, None, False, True], [True, True, False, False], pa.bool_()),
+        ([1, None, 3, 4], [1, 2, 3, 5], pa.timestamp("us", tz="UTC")),
+    ):
+        assert differing_rows(chunks(values, kind, 1), chunks(values, kind, 3)) == 0
+        assert differing_rows(chunks(values, kind, 1), chunks(changed, kind, 3)) == 2
+    lists = pa.list_(pa.int64())
+    assert differing_rows(chunks([[1], [], None], lists, 1), chunks([[1], [], None], lists, 2)) == 0
+    assert differing_rows(chunks([[1], [], None], lists, 1), chunks([[1], [2], None], lists, 2)) == 3
+    nothing = pa.chunked_array([pa.nulls(3)])
+    assert differing_rows(nothing, nothing) == 0
+
+
+EVIL = "|`*<script>\\@me_[x](y)\n"
+
+
+def test_markdown_shows_every_text_as_it_is(tmp_path):
+    config = {"name": EVIL, EVIL: 1}
+    runs = [
+        write_run(tmp_path / "|a*`", {"<b>": scored(1)}, config=config),
+        write_run(tmp_path / "b", {"<b>": scored(2)}, config={}),
+    ]
+    written = to_markdown(side_by_side(runs))
+    assert "\n#### \\<b\\>\n" in written
+    assert "| \\|a\\*\\` | 400 |" in written
+    assert "\\|\\`\\*\\<script\\>\\\\\\@me\\_\\[x\\](y)" in written
+    cells = [len(re.findall(r"(?<!\\)\|", line)) - 1 for line in written.splitlines() if line.startswith("|")]
+    assert cells == [6] * 4 + [5] * 4 + [3] * 4
+
+
+def test_a_terminal_shows_texts_as_they_are(tmp_path):
+    runs = [write_run(tmp_path / name, {"[red]": scored(k)}) for k, name in enumerate(("[bold]x", "b"))]
+    console = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    show_side_by_side(side_by_side(runs), console)
+    shown = console.export_text()
+    assert "[red], differences to [bold]x" in shown
+    assert "those of one user are not" in shown
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Two weighted runs of sampled data that differ in epochs, and an evaluation by the first."""
+    base = tmp_path_factory.mktemp("runs")
+    pq.write_table(click_log(), base / "clicks.parquet", row_group_size=200)
+    (base / "tiny.yaml").write_text(CONFIG.format(data=base / "clicks.parquet", threads=THREADS))
+    settings = ["data.weight=w", "data.negative_sampling_rate=0.25"]
+    for name, epochs in (("a", 1), ("b", 2)):
+        ctr.train(load_experiment(base / "tiny.yaml", [*settings, f"training.epochs={epochs}"]), base / name)
+        ctr.evaluate(base / name, str(base / "clicks.parquet"), sampled=name == "a")
+    return base
+
+
+def report(*arguments):
+    return CliRunner().invoke(app, ["report", *(str(argument) for argument in arguments)], env={"COLUMNS": "150"})
+
+
+def test_trained_runs_side_by_side(trained, tmp_path):
+    result = report(trained / "a", trained / "b", "--out", tmp_path / "difference.md")
+    assert result.exit_code == 0
+    shown = result.stdout
+    reports = [read_json(trained / name / "report.json")["metrics"]["test"] for name in "ab"]
+    written = (tmp_path / "difference.md").read_text()
+    for key in ("auc", "log_loss"):
+        difference = f"{reports[1][key] - reports[0][key]:+.5f}"
+        assert difference in shown
+        assert difference in written
+    assert shown.index("report: ") < shown.index("side by side") < shown.index("settings that differ")
+    assert "| training.epochs | 1 | 2 |" in written
+
+
+def test_differences_of_trained_runs_are_those_of_their_reports(trained):
+    metrics = [read_json(trained / name / "report.json")["metrics"] for name in "ab"]
+    for name in ("valid", "test"):
+        first, second = (load(Run(trained / run), name) for run in "ab")
+        auc, log_loss = second.differences(first)
+        assert auc.value == pytest.approx(metrics[1][name]["auc"] - metrics[0][name]["auc"], abs=1e-12)
+        assert log_loss.value == pytest.approx(metrics[1][name]["log_loss"] - metrics[0][name]["log_loss"], abs=1e-12)
+        assert first.negative_weight == pytest.approx(4, rel=1e-12)
+
+
+def test_evaluations_stand_beside_runs_and_one_another(trained):
+    folders = [trained / name / "evaluations" / "clicks" for name in "ab"]
+    result = report(*folders, trained / "a")
+    assert result.exit_code == 0
+    assert "clicks, differences to a/evaluations/clicks" in result.stdout
+    assert "a negative counts 4 times and 1 times, by the sampling rate" in result.stdout
+
+
+def test_a_bad_folder_does_not_hide_the_others(trained, tmp_path):
+    result = report(trained / "a", tmp_path / "nothing", trained / "b", "--out", tmp_path / "difference.md")
+    assert result.exit_code == 2
+    assert "nothing: no run here" in result.stderr
+    assert "test, differences to a" in result.stdout
+    assert not (tmp_path / "difference.md").exists()
+
+
+def test_only_markdown_is_ever_replaced(trained, tmp_path):
+    precious = tmp_path / "thesis.txt"
+    precious.write_text("years of work")
+    for out in (precious, tmp_path, tmp_path / "nowhere" / "x.md"):
+        result = report(trained / "a", trained / "b", "--out", out)
+        assert result.exit_code == 2
+        assert "--out: " in result.stderr
+    assert precious.read_text() == "years of work"
+    (tmp_path / "old.md").write_text("old")
+    assert report(trained / "a", trained / "b", "--out", tmp_path / "old.md").exit_code == 0
+    assert (tmp_path / "old.md").read_text().startswith("### Side by side")
+
+
+def test_of_one_run_its_own_summary_is_written(trained, tmp_path):
+    assert report(trained / "a", "--out", tmp_path / "one.md").exit_code == 0
+    assert (tmp_path / "one.md").read_text() == (trained / "a" / "report.md").read_text()
+
+
+def test_reports_of_an_earlier_version_are_compared_as_far_as_they_go(tmp_path):
+    runs = [write_run(tmp_path / name, {"test": scored(k)}) for k, name in enumerate("ab")]
+    old = json.loads((tmp_path / "a" / "report.json").read_text())
+    del old["metrics"]["test"]["auc_interval"]
+    write_json(tmp_path / "a" / "report.json", old)
+    assert [row[3] == "-" for row in tables(runs)[0]["test"]] == [True, False]
