@@ -23,11 +23,11 @@ class Run:
     """One run's folder.
 
     config.yaml       the resolved config           checkpoints/      the best weights and optimizer state
-    encoder/          the fitted features           reference/        histograms of the training data
+    encoder/          the fitted features           reference/        what later data is compared with
     metrics.jsonl     one object a line, no clocks  timing.jsonl      clock readings
     scores/           one Parquet file per set      report.json       metrics and PSI of each set
     environment.json  versions and git commit       curves.json       what report.html draws
-    evaluations/      of other data, one each       report.html       all of it, to read and to send
+    evaluations/      of other data, one each       report.html       all of it; report.md its gist
     """
 
     def __init__(self, folder: str | Path) -> None:

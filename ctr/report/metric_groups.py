@@ -74,8 +74,7 @@ METRICS: dict[str, list[_Metric]] = {
         _Metric(
             "gauc",
             "GAUC",
-            "the AUC within each group, such as a user, the mean weighted by rows; "
-            "groups of one class are left out",
+            "the AUC within each group, such as a user, the mean weighted by rows; groups of one class are left out",
             _gauc_notes,
         ),
         _Metric("mean_group_auc", "mean group AUC", "the same, every group counted once"),
