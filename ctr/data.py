@@ -52,6 +52,8 @@ def prepare(experiment: Experiment) -> PreparedData:
     check_types(everything, experiment, unfitted)
     numbers = experiment.features.number_columns.union(columns.names)
     check_agreement(everything, unfitted.input_columns, numbers)
+    beside = [name for name in report_columns(experiment) if name not in unfitted.input_columns]
+    check_agreement(everything, beside, ())
     kept = unified_schema(everything, data.keep)
     statistics = fit(experiment.features, columns, sets["train"], experiment.seed)
     encoder = Encoder.fitted(experiment.features, columns, statistics)

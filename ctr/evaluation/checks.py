@@ -4,10 +4,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
+from ctr.evaluation.frequency import LABELS
+from ctr.evaluation.significance import ERRORS, is_ranked_worse, is_told
+
 Level = Literal["warning", "note", "ok"]
-ERRORS = 4.0  # standard errors beyond which a difference is called one
-MIN_ROWS = 100  # of a slice or a bucket that is spoken of
 NAMED = 5
+COLD = LABELS[1:3]
 
 
 class Check(NamedTuple):
@@ -20,7 +22,7 @@ class Check(NamedTuple):
 
 
 def check(report: Mapping[str, Any], training: Mapping[str, Any]) -> list[dict[str, str]]:
-    """All checks of the set that matters most (test, else the last there is), warnings first.
+    """All checks of the set that matters most (test, else the last there is), of leaks in every set; warnings first.
 
     Args:
         report: metrics, deciles, psi, slices, frequency and leakage of each set, as in report.json.
@@ -31,16 +33,15 @@ def check(report: Mapping[str, Any], training: Mapping[str, Any]) -> list[dict[s
     """
     main = list(report["metrics"])[-1]  # train, valid, test is their order
     found = [
-        one
+        Check(look.__name__.removeprefix("_"), name, level, sentence)
         for look in CHECKS
-        for level, sentence in look(report, training, main)
-        for one in [Check(look.__name__.removeprefix("_"), main, level, sentence)]
+        for level, name, sentence in look(report, training, main)
     ]
     levels: tuple[Level, ...] = ("warning", "note", "ok")
     return [one._asdict() for one in sorted(found, key=lambda one: levels.index(one.level))]
 
 
-Found = Iterator[tuple[Level, str]]
+Found = Iterator[tuple[Level, str, str]]
 
 
 def _ranking(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
@@ -51,45 +52,51 @@ def _ranking(report: Mapping[str, Any], training: Mapping[str, Any], main: str) 
     if interval is not None and interval[0] <= 0.5:
         yield (
             "warning",
-            f"The AUC of {auc:.4f} is no better than chance: its interval reaches down to {interval[0]:.4f}.",
+            main,
+            f"The AUC of {auc:.4f} cannot be told from chance: its interval reaches down to {interval[0]:.4f}.",
         )
     elif auc < 0.55:
-        yield "warning", f"The AUC of {auc:.4f} is hardly better than chance."
+        yield "warning", main, f"The AUC of {auc:.4f} is hardly better than chance."
     elif auc > 0.99:
-        yield "warning", f"An AUC of {auc:.4f} is suspiciously good: look for a feature that knows the label."
+        yield "warning", main, f"An AUC of {auc:.4f} is suspiciously good: look for a feature that knows the label."
     else:
-        yield "ok", f"The AUC of {auc:.4f} is neither near chance nor suspiciously good."
+        yield "ok", main, f"The AUC of {auc:.4f} is neither near chance nor suspiciously good."
 
 
 def _overfitting(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
     auc, before = report["metrics"][main]["auc"], training["auc"]
-    if main == "train" or auc is None or before is None:
+    if main not in report["psi"]["score"] or auc is None or not before:
         return
     drop = 1 - auc / before
     told = f"AUC {before:.4f} in training, {auc:.4f} in {main}"
     if drop > 0.05:
         yield (
             "warning",
+            main,
             f"Overfitting: {told}, {100 * drop:.1f} % less. Penalize more, stop earlier, or see whether the data is "
             f"alike.",
         )
     else:
-        yield "ok", f"No overfitting beyond 5 %: {told}."
+        yield "ok", main, f"No overfitting beyond 5 %: {told}."
 
 
 def _single_features(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
     for name, leakage in report["leakage"].items():
+        if not is_told(report["metrics"][name]):
+            continue
         known = {feature: auc for feature, auc in leakage["single_feature_auc"].items() if auc is not None}
         suspects = sorted((feature for feature, auc in known.items() if auc > 0.95), key=lambda one: -known[one])
         for feature in suspects[:NAMED]:
             yield (
                 "warning",
+                name,
                 f"Leak? {feature} alone has an AUC of {known[feature]:.4f} in {name}. Is it known before the label?",
             )
         if name == main and known and not suspects:
             best = max(known, key=lambda feature: known[feature])
             yield (
                 "ok",
+                name,
                 f"No single feature gives the label away: the best alone, {best}, reaches an AUC of {known[best]:.4f}.",
             )
 
@@ -102,25 +109,25 @@ def _repeated_rows(report: Mapping[str, Any], training: Mapping[str, Any], main:
         if repeated["is_suspect"]:
             yield (
                 "warning",
+                name,
                 f"Leak? About {100 * repeated['share']:.1f} % of the rows of {name} (± {100 * repeated['error']:.1f}) "
                 f"stand in the training data too, with label and features, beyond those that repeat by themselves.",
             )
         elif name == main:
-            yield "ok", f"No sign that rows of {name} were copied from the training data."
+            yield "ok", main, f"No sign that rows of {name} were copied from the training data."
 
 
 def _label_rate(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
     metrics, before = report["metrics"][main], training["label_rate"]
     rate = metrics["label_rate"]
-    if main == "train" or not before or rate is None:
+    if main not in report["psi"]["score"] or not before or rate is None:
         return
-    both = before * (1 - before) * (1 / training["rows"] + 1 / metrics["rows"])
-    change, errors = rate / before - 1, abs(rate - before) / math.sqrt(both) if both else 0.0
+    change, error = rate / before - 1, math.hypot(training["label_rate_error"], metrics["label_rate_error"])
     told = f"{before:.4f} in training, {rate:.4f} in {main} ({100 * change:+.1f} %)"
-    if abs(change) > 0.1 and errors > ERRORS:
-        yield "warning", f"The label rate changed: {told}."
+    if abs(change) > 0.1 and abs(rate - before) > ERRORS * error:
+        yield "warning", main, f"The label rate changed: {told}."
     else:
-        yield "ok", f"The label rate holds: {told}."
+        yield "ok", main, f"The label rate holds: {told}."
 
 
 def _calibration(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
@@ -138,16 +145,17 @@ def _calibration(report: Mapping[str, Any], training: Mapping[str, Any], main: s
         and abs((one["calibration"] or math.inf) - 1) > 0.1
     ]
     if abs(ratio - 1) > 0.05 and abs(z) > ERRORS:
-        yield "warning", f"Miscalibrated: {told}. Calibrate before they are used as probabilities."
+        yield "warning", main, f"Miscalibrated: {told}. Calibrate before they are used as probabilities."
     elif off:
         listed = ", ".join(map(str, off))
         yield (
             "note",
+            main,
             f"Calibrated as a whole ({told}), but off by over 10 % in decile{'s' * (len(off) > 1)} {listed} of ten "
             f"from the highest score down.",
         )
     else:
-        yield "ok", f"Well calibrated: {told}."
+        yield "ok", main, f"Well calibrated: {told}."
 
 
 def _score_shift(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
@@ -159,13 +167,13 @@ def _score_shift(report: Mapping[str, Any], training: Mapping[str, Any], main: s
     because = ", ".join(f"{one['feature']} ({100 * one['explained']:.0f} % of it)" for one in drivers)
     driven = f" What drives it: {because}." if because else ""
     if score["verdict"] == "unstable":
-        yield "warning", f"The score has moved away from training's: {told}.{driven}"
+        yield "warning", main, f"The score has moved away from training's: {told}.{driven}"
     elif score["verdict"] == "moderate":
-        yield "note", f"The score has moved somewhat: {told}.{driven}"
+        yield "note", main, f"The score has moved somewhat: {told}.{driven}"
     elif score["verdict"] == "insufficient_data":
-        yield "note", f"Too few rows to say whether the score has moved: {told}."
+        yield "note", main, f"Too few rows to say whether the score has moved: {told}."
     else:
-        yield "ok", f"The score's distribution holds: {told}."
+        yield "ok", main, f"The score's distribution holds: {told}."
 
 
 def _feature_shifts(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
@@ -177,21 +185,21 @@ def _feature_shifts(report: Mapping[str, Any], training: Mapping[str, Any], main
     for name in moved[:NAMED]:
         since = over_time.get(name, {}).get("since")
         began = f", since {since}" if since else ""
-        yield "warning", f"{name} has moved away from the training data: PSI {features[name]['psi']:.4f}{began}."
+        yield "warning", main, f"{name} has moved away from the training data: PSI {features[name]['psi']:.4f}{began}."
     if len(moved) > NAMED:
-        yield "warning", f"{len(moved) - NAMED} more features have moved."
+        yield "warning", main, f"{len(moved) - NAMED} more features have moved."
     elsewhere = [name for name, one in over_time.items() if one["since"] and name not in moved]
     for name in elsewhere[:NAMED]:
-        yield "note", f"{name} is unstable at the end of the data, since {over_time[name]['since']}."
+        yield "note", main, f"{name} is unstable at the end of the data, since {over_time[name]['since']}."
     somewhat = sorted(
         (name for name, one in features.items() if one["verdict"] == "moderate"), key=lambda n: -features[n]["psi"]
     )
     if somewhat:
         listed = ", ".join(f"{name} ({features[name]['psi']:.4f})" for name in somewhat[:NAMED])
         rest = f" and {len(somewhat) - NAMED} more" if len(somewhat) > NAMED else ""
-        yield "note", f"Moved somewhat, by PSI: {listed}{rest}."
+        yield "note", main, f"Moved somewhat, by PSI: {listed}{rest}."
     if features and not moved and not elsewhere and not somewhat:
-        yield "ok", "No feature has moved away from the training data."
+        yield "ok", main, "No feature has moved away from the training data."
 
 
 def _cold_ids(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
@@ -201,20 +209,21 @@ def _cold_ids(report: Mapping[str, Any], training: Mapping[str, Any], main: str)
     rows = report["metrics"][main]["rows"]
     looked, found = 0, []
     for feature, buckets in report["frequency"].get(main, {}).items():
-        for one in buckets[:2]:
-            if one["seen"] in ("missing", "1,000 or more") or one["auc"] is None or one["rows"] < MIN_ROWS:
+        for one in buckets:
+            if one["seen"] not in COLD or not is_told(one):
                 continue
             looked += 1
-            if one["auc"] + ERRORS * one["auc_error"] < overall - 0.02:
+            if is_ranked_worse(one, overall, 0.02):
                 found.append((overall - one["auc"], feature, one))
     for _, feature, one in sorted(found, key=lambda item: -item[0])[:NAMED]:
         yield (
             "note",
+            main,
             f"Cold ids: where {feature} is {_seen(one['seen'])} (as in {100 * one['rows'] / rows:.1f} % of rows), the "
             f"AUC is {one['auc']:.4f}, of all rows {overall:.4f}.",
         )
     if looked and not found:
-        yield "ok", "Rows with rare ids are ranked about as well as all rows."
+        yield "ok", main, "Rows with rare ids are ranked about as well as all rows."
 
 
 def _seen(label: str) -> str:
@@ -228,10 +237,10 @@ def _slices(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -
     weak, off, looked = [], [], 0
     for name, slices in report["slices"].get(main, {}).items():
         for one in slices:
-            if one["rows"] < MIN_ROWS or one["auc"] is None:
+            if not is_told(one):
                 continue
             looked += 1
-            if one["auc"] + ERRORS * one["auc_error"] < overall["auc"] - 0.05:
+            if is_ranked_worse(one, overall["auc"], 0.05):
                 weak.append((one["auc"], f"{name} = {one['value']} ({one['auc']:.4f})"))
             if (
                 one["calibration"] is not None
@@ -242,11 +251,11 @@ def _slices(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -
                     (-abs(one["calibration"] - 1), f"{name} = {one['value']} ({100 * (one['calibration'] - 1):+.0f} %)")
                 )
     if weak:
-        yield "note", f"Ranked far worse than all rows (AUC {overall['auc']:.4f}): {_listed(weak)}."
+        yield "note", main, f"Ranked far worse than all rows (AUC {overall['auc']:.4f}): {_listed(weak)}."
     if off:
-        yield "note", f"Miscalibrated by over 20 %: {_listed(off)}."
+        yield "note", main, f"Miscalibrated by over 20 %: {_listed(off)}."
     if looked and not weak and not off:
-        yield "ok", f"None of {looked} slices is ranked or calibrated far worse than the whole."
+        yield "ok", main, f"None of {looked} slices is ranked or calibrated far worse than the whole."
 
 
 def _listed(found: list[tuple[float, str]]) -> str:

@@ -33,7 +33,7 @@ def conclude(
             slices, frequency, leakage, checks.
         curves: what plots are drawn of.
     """
-    others = {name: tally for name, tally in tallies.items() if name != TRAIN}
+    others = {name: tally for name, tally in tallies.items() if not tally.is_reference}
     compared = {name: reference.histograms.compare(tally.histograms, unstable_above) for name, tally in others.items()}
     psi = {name: by_feature(found) for name, found in compared.items()}
     labelled = {name: tally for name, tally in others.items() if tally.is_labelled}
@@ -51,7 +51,9 @@ def conclude(
         "frequency": {name: _by_frequency(tally) for name, tally in labelled.items()},
         "leakage": {
             name: {
-                "rows_in_training": reference.rows.share(tally.repeated, tally.rows),
+                "rows_in_training": reference.rows.share(
+                    tally.repeated, tally.rows, tally.observed.negative_sampling_rate
+                ),
                 "single_feature_auc": reference.joint.single_feature_auc(tally.joint),
             }
             for name, tally in labelled.items()
@@ -154,7 +156,7 @@ def _by_group(tally: SetTally, name: str) -> Iterator[tuple[int, dict[str, Any]]
         groups = tally.metrics.by_group(name)
     except Undefined:
         return
-    errors = groups.auc_error
+    errors = groups.auc_standard_error
     for place, code in enumerate(groups.values.to_pylist()):
         weight, label, score = (float(sums[place]) for sums in (groups.weight, groups.label, groups.score))
         yield (
@@ -162,7 +164,7 @@ def _by_group(tally: SetTally, name: str) -> Iterator[tuple[int, dict[str, Any]]
             {
                 "rows": int(groups.rows[place]),
                 "auc": _number(groups.auc[place]),
-                "auc_error": _number(errors[place]),
+                "auc_standard_error": _number(errors[place]),
                 "log_loss": float(groups.loss[place]) / weight if weight else None,
                 "label_rate": label / weight if weight else None,
                 "mean_score": score / weight if weight else None,
@@ -173,4 +175,4 @@ def _by_group(tally: SetTally, name: str) -> Iterator[tuple[int, dict[str, Any]]
 
 
 def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+    return float(value) if np.isfinite(value) else None

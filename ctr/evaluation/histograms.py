@@ -11,7 +11,7 @@ from ctr.curves import shares
 from ctr.metrics import CategoryBins, QuantileBins, bins_from_json, compare
 from ctr.metrics.bins import Bins
 from ctr.metrics.counts import sigmoid
-from features import Ragged, Values, decoded
+from features import DataError, Ragged, Values, decoded
 
 SCORE = "score"
 FEATURE = "feature/"
@@ -47,8 +47,18 @@ class Binning:
         return cls(fitted)
 
     def assign(self, values: Mapping[str, Values]) -> dict[str, Codes]:
-        """The bin of every value of each column; an empty list counts as missing, once."""
-        return {name: _codes(values[name], bins) for name, bins in self.bins.items()}
+        """The bin of every value of each column; an empty list counts as missing, once.
+
+        Raises:
+            DataError: a column holds text where the bins are of numbers.
+        """
+        codes = {}
+        for name, bins in self.bins.items():
+            try:
+                codes[name] = _codes(values[name], bins)
+            except pa.ArrowException as error:
+                raise DataError(f"{name.partition('/')[2]!r} held numbers in training: {error}") from error
+        return codes
 
     def labels(self, name: str) -> list[str]:
         """What each bin holds, in words; of the score, which is a logit, as a probability."""

@@ -69,7 +69,7 @@ class Joint:
             there, now = self.scores[name], other.scores[name]
             sizes, mix = there.sum(axis=1, keepdims=True), now.sum(axis=1, keepdims=True)
             given = (there + DOUBT * now / np.maximum(mix, 1)) / (sizes + DOUBT)
-            change = (mix * given).sum(axis=0) / mix.sum() - there.sum(axis=0) / sizes.sum()
+            change = ((mix / mix.sum() - sizes / sizes.sum()) * given).sum(axis=0)  # 0 where the mix is as it was
             remixed = np.maximum(score / score.sum() + change, 0) * score.sum()
             remaining = psi(remixed, moved)
             found.append(

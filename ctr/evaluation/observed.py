@@ -101,13 +101,13 @@ def check_report(experiment: Experiment, schema: pa.Schema, where: str) -> None:
     if report.time is not None:
         report.time.check(schema, where)
     for name in slice_columns(experiment):
-        if not isinstance(_values(schema, name), pa.Array):
+        if not isinstance(slice_values(pa.chunked_array([], schema.field(name).type)), pa.Array):
             raise DataError(
                 f"{where}: report.slices: column {name!r} is {schema.field(name).type}; a slice needs one "
-                f"number, text or flag a row"
+                f"number, text, date or flag a row"
             )
     if report.group is not None:
-        values = _values(schema, report.group)
+        values = values_of_column(pa.chunked_array([], schema.field(report.group).type))
         if not isinstance(values, pa.Array) or pa.types.is_floating(values.type):
             raise DataError(
                 f"{where}: report.group: column {report.group!r} is {schema.field(report.group).type}; a group needs "
@@ -115,9 +115,11 @@ def check_report(experiment: Experiment, schema: pa.Schema, where: str) -> None:
             )
 
 
-def _values(schema: pa.Schema, name: str) -> Values | None:
-    """The values of a column, of no row: their type."""
-    return values_of_column(pa.chunked_array([], schema.field(name).type))
+def slice_values(column: pa.ChunkedArray) -> Values | None:
+    """The values of a column to slice by; None of a type that has none. A date is the text of it."""
+    if pa.types.is_date(column.type):
+        column = column.cast(pa.large_string())
+    return values_of_column(column)
 
 
 def _time_of_split(experiment: Experiment, row_groups: list[RowGroup]) -> Time | None:

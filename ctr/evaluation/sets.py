@@ -8,7 +8,7 @@ import pyarrow as pa
 from ctr.curves import score_edges
 from ctr.evaluation.histograms import FEATURE, SCORE, Binning, Codes, Histograms
 from ctr.evaluation.joint import Joint
-from ctr.evaluation.observed import SLICE, Observed
+from ctr.evaluation.observed import SLICE, Observed, slice_values
 from ctr.evaluation.reference import Reference
 from ctr.evaluation.repeated_rows import TrainingRows, row_hashes
 from ctr.evaluation.scoring import Scored, Scorer, sampling_weights
@@ -53,6 +53,11 @@ class SetTally:
         self.histograms, self.joint, self.timeline = Histograms(binning), Joint(binning), Timeline(binning)
         self.worst = WorstRows(observed.report.worst_rows)
         self.rows, self.score_sum, self.repeated, self.is_labelled = 0, 0.0, 0, False
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is of the training data's own sample."""
+        return self.training_rows is None
 
     def add(self, part: Scored, codes: Mapping[str, Codes], counted: np.ndarray) -> None:
         """Count scored rows.
@@ -100,7 +105,7 @@ def values_of_part(part: Scored, slice_columns: list[str]) -> dict[str, Values]:
     values: dict[str, Values] = {SCORE: pa.array(part.logit.astype(np.float64))}
     values |= {FEATURE + name: found for name, found in part.values.items()}
     for name in slice_columns:
-        found = values_of_column(part.table.column(name))
+        found = slice_values(part.table.column(name))
         assert found is not None
         values[SLICE + name] = found
     return values
@@ -130,7 +135,7 @@ def observe_training(
     tally = SetTally(binning, observed)
     for part, values, half in zip(scored, found, halves, strict=True):
         tally.add(part, binning.assign(values), half)
-    rows = TrainingRows.of([row_hashes(part.batch) for part in scored], halves, total)
+    rows = TrainingRows.of([row_hashes(part.batch) for part in scored], halves, total, observed.negative_sampling_rate)
     edges = score_edges(np.concatenate([part.logit for part in scored]))
     return tally, Reference(tally.histograms, tally.joint, rows, edges, tally.metrics.result())
 

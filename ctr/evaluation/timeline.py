@@ -1,5 +1,6 @@
 """PSI over time: the histograms of each day, or hour, beside a fixed reference."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -34,12 +35,13 @@ def periods_of(
     """
     times = column.combine_chunks()
     if pa.types.is_integer(times.type) and time_unit is not None:
-        times = times.cast(pa.int64()).cast(pa.timestamp(time_unit))
+        times = times.cast(pa.int64(), safe=False).cast(pa.timestamp(time_unit))
     if pa.types.is_date(times.type):  # a day of the calendar, not an instant: the same in every zone
         times = times.cast(pa.timestamp("s" if pa.types.is_date32(times.type) else "ms"))
     elif pa.types.is_timestamp(times.type):
-        zone = None if time_zone == "UTC" else time_zone  # instants are stored in UTC: no time zone database needed
-        times = times.cast(pa.timestamp(times.type.unit, tz=zone))
+        # what clocks show there: an hour that they show twice is one, a midnight that they skip is no error
+        times = times.cast(pa.timestamp(times.type.unit, tz=time_zone))
+        times = pc.local_timestamp(times) if time_zone != "UTC" else times.cast(pa.timestamp(times.type.unit))
     if not pa.types.is_timestamp(times.type):
         if pa.types.is_dictionary(times.type):
             times = times.dictionary_decode()
@@ -66,6 +68,9 @@ class Timeline:
 
     def add(self, codes: Mapping[str, Codes], weight: np.ndarray, period: pa.DictionaryArray) -> None:
         """Count rows, each in its period, float64 [rows] of weights."""
+        if self.is_too_long or len(period.dictionary) > MAX_PERIODS:
+            self.periods, self.is_too_long = {}, True
+            return
         names = period.dictionary.to_pylist()
         places = pc.fill_null(period.indices, len(names)).to_numpy()
         used = np.bincount(places, minlength=len(names) + 1)
@@ -105,7 +110,7 @@ class Timeline:
             return {"reason": f"more than {MAX_PERIODS:,} periods; choose longer ones"}
         if len(self.periods) < 2:
             return None
-        names = sorted(self.periods)
+        names = sorted(self.periods, key=_in_time)
         compared = [reference.compare(self.periods[name], unstable_above) for name in names]
         return {
             "periods": names,
@@ -127,6 +132,11 @@ class Timeline:
             self.periods[name] = histograms if there is None else there.merge(histograms)
         if len(self.periods) > MAX_PERIODS or self.is_too_long:
             self.periods, self.is_too_long = {}, True
+
+
+def _in_time(name: str) -> tuple[float, str]:
+    """Integers in order of their value, before texts in order of their letters."""
+    return (int(name), "") if name.removeprefix("-").isdecimal() else (math.inf, name)
 
 
 def _since(names: list[str], verdicts: list[str]) -> str | None:

@@ -32,7 +32,7 @@ class WorstRows:
                 "label": int(label[place]),
                 "score": float(sigmoid(exact[place : place + 1])[0]),
                 "log_loss": float(losses[place]),
-                "values": {name: _text(table.column(name)[int(place)].as_py()) for name in table.column_names},
+                "values": {name: _text(table.column(name)[int(place)]) for name in table.column_names},
             }
             for place in worse
         ]
@@ -47,6 +47,10 @@ class WorstRows:
         return self._rows
 
 
-def _text(value: Any) -> str:
-    text = "null" if value is None else str(value)
+def _text(value: pa.Scalar) -> str:
+    try:
+        found = value.as_py()
+    except (OverflowError, ValueError):  # a time that Python's calendar has not
+        found = value.cast(pa.int64()).as_py()
+    text = "null" if found is None else str(found)
     return text if len(text) <= TEXT_LENGTH else text[:TEXT_LENGTH] + "…"

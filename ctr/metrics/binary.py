@@ -10,6 +10,7 @@ from ctr.metrics import calibration, ranking, thresholds
 from ctr.metrics.counts import ScoreCounts, Undefined, sigmoid
 from ctr.metrics.groups import GroupMetrics
 
+BIN_ROWS = 1 << 20  # rows that are binned at once: each time takes the time of sorting the whole grid
 GRID = 2.0**-14  # of the binned form, in log-odds: it moves no log loss by more than 0.00003
 
 
@@ -17,7 +18,6 @@ class _Rows(NamedTuple):
     logit: np.ndarray
     label: np.ndarray
     weight: np.ndarray | None
-    groups: dict[str, pa.Array]
 
 
 class BinaryMetrics:
@@ -41,6 +41,7 @@ class BinaryMetrics:
         self.exact_rows = exact_rows
         self.rows = 0
         self._held: list[_Rows] = []
+        self._groups: dict[str, list[pa.Array]] = {}
         self._binned: ScoreCounts | None = None
         self._counts: ScoreCounts | None = None  # of the rows held, until there are more
 
@@ -61,26 +62,39 @@ class BinaryMetrics:
         """
         if len(logit):
             copied = None if weight is None else np.array(weight)
-            self._held.append(_Rows(np.array(logit, np.float32), np.array(label, np.int8), copied, dict(groups)))
+            self._held.append(_Rows(np.array(logit, np.float32), np.array(label, np.int8), copied))
+            for name, values in groups.items():
+                self._groups.setdefault(name, []).append(values)
         self.rows += len(logit)
-        self._settle()
+        self._counts = None
+        if self.is_binned and sum(len(part.logit) for part in self._held) >= BIN_ROWS:
+            self._bin()
+
+    @property
+    def is_binned(self) -> bool:
+        """Whether there are more rows than are held."""
+        return self.rows > self.exact_rows
 
     def merge(self, other: "BinaryMetrics") -> "BinaryMetrics":
         """The state of both sets together; it holds as many rows as this one does."""
         both = BinaryMetrics(self.exact_rows)
         both.rows = self.rows + other.rows
         both._held = self._held + other._held
+        names = dict.fromkeys([*self._groups, *other._groups])
+        both._groups = {name: self._groups.get(name, []) + other._groups.get(name, []) for name in names}
         binned = [one._binned for one in (self, other) if one._binned is not None]
         both._binned = ScoreCounts.merged(binned) if binned else None
-        both._settle()
         return both
 
     def counts(self) -> ScoreCounts:
         """Weight of positives and negatives at each distinct score, or at each point of the grid."""
-        if self._binned is not None:
-            return self._binned
         if self._counts is None:
-            self._counts = ScoreCounts.of(*self._columns())
+            if self.is_binned:
+                self._bin()
+                self._counts = self._binned
+            else:
+                self._counts = ScoreCounts.of(*self._columns())
+        assert self._counts is not None
         return self._counts
 
     def by_group(self, name: str) -> GroupMetrics:
@@ -90,11 +104,11 @@ class BinaryMetrics:
             KeyError: `update` was given no such group.
             Undefined: there are no rows, or too many to hold.
         """
-        if self._binned is not None:
+        if self.is_binned:
             raise Undefined(f"more than {self.exact_rows:,} rows: their groups are not held")
         if not self._held:
             raise Undefined("no rows")
-        return GroupMetrics.of(*self._columns(), [part.groups[name] for part in self._held])
+        return GroupMetrics.of(*self._columns(), self._groups[name])
 
     def deciles(self) -> list[dict[str, Any]]:
         """`thresholds.deciles` of the set; nothing where no row has a weight."""
@@ -121,6 +135,7 @@ class BinaryMetrics:
             "auc_interval": lambda: list(ranking.auc_interval(counts)),
             "log_loss": lambda: calibration.log_loss(counts),
             "label_rate": lambda: calibration.label_rate(counts),
+            "label_rate_error": lambda: calibration.label_rate_error(counts),
             "mean_score": lambda: calibration.mean_score(counts),
             "normalized_entropy": lambda: calibration.normalized_entropy(counts),
             "brier": lambda: calibration.brier(counts),
@@ -137,7 +152,7 @@ class BinaryMetrics:
             "best_f1": lambda: thresholds.best_f1(counts)[0],
             "best_f1_threshold": lambda: float(sigmoid(thresholds.best_f1(counts)[1])),
         }
-        if self._binned is not None:
+        if self.is_binned:
             measures["auc_error"] = lambda: ranking.auc_error(counts)
         found: dict[str, Any] = {"rows": self.rows}
         reasons: dict[str, str] = {}
@@ -148,19 +163,21 @@ class BinaryMetrics:
                 found[name], reasons[name] = None, str(reason)
         return found | ({"reasons": reasons} if reasons else {})
 
-    def _settle(self) -> None:
-        """After new rows: forget what was computed, and bin what is too much to hold."""
-        self._counts = None
-        if self._binned is not None or self.rows > self.exact_rows:
+    def _bin(self) -> None:
+        """Count the rows held on the grid, and hold them no more."""
+        if self._held:
             held = ScoreCounts.of(*self._columns()).on_grid(GRID)
             self._binned = held if self._binned is None else ScoreCounts.merged([self._binned, held])
-            self._held = []
+        self._held, self._groups = [], {}
 
-    def _columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Logit, label and weight of all rows held; no weight where no part has any."""
-        logit = np.concatenate([np.empty(0, np.float32), *(part.logit for part in self._held)])
-        label = np.concatenate([np.empty(0, np.int8), *(part.label for part in self._held)])
-        if all(part.weight is None for part in self._held):
-            return logit, label, None
-        weights = [np.ones(len(part.logit)) if part.weight is None else part.weight for part in self._held]
-        return logit, label, np.concatenate(weights)
+    def _columns(self) -> _Rows:
+        """Logit, label and weight of all rows held, from now on in one piece; no weight where no part has any."""
+        if len(self._held) != 1:
+            logit = np.concatenate([np.empty(0, np.float32), *(part.logit for part in self._held)])
+            label = np.concatenate([np.empty(0, np.int8), *(part.label for part in self._held)])
+            weight = None
+            if any(part.weight is not None for part in self._held):
+                weights = [np.ones(len(part.logit)) if part.weight is None else part.weight for part in self._held]
+                weight = np.concatenate(weights)
+            self._held = [_Rows(logit, label, weight)]
+        return self._held[0]

@@ -33,7 +33,7 @@ class QuantileBins:
         values, times = np.unique(quantiles, return_counts=True)
         heavy = values[times > 1]
         edges = np.unique(np.concatenate([values[values < present[-1]], heavy, np.nextafter(heavy, -np.inf)]))
-        return cls(tuple(edges.tolist()))
+        return cls(tuple(edges[np.isfinite(edges)].tolist()))  # infinite values are in the outer bins anyway
 
     @property
     def size(self) -> int:

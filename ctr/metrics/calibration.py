@@ -44,8 +44,8 @@ def normalized_entropy(counts: ScoreCounts) -> float:
         Undefined: a class is absent.
     """
     positives, negatives = counts.both_classes()
-    rate = positives / (positives + negatives)
-    return log_loss(counts) / -(rate * math.log(rate) + (1 - rate) * math.log1p(-rate))
+    total = positives + negatives
+    return log_loss(counts) / -sum(share * math.log(share) for share in (positives / total, negatives / total))
 
 
 def brier(counts: ScoreCounts) -> float:
@@ -67,6 +67,17 @@ def label_rate(counts: ScoreCounts) -> float:
     """
     positives, negatives = counts.classes()
     return positives / (positives + negatives)
+
+
+def label_rate_error(counts: ScoreCounts) -> float:
+    """The standard error of `label_rate` for independent rows, sqrt(sum w^2 (y - rate)^2) / sum w.
+
+    Raises:
+        Undefined: no row has a weight.
+    """
+    rate = label_rate(counts)
+    squares = float(counts.positive_squares.sum()) * (1 - rate) ** 2 + float(counts.negative_squares.sum()) * rate**2
+    return math.sqrt(squares) / sum(counts.classes())
 
 
 def mean_score(counts: ScoreCounts) -> float:

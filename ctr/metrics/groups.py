@@ -43,7 +43,7 @@ class GroupMetrics:
     variance: np.ndarray
 
     @property
-    def auc_error(self) -> np.ndarray:
+    def auc_standard_error(self) -> np.ndarray:
         """The standard error of each AUC, float64 [groups]; NaN where there is none.
 
         From the AUC and the rows of the classes alone, weighted ones by Kish's effective number. Source: Hanley, McNeil
@@ -75,7 +75,7 @@ class GroupMetrics:
             weight: [rows], None for 1.
             groups: the value of each row, [rows] in pieces of one type; null for none.
         """
-        values, code = _encoded(pa.chunked_array(groups))
+        values, code = _encoded(_of_one_type(groups))
         grouped = code >= 0
         if not grouped.all():
             logit, label, code = logit[grouped], label[grouped], code[grouped]
@@ -134,6 +134,13 @@ def gauc(groups: GroupMetrics) -> dict[str, Any]:
         reasons = dict.fromkeys(("gauc", "mean_group_auc"), "no group has labels of both classes")
         return {"gauc": None, "mean_group_auc": None, **counted, "reasons": reasons}
     return {"gauc": float(auc @ weight / weight.sum()), "mean_group_auc": float(auc.mean()), **counted}
+
+
+def _of_one_type(groups: Sequence[pa.Array]) -> pa.ChunkedArray:
+    """All pieces in the type of those that hold values, as text where these differ."""
+    types = {part.type for part in groups if part.null_count < len(part)} or {groups[0].type}
+    common = types.pop() if len(types) == 1 else pa.large_string()
+    return pa.chunked_array([part.cast(common) for part in groups], common)
 
 
 def _encoded(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:

@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedErro
 
 from ctr.curves import load_curves
 from ctr.errors import ConfigError
-from ctr.evaluation.checks import ERRORS, MIN_ROWS
+from ctr.evaluation.significance import ERRORS, MIN_ROWS
 from ctr.report import formats
 from ctr.report.heat import SHOWN, heat_map
 from ctr.report.history import History

@@ -100,7 +100,12 @@ METRICS: dict[str, list[_Metric]] = {
             "expected calibration error",
             "how far mean score and label rate lie apart, the mean over deciles of the score",
         ),
-        _Metric("label_rate", "label rate", "the share of rows with label 1"),
+        _Metric(
+            "label_rate",
+            "label rate",
+            "the share of rows with label 1, with its standard error",
+            lambda metrics: [f"± {formats.metric(metrics['label_rate_error'])}"],
+        ),
         _Metric("mean_score", "mean score", "where far from the label rate, calibrate the scores before use"),
     ],
     "Decisions": [

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ctr.evaluation.checks import ERRORS, MIN_ROWS
+from ctr.evaluation.significance import is_miscalibrated, is_ranked_worse, is_told
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,7 @@ class Slice:
 
     Attributes:
         value: as text.
-        metrics: rows, auc, auc_error, log_loss, ... as in report.json.
+        metrics: rows, auc, auc_standard_error, log_loss, ... as in report.json.
         is_worse: its AUC lies below that of all rows by more than chance.
         is_off: its calibration lies further from 1 than chance would bring it.
     """
@@ -25,7 +25,7 @@ class Slice:
     @property
     def interval(self) -> tuple[float, float] | None:
         """Two standard errors to either side of the AUC, within [0, 1]; None without an AUC."""
-        auc, error = self.metrics["auc"], self.metrics["auc_error"]
+        auc, error = self.metrics["auc"], self.metrics["auc_standard_error"]
         return None if auc is None or error is None else (max(auc - 2 * error, 0.0), min(auc + 2 * error, 1.0))
 
 
@@ -44,7 +44,7 @@ class Slicing:
     @property
     def aucs(self) -> tuple[float, float] | None:
         """The lowest and the highest AUC among slices of enough rows; None where there is none."""
-        found = [one.metrics["auc"] for one in self.slices if _counts(one.metrics)]
+        found = [one.metrics["auc"] for one in self.slices if is_told(one.metrics)]
         return (min(found), max(found)) if found else None
 
 
@@ -57,7 +57,7 @@ def slicings(by_column: dict[str, list[dict[str, Any]]], key: str, auc: float | 
         auc: of all rows.
     """
     found = [
-        Slicing(name, [Slice(one[key], one, _is_worse(one, auc), _is_off(one)) for one in slices])
+        Slicing(name, [Slice(one[key], one, is_ranked_worse(one, auc), is_miscalibrated(one)) for one in slices])
         for name, slices in by_column.items()
         if slices
     ]
@@ -66,18 +66,6 @@ def slicings(by_column: dict[str, list[dict[str, Any]]], key: str, auc: float | 
 
 def auc_scale(found: list[Slicing]) -> tuple[float, float]:
     """Ends of an axis that holds the interval of every slice of enough rows."""
-    intervals = [one.interval for slicing in found for one in slicing.slices if one.interval and _counts(one.metrics)]
+    intervals = [one.interval for slicing in found for one in slicing.slices if one.interval and is_told(one.metrics)]
     low, high = min((ends[0] for ends in intervals), default=0.0), max((ends[1] for ends in intervals), default=1.0)
     return (low, high) if low < high else (0.0, 1.0)
-
-
-def _counts(metrics: dict[str, Any]) -> bool:
-    return metrics["rows"] >= MIN_ROWS and metrics["auc"] is not None
-
-
-def _is_worse(metrics: dict[str, Any], auc: float | None) -> bool:
-    return auc is not None and _counts(metrics) and metrics["auc"] + ERRORS * metrics["auc_error"] < auc
-
-
-def _is_off(metrics: dict[str, Any]) -> bool:
-    return metrics["rows"] >= MIN_ROWS and abs(metrics["calibration_z"] or 0) > ERRORS

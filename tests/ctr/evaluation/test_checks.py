@@ -6,7 +6,7 @@ import pytest
 
 from ctr.evaluation.checks import check
 
-TRAINING = {"rows": 100_000, "auc": 0.80, "label_rate": 0.2}
+TRAINING = {"rows": 100_000, "auc": 0.80, "label_rate": 0.2, "label_rate_error": 0.001}
 
 
 def decile(calibration=1.0, z=0.0):
@@ -14,7 +14,9 @@ def decile(calibration=1.0, z=0.0):
 
 
 def group(rows=1000, auc=0.79, error=0.01, calibration=1.0, z=0.0, **named):
-    return {"rows": rows, "auc": auc, "auc_error": error, "calibration": calibration, "calibration_z": z, **named}
+    rates = {"label_rate": 0.2, "mean_score": 0.2}
+    measured = {"auc": auc, "auc_standard_error": error, "calibration": calibration, "calibration_z": z}
+    return {"rows": rows, **rates, **measured, **named}
 
 
 def stable(psi=0.01, verdict="stable"):
@@ -29,6 +31,7 @@ REPORT = {
             "auc": 0.79,
             "auc_interval": [0.78, 0.80],
             "label_rate": 0.2,
+            "label_rate_error": 0.003,
             "calibration": 1.01,
             "calibration_z": -0.5,
         },
@@ -88,7 +91,7 @@ def changing(*path, **values):
 
 
 RANKINGS = {
-    "no better than chance": {"auc": 0.51, "auc_interval": [0.49, 0.53]},
+    "cannot be told from chance": {"auc": 0.51, "auc_interval": [0.49, 0.53]},
     "hardly better": {"auc": 0.54, "auc_interval": [0.53, 0.55]},
     "suspiciously good": {"auc": 0.995, "auc_interval": [0.99, 0.999]},
 }
@@ -214,3 +217,33 @@ def test_warnings_come_first():
     report = copy.deepcopy(REPORT)
     report["metrics"]["test"]["label_rate"] = 0.4
     assert [one["level"] for one in check(report, TRAINING)][:2] == ["warning", "ok"]
+
+
+def test_few_rows_of_a_class_are_not_spoken_of():
+    def change(report):
+        report["slices"]["test"]["device"] = [group(5000, auc=0.5, calibration=2.0, z=9.0, value="tv")]
+        report["slices"]["test"]["device"][0] |= {"label_rate": 0.001, "mean_score": 0.001}
+        report["leakage"]["test"]["single_feature_auc"]["channel"] = 0.99
+        report["metrics"]["test"] |= {"rows": 1000, "label_rate": 0.009, "label_rate_error": 0.2}
+
+    assert "slices" not in checked(change)
+    assert "single_features" not in checked(change)
+
+
+def test_only_ids_that_are_rare_are_called_cold():
+    def change(report):
+        buckets = [group(seen=seen, auc=0.7) for seen in ("missing", "100 to 999", "1,000 or more")]
+        report["frequency"]["test"]["user"] = [buckets[0], group(seen="1 to 9", auc=0.7), *buckets[1:]]
+
+    assert checked(change)["cold_ids"][1].startswith("Cold ids: where user is seen 1 to 9 times")
+
+
+def test_the_training_data_evaluated_under_its_own_name_is_compared():
+    report = copy.deepcopy(REPORT)
+    report = {
+        key: {"train": one["test"]} if isinstance(one, dict) and "test" in one else one for key, one in report.items()
+    }
+    report["psi"] = {
+        kind: {"train": one["test"]} if one and "test" in one else one for kind, one in REPORT["psi"].items()
+    }
+    assert sorted(one["check"] for one in check(report, TRAINING)) == sorted(NAMES)

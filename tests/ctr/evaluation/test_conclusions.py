@@ -132,6 +132,40 @@ def test_an_evaluation_says_what_training_said(run):
     assert {one["check"] for one in found["checks"]} == {one["check"] for one in report["checks"]}
 
 
+def test_the_training_data_can_be_evaluated_too(run):
+    folder, _, _ = run
+    found = ctr.evaluate(folder / "run", str(folder / "data" / "train.parquet"), folder / "again")
+    assert set(found["psi"]["score"]) == {"train"}
+    assert found["slices"]["train"]["shop"]
+
+
+def test_row_groups_without_a_row_in_the_sample_are_no_matter(tmp_path, monkeypatch):
+    monkeypatch.setattr("features.sample.SAMPLE_ROWS", 100)
+    tables = {"train": clicks(600, 1), "test": clicks(200, 3)}
+    experiment = experiment_of(tmp_path, tables, {})
+    pq.write_table(tables["train"], tmp_path / "data" / "train.parquet", row_group_size=3)
+    assert ctr.train(experiment, tmp_path / "run")["metrics"]["train"]["rows"] < 200
+
+
+def test_a_group_and_a_slice_may_be_null_in_a_whole_file(tmp_path):
+    tables = {"train": clicks(600, 1), "test": clicks(300, 3)}
+    for column in ("user", "shop"):
+        nulls = pa.nulls(300)
+        tables["test"] = tables["test"].set_column(tables["test"].schema.get_field_index(column), column, nulls)
+    report = {"group": "shop", "slices": ["shop"]}
+    found = ctr.train(experiment_of(tmp_path, tables, report), tmp_path / "run")
+    assert found["metrics"]["test"]["gauc"] is None
+    assert [one["value"] for one in found["slices"]["test"]["shop"]] == ["missing"]
+
+
+def test_a_column_of_the_report_means_the_same_in_every_file(tmp_path):
+    tables = {"train": clicks(300, 1), "test": clicks(200, 3)}
+    place = tables["test"].schema.get_field_index("shop")
+    tables["test"] = tables["test"].set_column(place, "shop", pa.array(range(200)))
+    with pytest.raises(DataError, match="column 'shop' is int64, but string"):
+        ctr.train(experiment_of(tmp_path, tables, {"slices": ["shop"]}), tmp_path / "run")
+
+
 def test_beyond_the_exact_rows_metrics_are_binned_and_groups_have_a_reason(run, tmp_path):
     folder, exact, _ = run
     values = yaml.safe_load((folder / "config.yaml").read_text())

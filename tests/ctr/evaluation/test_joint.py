@@ -50,6 +50,19 @@ def test_the_feature_whose_mix_changed_explains_the_shift():
     assert first["score_psi"] == pytest.approx(before.compare(after, 0.2)["score"]["psi"], rel=0.1)
 
 
+def test_a_feature_that_did_not_move_explains_nothing_however_few_the_rows():
+    random = np.random.default_rng(1)
+    values, label = click_rows(random, 300)
+    binning = Binning.fitted({name: [one] for name, one in values.items()}, 10)
+    before, joint = counted(binning, values, label)
+    after, other = counted(binning, *click_rows(random, 20_000, share=0.9))
+    found = {
+        one["feature"]: one["explained"] for one in joint.drivers(other, before.counts["score"], after.counts["score"])
+    }
+    assert abs(found["colour"]) < 0.05
+    assert found["channel"] > 0.8
+
+
 def test_marginals_of_the_joint_are_the_histograms():
     (before, joint), _ = pair()
     for name, pairs in joint.scores.items():

@@ -28,6 +28,16 @@ PERIODS = {
         {"time_zone": "America/Los_Angeles"},
         "2026-01-09",
     ),
+    "an hour that clocks show twice": (  # 2025-10-26 01:30 UTC is the second 02:30 in Paris
+        pa.array([1761442200], pa.timestamp("s", "UTC")),
+        {"by": "hour", "time_zone": "Europe/Paris"},
+        "2025-10-26 02:00",
+    ),
+    "a day without a midnight": (  # 2018-11-04 began at 01:00 in Sao Paulo
+        pa.array([1541300400], pa.timestamp("s", "UTC")),
+        {"time_zone": "America/Sao_Paulo"},
+        "2018-11-04",
+    ),
     "integers with a unit": (pa.array([EVENING]), {"time_unit": "s"}, "1970-01-01"),
     "integers without one": (pa.array([20260109]), {}, "20260109"),
     "text": (pa.array(["day 3"]), {}, "day 3"),
@@ -109,3 +119,11 @@ def test_one_period_is_no_timeline_and_too_many_are_said():
     timeline.add(codes, np.ones(1001), pa.array([f"second {k}" for k in range(1001)]).dictionary_encode())
     assert "more than 1,000 periods" in timeline.compare(reference, 0.2)["reason"]
     assert timeline.periods == {}
+
+
+def test_integers_are_in_the_order_of_their_values():
+    binning = Binning.fitted({"feature/x": [pa.array([0.0, 1.0])]}, 2)
+    reference, timeline = Histograms(binning), Timeline(binning)
+    codes = binning.assign({"feature/x": pa.array([0.0, 1.0, 1.0])})
+    timeline.add(codes, np.ones(3), periods_of(chunked([10, 9, -2]), "day"))
+    assert timeline.compare(reference, 0.2)["periods"] == ["-2", "9", "10"]

@@ -14,7 +14,17 @@ from ctr.metrics.binary import GRID
 from tests.ctr.metrics.scored_rows import drawn
 
 KEYS = [
-    *("rows", "auc", "auc_interval", "log_loss", "label_rate", "mean_score", "normalized_entropy", "brier"),
+    *(
+        "rows",
+        "auc",
+        "auc_interval",
+        "log_loss",
+        "label_rate",
+        "label_rate_error",
+        "mean_score",
+        "normalized_entropy",
+        "brier",
+    ),
     *("average_precision", "ks", "ks_threshold", "calibration", "calibration_z", "expected_calibration_error"),
     *("threshold", "precision", "recall", "f1", "best_f1", "best_f1_threshold"),
 ]

@@ -122,7 +122,7 @@ def test_weights_are_summed():
     "bins",
     [
         QuantileBins((0.1, 1e300)),
-        QuantileBins.fitted(np.array([-np.inf, 0, np.inf, np.inf]), 4),
+        QuantileBins.fitted(np.array([-np.inf, 0, 1, np.inf, np.inf]), 5),
         CategoryBins.fitted(pa.array([2**63, 2**63, 1], pa.uint64()), 10),
         CategoryBins.fitted(pa.array([-(2**63), 2**53 + 1, 2**53 + 1]), 10),
         CategoryBins.fitted(pa.array(["<ä>", "<ä>", "", "", "once", "\n"], TEXT), 1),
@@ -162,3 +162,9 @@ def test_labels_of_a_category_cannot_be_mistaken():
 )
 def test_frequent_values_that_are_close_have_labels_of_their_own(sample, labels):
     assert QuantileBins.fitted(np.repeat(sample, 5), 5).labels() == [*labels, "missing"]
+
+
+def test_infinite_numbers_make_no_edges():
+    bins = QuantileBins.fitted(np.array([-np.inf, -np.inf, 0, 1, np.inf, np.inf]), 6)
+    assert all(np.isfinite(bins.edges))
+    assert bins.count(np.array([-np.inf, np.inf])).sum() == 2

@@ -13,6 +13,7 @@ from ctr.metrics.calibration import (
     calibration_z,
     expected_calibration_error,
     label_rate,
+    label_rate_error,
     log_loss,
     mean_score,
     normalized_entropy,
@@ -64,3 +65,14 @@ def test_expected_calibration_error_of_ten_groups_by_hand():
 def test_log_loss_of_extreme_logits_does_not_overflow():
     counts = ScoreCounts.of(np.array([-1000, 1000], np.float32), np.array([1, 0]))
     assert log_loss(counts) == 1000
+
+
+def test_the_error_of_the_label_rate_is_its_spread_over_samples():
+    rng = np.random.default_rng(0)
+    rates, errors = [], []
+    for _ in range(2000):
+        label, weight = rng.random(400) < 0.1, rng.uniform(0.1, 3, 400)
+        counts = ScoreCounts.of(np.zeros(400, np.float32), label, weight)
+        rates.append(label_rate(counts))
+        errors.append(label_rate_error(counts))
+    assert np.mean(errors) == pytest.approx(np.std(rates), rel=0.05)

@@ -81,7 +81,7 @@ def test_the_standard_error_of_a_groups_auc_is_about_its_spread_over_groups(is_w
     logit = (rng.normal(size=len(user)) + label).astype(np.float32)
     weight = rng.uniform(0.2, 3, len(user)) if is_weighted else None
     found = GroupMetrics.of(logit, label, weight, [pa.array(user)])
-    assert found.auc_error.mean() == pytest.approx(found.auc.std(), rel=0.1)
+    assert found.auc_standard_error.mean() == pytest.approx(found.auc.std(), rel=0.1)
 
 
 def test_a_heavy_group_takes_no_digits_from_a_light_one():
@@ -100,3 +100,11 @@ def test_no_group_of_both_classes_has_no_gauc(users, weight):
     found = gauc(groups)
     assert (found["gauc"], found["mean_group_auc"], found["gauc_groups"], found["gauc_rows"]) == (None, None, 0, 0)
     assert found["reasons"]["gauc"] == "no group has labels of both classes"
+
+
+def test_pieces_of_nulls_and_of_other_types_are_grouped_together():
+    logit, label = np.array([0, 1, 2, 3], np.float32), np.array([0, 1, 0, 1])
+    nulls = GroupMetrics.of(logit, label, None, [pa.array([7, 8]), pa.nulls(2)])
+    assert (nulls.values.to_pylist(), nulls.rows.tolist()) == ([7, 8], [1, 1])
+    mixed = GroupMetrics.of(logit, label, None, [pa.array([7, 8]), pa.array(["7", "b"])])
+    assert (mixed.values.to_pylist(), mixed.rows.tolist()) == (["7", "8", "b"], [2, 1, 1])

@@ -266,7 +266,14 @@ def test_a_section_without_anything_to_say_is_not_there(evil, tmp_path, section)
 def test_rare_ids_and_drivers_are_shown_where_there_are_any(evil, tmp_path):
     def change(report, curves):
         whole = {key: report["metrics"]["test"][key] for key in ("auc", "log_loss", "label_rate", "mean_score")}
-        one = {"seen": "1 to 9", "rows": 120, **whole, "auc_error": 0.01, "calibration": 1.4, "calibration_z": -7.5}
+        one = {
+            "seen": "1 to 9",
+            "rows": 120,
+            **whole,
+            "auc_standard_error": 0.01,
+            "calibration": 1.4,
+            "calibration_z": -7.5,
+        }
         report["frequency"]["test"] = {NAME: [one]}
         explained = [0.91, -0.004, *[-0.1] * 8]
         report["psi"]["drivers"]["test"] = [

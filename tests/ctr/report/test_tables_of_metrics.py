@@ -21,7 +21,8 @@ def cells(sets):
 
 def test_every_metric_that_is_computed_is_shown():
     computed = set(result(LOGIT, LABEL)) - {"rows", "threshold"}
-    beside = {"auc_interval", "ks_threshold", "calibration_z", "best_f1_threshold"}  # stand below another metric
+    # these stand below another metric
+    beside = {"auc_interval", "label_rate_error", "ks_threshold", "calibration_z", "best_f1_threshold"}
     of_groups = {"gauc", "mean_group_auc"}
     assert {metric.key for metrics in METRICS.values() for metric in metrics} == (computed - beside) | of_groups
 
@@ -62,8 +63,9 @@ def test_a_set_without_labels_shows_no_empty_group():
     assert [group.title for group in metric_groups({"fresh": metrics})] == ["Ranking", "Probabilities"]
 
 
-def one_slice(value, rows=1000, auc=0.7, auc_error=0.01, z=0.0):
-    return {"value": value, "rows": rows, "auc": auc, "auc_error": auc_error, "calibration_z": z}
+def one_slice(value, rows=1000, auc=0.7, auc_standard_error=0.01, z=0.0):
+    rates = {"label_rate": 0.2, "mean_score": 0.22, "calibration": 1.1, "calibration_z": z}
+    return {"value": value, "rows": rows, "auc": auc, "auc_standard_error": auc_standard_error, **rates}
 
 
 def test_slices_beyond_four_standard_errors_are_marked_and_their_column_comes_first():
@@ -82,4 +84,7 @@ def test_the_scale_holds_every_interval_of_enough_rows():
     by_column = {"a": [one_slice("x"), one_slice("y", auc=0.99), one_slice("few", rows=5, auc=0.0)]}
     low, high = auc_scale(slicings(by_column, "value", auc=0.7))
     assert (round(low, 6), high) == (0.68, 1.0)
-    assert auc_scale(slicings({"a": [one_slice("x", auc=None, auc_error=None)]}, "value", auc=None)) == (0.0, 1.0)
+    assert auc_scale(slicings({"a": [one_slice("x", auc=None, auc_standard_error=None)]}, "value", auc=None)) == (
+        0.0,
+        1.0,
+    )
