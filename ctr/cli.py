@@ -89,6 +89,7 @@ def report(
             raise ConfigError("\n".join(mistakes))
         if out is not None:
             write_text(out, to_markdown(sections) if sections else (found[0].folder / "report.md").read_text("utf-8"))
+            console.print(f"written: {out}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -115,7 +116,7 @@ def psi(
     by: Annotated[str | None, typer.Option(metavar="PERIOD", help="hour, day (default), week or month.")] = None,
     time_zone: Annotated[str | None, typer.Option(help="Of the calendar of --by. Default: UTC.")] = None,
     time_unit: Annotated[str | None, typer.Option(help="s, ms, us or ns: what integers of --time count.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for report.json. Default: none is written.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.html, .md and .json. Default: none.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the report that is there.")] = False,
 ) -> None:
     """PSI of every column of two Parquet data sets, without a model."""

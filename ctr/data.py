@@ -75,7 +75,7 @@ def check_types(row_groups: list[RowGroup], experiment: Experiment, encoder: Enc
         encoder.check(schema, where)
         check_report(experiment, schema, where)
 
-    check_columns(row_groups, [*encoder.input_columns, *experiment.data.keep, *report_columns(experiment)], check)
+    check_columns(row_groups, [*encoder.input_columns, *experiment.data.keep], check)
 
 
 def _check_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, columns: Columns, steers_by_auc: bool) -> None:

@@ -30,6 +30,7 @@ from features import (
     count_rows,
     decoded,
     draw_sample,
+    files_of,
     nearest,
     open_data,
     rows_of_files,
@@ -86,6 +87,7 @@ def compare_data(
         psi: features: current: column -> psi, verdict, noise, ...; over_time: of each period, or None.
         kinds: column -> numeric, categorical, list (of categories) or list of numbers.
         not_compared: column -> why.
+        shared_files: those that are in both sets, so that no shift can be seen in them.
         files, rows, settings, seconds: of both sets.
 
     Raises:
@@ -119,6 +121,7 @@ def compare_data(
         },
         "kinds": kinds,
         "not_compared": not_compared,
+        "shared_files": sorted({file.path for file in files_of(before)} & {file.path for file in files_of(after)}),
         "files": {"reference": rows_of_files(before), "current": rows_of_files(after)},
         "rows": {"reference": count_rows(before), "current": count_rows(after)},
         "settings": settings.model_dump(mode="json"),
@@ -189,10 +192,10 @@ def _without_dictionary(values: Values) -> Values:
 
 def _take_out(fixing: list[dict[str, Values]], rows: int, histograms: Histograms) -> None:
     """Count no more the rows that fixed the bins: they would look more like them than other rows do."""
-    for part in fixing:
-        codes = histograms.binning.assign(part)
-        for name, counts in histograms.counts.items():
-            counts -= np.bincount(codes[name].bins, minlength=len(counts))
+    for name, counts in histograms.counts.items():
+        for part in fixing:
+            counts -= histograms.binning.count(name, part[name])
+        counts[counts < 1e-9] = 0  # what rounding leaves where all rows of a bin are taken out
     histograms.weight, histograms.square = histograms.weight - rows, histograms.square - rows
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from ctr.evaluation.frequency import LABELS
-from ctr.evaluation.significance import ERRORS, is_ranked_worse, is_told
+from ctr.evaluation.significance import ERRORS, MIN_ROWS, is_ranked_worse, is_told
 
 Level = Literal["warning", "note", "ok"]
 NAMED = 5
@@ -49,7 +49,14 @@ def _ranking(report: Mapping[str, Any], training: Mapping[str, Any], main: str) 
     auc, interval = metrics["auc"], metrics.get("auc_interval")
     if auc is None:
         return
-    if interval is not None and interval[0] <= 0.5:
+    if interval is not None and interval[1] < 0.5:
+        yield (
+            "warning",
+            main,
+            f"An AUC of {auc:.4f} ranks the wrong way round, beyond chance: are the labels swapped, or is the model "
+            f"hardly trained?",
+        )
+    elif interval is not None and interval[0] <= 0.5:
         yield (
             "warning",
             main,
@@ -67,7 +74,11 @@ def _overfitting(report: Mapping[str, Any], training: Mapping[str, Any], main: s
     auc, before = report["metrics"][main]["auc"], training["auc"]
     if main not in report["psi"]["score"] or auc is None or not before:
         return
-    drop = 1 - auc / before
+    drop, interval = 1 - auc / before, report["metrics"][main]["auc_interval"]
+    if auc < 0.5 or interval is None or interval[0] <= before <= interval[1]:
+        if is_told(report["metrics"][main]) and auc >= 0.5:
+            yield "ok", main, f"No overfitting beyond chance: AUC {before:.4f} in training, {auc:.4f} in {main}."
+        return
     told = f"AUC {before:.4f} in training, {auc:.4f} in {main}"
     if drop > 0.05:
         yield (
@@ -113,7 +124,7 @@ def _repeated_rows(report: Mapping[str, Any], training: Mapping[str, Any], main:
                 f"Leak? About {100 * repeated['share']:.1f} % of the rows of {name} (± {100 * repeated['error']:.1f}) "
                 f"stand in the training data too, with label and features, beyond those that repeat by themselves.",
             )
-        elif name == main:
+        elif name == main and report["metrics"][name]["rows"] >= MIN_ROWS:
             yield "ok", main, f"No sign that rows of {name} were copied from the training data."
 
 
@@ -122,11 +133,13 @@ def _label_rate(report: Mapping[str, Any], training: Mapping[str, Any], main: st
     rate = metrics["label_rate"]
     if main not in report["psi"]["score"] or not before or rate is None:
         return
-    change, error = rate / before - 1, math.hypot(training["label_rate_error"], metrics["label_rate_error"])
+    change = rate / before - 1
+    by_chance = max(metrics["label_rate_error"], math.sqrt(before * (1 - before) / metrics["rows"]))
+    error = math.hypot(training["label_rate_error"], by_chance)
     told = f"{before:.4f} in training, {rate:.4f} in {main} ({100 * change:+.1f} %)"
     if abs(change) > 0.1 and abs(rate - before) > ERRORS * error:
         yield "warning", main, f"The label rate changed: {told}."
-    else:
+    elif metrics["rows"] >= MIN_ROWS:
         yield "ok", main, f"The label rate holds: {told}."
 
 
@@ -198,8 +211,15 @@ def _feature_shifts(report: Mapping[str, Any], training: Mapping[str, Any], main
         listed = ", ".join(f"{name} ({features[name]['psi']:.4f})" for name in somewhat[:NAMED])
         rest = f" and {len(somewhat) - NAMED} more" if len(somewhat) > NAMED else ""
         yield "note", main, f"Moved somewhat, by PSI: {listed}{rest}."
-    if features and not moved and not elsewhere and not somewhat:
-        yield "ok", main, "No feature has moved away from the training data."
+    unknown = sum(one["verdict"] == "insufficient_data" for one in features.values())
+    if unknown:
+        yield "note", main, f"Too few rows to say whether {_features(unknown)} moved."
+    if len(features) > unknown and not moved and not elsewhere and not somewhat:
+        yield "ok", main, f"None of {_features(len(features) - unknown)} has moved away from the training data."
+
+
+def _features(count: int) -> str:
+    return f"{count} feature{'s' if count > 1 else ''}"
 
 
 def _cold_ids(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
@@ -232,6 +252,13 @@ def _seen(label: str) -> str:
 
 def _slices(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
     overall = report["metrics"][main]
+    if "auc_error" in overall:
+        yield (
+            "note",
+            main,
+            f"{overall['rows']:,} rows are more than report.exact_rows: scores were binned, and GAUC, slices and rare "
+            f"ids left out.",
+        )
     if overall["auc"] is None:
         return
     weak, off, looked = [], [], 0

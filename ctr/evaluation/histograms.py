@@ -24,8 +24,10 @@ class Codes(NamedTuple):
     rows: np.ndarray | None  # the row that each value is of, [values]; None: one value a row
 
     def weights(self, weight: np.ndarray) -> np.ndarray:
-        """The weight of each value, from those of the rows."""
-        return weight if self.rows is None else weight[self.rows]
+        """The weight of each value, from those of the rows: the values of a list share that of their row."""
+        if self.rows is None:
+            return weight
+        return (weight / np.maximum(np.bincount(self.rows, minlength=len(weight)), 1))[self.rows]
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,12 @@ class Binning:
                 raise DataError(f"{name.partition('/')[2]!r} held numbers in training: {error}") from error
         return codes
 
+    def count(self, name: str, values: Values) -> np.ndarray:
+        """The rows of a column in each bin, float64 [bins]."""
+        codes, size = _codes(values, self.bins[name]), self.bins[name].size
+        rows = len(values.lengths) if isinstance(values, Ragged) else len(values)
+        return np.bincount(codes.bins, codes.weights(np.ones(rows)), size)
+
     def labels(self, name: str) -> list[str]:
         """What each bin holds, in words; of the score, which is a logit, as a probability."""
         bins = self.bins[name]
@@ -70,8 +78,8 @@ class Binning:
 class Histograms:
     """The weight in every bin of each column. Two states over the same bins merge by `merge`.
 
-    A list counts each of its values, and an empty one as missing. How much chance moves a distribution depends on its
-    independent rows: rows, not values of a list, and (sum of weights)^2 / (sum of squared weights) of them.
+    The values of a list share the weight of their row, and an empty list is missing. How much chance moves a
+    distribution depends on its independent rows: (sum of weights)^2 / (sum of squared weights) of them.
     """
 
     binning: Binning

@@ -11,7 +11,7 @@ from ctr.evaluation.histograms import FEATURE, Binning
 from ctr.experiment import Experiment, Report
 from ctr.metrics import CategoryBins
 from ctr.settings import Time
-from features import DataError, Encoder, RowGroup, Sequence, SequenceCross, Values, files_of, values_of_column
+from features import DataError, Encoder, RowGroup, Sequence, SequenceCross, Values, files_of, nearest, values_of_column
 
 SLICE = "slice/"
 FEW_VALUES = 20
@@ -91,10 +91,18 @@ def check_report(experiment: Experiment, schema: pa.Schema, where: str) -> None:
     """See that the columns that the report's settings name hold what they are for.
 
     Raises:
-        ConfigError: a slice by a sequence.
-        DataError: a column of the file `where` has another type.
+        ConfigError: a slice by a sequence, or by the label.
+        DataError: a column is not in the file `where`, or has another type there.
     """
     report = experiment.report
+    named = {"slices": report.slices or [], "group": [report.group] if report.group else []}
+    named["time"] = [report.time.column] if report.time else []
+    for key, names in named.items():
+        for name in names:
+            if name == experiment.data.label:
+                raise ConfigError(f"report.{key}: {name!r} is the label")
+            if name not in schema.names and name not in experiment.features.columns:
+                raise DataError(f"{where}: report.{key}: no column {name!r}; {nearest(name, schema.names)}")
     for name in report.slices or ():
         if isinstance(experiment.features.columns.get(name), Sequence | SequenceCross):
             raise ConfigError(f"report.slices: {name!r} is a sequence; a slice needs one value a row")

@@ -82,6 +82,11 @@ class SavedScores:
         both = (self.logit, base.logit, self.label, self.row_weights)
         return auc_difference(*both), log_loss_difference(*both)
 
+    def kept_in_common(self, other: "SavedScores") -> list[str]:
+        """The kept columns that both files have."""
+        names, others = (set(scores.file.schema_arrow.names) for scores in (self, other))
+        return sorted(names & others - {"label", "weight", "logit", "score"})
+
     def _check_same_rows(self, base: "SavedScores") -> None:
         if len(base.label) != len(self.label):
             raise NotPaired(f"other rows: {len(base.label):,} and {len(self.label):,}")
@@ -95,8 +100,7 @@ class SavedScores:
                 f"other weights: a negative counts {base.negative_weight:.6g} times and {self.negative_weight:.6g} "
                 f"times, by the sampling rate"
             )
-        names, others = (set(scores.file.schema_arrow.names) for scores in (base, self))
-        for name in sorted(names & others - {"label", "weight", "logit", "score"}):
+        for name in self.kept_in_common(base):
             try:
                 columns = [scores.file.read([name])[name] for scores in (base, self)]
                 differing = differing_rows(*columns)

@@ -114,9 +114,9 @@ def to_markdown(sections: Sequence[Section]) -> str:
 
 
 def check_markdown(path: Path) -> None:
-    """Raise ConfigError unless Markdown may be written there: no file of another kind is replaced."""
-    if path.exists() and (path.is_dir() or path.suffix != ".md"):
-        raise ConfigError(f"--out: {path} exists and is not Markdown: choose a file that ends in .md")
+    """Raise ConfigError unless Markdown may be written there."""
+    if path.is_dir() or path.suffix != ".md":
+        raise ConfigError(f"--out: {path} is no Markdown file: choose one that ends in .md")
     if not path.absolute().parent.is_dir():
         raise ConfigError(f"--out: {path.parent} is not a folder")
 
@@ -156,10 +156,13 @@ def _differences(name: str, runs: list[_Named]) -> Section:
     for run in others:
         try:
             scores = scores or SavedScores.load(base.folder, name, base.report)
-            found = SavedScores.load(run.folder, name, run.report).differences(scores)
+            own = SavedScores.load(run.folder, name, run.report)
+            found = own.differences(scores)
         except NotPaired as reason:
             notes.append(f"{run.name}: no difference: {reason}")
             continue
+        if not own.kept_in_common(scores):
+            notes.append(f"{run.name}: taken as the same rows because the labels are equal: no kept column tells more")
         for metric, difference in zip(("AUC", "log loss"), found, strict=True):
             rows.append([run.name, metric, *_cells(difference)])
             if difference.reason is not None:

@@ -90,6 +90,9 @@ def _show_drift(report: dict[str, Any], console: Console) -> None:
             *([since[name] or "-"] if since else []),
         )
     console.print(table)
+    if report["shared_files"]:
+        shared = len(report["shared_files"])
+        console.print(f"[yellow]note[/yellow]: reference and current data share {shared} file(s)", highlight=False)
     not_compared: dict[str, str] = report["not_compared"]
     for reason in dict.fromkeys(not_compared.values()):
         names = ", ".join(name for name in not_compared if not_compared[name] == reason)

@@ -97,7 +97,7 @@ def _calibration(metrics: dict[str, Any]) -> Card:
         return Card("Calibration", "-", [f"There is none: {metrics['reasons']['mean_score']}."])
     sentences = [f"Mean score {formats.metric(mean)}, label rate {formats.metric(rate)}."]
     if not rate:
-        return Card("Calibration", formats.metric(mean), [*sentences, "No row has label 1."])
+        return Card("Calibration", "-", [*sentences, "No row has label 1."])
     side = "high" if mean > rate else "low"
     sentences.append(f"On average the scores are {formats.percent(abs(mean / rate - 1))} too {side}.")
     return Card("Calibration", f"{mean / rate - 1:+.1%}".replace("%", " %"), sentences)

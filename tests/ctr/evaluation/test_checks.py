@@ -72,7 +72,7 @@ def checked(change=lambda report: None):
     change(report)
     found = check(report, TRAINING)
     assert {one["set"] for one in found} == {"test"}
-    return {one["check"]: (one["level"], one["sentence"]) for one in found}
+    return {one["check"]: (one["level"], one["sentence"]) for one in reversed(found)}  # the worst of each
 
 
 def test_a_good_report_has_been_looked_at_from_all_sides():
@@ -92,6 +92,7 @@ def changing(*path, **values):
 
 RANKINGS = {
     "cannot be told from chance": {"auc": 0.51, "auc_interval": [0.49, 0.53]},
+    "the wrong way round": {"auc": 0.3, "auc_interval": [0.28, 0.32]},
     "hardly better": {"auc": 0.54, "auc_interval": [0.53, 0.55]},
     "suspiciously good": {"auc": 0.995, "auc_interval": [0.99, 0.999]},
 }
@@ -105,7 +106,17 @@ def test_an_auc_too_low_or_too_high_is_said(words):
 
 
 FINDINGS = {
-    "Overfitting: AUC 0.8000 in training, 0.7500": ("overfitting", changing("metrics", "test", auc=0.75), "warning"),
+    "Overfitting: AUC 0.8000 in training, 0.7500": (
+        "overfitting",
+        changing("metrics", "test", auc=0.75, auc_interval=[0.74, 0.76]),
+        "warning",
+    ),
+    "20,000 rows are more than report.exact_rows": ("slices", changing("metrics", "test", auc_error=1e-6), "note"),
+    "Too few rows to say whether 1 feature moved.": (
+        "feature_shifts",
+        changing("psi", "features", "test", price=stable(0.1, "insufficient_data")),
+        "note",
+    ),
     "Leak? channel alone": (
         "single_features",
         changing("leakage", "test", "single_feature_auc", channel=0.97),
@@ -247,3 +258,15 @@ def test_the_training_data_evaluated_under_its_own_name_is_compared():
         kind: {"train": one["test"]} if one and "test" in one else one for kind, one in REPORT["psi"].items()
     }
     assert sorted(one["check"] for one in check(report, TRAINING)) == sorted(NAMES)
+
+
+def test_what_chance_can_do_to_a_few_rows_is_no_finding():
+    def change(report):
+        wide = {"rows": 50, "auc": 0.65, "auc_interval": [0.45, 0.82], "label_rate": 0.0, "label_rate_error": 0.0}
+        report["metrics"]["test"] |= {**wide, "calibration": None, "calibration_z": None}
+        report["slices"]["test"], report["frequency"]["test"] = {}, {}
+
+    found = checked(change)
+    assert {level for level, _ in found.values()} == {"ok", "warning"}
+    assert [name for name, (level, _) in found.items() if level == "warning"] == ["ranking"]
+    assert not {"label_rate", "overfitting", "repeated_rows", "single_features"} & set(found)

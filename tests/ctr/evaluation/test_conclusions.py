@@ -201,8 +201,9 @@ def test_planted_leaks_are_named(tmp_path):
 MISTAKES = {
     "a sequence is no slice": ({"slices": ["history"]}, "'history' is a sequence"),
     "a list is no slice": ({"slices": ["ids"]}, "report.slices: column 'ids' is list"),
+    "the label is no slice": ({"slices": ["clicked"]}, "report.slices: 'clicked' is the label"),
     "a number is no group": ({"group": "w"}, "report.group: column 'w' is float"),
-    "a column that is not there": ({"group": "usr"}, "no column 'usr'; did you mean 'user'?"),
+    "a column that is not there": ({"group": "usr"}, "report.group: no column 'usr'; did you mean 'user'?"),
 }
 
 
