@@ -1,9 +1,11 @@
 """From an experiment and its encoder to a compiled model on its devices."""
 
+import math
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import tensorflow as tf
 import tf_keras
@@ -12,7 +14,7 @@ from tensorflow.python.client import device_lib
 from ctr.choices import ScheduleSettings
 from ctr.experiment import ConfigError, Experiment, TowerOptimizer, Training, available_cpus
 from features import Encoder, layout_of
-from models import MODELS, CTRModel, Inputs, Table, Tower
+from models import MODELS, CTRModel, Inputs, Table, Tower, fuse
 from optimizers import (
     DENSE,
     SCHEDULES,
@@ -44,8 +46,29 @@ def set_threads(threads: int) -> None:
         ) from error
 
 
-def choose_strategy(settings: Training, needed: int) -> tf.distribute.Strategy:
-    """The devices that hold tables and tower: GPUs if there are as many as replicas and the tables fit, else the CPU.
+class TableCost(NamedTuple):
+    """What a table takes; on each replica as much."""
+
+    name: str
+    rows: int
+    dim: int
+    optimizer: str
+    weights: int
+    """Bytes."""
+    state: int
+    """Bytes of the optimizer's state."""
+
+
+class Device(NamedTuple):
+    """Where tables and tower go."""
+
+    kind: Literal["gpu", "cpu"]
+    gpus: list[int] | None
+    """Bytes of each GPU that TensorFlow sees; None where the config says `cpu`, so that none is looked for."""
+
+
+def choose_device(settings: Training, needed: int) -> Device:
+    """GPUs if there are as many as replicas and the tables fit, else the CPU.
 
     Args:
         settings: of the training.
@@ -55,11 +78,10 @@ def choose_strategy(settings: Training, needed: int) -> tf.distribute.Strategy:
         ConfigError: `device: gpu` where there are too few, or where the tables do not fit; more replicas than devices.
     """
     wanted = settings.device
-    gpus = (
-        [device for device in device_lib.list_local_devices() if device.device_type == "GPU"] if wanted != "cpu" else []
-    )
+    devices = [] if wanted == "cpu" else device_lib.list_local_devices()
+    gpus = [device.memory_limit for device in devices if device.device_type == "GPU"]
     enough = len(gpus) >= settings.replicas
-    fits = enough and needed < 0.8 * min(gpu.memory_limit for gpu in gpus[: settings.replicas])
+    fits = enough and needed < 0.8 * min(gpus[: settings.replicas])
     if wanted == "gpu" and not gpus:
         raise ConfigError("training.device: TensorFlow sees no GPU; use `auto` or `cpu`")
     only_gpus = wanted == "gpu" or settings.replicas > len(tf.config.list_logical_devices("CPU"))
@@ -67,10 +89,14 @@ def choose_strategy(settings: Training, needed: int) -> tf.distribute.Strategy:
         raise ConfigError(f"training.replicas: needs {settings.replicas} GPUs. TensorFlow sees: {len(gpus)}")
     if only_gpus and not fits:
         raise ConfigError(
-            f"training.device: the tables need {needed / 2**30:.1f} GiB, the GPU has {gpus[0].memory_limit / 2**30:.1f}"
+            f"training.device: the tables need {needed / 2**30:.1f} GiB, the GPU has {gpus[0] / 2**30:.1f}"
         )
-    kind = "gpu" if fits else "cpu"
-    if fits and settings.deterministic:
+    return Device("gpu" if fits else "cpu", None if wanted == "cpu" else gpus)
+
+
+def _strategy(settings: Training, kind: Literal["gpu", "cpu"]) -> tf.distribute.Strategy:
+    """The devices of `kind` that hold tables and tower, told how exact to be."""
+    if kind == "gpu" and settings.deterministic:
         # else every update would copy its whole table to the CPU and back; rows are unique, so none is written twice
         os.environ["TF_DISABLE_SCATTER_OP_DETERMINISM"] = "1"
         tf.config.experimental.enable_op_determinism()
@@ -91,29 +117,54 @@ def build(experiment: Experiment, encoder: Encoder, steps_per_epoch: int = 1) ->
     Raises:
         ConfigError: a setting that the model or an optimizer refuses, patterns that do not fit the tables.
     """
-    inputs = Inputs.from_layout(encoder.layout)
-    tower, tables, grouping = _plan(experiment, inputs)
-    needed = 0
+    needed = sum(table.weights + table.state for table in table_costs(experiment, encoder))
+    with _strategy(experiment.training, choose_device(experiment.training, needed).kind).scope():
+        return _built(experiment, Inputs.from_layout(encoder.layout), steps_per_epoch)
+
+
+def table_costs(experiment: Experiment, encoder: Encoder) -> list[TableCost]:
+    """What the tables and their optimizers' state will take; nothing is allocated.
+
+    Raises:
+        ConfigError: as `build`, where it does not depend on the towers; too many rows in tables that share a variable.
+    """
+    _, tables, grouping = _plan(experiment, Inputs.from_layout(encoder.layout))
+    with _as_config_error("features"):
+        fuse(tables, grouping)
+    costs = []
     for table in tables:
         settings = experiment.optimizers.sparse[grouping[table.name]]
-        arguments = settings.model_dump(exclude={"type"})
-        needed += 4 * table.rows * (table.dim + SPARSE[settings.type].state_floats(table.dim, **arguments))
-    strategy = choose_strategy(experiment.training, needed)
-    with strategy.scope(), _precision(experiment.training.precision), _as_config_error("model"):
+        state = SPARSE[settings.type].state_floats(table.dim, **settings.model_dump(exclude={"type"}))
+        weights = 4 * table.rows * table.dim
+        costs.append(TableCost(table.name, table.rows, table.dim, settings.type, weights, 4 * table.rows * state))
+    return costs
+
+
+def rehearse(experiment: Experiment) -> int:
+    """Build once with tables of a few rows, to find out before any data is read what `build` will refuse.
+
+    Returns:
+        Bytes of the towers' weights and their optimizers' state.
+
+    Raises:
+        ConfigError: as `build`.
+    """
+    sizes = dict.fromkeys(experiment.features.columns, 1)
+    with tf.device("CPU"):
+        model = _built(experiment, Inputs.from_layout(layout_of(experiment.features, sizes)))
+    owned = model.optimizer.owned(model.trainable_variables)
+    return sum(4 * math.prod(one.shape) + one.state_bytes for one in owned if one.kind == "tower")
+
+
+def _built(experiment: Experiment, inputs: Inputs, steps_per_epoch: int = 1) -> CTRModel:
+    """The compiled model, its variables and optimizer state made where the caller's scope puts them."""
+    tower, _, grouping = _plan(experiment, inputs)
+    with _precision(experiment.training.precision), _as_config_error("model"):
         model = CTRModel(inputs, tower, experiment.initializer.tables, experiment.seed, grouping)
         router = _router(experiment, model, steps_per_epoch)
         model.compile(optimizer=router)
         router.build(model.trainable_variables)
     return model
-
-
-def check(experiment: Experiment) -> None:
-    """Find out before any data is read whether model and features fit, whatever the sizes of the tables.
-
-    Raises:
-        ConfigError: a feature that the model misses or does not read, patterns that do not fit the tables.
-    """
-    _plan(experiment, Inputs.from_layout(layout_of(experiment.features, dict.fromkeys(experiment.features.columns, 1))))
 
 
 def _plan(experiment: Experiment, inputs: Inputs) -> tuple[Tower, tuple[Table, ...], dict[str, str]]:
@@ -185,7 +236,7 @@ def _schedule(settings: Any, steps_per_epoch: int, whole: int) -> Adjustable:
 
 @contextmanager
 def _as_config_error(key: str) -> Iterator[None]:
-    """A ValueError of a constructor is a mistake in the config."""
+    """A ValueError of a constructor is a mistake in the config, and so are weights that no memory holds."""
     try:
         yield
     except PatternError as error:
@@ -194,6 +245,11 @@ def _as_config_error(key: str) -> Iterator[None]:
         raise
     except ValueError as error:
         raise ConfigError(f"{key}: {error}") from error
+    except tf.errors.ResourceExhaustedError as error:
+        weights = re.search(r"shape\[[\d,]*\]", str(error))
+        raise ConfigError(
+            f"{key}: memory does not hold weights{f' of {weights[0]}' if weights else ''}: make its layers smaller"
+        ) from error
 
 
 @contextmanager

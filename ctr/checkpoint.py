@@ -1,54 +1,201 @@
-"""The best checkpoint of a run, and fingerprints of weights."""
+"""The checkpoints of a run: written by a thread while training goes on, found, read; fingerprints of weights."""
 
 import hashlib
-import json
 import os
 import shutil
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from ctr.experiment import ConfigError
+from ctr.checksums import check_sealed, seal
+from ctr.errors import ConfigError
+from ctr.run import LINES, read_json, sync, write_json
+from ctr.state import copied, read_state, write_state
 from models import CTRModel
 
+BEST = "best.json"
 
-def save_best(folder: Path, model: CTRModel, described: dict[str, Any]) -> None:
-    """Save weights and all optimizer state; the one before stays valid until the new one is whole.
+
+@dataclass
+class Position:
+    """Where training is: with the variables of model and optimizer, all that decides how it goes on."""
+
+    epoch: int = 0  # that have ended
+    batch: int = 0  # of the epoch at hand that are done
+    step: int = 0
+    rows: int = 0
+    rows_before: int = 0  # the epoch at hand
+    seconds: float = 0.0  # of training
+    seconds_before: float = 0.0  # the epoch at hand
+    validated_at: int = -1  # step of the last validation
+    misses: int = 0  # validations in a row without improvement
+    best: dict[str, Any] | None = None  # its checkpoint, epoch, step and metric, as best.json says
+    logs: dict[str, float] = field(default_factory=dict)  # the last loss, val_loss and val_auc
+    data_order: str = ""  # of the labels of the first epoch: a SHA-256 that each batch is chained to
+    sizes: dict[str, int] = field(default_factory=dict)  # bytes of metrics.jsonl and timing.jsonl
+
+    @property
+    def name(self) -> str:
+        """Of its checkpoint."""
+        return f"step-{self.step:09d}"
+
+
+class CheckpointWriter:
+    """Writes the folder `checkpoints/` of a run.
+
+    step-000000123/state.*         all variables, see `variables_of`
+    step-000000123/position.json   the `Position`
+    step-000000123/checksums.json  SHA-256 of the others
+    best.json                      the best checkpoint and its metric
+
+    A checkpoint is there whole or not at all, and on the disk before an older one goes. That of a step never changes
+    but where a resumed run finds the very step that it was resumed from to be the best.
 
     Args:
-        folder: `checkpoints/` of a run.
-        model: compiled.
-        described: what `best.json` says beside the name, such as epoch, step and metric.
+        folder: made when the first is saved.
+        keep: how many of the last stay; the best does as well.
     """
-    name = f"step-{int(model.step.numpy()):09d}"
-    target, partial = folder / name, folder / f".{name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    tf.train.Checkpoint(model=model, optimizer=model.optimizer).write(str(partial / "state"))
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(partial, target)
-    pointer = folder / ".best.json.partial"
-    pointer.write_text(json.dumps({"checkpoint": name, **described}) + "\n")
-    os.replace(pointer, folder / "best.json")
-    for other in folder.glob("step-*"):
-        if other.name != name:
-            shutil.rmtree(other)
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        self.folder, self.keep = folder, keep
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._saving: Future[None] | None = None
+
+    @property
+    def is_saving(self) -> bool:
+        """Whether a checkpoint is being written.
+
+        Raises:
+            OSError: the last one could not be.
+        """
+        if self._saving is not None and self._saving.done():
+            self.wait()
+        return self._saving is not None
+
+    def save(self, model: CTRModel, position: Position) -> None:
+        """Copy all variables, and have a thread write them; returns once they are copied.
+
+        Raises:
+            OSError: the checkpoint before this one could not be written.
+        """
+        self.wait()
+        self._saving = self._pool.submit(self._write, copied(model), replace(position))
+
+    def wait(self) -> None:
+        """Wait until the last checkpoint is written.
+
+        Raises:
+            OSError: it could not be.
+        """
+        if self._saving is not None:
+            saving, self._saving = self._saving, None
+            saving.result()
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._pool.shutdown()
+
+    def _write(self, values: dict[str, tf.Tensor], position: Position) -> None:
+        target, partial = self.folder / position.name, self.folder / f".{position.name}.partial"
+        replaced = self.folder / f".{position.name}.replaced"
+        for left in self.folder.glob(".*"):  # by a run that was killed
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        partial.mkdir(parents=True)
+        write_state(partial / "state", values)
+        write_json(partial / "position.json", asdict(position))
+        seal(partial)
+        for file in LINES:
+            if file in position.sizes:
+                sync(self.folder.parent / file)
+        if target.exists():
+            os.replace(target, replaced)
+        os.replace(partial, target)
+        sync(self.folder)
+        _point_to_best(self.folder, position)
+        shutil.rmtree(replaced, ignore_errors=True)
+        best = position.best and position.best["checkpoint"]
+        for older in _listed(self.folder)[: -self.keep]:
+            if older.name != best:
+                shutil.rmtree(older)
+
+
+def newest(folder: Path, warn: Callable[[str], None]) -> Position | None:
+    """The position of the last checkpoint that a run can go on from; None if there is none.
+
+    Args:
+        folder: `checkpoints/` of the run.
+        warn: told of each later one what is wrong with it.
+    """
+    for checkpoint in reversed(_listed(folder)):
+        try:
+            return _checked(checkpoint)
+        except (ValueError, TypeError, KeyError) as error:
+            warn(f"{checkpoint.name} cannot be used: {error}")
+    return None
+
+
+def restore(folder: Path, position: Position, model: CTRModel) -> None:
+    """Set all variables to those of a position's checkpoint, which becomes the last one again.
+
+    Raises:
+        ConfigError: it is of another model.
+    """
+    read_state(folder / position.name / "state", model)
+    for checkpoint in _listed(folder):
+        if checkpoint.name > position.name:
+            shutil.rmtree(checkpoint)
+    _point_to_best(folder, position)
+
+
+def _checked(checkpoint: Path) -> Position:
+    """The position of a checkpoint that is whole, as are the best one until then and the lines until then."""
+    check_sealed(checkpoint)
+    position = Position(**read_json(checkpoint / "position.json"))
+    if position.name != checkpoint.name:
+        raise ConfigError(f"{checkpoint}: damaged: it is the checkpoint of step {position.step}")
+    if position.best is not None and position.best["checkpoint"] != checkpoint.name:
+        check_sealed(checkpoint.with_name(position.best["checkpoint"]))
+    for file in LINES:
+        path, size = checkpoint.parents[1] / file, position.sizes.get(file, 0)
+        if (path.stat().st_size if path.exists() else 0) < size:
+            raise ConfigError(f"{path}: has lost lines that were written before the checkpoint")
+    return position
+
+
+def _listed(folder: Path) -> list[Path]:
+    """The checkpoints, oldest first."""
+    return sorted(folder.glob("step-*"))
+
+
+def _point_to_best(folder: Path, position: Position) -> None:
+    if position.best is not None:
+        write_json(folder / BEST, position.best)
+    else:
+        (folder / BEST).unlink(missing_ok=True)
 
 
 def load_best(folder: Path, model: CTRModel) -> dict[str, Any]:
-    """Restore weights and optimizer state; returns `best.json`.
+    """Restore weights and optimizer state of a run's best checkpoint; returns `best.json`.
+
+    Args:
+        folder: `checkpoints/` of the run.
+        model: compiled, of the run's config and encoder.
 
     Raises:
         ConfigError: there is no checkpoint, or it is damaged or of another model.
     """
     try:
-        best: dict[str, Any] = json.loads((folder / "best.json").read_text())
-        path = folder / best["checkpoint"] / "state"
-        tf.train.Checkpoint(model=model, optimizer=model.optimizer).read(str(path)).assert_existing_objects_matched()
-    except (OSError, ValueError, KeyError, AssertionError, tf.errors.OpError) as error:
-        message = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"{folder}: no checkpoint that can be restored: {message}") from error
+        best = read_json(folder / BEST)
+        if best.get("checkpoint") != Position(step=best.get("step", -1)).name:
+            raise ConfigError(f"{BEST}: damaged: checkpoint and step do not agree")
+        check_sealed(folder / best["checkpoint"])
+        read_state(folder / best["checkpoint"] / "state", model)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{folder}: no checkpoint that can be restored: {error}") from error
     return best
 
 

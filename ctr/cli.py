@@ -1,10 +1,10 @@
-"""The commands. Exit codes: 0 done, 1 a bug, 2 the user's mistake, 3 training diverged."""
+"""The commands. Exit codes: 0 done, 1 a bug, 2 the user's mistake, 3 training diverged, 75 interrupted: `--resume`."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 from rich.console import Console
@@ -16,16 +16,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+Config: TypeAlias = Annotated[Path, typer.Argument(help="The experiment, a YAML file.")]
+Overrides: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as training.epochs=3. VALUE is YAML."),
+]
+
 
 @app.command()
 def train(
-    config: Annotated[Path, typer.Argument(help="The experiment, a YAML file.")],
+    config: Config,
     run: Annotated[Path | None, typer.Option(help="The run's folder. Default: runs/<name>.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is there.")] = False,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as training.epochs=3. VALUE is YAML."),
-    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run that is there, as if it had never stopped.")
+    ] = False,
+    settings: Overrides = None,
 ) -> None:
     """Train, keep the best checkpoint, report AUC and PSI."""
     with _user_mistakes() as console:
@@ -33,7 +39,23 @@ def train(
             from ctr import jobs
             from ctr.experiment import load_experiment
         experiment = load_experiment(config, settings)
-        jobs.train(experiment, run or Path("runs") / experiment.name, overwrite, console=console)
+        jobs.train(experiment, run or Path("runs") / experiment.name, overwrite, resume, console=console)
+
+
+@app.command()
+def inspect(
+    config: Config,
+    run: Annotated[Path | None, typer.Option(help="The folder that the run would have. Default: runs/<name>.")] = None,
+    settings: Overrides = None,
+) -> None:
+    """Show what the data holds and a training needs, and all that would go wrong; 2 if it could not succeed."""
+    with _user_mistakes() as console:
+        with _silent_stderr():
+            from ctr.experiment import load_experiment
+            from ctr.preflight.inspection import inspect as look
+        experiment = load_experiment(config, settings)
+        if look(experiment, run or Path("runs") / experiment.name, console).worst == "error":
+            raise typer.Exit(2)
 
 
 @app.command()
@@ -51,6 +73,17 @@ def evaluate(
         with _silent_stderr():
             from ctr import jobs
         jobs.evaluate(run, data, out, sampled, overwrite, console)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="RUN/diverged/step-N.parquet, left by `ctr train`.")],
+) -> None:
+    """Do the step again at which a training diverged: the norms of every table and layer, and where it began."""
+    with _user_mistakes() as console:
+        with _silent_stderr():
+            from ctr.replay import replay as do_again
+        do_again(file, console)
 
 
 @app.command()
@@ -163,7 +196,7 @@ def _listed(names: str) -> tuple[str, ...]:
 def _user_mistakes() -> Iterator[Console]:
     """One clear message instead of a traceback, where the mistake is the user's."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from ctr.errors import ConfigError, Diverged
+    from ctr.errors import ConfigError, Diverged, Interrupted
     from features import DataError
 
     try:
@@ -177,6 +210,9 @@ def _user_mistakes() -> Iterator[Console]:
     except KeyboardInterrupt as error:
         typer.echo("interrupted", err=True)
         raise typer.Exit(130) from error
+    except Interrupted as error:
+        typer.echo(f"interrupted: {error}", err=True)
+        raise typer.Exit(75) from error
     except Diverged as error:
         typer.echo(f"diverged: {error}", err=True)
         raise typer.Exit(3) from error

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from ctr.evaluation.observed import check_report, report_columns
-from ctr.experiment import ConfigError, Data, Experiment
+from ctr.experiment import ConfigError, Data, Experiment, Training
 from features import (
+    BadRows,
     Columns,
     DataError,
     Encoder,
     RowGroup,
     check_agreement,
     check_columns,
+    count_rows,
     files_of,
     fit,
+    leave_out_bad_rows,
     open_data,
     split_data,
     unified_schema,
@@ -31,6 +34,8 @@ class PreparedData:
     encoder: Encoder
     kept: pa.Schema
     """The columns that are copied into the scores, in types that hold those of every file."""
+    bad_rows: dict[str, BadRows]
+    """What was left out of the sets that had bad rows."""
 
 
 def prepare(experiment: Experiment) -> PreparedData:
@@ -40,14 +45,43 @@ def prepare(experiment: Experiment) -> PreparedData:
         ConfigError: settings that contradict each other.
         DataError: data that cannot be used.
     """
+    return prepare_sets(experiment, open_sets(experiment))
+
+
+def open_sets(experiment: Experiment) -> dict[str, list[RowGroup]]:
+    """The row groups of train, and of valid and test where there are such, read no further than dividing them needs.
+
+    Raises:
+        ConfigError: settings that contradict each other.
+        DataError: files that cannot be read or divided.
+    """
     data = experiment.data
     if taken := set(data.keep) & set(RESERVED):
         raise ConfigError(f"data.keep: {sorted(taken)[0]!r} is a column of the scores already; rename it in the data")
     if leak := [name for name, feature in experiment.features.of_columns.items() if feature.column == data.label]:
         raise ConfigError(f"features.columns.{leak[0]}: reads the label, {data.label!r}")
+    return _divided(data, experiment.seed)
+
+
+def prepare_sets(
+    experiment: Experiment, sets: dict[str, list[RowGroup]], encoder: Encoder | None = None
+) -> PreparedData:
+    """Check every set, then fit the features on the training data.
+
+    The sets are divided before, and bad rows left out of each here, so that none of the others changes sets.
+
+    Args:
+        experiment: what to prepare for.
+        sets: as `open_sets` gives them.
+        encoder: that was fitted on the same data before; None: fit one.
+
+    Raises:
+        ConfigError: no batch can be filled.
+        DataError: data that cannot be used.
+    """
+    data, sets = experiment.data, dict(sets)
     columns = Columns(data.label, data.weight)
     unfitted = Encoder(experiment.features, columns, {}, {})
-    sets = _open_sets(data, experiment.seed)
     everything = [group for row_groups in sets.values() for group in row_groups]
     check_types(everything, experiment, unfitted)
     numbers = experiment.features.number_columns.union(columns.names)
@@ -55,13 +89,39 @@ def prepare(experiment: Experiment) -> PreparedData:
     beside = [name for name in report_columns(experiment) if name not in unfitted.input_columns]
     check_agreement(everything, beside, ())
     kept = unified_schema(everything, data.keep)
-    statistics = fit(experiment.features, columns, sets["train"], experiment.seed)
-    encoder = Encoder.fitted(experiment.features, columns, statistics)
+    bad_rows = {}
+    sets["train"], bad_rows["train"] = good_rows("train", sets["train"], unfitted, data)
+    _check_some_batch(experiment.training, count_rows(sets["train"]))
+    if encoder is None:
+        statistics = fit(experiment.features, columns, sets["train"], experiment.seed)
+        encoder = Encoder.fitted(experiment.features, columns, statistics)
     stopping = experiment.training.early_stopping
     for name in [name for name in ("valid", "test") if name in sets]:
+        sets[name], bad_rows[name] = good_rows(name, sets[name], encoder, data)
         steers_by_auc = name == "valid" and (stopping is None or stopping.metric == "auc")
         _check_rows(name, sets[name], encoder, columns, steers_by_auc)
-    return PreparedData(sets, encoder, kept)
+    return PreparedData(sets, encoder, kept, {name: bad for name, bad in bad_rows.items() if bad.rows})
+
+
+def _check_some_batch(training: Training, rows: int) -> None:
+    if training.last_batch == "drop" and rows < training.batch_size:
+        raise ConfigError(
+            f"training.batch_size: {training.batch_size} rows with `last_batch: drop`, but the training data has only "
+            f"{rows}"
+        )
+
+
+def good_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, data: Data) -> tuple[list[RowGroup], BadRows]:
+    """A set without the rows that `data.bad_rows` leaves out, and those; all of it where they are an error.
+
+    The error is raised where a bad row is met.
+
+    Raises:
+        DataError: the set has more bad rows than may be left out.
+    """
+    if data.bad_rows == "error":
+        return row_groups, BadRows()
+    return leave_out_bad_rows(name, row_groups, encoder, data.bad_rows.skip)
 
 
 def check_types(row_groups: list[RowGroup], experiment: Experiment, encoder: Encoder) -> None:
@@ -98,7 +158,7 @@ def _check_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, columns
         )
 
 
-def _open_sets(data: Data, seed: int) -> dict[str, list[RowGroup]]:
+def _divided(data: Data, seed: int) -> dict[str, list[RowGroup]]:
     if data.path is not None:
         assert data.split is not None
         row_groups = open_data(data.path, data.root)

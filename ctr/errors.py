@@ -5,5 +5,9 @@ class ConfigError(ValueError):
     """A config or a folder that cannot be used: the message names the key, what was received and what to do."""
 
 
+class Interrupted(Exception):
+    """A signal ended the job; what it had done is saved."""
+
+
 class Diverged(ArithmeticError):
-    """Loss or scores are no longer finite."""
+    """Loss, gradients or scores are no longer finite."""

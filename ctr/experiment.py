@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     NonNegativeFloat,
     PositiveFloat,
@@ -40,6 +41,21 @@ class Initializer(Settings):
     """Keras initializer of the kernels."""
 
 
+class SkipBadRows(Settings):
+    """Leave bad rows out, counted and reported."""
+
+    skip: float = Field(gt=0, lt=1)
+    """The share of a set's rows up to which it may be; more are an error."""
+
+
+def _error_or_skip(value: Any) -> Any:
+    if isinstance(value, dict):
+        return SkipBadRows.model_validate(value)
+    if value != "error" and not isinstance(value, SkipBadRows):
+        raise ValueError("needs `error`, or the share of rows that may be left out, such as {skip: 0.001}")
+    return value
+
+
 class Data(Settings):
     """Where the data is and what its columns mean, features apart."""
 
@@ -60,6 +76,8 @@ class Data(Settings):
     """Columns that are read though not features, and copied into the scores."""
     shuffle_rows: PositiveInt = 1 << 18
     """Training rows are shuffled in windows of at least this many rows and two row groups."""
+    bad_rows: Annotated[Literal["error"] | SkipBadRows, BeforeValidator(_error_or_skip)] = "error"
+    """What a row with an unusable label, weight, number or id is: an error, or left out of its set and counted."""
 
     @model_validator(mode="after")
     def _names_one_source(self) -> "Data":
@@ -132,6 +150,27 @@ class Optimizers(Settings):
         return values
 
 
+class StepsOrMinutes(Settings):
+    """So many steps of training, or so many minutes."""
+
+    steps: PositiveInt | None = None
+    minutes: PositiveFloat | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> "StepsOrMinutes":
+        if (self.steps is None) == (self.minutes is None):
+            raise ValueError("needs `steps` or `minutes`, one of them")
+        return self
+
+
+class Checkpointing(Settings):
+    """When a checkpoint is saved, beside at the best validation and at the end, and how many are kept."""
+
+    every: StepsOrMinutes = StepsOrMinutes(minutes=10)
+    keep: PositiveInt = 2
+    """The last so many, and the best."""
+
+
 class Training(Settings):
     """The training loop."""
 
@@ -142,6 +181,8 @@ class Training(Settings):
     validate_every: EpochsOrSteps = EpochsOrSteps(epochs=1)
     early_stopping: EarlyStopping | None = EarlyStopping()
     plateau: Plateau | None = None
+    checkpoint: Checkpointing = Checkpointing()
+    """What a run goes on from with `--resume`."""
     threads: PositiveInt = Field(default_factory=available_cpus)
     """CPU threads of TensorFlow; results are a function of it."""
     device: Literal["auto", "cpu", "gpu"] = "auto"

@@ -3,8 +3,10 @@
 import math
 import re
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ctr.build import build, check, set_threads
-from ctr.checkpoint import fingerprint, load_best
+from ctr.build import build, rehearse, set_threads
+from ctr.checkpoint import Position, fingerprint, load_best, restore
 from ctr.curves import save_curves
-from ctr.data import PreparedData, check_types, prepare
-from ctr.errors import ConfigError
+from ctr.data import PreparedData, check_types, good_rows, open_sets, prepare_sets
+from ctr.errors import ConfigError, Interrupted
 from ctr.evaluation.conclusions import TRAIN, conclude
 from ctr.evaluation.observed import Observed
 from ctr.evaluation.reference import Reference
@@ -28,11 +30,15 @@ from ctr.evaluation.scoring import Scorer
 from ctr.evaluation.sets import evaluate_set, observe_training
 from ctr.evaluation.writer import ScoreWriter
 from ctr.experiment import Experiment, load_experiment
+from ctr.interruption import interruptible
+from ctr.preflight.needs import check_fits
 from ctr.progress import Progress
 from ctr.report import show_report, sparsity_report, write_html
+from ctr.resume import check_settings, described, find_unfinished, save_encoder
 from ctr.run import Run, check_replaceable, environment, new_folder, write_json
 from ctr.trainer import Trainer
 from features import (
+    BadRows,
     Encoder,
     Reader,
     RowGroup,
@@ -47,39 +53,57 @@ from features import (
 )
 from models import CTRModel, PartCost, cost_of
 
+PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
+"""How paths and messages are printed: as they are."""
+
 
 def train(
     experiment: Experiment,
     folder: str | Path,
     overwrite: bool = False,
+    resume: bool = False,
     callbacks: Sequence[tf_keras.callbacks.Callback] = (),
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Train an experiment into a run folder; returns its report.
 
     Nothing is written before data and model are known to be good, and a run that fails before its first checkpoint
-    leaves nothing.
+    leaves nothing. A run that is resumed ends as it would have without the interruption, bit for bit.
 
     Args:
         experiment: what to do.
-        folder: of the run; it must not hold one, unless `overwrite`.
+        folder: of the run; it must not hold one, unless `overwrite` or `resume`.
         overwrite: replace the run that is there, once this one is trained.
+        resume: go on with the run that is there; if it is finished, show its report, if there is none, begin it.
         callbacks: tf_keras callbacks.
         console: where progress goes; None: nowhere.
 
     Raises:
         ConfigError, DataError: the user's mistakes.
         Diverged: the loss is no longer finite.
+        Interrupted: SIGTERM or SIGINT came; a checkpoint is saved.
     """
     started = time.perf_counter()
     console = console or Console(quiet=True)
     run = Run(folder)
-    run.check_free(overwrite)
+    if resume and overwrite:
+        raise ConfigError("--resume goes on with a run, --overwrite begins it anew: choose one")
+    is_there = resume and run.exists
+    if is_there:
+        check_settings(experiment, run)
+    else:
+        run.check_free(overwrite)
+    if is_there and run.is_finished:
+        return _show_finished(run, console)
     settings = experiment.training
     set_threads(settings.threads)
-    check(experiment)
-    prepared = prepare(experiment)
+    towers = rehearse(experiment)
+    check_fits(experiment, towers, run.folder)  # as far as the config says; with what the data says, below
+    sets = open_sets(experiment)
+    unfinished = find_unfinished(run, sets, partial(_warn, console)) if is_there else None
+    prepared = prepare_sets(experiment, sets, unfinished.encoder if unfinished else None)
     console.print(", ".join(f"{name}: {count_rows(groups):,} rows" for name, groups in prepared.sets.items()))
+    _show_bad_rows(prepared.bad_rows, console)
     reader = Reader(
         prepared.sets["train"],
         prepared.encoder,
@@ -89,7 +113,8 @@ def train(
         experiment.data.shuffle_rows,
         settings.threads,
     )
-    _check_some_batch(reader)
+    for warning in check_fits(experiment, towers, run.folder, prepared):
+        _warn(console, warning)
     model = build(experiment, prepared.encoder, reader.batches_per_epoch)
     device = tf.DeviceSpec.from_string(model.distribute_strategy.extended.worker_devices[0])
     console.print(f"on the {device.device_type}, {settings.threads} threads")
@@ -97,36 +122,74 @@ def train(
     parts = cost_of(model, batch_signature(prepared.encoder))
     _show_cost(parts, console)
     initial_weights = fingerprint(model)
-    run.create(experiment)
-    try:
-        prepared.encoder.save(run.folder / "encoder")
+    with _run_in(run), interruptible() as interruption:
+        if unfinished is None:
+            if is_there:
+                console.print(f"{run.folder} has no checkpoint to go on from: it begins anew", **PLAIN)
+                run.discard()
+            run.create(experiment, described(sets))
+        else:
+            console.print(f"going on from step {unfinished.position.step}", **PLAIN)
+            restore(run.folder / "checkpoints", unfinished.position, model)
+            run.go_on(experiment, unfinished.position.sizes)
+        if unfinished is None or unfinished.encoder is None:
+            save_encoder(prepared.encoder, run)
+        position = unfinished.position if unfinished else Position()
+        valid, earlier = prepared.sets.get("valid", []), position.seconds
         with Progress(console, settings.epochs) as progress:
-            trainer = Trainer(experiment, model, reader, prepared.sets.get("valid", []), run, progress, callbacks)
-            trained = time.perf_counter()
+            trainer = Trainer(
+                experiment, model, reader, valid, run, progress, callbacks, position, lambda: interruption.is_asked
+            )
             trainer.train()
-            seconds = {"train": round(time.perf_counter() - trained, 3)}
+        interruption.at_once(f"{run.folder}: trained, but not measured; go on with `ctr train CONFIG --resume`")
         measured, curves = _measure(experiment, prepared, trainer.scorer, run)
         report = {
             **measured,
             "training": trainer.summary(),
             "files": {name: rows_of_files(groups) for name, groups in prepared.sets.items()},
+            "bad_rows": {name: asdict(bad) for name, bad in prepared.bad_rows.items()},
             "model": {"parts": [part._asdict() for part in parts]},
             "tables": sparsity_report(model),
             "fingerprints": {
                 "initial_weights": initial_weights,
                 "final_weights": fingerprint(model),
-                "data_order": trainer.order.hexdigest(),
+                "data_order": position.data_order,
             },
-            "seconds": {**seconds, "total": round(time.perf_counter() - started, 3)},
+            "seconds": {
+                "train": round(position.seconds, 3),
+                "total": round(earlier + time.perf_counter() - started, 3),
+            },
         }
         save_curves(run.folder, curves)
         write_json(run.folder / "report.json", report)
-    except BaseException:
-        run.abandon()
-        raise
     run.settle()
     _show(report, run.folder, console)
     return report
+
+
+@contextmanager
+def _run_in(run: Run) -> Iterator[None]:
+    """Of what fails inside, nothing is left but what can be gone on from."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except BaseException:
+        run.abandon()
+        raise
+
+
+def _show_finished(run: Run, console: Console) -> dict[str, Any]:
+    """What `--resume` has left to do where all is done: a kill may have come before the last lines of `train`."""
+    run.settle()
+    report = run.report()
+    console.print(f"{run.folder} is finished; its report:", **PLAIN)
+    _show(report, run.folder, console)
+    return report
+
+
+def _warn(console: Console, message: str) -> None:
+    console.print(f"warning: {message}", **PLAIN)
 
 
 def _measure(
@@ -192,6 +255,9 @@ def evaluate(
         if sampled:
             raise ConfigError(f"--sampled: needs labels, but {data} has no column {experiment.data.label!r}")
         console.print(f"no column {experiment.data.label!r}: scores and PSI, no metrics", highlight=False, markup=False)
+    row_groups, bad = good_rows(stem, row_groups, encoder, experiment.data)
+    bad_rows = {stem: bad} if bad.rows else {}
+    _show_bad_rows(bad_rows, console)
     set_threads(experiment.training.threads)
     model = build(experiment, encoder)
     load_best(run.folder / "checkpoints", model)
@@ -204,6 +270,7 @@ def evaluate(
         report = {
             **measured,
             "files": {stem: rows_of_files(row_groups)},
+            "bad_rows": {name: asdict(bad) for name, bad in bad_rows.items()},
             "tables": sparsity_report(model),
             "fingerprints": {"final_weights": fingerprint(model)},
             "seconds": {"total": round(time.perf_counter() - started, 3)},
@@ -248,12 +315,14 @@ def _is_evaluation(report: dict[str, Any]) -> bool:
     return "metrics" in report and "training" not in report
 
 
-def _check_some_batch(reader: Reader) -> None:
-    if reader.batches_per_epoch == 0:
-        raise ConfigError(
-            f"training.batch_size: {reader.batch_size} rows with `last_batch: drop`, but the training data has only "
-            f"{count_rows(reader.row_groups)}"
-        )
+def _show_bad_rows(bad_rows: dict[str, BadRows], console: Console) -> None:
+    """One line, where rows were left out: how many of each set, and why."""
+    left_out = [
+        f"{name} {bad.rows:,} ({', '.join(f'{reason}: {count:,}' for reason, count in bad.reasons.items())})"
+        for name, bad in bad_rows.items()
+    ]
+    if left_out:
+        console.print(f"bad rows left out: {', '.join(left_out)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _show_variables(model: CTRModel, console: Console) -> None:

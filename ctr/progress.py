@@ -49,3 +49,7 @@ class Progress:
         self.console.print(
             f"epoch {epoch:3d}  step {step:6d}  {measured}{'  best' if is_better else ''}", highlight=False
         )
+
+    def warn(self, message: str) -> None:
+        """One line above the bar."""
+        self.console.print(f"warning: {message}", highlight=False, markup=False, soft_wrap=True)

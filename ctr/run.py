@@ -16,18 +16,20 @@ from ctr.errors import ConfigError
 if TYPE_CHECKING:
     from ctr.experiment import Experiment  # it knows every model and optimizer, so it imports TensorFlow
 
+LINES = ("metrics.jsonl", "timing.jsonl")
 PACKAGES = ("tensorflow", "tf-keras", "tensorflow-recommenders", "numpy", "pandas", "pyarrow", "scipy", "pydantic")
 
 
 class Run:
     """One run's folder.
 
-    config.yaml       the resolved config           checkpoints/      the best weights and optimizer state
+    config.yaml       the resolved config           checkpoints/      the best and the last, with optimizer state
     encoder/          the fitted features           reference/        what later data is compared with
     metrics.jsonl     one object a line, no clocks  timing.jsonl      clock readings
     scores/           one Parquet file per set      report.json       metrics and PSI of each set
     environment.json  versions and git commit       curves.json       what report.html draws
-    evaluations/      of other data, one each       report.html       all of it; report.md its gist
+    data.json         files and rows of each set    report.html       all of it; report.md its gist
+    evaluations/      of other data, one each       diverged/         the step at which training ended, for `ctr replay`
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -47,7 +49,7 @@ class Run:
         """What report.json says; ConfigError if there is none."""
         if not self.is_finished:
             state = (
-                "an unfinished run; train it again with --overwrite"
+                "an unfinished run; go on with `ctr train CONFIG --resume`, or train it again with --overwrite"
                 if self.exists
                 else "no run here; train one with `ctr train`"
             )
@@ -57,13 +59,14 @@ class Run:
     def check_free(self, overwrite: bool) -> None:
         """Raise ConfigError unless a new run may go here."""
         if self.exists and not overwrite:
-            raise ConfigError(f"{self.folder} already holds a run: choose another folder with --run, or --overwrite it")
+            other = "--overwrite it" if self.is_finished else "--resume or --overwrite it"
+            raise ConfigError(f"{self.folder} already holds a run: choose another folder with --run, or {other}")
         if not self.exists and self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise ConfigError(f"{self.folder} exists and is not a run: choose another folder with --run")
         check_writable(self.folder)
 
-    def create(self, experiment: "Experiment") -> None:
-        """Make the folder anew, with config.yaml and environment.json; it is there whole or not at all.
+    def create(self, experiment: "Experiment", data: dict[str, Any]) -> None:
+        """Make the folder anew, with config.yaml, environment.json and data.json; it is there whole or not at all.
 
         A run that stood there is kept aside until `settle` deletes it or `abandon` puts it back; one that a killed run
         has kept aside stays there.
@@ -72,33 +75,73 @@ class Run:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         write_json(partial / "environment.json", environment())
+        write_json(partial / "data.json", data)
         (partial / "config.yaml").write_text(experiment.to_yaml(), encoding="utf-8")
         if self._beside("replaced").exists() and not self.is_finished:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self.discard()
+        elif self.exists and not (self.is_finished or self._has_checkpoint):
+            self.discard()  # nothing that could be put back
         elif self.exists:
             self.settle()
             os.replace(self.folder, self._beside("replaced"))
         os.replace(partial, self.folder)
+
+    def go_on(self, experiment: "Experiment", sizes: dict[str, int]) -> None:
+        """Make an unfinished run what it was at a checkpoint.
+
+        Args:
+            experiment: becomes config.yaml.
+            sizes: bytes of `metrics.jsonl` and `timing.jsonl` at the checkpoint, where they were; what follows goes.
+        """
+        write_text(self.folder / "config.yaml", experiment.to_yaml())
+        for file in LINES:
+            with (self.folder / file).open("ab") as lines:
+                lines.truncate(sizes.get(file, 0))
+        for measured in ("reference", "scores"):  # by a run that was killed while it measured
+            shutil.rmtree(self.folder / measured, ignore_errors=True)
+
+    def discard(self) -> None:
+        """Delete this run."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def settle(self) -> None:
         """Delete the run that this one replaces."""
         shutil.rmtree(self._beside("replaced"), ignore_errors=True)
 
     def abandon(self) -> None:
-        """Put back the run that this one was to replace; if there is none, keep a checkpoint, else delete this run."""
+        """Put back the run that this one was to replace; of this run keep a checkpoint or a step that diverged, if any.
+
+        What is kept stays in its folder, or goes to `failed_folder` where another run is put back; the rest is deleted.
+        """
         is_replacing = self._beside("replaced").exists()
-        if is_replacing or not (self.folder / "checkpoints" / "best.json").exists():
-            shutil.rmtree(self.folder, ignore_errors=True)
+        has_diverged = (self.folder / "diverged").is_dir()
+        if is_replacing and has_diverged:
+            os.replace(self.folder, self.failed_folder)
+        elif is_replacing or not (has_diverged or self._has_checkpoint):
+            self.discard()
         if is_replacing:
             os.replace(self._beside("replaced"), self.folder)
+
+    @property
+    def failed_folder(self) -> Path:
+        """Where a run that has diverged will be: its folder, unless it replaces another run, which is then put back."""
+        if not self._beside("replaced").exists():
+            return self.folder
+        names = (f"{self.folder.name}.diverged{suffix}" for suffix in ("", *(f"-{k}" for k in range(2, 1000))))
+        return next(path for path in map(self.folder.with_name, names) if not path.exists())
+
+    @property
+    def _has_checkpoint(self) -> bool:
+        return any(self.folder.glob("checkpoints/step-*"))
 
     def _beside(self, purpose: str) -> Path:
         return self.folder.with_name(f".{self.folder.name}.{purpose}")
 
-    def append(self, file: str, line: dict[str, Any]) -> None:
-        """Add a line to `metrics.jsonl` or `timing.jsonl`."""
+    def append(self, file: str, line: dict[str, Any]) -> int:
+        """Add a line to `metrics.jsonl` or `timing.jsonl`; returns the bytes that the file now has."""
         with (self.folder / file).open("a", encoding="utf-8") as out:
             out.write(json.dumps(line) + "\n")
+            return out.tell()
 
 
 def check_writable(folder: Path) -> None:
@@ -146,7 +189,18 @@ def write_text(path: Path, text: str) -> None:
     """Write a file that is there whole or not at all; what UTF-8 cannot hold, a path's stray byte, is escaped."""
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+    sync(partial)
     os.replace(partial, path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has a file's bytes, or the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_json(path: Path, value: Any) -> None:

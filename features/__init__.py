@@ -1,11 +1,13 @@
 """From Parquet to batches: declared features, a fitting pass, an encoder, a reader."""
 
-from features.batch import NULL, OUT_OF_VOCABULARY, SPECIAL_ROWS, Batch, as_tf_dataset, batch_signature
+from features.bad_rows import BadRows, leave_out_bad_rows
+from features.batch import NULL, OUT_OF_VOCABULARY, PADDING, SPECIAL_ROWS, Batch, as_tf_dataset, batch_signature, take
 from features.columns import check_agreement, check_columns, files_of, rows_of_files, unified_schema
 from features.encoder import Encoder
 from features.errors import DataError
 from features.labels import Columns
 from features.layout import layout_of
+from features.originals import columns_of, decoded_batch, id_features, in_words, originals
 from features.reader import Reader, read_ahead
 from features.sample import draw_sample
 from features.schema import Categorical, Cross, Feature, Features, Numeric, Sequence, SequenceCross, Split
@@ -17,7 +19,9 @@ from features.values import Ragged, Values, decoded, filtered, values_of_column
 __all__ = [
     "NULL",
     "OUT_OF_VOCABULARY",
+    "PADDING",
     "SPECIAL_ROWS",
+    "BadRows",
     "Batch",
     "Categorical",
     "Columns",
@@ -42,18 +46,25 @@ __all__ = [
     "batch_signature",
     "check_agreement",
     "check_columns",
+    "columns_of",
     "count_rows",
     "decoded",
+    "decoded_batch",
     "draw_sample",
     "files_of",
     "filtered",
     "fit",
+    "id_features",
+    "in_words",
     "layout_of",
+    "leave_out_bad_rows",
     "nearest",
     "open_data",
+    "originals",
     "read_ahead",
     "rows_of_files",
     "split_data",
+    "take",
     "unified_schema",
     "values_of_column",
 ]

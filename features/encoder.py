@@ -20,7 +20,7 @@ from features.labels import FLOAT32_MAX, Columns
 from features.layout import has_ids, layout_of
 from features.schema import PARTS, Categorical, Cross, CrossFeature, Feature, Features, Numeric, Sequence, SequenceCross
 from features.statistics import Moments, Statistics, numbers, transform
-from features.values import Ragged, Values, check_type, values_of
+from features.values import Ragged, Values, check_type, outside, values_of
 
 BLOCK_ROWS = 2048
 
@@ -117,6 +117,14 @@ class Encoder:
             batch["label"] = self.columns.labels(table, where)
             batch["weight"] = self.columns.weights(table, where)
         return batch
+
+    def scaled(self, feature: Numeric, values: Values) -> np.ndarray:
+        """A numeric's values transformed, standardized and clipped, float64 [rows], NaN where null."""
+        x = transform(feature, values)
+        if feature.standardize:
+            moments = self.moments[feature.name]
+            x = (x - moments.mean) / moments.deviation
+        return x if feature.clip is None else np.clip(x, -feature.clip, feature.clip)
 
     def __call__(self, table: pa.Table, where: str) -> Batch:
         """Encode a table: `values`, then `encode`."""
@@ -247,9 +255,8 @@ class Encoder:
             return np.full(len(values), NULL, np.int32)
         extremes = pc.min_max(values).as_py()
         if not 0 <= extremes["min"] <= extremes["max"] < size:
-            low, high = pa.scalar(0, values.type), pa.scalar(size, values.type)
-            outside = pc.fill_null(pc.or_(pc.less(values, low), pc.greater_equal(values, high)), False)
-            value, count = values[pc.index(outside, True).as_py()].as_py(), pc.sum(outside).as_py()
+            found = outside(values, size)
+            value, count = values[pc.index(found, True).as_py()].as_py(), pc.sum(found).as_py()
             raise DataError(
                 f"{where}: column {feature.column!r} holds the id {value} ({count} such values); "
                 f"`identity: {size}` allows 0 to {size - 1}"
@@ -258,17 +265,12 @@ class Encoder:
 
     def _numerics(self, feature: Numeric, values: Values, where: str) -> Iterator[np.ndarray]:
         """The columns of `numerics` that a numeric fills."""
-        assert isinstance(values, pa.Array)
-        x = transform(feature, values)
-        if feature.standardize:
-            moments = self.moments[feature.name]
-            x = (x - moments.mean) / moments.deviation
-        if feature.clip is not None:
-            x = np.clip(x, -feature.clip, feature.clip)
+        x = self.scaled(feature, values)
         if feature.standardize and (np.abs(x) > FLOAT32_MAX).any():
             raise DataError(
                 f"{where}: column {feature.column!r} holds a value that leaves float32 once standardized; set `clip`"
             )
+        assert isinstance(values, pa.Array)
         if values.null_count:  # where the vector of a null is the null row's, its scale is 1
             x = np.where(_nulls(values), 1.0 if feature.as_ == "embedding" else 0.0, x)
         yield x

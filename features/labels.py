@@ -1,6 +1,6 @@
 """The label and weight columns, checked."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,10 +29,9 @@ class Columns:
         Raises:
             DataError: a label that is null or neither 0 nor 1; `where` names the file and row group.
         """
-        column = table.column(self.label).combine_chunks()
-        if not (_is_number(column.type) or pa.types.is_boolean(column.type)):
-            raise DataError(f"{where}: label {self.label!r} has type {column.type}; it needs 0 and 1, or booleans")
-        return _checked(column, self.label, where, lambda x: (x == 0) | (x == 1), "a label is 0 or 1")
+        column = self._label(table, where)
+        numbers = _floats(column)
+        return _checked(column, numbers, _is_label(numbers), f"{where}: {self.label!r}", "a label is 0 or 1")
 
     def weights(self, table: pa.Table, where: str) -> np.ndarray:
         """Weights as float32 [rows]; 1 where the data has none.
@@ -42,25 +41,62 @@ class Columns:
         """
         if self.weight is None:
             return np.ones(table.num_rows, np.float32)
+        column = self._weight(table, where)
+        numbers, rule = _floats(column), "a weight is finite and at least 0"
+        return _checked(column, numbers, _is_weight(numbers), f"{where}: {self.weight!r}", rule)
+
+    def faults(self, table: pa.Table, where: str) -> Iterator[tuple[str, np.ndarray]]:
+        """Why `labels` and `weights` refuse single rows: each reason, and the rows that it holds for, bool [rows].
+
+        Raises:
+            DataError: a type that no row is to blame for.
+        """
+        label = self._label(table, where)
+        yield "label is null", _nulls(label)
+        yield "label is neither 0 nor 1", ~_is_label(_floats(label))
+        if self.weight is not None:
+            weight = self._weight(table, where)
+            numbers = _floats(weight)
+            yield "weight is null", _nulls(weight)
+            yield "weight is negative", numbers < 0
+            yield "weight is not finite", ~_is_weight(numbers)
+
+    def _label(self, table: pa.Table, where: str) -> pa.Array:
+        column = table.column(self.label).combine_chunks()
+        if not (_is_number(column.type) or pa.types.is_boolean(column.type)):
+            raise DataError(f"{where}: label {self.label!r} has type {column.type}; it needs 0 and 1, or booleans")
+        return column
+
+    def _weight(self, table: pa.Table, where: str) -> pa.Array:
         column = table.column(self.weight).combine_chunks()
         if not _is_number(column.type):
             raise DataError(f"{where}: weight {self.weight!r} has type {column.type}; it needs numbers")
-        return _checked(
-            column, self.weight, where, lambda x: (x >= 0) & (x <= FLOAT32_MAX), "a weight is finite and at least 0"
-        )
+        return column
 
 
-def _checked(
-    column: pa.Array, name: str, where: str, is_good: Callable[[np.ndarray], np.ndarray], rule: str
-) -> np.ndarray:
-    numbers = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    bad = ~is_good(numbers)  # a null is NaN here, which no rule accepts
-    if bad.any():
-        value = column[int(bad.argmax())].as_py()
-        raise DataError(
-            f"{where}: {name!r} is {'null' if value is None else value} ({int(bad.sum())} such rows); {rule}"
-        )
+def _checked(column: pa.Array, numbers: np.ndarray, is_good: np.ndarray, what: str, rule: str) -> np.ndarray:
+    if not is_good.all():
+        value = column[int(is_good.argmin())].as_py()
+        count = int((~is_good).sum())
+        raise DataError(f"{what} is {'null' if value is None else value} ({count} such rows); {rule}")
     return numbers.astype(np.float32)
+
+
+def _floats(column: pa.Array) -> np.ndarray:
+    """float64 [rows]; a null is NaN, which is neither label nor weight."""
+    return column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+
+
+def _nulls(column: pa.Array) -> np.ndarray:
+    return column.is_null().to_numpy(zero_copy_only=False)
+
+
+def _is_label(numbers: np.ndarray) -> np.ndarray:
+    return (numbers == 0) | (numbers == 1)
+
+
+def _is_weight(numbers: np.ndarray) -> np.ndarray:
+    return (numbers >= 0) & (numbers <= FLOAT32_MAX)
 
 
 def _is_number(type_: pa.DataType) -> bool:

@@ -1,7 +1,7 @@
 """Parquet files, folders and globs -> row groups; splits of row groups into train, valid and test.
 
-A data set is a plain list of `RowGroup`s, in sorted order of their files. A row group of a split may hold only some of
-the file's rows: it then carries one bit for each.
+A data set is a plain list of `RowGroup`s, in sorted order of their files. A row group may hold only some of the file's
+rows, where a split or a policy on bad rows leaves out others: it then carries one bit for each.
 """
 
 import datetime
@@ -37,7 +37,7 @@ class DataFile:
 
 @dataclass(frozen=True)
 class RowGroup:
-    """Rows that are read at once: one row group of one file, or the part of it that a split selects."""
+    """Rows that are read at once: one row group of one file, or the part of it that is selected."""
 
     file: DataFile
     index: int
@@ -65,16 +65,32 @@ class RowGroup:
         try:
             if _version(self.file.filesystem, self.file.path) != self.file.version:
                 raise DataError(f"{self}: the file changed while it was in use")
-            with pq.ParquetFile(self.file.path, filesystem=self.file.filesystem, read_dictionary=encoded) as parquet:
+            with pq.ParquetFile(
+                self.file.path,
+                filesystem=self.file.filesystem,
+                read_dictionary=encoded,
+                page_checksum_verification=True,  # of the pages that have one
+            ) as parquet:
                 table = parquet.read_row_group(self.index, columns=stored)
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{self}: cannot be read: {_first_line(error)}") from error
+        _check_values(table, str(self))
         for name in columns:
             if name in self.file.folder_values:
                 table = table.append_column(name, pa.repeat(self.file.folder_values[name], table.num_rows))
         if self.selected is not None:
             table = table.filter(pa.array(_unpacked(self.selected, table.num_rows)))
+        if table.num_rows != self.rows:
+            raise DataError(f"{self}: damaged: holds {table.num_rows} rows where {self.rows} were announced")
         return table.select(columns)
+
+    def part(self, mask: np.ndarray) -> "RowGroup":
+        """Those of its rows that `mask`, bool [rows], picks."""
+        picked = mask
+        if self.selected is not None:
+            picked = _unpacked(self.selected, None)
+            picked[picked] = mask
+        return replace(self, rows=int(mask.sum()), selected=np.packbits(picked).tobytes())
 
 
 def count_rows(row_groups: Iterable[RowGroup]) -> int:
@@ -140,7 +156,7 @@ def split_data(row_groups: list[RowGroup], split: Split, seed: int) -> dict[str,
             if mask.all():
                 sets[name].append(group)
             elif mask.any():
-                sets[name].append(_part(group, mask))
+                sets[name].append(group.part(mask))
     for name, fraction in zip(SETS, split.fractions, strict=True):
         if fraction > 0 and not sets[name]:
             raise DataError(
@@ -149,17 +165,17 @@ def split_data(row_groups: list[RowGroup], split: Split, seed: int) -> dict[str,
     return sets
 
 
-def _part(group: RowGroup, mask: np.ndarray) -> RowGroup:
-    """The rows of a row group, or of a part of one, that `mask` picks."""
-    picked = mask
-    if group.selected is not None:
-        picked = _unpacked(group.selected, None)
-        picked[picked] = mask
-    return replace(group, rows=int(mask.sum()), selected=np.packbits(picked).tobytes())
-
-
 def _unpacked(selected: bytes, rows: int | None) -> np.ndarray:
     return np.unpackbits(np.frombuffer(selected, np.uint8), count=rows).astype(bool)
+
+
+def _check_values(table: pa.Table, where: str) -> None:
+    """Raise DataError if a column is not what its type says, such as text that is not UTF-8."""
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        try:
+            column.validate(full=True)
+        except pa.ArrowException as error:
+            raise DataError(f"{where}: column {name!r} is not valid {column.type}: {_first_line(error)}") from error
 
 
 def _by_rows(row_groups: list[RowGroup], bounds: np.ndarray) -> Iterator[np.ndarray]:
@@ -181,6 +197,12 @@ def _by_time(row_groups: list[RowGroup], bounds: np.ndarray, column: str) -> Ite
         raise DataError(f"{column!r} holds integers in {counts_time[True]} but times in {counts_time[False]}")
     spans = np.array([(times.min(), times.max()) for times in (_times(group, column) for group in row_groups)])
     first, last = int(spans[:, 0].min()), int(spans[:, 1].max())
+    if last - first >= 2**63:
+        earliest, latest = row_groups[spans[:, 0].argmin()], row_groups[spans[:, 1].argmax()]
+        raise DataError(
+            f"{column!r} goes from {first} in {earliest} to {last} in {latest}, as int64, which is no span of time; "
+            f"a placeholder for a missing time, perhaps"
+        )
     step = max(1, -(-(last - first + 1) // TIME_BINS))
     counts = np.zeros(TIME_BINS, np.int64)
     for group in row_groups:
@@ -212,7 +234,7 @@ def _row_groups(filesystem: pa.fs.FileSystem, path: str, folder_values: dict[str
         with pq.ParquetFile(path, filesystem=filesystem) as parquet:
             metadata, schema = parquet.metadata, parquet.schema_arrow
         version = _version(filesystem, path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: names of columns
         raise DataError(f"{path}: not a readable Parquet file: {_first_line(error)}") from error
     own = {name: value for name, value in folder_values.items() if name not in schema.names}
     for name, value in own.items():

@@ -36,7 +36,7 @@ def values_of(feature: ColumnFeature, table: pa.Table, where: str) -> Values:
     column = table.column(feature.column).combine_chunks()
     check_type(feature, column.type, where)
     if isinstance(feature, Numeric):
-        return _finite(column.cast(pa.float64(), safe=False), feature.column, where)
+        return _finite(column, feature.column, where)
     if isinstance(feature, Sequence):
         return _last(column, feature)
     if feature.part is not None:
@@ -162,14 +162,31 @@ def filtered(values: Values, rows: np.ndarray) -> Values:
 
 def _finite(column: pa.Array, name: str, where: str) -> pa.Array:
     """NaN becomes null; a value that float32 cannot hold is an error."""
+    column = as_floats(column)
     if not column.null_count and np.abs(column.to_numpy()).max(initial=0) <= FLOAT32_MAX:  # NaN is not
         return column
-    too_large = pc.fill_null(pc.greater(pc.abs(column), FLOAT32_MAX), False)
-    if pc.any(too_large).as_py():
-        value = column[pc.index(too_large, True).as_py()].as_py()
-        count = pc.sum(too_large).as_py()
+    found = too_large(column)
+    if pc.any(found).as_py():
+        value = column[pc.index(found, True).as_py()].as_py()
+        count = pc.sum(found).as_py()
         raise DataError(f"{where}: column {name!r} holds {value} ({count} such rows); a number must fit float32")
     return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
+
+
+def as_floats(column: pa.Array) -> pa.Array:
+    """Numbers of every accepted type as float64, with nulls."""
+    return column.cast(pa.float64(), safe=False)
+
+
+def too_large(numbers: pa.Array) -> pa.BooleanArray:
+    """Which numbers float32 cannot hold; a null and NaN are not among them."""
+    return pc.fill_null(pc.greater(pc.abs(numbers), FLOAT32_MAX), False)
+
+
+def outside(ids: pa.Array, size: int) -> pa.BooleanArray:
+    """Which ids are not 0 <= id < size; a null is not among them."""
+    low, high = pa.scalar(0, ids.type), pa.scalar(size, ids.type)
+    return pc.fill_null(pc.or_(pc.less(ids, low), pc.greater_equal(ids, high)), False)
 
 
 def _last(column: pa.Array, feature: Sequence) -> Ragged:

@@ -25,7 +25,7 @@ from models.din import DIN
 from models.dnn import DNN
 from models.inputs import Behaviors, Category, Field, History, Inputs, Table
 from models.seeds import PathInitializer, seed_of
-from models.tables import EmbeddingTables
+from models.tables import EmbeddingTables, fuse
 from models.tower import Tower
 from models.wide_deep import WideDeep
 
@@ -65,5 +65,6 @@ __all__ = [
     "Tower",
     "WideDeep",
     "cost_of",
+    "fuse",
     "seed_of",
 ]

@@ -82,11 +82,15 @@ class CTRModel(tfrs.Model):
             total = context.all_reduce(tf.distribute.ReduceOp.SUM, total)
         return tf.math.divide_no_nan(loss, total)
 
-    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """One gradient step."""
+    def loss_and_gradients(self, batch: Batch) -> tuple[tf.Tensor, list[tf.Tensor | tf.IndexedSlices]]:
+        """The loss of a batch in training, and its gradients in the order of `trainable_variables`."""
         with tf.GradientTape() as tape:
             loss = self.compute_loss(batch, training=True)
-        gradients = tape.gradient(loss, self.trainable_variables)
+        return loss, tape.gradient(loss, self.trainable_variables)
+
+    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """One gradient step."""
+        loss, gradients = self.loss_and_gradients(batch)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         with tf.control_dependencies([loss]):  # so that the end of the data, which has no loss, does not count
             self.step.assign_add(1)

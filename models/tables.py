@@ -40,11 +40,9 @@ class EmbeddingTables(tf_keras.layers.Layer):
         if not inputs.plain and all(field.part != "deep" for field in inputs.fields):
             raise ValueError("a tower needs a feature with a vector, or a plain numeric")
         self.inputs = inputs
-        groups: dict[str, list[Table]] = {}
-        for table in inputs.tables:
-            groups.setdefault(f"{table.dim} {grouping[table.name] if grouping else ''}", []).append(table)
+        groups = fuse(inputs.tables, grouping)
         # immutable, so that Keras does not take them for parts of a checkpoint
-        self.groups = MappingProxyType({key: tuple(members) for key, members in groups.items()})
+        self.groups = MappingProxyType(groups)
         self._group_of = MappingProxyType({table.name: key for key in groups for table in groups[key]})
         self.offsets = MappingProxyType(
             {
@@ -53,9 +51,6 @@ class EmbeddingTables(tf_keras.layers.Layer):
                 for place, table in enumerate(members)
             }
         )
-        for key, members in groups.items():
-            if sum(table.rows for table in members) > 2**31 - 1:
-                raise ValueError(f"the tables of width {key} have more than 2^31 - 1 rows together: group them apart")
         self.fused = {
             key: self.add_weight(
                 name=f"fused_{place}",
@@ -114,6 +109,27 @@ class EmbeddingTables(tf_keras.layers.Layer):
         if run[0].sequence is not None:
             return batch[f"sequences/{run[0].sequence}"] + offsets
         return _columns(batch["ids"], [field.column for field in run]) + offsets
+
+
+def fuse(tables: Sequence[Table], grouping: Mapping[str, str] | None = None) -> dict[str, tuple[Table, ...]]:
+    """The tables that share a variable, those of one width and one group.
+
+    Raises:
+        ValueError: some have more rows together than int32 can count.
+    """
+    groups: dict[str, tuple[Table, ...]] = {}
+    for table in tables:
+        key = f"{table.dim} {grouping[table.name] if grouping else ''}"
+        groups[key] = (*groups.get(key, ()), table)
+    for members in groups.values():
+        if (rows := sum(table.rows for table in members)) > 2**31 - 1:
+            largest = max(members, key=lambda table: table.rows)
+            raise ValueError(
+                f"{len(members)} tables of width {largest.dim}, {largest.name!r} the largest, share a variable and "
+                f"have {rows:,} rows together, but ids name no more than 2^31 - 1 rows: make them smaller, or give "
+                f"some another `dim` or an optimizer pattern of their own"
+            )
+    return groups
 
 
 def _columns(array: tf.Tensor, places: Sequence[int | None]) -> tf.Tensor:

@@ -171,6 +171,17 @@ class Router(tf_keras.optimizers.Optimizer):
             self._variables += [v for v in optimizer.variables if v is not self._own_steps[place]]
         self._built = True
 
+    def combine(self, gradients: Sequence[Any], variables: Sequence[tf.Variable]) -> list[Any]:
+        """What `apply_gradients` makes of gradients first: summed over replicas, each row once, clipped; none moves."""
+        summed = self.aggregate_gradients(zip(gradients, variables, strict=True))
+        return self._deduplicate_sparse_grad([gradient for gradient, _ in summed])
+
+    def apply_combined(self, gradients: Sequence[Any], variables: Sequence[tf.Variable]) -> None:
+        """Update variables with what `combine` gave; both together are `apply_gradients`."""
+        self._compute_current_learning_rate()
+        self._apply_weight_decay(variables)
+        self._internal_apply_gradients(list(zip(gradients, variables, strict=True)))
+
     def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:
         """Hand a gradient to the optimizer of its variable."""
         owner = self._owners[self._index_dict[self._var_key(variable)]]

@@ -31,7 +31,8 @@ import tensorflow as tf
 from ctr.build import build, set_threads
 from ctr.data import prepare
 from ctr.experiment import load_experiment
-from ctr.trainer import Placed, compiled_step, copied_ahead
+from ctr.step import compiled_step
+from ctr.trainer import Placed, copied_ahead
 from features import Batch, Reader
 from models import CTRModel
 from optimizers import adam

@@ -483,7 +483,9 @@ def test_frappe_keeps_every_value_in_order_and_trains_by_the_config(tmp_path, ki
         table = pq.read_table(tmp_path / f"{name}.parquet")
         assert table.schema.equals(pa.schema([("label", pa.int8()), *((field, pa.int32()) for field in FRAPPE)]))
         assert [list(row.values()) for row in table.to_pylist()] == frappe_rows(seed)
-    experiment = load_experiment(ROOT / "configs/frappe/dcn_v2.yaml", [f"data.root={tmp_path}"])
+    experiment = load_experiment(
+        ROOT / "configs/frappe/dcn_v2.yaml", [f"data.root={tmp_path}", "training.last_batch=keep"]
+    )
     assert {len(groups) for groups in prepare(experiment).sets.values()} == {1}
 
 

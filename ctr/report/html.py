@@ -98,6 +98,7 @@ def _run(run: Run, report: dict[str, Any], curves: dict[str, Any]) -> dict[str, 
         "main": main,
         "sets": sets,
         "cards": cards(report, score, features, history),
+        "bad_rows": report.get("bad_rows", {}),  # an earlier version left none out
         "metric_groups": metric_groups(metrics),
         "history": history,
         "learning": plots.learning_plots(history) if history else [],

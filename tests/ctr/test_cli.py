@@ -192,7 +192,7 @@ def test_a_loss_that_is_not_finite_ends_with_code_3(config, tmp_path):
     result = ctr("train", config, "--run", tmp_path / "run", "--set", override)
     assert result.exit_code == 3
     assert "diverged" in result.stderr
-    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "run" / "report.json").exists()
 
 
 @pytest.fixture

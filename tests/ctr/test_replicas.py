@@ -28,11 +28,15 @@ def weights(experiment, folder):
     return [variable.numpy() for variable in model.trainable_variables]
 
 
+def on_two_cpus(config, folder, last, *changes):
+    command = [sys.executable, "-m", "tests.ctr.replicas", config, folder, str(last), *changes, "training.replicas=2"]
+    return subprocess.run(command, check=last == 0, capture_output=True, text=True)
+
+
 @pytest.mark.parametrize("changes", [FIXED, FIXED + CLIPPED, CAN], ids=["plain", "clipped", "can on din"])
 def test_two_replicas_train_to_the_weights_of_one(make_experiment, config, tmp_path, changes):
     alone = ctr.train(make_experiment(*changes), tmp_path / "alone")
-    command = [sys.executable, "-m", "tests.ctr.replicas", config, tmp_path / "both", *changes, "training.replicas=2"]
-    subprocess.run(command, check=True)
+    on_two_cpus(config, tmp_path / "both", 0, *changes)
 
     both = json.loads((tmp_path / "both" / "report.json").read_text())
 
@@ -43,6 +47,17 @@ def test_two_replicas_train_to_the_weights_of_one(make_experiment, config, tmp_p
     experiment = make_experiment(*changes)
     for one, other in zip(*(weights(experiment, tmp_path / name) for name in ("alone", "both")), strict=True):
         np.testing.assert_allclose(other, one, atol=1e-4 * np.abs(one).max())
+
+
+def test_replicas_that_are_interrupted_go_on_as_if_they_had_not_been(config, tmp_path):
+    """Each has a mean loss and moving averages of its own, which together are not what each had."""
+    on_two_cpus(config, tmp_path / "whole", 0)
+    assert "Interrupted" in on_two_cpus(config, tmp_path / "run", 8).stderr
+    on_two_cpus(config, tmp_path / "run", 0)
+    whole, run = (json.loads((tmp_path / name / "report.json").read_text()) for name in ("whole", "run"))
+    assert run["fingerprints"] == whole["fingerprints"]
+    assert run["metrics"] == whole["metrics"]
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == (tmp_path / "whole" / "metrics.jsonl").read_bytes()
 
 
 def test_more_replicas_than_devices_are_refused(make_experiment, tmp_path):

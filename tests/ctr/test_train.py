@@ -46,6 +46,7 @@ def test_the_run_folder_holds_what_the_contract_says(make_experiment, tmp_path):
     assert found == {
         "config.yaml",
         "environment.json",
+        "data.json",
         "encoder",
         "checkpoints",
         "metrics.jsonl",
@@ -80,7 +81,7 @@ def test_report_json_is_as_the_contract_says(make_experiment, tmp_path):
     report = ctr.train(make_experiment(), tmp_path / "run")
     assert report == json.loads((tmp_path / "run" / "report.json").read_text())
     measured = {"metrics", "negative_sampling_rate", "deciles", "psi", "slices", "frequency", "leakage", "checks"}
-    assert set(report) == measured | {"training", "files", "model", "tables", "fingerprints", "seconds"}
+    assert set(report) == measured | {"training", "files", "bad_rows", "model", "tables", "fingerprints", "seconds"}
     parts = [str(tmp_path / "clicks" / f"part-{k}.parquet") for k in range(3)]
     assert report["files"] == {
         "train": [{"path": parts[0], "rows": 400}, {"path": parts[1], "rows": 320}],
@@ -174,7 +175,7 @@ def test_plain_fit_trains_to_the_weights_of_the_trainer(make_experiment, tmp_pat
     reader = Reader(prepared.sets["train"], prepared.encoder, batch_size=64, seed=3)
     by_trainer, by_fit = build(experiment, prepared.encoder), build(experiment, prepared.encoder)
     run = Run(tmp_path / "run")
-    run.create(experiment)
+    run.create(experiment, {})
     Trainer(experiment, by_trainer, reader, [], run, Progress(Console(quiet=True), 1)).train()
     by_fit.fit(as_tf_dataset(reader), epochs=1, verbose=0)
     for ours, keras in zip(by_trainer.weights, by_fit.weights, strict=True):

@@ -8,7 +8,7 @@ import tf_keras
 
 import ctr
 from ctr.build import build
-from ctr.checkpoint import fingerprint, load_best, save_best
+from ctr.checkpoint import CheckpointWriter, Position, fingerprint, load_best
 from ctr.experiment import ConfigError
 from features import Encoder
 
@@ -92,15 +92,20 @@ def test_a_checkpoint_holds_weights_state_rates_and_steps(make_experiment, tmp_p
     assert int(model.step) == int(model.optimizer.iterations) > 0
 
 
-def test_a_new_best_replaces_the_old_one(make_experiment, tmp_path):
+def test_the_last_checkpoints_and_the_best_are_kept(make_experiment, tmp_path):
     experiment = make_experiment("training.epochs=1")
     ctr.train(experiment, tmp_path / "run")
-    folder = tmp_path / "run" / "checkpoints"
     model = build(experiment, Encoder.load(tmp_path / "run" / "encoder"))
-    model.step.assign(77)
-    save_best(folder, model, {"epoch": 7})
-    assert sorted(path.name for path in folder.iterdir()) == ["best.json", "step-000000077"]
-    assert load_best(folder, model)["epoch"] == 7
+    writer = CheckpointWriter(tmp_path / "saved", keep=2)
+    best = {"checkpoint": "step-000000010", "epoch": 0, "step": 10, "auc": 0.75}
+    for step in (10, 20, 30, 40):
+        model.step.assign(step)
+        writer.save(model, Position(step=step, best=best))
+    writer.wait()
+    kept = sorted(path.name for path in (tmp_path / "saved").iterdir())
+    assert kept == ["best.json", "step-000000010", "step-000000030", "step-000000040"]
+    assert load_best(tmp_path / "saved", model) == best
+    assert int(model.step) == 10
 
 
 def test_a_damaged_checkpoint_is_named(make_experiment, tmp_path):

@@ -1,0 +1,53 @@
+"""The schema of every file against the first: all that is wrong with them, not only the first of it."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from ctr.data import check_types
+from ctr.errors import ConfigError
+from ctr.evaluation.observed import report_columns
+from ctr.experiment import Experiment
+from ctr.preflight.finding import Finding
+from features import DataError, Encoder, RowGroup, check_agreement, files_of
+
+NAMED = 5
+
+
+def check_schemas(experiment: Experiment, encoder: Encoder, sets: dict[str, list[RowGroup]]) -> list[Finding]:
+    """Errors of files that lack a column or hold another thing in it, warnings of types that differ but agree.
+
+    Args:
+        experiment: says which columns are used.
+        encoder: of its features, fitted or not.
+        sets: opened.
+    """
+    first_groups = list({group.file.path: group for groups in sets.values() for group in groups}.values())
+    numbers = experiment.features.number_columns.union(encoder.columns.names if encoder.columns else [])
+    mistakes = []
+    for group in first_groups:
+        try:
+            check_types([group], experiment, encoder)
+            check_agreement([first_groups[0], group], encoder.input_columns, numbers)
+        except (DataError, ConfigError) as error:
+            mistakes.append(Finding("error", "schema", f"schema: {error}"))
+    if len(mistakes) > NAMED:
+        rest = f"schema: {len(mistakes) - NAMED} more files have such mistakes"
+        mistakes = [*mistakes[:NAMED], Finding("error", "schema", rest)]
+    used = [*encoder.input_columns, *experiment.data.keep, *report_columns(experiment)]
+    found = mistakes or [Finding("warning", "schema", told) for told in _differences(first_groups, used)]
+    fine = f"schema: {len(first_groups)} file(s), the columns in use have one type in all"
+    return found or [Finding("fine", "schema", fine)]
+
+
+def _differences(row_groups: list[RowGroup], columns: list[str]) -> Iterator[str]:
+    """A sentence for each column and type that files have in place of the first file's."""
+    first, *others = files_of(row_groups)
+    for name in dict.fromkeys(columns):
+        expected = first.schema.field(name).type
+        types = Counter(file.schema.field(name).type for file in others)
+        for type_ in [type_ for type_ in types if type_ != expected]:
+            where = next(file.path for file in others if file.schema.field(name).type == type_)
+            yield (
+                f"schema: column {name!r} is {type_} in {types[type_]} of {len(others) + 1} files, such as {where}, "
+                f"but {expected} in {first.path}; both are read as the same"
+            )

@@ -1,0 +1,143 @@
+"""What must be as it was for a run to go on as if it had never stopped: its settings, its data, its encoder."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import yaml
+
+from ctr.checkpoint import Position, newest
+from ctr.checksums import check_sealed, seal
+from ctr.errors import ConfigError
+from ctr.experiment import Experiment, load_experiment
+from ctr.run import Run, environment, read_json
+from features import DataError, Encoder, RowGroup, files_of, rows_of_files
+
+MAY_CHANGE = ("name", "training.epochs", "training.early_stopping.patience", "training.checkpoint.*", "report.*")
+SHOWN = 5  # differences
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """What a run goes on from."""
+
+    position: Position
+    encoder: Encoder | None
+    """None: it is damaged, and fitting makes the same again."""
+
+
+def find_unfinished(run: Run, sets: dict[str, list[RowGroup]], warn: Callable[[str], None]) -> Unfinished | None:
+    """The last good checkpoint of a run, on the data that it began with; None if there is none.
+
+    Args:
+        run: that exists.
+        sets: as `open_sets` gives them.
+        warn: told what is damaged, and which versions are others.
+
+    Raises:
+        ConfigError, DataError: the data is other data.
+    """
+    _check_data(sets, run)
+    position = newest(run.folder / "checkpoints", warn)
+    if position is None:
+        return None
+    if changed := _changed_versions(run):
+        warn(f"the run may not end as it would have with the versions that it began with: {changed}")
+    return Unfinished(position, _load_encoder(run, warn))
+
+
+def check_settings(experiment: Experiment, run: Run) -> None:
+    """See that no setting that decides training differs from the run's.
+
+    Raises:
+        ConfigError: one does; every such setting with its value in the run and now.
+    """
+    before, now = (yaml.safe_load(one.to_yaml()) for one in (load_experiment(run.folder / "config.yaml"), experiment))
+    changed = [
+        f"{key}: {then} in the run, {here} now"
+        for key, then, here in _differences(before, now)
+        if not any(fnmatchcase(key, pattern) for pattern in MAY_CHANGE)
+    ]
+    if changed:
+        raise ConfigError(
+            _listed(f"{run.folder}: these settings decide the training, so they cannot change within it:", changed)
+            + "\nput them back, or train anew with --overwrite or another --run"
+        )
+
+
+def described(sets: dict[str, list[RowGroup]]) -> dict[str, Any]:
+    """data.json: for each set its files, in order, with their bytes and how many of their rows it has."""
+    return {
+        name: [
+            {**listed, "bytes": file.version[0]}
+            for file, listed in zip(files_of(row_groups), rows_of_files(row_groups), strict=True)
+        ]
+        for name, row_groups in sets.items()
+    }
+
+
+def _check_data(sets: dict[str, list[RowGroup]], run: Run) -> None:
+    """Raise DataError unless the sets are those that the run began with."""
+    if not (run.folder / "data.json").is_file():
+        raise ConfigError(f"{run.folder}: has no data.json, so an earlier version made the run; train it again")
+    before, now = read_json(run.folder / "data.json"), described(sets)
+    differences = []
+    for name in {**before, **now}:
+        then, here = ({file["path"]: file for file in listed.get(name, [])} for listed in (before, now))
+        if list(then) != list(here) and then.keys() == here.keys():
+            differences.append(f"{name}: its files come in another order")
+        differences += [
+            f"{path}: {_said(then.get(path))} of {name} in the run, {_said(here.get(path))} now"
+            for path in {**then, **here}
+            if then.get(path) != here.get(path)
+        ]
+    if differences:
+        raise DataError(
+            _listed(f"{run.folder}: began with other data:", differences)
+            + "\nput the data back, or train anew with --overwrite or another --run"
+        )
+
+
+def save_encoder(encoder: Encoder, run: Run) -> None:
+    """Write `encoder/`, sealed, in place of what may be there."""
+    folder = run.folder / "encoder"
+    shutil.rmtree(folder, ignore_errors=True)
+    encoder.save(folder)
+    seal(folder)
+
+
+def _load_encoder(run: Run, warn: Callable[[str], None]) -> Encoder | None:
+    try:
+        check_sealed(run.folder / "encoder")
+        return Encoder.load(run.folder / "encoder")
+    except (OSError, ConfigError, DataError) as error:
+        warn(f"the features are fitted again: {error}")
+        return None
+
+
+def _changed_versions(run: Run) -> str:
+    """The packages of which another version runs now, in words; empty if there is none."""
+    found = [read_json(run.folder / "environment.json"), environment()]
+    before, now = ({"python": one.get("python"), **one.get("packages", {})} for one in found)
+    return ", ".join(f"{name} {before.get(name)}, now {now[name]}" for name in now if before.get(name) != now[name])
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Dotted key, value before and value now of what is not equal; of what one of them lacks, all at once."""
+    for key in {**before, **now}:
+        then, here = before.get(key, "absent"), now.get(key, "absent")
+        if isinstance(then, dict) and isinstance(here, dict):
+            yield from _differences(then, here, f"{prefix}{key}.")
+        elif then != here:
+            yield f"{prefix}{key}", then, here
+
+
+def _listed(title: str, lines: list[str]) -> str:
+    more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return "\n  ".join([title, *lines[:SHOWN], *more])
+
+
+def _said(file: dict[str, Any] | None) -> str:
+    return "not a file" if file is None else f"{file['rows']:,} rows ({file['bytes']:,} bytes)"

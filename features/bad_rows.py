@@ -1,0 +1,111 @@
+"""Rows that cannot be used, left out of a set and counted: what a config may ask for in place of an error."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.encoder import Encoder
+from features.errors import DataError
+from features.labels import FLOAT32_MAX
+from features.schema import Categorical, ColumnFeature, Numeric, Sequence
+from features.source import RowGroup, count_rows
+from features.values import Ragged, Values, as_floats, outside, too_large, values_of
+
+
+@dataclass(frozen=True)
+class BadRows:
+    """How many rows of a set were left out.
+
+    A row that is bad for several reasons counts for the first of them, in the order label, weight, features.
+    """
+
+    rows: int = 0
+    share: float = 0.0
+    """Of the rows that the set has with them."""
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Reason -> rows; they add up to `rows`."""
+
+
+def leave_out_bad_rows(
+    name: str, row_groups: list[RowGroup], encoder: Encoder, at_most: float
+) -> tuple[list[RowGroup], BadRows]:
+    """The set without its bad rows, and what was left out; only the columns that can be bad are read.
+
+    Bad is what an encoder refuses in single rows: a label that is null or neither 0 nor 1, a weight that is null,
+    negative or not finite, a number that float32 cannot hold, as it is or once standardized, an id outside `identity`.
+
+    Args:
+        name: of the set, in errors.
+        row_groups: the set; its columns have the types that their features take.
+        encoder: of the features; one that is not fitted does not know which numbers are too large once standardized,
+            of which the data that it is going to be fitted on has none.
+        at_most: the share of the set's rows that may be left out.
+
+    Raises:
+        DataError: more rows are bad; the message says how many for which reason, and where the first of them is.
+    """
+    features = [feature for feature in encoder.features.of_columns.values() if _can_be_bad(feature)]
+    names = [*(encoder.columns.names if encoder.columns else []), *(feature.column for feature in features)]
+    reasons: Counter[str] = Counter()
+    places: dict[str, RowGroup] = {}
+    left: list[RowGroup] = []
+    for group in row_groups if names else []:
+        table = group.read(names)
+        good = np.ones(group.rows, bool)
+        for reason, bad in _faults(encoder, features, table, str(group)):
+            if found := int((bad & good).sum()):
+                reasons[reason] += found
+                places.setdefault(reason, group)
+                good &= ~bad
+        if good.any():
+            left.append(group if good.all() else group.part(good))
+    if not reasons:
+        return row_groups, BadRows()
+    share = reasons.total() / count_rows(row_groups)
+    if share > at_most:
+        listed = ", ".join(f"{reason} ({count:,}, first in {places[reason]})" for reason, count in reasons.items())
+        raise DataError(
+            f"{name}: {reasons.total():,} of {count_rows(row_groups):,} rows are bad, a share of {share:.3g}, and "
+            f"`bad_rows: {{skip: {at_most:g}}}` allows no more than {at_most:g}: {listed}"
+        )
+    return left, BadRows(reasons.total(), share, dict(reasons))
+
+
+def _can_be_bad(feature: ColumnFeature) -> bool:
+    return isinstance(feature, Numeric) or feature.identity is not None
+
+
+def _faults(
+    encoder: Encoder, features: list[ColumnFeature], table: pa.Table, where: str
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Each reason with the rows that it holds for, bool [rows]."""
+    if encoder.columns is not None:
+        yield from encoder.columns.faults(table, where)
+    for feature in features:
+        if isinstance(feature, Numeric):
+            yield from _of_numbers(encoder, feature, table)
+        else:
+            yield from _of_ids(feature, values_of(feature, table, where))
+
+
+def _of_numbers(encoder: Encoder, feature: Numeric, table: pa.Table) -> Iterator[tuple[str, np.ndarray]]:
+    numbers = as_floats(table.column(feature.column).combine_chunks())
+    unfit = too_large(numbers)
+    yield f"{feature.column!r} is infinite or too large", unfit.to_numpy(zero_copy_only=False)
+    if feature.name in encoder.moments:
+        scaled = encoder.scaled(feature, pc.if_else(unfit, pa.scalar(None, pa.float64()), numbers))
+        yield f"{feature.column!r} is too large once standardized", np.abs(scaled) > FLOAT32_MAX
+
+
+def _of_ids(feature: Categorical | Sequence, values: Values) -> Iterator[tuple[str, np.ndarray]]:
+    lists = values if isinstance(values, Ragged) else Ragged(values, np.ones(len(values), np.int64))
+    if not pa.types.is_integer(lists.flat.type):  # only nulls, or an error that no single row is to blame for
+        return
+    assert feature.identity is not None
+    found = outside(lists.flat, feature.identity).to_numpy(zero_copy_only=False)
+    counts = np.bincount(np.repeat(np.arange(len(lists.lengths)), lists.lengths)[found], minlength=len(lists.lengths))
+    yield f"{feature.column!r} holds an id outside 0 to {feature.identity - 1}", counts > 0

@@ -1,0 +1,74 @@
+"""From the rows of a table back to the values of the data that they stand for, as far as an encoder knows them."""
+
+import numpy as np
+import pyarrow as pa
+
+from features.batch import SPECIAL_ROWS, Batch
+from features.encoder import Encoder
+from features.layout import has_ids
+from features.schema import Categorical, CrossFeature, Numeric, Sequence, SequenceCross
+
+SPECIAL = ("padding", "null", "out of vocabulary")
+
+
+def originals(encoder: Encoder, name: str, rows: np.ndarray) -> pa.Array:
+    """The values behind rows of the table of the feature `name`; the three special rows are null.
+
+    A vocabulary's values are those of the data; `identity` gives the id, `part` the hour, weekday (0-6) or day of the
+    month. A hash, a cross and the ranges of a number are known by their bucket only, from 0.
+
+    Args:
+        encoder: fitted.
+        name: of a feature with ids.
+        rows: integers [rows], local to the table.
+    """
+    feature = encoder.features.columns[name]
+    special = rows < SPECIAL_ROWS
+    if getattr(feature, "vocabulary", None) is not None:
+        assert isinstance(feature, Categorical | Sequence)
+        return encoder.vocabularies[feature.table].take(pa.array(rows.astype(np.int64) - SPECIAL_ROWS, mask=special))
+    first = 1 if getattr(feature, "part", None) == "day" else 0
+    return pa.array(rows.astype(np.int64) - SPECIAL_ROWS + first, mask=special)
+
+
+def in_words(encoder: Encoder, name: str, row: int) -> str:
+    """What a row of the table of the feature `name` stands for, such as `'item 5'`, `null` or `hash bucket 17`."""
+    if row < SPECIAL_ROWS:
+        return SPECIAL[row]
+    feature = encoder.features.columns[name]
+    value = originals(encoder, name, np.array([row]))[0].as_py()
+    if isinstance(feature, Numeric):
+        if feature.as_ == "embedding":
+            return "any number"
+        ends = [-np.inf, *encoder.edges[name].tolist(), np.inf]
+        return f"{ends[value]:.6g} < x <= {ends[value + 1]:.6g}"
+    return f"hash bucket {value}" if getattr(feature, "hash", None) is not None else repr(value)
+
+
+def id_features(encoder: Encoder) -> list[str]:
+    """The features of the columns of a batch's `ids`, in order."""
+    return [name for name, feature in encoder.features.columns.items() if has_ids(feature)]
+
+
+def columns_of(encoder: Encoder, name: str) -> list[str]:
+    """The columns of the data that the feature `name` is made of."""
+    feature = encoder.features.columns[name]
+    if isinstance(feature, CrossFeature):
+        return [column for part in feature.of for column in columns_of(encoder, part)]
+    return [feature.column]
+
+
+def decoded_batch(encoder: Encoder, batch: Batch) -> dict[str, pa.Array]:
+    """The features of a batch by name: categories and lists as `originals`, numbers as the model sees them."""
+    found: dict[str, pa.Array] = {}
+    places = {name: place for place, name in enumerate(id_features(encoder))}
+    for name, feature in encoder.features.columns.items():
+        if isinstance(feature, Sequence | SequenceCross):
+            ids, lengths = batch[f"sequences/{name}"], batch[f"lengths/{name}"]
+            is_value = np.arange(ids.shape[1]) < lengths[:, None]
+            ends = np.concatenate([[0], np.cumsum(is_value.sum(axis=1))]).astype(np.int32)
+            found[name] = pa.ListArray.from_arrays(pa.array(ends), originals(encoder, name, ids[is_value]))
+        elif name in places:
+            found[name] = originals(encoder, name, batch["ids"][:, places[name]])
+    numerics = {name: pa.array(batch["numerics"][:, k]) for k, name in enumerate(encoder.layout["numerics"])}
+    return {**found, **numerics}

@@ -1,0 +1,352 @@
+"""A step that is not finite is not made, is explained, and can be done again."""
+
+import io
+import json
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+import tf_keras
+from rich.console import Console
+from typer.testing import CliRunner
+
+from ctr import Diverged, jobs
+from ctr.build import build
+from ctr.cli import app
+from ctr.data import prepare
+from ctr.divergence import LossWatch
+from ctr.errors import ConfigError
+from ctr.replay import replay
+from ctr.saved_step import RAW, load_batch
+from ctr.step import compiled_step
+from features import Encoder
+from tests.conftest import click_log
+
+UNBOUNDED = "features.columns.price={kind: numeric, standardize: false, clip: null}"
+DENSE = "model={type: dnn, hidden: [8], batch_norm: false}"
+WIDE_DEEP = "model={type: wide_deep, hidden: [8]}"
+
+
+def ctr(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def plant_price(data_folder, price):
+    """The first row of the first file has this price."""
+    path = data_folder / "part-0.parquet"
+    table = pq.read_table(path)
+    prices = [price, *table["price"].to_pylist()[1:]]
+    place = table.schema.get_field_index("price")
+    pq.write_table(table.set_column(place, "price", pa.array(prices)), path, row_group_size=200)
+
+
+class At(tf_keras.callbacks.Callback):
+    """Does something to the model before a step, counted from 1."""
+
+    def __init__(self, step, act):
+        super().__init__()
+        self.step, self.act = step, act
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch + 1 == self.step:
+            self.act(self.model)
+
+
+class OneStep:
+    """An experiment's model, its compiled step, and batches for it."""
+
+    def __init__(self, experiment):
+        self.encoder = prepare(experiment).encoder
+        self.model = build(experiment, self.encoder)
+        self.step = compiled_step(self.model, self.encoder)
+
+    def batch(self, rows=64, seed=5, **changes):
+        batch = self.encoder(click_log(rows, seed=seed), "here")
+        return {key: tf.constant(changes.get(key, array)) for key, array in batch.items()}
+
+    def with_price(self, price):
+        numerics = self.batch()["numerics"].numpy()
+        numerics[7, 0] = price
+        return self.batch(numerics=numerics)
+
+    def variables(self):
+        """Weights, moving averages, mean loss, step number and optimizer state."""
+        return [one.numpy() for one in (*self.model.variables, *self.model.optimizer.variables)]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "price"),
+    [
+        ([], 1e30),
+        ([], np.nan),
+        (["optimizers.clip_norm=1"], np.nan),
+        (["training.precision=mixed_bfloat16"], 1e30),
+        ([WIDE_DEEP, "optimizers.dense={type: adamw, learning_rate: {schedule: cosine, initial: 0.01}}"], np.inf),
+        (["optimizers.dense={type: adam, learning_rate: 0.01, lookahead: {every: 2, alpha: 0.5}}"], 1e30),
+    ],
+    ids=["overflow", "nan", "clipped", "mixed precision", "wide and deep", "lookahead"],
+)
+def test_a_step_that_is_not_finite_leaves_no_trace(make_experiment, overrides, price):
+    tried = OneStep(make_experiment(*overrides))
+    spared = OneStep(make_experiment(*overrides))
+    for one in (tried, spared):
+        assert one.step(one.batch(seed=1)).is_finite
+    before = tried.variables()
+
+    assert not tried.step(tried.with_price(price)).is_finite
+
+    assert all(np.array_equal(*pair) for pair in zip(tried.variables(), before, strict=True))
+    for one in (tried, spared):
+        assert one.step(one.batch(seed=2)).is_finite
+    assert all(np.array_equal(*pair) for pair in zip(tried.variables(), spared.variables(), strict=True))
+
+
+def test_a_step_is_traced_once_whatever_comes(make_experiment, monkeypatch):
+    one = OneStep(make_experiment())
+    traced = []
+    compute = one.model.loss_and_gradients
+    monkeypatch.setattr(one.model, "loss_and_gradients", lambda batch: traced.append(1) or compute(batch))
+    for batch in (one.batch(64), one.batch(7), one.with_price(np.nan), one.batch(1)):
+        one.step(batch)
+    assert len(traced) == 1
+
+
+def test_a_moving_average_that_overflows_is_found_though_loss_and_gradients_are_finite(make_experiment):
+    one = OneStep(make_experiment(WIDE_DEEP))
+    found = one.step(one.with_price(1e30))
+    assert np.isfinite(found.loss)
+    assert not found.is_finite
+
+
+@pytest.mark.parametrize(("clip_norm", "is_finite"), [("null", True), ("1", False)])
+def test_a_norm_that_overflows_counts_where_gradients_are_clipped_by_it(make_experiment, clip_norm, is_finite):
+    one = OneStep(make_experiment(UNBOUNDED, DENSE, f"optimizers.clip_norm={clip_norm}"))
+    numerics, label = (one.batch()[key].numpy() for key in ("numerics", "label"))
+    numerics[:4, 0] = [1e25, 1e25, -1e25, -1e25]
+    label[:4] = [0, 1, 0, 1]  # the sign of the logit is right for one of each two
+    found = one.step(one.batch(numerics=numerics, label=label))
+    assert 1e20 < found.loss < np.inf
+    assert found.is_finite is is_finite
+
+
+def test_a_row_whose_gradients_overflow_when_they_are_summed_counts(make_experiment, monkeypatch):
+    one = OneStep(make_experiment(DENSE))
+    compute = one.model.loss_and_gradients
+
+    def with_twice_a_huge_gradient(batch):
+        loss, gradients = compute(batch)
+        [table] = [place for place, one in enumerate(gradients) if isinstance(one, tf.IndexedSlices)]
+        gradients[table] = tf.IndexedSlices(tf.fill([2, 4], 3e38), tf.constant([5, 5]), gradients[table].dense_shape)
+        return loss, gradients
+
+    monkeypatch.setattr(one.model, "loss_and_gradients", with_twice_a_huge_gradient)
+    assert not one.step(one.batch()).is_finite
+
+
+def test_a_number_whose_square_overflows_is_named_with_its_row(config, data_folder, tmp_path):
+    plant_price(data_folder, 1e30)
+    [row] = pq.read_table(data_folder / "part-0.parquet").slice(0, 1).to_pylist()
+
+    result = ctr("train", config, "--run", tmp_path / "run", "--set", UNBOUNDED)
+
+    assert result.exit_code == 3
+    assert "step 5: the loss is inf; its update was not made" in result.stderr
+    assert "price (column price) is 1e+30 in row" in result.stderr
+    assert f"user {row['user']}, item {row['item']!r}" in result.stderr
+    assert len(result.stderr.splitlines()) < 10
+    [saved] = (tmp_path / "run" / "diverged").glob("*.parquet")
+    assert f"ctr replay {shlex.quote(str(saved))}" in result.stderr
+    planted = [one for one in pq.read_table(saved).to_pylist() if one["price"] > 1e29]
+    assert [(one["user"], one["item"], one["history"]) for one in planted] == [
+        (row["user"], row["item"], row["history"][-4:])
+    ]
+
+    again = ctr("replay", saved)
+
+    assert again.exit_code == 0
+    assert "the loss is inf: it begins at dcn_v2/cross_0" in again.stdout
+
+
+def test_a_table_row_that_holds_nan_is_named_by_its_value_and_columns(make_experiment, tmp_path):
+    def damage(model):
+        tables = model.tables
+        encoder = Encoder.load(tmp_path / "run" / "encoder")
+        row = encoder.vocabularies["item"].to_pylist().index("item 5") + 3
+        [fused] = tables.fused.values()
+        fused.scatter_nd_update([[tables.offsets["item"] + row, 2]], [np.nan])
+        damaged.append(row)
+
+    damaged = []
+    settings = ["training.validate_every={steps: 4}", "training.batch_size=128"]
+    with pytest.raises(Diverged) as raised:
+        jobs.train(make_experiment(*settings), tmp_path / "run", callbacks=[At(6, damage)])
+
+    assert "step 6: the loss is nan" in str(raised.value)
+    assert f"table 'item' (columns: item, history) holds nan in row {damaged[0]} ('item 5')" in str(raised.value)
+    run = tmp_path / "run"
+    assert json.loads((run / "checkpoints" / "best.json").read_text())["step"] == 4
+    assert not (run / "report.json").exists()
+    stepped, from_checkpoint = replay(run / "diverged" / "step-000000006.parquet")
+    assert stepped.first == "table item"
+    assert np.isnan(stepped.loss)
+    assert from_checkpoint.weights == "checkpoint step-000000004"
+    assert from_checkpoint.first is None
+    assert from_checkpoint.loss < 2
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "expected"),
+    [
+        ("optimizers.sparse={'*': {type: sgd, learning_rate: 1.0e+30}}", "table 'user' (columns: user) holds"),
+        ("optimizers.dense={type: adam, learning_rate: 1.0e+30}", "towers that hold extreme weights: cross"),
+    ],
+    ids=["of tables", "of towers"],
+)
+def test_a_learning_rate_of_1e30_shows_in_the_weights(config, tmp_path, optimizer, expected):
+    result = ctr("train", config, "--run", tmp_path / "run", "--set", optimizer)
+    assert result.exit_code == 3
+    assert "step 2: the loss is nan" in result.stderr
+    assert expected in result.stderr
+    assert "e+2" in result.stderr or "e+30" in result.stderr
+    [saved] = (tmp_path / "run" / "diverged").glob("*.parquet")
+    again = ctr("replay", saved)
+    assert again.exit_code == 0
+    assert "the loss is nan: it begins at dcn_v2/" in again.stdout
+
+
+def test_a_saved_batch_is_the_batch_to_the_bit(config, data_folder, tmp_path):
+    plant_price(data_folder, 1e30)
+    ctr("train", config, "--run", tmp_path / "run", "--set", UNBOUNDED)
+    [saved] = (tmp_path / "run" / "diverged").glob("*.parquet")
+    encoder = Encoder.load(tmp_path / "run" / "encoder")
+
+    batch = load_batch(saved, encoder)
+
+    everything = pa.concat_tables([pq.read_table(path) for path in sorted(data_folder.iterdir())])
+    read = encoder(everything, "here")
+
+    def row(arrays, k):
+        return b"".join(arrays[key][k].tobytes() for key in sorted(arrays))
+
+    assert sorted(batch) == sorted(read)
+    assert {row(batch, k) for k in range(64)} < {row(read, k) for k in range(1200)}
+    names = pq.read_schema(saved).names
+    assert sorted(names) == sorted(["user", "item", "history", "hour", "price", *(f"{RAW}{key}" for key in batch)])
+
+
+def test_where_an_overwriting_run_diverges_the_old_run_is_put_back_and_the_step_kept_beside_it(config, tmp_path):
+    arguments = ["train", config, "--run", tmp_path / "run", "--set", "training.epochs=1"]
+    assert ctr(*arguments).exit_code == 0
+    before = (tmp_path / "run" / "report.json").read_bytes()
+
+    result = ctr(*arguments, "--overwrite", "--set", "optimizers.dense.learning_rate=1e30")
+
+    assert result.exit_code == 3
+    assert (tmp_path / "run" / "report.json").read_bytes() == before
+    saved = tmp_path / "run.diverged" / "diverged" / "step-000000002.parquet"
+    assert f"ctr replay {shlex.quote(str(saved))}" in result.stderr
+    assert ctr("replay", saved).exit_code == 0
+
+
+def test_a_run_that_diverged_before_any_checkpoint_is_replaced_when_asked(config, tmp_path):
+    arguments = ["train", config, "--run", tmp_path / "run", "--overwrite", "--set", "training.epochs=1", "--set"]
+    for _ in range(2):
+        assert ctr(*arguments, "optimizers.dense.learning_rate=1e30").exit_code == 3
+    assert [path.name for path in tmp_path.iterdir() if "run" in path.name] == ["run"]
+
+
+def test_replicas_that_diverge_say_so_too(config, data_folder, tmp_path):
+    plant_price(data_folder, 1e30)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.ctr.replicas",
+        config,
+        tmp_path / "run",
+        "0",
+        UNBOUNDED,
+        "training.replicas=2",
+    ]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "Diverged: step 5: the loss is inf; its update was not made" in found.stderr
+    assert "price (column price) is 1e+30" in found.stderr
+    stepped = replay(tmp_path / "run" / "diverged" / "step-000000005.parquet")[0]
+    assert stepped.first == "dcn_v2/cross_0"
+
+
+def test_what_cannot_be_replayed_is_named(config, data_folder, tmp_path):
+    plant_price(data_folder, 1e30)
+    ctr("train", config, "--run", tmp_path / "run", "--set", UNBOUNDED)
+    [saved] = (tmp_path / "run" / "diverged").glob("*.parquet")
+
+    def message_of(path):
+        result = ctr("replay", path)
+        assert result.exit_code == 2
+        return result.stderr
+
+    assert "no such file" in message_of(tmp_path / "nothing.parquet")
+    assert "is not in `diverged/` of a run" in message_of(data_folder / "part-0.parquet")
+    kept = pq.read_table(saved)
+    ids = kept[f"{RAW}ids"].combine_chunks()
+    beyond = pa.FixedSizeListArray.from_arrays(pa.array(ids.values.to_numpy() + 1000), 3)
+    pq.write_table(kept.set_column(kept.column_names.index(f"{RAW}ids"), f"{RAW}ids", beyond), saved)
+    assert "holds ids that the tables of this run do not have" in message_of(saved)
+    pq.write_table(kept.drop_columns([f"{RAW}numerics"]), saved)
+    assert "not the saved step of a run with these features" in message_of(saved)
+    pq.write_table(kept, saved)
+    saved.with_suffix(".npz").write_bytes(b"damaged")
+    assert "not the weights of this run" in message_of(saved)
+
+
+def test_a_batch_that_cannot_be_saved_does_not_hide_the_divergence(config, data_folder, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise OSError("no space left on device")
+
+    plant_price(data_folder, 1e30)
+    monkeypatch.setattr("ctr.divergence.save_step", fail)
+    result = ctr("train", config, "--run", tmp_path / "run", "--set", UNBOUNDED)
+    assert result.exit_code == 3
+    assert "the loss is inf" in result.stderr
+    assert "could not be saved: no space left on device" in result.stderr
+
+
+def test_a_run_whose_loss_soars_warns_once_and_goes_on(make_experiment, tmp_path):
+    shown = io.StringIO()
+    lift = [At(step, lambda model: model.tower.head.bias.assign([40.0])) for step in (15, 25)]
+    report = jobs.train(make_experiment(), tmp_path / "run", callbacks=lift, console=Console(file=shown, width=200))
+    assert report["training"]["steps"] == 36
+    assert shown.getvalue().count("warning: the loss of step") == 1
+    assert "warning: the loss of step 15 is" in shown.getvalue()
+
+
+def test_a_loss_is_far_above_its_past_at_ten_times_the_median():
+    for factor, expected in [(9.9, 0), (10.1, 1)]:
+        said = []
+        watch = LossWatch(said.append)
+        past = np.random.default_rng(0).uniform(0.4, 0.6, 200)
+        for step, loss in enumerate([*past, factor * np.median(past[-100:])], start=1):
+            watch.see(step, float(loss))
+        assert len(said) == expected
+
+
+def test_the_first_losses_are_no_past():
+    said = []
+    watch = LossWatch(said.append)
+    for step, loss in enumerate([0.01, 5.0, 0.01, 5.0], start=1):
+        watch.see(step, loss)
+    assert said == []
+
+
+def test_a_step_that_was_saved_needs_the_weights_of_its_model(make_experiment, config, data_folder, tmp_path):
+    plant_price(data_folder, 1e30)
+    ctr("train", config, "--run", tmp_path / "run", "--set", UNBOUNDED)
+    [saved] = (tmp_path / "run" / "diverged").glob("*.parquet")
+    narrower = (tmp_path / "run" / "config.yaml").read_text().replace("- 8\n", "- 7\n", 1)
+    (tmp_path / "run" / "config.yaml").write_text(narrower)
+    with pytest.raises(ConfigError, match="not the weights of this run"):
+        replay(saved)

@@ -1,0 +1,400 @@
+"""`ctr inspect` says all that is wrong before a training, and `ctr train` refuses what the machine does not hold."""
+
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from ctr.build import build, rehearse, table_costs
+from ctr.cli import app
+from ctr.data import prepare
+from ctr.preflight import machine
+from ctr.preflight.distinct import KEPT, DistinctCount
+from ctr.preflight.inspection import inspect
+from ctr.preflight.needs import needs_of, unfitted
+from optimizers import SPARSE
+from tests.conftest import click_log
+
+GIB = 2**30
+
+
+def ctr(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def rewrite(folder, change, part=1):
+    """Replace a file by what `change` makes of it as a data frame; types stay."""
+    path = folder / f"part-{part}.parquet"
+    table = pq.read_table(path)
+    pq.write_table(pa.Table.from_pandas(change(table.to_pandas()), table.schema), path, row_group_size=200)
+
+
+def said(found, level):
+    """The sentences of one level."""
+    return [finding.sentence for finding in found.findings if finding.level == level]
+
+
+@pytest.fixture
+def look(make_experiment, tmp_path):
+    """Inspect the experiment, with settings changed as by `--set`."""
+    return lambda *overrides: inspect(make_experiment(*overrides), tmp_path / "run")
+
+
+# What the data holds
+
+
+def test_what_a_column_holds_is_what_pandas_counts(look, data_folder):
+    found = look("features.columns.user={vocabulary: {min_count: 95}}")
+    log = click_log().to_pandas()
+    train, valid = log[:720], log[720:960]  # by time, as the split has it
+    for name, part in {"train": train, "valid": valid}.items():
+        profile = found.profiles[name]
+        assert profile.rows == len(part)
+        assert profile.label_rate == pytest.approx(part["clicked"].mean())
+        price, user, history = (profile.inputs[one] for one in ("price", "user", "history"))
+        assert price.null_share == pytest.approx(part["price"].isna().mean())
+        assert (price.low, price.high) == pytest.approx((part["price"].min(), part["price"].max()))
+        assert price.different == part["price"].nunique()
+        frequent = train["user"].value_counts().loc[lambda times: times >= 95].index
+        assert user.unknown_share == pytest.approx(1 - part["user"].isin(frequent).mean())
+        kept = part["history"].map(lambda items: list(items)[-4:])
+        assert history.null_share == pytest.approx((kept.map(len) == 0).mean())
+        assert history.values == kept.map(len).sum()
+        assert (history.low, history.high) == ("item 0", "item 9")
+
+
+def test_terminal_shows_sets_columns_tables_and_findings(config, tmp_path):
+    result = ctr("inspect", config, "--run", tmp_path / "run")
+    assert result.exit_code == 0, result.output
+    for words in ("label rate", "distinct", "price", "rmsprop_v2", "fine    bad rows: none", "GiB is free"):
+        assert words in result.output
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("values", [100, KEPT - 1, 50_000])
+def test_distinct_values_are_counted_whatever_the_order(values):
+    random = np.random.default_rng(values)
+    stream = np.concatenate([np.arange(values), random.integers(0, values, 20_000)])
+    random.shuffle(stream)
+    whole, parts = DistinctCount(), DistinctCount()
+    whole.add(pa.array(np.unique(stream)))
+    for part in np.array_split(stream, 7):
+        parts.add(pa.array(np.unique(part)))
+    assert parts.estimate == whole.estimate == pytest.approx(values, rel=4 / KEPT**0.5 if values >= KEPT else 0)
+    assert parts.is_exact == (values < KEPT)
+
+
+# What is wrong with the data
+
+
+def test_every_file_that_differs_from_the_first_is_named(look, data_folder):
+    pq.write_table(click_log(400).drop(["user"]), data_folder / "part-1.parquet")
+    rewrite_types = click_log(400).set_column(2, "item", pa.array(np.arange(400)))
+    pq.write_table(rewrite_types, data_folder / "part-2.parquet")
+    errors = said(look(), "error")
+    assert len(errors) == 2
+    assert "part-1.parquet: no column 'user'" in errors[0]
+    assert "part-2.parquet: column 'item' is int64, but string in" in errors[1]
+
+
+def test_other_width_of_integers_is_a_warning(look, data_folder):
+    table = click_log(400)
+    pq.write_table(table.set_column(1, "user", table["user"].cast(pa.int16())), data_folder / "part-2.parquet")
+    [warning] = [told for told in said(look(), "warning") if told.startswith("schema")]
+    assert "column 'user' is int16 in 1 of 3 files" in warning
+    assert "but int64 in" in warning
+
+
+def test_all_bad_rows_are_counted_by_reason_and_set(look, data_folder):
+    def spoil(frame):
+        frame.loc[[3, 4], "clicked"] = 2
+        frame.loc[5, "price"] = float("inf")
+        return frame
+
+    rewrite(data_folder, spoil, part=0)
+    rewrite(data_folder, spoil, part=2)
+    told = said(look(), "error")
+    assert [one.split(":")[1].strip() for one in told] == ["train", "valid"]
+    assert "3 rows" in told[0]
+    assert "'price' is infinite or too large (1)" in told[0]
+    allowed = look("data.bad_rows={skip: 0.05}")
+    assert not said(allowed, "error")
+    assert sum(one.startswith("bad rows") for one in said(allowed, "warning")) == 2
+
+
+def test_data_that_is_all_bad_is_told_as_train_tells_it(look, config, data_folder, tmp_path):
+    for part in range(3):
+        rewrite(data_folder, lambda frame: frame.assign(clicked=2), part)
+    [error] = said(look(), "error")
+    assert error == f"data: {ctr('train', config, '--run', tmp_path / 'run').stderr.strip().removeprefix('error: ')}"
+
+
+def test_mistakes_of_config_and_data_are_told_at_once(config, data_folder, tmp_path):
+    (data_folder / "part-1.parquet").write_text("user,item")
+    result = ctr("inspect", config, "--run", tmp_path / "run", "--set", "optimizers.sparse.usr={type: rmsprop_v2}")
+    assert result.exit_code == 2
+    assert "the pattern 'usr' matches none of" in result.output
+    assert "part-1.parquet: not a readable Parquet file" in result.output
+    assert "Traceback" not in result.output
+
+
+HARMLESS_BUT = {
+    "label rate": (
+        lambda frame: frame.assign(clicked=(np.arange(len(frame)) % 10 == 0).astype(np.int8)),
+        "labels: the label rate is 0.1",
+    ),
+    "test labels of one class": (
+        lambda frame: frame.assign(clicked=np.int8(0)),
+        "labels: test has labels of one class",
+    ),
+    "nulls": (lambda frame: frame.assign(price=np.nan), "values: 'price' is null in 100.0 % of test, but in "),
+    "new ids": (lambda frame: frame.assign(user=frame["user"] + 100), "ids: 100.0 % of the values of 'user' in test"),
+}
+
+
+@pytest.mark.parametrize("case", HARMLESS_BUT)
+def test_a_test_set_unlike_training_is_a_warning(case, look, data_folder, tmp_path):
+    change, words = HARMLESS_BUT[case]
+    rewrite(data_folder, change, part=2)
+    sets = f"data={{train: [{data_folder}/part-0.parquet, {data_folder}/part-1.parquet], "
+    found = look(sets + f"test: {data_folder}/part-2.parquet, label: clicked}}")
+    assert not said(found, "error")
+    assert any(words in told for told in said(found, "warning")), said(found, "warning")
+
+
+def test_rows_copied_from_the_training_data_are_a_warning(make_experiment, tmp_path):
+    random = np.random.default_rng(0)
+
+    def log(rows):
+        return pd.DataFrame(
+            {"user": random.integers(0, 1000, rows), "x": random.normal(size=rows), "y": random.integers(0, 2, rows)}
+        )
+
+    train = log(4000)
+    train.to_parquet(tmp_path / "train.parquet")
+    pd.concat([log(1500), train[:500]]).to_parquet(tmp_path / "test.parquet")
+    found = inspect(
+        make_experiment(
+            f"data={{train: {tmp_path}/train.parquet, test: {tmp_path}/test.parquet, label: y}}",
+            "features={columns: {user: {hash: 5000, dim: 4}, x: {kind: numeric}}}",
+        ),
+        tmp_path / "run",
+    )
+    [warning] = [told for told in said(found, "warning") if told.startswith("copies")]
+    assert float(warning.split()[2]) == pytest.approx(25, abs=5)
+
+
+@pytest.mark.parametrize(
+    ("user", "words"),
+    [
+        ("{identity: 1000}", "'user' has `identity: 1000`, but its largest id in the training data is 7"),
+        ("{hash: 5}", "of the about 8 values of 'user' share a row with another: `hash: 5` is small"),
+        ("{vocabulary: {min_count: 600}}", "100.0 % of the values of 'user' in train are too rare for the vocabulary"),
+    ],
+)
+def test_tables_unlike_their_ids_are_a_warning(user, words, look):
+    assert any(words in told for told in said(look(f"features.columns.user={user}"), "warning"))
+
+
+# What the machine must have
+
+
+@pytest.mark.parametrize("optimizer", SPARSE)
+def test_tables_and_state_are_known_before_they_are_made(optimizer, make_experiment):
+    experiment = make_experiment(
+        f"optimizers.sparse.user={{type: {optimizer}, learning_rate: 0.1}}",
+        "optimizers.sparse.*={type: rmsprop_v2, momentum: 0.9}",
+        "features.columns.user={hash: 50}",
+    )
+    prepared = prepare(experiment)
+    costs = table_costs(experiment, prepared.encoder)
+    model = build(experiment, prepared.encoder)
+    made = model.optimizer.owned(model.trainable_variables)
+    tables = [one for one in made if one.kind == "table"]
+    assert sum(cost.weights for cost in costs) == sum(4 * np.prod(one.shape) for one in tables)
+    for names, state in [(one.names, one.state_bytes) for one in tables]:
+        assert sum(cost.state for cost in costs if cost.name in names) == state
+    of_towers = [one for one in made if one.kind == "tower"]
+    assert rehearse(experiment) == sum(4 * np.prod(one.shape) + one.state_bytes for one in of_towers)
+
+
+def test_before_the_data_is_read_tables_count_as_large_as_the_config_says(make_experiment):
+    experiment = make_experiment("features.columns.user={hash: 1000}", "optimizers.sparse.*={type: adagrad}")
+    before, after = needs_of(experiment, 0), needs_of(experiment, 0, prepare(experiment))
+    rows = {table.name: table.rows for table in before.tables}
+    assert rows == {"user": 1003, "item": 3, "hour": 27}
+    assert before.at_least
+    assert not after.at_least
+    assert {table.name: table.rows for table in after.tables} == {**rows, "item": 13}
+    assert before.checkpoint == 4 * 4 * 2 * sum(rows.values())
+    assert unfitted(experiment).batch_spec == prepare(experiment).encoder.batch_spec
+
+
+HUGE = "features.columns.user={hash: 1000000000, dim: 16}"
+
+
+def test_memory_that_would_not_fit_is_told_before_anything_is_read(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "free_memory", lambda: 8 * GIB)
+    monkeypatch.setattr(machine, "free_disk", lambda folder: 10**15)
+    result = ctr("train", config, "--run", tmp_path / "run", "--set", HUGE, "--set", "data.path=no/such/folder")
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "memory: the run needs at least 238.4 GiB, but 8.0 GiB is free" in result.stderr
+    assert "The largest table is 'user', 119.2 GiB: 1,000,000,003 rows of 16 with rmsprop_v2" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_vocabularies_that_would_not_fit_are_told_before_tables_are_made(
+    config, make_experiment, tmp_path, monkeypatch
+):
+    experiment = make_experiment()
+    without_vocabularies = needs_of(experiment, rehearse(experiment)).memory
+    monkeypatch.setattr(machine, "free_memory", lambda: without_vocabularies)
+    monkeypatch.setattr("ctr.jobs.build", None)
+    result = ctr("train", config, "--run", tmp_path / "run")
+    assert result.exit_code == 2
+    assert re.match(r"error: memory: the run needs [\d.]+ KiB, but [\d.]+ KiB is free", result.stderr)
+    assert not (tmp_path / "run").exists()
+
+
+def test_memory_that_is_only_just_enough_is_a_warning(look, monkeypatch):
+    needed = look().needs.memory
+    for free, level in [(needed - 1, "error"), (needed, "warning"), (2 * needed, "fine")]:
+        monkeypatch.setattr(machine, "free_memory", lambda free=free: free)
+        assert any(told.startswith("memory: the run needs") for told in said(look(), level))
+
+
+def test_inspect_tells_memory_and_disk_together(look, monkeypatch):
+    monkeypatch.setattr(machine, "free_memory", lambda: 8 * GIB)
+    monkeypatch.setattr(machine, "free_disk", lambda folder: GIB)
+    errors = said(look(HUGE, "training.checkpoint.keep=3"), "error")
+    assert [told.split(":")[0] for told in errors] == ["memory", "disk"]
+    assert "5 checkpoints of 119.2 GiB" in errors[1]
+
+
+def test_disk_for_one_checkpoint_but_not_all_is_a_warning(config, look, tmp_path, monkeypatch):
+    enough = look().needs.checkpoint + look().needs.scores
+    monkeypatch.setattr(machine, "free_disk", lambda folder: enough)
+    assert [told for told in said(look(), "warning") if told.startswith("disk")]
+    monkeypatch.setattr(machine, "free_disk", lambda folder: enough - 1)
+    assert [told for told in said(look(), "error") if told.startswith("disk")]
+    result = ctr("train", config, "--run", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "disk: " in result.stderr
+
+
+def test_tables_of_more_rows_than_int32_counts_are_told_before_anything_is_read(config, tmp_path):
+    both = "features.columns={a: {column: user, hash: 2000000000}, b: {column: item, hash: 2000000000}}"
+    result = ctr("train", config, "--run", tmp_path / "run", "--set", both, "--set", "data.path=no/such/folder")
+    assert result.exit_code == 2
+    assert "'a' the largest, share a variable and have 4,000,000,006 rows together" in result.stderr
+
+
+def test_towers_that_no_memory_holds_are_told_before_anything_is_read(config, tmp_path):
+    result = ctr(
+        *("train", config, "--run", tmp_path / "run"),
+        *("--set", "model.hidden=[10000000, 10000000]", "--set", "data.path=no/such/folder"),
+    )
+    assert result.exit_code == 2
+    assert "model: memory does not hold weights of shape[10000000,10000000]" in result.stderr
+
+
+def test_a_run_that_is_there_is_a_warning(look, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").touch()
+    assert any("already holds a run" in told for told in said(look(), "warning"))
+    (tmp_path / "run" / "config.yaml").rename(tmp_path / "run" / "diary.txt")
+    assert any("exists and is not a run" in told for told in said(look(), "error"))
+
+
+# What the machine has
+
+
+def write_files(root, files):
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+
+
+MEMORY = {"proc/meminfo": "MemTotal: 999999 kB\nMemAvailable: 1000 kB\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "free"),
+    [
+        ({}, None),
+        (MEMORY, 1000 * 1024),
+        (
+            {
+                **MEMORY,
+                "proc/self/cgroup": "0::/job/step\n",
+                "sys/fs/cgroup/job/memory.max": "700000\n",
+                "sys/fs/cgroup/job/memory.current": "300000\n",
+                "sys/fs/cgroup/job/memory.stat": "anon 200000\ninactive_file 60000\nactive_file 40000\n",
+                "sys/fs/cgroup/job/step/memory.max": "max\n",
+                "sys/fs/cgroup/job/step/memory.current": "300000\n",
+                "sys/fs/cgroup/job/step/memory.stat": "anon 200000\n",
+            },
+            500_000,
+        ),
+        (
+            {
+                **MEMORY,
+                "proc/self/cgroup": "5:cpu:/\n4:memory:/not/seen/from/inside\n",
+                "sys/fs/cgroup/memory/memory.limit_in_bytes": "400000\n",
+                "sys/fs/cgroup/memory/memory.usage_in_bytes": "500000\n",
+                "sys/fs/cgroup/memory/memory.stat": "cache 100\ntotal_inactive_file 200000\ntotal_active_file 0\n",
+            },
+            100_000,
+        ),
+    ],
+    ids=["unknown", "no groups", "v2, bounded above", "v1, seen as the topmost"],
+)
+def test_free_memory_is_that_of_the_tightest_group(tmp_path, files, free):
+    write_files(tmp_path, files)
+    assert machine.free_memory(tmp_path) == free
+
+
+def test_free_disk_is_that_of_the_folder_that_is_there(tmp_path):
+    assert machine.free_disk(tmp_path / "not" / "yet") == pytest.approx(machine.free_disk(tmp_path), rel=0.05)
+
+
+# Where the model goes
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """TensorFlow sees a GPU of so many bytes."""
+
+    def show(size):
+        device = SimpleNamespace(device_type="GPU", memory_limit=size)
+        monkeypatch.setattr("ctr.build.device_lib.list_local_devices", lambda: [device])
+
+    return show
+
+
+def test_a_gpu_that_holds_the_tables_leaves_memory_for_one_copy(look, gpu):
+    on_cpu = look("training.device=cpu")
+    gpu(GIB)
+    on_gpu = look("training.device=auto")
+    assert "device: the CPU, as `training.device` says" in said(on_cpu, "fine")
+    assert any(told.startswith("device: a GPU with 1.0 GiB") for told in said(on_gpu, "fine"))
+    assert on_cpu.needs.memory - on_gpu.needs.memory == on_cpu.needs.checkpoint
+
+
+def test_a_gpu_that_does_not_hold_the_tables_is_a_warning_unless_it_is_asked_for(look, gpu):
+    gpu(1000)
+    assert any("do not fit the GPU" in told for told in said(look("training.device=auto"), "warning"))
+    assert any("the GPU has 0.0" in told for told in said(look("training.device=gpu"), "error"))
+
+
+def test_no_gpu_is_fine_unless_it_is_asked_for(look):
+    assert "device: the CPU; TensorFlow sees no GPU" in said(look("training.device=auto"), "fine")
+    assert "device: training.device: TensorFlow sees no GPU; use `auto` or `cpu`" in said(
+        look("training.device=gpu"), "error"
+    )

@@ -1,0 +1,442 @@
+"""A run that is interrupted and resumed ends as one that was left alone, byte for byte."""
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import tf_keras
+from rich.console import Console
+from typer.testing import CliRunner
+
+import ctr
+from ctr.checkpoint import CheckpointWriter, newest
+from ctr.cli import app
+from ctr.errors import Interrupted
+from ctr.evaluation.scoring import Scorer
+from ctr.experiment import load_experiment
+from ctr.run import Run
+from features import DataError
+from tests.conftest import CONFIG, THREADS, click_log
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "kill_and_resume.py"
+EVERY = "training.checkpoint={every: {steps: 3}}"  # an epoch has 12 steps
+BY_STEPS = [
+    "training.validate_every={steps: 5}",
+    "training.plateau={factor: 0.5}",
+    "training.early_stopping.patience=9",
+]
+SETTINGS = {
+    "by epochs": [],
+    "by steps, plateau": BY_STEPS,
+    "early stop within an epoch": [
+        "training.validate_every={steps: 5}",
+        "training.early_stopping.patience=2",
+        "training.epochs=6",
+        "optimizers.dense.learning_rate=0.3",
+    ],
+    "no validation data": ["data.split.fractions=[0.8, 0, 0.2]"],
+    "schedule, lookahead, clipping": [
+        "optimizers.dense={type: amsgrad, learning_rate: {schedule: cosine, initial: 0.01, warm_up: {steps: 5}}, "
+        "lookahead: {every: 4}}",
+        "optimizers.sparse={'*': {type: lazy_adam, learning_rate: {schedule: inverse_sqrt, initial: 0.1}}, "
+        "item: {type: ftrl}, hour: {type: group_lasso_adagrad, learning_rate: 0.1}}",
+        "optimizers.clip_norm=0.5",
+        "training.plateau={factor: 0.5}",
+    ],
+}
+
+
+class Killed(BaseException):
+    """Ends a training at once, as SIGKILL would."""
+
+
+class After(tf_keras.callbacks.Callback):
+    """Does something after a step."""
+
+    def __init__(self, step, action):
+        super().__init__()
+        self.after, self.action = step, action
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch + 1 == self.after:
+            self.action()
+
+
+def kill():
+    raise Killed
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _every_checkpoint_is_saved():
+    """One that is due while another is being written is left out, so here each waits."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(CheckpointWriter, "is_saving", False)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_tidied_up_by_a_process_that_is_killed(monkeypatch):
+    abandon = Run.abandon
+    monkeypatch.setattr(Run, "abandon", lambda run: None if isinstance(sys.exception(), Killed) else abandon(run))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with data and config."""
+    folder = tmp_path_factory.mktemp("resume")
+    (folder / "clicks").mkdir()
+    for k in range(3):
+        part = click_log().slice(400 * k, 400)
+        pq.write_table(part, folder / "clicks" / f"part-{k}.parquet", row_group_size=200)
+    (folder / "tiny.yaml").write_text(CONFIG.format(data=folder / "clicks", threads=THREADS))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def experiment_of(place):
+    return lambda *settings: load_experiment(place / "tiny.yaml", [EVERY, *settings])
+
+
+def ending(run):
+    """All that must not depend on interruptions."""
+    report = json.loads((run / "report.json").read_text())
+    files = [run / "metrics.jsonl", run / "checkpoints" / "best.json", *(run / "scores").iterdir()]
+    measured = {key: value for key, value in report.items() if key != "seconds"}
+    return measured | {path.name: path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(experiment_of, place):
+    """How a run with some settings ends that is left alone."""
+    endings = {}
+
+    def of(*settings):
+        if settings not in endings:
+            run = place / f"undisturbed-{len(endings)}"
+            ctr.train(experiment_of(*settings), run)
+            endings[settings] = ending(run)
+        return endings[settings]
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def killed(experiment_of, place):
+    """A run that was killed after 8 steps; it has the checkpoints of steps 3 and 6."""
+    with pytest.raises(Killed):
+        ctr.train(experiment_of(*BY_STEPS), place / "killed", callbacks=[After(8, kill)])
+    return place / "killed"
+
+
+@pytest.fixture
+def unfinished(killed, tmp_path):
+    """A copy of the killed run."""
+    return Path(shutil.copytree(killed, tmp_path / "run"))
+
+
+def resume(experiment, run):
+    """Resume a run; what was printed."""
+    console = Console(file=io.StringIO(), width=200)
+    ctr.train(experiment, run, resume=True, console=console)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+def test_a_run_killed_after_a_step_ends_as_if_it_had_not_been(experiment_of, undisturbed, tmp_path, settings):
+    """Killed in the first epoch, after its last step, in a later one; by turns also before the first checkpoint."""
+    experiment = experiment_of(*settings)
+    for steps in ([12], [2, 8, 13]):
+        run = tmp_path / f"killed {steps}"  # brackets, which TensorFlow would take for a pattern
+        for step in steps:
+            with pytest.raises(Killed):
+                ctr.train(experiment, run, resume=True, callbacks=[After(step, kill)])
+        resume(experiment, run)
+        assert ending(run) == undisturbed(*settings)
+
+
+class Disk:
+    """Counts the events that change the disk, and kills at one of them."""
+
+    def __init__(self, monkeypatch):
+        self.count, self.last = 0, None
+        for owner, name in ((os, "replace"), (os, "fsync"), (shutil, "rmtree"), (Run, "append")):
+            monkeypatch.setattr(owner, name, self._watched(getattr(owner, name)))
+
+    def reset(self, last=None):
+        self.count, self.last = 0, last
+
+    def _watched(self, function):
+        def watched(*arguments, **named):
+            self.count += 1
+            if self.last is not None and self.count >= self.last:  # nothing is written by the dead
+                raise Killed
+            return function(*arguments, **named)
+
+        return watched
+
+
+def test_a_kill_may_come_between_any_two_writes(experiment_of, undisturbed, tmp_path, monkeypatch):
+    """Between the rename of a checkpoint and best.json, before the first checkpoint, while reports are written."""
+    disk, experiment = Disk(monkeypatch), experiment_of(*BY_STEPS)
+    ctr.train(experiment, tmp_path / "counted")
+    events = disk.count
+    for share in (0.05, 0.3, 0.6, 0.95):
+        run = tmp_path / str(share)
+        disk.reset(share * events)
+        with pytest.raises(Killed):
+            ctr.train(experiment, run)
+        disk.reset(0.4 * events)
+        with suppress(Killed):  # less may be left to do
+            ctr.train(experiment, run, resume=True)
+        disk.reset()
+        resume(experiment, run)
+        assert ending(run) == undisturbed(*BY_STEPS)
+        assert not list(run.rglob(".*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_step_and_saves(experiment_of, undisturbed, tmp_path, number):
+    experiment, run = experiment_of(*BY_STEPS), tmp_path / "run"
+    before = signal.getsignal(number)
+    with pytest.raises(Interrupted, match=r"saved at step 8; go on with .*--resume"):
+        ctr.train(experiment, run, callbacks=[After(8, lambda: signal.raise_signal(number))])
+    assert signal.getsignal(number) is before
+    assert newest(run / "checkpoints", pytest.fail).step == 8
+    resume(experiment, run)
+    assert ending(run) == undisturbed(*BY_STEPS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "step"), [(BY_STEPS, 5), ([], 12)], ids=["within an epoch", "at the end of an epoch"]
+)
+def test_a_signal_does_not_wait_for_a_validation(experiment_of, undisturbed, tmp_path, monkeypatch, settings, step):
+    experiment, run = experiment_of(*settings), tmp_path / "run"
+    score = Scorer.score
+
+    def score_once_asked(*arguments):
+        signal.raise_signal(signal.SIGTERM)
+        return score(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Scorer, "score", score_once_asked)
+        with pytest.raises(Interrupted, match=f"saved at step {step}"):
+            ctr.train(experiment, run)
+        with pytest.raises(Interrupted, match=f"saved at step {step}"):  # nor does it when that step is resumed
+            ctr.train(experiment, run, resume=True)
+    resume(experiment, run)
+    assert ending(run) == undisturbed(*settings)
+
+
+def test_a_signal_while_measuring_leaves_a_trained_run(experiment_of, undisturbed, tmp_path, monkeypatch):
+    experiment, run = experiment_of(*BY_STEPS), tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr("ctr.jobs.conclude", lambda *_: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(Interrupted, match="trained, but not measured"):
+            ctr.train(experiment, run)
+    assert "going on from step 36" in resume(experiment, run)
+    assert ending(run) == undisturbed(*BY_STEPS)
+
+
+FILES = ["checksums.json", "position.json", "state.data-00000-of-00001", "state.index"]
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("change", ["one bit", "missing"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(unfinished, file, change):
+    path = unfinished / "checkpoints" / "step-000000006" / file
+    if change == "missing":
+        path.unlink()
+    else:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    warnings = []
+    assert newest(unfinished / "checkpoints", warnings.append).step == 5  # the best until then
+    assert len(warnings) == 1
+    assert "step-000000006 cannot be used" in warnings[0]
+    assert "damaged" in warnings[0]
+    assert file in warnings[0] or file == "checksums.json"
+
+
+def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(experiment_of, undisturbed, unfinished):
+    (unfinished / "checkpoints" / "step-000000006" / "state.index").write_bytes(b"")
+    shown = resume(experiment_of(*BY_STEPS), unfinished)
+    assert "warning: step-000000006 cannot be used" in shown
+    assert "going on from step 5" in shown
+    assert ending(unfinished) == undisturbed(*BY_STEPS)
+
+
+@pytest.mark.parametrize(
+    "damage", ["checkpoints/*/state.index", "checkpoints/step-000000005/state.index", "metrics.jsonl"]
+)
+def test_a_run_without_a_good_checkpoint_begins_anew(experiment_of, undisturbed, unfinished, damage):
+    """The best until then and the lines until then are as much a part of a checkpoint as its own files."""
+    for path in unfinished.glob(damage):
+        path.write_bytes(b"")
+    for path in unfinished.glob("checkpoints/step-000000003"):
+        shutil.rmtree(path)
+    assert "has no checkpoint to go on from: it begins anew" in resume(experiment_of(*BY_STEPS), unfinished)
+    assert ending(unfinished) == undisturbed(*BY_STEPS)
+
+
+def test_a_damaged_encoder_is_fitted_again(experiment_of, undisturbed, unfinished):
+    next(unfinished.glob("encoder/vocabulary-*")).write_bytes(b"")
+    shown = resume(experiment_of(*BY_STEPS), unfinished)
+    assert "warning: the features are fitted again" in shown
+    assert "going on from step 6" in shown
+    assert ending(unfinished) == undisturbed(*BY_STEPS)
+
+
+def command(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def changed(*settings):
+    return [part for setting in [EVERY, *BY_STEPS, *settings] for part in ("--set", setting)]
+
+
+def test_settings_that_decide_the_training_may_not_change(place, unfinished):
+    settings = changed("training.batch_size=128", "optimizers.sparse.user={type: adagrad}", "report.threshold=0.4")
+    result = command("train", place / "tiny.yaml", "--run", unfinished, "--resume", *settings)
+    assert result.exit_code == 2
+    assert "training.batch_size: 64 in the run, 128 now" in result.stderr
+    assert "optimizers.sparse.user: absent in the run, {'type': 'adagrad'," in result.stderr
+    assert "report" not in result.stderr
+    assert len(result.stderr.splitlines()) < 10
+
+
+def test_epochs_patience_checkpoints_and_reports_may_change(experiment_of, unfinished):
+    settings = ["training.epochs=1", "training.early_stopping.patience=8", "report.threshold=0.4", "name=other"]
+    experiment = experiment_of(*BY_STEPS, *settings, "training.checkpoint={every: {minutes: 1}, keep: 1}")
+    report = ctr.train(experiment, unfinished, resume=True)
+    assert report["training"]["epochs"] == 1
+    assert load_experiment(unfinished / "config.yaml") == experiment
+
+
+def other_rows(folder):
+    path = folder / "part-1.parquet"
+    pq.write_table(pq.read_table(path).slice(0, 390), path, row_group_size=200)
+
+
+def other_bytes(folder):
+    path = folder / "part-1.parquet"
+    pq.write_table(pq.read_table(path), path, row_group_size=200, compression="none")
+
+
+def new_file(folder):
+    pq.write_table(click_log(10), folder / "part-9.parquet")
+
+
+DATA = {
+    "rows": (other_rows, "part-1.parquet: 320 rows"),
+    "bytes": (other_bytes, "part-1.parquet: 320 rows"),
+    "a file is new": (new_file, "part-9.parquet: not a file of test in the run, 10 rows"),
+    "a file is gone": (lambda folder: (folder / "part-2.parquet").unlink(), "part-2.parquet: 240 rows"),
+}
+
+
+@pytest.mark.parametrize("case", DATA)
+def test_data_that_has_changed_is_named(make_experiment, data_folder, tmp_path, case):
+    change, message = DATA[case]
+    by_rows = "data.split={by: rows, fractions: [0.6, 0.2, 0.2]}"
+    experiment = make_experiment(EVERY, by_rows)
+    with pytest.raises(Killed):
+        ctr.train(experiment, tmp_path / "run", callbacks=[After(4, kill)])
+    change(data_folder)
+    with pytest.raises(DataError, match="began with other data") as raised:
+        ctr.train(experiment, tmp_path / "run", resume=True)
+    assert message in str(raised.value)
+    assert (tmp_path / "run" / "checkpoints" / "step-000000003").exists()
+
+
+def test_other_versions_are_a_warning(experiment_of, unfinished):
+    environment = json.loads((unfinished / "environment.json").read_text())
+    environment["packages"]["numpy"] = "1.0"
+    (unfinished / "environment.json").write_text(json.dumps(environment))
+    assert "warning: the run may not end as it would have" in resume(
+        experiment_of(*BY_STEPS, "training.epochs=1"), unfinished
+    )
+
+
+def test_resuming_what_is_finished_shows_its_report(place, unfinished):
+    arguments = ["train", place / "tiny.yaml", "--run", unfinished, "--resume", *changed("training.epochs=1")]
+    assert command(*arguments).exit_code == 0
+    (unfinished / "report.html").unlink()  # as by a kill after report.json
+    weights = next(unfinished.glob("checkpoints/*/state.index")).stat().st_mtime_ns
+    result = command(*arguments)
+    assert result.exit_code == 0
+    assert "is finished; its report:" in result.stdout
+    assert (unfinished / "report.html").exists()
+    assert next(unfinished.glob("checkpoints/*/state.index")).stat().st_mtime_ns == weights
+
+
+def test_resuming_and_overwriting_exclude_each_other(place, tmp_path):
+    result = command("train", place / "tiny.yaml", "--run", tmp_path / "run", "--resume", "--overwrite")
+    assert result.exit_code == 2
+    assert "choose one" in result.stderr
+
+
+def test_an_unfinished_run_says_how_to_go_on(place, unfinished):
+    for arguments in (["report", unfinished], ["train", place / "tiny.yaml", "--run", unfinished]):
+        result = command(*arguments)
+        assert result.exit_code == 2
+        assert "--resume" in result.stderr
+
+
+def test_a_run_that_replaces_another_is_resumed_and_the_other_kept_until_then(experiment_of, place, tmp_path):
+    run = tmp_path / "run"
+    ctr.train(experiment_of("training.epochs=1"), run)
+    old = (run / "report.json").read_bytes()
+    experiment = experiment_of("training.epochs=2")
+    with pytest.raises(Interrupted):
+        ctr.train(experiment, run, overwrite=True, callbacks=[After(8, lambda: signal.raise_signal(signal.SIGTERM))])
+    assert (tmp_path / ".run.replaced" / "report.json").read_bytes() == old
+    report = ctr.train(experiment, run, resume=True)
+    assert report["training"]["epochs"] == 2
+    assert not (tmp_path / ".run.replaced").exists()
+
+
+def test_a_checkpoint_that_cannot_be_written_is_an_error_and_the_ones_before_stay(experiment_of, tmp_path, monkeypatch):
+    write = ctr.checkpoint.write_state
+
+    def full_after_the_first(prefix, values):
+        if "step-000000003" not in str(prefix):
+            raise OSError(28, "No space left on device", str(prefix))
+        write(prefix, values)
+
+    monkeypatch.setattr("ctr.checkpoint.write_state", full_after_the_first)
+    with pytest.raises(OSError, match="No space left on device"):
+        ctr.train(experiment_of(*BY_STEPS), tmp_path / "run")
+    assert newest(tmp_path / "run" / "checkpoints", pytest.fail).step == 3
+
+
+def test_an_evaluation_refuses_a_damaged_best_checkpoint(place, unfinished):
+    arguments = ["train", place / "tiny.yaml", "--run", unfinished, "--resume", *changed("training.epochs=1")]
+    assert command(*arguments).exit_code == 0
+    best = json.loads((unfinished / "checkpoints" / "best.json").read_text())["checkpoint"]
+    path = unfinished / "checkpoints" / best / "state.data-00000-of-00001"
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+    result = command("evaluate", unfinished, place / "clicks" / "part-2.parquet")
+    assert result.exit_code == 2
+    assert f"{best}: damaged: state.data-00000-of-00001 is not what was written" in result.stderr
+
+
+@pytest.mark.parametrize("number", ["KILL", "TERM"])
+def test_a_process_that_is_killed_and_resumed(place, number):
+    """The short form of what scripts/kill_and_resume.py does with the quickstart."""
+    settings = [part for setting in [*BY_STEPS, "training.epochs=20"] for part in ("--set", setting)]
+    options = ["--runs", "1", "--signal", number, "--every-steps", "2", *settings]
+    command = [sys.executable, SCRIPT, place / "tiny.yaml", *options]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=SCRIPT.parents[1])
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.splitlines()[-1].endswith("0 differ")
