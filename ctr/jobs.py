@@ -129,9 +129,7 @@ def train(
                 run.discard()
             run.create(experiment, described(sets))
         else:
-            console.print(f"going on from step {unfinished.position.step}", **PLAIN)
-            restore(run.folder / "checkpoints", unfinished.position, model)
-            run.go_on(experiment, unfinished.position.sizes)
+            _go_on(unfinished.position, experiment, model, run, console)
         if unfinished is None or unfinished.encoder is None:
             save_encoder(prepared.encoder, run)
         position = unfinished.position if unfinished else Position()
@@ -143,28 +141,40 @@ def train(
             trainer.train()
         interruption.at_once(f"{run.folder}: trained, but not measured; go on with `ctr train CONFIG --resume`")
         measured, curves = _measure(experiment, prepared, trainer.scorer, run)
+        total = earlier + time.perf_counter() - started
         report = {
             **measured,
-            "training": trainer.summary(),
-            "files": {name: rows_of_files(groups) for name, groups in prepared.sets.items()},
-            "bad_rows": {name: asdict(bad) for name, bad in prepared.bad_rows.items()},
-            "model": {"parts": [part._asdict() for part in parts]},
-            "tables": sparsity_report(model),
+            **_described(prepared, trainer, parts),
             "fingerprints": {
                 "initial_weights": initial_weights,
                 "final_weights": fingerprint(model),
                 "data_order": position.data_order,
             },
-            "seconds": {
-                "train": round(position.seconds, 3),
-                "total": round(earlier + time.perf_counter() - started, 3),
-            },
+            "seconds": {"train": round(position.seconds, 3), "total": round(total, 3)},
         }
         save_curves(run.folder, curves)
         write_json(run.folder / "report.json", report)
     run.settle()
     _show(report, run.folder, console)
     return report
+
+
+def _go_on(position: Position, experiment: Experiment, model: CTRModel, run: Run, console: Console) -> None:
+    """Bring model and run folder to where a checkpoint was saved."""
+    console.print(f"going on from step {position.step}", **PLAIN)
+    restore(run.folder / "checkpoints", position, model)
+    run.go_on(experiment, position.sizes)
+
+
+def _described(prepared: PreparedData, trainer: Trainer, parts: list[PartCost]) -> dict[str, Any]:
+    """What report.json says of a training, beside what was measured."""
+    return {
+        "training": trainer.summary(),
+        "files": {name: rows_of_files(groups) for name, groups in prepared.sets.items()},
+        "bad_rows": {name: asdict(bad) for name, bad in prepared.bad_rows.items()},
+        "model": {"parts": [part._asdict() for part in parts]},
+        "tables": sparsity_report(trainer.model),
+    }
 
 
 @contextmanager
