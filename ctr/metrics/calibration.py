@@ -95,9 +95,7 @@ def calibration(counts: ScoreCounts) -> float:
     Raises:
         Undefined: no row has a weight, or none of them is positive.
     """
-    positives, _ = counts.classes()
-    if positives == 0:
-        raise Undefined("there are no positives")
+    positives = counts.some_positives()
     return _total_score(counts) / positives
 
 

@@ -96,6 +96,17 @@ class ScoreCounts:
             raise Undefined("no rows with a weight above 0")
         return positives, negatives
 
+    def some_positives(self) -> float:
+        """The weight of all positives, for measures that need some.
+
+        Raises:
+            Undefined: there are none.
+        """
+        positives, _ = self.classes()
+        if positives == 0:
+            raise Undefined("there are no positives")
+        return positives
+
     def both_classes(self) -> tuple[float, float]:
         """As `classes`, for measures that need both.
 

@@ -101,9 +101,7 @@ def average_precision(counts: ScoreCounts) -> float:
     Raises:
         Undefined: there are no positives.
     """
-    positives, _ = counts.classes()
-    if positives == 0:
-        raise Undefined("there are no positives")
+    positives = counts.some_positives()
     gained = counts.positives[::-1]
     hits, selected = np.cumsum(gained), np.cumsum(gained + counts.negatives[::-1])
     found = hits > 0  # above the first positive nothing counts, and with weights of 0 nothing may be selected

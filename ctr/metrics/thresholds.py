@@ -17,7 +17,8 @@ def precision(counts: ScoreCounts, threshold: float) -> float:
     Raises:
         Undefined: no row reaches the threshold.
     """
-    hits, selected, _ = _cut(counts, threshold)
+    counts.classes()
+    hits, selected = _cut(counts, threshold)
     if selected == 0:
         raise Undefined(f"no score reaches {threshold:g}")
     return hits / selected
@@ -29,10 +30,8 @@ def recall(counts: ScoreCounts, threshold: float) -> float:
     Raises:
         Undefined: there are no positives.
     """
-    hits, _, positives = _cut(counts, threshold)
-    if positives == 0:
-        raise Undefined("there are no positives")
-    return hits / positives
+    hits, _ = _cut(counts, threshold)
+    return hits / counts.some_positives()
 
 
 def f1(counts: ScoreCounts, threshold: float) -> float:
@@ -41,10 +40,8 @@ def f1(counts: ScoreCounts, threshold: float) -> float:
     Raises:
         Undefined: there are no positives.
     """
-    hits, selected, positives = _cut(counts, threshold)
-    if positives == 0:
-        raise Undefined("there are no positives")
-    return 2 * hits / (selected + positives)
+    hits, selected = _cut(counts, threshold)
+    return 2 * hits / (selected + counts.some_positives())
 
 
 def best_f1(counts: ScoreCounts) -> tuple[float, float]:
@@ -55,9 +52,7 @@ def best_f1(counts: ScoreCounts) -> tuple[float, float]:
     Raises:
         Undefined: there are no positives.
     """
-    positives, _ = counts.classes()
-    if positives == 0:
-        raise Undefined("there are no positives")
+    positives = counts.some_positives()
     hits = np.cumsum(counts.positives[::-1])
     selected = np.cumsum((counts.positives + counts.negatives)[::-1])
     values = 2 * hits / (selected + positives)
@@ -105,12 +100,11 @@ def deciles(counts: ScoreCounts) -> list[dict[str, Any]]:
     ]
 
 
-def _cut(counts: ScoreCounts, threshold: float) -> tuple[float, float, float]:
-    """Weight of the positives at or above a probability, of all rows there, and of all positives."""
-    positives, _ = counts.classes()
+def _cut(counts: ScoreCounts, threshold: float) -> tuple[float, float]:
+    """Weight of the positives at or above a probability, and of all rows there."""
     first = bisect_left(counts.score, threshold, key=lambda score: float(sigmoid(score)))
     hits = float(counts.positives[first:].sum())
-    return hits, hits + float(counts.negatives[first:].sum()), positives
+    return hits, hits + float(counts.negatives[first:].sum())
 
 
 def _running(sums: np.ndarray) -> np.ndarray:
