@@ -20,10 +20,11 @@ from ctr.checkpoint import newest
 from ctr.errors import ConfigError
 from ctr.experiment import load_experiment
 from ctr.lookups import lookups_of
+from ctr.resume import load_encoder
 from ctr.run import Run
 from ctr.saved_step import load_batch, load_weights
 from ctr.state import read_state
-from features import Batch, Encoder
+from features import Batch
 from models import CTRModel
 
 Call: TypeAlias = tuple[str, tf_keras.layers.Layer, list[tf.Tensor]]
@@ -89,7 +90,7 @@ def replay(file: str | Path, console: Console | None = None) -> list[Replayed]:
     if not run.exists:
         raise ConfigError(f"{path}: is not in `diverged/` of a run, whose config and encoder a replay needs")
     experiment = load_experiment(run.folder / "config.yaml", ["training.device=auto", "training.replicas=1"])
-    encoder = Encoder.load(run.folder / "encoder")
+    encoder = load_encoder(run)
     batch = load_batch(path, encoder)
     set_threads(experiment.training.threads)
     model = build(experiment, encoder)

@@ -1,22 +1,19 @@
 """What must be as it was for a run to go on as if it had never stopped: its settings, its data, its encoder."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
-
-import yaml
 
 from ctr.checkpoint import Position, newest
 from ctr.checksums import check_sealed, seal
+from ctr.differences import changed_settings, in_lines
 from ctr.errors import ConfigError
 from ctr.experiment import Experiment, load_experiment
 from ctr.run import Run, environment, read_json
 from features import DataError, Encoder, RowGroup, files_of, rows_of_files
 
 MAY_CHANGE = ("name", "training.epochs", "training.early_stopping.patience", "training.checkpoint.*", "report.*")
-SHOWN = 5  # differences
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ def find_unfinished(run: Run, sets: dict[str, list[RowGroup]], warn: Callable[[s
         return None
     if changed := _changed_versions(run):
         warn(f"the run may not end as it would have with the versions that it began with: {changed}")
-    return Unfinished(position, _load_encoder(run, warn))
+    return Unfinished(position, _same_encoder(run, warn))
 
 
 def check_settings(experiment: Experiment, run: Run) -> None:
@@ -54,15 +51,9 @@ def check_settings(experiment: Experiment, run: Run) -> None:
     Raises:
         ConfigError: one does; every such setting with its value in the run and now.
     """
-    before, now = (yaml.safe_load(one.to_yaml()) for one in (load_experiment(run.folder / "config.yaml"), experiment))
-    changed = [
-        f"{key}: {then} in the run, {here} now"
-        for key, then, here in _differences(before, now)
-        if not any(fnmatchcase(key, pattern) for pattern in MAY_CHANGE)
-    ]
-    if changed:
+    if changed := changed_settings(load_experiment(run.folder / "config.yaml"), experiment, but=MAY_CHANGE):
         raise ConfigError(
-            _listed(f"{run.folder}: these settings decide the training, so they cannot change within it:", changed)
+            in_lines(f"{run.folder}: these settings decide the training, so they cannot change within it:", changed)
             + "\nput them back, or train anew with --overwrite or another --run"
         )
 
@@ -95,7 +86,7 @@ def _check_data(sets: dict[str, list[RowGroup]], run: Run) -> None:
         ]
     if differences:
         raise DataError(
-            _listed(f"{run.folder}: began with other data:", differences)
+            in_lines(f"{run.folder}: began with other data:", differences)
             + "\nput the data back, or train anew with --overwrite or another --run"
         )
 
@@ -108,10 +99,19 @@ def save_encoder(encoder: Encoder, run: Run) -> None:
     seal(folder)
 
 
-def _load_encoder(run: Run, warn: Callable[[str], None]) -> Encoder | None:
+def load_encoder(run: Run) -> Encoder:
+    """What `save_encoder` wrote.
+
+    Raises:
+        ConfigError, DataError: it is damaged.
+    """
+    check_sealed(run.folder / "encoder")
+    return Encoder.load(run.folder / "encoder")
+
+
+def _same_encoder(run: Run, warn: Callable[[str], None]) -> Encoder | None:
     try:
-        check_sealed(run.folder / "encoder")
-        return Encoder.load(run.folder / "encoder")
+        return load_encoder(run)
     except (OSError, ConfigError, DataError) as error:
         warn(f"the features are fitted again: {error}")
         return None
@@ -122,21 +122,6 @@ def _changed_versions(run: Run) -> str:
     found = [read_json(run.folder / "environment.json"), environment()]
     before, now = ({"python": one.get("python"), **one.get("packages", {})} for one in found)
     return ", ".join(f"{name} {before.get(name)}, now {now[name]}" for name in now if before.get(name) != now[name])
-
-
-def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Dotted key, value before and value now of what is not equal; of what one of them lacks, all at once."""
-    for key in {**before, **now}:
-        then, here = before.get(key, "absent"), now.get(key, "absent")
-        if isinstance(then, dict) and isinstance(here, dict):
-            yield from _differences(then, here, f"{prefix}{key}.")
-        elif then != here:
-            yield f"{prefix}{key}", then, here
-
-
-def _listed(title: str, lines: list[str]) -> str:
-    more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-    return "\n  ".join([title, *lines[:SHOWN], *more])
 
 
 def _said(file: dict[str, Any] | None) -> str:

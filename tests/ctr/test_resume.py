@@ -313,6 +313,17 @@ def test_settings_that_decide_the_training_may_not_change(place, unfinished):
     assert len(result.stderr.splitlines()) < 10
 
 
+def test_features_and_patterns_in_another_order_are_other_ones(place, unfinished):
+    """Their weights would come to stand where others stood."""
+    lines = (place / "tiny.yaml").read_text().splitlines()
+    user = lines.index("    user: {}")
+    lines[user : user + 2] = reversed(lines[user : user + 2])
+    (place / "reordered.yaml").write_text("\n".join(lines))
+    result = command("train", place / "reordered.yaml", "--run", unfinished, "--resume", *changed())
+    assert result.exit_code == 2
+    assert "features.columns: the order user, item, history, hour, price in the run, item, user," in result.stderr
+
+
 def test_epochs_patience_checkpoints_and_reports_may_change(experiment_of, unfinished):
     settings = ["training.epochs=1", "training.early_stopping.patience=8", "report.threshold=0.4", "name=other"]
     experiment = experiment_of(*BY_STEPS, *settings, "training.checkpoint={every: {minutes: 1}, keep: 1}")
