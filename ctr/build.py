@@ -140,18 +140,19 @@ def table_costs(experiment: Experiment, encoder: Encoder) -> list[TableCost]:
     return costs
 
 
-def rehearse(experiment: Experiment) -> int:
+def rehearse(experiment: Experiment) -> CTRModel:
     """Build once with tables of a few rows, to find out before any data is read what `build` will refuse.
-
-    Returns:
-        Bytes of the towers' weights and their optimizers' state.
 
     Raises:
         ConfigError: as `build`.
     """
     sizes = dict.fromkeys(experiment.features.columns, 1)
     with tf.device("CPU"):
-        model = _built(experiment, Inputs.from_layout(layout_of(experiment.features, sizes)))
+        return _built(experiment, Inputs.from_layout(layout_of(experiment.features, sizes)))
+
+
+def tower_bytes(model: CTRModel) -> int:
+    """What the towers' weights and their optimizers' state take."""
     owned = model.optimizer.owned(model.trainable_variables)
     return sum(4 * math.prod(one.shape) + one.state_bytes for one in owned if one.kind == "tower")
 

@@ -35,6 +35,7 @@ class Position:
     misses: int = 0  # validations in a row without improvement
     best: dict[str, Any] | None = None  # its checkpoint, epoch, step and metric, as best.json says
     logs: dict[str, float] = field(default_factory=dict)  # the last loss, val_loss and val_auc
+    initial_weights: str = ""  # their fingerprint
     data_order: str = ""  # of the labels of the first epoch: a SHA-256 that each batch is chained to
     sizes: dict[str, int] = field(default_factory=dict)  # bytes of metrics.jsonl and timing.jsonl
 

@@ -1,5 +1,6 @@
 """The commands. Exit codes: 0 done, 1 a bug, 2 the user's mistake, 3 training diverged, 75 interrupted: `--resume`."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,10 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run that is there, as if it had never stopped.")
     ] = False,
+    warm_start: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Begin with the weights of a trained run; its vocabularies grow."),
+    ] = None,
     settings: Overrides = None,
 ) -> None:
     """Train, keep the best checkpoint, report AUC and PSI."""
@@ -38,7 +43,8 @@ def train(
         with _silent_stderr():
             from ctr import jobs
             from ctr.experiment import load_experiment
-        experiment = load_experiment(config, settings)
+        chosen = [] if warm_start is None else [f"training.warm_start.run={json.dumps(str(warm_start))}"]
+        experiment = load_experiment(config, [*(settings or []), *chosen])
         jobs.train(experiment, run or Path("runs") / experiment.name, overwrite, resume, console=console)
 
 

@@ -12,6 +12,7 @@ from features import (
     DataError,
     Encoder,
     RowGroup,
+    Statistics,
     check_agreement,
     check_columns,
     count_rows,
@@ -64,7 +65,10 @@ def open_sets(experiment: Experiment) -> dict[str, list[RowGroup]]:
 
 
 def prepare_sets(
-    experiment: Experiment, sets: dict[str, list[RowGroup]], encoder: Encoder | None = None
+    experiment: Experiment,
+    sets: dict[str, list[RowGroup]],
+    encoder: Encoder | None = None,
+    known: Statistics | None = None,
 ) -> PreparedData:
     """Check every set, then fit the features on the training data.
 
@@ -74,6 +78,7 @@ def prepare_sets(
         experiment: what to prepare for.
         sets: as `open_sets` gives them.
         encoder: that was fitted on the same data before; None: fit one.
+        known: what it is to be fitted beyond: of the data that came before.
 
     Raises:
         ConfigError: no batch can be filled.
@@ -93,7 +98,7 @@ def prepare_sets(
     sets["train"], bad_rows["train"] = good_rows("train", sets["train"], unfitted, data)
     _check_some_batch(experiment.training, count_rows(sets["train"]))
     if encoder is None:
-        statistics = fit(experiment.features, columns, sets["train"], experiment.seed)
+        statistics = fit(experiment.features, columns, sets["train"], experiment.seed, known)
         encoder = Encoder.fitted(experiment.features, columns, statistics)
     stopping = experiment.training.early_stopping
     for name in [name for name in ("valid", "test") if name in sets]:

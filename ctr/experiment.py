@@ -171,6 +171,15 @@ class Checkpointing(Settings):
     """The last so many, and the best."""
 
 
+class WarmStart(Settings):
+    """Begin with what a trained run has learned."""
+
+    run: str
+    """Its folder, relative to the working directory."""
+    state: Literal["carry", "reset"] = "carry"
+    """Of the optimizers: it goes on from the run's, or begins anew."""
+
+
 class Training(Settings):
     """The training loop."""
 
@@ -183,6 +192,8 @@ class Training(Settings):
     plateau: Plateau | None = None
     checkpoint: Checkpointing = Checkpointing()
     """What a run goes on from with `--resume`."""
+    warm_start: WarmStart | None = None
+    """Vocabularies grow, old ids keep their rows."""
     threads: PositiveInt = Field(default_factory=available_cpus)
     """CPU threads of TensorFlow; results are a function of it."""
     device: Literal["auto", "cpu", "gpu"] = "auto"

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ctr.build import build, rehearse, set_threads
+from ctr.build import build, rehearse, set_threads, tower_bytes
 from ctr.checkpoint import Position, fingerprint, load_best, restore
 from ctr.curves import save_curves
 from ctr.data import PreparedData, check_types, good_rows, open_sets, prepare_sets
@@ -34,9 +34,10 @@ from ctr.interruption import interruptible
 from ctr.preflight.needs import check_fits
 from ctr.progress import Progress
 from ctr.report import show_report, sparsity_report, write_html
-from ctr.resume import check_settings, described, find_unfinished, save_encoder
+from ctr.resume import check_settings, described, find_unfinished, load_encoder, save_encoder
 from ctr.run import Run, check_replaceable, environment, new_folder, write_json
 from ctr.trainer import Trainer
+from ctr.warm_start import carry, open_parent
 from features import (
     BadRows,
     Encoder,
@@ -97,11 +98,13 @@ def train(
         return _show_finished(run, console)
     settings = experiment.training
     set_threads(settings.threads)
-    towers = rehearse(experiment)
+    towers = tower_bytes(rehearse(experiment))
     check_fits(experiment, towers, run.folder)  # as far as the config says; with what the data says, below
     sets = open_sets(experiment)
     unfinished = find_unfinished(run, sets, partial(_warn, console)) if is_there else None
-    prepared = prepare_sets(experiment, sets, unfinished.encoder if unfinished else None)
+    encoder = unfinished.encoder if unfinished else None
+    parent = open_parent(experiment, run) if encoder is None else None
+    prepared = prepare_sets(experiment, sets, encoder, parent.encoder.statistics if parent else None)
     console.print(", ".join(f"{name}: {count_rows(groups):,} rows" for name, groups in prepared.sets.items()))
     _show_bad_rows(prepared.bad_rows, console)
     reader = Reader(
@@ -121,18 +124,20 @@ def train(
     _show_variables(model, console)
     parts = cost_of(model, batch_signature(prepared.encoder))
     _show_cost(parts, console)
-    initial_weights = fingerprint(model)
+    warm_start = carry(parent, model, experiment) if parent and unfinished is None else None
+    _show_warm_start(warm_start, console)
     with _run_in(run), interruptible() as interruption:
         if unfinished is None:
             if is_there:
                 console.print(f"{run.folder} has no checkpoint to go on from: it begins anew", **PLAIN)
                 run.discard()
-            run.create(experiment, described(sets))
+            position = Position(initial_weights=fingerprint(model))
+            run.create(experiment, {"environment": environment(), "data": described(sets), "warm_start": warm_start})
         else:
-            _go_on(unfinished.position, experiment, model, run, console)
-        if unfinished is None or unfinished.encoder is None:
+            position = unfinished.position
+            _go_on(position, experiment, model, run, console)
+        if encoder is None:
             save_encoder(prepared.encoder, run)
-        position = unfinished.position if unfinished else Position()
         valid, earlier = prepared.sets.get("valid", []), position.seconds
         with Progress(console, settings.epochs) as progress:
             trainer = Trainer(
@@ -145,8 +150,9 @@ def train(
         report = {
             **measured,
             **_described(prepared, trainer, parts),
+            "warm_start": run.warm_start(),
             "fingerprints": {
-                "initial_weights": initial_weights,
+                "initial_weights": position.initial_weights,
                 "final_weights": fingerprint(model),
                 "data_order": position.data_order,
             },
@@ -259,7 +265,7 @@ def evaluate(
     stem = _name_of(data)
     target = Path(out).resolve() if out is not None else run.folder / "evaluations" / stem
     check_replaceable(target, overwrite, "an evaluation", _is_evaluation)
-    encoder, row_groups, kept = _open_evaluation(experiment, Encoder.load(run.folder / "encoder"), data)
+    encoder, row_groups, kept = _open_evaluation(experiment, load_encoder(run), data)
     is_labelled = encoder.columns is not None
     if not is_labelled:
         if sampled:
@@ -333,6 +339,17 @@ def _show_bad_rows(bad_rows: dict[str, BadRows], console: Console) -> None:
     ]
     if left_out:
         console.print(f"bad rows left out: {', '.join(left_out)}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _show_warm_start(warm_start: dict[str, Any] | None, console: Console) -> None:
+    if warm_start is not None:
+        carried, new = (sum(rows[kind] for rows in warm_start["tables"].values()) for kind in ("carried", "new"))
+        state = "the optimizers' state with them" if warm_start["state"] == "carry" else "the optimizers begin anew"
+        console.print(
+            f"begins with the weights of {warm_start['run']} at step {warm_start['step']}: {carried:,} rows carried, "
+            f"{new:,} new, {state}",
+            **PLAIN,
+        )
 
 
 def _show_variables(model: CTRModel, console: Console) -> None:

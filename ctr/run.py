@@ -29,6 +29,7 @@ class Run:
     scores/           one Parquet file per set      report.json       metrics and PSI of each set
     environment.json  versions and git commit       curves.json       what report.html draws
     data.json         files and rows of each set    report.html       all of it; report.md its gist
+    warm_start.json   what another run gave, if any
     evaluations/      of other data, one each       diverged/         the step at which training ended, for `ctr replay`
     """
 
@@ -56,6 +57,11 @@ class Run:
             raise ConfigError(f"{self.folder}: {state}")
         return read_json(self.folder / "report.json")
 
+    def warm_start(self) -> dict[str, Any] | None:
+        """What another run gave to begin with; None: nothing."""
+        path = self.folder / "warm_start.json"
+        return read_json(path) if path.is_file() else None
+
     def check_free(self, overwrite: bool) -> None:
         """Raise ConfigError unless a new run may go here."""
         if self.exists and not overwrite:
@@ -65,8 +71,10 @@ class Run:
             raise ConfigError(f"{self.folder} exists and is not a run: choose another folder with --run")
         check_writable(self.folder)
 
-    def create(self, experiment: "Experiment", data: dict[str, Any]) -> None:
-        """Make the folder anew, with config.yaml, environment.json and data.json; it is there whole or not at all.
+    def create(self, experiment: "Experiment", described: dict[str, dict[str, Any] | None]) -> None:
+        """Make the folder anew, with config.yaml and `<name>.json` for each of `described` that is not None.
+
+        It is there whole or not at all.
 
         A run that stood there is kept aside until `settle` deletes it or `abandon` puts it back; one that a killed run
         has kept aside stays there.
@@ -74,8 +82,9 @@ class Run:
         partial = self._beside("partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        write_json(partial / "environment.json", environment())
-        write_json(partial / "data.json", data)
+        for name, values in described.items():
+            if values is not None:
+                write_json(partial / f"{name}.json", values)
         (partial / "config.yaml").write_text(experiment.to_yaml(), encoding="utf-8")
         if self._beside("replaced").exists() and not self.is_finished:
             self.discard()

@@ -61,6 +61,11 @@ class Encoder:
         )
 
     @property
+    def statistics(self) -> Statistics:
+        """What it was fitted on."""
+        return Statistics(self.vocabularies, self.counts, self.moments, self.edges, self.meanings)
+
+    @property
     def input_columns(self) -> list[str]:
         """The file columns that `values` and `encode` read."""
         own = self.columns.names if self.columns is not None else []

@@ -29,14 +29,16 @@ class Moments:
 class Statistics:
     """What the training data says about the features."""
 
-    vocabularies: dict[str, pa.Array]  # table -> distinct values, most frequent first
-    counts: dict[str, np.ndarray]  # table -> how often the training data has each, int64
+    vocabularies: dict[str, pa.Array]  # table -> distinct values, most frequent first; new ones follow those known
+    counts: dict[str, np.ndarray]  # table -> how often all training data has each, int64
     moments: dict[str, Moments]  # numeric feature -> its moments
     edges: dict[str, np.ndarray]  # bucketed numeric -> where each bucket but the last ends
     meanings: dict[str, str]  # column -> what it holds: integer, text and so on
 
 
-def fit(features: Features, columns: Columns, row_groups: list[RowGroup], seed: int) -> Statistics:
+def fit(
+    features: Features, columns: Columns, row_groups: list[RowGroup], seed: int, known: Statistics | None = None
+) -> Statistics:
     """Read once what must be known of the training data: count values, sum numerics, draw edges, check labels.
 
     Only columns that something is fitted on are read, so that features that need no fitting start at once.
@@ -46,18 +48,21 @@ def fit(features: Features, columns: Columns, row_groups: list[RowGroup], seed: 
         columns: the label, and the weight if there is one.
         row_groups: the training data.
         seed: of the rows that edges are drawn from.
+        known: of the data that the same features were trained on before: its vocabularies keep their places and grow by
+            values that stand `min_count` times in the new data; its moments and edges stay.
 
     Raises:
         DataError: a value that no feature can take, a bad label or weight, labels of one class only, a vocabulary
-            beyond its `max_distinct`.
+            beyond its `max_distinct`, a column that holds other things than were known.
     """
     declared = features.of_columns
+    before = known or Statistics({}, {}, {}, {}, {})
     counters = {
-        feature.table: _ValueCounter(feature)
+        feature.table: _ValueCounter(feature, before.vocabularies.get(feature.table), before.counts.get(feature.table))
         for feature in declared.values()
         if not isinstance(feature, Numeric) and feature.vocabulary is not None
     }
-    numerics = {name: feature for name, feature in declared.items() if isinstance(feature, Numeric)}
+    numerics = {name: feature for name, feature in declared.items() if isinstance(feature, Numeric) and known is None}
     buckets = {name: feature.buckets for name, feature in numerics.items() if feature.as_ == "buckets"}
     sums = {name: _Sums() for name, feature in numerics.items() if name not in buckets and feature.standardize}
     drawn: dict[str, list[np.ndarray]] = {name: [] for name in buckets}
@@ -67,7 +72,7 @@ def fit(features: Features, columns: Columns, row_groups: list[RowGroup], seed: 
         if name in sums or name in drawn or getattr(feature, "table", None) in counters
     }
     names = list(dict.fromkeys([*(feature.column for feature in declared.values()), *columns.names]))
-    meanings = check_agreement(row_groups, names, features.number_columns.union(columns.names))
+    meanings = check_agreement(row_groups, names, features.number_columns.union(columns.names), before.meanings)
     names = list(dict.fromkeys([*(feature.column for feature in fitted.values()), *columns.names]))
     share, positives, total = EDGE_ROWS / count_rows(row_groups), 0, 0
     for place, group in enumerate(row_groups):
@@ -93,9 +98,9 @@ def fit(features: Features, columns: Columns, row_groups: list[RowGroup], seed: 
     return Statistics(
         vocabularies={name: values for name, (values, _) in fitted_tables.items()},
         counts={name: times for name, (_, times) in fitted_tables.items()},
-        moments={name: sums_.moments() for name, sums_ in sums.items()},
-        meanings=meanings,
-        edges={name: _edges(np.concatenate(parts), buckets[name]) for name, parts in drawn.items()},
+        moments={**before.moments, **{name: sums_.moments() for name, sums_ in sums.items()}},
+        meanings={**before.meanings, **meanings},
+        edges={**before.edges, **{name: _edges(np.concatenate(parts), buckets[name]) for name, parts in drawn.items()}},
     )
 
 
@@ -150,12 +155,22 @@ class _Sums:
 
 
 class _ValueCounter:
-    """Exact counts of the distinct values of a table, from all features that share it."""
+    """Exact counts of the distinct values of a table, from all features that share it.
 
-    def __init__(self, feature: Categorical | Sequence) -> None:
+    Args:
+        feature: one of them.
+        known: values that have their places already, None: none.
+        counts: how often each was there before.
+    """
+
+    def __init__(
+        self, feature: Categorical | Sequence, known: pa.Array | None = None, counts: np.ndarray | None = None
+    ) -> None:
         assert feature.vocabulary is not None
         self.table, self.settings = feature.table, feature.vocabulary
-        self.type: pa.DataType | None = None
+        self.known = pa.array([], pa.large_string()) if known is None else known
+        self.counts = np.empty(0, np.int64) if counts is None else counts
+        self.type: pa.DataType | None = self.known.type if len(self.known) else None
         self.counted: list[pa.Table] = []  # the first is merged: its values are distinct
 
     def add(self, values: Values, where: str) -> None:
@@ -171,18 +186,31 @@ class _ValueCounter:
             self._merge()
 
     def vocabulary(self) -> tuple[pa.Array, np.ndarray]:
-        """The values that stand `min_count` times, most frequent first, and how often each does."""
+        """The values known, then new ones that stand `min_count` times, most frequent first; how often each was there.
+
+        Raises:
+            DataError: they are more than `max_distinct`.
+        """
         if not self.counted:
-            return pa.array([], pa.large_string()), np.empty(0, np.int64)
+            return self.known, self.counts
         self._merge()
-        kept = self.counted[0].filter(pc.greater_equal(self.counted[0]["count"], self.settings.min_count))
-        ordered = kept.sort_by([("count", "descending"), ("value", "ascending")])
-        return ordered["value"].combine_chunks(), ordered["count"].to_numpy()
+        known, found = self.known.cast(self.type), self.counted[0]
+        places = pc.index_in(found["value"], value_set=known).combine_chunks()
+        counts = self.counts.copy()
+        counts[places.drop_null().to_numpy()] += found["count"].filter(places.is_valid()).to_numpy()
+        new = found.filter(pc.and_(places.is_null(), pc.greater_equal(found["count"], self.settings.min_count)))
+        new = new.sort_by([("count", "descending"), ("value", "ascending")])
+        values = pa.concat_arrays([known, new["value"].combine_chunks()])
+        self._check_size(len(values))
+        return values, np.concatenate([counts, new["count"].to_numpy()])
 
     def _merge(self) -> None:
         sums = pa.concat_tables(self.counted).group_by("value").aggregate([("count", "sum")])
         self.counted = [sums.rename_columns({"count_sum": "count"})]
-        if len(sums) > self.settings.max_distinct:
+        self._check_size(len(sums))
+
+    def _check_size(self, distinct: int) -> None:
+        if distinct > self.settings.max_distinct:
             raise DataError(
                 f"table {self.table!r}: more than {self.settings.max_distinct} distinct values (max_distinct); "
                 f"raise it, or use `hash` instead of a vocabulary"

@@ -65,6 +65,11 @@ class RowOptimizer(tf_keras.optimizers.Optimizer):
         """Numbers of state that a row of width `dim` has, made with `arguments`."""
         return len(cls.state_names) * dim + len(cls.row_state_names)
 
+    @property
+    def starts_from_weight(self) -> bool:
+        """Whether a row without state keeps its weight at its first touch, as a starting point."""
+        return True
+
     def caught_up(self, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Rows:
         """Weight after what the steps since its rows' last touch did to them: nothing, unless a subclass says so."""
         return weight

@@ -80,6 +80,11 @@ class FtrlProximal(RowOptimizer):
         self.penalty_rate = rate_of_penalties(penalty_rate, learning_rate)
         self.preserve_initial = l1 == 0 if preserve_initial is None else preserve_initial
 
+    @property
+    def starts_from_weight(self) -> bool:
+        """As `preserve_initial` says."""
+        return self.preserve_initial
+
     def update(self, gradient: Rows, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         accumulator, linear = state
         square = tf.square(gradient)

@@ -112,7 +112,7 @@ class Router(tf_keras.optimizers.Optimizer):
         for optimizer in self._optimizers:
             optimizer.iterations = self.iterations  # rates are computed before `build`
         rates = [optimizer._learning_rate for optimizer in self._optimizers]
-        self._factors = [rate.factor for rate in rates if isinstance(rate, Adjustable)]  # kept by checkpoints
+        self._adjusted = [(rate.factor, rate.start) for rate in rates if isinstance(rate, Adjustable)]  # in checkpoints
         ruling = {
             kind: resolve(patterns, dict.fromkeys(name for k, names in variables if k == kind for name in names))
             for kind, patterns in (("table", sparse), ("tower", dense))
@@ -151,6 +151,30 @@ class Router(tf_keras.optimizers.Optimizer):
             else:
                 optimizer.learning_rate = optimizer.learning_rate * factor
 
+    def restart_schedules(self) -> None:
+        """Let schedules of rates begin anew at the step now reached.
+
+        Raises:
+            ValueError: a schedule that is not `Adjustable`.
+        """
+        for optimizer in self._optimizers:
+            rate = optimizer._learning_rate
+            if isinstance(rate, Adjustable):
+                rate.start.assign(self.iterations)
+            elif is_schedule(rate):
+                raise ValueError(f"{optimizer.name}: {type(rate).__name__} cannot begin anew: wrap it in Adjustable")
+
+    def optimizer_of(self, variable: tf.Variable) -> Optimizer:
+        """The optimizer that updates a variable."""
+        return self._optimizers[self._owners[self._index_dict[self._var_key(variable)]]]
+
+    def state_of(self, variable: tf.Variable) -> dict[str, tf.Variable]:
+        """What its optimizer remembers of a variable, by name, such as `accumulator`."""
+        # Keras names a state `<state>/<variable>`, and if it is made in a step, in the scope of who makes it
+        own, scope, states = variable.name.partition(":")[0], f"{self.name}/", self.optimizer_of(variable).variables
+        named = ((state.name.removeprefix(scope).partition(":")[0].partition("/"), state) for state in states)
+        return {name: state for (name, _, of), state in named if of == own}
+
     def build(self, var_list: Sequence[tf.Variable]) -> None:
         """Build each optimizer with its variables."""
         super().build(var_list)
@@ -184,24 +208,20 @@ class Router(tf_keras.optimizers.Optimizer):
 
     def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:
         """Hand a gradient to the optimizer of its variable."""
-        owner = self._owners[self._index_dict[self._var_key(variable)]]
-        self._optimizers[owner].update_step(gradient, variable)
+        self.optimizer_of(variable).update_step(gradient, variable)
 
     def owned(self, var_list: Sequence[tf.Variable]) -> list[Owned]:
         """Each variable with its optimizer, shape and bytes of state; `var_list` as it was given to `build`."""
         listed = []
         for place, variable in enumerate(var_list):
-            optimizer = self._optimizers[self._owners[place]]
-            name = variable.name.partition(":")[0]  # Keras names a state `<state>/<variable>`
-            state = [v for v in optimizer.variables if v.name.partition(":")[0].partition("/")[2] == name]
             listed.append(
                 Owned(
                     kind=self._variables_spec[place][0],
                     names=tuple(self._variables_spec[place][1]),
                     pattern=self._rulers[place],
-                    optimizer=optimizer.name,
+                    optimizer=self.optimizer_of(variable).name,
                     shape=tuple(variable.shape),
-                    state_bytes=sum(v.shape.num_elements() * v.dtype.size for v in state),
+                    state_bytes=sum(v.shape.num_elements() * v.dtype.size for v in self.state_of(variable).values()),
                 )
             )
         return listed

@@ -40,12 +40,13 @@ class InverseSquareRootDecay(tf_keras.optimizers.schedules.LearningRateSchedule)
 class Adjustable(tf_keras.optimizers.schedules.LearningRateSchedule):
     """A schedule after a linear warm-up from zero, times a factor that may be lowered while training.
 
-        rate(step) = factor * min(1, step / warm_up_steps) * schedule(step)
+        rate(step) = factor * min(1, t / warm_up_steps) * schedule(t),    t = step - start
 
     Args:
         schedule: a Keras schedule.
         warm_up_steps: 0 for none.
-        factor: at the start. A `Router` keeps it in its checkpoints; an optimizer by itself does not.
+        factor: at the start. A `Router` keeps it in its checkpoints, and the step that it starts at, which is 0 until
+            `Router.restart_schedules`; an optimizer by itself does not.
 
     >>> rate = Adjustable(constant(0.1, unit=1, whole=1), warm_up_steps=4)
     >>> [round(float(rate(step)), 4) for step in (0, 1, 4, 9)]
@@ -58,8 +59,10 @@ class Adjustable(tf_keras.optimizers.schedules.LearningRateSchedule):
         if is_piecewise or hasattr(schedule, "initial_learning_rate"):  # some have none
             self.initial_learning_rate = schedule.values[0] if is_piecewise else schedule.initial_learning_rate
         self.factor = tf.Variable(factor, trainable=False, dtype=tf.float32, name="factor")
+        self.start = tf.Variable(0, trainable=False, dtype=tf.int64, name="start")
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        step = tf.cast(step, tf.int64) - self.start
         warmth = tf.minimum(tf.cast(step, tf.float32) / max(self.warm_up_steps, 1), 1) if self.warm_up_steps else 1.0
         return self.factor * warmth * self.schedule(step)
 

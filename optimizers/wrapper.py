@@ -52,6 +52,11 @@ class Wrapper(tf_keras.optimizers.Optimizer):
         raise TypeError(f"{type(self).__name__} must define wrapped_step")
 
     @property
+    def starts_from_weight(self) -> bool:
+        """As of base."""
+        return getattr(self.base, "starts_from_weight", True)
+
+    @property
     def iterations(self) -> tf.Variable:
         """The number of steps, which base shares."""
         return self._iterations

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ctr.build import rehearse, set_threads
+from ctr.build import rehearse, set_threads, tower_bytes
 from ctr.data import PreparedData, open_sets, prepare_sets
 from ctr.errors import ConfigError
 from ctr.experiment import Experiment, SkipBadRows
@@ -19,7 +19,8 @@ from ctr.preflight.profile import SetProfile, profile_sets
 from ctr.preflight.schemas import check_schemas
 from ctr.preflight.show import show
 from ctr.run import Run
-from features import DataError, RowGroup
+from ctr.warm_start import open_parent
+from features import DataError, RowGroup, Statistics
 
 ANY_SHARE = SkipBadRows(skip=math.nextafter(1, 0))
 
@@ -63,8 +64,9 @@ def inspect(experiment: Experiment, folder: str | Path, console: Console | None 
         console: where the tables go; None: nowhere.
     """
     found = Inspection()
-    towers = _look_at_config(found, experiment, Run(folder))
-    _look_at_data(found, experiment)
+    run = Run(folder)
+    towers = _look_at_config(found, experiment, run)
+    _look_at_data(found, experiment, run)
     if towers is not None:
         with found.stage("device"):
             found.needs = needs_of(experiment, towers, found.prepared)
@@ -84,11 +86,11 @@ def _look_at_config(found: Inspection, experiment: Experiment, run: Run) -> int 
             found.findings.append(Finding("warning", "run folder", told))
     with found.stage("model", "features, model and optimizers fit each other"):
         set_threads(experiment.training.threads)
-        return rehearse(experiment)
+        return tower_bytes(rehearse(experiment))
     return None
 
 
-def _look_at_data(found: Inspection, experiment: Experiment) -> None:
+def _look_at_data(found: Inspection, experiment: Experiment, run: Run) -> None:
     with found.stage("data"):
         found.sets = open_sets(experiment)
     if found.sets is None:
@@ -98,18 +100,22 @@ def _look_at_data(found: Inspection, experiment: Experiment) -> None:
         found.findings += schemas
         if any(finding.level == "error" for finding in schemas):
             return
+    known = None
+    with found.stage("warm start"):
+        parent = open_parent(experiment, run)
+        known = parent.encoder.statistics if parent else None
     with found.stage("data"):
-        found.prepared = _prepared(experiment, found.sets)
+        found.prepared = _prepared(experiment, found.sets, known)
         found.findings += judge_bad_rows(experiment.data, found.prepared.bad_rows)
         found.profiles = profile_sets(experiment, found.prepared)
         found.findings += judge(experiment.data, experiment.features, found.profiles)
 
 
-def _prepared(experiment: Experiment, sets: dict[str, list[RowGroup]]) -> PreparedData:
+def _prepared(experiment: Experiment, sets: dict[str, list[RowGroup]], known: Statistics | None) -> PreparedData:
     """The data without its bad rows, however many; what else is wrong with it is said as `ctr train` says it."""
     data = experiment.data.model_copy(update={"bad_rows": ANY_SHARE})
     try:
-        return prepare_sets(experiment.model_copy(update={"data": data}), sets)
+        return prepare_sets(experiment.model_copy(update={"data": data}), sets, known=known)
     except DataError:
-        prepare_sets(experiment, sets)
+        prepare_sets(experiment, sets, known=known)
         raise

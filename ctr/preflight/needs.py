@@ -74,7 +74,7 @@ def needs_of(experiment: Experiment, towers: int, prepared: PreparedData | None 
 
     Args:
         experiment: the run.
-        towers: bytes of the towers and their state, as `rehearse` gives them.
+        towers: bytes of the towers and their state, as `tower_bytes` gives them.
         prepared: its data; None: tables with a vocabulary count as empty, and rows and scores as none.
 
     Raises:
@@ -114,7 +114,7 @@ def check_fits(experiment: Experiment, towers: int, folder: Path, prepared: Prep
 
     Args:
         experiment: the run.
-        towers: bytes of the towers and their state, as `rehearse` gives them.
+        towers: bytes of the towers and their state, as `tower_bytes` gives them.
         folder: of the run.
         prepared: its data; None: as far as the config alone says.
 

@@ -168,6 +168,8 @@ def _training(report: dict[str, Any], history: History) -> Card:
     sentences = [
         f"{training['epochs']} of at most {history.epochs_asked} epochs; with reading and measuring {_total(report)}."
     ]
+    if warm_start := report.get("warm_start"):  # an earlier version had none
+        sentences.append(_warm_start(warm_start))
     best = history.best
     if best is None:
         sentences.append("No validation set: the last weights were kept.")
@@ -185,6 +187,16 @@ def _training(report: dict[str, Any], history: History) -> Card:
         else:
             sentences.append("It did not stop early.")
     return Card("Training time", formats.duration(report["seconds"]["train"]), sentences)
+
+
+def _warm_start(warm_start: dict[str, Any]) -> str:
+    tables = warm_start["tables"].values()
+    carried, new = (formats.count(sum(rows[kind] for rows in tables)) for kind in ("carried", "new"))
+    state = "carried" if warm_start["state"] == "carry" else "begun anew"
+    return (
+        f"Began with the weights of {warm_start['run']} at step {formats.count(warm_start['step'])}: {carried} rows of "
+        f"its tables carried, {new} new; optimizer state {state}."
+    )
 
 
 def _zero_rows(tables: list[dict[str, Any]]) -> Card:

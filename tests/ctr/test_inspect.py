@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from ctr.build import build, rehearse, table_costs
+from ctr.build import build, rehearse, table_costs, tower_bytes
 from ctr.cli import app
 from ctr.data import prepare
 from ctr.preflight import machine
@@ -220,7 +220,7 @@ def test_tables_and_state_are_known_before_they_are_made(optimizer, make_experim
     for names, state in [(one.names, one.state_bytes) for one in tables]:
         assert sum(cost.state for cost in costs if cost.name in names) == state
     of_towers = [one for one in made if one.kind == "tower"]
-    assert rehearse(experiment) == sum(4 * np.prod(one.shape) + one.state_bytes for one in of_towers)
+    assert tower_bytes(rehearse(experiment)) == sum(4 * np.prod(one.shape) + one.state_bytes for one in of_towers)
 
 
 def test_before_the_data_is_read_tables_count_as_large_as_the_config_says(make_experiment):
@@ -253,7 +253,7 @@ def test_vocabularies_that_would_not_fit_are_told_before_tables_are_made(
     config, make_experiment, tmp_path, monkeypatch
 ):
     experiment = make_experiment()
-    without_vocabularies = needs_of(experiment, rehearse(experiment)).memory
+    without_vocabularies = needs_of(experiment, tower_bytes(rehearse(experiment))).memory
     monkeypatch.setattr(machine, "free_memory", lambda: without_vocabularies)
     monkeypatch.setattr("ctr.jobs.build", None)
     result = ctr("train", config, "--run", tmp_path / "run")

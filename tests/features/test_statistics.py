@@ -121,6 +121,45 @@ def test_more_than_max_distinct_values_are_an_error_that_suggests_hash(file, min
         vocabulary(path, {"x": {"vocabulary": {"max_distinct": 2, "min_count": min_count}}})
 
 
+def test_a_known_vocabulary_keeps_its_places_and_grows_by_values_seen_min_count_times(tmp_path):
+    declared = {"x": {"vocabulary": {"min_count": 2}}}
+    before = fitted(write(tmp_path / "a.parquet", {"x": ["b", "b", "a", "a", "a", "once"]}), declared)
+    path = write(tmp_path / "b.parquet", {"x": ["new", "b", "new", "rare", "newer", "newer", "newer", "once"]})
+
+    grown = fit(Features(columns=declared), LABEL, open_data(path), 1, before)
+
+    assert grown.vocabularies["x"].to_pylist() == ["a", "b", "newer", "new"]
+    assert grown.counts["x"].tolist() == [3, 2 + 1, 3, 2]
+
+
+def test_known_moments_and_edges_stay(tmp_path):
+    declared = {"x": {"kind": "numeric"}, "y2": {"kind": "numeric", "as": "buckets", "buckets": 2}}
+    numbers = {"x": [1.0, 2.0, 3.0, 4.0], "y2": [1.0, 2.0, 3.0, 4.0]}
+    before = fitted(write(tmp_path / "a.parquet", numbers), declared)
+    path = write(tmp_path / "b.parquet", {name: [100 * x for x in column] for name, column in numbers.items()})
+
+    after = fit(Features(columns=declared), LABEL, open_data(path), 1, before)
+
+    assert after.moments == before.moments
+    assert after.edges["y2"].tolist() == before.edges["y2"].tolist()
+
+
+def test_known_values_count_towards_max_distinct(tmp_path):
+    declared = {"x": {"vocabulary": {"max_distinct": 3}}}
+    before = fitted(write(tmp_path / "a.parquet", {"x": ["a", "b"]}), declared)
+    path = write(tmp_path / "b.parquet", {"x": ["c", "d"]})
+
+    with pytest.raises(DataError, match="table 'x': more than 3 distinct values"):
+        fit(Features(columns=declared), LABEL, open_data(path), 1, before)
+
+
+def test_a_table_that_had_no_value_may_get_some_of_any_type(tmp_path):
+    before = fitted(write(tmp_path / "a.parquet", {"x": pa.nulls(4)}), {"x": {}})
+    path = write(tmp_path / "b.parquet", {"x": [7, 7, 8, None]})
+
+    assert fit(Features(columns={"x": {}}), LABEL, open_data(path), 1, before).vocabularies["x"].to_pylist() == [7, 8]
+
+
 def test_integers_of_several_widths_are_one_vocabulary(tmp_path):
     write(tmp_path / "a.parquet", {"x": pa.array([1, 2], pa.int32())})
     write(tmp_path / "b.parquet", {"x": pa.array([2, 3], pa.int64())})

@@ -11,7 +11,7 @@ import tf_keras
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizers import PatternError, RMSPropV2, Router, adam, resolve
+from optimizers import Adjustable, PatternError, RMSPropV2, Router, adam, resolve
 from tests.reference.adam import adam as adam_reference
 
 ROWS, DIM = 20, 4
@@ -237,6 +237,37 @@ def test_a_scaled_rate_is_the_rate_times_the_factor():
 
     expected = {"table *": 0.01, "table wide/*": 0.003, "tower *": 0.002, "tower head": 0.05}
     assert optimizer.learning_rates == pytest.approx(expected)
+
+
+def test_restarted_schedules_begin_anew_at_the_step_reached_and_constant_rates_stay():
+    halving = Adjustable(tf_keras.optimizers.schedules.ExponentialDecay(0.8, 1, 0.5))
+    optimizer = Router({"*": RMSPropV2(learning_rate=halving)}, {"*": adam(learning_rate=0.02)}, VARIABLES)
+    some = variables()
+    train(optimizer, some, gradients(3))
+    assert optimizer.learning_rates == pytest.approx({"table *": 0.2, "tower *": 0.02})  # of the third step
+
+    optimizer.restart_schedules()
+    train(optimizer, some, gradients(1))
+
+    assert optimizer.learning_rates == pytest.approx({"table *": 0.8, "tower *": 0.02})
+    assert optimizer.iterations.numpy() == 4
+
+
+def test_a_schedule_that_cannot_begin_anew_is_an_error():
+    schedule = tf_keras.optimizers.schedules.ExponentialDecay(0.8, 1, 0.5)
+    optimizer = Router({"*": RMSPropV2(learning_rate=schedule)}, {"*": adam()}, VARIABLES)
+
+    with pytest.raises(ValueError, match="ExponentialDecay cannot begin anew: wrap it in Adjustable"):
+        optimizer.restart_schedules()
+
+
+def test_the_state_of_a_variable_has_the_names_that_its_optimizer_gives_it():
+    optimizer, all_variables = router(), variables()
+    train(optimizer, all_variables, gradients(1))
+
+    assert [list(optimizer.state_of(one)) for one in all_variables] == [["accumulator"]] * 2 + [["m", "v"]] * 2
+    table = all_variables[0]
+    assert optimizer.state_of(table)["accumulator"].shape == table.shape
 
 
 def test_a_single_learning_rate_is_refused_and_the_error_says_where_they_are():

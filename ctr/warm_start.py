@@ -1,0 +1,177 @@
+"""A run that begins with what another has learned: old ids keep their rows, new ids get fresh ones."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from ctr.build import build, rehearse
+from ctr.checkpoint import load_best
+from ctr.differences import changed_settings, in_lines
+from ctr.errors import ConfigError
+from ctr.experiment import Experiment, load_experiment
+from ctr.lookups import lookups_of
+from ctr.resume import load_encoder
+from ctr.run import Run
+from features import Encoder
+from models import CTRModel
+from optimizers import Router
+
+MUST_AGREE = ("features", "features.*", "model.*")
+MAY_DIFFER = ("features.columns.*.vocabulary.*", "model.initializer.*")
+COPIED_ROWS = 1 << 20
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The run that another begins with."""
+
+    run: Run
+    experiment: Experiment
+    """As it was, for one CPU."""
+    encoder: Encoder
+
+
+def open_parent(experiment: Experiment, run: Run) -> Parent | None:
+    """The run that `training.warm_start` names; None if it names none.
+
+    Args:
+        experiment: that is to begin with it.
+        run: of `experiment`.
+
+    Raises:
+        ConfigError: no finished run; one with other features or another model; the run itself; optimizers that cannot
+            go on from the state that it has, or, without it, from its weights.
+        DataError: its encoder is damaged.
+    """
+    asked = experiment.training.warm_start
+    if asked is None:
+        return None
+    parent = Run(asked.run)
+    if parent.folder.resolve() == run.folder.resolve():
+        raise ConfigError(f"training.warm_start.run: {asked.run} is the run's own folder: choose another with --run")
+    try:
+        parent.report()  # an error unless it is finished
+        # beside the new model there is this one while it is copied, in the memory of the machine, not of a GPU
+        one_cpu = ["training.device=cpu", "training.replicas=1", f"training.precision={experiment.training.precision}"]
+        before = load_experiment(parent.folder / "config.yaml", one_cpu)
+    except ConfigError as error:
+        raise ConfigError(f"training.warm_start.run: {error}") from error
+    if changed := changed_settings(before, experiment, MUST_AGREE, MAY_DIFFER):
+        title = f"training.warm_start.run: {asked.run} has other features or another model:"
+        raise ConfigError(in_lines(title, changed) + "\nput them back, or train without a warm start")
+    old, new = rehearse(before), rehearse(experiment)
+    check = _check_optimizers if asked.state == "carry" else _check_weights_outlive_state
+    check(old.optimizer, new.optimizer, _pairs(old, new))
+    return Parent(parent, before, load_encoder(parent))
+
+
+def carry(parent: Parent, model: CTRModel, experiment: Experiment) -> dict[str, Any]:
+    """Bring the best weights of a run into a new model, and the state of its optimizers if that is asked for.
+
+    Rows of a table that the run did not have stay as they are. Schedules of learning rates begin anew.
+
+    Args:
+        parent: as `open_parent` gives it.
+        model: compiled, of an encoder whose vocabularies have grown from the parent's.
+        experiment: of the model.
+
+    Returns:
+        warm_start.json: `run`, `checkpoint` and `step` of it, `state`, and of each table its `carried` and `new` rows.
+
+    Raises:
+        ConfigError: the checkpoint is damaged.
+    """
+    asked = experiment.training.warm_start
+    assert asked is not None
+    old = build(parent.experiment, parent.encoder)
+    best = load_best(parent.run.folder / "checkpoints", old)
+    strategy = model.distribute_strategy
+    for pair in _pairs(old, model):
+        pair.copy(pair.before, pair.now, strategy)
+        if asked.state == "carry" and pair.now.trainable:
+            states = old.optimizer.state_of(pair.before), model.optimizer.state_of(pair.now)
+            for name in states[0]:
+                pair.copy(states[0][name], states[1][name], strategy)
+    if asked.state == "carry":
+        model.optimizer.iterations.assign(old.optimizer.iterations.numpy())
+        model.optimizer.restart_schedules()
+    carried = {table.name: table.rows for table in old.tables.inputs.tables}
+    return {
+        "run": asked.run,
+        "checkpoint": best["checkpoint"],
+        "step": best["step"],
+        "state": asked.state,
+        "tables": {
+            table.name: {"carried": carried[table.name], "new": table.rows - carried[table.name]}
+            for table in model.tables.inputs.tables
+        },
+    }
+
+
+@dataclass(frozen=True)
+class _Same:
+    """What both models hold: a variable of a tower, or the rows of a table, perhaps beside others in its variable."""
+
+    name: str
+    """Such as `table user` or `tower deep`."""
+    before: tf.Variable
+    now: tf.Variable
+    rows: int | None = None
+    """Of the table; None: the whole variable."""
+    first_before: int = 0
+    first_now: int = 0
+
+    def copy(self, before: tf.Variable, now: tf.Variable, strategy: tf.distribute.Strategy) -> None:
+        """Copy it from and to variables of the same rows: the weights themselves, or one state of their optimizer."""
+        for replica in strategy.experimental_local_results(now):
+            if self.rows is None:
+                replica.assign(before.numpy())
+                continue
+            for first in range(0, self.rows, COPIED_ROWS):
+                places = tf.range(first, min(first + COPIED_ROWS, self.rows))
+                rows = tf.gather(before, places + self.first_before)
+                replica.scatter_update(tf.IndexedSlices(rows, places + self.first_now))
+
+
+def _pairs(old: CTRModel, new: CTRModel) -> Iterator[_Same]:
+    """All weights of two models of the same features and towers: tables, then towers."""
+    earlier = {lookup.table.name: lookup for lookup in lookups_of(old)}
+    for now in lookups_of(new):
+        before = earlier[now.table.name]
+        yield _Same(f"table {now.table.name}", before.fused, now.fused, before.table.rows, before.offset, now.offset)
+    for tower, layers in new.tower.towers.items():
+        for was, is_ in zip(old.tower.towers[tower], layers, strict=True):
+            for old_variable, variable in zip(was.variables, is_.variables, strict=True):
+                yield _Same(f"tower {tower}", old_variable, variable)
+
+
+def _check_optimizers(old: Router, new: Router, pairs: Iterable[_Same]) -> None:
+    """Raise ConfigError unless every table and tower has the optimizer that it had, with the same kinds of state."""
+    changed = {
+        f"{pair.name}: {then} in the run, {here} now"
+        for pair in pairs
+        if pair.now.trainable and (then := _described(old, pair.before)) != (here := _described(new, pair.now))
+    }
+    if changed:
+        raise ConfigError(
+            in_lines("training.warm_start: other optimizers cannot go on from the state of the run's:", sorted(changed))
+            + "\nput them back, or let all state begin anew with --set training.warm_start.state=reset"
+        )
+
+
+def _described(router: Router, variable: tf.Variable) -> str:
+    state = ", ".join(router.state_of(variable))
+    return f"{router.optimizer_of(variable).name} ({state or 'no state'})"
+
+
+def _check_weights_outlive_state(old: Router, new: Router, pairs: Iterable[_Same]) -> None:
+    """Raise ConfigError if an optimizer makes weights from its state alone, so that without it they would be lost."""
+    for pair in [pair for pair in pairs if pair.now.trainable]:
+        optimizer = new.optimizer_of(pair.now)
+        if not getattr(optimizer, "starts_from_weight", True):
+            raise ConfigError(
+                f"training.warm_start.state: without its state {optimizer.name} would lose the weights of {pair.name} "
+                f"at their first touch: carry the state, or give the optimizer `preserve_initial: true`"
+            )

@@ -1,0 +1,289 @@
+"""A run that begins with what another has learned."""
+
+import io
+import json
+import shutil
+import signal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+import tf_keras
+from rich.console import Console
+from typer.testing import CliRunner
+
+import ctr
+from ctr.build import build
+from ctr.checkpoint import load_best
+from ctr.cli import app
+from ctr.errors import ConfigError, Interrupted
+from ctr.experiment import load_experiment
+from ctr.lookups import lookups_of
+from ctr.preflight.inspection import inspect
+from ctr.resume import load_encoder
+from ctr.run import Run
+from ctr.warm_start import carry, open_parent
+from features import DataError
+from tests.conftest import CONFIG, THREADS, click_log
+
+NEW_USER, NEW_ITEM = 8, "item 10"
+ROWWISE = [
+    "optimizers.sparse={'*': {type: lazy_adam}, item: {type: ftrl, l1: 0.01}, hour: {type: group_adam}}",
+    "optimizers.dense={type: adam, learning_rate: {schedule: cosine, initial: 0.01}, lookahead: {every: 4}}",
+]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """The first two of three files of clicks with a run on them, `first`, and the third, which has new ids."""
+    folder = tmp_path_factory.mktemp("warm")
+    (folder / "old").mkdir()
+    (folder / "new").mkdir()
+    table = click_log()
+    user, item = (table[name].combine_chunks() for name in ("user", "item"))
+    ours = np.arange(len(table)) % 7 == 0
+    with_new = table.set_column(1, "user", pc.if_else(ours, NEW_USER, user)).set_column(
+        2, "item", pc.if_else(ours, NEW_ITEM, item)
+    )
+    pq.write_table(table.slice(0, 600), folder / "old" / "part-0.parquet", row_group_size=200)
+    pq.write_table(with_new.slice(600), folder / "new" / "part-1.parquet", row_group_size=200)
+    (folder / "tiny.yaml").write_text(CONFIG.format(data=folder / "old", threads=THREADS))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def first(place):
+    """The run that others begin with."""
+    ctr.train(load_experiment(place / "tiny.yaml"), place / "first")
+    return place / "first"
+
+
+@pytest.fixture(scope="module")
+def rowwise(place):
+    """One whose optimizers count steps, make weights from their state, or follow slowly."""
+    ctr.train(load_experiment(place / "tiny.yaml", ROWWISE), place / "rowwise")
+    return place / "rowwise"
+
+
+@pytest.fixture
+def next_of(place):
+    """The experiment that goes on with a run, on the new data."""
+
+    def experiment(run, *settings):
+        new = [f"data.path={place / 'new'}", f"training.warm_start.run={run}"]
+        return load_experiment(place / "tiny.yaml", [*new, *settings])
+
+    return experiment
+
+
+def best_of(run):
+    """The model of a run, as it is evaluated."""
+    experiment = load_experiment(run / "config.yaml")
+    model = build(experiment, load_encoder(Run(run)))
+    load_best(run / "checkpoints", model)
+    return model
+
+
+def begun(experiment, tmp_path):
+    """A model before its first step, one without a warm start, and what was told of it."""
+    parent = open_parent(experiment, Run(tmp_path / "run"))
+    encoder = ctr.data.prepare_sets(experiment, ctr.data.open_sets(experiment), known=parent.encoder.statistics).encoder
+    model, fresh = build(experiment, encoder), build(experiment, encoder)
+    return model, fresh, carry(parent, model, experiment)
+
+
+def rows_of(lookup, variable):
+    """The rows of a table, in a variable that holds its weights or their state."""
+    return variable.numpy()[lookup.offset : lookup.offset + lookup.table.rows]
+
+
+def state(model, lookup):
+    return {name: rows_of(lookup, one) for name, one in model.optimizer.state_of(lookup.fused).items()}
+
+
+def tower_weights(model):
+    return [one.numpy() for layers in model.tower.towers.values() for layer in layers for one in layer.variables]
+
+
+def tower_state(model):
+    trainable = [one for layers in model.tower.towers.values() for layer in layers for one in layer.trainable_variables]
+    return [part.numpy() for one in trainable for part in model.optimizer.state_of(one).values()]
+
+
+@pytest.mark.parametrize(("parent", "settings"), [("first", []), ("rowwise", ROWWISE)])
+def test_old_ids_keep_rows_and_state_and_new_ids_get_fresh_ones(next_of, tmp_path, request, parent, settings):
+    run = request.getfixturevalue(parent)
+    old = best_of(run)
+    model, fresh, told = begun(next_of(run, *settings), tmp_path)
+    for before, now, unwarmed in zip(lookups_of(old), lookups_of(model), lookups_of(fresh), strict=True):
+        carried = before.table.rows
+        assert told["tables"][now.table.name] == {"carried": carried, "new": now.table.rows - carried}
+        np.testing.assert_array_equal(rows_of(now, now.fused)[:carried], rows_of(before, before.fused))
+        np.testing.assert_array_equal(rows_of(now, now.fused)[carried:], rows_of(unwarmed, unwarmed.fused)[carried:])
+        states = state(old, before), state(model, now)
+        assert states[0].keys() == states[1].keys()
+        for name in states[0]:
+            assert states[0][name].any()
+            np.testing.assert_array_equal(states[1][name][:carried], states[0][name])
+            assert not states[1][name][carried:].any()
+    assert told["tables"]["user"] == {"carried": 3 + 8, "new": 1}
+    for before, now in zip(
+        tower_weights(old) + tower_state(old), tower_weights(model) + tower_state(model), strict=True
+    ):
+        np.testing.assert_array_equal(now, before)
+    assert model.optimizer.iterations.numpy() == old.optimizer.iterations.numpy() == told["step"] > 0
+    assert model.optimizer.learning_rates == fresh.optimizer.learning_rates
+    assert model.step.numpy() == 0
+
+
+def test_state_begins_anew_where_that_is_asked_for(next_of, first, tmp_path):
+    model, fresh, _ = begun(next_of(first, "training.warm_start.state=reset"), tmp_path)
+    old = best_of(first)
+    for before, now in zip(lookups_of(old), lookups_of(model), strict=True):
+        np.testing.assert_array_equal(rows_of(now, now.fused)[: before.table.rows], rows_of(before, before.fused))
+        assert not any(part.any() for part in state(model, now).values())
+    for now, unwarmed in zip(tower_state(model), tower_state(fresh), strict=True):
+        np.testing.assert_array_equal(now, unwarmed)
+    assert model.optimizer.iterations.numpy() == 0
+
+
+def test_optimizers_may_be_others_where_state_begins_anew(next_of, first, tmp_path):
+    others = ["optimizers.sparse={'*': {type: adagrad}, user: {type: sgd}}", "optimizers.dense.type=lamb"]
+    model, _, _ = begun(next_of(first, "training.warm_start.state=reset", *others), tmp_path)
+    earlier = {lookup.table.name: lookup for lookup in lookups_of(best_of(first))}
+    for now in lookups_of(model):
+        before = earlier[now.table.name]
+        np.testing.assert_array_equal(rows_of(now, now.fused)[: before.table.rows], rows_of(before, before.fused))
+
+
+def test_a_vocabulary_keeps_its_places_and_counts_go_on(next_of, first, tmp_path):
+    experiment = next_of(first)
+    parent = open_parent(experiment, Run(tmp_path / "run"))
+    known = parent.encoder.statistics
+    grown = ctr.data.prepare_sets(experiment, ctr.data.open_sets(experiment), known=known).encoder.statistics
+    alone = ctr.data.prepare(experiment).encoder.statistics
+    for table in ("user", "item"):
+        size = len(known.vocabularies[table])
+        assert grown.vocabularies[table][:size].equals(known.vocabularies[table])
+        assert grown.vocabularies[table][size:].to_pylist() == [{"user": NEW_USER, "item": NEW_ITEM}[table]]
+        counted = dict(zip(alone.vocabularies[table].to_pylist(), alone.counts[table], strict=True))
+        assert grown.counts[table].tolist() == [
+            before + counted[value]
+            for before, value in zip([*known.counts[table], 0], grown.vocabularies[table].to_pylist(), strict=True)
+        ]
+    assert grown.moments == known.moments != alone.moments
+
+
+class Saved:
+    """What a run must end with however often it was interrupted."""
+
+    def __init__(self, run):
+        report = json.loads((run / "report.json").read_text())
+        self.parts = [report["fingerprints"], report["metrics"], report["warm_start"]]
+        self.lines = (run / "metrics.jsonl").read_text()
+
+
+def test_a_run_that_is_interrupted_needs_no_more_of_the_one_that_it_began_with(next_of, first, place, tmp_path):
+    parent = shutil.copytree(first, tmp_path / "first")
+    experiment = next_of(parent)
+    ctr.train(experiment, tmp_path / "straight")
+    after = tf_keras.callbacks.LambdaCallback(
+        on_batch_end=lambda batch, logs: signal.raise_signal(signal.SIGTERM) if batch == 4 else None
+    )
+    with pytest.raises(Interrupted):
+        ctr.train(experiment, tmp_path / "run", callbacks=[after])
+    shutil.rmtree(parent)
+    ctr.train(experiment, tmp_path / "run", resume=True)
+    assert vars(Saved(tmp_path / "run")) == vars(Saved(tmp_path / "straight"))
+
+
+def test_the_command_begins_with_a_run_and_says_so(place, first, tmp_path):
+    new = ["--set", f"data.path={place / 'new'}", "--set", "training.epochs=1", "--run", str(tmp_path / "run")]
+    result = CliRunner().invoke(app, ["train", str(place / "tiny.yaml"), "--warm-start", str(first), *new])
+    assert result.exit_code == 0, result.stderr
+    step = json.loads((first / "checkpoints" / "best.json").read_text())["step"]
+    said = f"begins with the weights of {first} at step {step}: 51 rows carried, 2 new, the optimizers' state with them"
+    assert said in result.stdout
+    first_loss = [
+        json.loads((run / "metrics.jsonl").read_text().splitlines()[0])["loss"] for run in (tmp_path / "run", first)
+    ]
+    assert first_loss[0] < first_loss[1]
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "51 rows of its tables carried, 2 new" in page
+
+
+OTHERS = {
+    "a feature's width": (["features.columns.user.dim=8"], "features.columns.user.dim: 4 in the run, 8 now"),
+    "a new feature": (["features.columns.w={kind: numeric}"], "features.columns.w: absent in the run"),
+    "the model": (["model.cross_layers=2"], "model.cross_layers: 1 in the run, 2 now"),
+    "a table's optimizer": (["optimizers.sparse.user.type=adagrad"], "table user: rmsprop_v2 (accumulator) in the run"),
+    "a tower's optimizer": (["optimizers.dense.type=sgd"], "tower deep: Adam (m, v) in the run, SGD (m) now"),
+    "a tower's state": (
+        ["optimizers.dense={type: adam, lookahead: {every: 5}}"],
+        "tower head: Adam (m, v) in the run, lookahead-Adam (m, v, slow) now",
+    ),
+    "weights made from state": (
+        ["training.warm_start.state=reset", "optimizers.sparse.user={type: ftrl, l1: 0.1}"],
+        "without its state ftrl would lose the weights of table user",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_what_does_not_fit_is_named_before_the_data_is_read(next_of, first, tmp_path, case):
+    settings, message = OTHERS[case]
+    with pytest.raises(ConfigError) as raised:
+        open_parent(next_of(first, *settings), Run(tmp_path / "run"))
+    assert message in str(raised.value)
+    assert len(str(raised.value).splitlines()) < 9
+
+
+def test_features_in_another_order_do_not_fit(place, next_of, first, tmp_path):
+    lines = CONFIG.format(data=place / "new", threads=THREADS).splitlines()
+    user = lines.index("    user: {}")
+    lines[user : user + 2] = reversed(lines[user : user + 2])
+    (tmp_path / "other.yaml").write_text("\n".join(lines))
+    experiment = load_experiment(tmp_path / "other.yaml", [f"training.warm_start.run={first}"])
+    with pytest.raises(ConfigError, match=r"features.columns: the order user, item, .* in the run, item, user,"):
+        open_parent(experiment, Run(tmp_path / "run"))
+
+
+def damage(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damaged", ["encoder/vocabulary-000.parquet", "checkpoints/*/state.data-00000-of-00001"])
+def test_a_damaged_run_is_named_and_nothing_written(next_of, first, tmp_path, damaged):
+    parent = shutil.copytree(first, tmp_path / "first")
+    for path in parent.glob(damaged):
+        damage(path)
+    with pytest.raises(ConfigError, match="damaged"):
+        ctr.train(next_of(parent), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_is_not_there_or_is_the_run_itself_is_an_error(next_of, first, tmp_path):
+    with pytest.raises(ConfigError, match=r"training.warm_start.run: .*nowhere: no run here"):
+        open_parent(next_of(tmp_path / "nowhere"), Run(tmp_path / "run"))
+    with pytest.raises(ConfigError, match="is the run's own folder"):
+        open_parent(next_of(first), Run(first))
+
+
+def test_new_data_of_another_type_is_an_error(next_of, first, place, tmp_path):
+    table = pq.read_table(place / "new")
+    text = table.set_column(1, "user", table["user"].cast(pa.string()))
+    pq.write_table(text, tmp_path / "text.parquet", row_group_size=200)
+    with pytest.raises(DataError, match="column 'user' is string, but integer in training"):
+        ctr.train(next_of(first, f"data.path={tmp_path / 'text.parquet'}"), tmp_path / "run")
+
+
+def test_inspect_counts_the_rows_that_a_warm_start_carries(next_of, first, tmp_path):
+    shown = io.StringIO()
+    found = inspect(next_of(first), tmp_path / "run", Console(file=shown, width=200))
+    assert {table.name: table.rows for table in found.needs.tables}["user"] == 3 + 8 + 1
+    assert found.worst != "error", shown.getvalue()
+    assert inspect(next_of(first, "model.cross_layers=2"), tmp_path / "run").worst == "error"
