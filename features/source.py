@@ -121,8 +121,15 @@ def open_data(path: str | list[str], root: str | None = None, text: Iterable[str
         except (pa.ArrowException, OSError, re.error) as error:
             raise DataError(f"{place}: {_first_line(error)}") from error
     names = [os.path.normpath(name) for _, name in files]
-    if repeated := [name for name, times in Counter(names).items() if times > 1]:
-        raise DataError(f"{path}: {repeated[0]} is named twice")
+    places = [
+        os.path.realpath(name) if isinstance(filesystem, pa.fs.LocalFileSystem) else os.path.normpath(name)
+        for filesystem, name in files
+    ]
+    if repeated := [place for place, times in Counter(places).items() if times > 1]:
+        same = [name for name, place in zip(names, places, strict=True) if place == repeated[0]]
+        first, second = sorted(same, key=len)[:2]
+        alias = "is named twice" if first == second else f"and {second} are one file, by a link"
+        raise DataError(f"{path}: {first} {alias}")
     row_groups: list[RowGroup] = []
     for (filesystem, name), values in zip(files, _folder_values(names, set(text)), strict=True):
         row_groups += _row_groups(filesystem, name, values)
@@ -262,7 +269,7 @@ def _list_files(path: str) -> list[tuple[pa.fs.FileSystem, str]]:
         raise DataError(f"{path}: no such file or folder")
     if kind == pa.fs.FileType.File:
         return [(filesystem, base)]
-    below = [info.path for info in filesystem.get_file_info(pa.fs.FileSelector(base, recursive=True)) if info.is_file]
+    below = _files_below(filesystem, pa.fs.FileSelector(base, recursive=True))
     visible = sorted(name for name in below if name.endswith(".parquet") and not _is_hidden(name[len(base) :]))
     if not visible:
         raise DataError(f"{path}: a folder without *.parquet files")
@@ -280,10 +287,19 @@ def _match(filesystem: pa.fs.FileSystem, pattern: str) -> list[str]:
     pattern = pattern.replace("[!", "[^")
     parts = re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", pattern)
     regex = re.compile("".join(translated.get(p, p if p[:1] == "[" and p[-1:] == "]" else re.escape(p)) for p in parts))
-    found = filesystem.get_file_info(pa.fs.FileSelector(base, recursive=True, allow_not_found=True))
-    paths = sorted(info.path.removeprefix("./") for info in found if info.is_file)
+    found = _files_below(filesystem, pa.fs.FileSelector(base, recursive=True, allow_not_found=True))
+    paths = sorted(path.removeprefix("./") for path in found)
     visible = [path for path in paths if not _is_hidden(path[len(fixed) :])]
     return [path for path in visible if regex.fullmatch(path) or _is_below(path, regex)]
+
+
+def _files_below(filesystem: pa.fs.FileSystem, below: pa.fs.FileSelector) -> list[str]:
+    """All files, and local links that lead nowhere: pyarrow passes over these, but a file that is gone is missed."""
+    found = [info.path for info in filesystem.get_file_info(below) if info.is_file]
+    if not isinstance(filesystem, pa.fs.LocalFileSystem):
+        return found
+    names = (os.path.join(parent, name) for parent, _, files in os.walk(below.base_dir) for name in files)
+    return [*found, *(name for name in names if not os.path.exists(name))]
 
 
 def _is_below(path: str, folder: re.Pattern[str]) -> bool:

@@ -89,6 +89,8 @@ def fit(
         labels = columns.labels(table, str(group))
         counted = labels[columns.weights(table, str(group)) > 0]
         positives, total = positives + int(counted.sum()), total + len(counted)
+    if total == 0:
+        raise DataError(f"training data: all weights of {columns.weight!r} are 0; there is nothing to train on")
     if positives in (0, total):
         raise DataError(
             f"training data: all {total} labels of {columns.label!r} are {int(positives > 0)}; "
