@@ -158,13 +158,22 @@ def _checked(checkpoint: Path) -> Position:
     position = Position(**read_json(checkpoint / "position.json"))
     if position.name != checkpoint.name:
         raise ConfigError(f"{checkpoint}: damaged: it is the checkpoint of step {position.step}")
-    if position.best is not None and position.best["checkpoint"] != checkpoint.name:
-        check_sealed(checkpoint.with_name(position.best["checkpoint"]))
+    if position.best is not None:
+        _check_best(position.best, checkpoint / "position.json")
+        if position.best["checkpoint"] != checkpoint.name:
+            check_sealed(checkpoint.with_name(position.best["checkpoint"]))
     for file in LINES:
         path, size = checkpoint.parents[1] / file, position.sizes.get(file, 0)
         if (path.stat().st_size if path.exists() else 0) < size:
             raise ConfigError(f"{path}: has lost lines that were written before the checkpoint")
     return position
+
+
+def _check_best(best: dict[str, Any], file: Path) -> None:
+    """Raise ConfigError unless what `file` says of the best checkpoint names one, and no path to elsewhere."""
+    step = best.get("step")
+    if not isinstance(step, int) or best.get("checkpoint") != Position(step=step).name:
+        raise ConfigError(f"{file}: damaged: checkpoint and step do not agree")
 
 
 def _listed(folder: Path) -> list[Path]:
@@ -191,8 +200,7 @@ def load_best(folder: Path, model: CTRModel) -> dict[str, Any]:
     """
     try:
         best = read_json(folder / BEST)
-        if best.get("checkpoint") != Position(step=best.get("step", -1)).name:
-            raise ConfigError(f"{BEST}: damaged: checkpoint and step do not agree")
+        _check_best(best, folder / BEST)
         check_sealed(folder / best["checkpoint"])
         read_state(folder / best["checkpoint"] / "state", model)
     except (OSError, ValueError) as error:

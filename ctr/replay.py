@@ -87,7 +87,7 @@ def replay(file: str | Path, console: Console | None = None) -> list[Replayed]:
     run = Run(path.parent.parent)
     if not path.is_file():
         raise ConfigError(f"{path}: no such file")
-    if not run.exists:
+    if path.parent.name != "diverged" or not run.exists:
         raise ConfigError(f"{path}: is not in `diverged/` of a run, whose config and encoder a replay needs")
     experiment = load_experiment(run.folder / "config.yaml", ["training.device=auto", "training.replicas=1"])
     encoder = load_encoder(run)

@@ -103,7 +103,7 @@ def load_encoder(run: Run) -> Encoder:
     """What `save_encoder` wrote.
 
     Raises:
-        ConfigError, DataError: it is damaged.
+        ConfigError, DataError, OSError: it is damaged.
     """
     check_sealed(run.folder / "encoder")
     return Encoder.load(run.folder / "encoder")

@@ -47,7 +47,7 @@ class Run:
         return (self.folder / "report.json").is_file()
 
     def report(self) -> dict[str, Any]:
-        """What report.json says; ConfigError if there is none."""
+        """What report.json says; ConfigError if there is none, or it is damaged."""
         if not self.is_finished:
             state = (
                 "an unfinished run; go on with `ctr train CONFIG --resume`, or train it again with --overwrite"
@@ -55,7 +55,10 @@ class Run:
                 else "no run here; train one with `ctr train`"
             )
             raise ConfigError(f"{self.folder}: {state}")
-        return read_json(self.folder / "report.json")
+        report = read_json(self.folder / "report.json")
+        if not isinstance(report.get("psi"), dict):
+            raise ConfigError(f"{self.folder / 'report.json'}: damaged: holds no report")
+        return report
 
     def warm_start(self) -> dict[str, Any] | None:
         """What another run gave to begin with; None: nothing."""
@@ -225,7 +228,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: damaged: {error}") from error
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: damaged: holds no mapping")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ctr.checksums import check_sealed, seal
 from ctr.errors import ConfigError
 from ctr.evaluation.histograms import Histograms
 from ctr.evaluation.joint import Joint
@@ -25,7 +26,7 @@ class Reference:
     metrics: dict[str, Any]  # of the sample
 
     def save(self, folder: Path) -> None:
-        """Write `reference.json` and `rows.npy` into a new folder."""
+        """Write `reference.json` and `rows.npy` into a new folder, and seal it."""
         folder.mkdir(parents=True)
         described = {
             "histograms": self.histograms.to_json(),
@@ -36,6 +37,7 @@ class Reference:
         }
         write_text(folder / "reference.json", json.dumps(described, allow_nan=False) + "\n")
         np.save(folder / "rows.npy", self.rows.hashes, allow_pickle=False)
+        seal(folder)
 
     @classmethod
     def load(cls, folder: Path) -> "Reference":
@@ -46,6 +48,7 @@ class Reference:
         """
         if not (folder / "reference.json").is_file():
             raise ConfigError(f"{folder}: has no reference.json, so an earlier version made the run; train it again")
+        check_sealed(folder)
         described = read_json(folder / "reference.json")
         try:
             histograms = Histograms.from_json(described["histograms"])

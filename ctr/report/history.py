@@ -39,7 +39,7 @@ class History:
                 (training["early_stopping"] or {"metric": "auc"})["metric"],
                 config["data"]["negative_sampling_rate"] is not None,
             )
-        except (ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
             raise ConfigError(f"{folder}: metrics.jsonl or config.yaml is damaged: {error}") from error
 
     @property
