@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import tensorflow as tf
@@ -13,6 +14,7 @@ from tensorflow.python.client import device_lib
 
 from ctr.choices import ScheduleSettings
 from ctr.experiment import ConfigError, Experiment, TowerOptimizer, Training, available_cpus
+from ctr.preflight.machine import free_memory
 from features import Encoder, layout_of
 from models import MODELS, CTRModel, Inputs, Table, Tower, fuse
 from optimizers import (
@@ -146,6 +148,7 @@ def rehearse(experiment: Experiment) -> CTRModel:
     Raises:
         ConfigError: as `build`.
     """
+    _check_widths(experiment.model)
     sizes = dict.fromkeys(experiment.features.columns, 1)
     with tf.device("CPU"):
         return _built(experiment, Inputs.from_layout(layout_of(experiment.features, sizes)))
@@ -155,6 +158,16 @@ def tower_bytes(model: CTRModel) -> int:
     """What the towers' weights and their optimizers' state take."""
     owned = model.optimizer.owned(model.trainable_variables)
     return sum(4 * math.prod(one.shape) + one.state_bytes for one in owned if one.kind == "tower")
+
+
+def _check_widths(model: Any) -> None:
+    """Raise ConfigError where `hidden` alone is more than memory holds: making it would end the process."""
+    widths = getattr(getattr(model, "base", model), "hidden", ())
+    needed, free = 4 * sum(a * b for a, b in pairwise(widths)), free_memory()
+    if free is not None and needed > free:
+        raise ConfigError(
+            f"model.hidden: these layers need {needed / 2**30:,.1f} GiB, but {free / 2**30:,.1f} GiB is free"
+        )
 
 
 def _built(experiment: Experiment, inputs: Inputs, steps_per_epoch: int = 1) -> CTRModel:

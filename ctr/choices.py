@@ -6,18 +6,18 @@ from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, PositiveInt, TypeAdapter, ValidationError, create_model, model_validator
+from pydantic import BeforeValidator, TypeAdapter, ValidationError, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
-from features import Settings, nearest
+from features import Count, Settings, nearest
 from optimizers import SCHEDULES
 
 
 class EpochsOrSteps(Settings):
     """A stretch of training: so many epochs, or so many steps."""
 
-    epochs: PositiveInt | None = None
-    steps: PositiveInt | None = None
+    epochs: Count | None = None
+    steps: Count | None = None
 
     @model_validator(mode="after")
     def _is_one(self) -> "EpochsOrSteps":

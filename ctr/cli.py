@@ -213,6 +213,9 @@ def _user_mistakes() -> Iterator[Console]:
     except OSError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
+    except MemoryError as error:
+        typer.echo(f"error: memory is not enough: {error}", err=True)
+        raise typer.Exit(2) from error
     except KeyboardInterrupt as error:
         typer.echo("interrupted", err=True)
         raise typer.Exit(130) from error

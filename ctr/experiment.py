@@ -10,17 +10,16 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    NonNegativeFloat,
     PositiveFloat,
-    PositiveInt,
     ValidationError,
     model_validator,
 )
 
+from ctr import config_file
 from ctr.choices import EpochsOrSteps, choice
 from ctr.errors import ConfigError as ConfigError
-from ctr.settings import PSI, Time, explain
-from features import Features, Settings, Split
+from ctr.settings import PSI, Time, explain, shown
+from features import Count, Features, Settings, Split
 from models import MODELS
 from optimizers import DENSE, SPARSE
 
@@ -33,7 +32,7 @@ def available_cpus() -> int:
 class Initializer(Settings):
     """How weights start."""
 
-    tables: NonNegativeFloat = 0.01
+    tables: float = Field(0.01, ge=0, le=1e6)
     """Standard deviation of the normal that starts embeddings."""
     towers: Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"] = (
         "glorot_uniform"
@@ -74,7 +73,7 @@ class Data(Settings):
     """The share of negatives that the data kept: scores get + ln r, metrics weigh negatives by 1/r."""
     keep: list[str] = []
     """Columns that are read though not features, and copied into the scores."""
-    shuffle_rows: PositiveInt = 1 << 18
+    shuffle_rows: Count = 1 << 18
     """Training rows are shuffled in windows of at least this many rows and two row groups."""
     bad_rows: Annotated[Literal["error"] | SkipBadRows, BeforeValidator(_error_or_skip)] = "error"
     """What a row with an unusable label, weight, number or id is: an error, or left out of its set and counted."""
@@ -87,6 +86,10 @@ class Data(Settings):
             raise ValueError("`path` and `split` go together")
         if self.path is not None and (self.valid or self.test):
             raise ValueError("`valid` and `test` go with `train`; `path` is divided by `split`")
+        for key in ("path", "train", "valid", "test"):
+            named = getattr(self, key)
+            if named is not None and not (named and all(named)):
+                raise ValueError(f"`{key}` names no file. Received: {named!r}")
         return self
 
 
@@ -95,7 +98,7 @@ class EarlyStopping(Settings):
 
     metric: Literal["auc", "log_loss"] = "auc"
     """Also chooses the best checkpoint."""
-    patience: PositiveInt = 3
+    patience: Count = 3
 
 
 class Plateau(Settings):
@@ -114,7 +117,7 @@ DENSE_ONLY = {
 class LookaheadSettings(Settings):
     """Slow weights that follow those of the optimizer."""
 
-    every: PositiveInt = 5
+    every: Count = 5
     """Steps of the optimizer to one of the slow weights."""
     alpha: float = Field(0.5, gt=0, le=1)
     """Share of the way that the slow weights go."""
@@ -153,7 +156,7 @@ class Optimizers(Settings):
 class StepsOrMinutes(Settings):
     """So many steps of training, or so many minutes."""
 
-    steps: PositiveInt | None = None
+    steps: Count | None = None
     minutes: PositiveFloat | None = None
 
     @model_validator(mode="after")
@@ -167,7 +170,7 @@ class Checkpointing(Settings):
     """When a checkpoint is saved, beside at the best validation and at the end, and how many are kept."""
 
     every: StepsOrMinutes = StepsOrMinutes(minutes=10)
-    keep: PositiveInt = 2
+    keep: Count = 2
     """The last so many, and the best."""
 
 
@@ -183,10 +186,10 @@ class WarmStart(Settings):
 class Training(Settings):
     """The training loop."""
 
-    batch_size: PositiveInt = 4096
+    batch_size: Count = 4096
     last_batch: Literal["keep", "drop"] = "keep"
     """The rows of an epoch that do not fill a batch: train on them as a smaller batch, or leave them out."""
-    epochs: PositiveInt = 10
+    epochs: int = Field(10, gt=0, le=10**6)
     validate_every: EpochsOrSteps = EpochsOrSteps(epochs=1)
     early_stopping: EarlyStopping | None = EarlyStopping()
     plateau: Plateau | None = None
@@ -194,11 +197,11 @@ class Training(Settings):
     """What a run goes on from with `--resume`."""
     warm_start: WarmStart | None = None
     """Vocabularies grow, old ids keep their rows."""
-    threads: PositiveInt = Field(default_factory=available_cpus)
+    threads: int = Field(default_factory=available_cpus, gt=0, le=1024)
     """CPU threads of TensorFlow; results are a function of it."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """`auto` takes a GPU if there is one."""
-    replicas: PositiveInt = 1
+    replicas: int = Field(1, gt=0, le=1024)
     """GPUs of one machine that train together, each with a copy of everything, on its share of every batch."""
     precision: Literal["float32", "tf32", "mixed_bfloat16"] = "float32"
     """What towers compute in; tables, all weights and their state, and the logit stay float32."""
@@ -220,18 +223,21 @@ class Report(Settings):
     """The score from which on a row is called positive in precision, recall and F1."""
     worst_rows: int = Field(20, ge=0, le=1000)
     """How many of the worst-predicted rows the report lists, with their values."""
-    exact_rows: PositiveInt = 20_000_000
+    exact_rows: Count = 20_000_000
     """Rows of a set up to which metrics are exact and GAUC and slices are computed: some 150 bytes of memory each."""
 
 
 BASE = choice(MODELS, "seed", "initializer", unfit={"can": "stands on another model, not on itself"})
 """The tower that another stands on."""
+MAX_NAME = 200  # a file system's 255, less what is put around it
 WIDE_OPTIMIZER = {"type": "ftrl", "learning_rate": 0.1, "l1": 0.001}
 
 
 def _plain_name(name: str) -> str:
-    if not name or name[0] == "." or "/" in name or "\\" in name:
-        raise ValueError("a name becomes a folder: no slash, no leading dot")
+    if not name or name[0] == "." or "/" in name or "\\" in name or not name.isprintable():
+        raise ValueError("a name becomes a folder: no slash, no leading dot, no control character")
+    if len(name.encode()) > MAX_NAME:
+        raise ValueError(f"a name becomes a folder: at most {MAX_NAME} bytes")
     return name
 
 
@@ -306,7 +312,7 @@ def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Exp
         ConfigError: the file is missing or not YAML, or a setting is wrong.
     """
     try:
-        values = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+        values = config_file.parse(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such config file") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -323,26 +329,15 @@ def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Exp
         raise ConfigError(f"{path}: {explain(error)}") from error
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe, and strict: a key that is written twice is an error, where YAML would keep the last silently."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for place, key in enumerate(keys):
-            if key in keys[:place]:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 def _override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals:
         raise ConfigError(f"--set needs KEY=VALUE. Received: {override!r}")
     try:
         *parents, last = _dotted(key)
-        value = yaml.safe_load(text)
+        value = config_file.parse(text)
     except (ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"--set {override!r}: not understood: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"--set {shown(override)}: not understood: {' '.join(str(error).split())}") from error
     for parent in parents:
         if values.get(parent) is None:
             values[parent] = {}

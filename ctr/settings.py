@@ -1,7 +1,8 @@
 """Settings that a config and `ctr psi` share, and what is said of a mistake in one. No TensorFlow is needed for it."""
 
 from collections.abc import Callable
-from typing import Literal
+from reprlib import Repr
+from typing import Any, Literal
 
 import pyarrow as pa
 from pydantic import Field, ValidationError
@@ -11,6 +12,8 @@ from ctr.metrics.psi import MODERATE_ABOVE
 from features import DataError, Settings, TimeZone
 
 TAGS = {"categorical", "numeric", "sequence", "cross", "sequence_cross"}  # kinds, which pydantic adds to the path
+
+SHOWN, LONGEST = 8, 1000  # mistakes, and characters of each
 
 
 class PSI(Settings):
@@ -58,12 +61,28 @@ def explain(error: ValidationError, called: Callable[[tuple[int | str, ...]], st
         error: what pydantic found.
         called: what the user calls a setting, of its path.
     """
-    lines = []
-    for detail in error.errors():
+    lines, errors = [], error.errors()
+    for detail in errors[:SHOWN]:
         place = called(detail["loc"])
         message = detail["msg"].removeprefix("Value error, ")
         received = detail["input"]
         line = f"{place}: {message}" if place else message
         says_it = detail["type"] in ("missing", "unknown_key", "unknown_type") or "Received" in message
-        lines.append(line if says_it or isinstance(received, dict) else f"{line}. Received: {received!r}")
-    return "\n".join(lines)
+        lines.append(line if says_it or isinstance(received, dict) else f"{line}. Received: {shown(received)}")
+    more = [f"and {len(errors) - SHOWN} more"] if len(errors) > SHOWN else []
+    return "\n".join([*map(_cut, lines), *more])
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: of a long or deep one a part.
+
+    >>> shown([[[[1]]]]), len(shown("x" * 1000))
+    ('[[[[...]]]]', 200)
+    """
+    short = Repr()
+    short.maxlevel, short.maxlist, short.maxdict, short.maxstring, short.maxlong = 4, 20, 20, 200, 100
+    return short.repr(value)
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."

@@ -11,7 +11,7 @@ from features.originals import columns_of, decoded_batch, id_features, in_words,
 from features.reader import Reader, read_ahead
 from features.sample import draw_sample
 from features.schema import Categorical, Cross, Feature, Features, Numeric, Sequence, SequenceCross, Split
-from features.settings import Settings, TimeZone, nearest
+from features.settings import Count, Settings, TimeZone, nearest
 from features.source import RowGroup, count_rows, open_data, split_data
 from features.statistics import Moments, Statistics, fit
 from features.values import Ragged, Values, decoded, filtered, values_of_column
@@ -25,6 +25,7 @@ __all__ = [
     "Batch",
     "Categorical",
     "Columns",
+    "Count",
     "Cross",
     "DataError",
     "Encoder",

@@ -2,21 +2,22 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
-from features.settings import Settings, TimeZone, nearest
+from features.settings import Count, Settings, TimeZone, nearest
 
 ENCODINGS = ("vocabulary", "hash", "identity", "part")
 Size = Annotated[int, Field(gt=0, le=2**31 - 4)]  # ids are int32, and three rows are special
+Width = Annotated[int, Field(gt=0, le=2**16)]
 PARTS = {"hour": 24, "weekday": 7, "day": 31}
 
 
 class Vocabulary(Settings):
     """Ids by a vocabulary fitted on the training data, the most frequent value first."""
 
-    min_count: PositiveInt = 1
+    min_count: Count = 1
     """Values seen less often than this share the out-of-vocabulary row."""
-    max_distinct: PositiveInt = 20_000_000
+    max_distinct: Count = 20_000_000
     """More distinct values than this are an error that suggests `hash`."""
 
 
@@ -25,7 +26,7 @@ class _Embedded(Settings):
 
     name: str = Field(exclude=True)
     column: str
-    dim: PositiveInt = 16
+    dim: Width = 16
     """Width of the table."""
     table: str
     """Features that name the same table share its rows."""
@@ -61,7 +62,7 @@ class Sequence(_Embedded):
     """A list column as ids, of which the last `max_length` are kept; a null list is an empty list."""
 
     kind: Literal["sequence"] = "sequence"
-    max_length: PositiveInt = 50
+    max_length: int = Field(50, gt=0, le=100_000)
     pooling: Literal["mean", "sum", "none"] = "mean"
     """To one vector of the tower's input; `none` leaves it to a model that reads behaviors one by one: `din`, `can`."""
 
@@ -83,7 +84,7 @@ class Numeric(Settings):
     as_: Literal["plain", "embedding", "buckets"] = Field("plain", alias="as")
     """`plain` goes to the tower as a number; `embedding` is a vector scaled by the number; `buckets` makes it a
     category, one for each range between quantiles of the training data: then none of the above applies."""
-    dim: PositiveInt = 16
+    dim: Width = 16
     """Width of the vector, where `as: embedding` or `as: buckets`."""
     buckets: int = Field(10, ge=2, le=100_000)
     """How many ranges, each with about as many rows; fewer where a value is so frequent that it fills several."""
@@ -101,7 +102,7 @@ class Cross(Settings):
     """Names of features: categoricals, and numerics `as: buckets`."""
     hash: Size
     """Ids by `tf.sparse.cross_hashed` of the texts, this many buckets."""
-    dim: PositiveInt = 1
+    dim: Width = 1
     """Width of the table. 1: only a weight in the wide part of `wide_deep`; above: a vector for the tower too."""
 
 
@@ -117,7 +118,7 @@ class SequenceCross(Settings):
     """Names of features: one sequence, of which the last `max_length` values count; the others as those of a cross."""
     hash: Size
     """Ids by `tf.sparse.cross_hashed` of the texts, this many buckets."""
-    dim: PositiveInt = 1
+    dim: Width = 1
     """Width of the table. 1: only a weight in the wide part of `wide_deep`; above: vectors for the tower too."""
     pooling: Literal["mean", "sum", "none"] = "sum"
     """Of the vectors, as a sequence's; the wide part sums its weights whatever this is."""

@@ -4,7 +4,7 @@ import difflib
 import zoneinfo
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -28,12 +28,16 @@ def _known_zone(name: str) -> str:
 
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 """The name of a time zone, such as Europe/Paris."""
+Count = Annotated[int, Field(gt=0, le=10**12)]
+"""How many there are of something; what is counted stays within int64."""
 
 
 class Settings(BaseModel):
     """Frozen settings, checked on construction; a key that does not exist is an error that names the nearest one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     @model_validator(mode="before")
     @classmethod

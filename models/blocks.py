@@ -9,7 +9,23 @@ import tf_keras
 from models.seeds import PathInitializer, seed_of
 
 Activation: TypeAlias = Literal["relu", "prelu", "dice"]
+MAX_WIDTH, MAX_LAYERS = 2**16, 100  # more is a slip of the keyboard that would fill memory before anything could tell
 BATCH_NORM_MOMENTUM = 0.9  # a small data set has few steps before its first validation; Keras's 0.99 would lag behind
+
+
+def check_most(most: int, **sizes: int) -> None:
+    """Raise ValueError that names an argument that is above `most`."""
+    for name, size in sizes.items():
+        if size > most:
+            raise ValueError(f"{name} must be at most {most}. Received: {size}")
+
+
+def check_widths(name: str, widths: Sequence[int]) -> None:
+    """Raise ValueError that names the argument unless it is widths of layers."""
+    if len(widths) > MAX_LAYERS:
+        raise ValueError(f"{name} must be at most {MAX_LAYERS} widths. Received: {len(widths)}")
+    if not all(1 <= width <= MAX_WIDTH for width in widths):
+        raise ValueError(f"{name} must be widths of at least 1 and at most {MAX_WIDTH}. Received: {list(widths)}")
 
 
 class Dropout(tf_keras.layers.Layer):
@@ -100,8 +116,7 @@ class MLP(tf_keras.layers.Layer):
         activation: Activation = "relu",
     ) -> None:
         super().__init__(name=path.replace("/", "_"))
-        if any(width < 1 for width in hidden):
-            raise ValueError(f"hidden must be widths of at least 1. Received: {list(hidden)}")
+        check_widths("hidden", hidden)
         self.blocks = []
         for place, units in enumerate(hidden):
             here = f"{path}/{place}"

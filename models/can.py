@@ -8,10 +8,12 @@ from typing import Literal, TypeAlias
 import tensorflow as tf
 import tf_keras
 
+from models.blocks import MAX_LAYERS, check_most, check_widths
 from models.inputs import Behaviors, Category, Field, History, Inputs, Table
 from models.tower import Tower
 
 Activation: TypeAlias = Literal["tanh", "selu", "linear"]
+MAX_PARAMETERS = 2**20  # each is a column of a table
 
 
 def micro_mlp_parameters(widths: Sequence[int], bias: bool) -> int:
@@ -116,8 +118,10 @@ class CAN(Tower):
                 f"micro_mlp must be the width of the input and of one or more layers, such as [16, 8, 4]. "
                 f"Received: {list(micro_mlp)}"
             )
+        check_widths("micro_mlp", micro_mlp)
         if orders < 1:
             raise ValueError(f"orders must be at least 1. Received: {orders}")
+        check_most(MAX_LAYERS, orders=orders)
         if stddev is not None and stddev < 0:
             raise ValueError(f"stddev must be at least 0. Received: {stddev}")
         self.base, self._pairs, self._micro_mlp, self._stddev = base, tuple(pairs), tuple(micro_mlp), stddev
@@ -134,6 +138,8 @@ class CAN(Tower):
         inputs = self.base.extend(inputs)
         sets = self.orders if self.independent_orders else 1
         parameters = sets * micro_mlp_parameters(self._micro_mlp, self.bias)
+        if parameters > MAX_PARAMETERS:
+            raise ValueError(f"micro_mlp must have at most {MAX_PARAMETERS} numbers. Received: {parameters}")
         tables: dict[str, Table] = {}
         fields: list[Field] = []
         for item, user in self._pairs:

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias, get_args
 import tensorflow as tf
 import tf_keras
 
-from models.blocks import MLP, logit_head
+from models.blocks import MAX_WIDTH, MLP, check_most, check_widths, logit_head
 from models.inputs import Inputs
 from models.seeds import PathInitializer
 from models.tower import Tower
@@ -122,6 +122,8 @@ class CompressedDot(Tower):
                 f"compressed and compress_hidden must be at least 1. "
                 f"Received: compressed={compressed}, compress_hidden={list(compress_hidden)}"
             )
+        check_most(MAX_WIDTH, compressed=compressed)
+        check_widths("compress_hidden", compress_hidden)
         if groups is not None and not all(groups):
             raise ValueError(f"groups must have a field each. Received: {[list(group) for group in groups]}")
         self.compressed, self.compress_hidden, self.structure = compressed, tuple(compress_hidden), structure

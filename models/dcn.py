@@ -3,6 +3,7 @@
 import tensorflow as tf
 import tf_keras
 
+from models.blocks import MAX_LAYERS, check_most
 from models.deep_cross import DeepCross, Structure
 from models.seeds import PathInitializer
 
@@ -60,5 +61,6 @@ class DCN(DeepCross):
         initializer: str = "glorot_uniform",
         seed: int = 0,
     ) -> None:
+        check_most(MAX_LAYERS, cross_layers=cross_layers)
         cross = [VectorCross(initializer, seed, f"cross/{place}") for place in range(cross_layers)]
         super().__init__("dcn", cross, structure, hidden, batch_norm, dropout, initializer, seed)

@@ -5,6 +5,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import tensorflow as tf
 import tf_keras
 
+from models.blocks import MAX_LAYERS, MAX_WIDTH, check_most
 from models.deep_cross import DeepCross, Structure
 from models.seeds import PathInitializer
 
@@ -126,6 +127,8 @@ class DCNMix(DeepCross):
         if activation not in get_args(ExpertActivation):
             known = ", ".join(get_args(ExpertActivation))
             raise ValueError(f"activation must be one of {known}. Received: {activation!r}")
+        check_most(MAX_LAYERS, cross_layers=cross_layers, experts=experts)
+        check_most(MAX_WIDTH, rank=rank or 0)
         cross = [
             MixtureCross(experts, rank, gate, activation, initializer, seed, f"cross/{place}")
             for place in range(cross_layers)

@@ -3,6 +3,7 @@
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
+from models.blocks import MAX_LAYERS, check_most
 from models.deep_cross import DeepCross, Structure
 from models.seeds import PathInitializer
 
@@ -45,6 +46,7 @@ class DCNV2(DeepCross):
         initializer: str = "glorot_uniform",
         seed: int = 0,
     ) -> None:
+        check_most(MAX_LAYERS, cross_layers=cross_layers)
         cross = [
             Cross(
                 projection_dim=rank,

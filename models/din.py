@@ -6,7 +6,7 @@ from typing import Literal
 import tensorflow as tf
 import tf_keras
 
-from models.blocks import MLP, Activation, logit_head
+from models.blocks import MLP, Activation, check_widths, logit_head
 from models.inputs import Behaviors, Field, Inputs
 from models.seeds import PathInitializer
 from models.tower import Tower
@@ -43,8 +43,7 @@ class Attention(tf_keras.layers.Layer):
         name: str,
     ) -> None:
         super().__init__(name=name)
-        if any(width < 1 for width in hidden):
-            raise ValueError(f"attention must be widths of at least 1. Received: {list(hidden)}")
+        check_widths("attention", hidden)
         self.softmax = softmax
         self.scorer = [
             tf_keras.layers.Dense(

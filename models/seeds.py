@@ -1,10 +1,13 @@
 """Random numbers as pure functions of (seed, path): nothing depends on the order in which layers are made."""
 
 import hashlib
+import math
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
+
+MAX_NUMBERS = 2**31  # the kernels of TensorFlow count the numbers of many tensors with 32 bits
 
 
 def seed_of(*parts: int | str) -> int:
@@ -32,6 +35,8 @@ class PathInitializer(tf_keras.initializers.Initializer):
         self.name, self.seed, self.path = name, seed, path
 
     def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> tf.Tensor:
+        if math.prod(shape) >= MAX_NUMBERS:
+            raise ValueError(f"{self.path}: a weight must have fewer than 2^31 numbers. Received: {list(shape)}")
         seed = seed_of(self.seed, self.path, *(int(size) for size in shape))
         return tf_keras.initializers.get({"class_name": self.name, "config": {"seed": seed}})(shape, dtype, **kwargs)
 

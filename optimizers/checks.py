@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import numpy as np
 import tf_keras
+
+LARGEST = float(np.finfo(np.float32).max)  # what is computed with is float32
 
 
 def is_schedule(learning_rate: Any) -> bool:
@@ -17,16 +20,16 @@ def check_rate(learning_rate: Any) -> None:
 
 
 def check_at_least_0(**arguments: float) -> None:
-    """Raise ValueError that names an argument unless all are finite and at least 0."""
+    """Raise ValueError that names an argument unless all are finite, as float32 too, and at least 0."""
     for name, value in arguments.items():
-        if not 0 <= value < float("inf"):
+        if not 0 <= value <= LARGEST:
             raise ValueError(f"{name} must be finite and at least 0. Received: {value}")
 
 
 def check_above_0(**arguments: float) -> None:
-    """Raise ValueError that names an argument unless all are finite and above 0."""
+    """Raise ValueError that names an argument unless all are finite, as float32 too, and above 0."""
     for name, value in arguments.items():
-        if not 0 < value < float("inf"):
+        if not 0 < value <= LARGEST:
             raise ValueError(f"{name} must be finite and above 0. Received: {value}")
 
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras
 
 from optimizers.base import RowOptimizer, Rows, Scalar, Schedule, State, Updated
-from optimizers.checks import check_at_least_0, check_decay_rates
+from optimizers.checks import check_above_0, check_at_least_0, check_decay_rates
 from optimizers.ftrl import rate_of_penalties
 from optimizers.group_lasso import group_radius, shrink_rows
 from optimizers.powers import powers
@@ -76,8 +76,7 @@ class GroupAdam(RowOptimizer):
         # no decay and no bound of the norm: the state would give back at the next touch what they took
         super().__init__(learning_rate, l2_gradient, name=name)
         check_decay_rates(beta_1=beta_1, beta_2=beta_2)
-        if not 0 < epsilon < float("inf"):
-            raise ValueError(f"epsilon must be finite and above 0. Received: {epsilon}")
+        check_above_0(epsilon=epsilon)
         check_at_least_0(l1=l1, l21=l21, l2=l2)
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
         self.l1, self.l21, self.l2, self.scale_sqrt_dim = l1, l21, l2, scale_sqrt_dim

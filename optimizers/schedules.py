@@ -14,6 +14,7 @@ from optimizers.base import Schedule
 from optimizers.checks import check_at_least_0
 
 keras = tf_keras.optimizers.schedules
+MAX_UNITS = 10**12  # steps stay within int64
 
 
 @tf_keras.utils.register_keras_serializable("ctr")
@@ -108,6 +109,8 @@ def piecewise(initial: float, rates: dict[int, float], *, unit: int, whole: int)
     if not rates or min(rates) < 1:
         raise ValueError(f"rates maps units from 1 on to rates. Received: {rates}")
     check_at_least_0(**{f"rates.{start}": rate for start, rate in rates.items()})
+    if max(rates) > MAX_UNITS:
+        raise ValueError(f"rates must have units of at most {MAX_UNITS}. Received: {max(rates)}")
     starts = sorted(rates)
     return keras.PiecewiseConstantDecay([start * unit - 1 for start in starts], [initial, *(rates[s] for s in starts)])
 
@@ -127,8 +130,8 @@ def polynomial(
 
 
 def _steps(over: int | None, unit: int, whole: int) -> int:
-    if over is not None and over < 1:
-        raise ValueError(f"over must be at least 1. Received: {over}")
+    if over is not None and not 1 <= over <= MAX_UNITS:
+        raise ValueError(f"over must be at least 1 and at most {MAX_UNITS}. Received: {over}")
     return whole if over is None else over * unit
 
 

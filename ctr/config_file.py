@@ -1,0 +1,73 @@
+"""YAML as configs are written: safe, strict, and bounded in what a few bytes may become."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+from yaml.constructor import ConstructorError
+
+MAX_CHARACTERS = 2**23  # a resolved config has some 300 for each feature
+MAX_VALUES = 1_000_000  # aliases written out
+
+
+def parse(text: str) -> Any:
+    """What a YAML text says.
+
+    Raises:
+        yaml.YAMLError: it is not YAML, is too long or too deep, has a key twice, a value that is no value of its type,
+            or aliases that become too many values; one line.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise yaml.YAMLError(f"a config has at most {MAX_CHARACTERS:,} characters, this has {len(text):,}")
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise yaml.YAMLError(" ".join(str(error).replace('in "<unicode string>", ', "at ").split())) from error
+    except RecursionError as error:
+        raise yaml.YAMLError("nested too deep") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, and strict: a key that is written twice is an error, where YAML would keep the last silently."""
+
+    def get_single_node(self) -> yaml.Node | None:
+        node = super().get_single_node()
+        if node is not None and _count(node, {}) > MAX_VALUES:
+            raise ConstructorError(None, None, f"more than {MAX_VALUES:,} values, aliases written out", node.start_mark)
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep)
+            if isinstance(value, int):
+                str(value)  # Python refuses to write more than some thousand digits: no message could show them
+        except (
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:  # no 2026-99-99, no !!int x
+            tag = node.tag.rpartition(":")[2]
+            raise ConstructorError(None, None, f"a value that is no {tag}: {error}", node.start_mark) from error
+        return value
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable):
+                if key in seen:
+                    raise ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _count(node: yaml.Node, counts: dict[int, int]) -> int:
+    """Values below a node, those of an alias as often as it stands."""
+    if id(node) not in counts:
+        counts[id(node)] = MAX_VALUES  # what it is as long as it is not known: it may refer to itself
+        children = [] if isinstance(node, yaml.ScalarNode) else node.value
+        parts = [part for child in children for part in (child if isinstance(child, tuple) else (child,))]
+        counts[id(node)] = 1 + sum(_count(part, counts) for part in parts)
+    return counts[id(node)]
