@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from ctr.checksums import check_sealed, seal
 from ctr.errors import ConfigError
-from ctr.run import LINES, read_json, sync, write_json
+from ctr.run import LINES, read_json, remove, sync, write_json
 from ctr.state import copied, read_state, write_state
 from models import CTRModel
 
@@ -50,6 +50,7 @@ class CheckpointWriter:
 
     step-000000123/state.*         all variables, see `variables_of`
     step-000000123/position.json   the `Position`
+    step-000000123/*.jsonl         the lines of metrics and timing until then
     step-000000123/checksums.json  SHA-256 of the others
     best.json                      the best checkpoint and its metric
 
@@ -103,21 +104,21 @@ class CheckpointWriter:
     def _write(self, values: dict[str, tf.Tensor], position: Position) -> None:
         target, partial = self.folder / position.name, self.folder / f".{position.name}.partial"
         replaced = self.folder / f".{position.name}.replaced"
-        for left in self.folder.glob(".*"):  # by a run that was killed
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        for left in [*self.folder.glob(".step-*"), *self.folder.glob(f".{BEST}.*")]:  # by a run that was killed
+            remove(left)
         partial.mkdir(parents=True)
         write_state(partial / "state", values)
         write_json(partial / "position.json", asdict(position))
-        seal(partial)
         for file in LINES:
-            if file in position.sizes:
-                sync(self.folder.parent / file)
+            lines = self.folder.parent / file
+            (partial / file).write_bytes(lines.read_bytes()[: position.sizes.get(file, 0)] if lines.exists() else b"")
+        seal(partial)
         if target.exists():
             os.replace(target, replaced)
         os.replace(partial, target)
         sync(self.folder)
         _point_to_best(self.folder, position)
-        shutil.rmtree(replaced, ignore_errors=True)
+        remove(replaced)
         best = position.best and position.best["checkpoint"]
         for older in _listed(self.folder)[: -self.keep]:
             if older.name != best:
@@ -153,7 +154,7 @@ def restore(folder: Path, position: Position, model: CTRModel) -> None:
 
 
 def _checked(checkpoint: Path) -> Position:
-    """The position of a checkpoint that is whole, as are the best one until then and the lines until then."""
+    """The position of a checkpoint that is whole, as is the best one until then."""
     check_sealed(checkpoint)
     position = Position(**read_json(checkpoint / "position.json"))
     if position.name != checkpoint.name:
@@ -162,10 +163,6 @@ def _checked(checkpoint: Path) -> Position:
         _check_best(position.best, checkpoint / "position.json")
         if position.best["checkpoint"] != checkpoint.name:
             check_sealed(checkpoint.with_name(position.best["checkpoint"]))
-    for file in LINES:
-        path, size = checkpoint.parents[1] / file, position.sizes.get(file, 0)
-        if (path.stat().st_size if path.exists() else 0) < size:
-            raise ConfigError(f"{path}: has lost lines that were written before the checkpoint")
     return position
 
 
@@ -178,7 +175,7 @@ def _check_best(best: dict[str, Any], file: Path) -> None:
 
 def _listed(folder: Path) -> list[Path]:
     """The checkpoints, oldest first."""
-    return sorted(folder.glob("step-*"))
+    return sorted(folder.glob(f"step-{9 * '[0-9]'}*"))
 
 
 def _point_to_best(folder: Path, position: Position) -> None:
@@ -203,7 +200,7 @@ def load_best(folder: Path, model: CTRModel) -> dict[str, Any]:
         _check_best(best, folder / BEST)
         check_sealed(folder / best["checkpoint"])
         read_state(folder / best["checkpoint"] / "state", model)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise ConfigError(f"{folder}: no checkpoint that can be restored: {error}") from error
     return best
 

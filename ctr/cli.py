@@ -10,6 +10,8 @@ from typing import Annotated, Any, TypeAlias
 import typer
 from rich.console import Console
 
+from ctr.terminal import Terminal, plain
+
 app = typer.Typer(
     help="Train click-through-rate models from Parquet, and report how well they rank and whether they will hold.",
     add_completion=False,
@@ -206,12 +208,9 @@ def _user_mistakes() -> Iterator[Console]:
     from features import DataError
 
     try:
-        yield Console()
-    except (ConfigError, DataError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from error
-    except OSError as error:
-        typer.echo(f"error: {error}", err=True)
+        yield Terminal()
+    except (ConfigError, DataError, OSError) as error:
+        typer.echo(plain("\n".join([f"error: {error}", *getattr(error, "__notes__", [])])), err=True)
         raise typer.Exit(2) from error
     except MemoryError as error:
         typer.echo(f"error: memory is not enough: {error}", err=True)
@@ -220,10 +219,10 @@ def _user_mistakes() -> Iterator[Console]:
         typer.echo("interrupted", err=True)
         raise typer.Exit(130) from error
     except Interrupted as error:
-        typer.echo(f"interrupted: {error}", err=True)
+        typer.echo(plain(f"interrupted: {error}"), err=True)
         raise typer.Exit(75) from error
     except Diverged as error:
-        typer.echo(f"diverged: {error}", err=True)
+        typer.echo(plain(f"diverged: {error}"), err=True)
         raise typer.Exit(3) from error
 
 

@@ -96,7 +96,7 @@ def _saved(model: CTRModel, encoder: Encoder, batch: Batch, run: Run, name: str)
         save_step(run.folder / "diverged" / name, model, encoder, batch)
     except OSError as error:
         return f"the batch could not be saved: {error}"
-    path = run.failed_folder / "diverged" / name
+    path = run.kept_folder("diverged") / "diverged" / name
     return f"the batch is saved; to see where it begins: ctr replay {shlex.quote(str(path))}"
 
 

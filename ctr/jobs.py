@@ -2,6 +2,7 @@
 
 import math
 import re
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from ctr.build import build, rehearse, set_threads, tower_bytes
 from ctr.checkpoint import Position, fingerprint, load_best, restore
 from ctr.curves import save_curves
 from ctr.data import PreparedData, check_types, good_rows, open_sets, prepare_sets
-from ctr.errors import ConfigError, Interrupted
+from ctr.errors import ConfigError, Diverged, Interrupted
 from ctr.evaluation.conclusions import TRAIN, conclude
 from ctr.evaluation.observed import Observed
 from ctr.evaluation.reference import Reference
@@ -35,7 +36,7 @@ from ctr.preflight.needs import check_fits
 from ctr.progress import Progress
 from ctr.report import show_report, sparsity_report, write_html
 from ctr.resume import check_settings, described, find_unfinished, load_encoder, save_encoder
-from ctr.run import Run, check_replaceable, environment, new_folder, write_json
+from ctr.run import Run, check_replaceable, environment, name_folder, new_folder, write_json
 from ctr.trainer import Trainer
 from ctr.warm_start import carry, open_parent
 from features import (
@@ -169,7 +170,7 @@ def _go_on(position: Position, experiment: Experiment, model: CTRModel, run: Run
     """Bring model and run folder to where a checkpoint was saved."""
     console.print(f"going on from step {position.step}", **PLAIN)
     restore(run.folder / "checkpoints", position, model)
-    run.go_on(experiment, position.sizes)
+    run.go_on(experiment, run.folder / "checkpoints" / position.name)
 
 
 def _described(prepared: PreparedData, trainer: Trainer, parts: list[PartCost]) -> dict[str, Any]:
@@ -190,8 +191,14 @@ def _run_in(run: Run) -> Iterator[None]:
         yield
     except Interrupted:
         raise
-    except BaseException:
-        run.abandon()
+    except Diverged:
+        run.abandon("diverged")
+        raise
+    except BaseException as error:
+        name_folder(error, run.folder)
+        if (kept := run.abandon("unfinished")) is not None:
+            command = f"ctr train CONFIG --run {shlex.quote(str(kept))} --resume"
+            error.add_note(f"its checkpoints are kept; to go on once that is mended: {command}")
         raise
 
 

@@ -1,6 +1,5 @@
 """What must be as it was for a run to go on as if it had never stopped: its settings, its data, its encoder."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +9,11 @@ from ctr.checksums import check_sealed, seal
 from ctr.differences import changed_settings, in_lines
 from ctr.errors import ConfigError
 from ctr.experiment import Experiment, load_experiment
-from ctr.run import Run, environment, read_json
+from ctr.run import Run, environment, read_json, remove, write_json
 from features import DataError, Encoder, RowGroup, files_of, rows_of_files
 
 MAY_CHANGE = ("name", "training.epochs", "training.early_stopping.patience", "training.checkpoint.*", "report.*")
+PUT_BACK = "put {} back, or train anew with --overwrite or another --run"
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,12 @@ def find_unfinished(run: Run, sets: dict[str, list[RowGroup]], warn: Callable[[s
     position = newest(run.folder / "checkpoints", warn)
     if position is None:
         return None
-    if changed := _changed_versions(run):
-        warn(f"the run may not end as it would have with the versions that it began with: {changed}")
+    try:
+        if changed := _changed_versions(run):
+            warn(f"the run may not end as it would have with the versions that it began with: {changed}")
+    except (OSError, ConfigError, KeyError, TypeError) as error:
+        warn(f"the versions that the run began with are lost, those of now take their place: {error}")
+        write_json(run.folder / "environment.json", environment())
     return Unfinished(position, _same_encoder(run, warn))
 
 
@@ -51,10 +55,14 @@ def check_settings(experiment: Experiment, run: Run) -> None:
     Raises:
         ConfigError: one does; every such setting with its value in the run and now.
     """
-    if changed := changed_settings(load_experiment(run.folder / "config.yaml"), experiment, but=MAY_CHANGE):
+    try:
+        begun = load_experiment(run.folder / "config.yaml")
+    except ConfigError as error:
+        raise ConfigError(f"{error}\nthe run's own config is damaged: {PUT_BACK.format('it')}") from error
+    if changed := changed_settings(begun, experiment, but=MAY_CHANGE):
         raise ConfigError(
             in_lines(f"{run.folder}: these settings decide the training, so they cannot change within it:", changed)
-            + "\nput them back, or train anew with --overwrite or another --run"
+            + f"\n{PUT_BACK.format('them')}"
         )
 
 
@@ -71,12 +79,18 @@ def described(sets: dict[str, list[RowGroup]]) -> dict[str, Any]:
 
 def _check_data(sets: dict[str, list[RowGroup]], run: Run) -> None:
     """Raise DataError unless the sets are those that the run began with."""
-    if not (run.folder / "data.json").is_file():
+    begun = run.folder / "data.json"
+    if not begun.is_file():
         raise ConfigError(f"{run.folder}: has no data.json, so an earlier version made the run; train it again")
-    before, now = read_json(run.folder / "data.json"), described(sets)
+    try:
+        before, now = _by_path(read_json(begun)), _by_path(described(sets))
+    except ConfigError as error:
+        raise ConfigError(f"{error}; {PUT_BACK.format('it')}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{begun}: damaged: it lacks {error}; {PUT_BACK.format('it')}") from error
     differences = []
     for name in {**before, **now}:
-        then, here = ({file["path"]: file for file in listed.get(name, [])} for listed in (before, now))
+        then, here = before.get(name, {}), now.get(name, {})
         if list(then) != list(here) and then.keys() == here.keys():
             differences.append(f"{name}: its files come in another order")
         differences += [
@@ -86,15 +100,22 @@ def _check_data(sets: dict[str, list[RowGroup]], run: Run) -> None:
         ]
     if differences:
         raise DataError(
-            in_lines(f"{run.folder}: began with other data:", differences)
-            + "\nput the data back, or train anew with --overwrite or another --run"
+            in_lines(f"{run.folder}: began with other data:", differences) + f"\n{PUT_BACK.format('the data')}"
         )
+
+
+def _by_path(listed: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Set -> path -> file, of what `described` gives."""
+    return {
+        name: {file["path"]: {key: file[key] for key in ("rows", "bytes")} for file in files}
+        for name, files in listed.items()
+    }
 
 
 def save_encoder(encoder: Encoder, run: Run) -> None:
     """Write `encoder/`, sealed, in place of what may be there."""
     folder = run.folder / "encoder"
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(folder)
     encoder.save(folder)
     seal(folder)
 
@@ -120,7 +141,7 @@ def _same_encoder(run: Run, warn: Callable[[str], None]) -> Encoder | None:
 def _changed_versions(run: Run) -> str:
     """The packages of which another version runs now, in words; empty if there is none."""
     found = [read_json(run.folder / "environment.json"), environment()]
-    before, now = ({"python": one.get("python"), **one.get("packages", {})} for one in found)
+    before, now = ({"python": one["python"], **one["packages"]} for one in found)
     return ", ".join(f"{name} {before.get(name)}, now {now[name]}" for name in now if before.get(name) != now[name])
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ctr.experiment import Experiment  # it knows every model and optimizer, so it imports TensorFlow
 
 LINES = ("metrics.jsonl", "timing.jsonl")
+MAY_LIE_ELSEWHERE = ("checkpoints", "evaluations")  # on a larger disk, by a link
 PACKAGES = ("tensorflow", "tf-keras", "tensorflow-recommenders", "numpy", "pandas", "pyarrow", "scipy", "pydantic")
 
 
@@ -34,7 +35,8 @@ class Run:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(os.path.normpath(folder))
+        path = Path(os.path.normpath(folder))
+        self.folder = path.resolve() if path.is_symlink() else path  # what is written beside it is on the same disk
 
     @property
     def exists(self) -> bool:
@@ -83,7 +85,7 @@ class Run:
         has kept aside stays there.
         """
         partial = self._beside("partial")
-        shutil.rmtree(partial, ignore_errors=True)
+        remove(partial)
         partial.mkdir(parents=True)
         for name, values in described.items():
             if values is not None:
@@ -98,48 +100,52 @@ class Run:
             os.replace(self.folder, self._beside("replaced"))
         os.replace(partial, self.folder)
 
-    def go_on(self, experiment: "Experiment", sizes: dict[str, int]) -> None:
+    def go_on(self, experiment: "Experiment", checkpoint: Path) -> None:
         """Make an unfinished run what it was at a checkpoint.
 
         Args:
             experiment: becomes config.yaml.
-            sizes: bytes of `metrics.jsonl` and `timing.jsonl` at the checkpoint, where they were; what follows goes.
+            checkpoint: its folder, which has the lines until then.
         """
+        for path in self.folder.iterdir():
+            if path.is_symlink() and path.name not in MAY_LIE_ELSEWHERE:
+                path.unlink()  # or what follows would be written to where it leads
         write_text(self.folder / "config.yaml", experiment.to_yaml())
         for file in LINES:
-            with (self.folder / file).open("ab") as lines:
-                lines.truncate(sizes.get(file, 0))
+            write_text(self.folder / file, (checkpoint / file).read_text(encoding="utf-8"))
         for measured in ("reference", "scores"):  # by a run that was killed while it measured
-            shutil.rmtree(self.folder / measured, ignore_errors=True)
+            remove(self.folder / measured)
 
     def discard(self) -> None:
         """Delete this run."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)
 
     def settle(self) -> None:
         """Delete the run that this one replaces."""
-        shutil.rmtree(self._beside("replaced"), ignore_errors=True)
+        remove(self._beside("replaced"))
 
-    def abandon(self) -> None:
-        """Put back the run that this one was to replace; of this run keep a checkpoint or a step that diverged, if any.
+    def abandon(self, fate: str) -> Path | None:
+        """Put back the run that this one was to replace; keep this one if it has a checkpoint or a step that diverged.
 
-        What is kept stays in its folder, or goes to `failed_folder` where another run is put back; the rest is deleted.
+        Returns where it is kept, as `kept_folder` says; None if there is nothing to keep, and it is deleted.
         """
-        is_replacing = self._beside("replaced").exists()
-        has_diverged = (self.folder / "diverged").is_dir()
-        if is_replacing and has_diverged:
-            os.replace(self.folder, self.failed_folder)
-        elif is_replacing or not (has_diverged or self._has_checkpoint):
+        remove(self._beside("partial"))
+        if self.is_finished:  # it is the one that was to be replaced: this one was not even made
+            return None
+        kept = self.kept_folder(fate) if self._has_checkpoint or (self.folder / "diverged").is_dir() else None
+        if kept is None:
             self.discard()
-        if is_replacing:
+        elif kept != self.folder:
+            os.replace(self.folder, kept)
+        if self._beside("replaced").exists():
             os.replace(self._beside("replaced"), self.folder)
+        return kept
 
-    @property
-    def failed_folder(self) -> Path:
-        """Where a run that has diverged will be: its folder, unless it replaces another run, which is then put back."""
+    def kept_folder(self, fate: str) -> Path:
+        """Where a run that fails is kept: its folder, or `<name>.<fate>` if it replaces another, which is put back."""
         if not self._beside("replaced").exists():
             return self.folder
-        names = (f"{self.folder.name}.diverged{suffix}" for suffix in ("", *(f"-{k}" for k in range(2, 1000))))
+        names = (f"{self.folder.name}.{fate}{suffix}" for suffix in ("", *(f"-{k}" for k in range(2, 1000))))
         return next(path for path in map(self.folder.with_name, names) if not path.exists())
 
     @property
@@ -186,23 +192,45 @@ def check_replaceable(target: Path, overwrite: bool, kind: str, is_of_kind: Call
 def new_folder(target: Path) -> Iterator[Path]:
     """A folder to fill, which takes the place of `target` once it is whole."""
     partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    remove(partial)
     partial.mkdir(parents=True)
     try:
         yield partial
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
+    except BaseException as error:
+        name_folder(error, target)
+        remove(partial)
         raise
-    shutil.rmtree(target, ignore_errors=True)
+    remove(target)
     os.replace(partial, target)
+
+
+def name_folder(error: BaseException, folder: Path) -> None:
+    """Say in an OSError where it was: of a full disk neither Python nor Arrow tells the file."""
+    if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+        error.strerror, error.filename = os.strerror(error.errno), str(folder)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, a folder with all that is in it, or a link but not what it leads to; fine if there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    elif path.is_symlink() or path.exists():  # on a read-only disk not even what is not there can be deleted
+        path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a file that is there whole or not at all; what UTF-8 cannot hold, a path's stray byte, is escaped."""
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8", errors="backslashreplace")
-    sync(partial)
-    os.replace(partial, path)
+    remove(partial)
+    try:
+        with partial.open("x", encoding="utf-8", errors="backslashreplace") as out:  # through no link
+            out.write(text)
+        sync(partial)
+        os.replace(partial, path)
+    except OSError as error:
+        name_folder(error, path)
+        remove(partial)
+        raise
     sync(path.parent)
 
 

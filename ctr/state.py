@@ -41,14 +41,22 @@ def copied(model: CTRModel) -> dict[str, tf.Tensor]:
 
 
 def write_state(prefix: Path, values: dict[str, tf.Tensor]) -> None:
-    """Write what `copied` gave as `<prefix>.index` and `<prefix>.data-*`, which `tf.train.load_checkpoint` reads."""
-    with tf.device("CPU"):
-        tf.raw_ops.SaveV2(
-            prefix=str(prefix),
-            tensor_names=list(values),
-            shape_and_slices=[""] * len(values),
-            tensors=[*values.values()],
-        )
+    """Write what `copied` gave as `<prefix>.index` and `<prefix>.data-*`, which `tf.train.load_checkpoint` reads.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    try:
+        with tf.device("CPU"):
+            tf.raw_ops.SaveV2(
+                prefix=str(prefix),
+                tensor_names=list(values),
+                shape_and_slices=[""] * len(values),
+                tensors=[*values.values()],
+            )
+    except tf.errors.OpError as error:
+        reason = error.message.rpartition("; ")[2].partition(" [Op:")[0]  # "<node> <file>; <reason> [Op:SaveV2]"
+        raise OSError(f"{prefix}: cannot be written: {reason}") from error
 
 
 def read_state(prefix: Path, model: CTRModel) -> None:

@@ -63,8 +63,10 @@ class RowGroup:
         texts = [field.name for field in self.file.schema if field.type in (pa.string(), pa.large_string())]
         encoded = [name for name in stored if name in dictionaries and name in texts]
         try:
-            if _version(self.file.filesystem, self.file.path) != self.file.version:
-                raise DataError(f"{self}: the file changed while it was in use")
+            version = _version(self.file.filesystem, self.file.path)
+            if version != self.file.version:
+                what = "was removed" if version[0] is None else "changed"
+                raise DataError(f"{self}: the file {what} while it was in use")
             with pq.ParquetFile(
                 self.file.path,
                 filesystem=self.file.filesystem,

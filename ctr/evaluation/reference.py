@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,9 @@ class Reference:
             "metrics": self.metrics,
         }
         write_text(folder / "reference.json", json.dumps(described, allow_nan=False) + "\n")
-        np.save(folder / "rows.npy", self.rows.hashes, allow_pickle=False)
+        rows = BytesIO()  # of a full disk NumPy says only how many numbers it has written
+        np.save(rows, self.rows.hashes, allow_pickle=False)
+        (folder / "rows.npy").write_bytes(rows.getbuffer())
         seal(folder)
 
     @classmethod

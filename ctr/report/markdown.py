@@ -66,7 +66,7 @@ def _checks(checks: list[dict[str, str]]) -> list[str]:
     if not checks:
         return []
     found = [one for one in checks if one["level"] != "ok"]
-    lines = [f"- **{one['level']}**: {escaped(one['sentence'])}" for one in found[:CHECKS]]
+    lines = [f"- **{escaped(one['level'])}**: {escaped(one['sentence'])}" for one in found[:CHECKS]]
     if len(found) > CHECKS:
         lines.append(f"- and {len(found) - CHECKS} more")
     fine = len(checks) - len(found)
@@ -110,4 +110,4 @@ def _interval(bounds: list[float] | None) -> str:
 
 
 def _psi(one: dict[str, Any]) -> str:
-    return f"{formats.psi(one['psi'])} {formats.verdict(one['verdict'])}"
+    return f"{formats.psi(one['psi'])} {escaped(formats.verdict(one['verdict']))}"

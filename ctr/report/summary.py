@@ -46,7 +46,7 @@ def _show_metrics(report: dict[str, Any], console: Console) -> None:
         for reason in dict.fromkeys(reasons.values()):
             missing = [metric for metric in NAMES if reasons.get(metric) == reason]
             if missing:
-                console.print(f"{escape(name)}: no {', '.join(missing)}: {reason}", highlight=False)
+                console.print(f"{escape(name)}: no {', '.join(missing)}: {escape(reason)}", highlight=False)
     found = [one for one in report["checks"] if one["level"] in LEVELS]
     for one in found:
         style, sentence = LEVELS[one["level"]], " ".join(one["sentence"].split())
@@ -71,7 +71,7 @@ def _psi(psi: dict[str, Any]) -> str:
 def _show_drift(report: dict[str, Any], console: Console) -> None:
     """The PSI of each column, the worst verdict first, and what was not compared."""
     for name, files in report["files"].items():
-        console.print(f"{name}: {report['rows'][name]:,} rows in {len(files)} file(s)", highlight=False)
+        console.print(f"{name}: {report['rows'][name]:,} rows in {len(files)} file(s)", highlight=False, markup=False)
     over_time = report["psi"]["over_time"] or {}
     since = {name: one["since"] for name, one in over_time.get("features", {}).items()}
     table = Table(box=None, pad_edge=False)
@@ -82,12 +82,12 @@ def _show_drift(report: dict[str, Any], console: Console) -> None:
         style = STYLES[one["verdict"]]
         table.add_row(
             escape(name),
-            report["kinds"][name],
+            escape(report["kinds"][name]),
             formats.psi(one["psi"]),
             formats.psi(one["psi_corrected"]),
             formats.p_value(one["p_value"]),
             f"[{style}]{formats.verdict(one['verdict'])}[/{style}]",
-            *([since[name] or "-"] if since else []),
+            *([escape(since[name] or "-")] if since else []),
         )
     console.print(table)
     if report["shared_files"]:

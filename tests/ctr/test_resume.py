@@ -1,6 +1,5 @@
 """A run that is interrupted and resumed ends as one that was left alone, byte for byte."""
 
-import io
 import json
 import os
 import shutil
@@ -12,27 +11,21 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import tf_keras
-from rich.console import Console
 from typer.testing import CliRunner
 
 import ctr
-from ctr.checkpoint import CheckpointWriter, newest
+from ctr.checkpoint import newest
 from ctr.cli import app
 from ctr.errors import Interrupted
 from ctr.evaluation.scoring import Scorer
 from ctr.experiment import load_experiment
 from ctr.run import Run
 from features import DataError
-from tests.conftest import CONFIG, THREADS, click_log
+from tests.conftest import click_log
+from tests.ctr.conftest import BY_STEPS, EVERY, After, Killed, ending, kill, resume
 
+pytestmark = pytest.mark.usefixtures("every_checkpoint_is_saved")
 SCRIPT = Path(__file__).parents[2] / "scripts" / "kill_and_resume.py"
-EVERY = "training.checkpoint={every: {steps: 3}}"  # an epoch has 12 steps
-BY_STEPS = [
-    "training.validate_every={steps: 5}",
-    "training.plateau={factor: 0.5}",
-    "training.early_stopping.patience=9",
-]
 SETTINGS = {
     "by epochs": [],
     "by steps, plateau": BY_STEPS,
@@ -54,99 +47,12 @@ SETTINGS = {
 }
 
 
-class Killed(BaseException):
-    """Ends a training at once, as SIGKILL would."""
-
-
-class After(tf_keras.callbacks.Callback):
-    """Does something after a step."""
-
-    def __init__(self, step, action):
-        super().__init__()
-        self.after, self.action = step, action
-
-    def on_train_batch_end(self, batch, logs=None):
-        if batch + 1 == self.after:
-            self.action()
-
-
-def kill():
-    raise Killed
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _every_checkpoint_is_saved():
-    """One that is due while another is being written is left out, so here each waits."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(CheckpointWriter, "is_saving", False)
-        yield
-
-
 @pytest.fixture(autouse=True)
 def _nothing_is_tidied_up_by_a_process_that_is_killed(monkeypatch):
     abandon = Run.abandon
-    monkeypatch.setattr(Run, "abandon", lambda run: None if isinstance(sys.exception(), Killed) else abandon(run))
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A folder with data and config."""
-    folder = tmp_path_factory.mktemp("resume")
-    (folder / "clicks").mkdir()
-    for k in range(3):
-        part = click_log().slice(400 * k, 400)
-        pq.write_table(part, folder / "clicks" / f"part-{k}.parquet", row_group_size=200)
-    (folder / "tiny.yaml").write_text(CONFIG.format(data=folder / "clicks", threads=THREADS))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def experiment_of(place):
-    return lambda *settings: load_experiment(place / "tiny.yaml", [EVERY, *settings])
-
-
-def ending(run):
-    """All that must not depend on interruptions."""
-    report = json.loads((run / "report.json").read_text())
-    files = [run / "metrics.jsonl", run / "checkpoints" / "best.json", *(run / "scores").iterdir()]
-    measured = {key: value for key, value in report.items() if key != "seconds"}
-    return measured | {path.name: path.read_bytes() for path in files}
-
-
-@pytest.fixture(scope="module")
-def undisturbed(experiment_of, place):
-    """How a run with some settings ends that is left alone."""
-    endings = {}
-
-    def of(*settings):
-        if settings not in endings:
-            run = place / f"undisturbed-{len(endings)}"
-            ctr.train(experiment_of(*settings), run)
-            endings[settings] = ending(run)
-        return endings[settings]
-
-    return of
-
-
-@pytest.fixture(scope="module")
-def killed(experiment_of, place):
-    """A run that was killed after 8 steps; it has the checkpoints of steps 3 and 6."""
-    with pytest.raises(Killed):
-        ctr.train(experiment_of(*BY_STEPS), place / "killed", callbacks=[After(8, kill)])
-    return place / "killed"
-
-
-@pytest.fixture
-def unfinished(killed, tmp_path):
-    """A copy of the killed run."""
-    return Path(shutil.copytree(killed, tmp_path / "run"))
-
-
-def resume(experiment, run):
-    """Resume a run; what was printed."""
-    console = Console(file=io.StringIO(), width=200)
-    ctr.train(experiment, run, resume=True, console=console)
-    return console.file.getvalue()
+    monkeypatch.setattr(
+        Run, "abandon", lambda run, fate: None if isinstance(sys.exception(), Killed) else abandon(run, fate)
+    )
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
@@ -245,7 +151,7 @@ def test_a_signal_while_measuring_leaves_a_trained_run(experiment_of, undisturbe
     assert ending(run) == undisturbed(*BY_STEPS)
 
 
-FILES = ["checksums.json", "position.json", "state.data-00000-of-00001", "state.index"]
+FILES = ["checksums.json", "metrics.jsonl", "position.json", "state.data-00000-of-00001", "state.index"]
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -274,16 +180,21 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(experiment_of, u
     assert ending(unfinished) == undisturbed(*BY_STEPS)
 
 
-@pytest.mark.parametrize(
-    "damage", ["checkpoints/*/state.index", "checkpoints/step-000000005/state.index", "metrics.jsonl"]
-)
+@pytest.mark.parametrize("damage", ["checkpoints/*/state.index", "checkpoints/step-000000005/state.index"])
 def test_a_run_without_a_good_checkpoint_begins_anew(experiment_of, undisturbed, unfinished, damage):
-    """The best until then and the lines until then are as much a part of a checkpoint as its own files."""
+    """The best until then is as much a part of a checkpoint as its own files."""
     for path in unfinished.glob(damage):
         path.write_bytes(b"")
     for path in unfinished.glob("checkpoints/step-000000003"):
         shutil.rmtree(path)
     assert "has no checkpoint to go on from: it begins anew" in resume(experiment_of(*BY_STEPS), unfinished)
+    assert ending(unfinished) == undisturbed(*BY_STEPS)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}"], ids=["lost", "other"])
+def test_lines_that_are_damaged_are_those_of_the_checkpoint_again(experiment_of, undisturbed, unfinished, damage):
+    (unfinished / "metrics.jsonl").write_bytes(damage)
+    assert "going on from step 6" in resume(experiment_of(*BY_STEPS), unfinished)
     assert ending(unfinished) == undisturbed(*BY_STEPS)
 
 

@@ -1,0 +1,449 @@
+"""Trains while the machine fails: a clear error, and the last good state as it was.
+
+    python scripts/faults.py [--only WORDS] [--folder FOLDER]
+
+Faults: a full disk, a run folder that turns read-only, training files that change, one flipped bit in every file of
+an unfinished run, a table that no memory holds, no file descriptors, a file that may not be read, no home and no
+temporary folder. Each befalls a `ctr` process at work on a tiny click log, which is stopped meanwhile. It must end
+well, or in fewer than ten lines that name what is wrong. Once the fault is gone `ctr train --resume` must end byte
+for byte as a run that was left alone, and a finished run that stood there must be as it was. Prints a line a fault
+and its message; exit code 1 if any fails. Full and read-only disks are small ones in memory, which only root may
+mount.
+"""
+
+import argparse
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from kill_and_resume import ending
+
+HERE = Path(__file__).absolute().parents[1]
+LINES = 10  # that no message may have
+TRIES = 5  # to come in time
+DISK_MB = 24
+EVERY = 40  # steps from checkpoint to checkpoint; an epoch has 100
+CONFIG = """
+name: faults
+data: {{train: {data}/train, valid: {data}/valid.parquet, test: {data}/test.parquet, label: clicked, keep: [token]}}
+features:
+  defaults: {{dim: 8}}
+  columns:
+    user: {{hash: 20000}}
+    item: {{}}
+    price: {{kind: numeric}}
+model: {{type: dcn_v2, cross_layers: 1, hidden: [8]}}
+optimizers: {{sparse: {{"*": {{type: adagrad}}}}}}
+training: {{batch_size: 64, epochs: 4, threads: 1, device: cpu, checkpoint: {{every: {{steps: {every}}}}}}}
+"""
+
+
+class Failed(Exception):
+    """What was not as it must be."""
+
+
+class Missed(Exception):
+    """The fault came too late: the process had ended."""
+
+
+class Skipped(Exception):
+    """The fault cannot be made here, and why."""
+
+
+@dataclass
+class Place:
+    """Where everything lies."""
+
+    folder: Path
+    """For the runs of one fault; made anew for each."""
+    data: Path
+    config: Path
+    undisturbed: Path
+    """The run that was left alone."""
+
+
+@dataclass
+class Ended:
+    """How a command ended."""
+
+    code: int
+    shown: str
+    message: str
+
+    def expect(self, code: int, *words: str) -> str:
+        """The message; Failed unless it ended with that code and a short message that has these words."""
+        said = f"{self.shown}{self.message}" if code == 0 else self.message
+        if self.code != code:
+            raise Failed(f"exit code {self.code}, expected {code}: {self.message[-2000:]}")
+        if "Traceback" in said or (code and len(said.splitlines()) >= LINES):
+            raise Failed(f"not a short message: {said[-2000:]}")
+        if missing := [word for word in words if word not in said]:
+            raise Failed(f"does not say {missing}: {said[-2000:]}")
+        return self.message.strip()
+
+
+def start(*arguments: Any, prefix: Sequence[str] = (), **options: Any) -> subprocess.Popen[str]:
+    """A `ctr` process."""
+    command = [*prefix, sys.executable, "-m", "ctr.cli", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def end(process: subprocess.Popen[str]) -> Ended:
+    """Wait for its end."""
+    shown, message = process.communicate()
+    return Ended(process.returncode, shown, message)
+
+
+@contextmanager
+def stopped(process: subprocess.Popen[str], is_time: Callable[[], bool]) -> Iterator[None]:
+    """From the moment that it is time, the process stands still.
+
+    Raises:
+        Missed: it ended before.
+    """
+    while process.poll() is None and not is_time():
+        time.sleep(0.0005)
+    process.send_signal(signal.SIGSTOP)
+    if process.poll() is not None:
+        raise Missed
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+def has_checkpoint(run: Path, number: int = 1) -> Callable[[], bool]:
+    """Whether a run has so many checkpoints."""
+    return lambda: len(list(run.glob("checkpoints/step-*"))) >= number
+
+
+def check_resumed(place: Place, run: Path) -> None:
+    """Resume a run; it must end as the one that was left alone."""
+    end(start("train", place.config, "--run", run, "--resume")).expect(0)
+    expected, found = ending(place.undisturbed), ending(run)
+    if differing := [name for name in {**expected, **found} if found.get(name) != expected.get(name)]:
+        raise Failed(f"resumed, it differs in {differing}")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+class Disk:
+    """A small file system in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> "Disk":
+        self.folder.mkdir()
+        options = ["-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs"]
+        made = subprocess.run(["mount", *options, str(self.folder)], capture_output=True, text=True)
+        if made.returncode:
+            raise Skipped(f"no file system can be mounted: {made.stderr.strip()}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
+
+    def fill(self) -> None:
+        """Leave not a byte."""
+        with (self.folder / "ballast").open("wb", buffering=0) as ballast:
+            for size in (1 << 20, 1 << 12, 1):
+                try:
+                    while ballast.write(bytes(size)) == size:
+                        pass
+                except OSError:  # full
+                    continue
+
+    def empty(self) -> None:
+        """Take the ballast away."""
+        (self.folder / "ballast").unlink()
+
+    def make_writable(self, is_writable: bool) -> bool:
+        """Mount it anew; False while a file is open for writing."""
+        command = ["mount", "-o", f"remount,{'rw' if is_writable else 'ro'}", str(self.folder)]
+        return subprocess.run(command, capture_output=True).returncode == 0
+
+
+def full_before_the_start(place: Place) -> str:
+    with Disk(place.folder / "disk") as disk:
+        disk.fill()
+        run = disk.folder / "run"
+        message = end(start("train", place.config, "--run", run)).expect(2, "disk:", str(run), "not enough")
+        disk.empty()
+        if list(disk.folder.iterdir()):
+            raise Failed(f"left: {list(disk.folder.iterdir())}")
+        check_resumed(place, run)
+        return message
+
+
+def full_during(place: Place, is_time: Callable[[Path], bool], overwrites: bool) -> str:
+    """A disk that fills up while a run is trained, perhaps in the place of a finished one."""
+    with Disk(place.folder / "disk") as disk:
+        run = kept = disk.folder / "run"
+        if overwrites:
+            shutil.copytree(place.undisturbed, run)
+            before, kept = contents(run), run.with_name("run.unfinished")
+        process = start("train", place.config, "--run", run, *(["--overwrite"] if overwrites else []))
+        with stopped(process, lambda: not (run / "report.json").exists() and is_time(run)):
+            disk.fill()
+        ended = end(process)
+        if ended.code == 0:
+            raise Missed
+        message = ended.expect(2, "No space left on device", str(run), f"--run {kept} --resume")
+        disk.empty()
+        if overwrites and contents(run) != before:
+            raise Failed("the finished run is not as it was")
+        check_resumed(place, kept)
+        return message
+
+
+def full_while_evaluating(place: Place) -> str:
+    with Disk(place.folder / "disk") as disk:
+        disk.fill()
+        command = ["evaluate", place.undisturbed, place.data / "test.parquet", "--out", disk.folder / "out"]
+        message = end(start(*command)).expect(2, "No space left on device", str(disk.folder / "out"))
+        disk.empty()
+        if left := list(disk.folder.iterdir()):
+            raise Failed(f"left: {left}")
+        return message
+
+
+def read_only_before_the_start(place: Place) -> str:
+    with Disk(place.folder / "disk") as disk:
+        disk.make_writable(False)
+        return end(start("train", place.config, "--run", disk.folder / "run")).expect(2, str(disk.folder), "written")
+
+
+def read_only_during(place: Place) -> str:
+    with Disk(place.folder / "disk") as disk:
+        run, is_read_only = disk.folder / "run", False
+        process = start("train", place.config, "--run", run)
+        while not is_read_only:  # not while a file is open for writing
+            with stopped(process, has_checkpoint(run, 2)):
+                is_read_only = disk.make_writable(False)
+        message = end(process).expect(2, "Read-only file system", str(run), "--resume")
+        disk.make_writable(True)
+        check_resumed(place, run)
+        return message
+
+
+def of_another_size(path: Path) -> None:
+    pq.write_table(pq.read_table(path).slice(10), path)
+
+
+def of_the_same_size(path: Path) -> None:
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content)
+
+
+def truncated(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def data_that_changes(place: Place, change: Callable[[Path], None]) -> str:
+    """A training file that changes after the first epoch."""
+    run, path = place.folder / "run", place.data / "train" / "part-1.parquet"
+    kept = Path(shutil.copy2(path, place.folder / "kept"))
+    process = start("train", place.config, "--run", run)
+    try:
+        with stopped(process, lambda: (run / "metrics.jsonl").exists()):
+            change(path)
+        ended = end(process)
+    finally:
+        shutil.copy2(kept, path)
+    if ended.code == 0:
+        raise Missed
+    message = ended.expect(2, str(path), "removed" if change is Path.unlink else "changed", "--resume")
+    check_resumed(place, run)
+    return message
+
+
+def flip(path: Path) -> None:
+    """One bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def flipped_bit(place: Place, pattern: str) -> str:
+    """A bit of a file of an unfinished run: it goes on, or says what to do and goes on once the bit is back."""
+    run = place.folder / "run"
+    process = start("train", place.config, "--run", run)
+    with stopped(process, lambda: has_checkpoint(run, 3)() and (run / "checkpoints" / "best.json").exists()):
+        process.kill()
+    end(process)
+    path = sorted(run.glob(pattern))[-1]
+    flip(path)
+    ended = end(start("train", place.config, "--run", run, "--resume"))
+    if ended.code:
+        message = ended.expect(2, str(run), "--overwrite")
+        flip(path)
+    else:
+        warnings = [line for line in ended.shown.splitlines() if line.startswith("warning:")]
+        message = "; ".join(warnings) or "goes on: what it says is said elsewhere too"
+    check_resumed(place, run)  # which shows the report of a finished one
+    return message
+
+
+def huge_table(place: Place, command: str) -> str:
+    run = place.folder / "run"
+    setting = "features.columns.user={hash: 2000000000, dim: 64}"
+    ended = end(start(command, place.config, "--run", run, "--set", setting))
+    if run.exists():
+        raise Failed(f"{run} was made")
+    if command == "train":
+        return ended.expect(2, "memory", "'user'", "2,000,000,00")
+    found = next((line for line in ended.shown.splitlines() if line.startswith("error")), "")
+    return Ended(ended.code, "", found).expect(2, "memory", "'user'", "2,000,000,00")
+
+
+def few_descriptors(place: Place, count: int) -> str:
+    """So few files may be open at once: it works, or says what is lacking."""
+
+    def bound() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+
+    run = place.folder / "run"
+    ended = end(start("train", place.config, "--run", run, preexec_fn=bound))
+    message = ended.expect(2, "Too many open files") if ended.code else "works"
+    check_resumed(place, run)
+    return message
+
+
+def forbidden_file(place: Place) -> str:
+    """The command runs as a user who may not read a training file."""
+    nobody = ["setpriv", "--reuid", "65534", "--clear-groups"]
+    if shutil.which("setpriv") is None or subprocess.run([*nobody, sys.executable, "-c", ""]).returncode:
+        raise Skipped("no process can be run as another user")
+    path = place.data / "train" / "part-1.parquet"
+    place.folder.chmod(0o777)
+    path.chmod(0o600)
+    try:
+        process = start("train", place.config, "--run", place.folder / "run", prefix=nobody)
+        return end(process).expect(2, str(path), "Permission denied")
+    finally:
+        path.chmod(0o644)
+
+
+def odd_environment(place: Place, **changes: str | None) -> str:
+    """Variables set, or absent where they are None."""
+    run = place.folder / "run"
+    environment = {name: value for name, value in {**os.environ, **changes}.items() if value is not None}
+    message = end(start("train", place.config, "--run", run, env=environment)).expect(0)
+    check_resumed(place, run)
+    return message or "works"
+
+
+AT_THE_SECOND_CHECKPOINT = {"is_time": lambda run: has_checkpoint(run)()}
+WHILE_SCORING = {"is_time": lambda run: (run / "reference" / "rows.npy").exists()}
+RUN_FILES = ["best.json", "state.index", "state.data*", "position.json", "metrics.jsonl", "checksums.json"]
+FILES = [
+    *(f"checkpoints/{'' if name == 'best.json' else 'step-*/'}{name}" for name in RUN_FILES),
+    *(f"encoder/{name}" for name in ("encoder.json", "vocabulary-*.parquet", "checksums.json")),
+    *("config.yaml", "data.json", "environment.json", "metrics.jsonl", "timing.jsonl"),
+]
+FAULTS: dict[str, Callable[[Place], str]] = {
+    "disk full before the start": full_before_the_start,
+    "disk full at the second checkpoint": partial(full_during, **AT_THE_SECOND_CHECKPOINT, overwrites=False),
+    "disk full while scores are written": partial(full_during, **WHILE_SCORING, overwrites=False),
+    "disk full at the second checkpoint, --overwrite": partial(
+        full_during, **AT_THE_SECOND_CHECKPOINT, overwrites=True
+    ),
+    "disk full while scores are written, --overwrite": partial(full_during, **WHILE_SCORING, overwrites=True),
+    "disk full, evaluate --out": full_while_evaluating,
+    "read-only before the start": read_only_before_the_start,
+    "read-only at the third checkpoint": read_only_during,
+    "data replaced by a file of another size": partial(data_that_changes, change=of_another_size),
+    "data replaced by a file of the same size": partial(data_that_changes, change=of_the_same_size),
+    "data truncated": partial(data_that_changes, change=truncated),
+    "data removed": partial(data_that_changes, change=Path.unlink),
+    **{f"a bit of {pattern}": partial(flipped_bit, pattern=pattern) for pattern in FILES},
+    **{f"huge table, {command}": partial(huge_table, command=command) for command in ("train", "inspect")},
+    **{f"{count} descriptors": partial(few_descriptors, count=count) for count in (16, 48)},
+    "data that may not be read": forbidden_file,
+    "HOME unset": partial(odd_environment, HOME=None),
+    "TMPDIR missing": partial(odd_environment, TMPDIR="/no/such/folder"),
+}
+
+
+def prepared(folder: Path) -> Place:
+    """A click log of random rows, and a run that is left alone."""
+    place = Place(folder / "runs", folder / "data", folder / "config.yaml", folder / "undisturbed")
+    rng = np.random.default_rng(1)
+
+    def write(path: Path, rows: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        columns = {
+            "user": rng.integers(0, 5000, rows),
+            "item": [f"item {k}" for k in rng.integers(0, 50, rows)],
+            "price": rng.lognormal(0, 1, rows),
+            "token": [rng.bytes(16).hex() for _ in range(rows)],  # so that scores take a while to write
+            "clicked": rng.integers(0, 2, rows).astype(np.int8),
+        }
+        pq.write_table(pa.table(columns), path)
+
+    for part in range(4):
+        write(place.data / "train" / f"part-{part}.parquet", 1600)
+    write(place.data / "valid.parquet", 10000)
+    write(place.data / "test.parquet", 10000)
+    place.config.write_text(CONFIG.format(data=place.data, every=EVERY))
+    end(start("train", place.config, "--run", place.undisturbed)).expect(0)
+    return place
+
+
+def outcome(fault: Callable[[Place], str], place: Place) -> tuple[str, str]:
+    """`fine`, `skipped` or `FAILED`, and the message or what is wrong."""
+    for _ in range(TRIES):
+        place.folder.mkdir()
+        try:
+            return "fine", fault(place)
+        except Skipped as reason:
+            return "skipped", str(reason)
+        except Failed as reason:
+            return "FAILED", str(reason)
+        except Missed:
+            continue
+        finally:
+            shutil.rmtree(place.folder)
+    return "FAILED", f"{TRIES} processes had ended before the fault came"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="faults whose names hold this")
+    parser.add_argument("--folder", type=Path, help="where the log and the runs go; default: one that is deleted")
+    given = parser.parse_args()
+    found = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.folder or Path(temporary)
+        folder.chmod(0o755)
+        place = prepared(folder)
+        for name, fault in FAULTS.items():
+            if given.only in name:
+                verdict, told = outcome(fault, place)
+                found.append(verdict)
+                print(f"{verdict:8}{name}", *told.replace(str(folder), "").splitlines(), sep="\n        ", flush=True)
+    print(", ".join(f"{found.count(verdict)} {verdict}" for verdict in dict.fromkeys(found)))
+    sys.exit(1 if "FAILED" in found else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""A small experiment that is killed and goes on: what tests of resuming and of faults share."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import tf_keras
+from rich.console import Console
+
+import ctr
+from ctr.checkpoint import CheckpointWriter
+from ctr.experiment import load_experiment
+from tests.conftest import CONFIG, THREADS, click_log
+
+EVERY = "training.checkpoint={every: {steps: 3}}"  # an epoch has 12 steps
+BY_STEPS = [
+    "training.validate_every={steps: 5}",
+    "training.plateau={factor: 0.5}",
+    "training.early_stopping.patience=9",
+]
+
+
+class Killed(BaseException):
+    """Ends a training at once, as SIGKILL would."""
+
+
+class After(tf_keras.callbacks.Callback):
+    """Does something after a step."""
+
+    def __init__(self, step, action):
+        super().__init__()
+        self.after, self.action = step, action
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch + 1 == self.after:
+            self.action()
+
+
+def kill():
+    raise Killed
+
+
+@pytest.fixture(scope="module")
+def every_checkpoint_is_saved():
+    """One that is due while another is being written is left out, so here each waits."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(CheckpointWriter, "is_saving", False)
+        yield
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with data and config."""
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "clicks").mkdir()
+    for k in range(3):
+        part = click_log().slice(400 * k, 400)
+        pq.write_table(part, folder / "clicks" / f"part-{k}.parquet", row_group_size=200)
+    (folder / "tiny.yaml").write_text(CONFIG.format(data=folder / "clicks", threads=THREADS))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def experiment_of(place, every_checkpoint_is_saved):
+    return lambda *settings: load_experiment(place / "tiny.yaml", [EVERY, *settings])
+
+
+def ending(run):
+    """All that must not depend on interruptions."""
+    report = json.loads((run / "report.json").read_text())
+    files = [run / "metrics.jsonl", run / "checkpoints" / "best.json", *(run / "scores").iterdir()]
+    measured = {key: value for key, value in report.items() if key != "seconds"}
+    return measured | {path.name: path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(experiment_of, place):
+    """How a run with some settings ends that is left alone."""
+    endings = {}
+
+    def of(*settings):
+        if settings not in endings:
+            run = place / f"undisturbed-{len(endings)}"
+            ctr.train(experiment_of(*settings), run)
+            endings[settings] = ending(run)
+        return endings[settings]
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def killed(experiment_of, place):
+    """A run that was killed after 8 steps; it has the checkpoints of steps 3 and 6."""
+    with pytest.raises(Killed):
+        ctr.train(experiment_of(*BY_STEPS), place / "killed", callbacks=[After(8, kill)])
+    return place / "killed"
+
+
+@pytest.fixture
+def unfinished(killed, tmp_path):
+    """A copy of the killed run."""
+    return Path(shutil.copytree(killed, tmp_path / "run"))
+
+
+def resume(experiment, run):
+    """Resume a run; what was printed."""
+    console = Console(file=io.StringIO(), width=200)
+    ctr.train(experiment, run, resume=True, console=console)
+    return console.file.getvalue()

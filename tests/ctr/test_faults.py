@@ -1,0 +1,184 @@
+"""When the machine fails: what is said, and that nothing good is lost. scripts/faults.py does it to whole processes."""
+
+import errno
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+import ctr
+from ctr.cli import app
+from ctr.data import open_sets
+from ctr.resume import find_unfinished
+from ctr.run import Run, environment, new_folder, write_json
+from ctr.state import write_state
+from features import DataError, open_data
+from tests.ctr.conftest import BY_STEPS, EVERY, After, ending, resume
+
+pytestmark = pytest.mark.usefixtures("every_checkpoint_is_saved")
+
+
+def full_disk(*_):
+    raise OSError(errno.ENOSPC, "Error writing bytes to file. Detail: [errno 28] No space left on device")  # as Arrow
+
+
+def command(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def changed(*settings):
+    return [part for setting in [EVERY, *BY_STEPS, *settings] for part in ("--set", setting)]
+
+
+@pytest.fixture
+def disk_fills_up_after_training(monkeypatch):
+    """Until `monkeypatch.undo()`."""
+    monkeypatch.setattr("ctr.jobs._measure", full_disk)
+    return monkeypatch
+
+
+def test_what_a_full_disk_stops_says_how_to_go_on(place, undisturbed, experiment_of, tmp_path, request):
+    expected = undisturbed(*BY_STEPS)
+    fault = request.getfixturevalue("disk_fills_up_after_training")
+    run = tmp_path / "a run"
+    result = command("train", place / "tiny.yaml", "--run", run, *changed())
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [
+        f"error: [Errno 28] No space left on device: '{run}'",
+        f"its checkpoints are kept; to go on once that is mended: ctr train CONFIG --run '{run}' --resume",
+    ]
+    fault.undo()
+    assert "going on from step 36" in resume(experiment_of(*BY_STEPS), run)
+    assert ending(run) == expected
+
+
+def test_a_run_that_fails_where_it_replaces_another_is_kept_beside_it(
+    place, undisturbed, experiment_of, tmp_path, request
+):
+    expected = undisturbed(*BY_STEPS)
+    ctr.train(experiment_of("training.epochs=1"), tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    fault = request.getfixturevalue("disk_fills_up_after_training")
+    for name in ("run.unfinished", "run.unfinished-2"):
+        result = command("train", place / "tiny.yaml", "--run", tmp_path / "run", "--overwrite", *changed())
+        assert result.exit_code == 2
+        assert result.stderr.splitlines()[-1].endswith(f"ctr train CONFIG --run {tmp_path / name} --resume")
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+    fault.undo()
+    resume(experiment_of(*BY_STEPS), tmp_path / "run.unfinished")
+    assert ending(tmp_path / "run.unfinished") == expected
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_run_that_cannot_even_begin_leaves_the_one_that_it_was_to_replace(experiment_of, unfinished, monkeypatch):
+    (unfinished / "report.json").write_text("{}")  # finished, and its checkpoints deleted to save space
+    for path in (unfinished / "checkpoints").rglob("*.*"):
+        path.unlink()
+    monkeypatch.setattr("ctr.run.write_json", full_disk)
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        ctr.train(experiment_of(), unfinished, overwrite=True)
+    assert not getattr(raised.value, "__notes__", [])
+    assert (unfinished / "report.json").read_text() == "{}"
+    assert not list(unfinished.parent.glob(".*"))
+
+
+CHANGES = {
+    "another size": (lambda path: path.write_bytes(path.read_bytes()[:-9]), "changed"),
+    "the same size": (lambda path: path.write_bytes(path.read_bytes()), "changed"),
+    "removed": (lambda path: path.unlink(), "was removed"),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_a_file_that_changes_while_it_is_in_use_is_named(data_folder, case):
+    change, word = CHANGES[case]
+    path = data_folder / "part-1.parquet"
+    group = open_data(str(path))[0]
+    change(path)
+    with pytest.raises(DataError, match=rf"part-1\.parquet, row group 0: the file {word} while it was in use"):
+        group.read(["user"])
+
+
+def test_data_that_changes_while_it_is_trained_on_leaves_a_run_to_go_on_with(make_experiment, data_folder, tmp_path):
+    path, kept = data_folder / "part-0.parquet", tmp_path / "kept.parquet"
+    experiment = make_experiment(EVERY, "training.epochs=2")
+    with pytest.raises(DataError, match="the file was removed while it was in use") as raised:
+        ctr.train(experiment, tmp_path / "run", callbacks=[After(8, lambda: path.rename(kept))])
+    assert raised.value.__notes__ == [
+        f"its checkpoints are kept; to go on once that is mended: ctr train CONFIG --run {tmp_path / 'run'} --resume"
+    ]
+    kept.rename(path)
+    assert "going on from step" in resume(experiment, tmp_path / "run")
+
+
+RUN_FILES = {
+    "config.yaml": "the run's own config is damaged: put it back, or train anew with --overwrite or another --run",
+    "data.json": "put it back, or train anew",
+}
+
+
+@pytest.mark.parametrize("file", RUN_FILES)
+@pytest.mark.parametrize("damage", [b"\xff", b"[]", b'{"train": [{}]}'])
+def test_a_run_whose_own_files_are_damaged_says_what_to_do(place, unfinished, file, damage):
+    (unfinished / file).write_bytes(damage)
+    result = command("train", place / "tiny.yaml", "--run", unfinished, "--resume", *changed())
+    assert result.exit_code == 2
+    assert str(unfinished / file) in result.stderr
+    assert "damaged" in result.stderr
+    assert RUN_FILES[file] in result.stderr
+    assert (unfinished / "checkpoints" / "step-000000006").exists()
+
+
+def test_any_bit_of_data_json_is_noticed_or_harmless(unfinished):
+    """Whatever it is, there is no other exception."""
+    path = unfinished / "data.json"
+    content = path.read_bytes()
+    sets = {name: [] for name in json.loads(content)}
+    for place in range(8 * len(content)):
+        damaged = bytearray(content)
+        damaged[place // 8] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        with pytest.raises((DataError, ctr.ConfigError), match=r"damaged|began with other data"):
+            find_unfinished(Run(unfinished), sets, pytest.fail)
+
+
+@pytest.mark.parametrize("damage", [b"\xff", b"[]", b'{"packages": 3}', None])
+def test_versions_that_are_lost_are_a_warning(experiment_of, unfinished, damage):
+    path, warnings = unfinished / "environment.json", []
+    path.unlink() if damage is None else path.write_bytes(damage)
+    found = find_unfinished(Run(unfinished), open_sets(experiment_of(*BY_STEPS)), warnings.append)
+    assert found.position.step == 6
+    assert len(warnings) == 1
+    assert "the versions that the run began with are lost" in warnings[0]
+    assert json.loads(path.read_text()) == environment()
+
+
+def test_a_new_folder_that_cannot_be_filled_is_named_and_gone(tmp_path):
+    with pytest.raises(OSError, match=rf"No space left on device: '{tmp_path}/out'"), new_folder(tmp_path / "out"):
+        full_disk()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_cannot_be_written_is_named_and_the_one_before_stays(tmp_path, monkeypatch):
+    write_json(tmp_path / "best.json", {"step": 3})
+    monkeypatch.setattr("ctr.run.sync", full_disk)
+    with pytest.raises(OSError, match=r"No space left on device: '.*best\.json'"):
+        write_json(tmp_path / "best.json", {"step": 6})
+    assert [path.name for path in tmp_path.iterdir()] == ["best.json"]
+    assert json.loads((tmp_path / "best.json").read_text()) == {"step": 3}
+
+
+def test_variables_that_cannot_be_written_are_an_error_of_the_system(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"file/state: cannot be written: Not a directory$"):
+        write_state(tmp_path / "file" / "state", {"x": [1.0]})
+
+
+@pytest.mark.parametrize("name", ["train", "inspect"])
+def test_a_table_that_no_memory_holds_is_refused_before_it_is_made(config, tmp_path, name):
+    setting = "features.columns.user={hash: 2000000000, dim: 64}"
+    result = command(name, config, "--run", tmp_path / "run", "--set", setting)
+    said = result.stderr if name == "train" else " ".join(result.stdout.split())
+    assert result.exit_code == 2
+    assert "The largest table is 'user', 953.7 GiB: 2,000,000,003 rows of 64 with rmsprop_v2" in said
+    assert not (tmp_path / "run").exists()
