@@ -32,6 +32,7 @@ from ctr.evaluation.sets import evaluate_set, observe_training
 from ctr.evaluation.writer import ScoreWriter
 from ctr.experiment import Experiment, load_experiment
 from ctr.interruption import interruptible
+from ctr.lock import only_process_in
 from ctr.preflight.needs import check_fits
 from ctr.progress import Progress
 from ctr.report import show_report, sparsity_report, write_html
@@ -85,7 +86,6 @@ def train(
         Diverged: the loss is no longer finite.
         Interrupted: SIGTERM or SIGINT came; a checkpoint is saved.
     """
-    started = time.perf_counter()
     console = console or Console(quiet=True)
     run = Run(folder)
     if resume and overwrite:
@@ -97,6 +97,19 @@ def train(
         run.check_free(overwrite)
     if is_there and run.is_finished:
         return _show_finished(run, console)
+    with only_process_in(run.folder):
+        return _train(experiment, run, is_there, callbacks, console)
+
+
+def _train(
+    experiment: Experiment,
+    run: Run,
+    is_there: bool,
+    callbacks: Sequence[tf_keras.callbacks.Callback],
+    console: Console,
+) -> dict[str, Any]:
+    """Begin a run, or go on with the one that is there."""
+    started = time.perf_counter()
     settings = experiment.training
     set_threads(settings.threads)
     towers = tower_bytes(rehearse(experiment))

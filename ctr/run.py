@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctr.errors import ConfigError
+from ctr.lock import only_process_in
 
 if TYPE_CHECKING:
     from ctr.experiment import Experiment  # it knows every model and optimizer, so it imports TensorFlow
@@ -190,18 +191,23 @@ def check_replaceable(target: Path, overwrite: bool, kind: str, is_of_kind: Call
 
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the place of `target` once it is whole."""
+    """A folder to fill, which takes the place of `target` once it is whole.
+
+    Raises:
+        ConfigError: another process fills it.
+    """
     partial = target.with_name(f".{target.name}.partial")
-    remove(partial)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-    except BaseException as error:
-        name_folder(error, target)
+    with only_process_in(target):
         remove(partial)
-        raise
-    remove(target)
-    os.replace(partial, target)
+        partial.mkdir()
+        try:
+            yield partial
+        except BaseException as error:
+            name_folder(error, target)
+            remove(partial)
+            raise
+        remove(target)
+        os.replace(partial, target)
 
 
 def name_folder(error: BaseException, folder: Path) -> None:

@@ -1,0 +1,39 @@
+"""One process at a time in a folder."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ctr.errors import ConfigError
+
+
+@contextmanager
+def only_process_in(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask for the same out of a folder, there or to be made, until this one is done with it.
+
+    The lock is a file beside the folder. It goes at the end, with folders above that were made for it and stayed empty;
+    of a process that is killed it stays, and keeps nobody out.
+
+    Raises:
+        ConfigError: another process is in it.
+    """
+    above = folder.absolute().parents
+    made = [path for path in above if not path.exists()]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"), blocking=False)
+    try:
+        with lock:
+            try:
+                yield
+            finally:
+                Path(lock.lock_file).unlink(missing_ok=True)
+    except Timeout as error:
+        raise ConfigError(
+            f"{folder}: another process is at work in it; wait for its end, or choose another folder"
+        ) from error
+    finally:
+        for path in made:
+            if not any(path.iterdir()):
+                path.rmdir()

@@ -1,0 +1,68 @@
+"""One process at a time in a folder."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from ctr.cli import app
+from ctr.errors import ConfigError
+from ctr.lock import only_process_in
+from ctr.run import new_folder
+
+HOLD = "import sys, pathlib; from ctr.lock import only_process_in\nwith only_process_in(pathlib.Path(sys.argv[1])):\n "
+UNTIL_TOLD = "print('held', flush=True); input()"
+
+
+def holder(folder, then=UNTIL_TOLD):
+    """Another process that is in the folder."""
+    command = [sys.executable, "-c", HOLD + then, folder]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_second_process_is_kept_out_until_the_first_is_done(tmp_path):
+    first = holder(tmp_path / "run")
+    with pytest.raises(ConfigError, match="run: another process is at work in it"), only_process_in(tmp_path / "run"):
+        pytest.fail("both are in")
+    with only_process_in(tmp_path / "other"):
+        pass
+    first.communicate("\n")
+    with only_process_in(tmp_path / "run"):
+        pass
+
+
+def test_what_a_killed_process_leaves_keeps_nobody_out(tmp_path):
+    first = holder(tmp_path / "run")
+    first.kill()
+    first.communicate()
+    assert (tmp_path / ".run.lock").exists()
+    with only_process_in(tmp_path / "run"):
+        pass
+    assert not (tmp_path / ".run.lock").exists()
+
+
+def test_nothing_is_left_of_folders_that_were_made_for_the_lock(tmp_path):
+    with pytest.raises(KeyError), only_process_in(tmp_path / "runs" / "of" / "today" / "run"):
+        raise KeyError
+    assert not list(tmp_path.iterdir())
+    with only_process_in(tmp_path / "runs" / "run"):
+        (tmp_path / "runs" / "run").mkdir()
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["run"]
+
+
+def test_a_training_is_refused_while_another_is_in_its_folder(config, tmp_path):
+    with only_process_in(tmp_path / "run"):
+        result = CliRunner().invoke(app, ["train", str(config), "--run", str(tmp_path / "run")])
+    assert result.exit_code == 2
+    assert "run: another process is at work in it; wait for its end, or choose another folder" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_report_is_refused_while_another_fills_its_folder(tmp_path):
+    message = "report: another process is at work in it"
+    with new_folder(tmp_path / "report"), pytest.raises(ConfigError, match=message), new_folder(tmp_path / "report"):
+        pytest.fail("both fill it")
+    assert (tmp_path / "report").is_dir()
