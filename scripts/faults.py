@@ -297,8 +297,8 @@ def flipped_bit(place: Place, pattern: str) -> str:
         message = ended.expect(2, str(run), "--overwrite")
         flip(path)
     else:
-        warnings = [line for line in ended.shown.splitlines() if line.startswith("warning:")]
-        message = "; ".join(warnings) or "goes on: what it says is said elsewhere too"
+        warnings = [line for line in ended.shown.splitlines() if line.startswith("warning:") and str(run) in line]
+        message = "\n".join(warnings) or "works: what it says is said elsewhere too"
     check_resumed(place, run)  # which shows the report of a finished one
     return message
 

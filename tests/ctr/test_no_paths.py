@@ -1,0 +1,68 @@
+"""What a run leaves behind says nothing of the machine: no folder that the config did not name, no host, no user."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from ctr.cli import app
+from tests.conftest import CONFIG, THREADS, click_log
+
+USER = "somebody-7c1f"
+
+
+def command(*arguments, code=0):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A working folder after every command that writes, all paths relative to it."""
+    with pytest.MonkeyPatch.context() as patched:
+        folder = tmp_path_factory.mktemp("working-folder-7c1f")
+        patched.chdir(folder)
+        for name in ("USER", "LOGNAME", "USERNAME"):
+            patched.setenv(name, USER)
+        patched.setenv("HOME", f"/home/{USER}")
+        Path("clicks").mkdir()
+        for k in range(3):
+            pq.write_table(click_log().slice(400 * k, 400), f"clicks/part-{k}.parquet", row_group_size=200)
+        Path("tiny.yaml").write_text(CONFIG.format(data="clicks", threads=THREADS))
+        one_epoch = ("--set", "training.epochs=1")
+        command("train", "tiny.yaml", *one_epoch)
+        command("evaluate", "runs/tiny", "clicks/part-2.parquet")
+        command("evaluate", "runs/tiny", "clicks", "--out", "elsewhere")
+        command("report", "runs/tiny", "runs/tiny/evaluations/part-2", "--out", "both.md")
+        diverging = ("--set", "optimizers.dense.learning_rate=1e38")
+        command("train", "tiny.yaml", "--run", "runs/diverged", *diverging, code=3)
+        command("psi", "clicks/part-0.parquet", "clicks/part-2.parquet", "--out", "psi")
+        yield folder
+
+
+def test_no_file_names_the_machine(written):
+    # not the name of the superuser, which is a word of the config
+    told = [
+        str(written),
+        USER,
+        socket.gethostname(),
+        str(Path(__file__).parents[2]),
+        sys.prefix,
+        os.path.expanduser("~"),
+    ]
+    files = [path for path in written.rglob("*") if path.is_file() and path.name != "tiny.yaml"]
+    kinds = {path.suffix for path in files}
+    assert kinds >= {".yaml", ".json", ".jsonl", ".parquet", ".npz", ".npy", ".index", ".html", ".md"}
+    found = [
+        (str(path.relative_to(written)), word) for path in files for word in told if word.encode() in path.read_bytes()
+    ]
+    assert found == []
+
+
+def test_paths_stay_as_the_config_gave_them(written):
+    assert '"path": "clicks/part-0.parquet"' in (written / "runs" / "tiny" / "report.json").read_text()
+    assert "clicks/part-2.parquet" in (written / "runs" / "tiny" / "evaluations" / "part-2" / "report.html").read_text()
