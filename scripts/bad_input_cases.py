@@ -307,7 +307,10 @@ COMMANDS = [
     command("half the reference of PSI", EVALUATE, "rows.npy", damage=lambda: cut(RUN / "reference/rows.npy", end=50)),
     command("report of no run", "report clicks", "clicks", "no run"),
     command(
-        "report of a damaged report.json", "report runs/tiny", "report.json", damage=lambda: flip(RUN / "report.json")
+        "report of a damaged report.json",
+        "report runs/tiny",
+        "report.json",
+        damage=lambda: put(RUN / "report.json", b'"metrics"', b'"metrics'),
     ),
     command("report into no Markdown", "report runs/tiny --out page.html", "page.html"),
     command(

@@ -18,6 +18,7 @@ from ctr.report.slices import auc_scale, slicings
 from ctr.report.tables import zero_share
 from ctr.report.verdicts import cards, drift_cards
 from ctr.run import Run, read_json, write_text
+from ctr.terminal import plain
 
 FILTERS = (
     formats.metric,
@@ -76,7 +77,7 @@ def _template(name: str, values: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {function.__name__: function for function in FILTERS}
-    return environment.get_template(name).render(values)
+    return plain(environment.get_template(name).render(values))
 
 
 def _run(run: Run, report: dict[str, Any], curves: dict[str, Any]) -> dict[str, Any]:
