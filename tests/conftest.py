@@ -63,10 +63,8 @@ training: {{batch_size: 64, epochs: 3, threads: {threads}, device: cpu}}
 """
 
 
-@pytest.fixture
-def data_folder(tmp_path):
-    """The click log as three files of two row groups each."""
-    folder = tmp_path / "clicks"
+def write_clicks(folder):
+    """The click log as three files of two row groups each; returns the folder, which is made."""
     folder.mkdir()
     table = click_log()
     for k in range(3):
@@ -74,12 +72,22 @@ def data_folder(tmp_path):
     return folder
 
 
+def write_config(path, data):
+    """The experiment on the files of a folder; returns the path of its YAML file."""
+    path.write_text(CONFIG.format(data=data, threads=THREADS))
+    return path
+
+
+@pytest.fixture
+def data_folder(tmp_path):
+    """The click log as three files of two row groups each."""
+    return write_clicks(tmp_path / "clicks")
+
+
 @pytest.fixture
 def config(tmp_path, data_folder):
     """Path of the experiment's YAML file."""
-    path = tmp_path / "tiny.yaml"
-    path.write_text(CONFIG.format(data=data_folder, threads=THREADS))
-    return path
+    return write_config(tmp_path / "tiny.yaml", data_folder)
 
 
 @pytest.fixture

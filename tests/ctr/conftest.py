@@ -1,11 +1,10 @@
-"""A small experiment that is killed and goes on: what tests of resuming and of faults share."""
+"""A run of the small experiment that many tests look at, and one that is killed and goes on."""
 
 import io
 import json
 import shutil
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 import tf_keras
 from rich.console import Console
@@ -13,7 +12,8 @@ from rich.console import Console
 import ctr
 from ctr.checkpoint import CheckpointWriter
 from ctr.experiment import load_experiment
-from tests.conftest import CONFIG, THREADS, click_log
+from tests.conftest import write_clicks, write_config
+from tests.ctr.undrawn import undrawn
 
 EVERY = "training.checkpoint={every: {steps: 3}}"  # an epoch has 12 steps
 BY_STEPS = [
@@ -43,6 +43,35 @@ def kill():
     raise Killed
 
 
+@pytest.fixture(scope="session")
+def small_config(tmp_path_factory):
+    """Path of the small experiment's YAML file, for runs that several tests share: it and its data stay as they are."""
+    folder = tmp_path_factory.mktemp("small")
+    return write_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
+
+
+@pytest.fixture(scope="session")
+def small_run(small_config):
+    """Folder of a run of the small experiment; a test that changes it takes `trained`."""
+    run = small_config.parent / "run"
+    with undrawn():
+        ctr.train(load_experiment(small_config), run)
+    return run
+
+
+@pytest.fixture
+def trained(small_run, tmp_path):
+    """Folder of a copy of the small run."""
+    return Path(shutil.copytree(small_run, tmp_path / "run"))
+
+
+@pytest.fixture(scope="module")
+def undrawn_plots():
+    """The plots of this module's reports are not drawn."""
+    with undrawn():
+        yield
+
+
 @pytest.fixture(scope="module")
 def every_checkpoint_is_saved():
     """One that is due while another is being written is left out, so here each waits."""
@@ -55,11 +84,7 @@ def every_checkpoint_is_saved():
 def place(tmp_path_factory):
     """A folder with data and config."""
     folder = tmp_path_factory.mktemp("runs")
-    (folder / "clicks").mkdir()
-    for k in range(3):
-        part = click_log().slice(400 * k, 400)
-        pq.write_table(part, folder / "clicks" / f"part-{k}.parquet", row_group_size=200)
-    (folder / "tiny.yaml").write_text(CONFIG.format(data=folder / "clicks", threads=THREADS))
+    write_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
     return folder
 
 

@@ -1,6 +1,8 @@
 """`ctr evaluate` of data without a label: scores with the kept columns, PSI, and no metrics."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -9,15 +11,23 @@ import pytest
 
 import ctr
 from ctr.errors import ConfigError
+from ctr.experiment import load_experiment
 from features import DataError
 from tests.conftest import click_log
 
 
+@pytest.fixture(scope="module")
+def weighing(small_config, tmp_path_factory):
+    run = tmp_path_factory.mktemp("weighing") / "run"
+    settings = ["training.epochs=1", "data.keep=[ts, user]", "data.weight=w"]
+    ctr.train(load_experiment(small_config, settings), run)
+    return run
+
+
 @pytest.fixture
-def run(make_experiment, tmp_path):
-    """A trained run that keeps `ts` and `user`, and weighs rows."""
-    ctr.train(make_experiment("training.epochs=1", "data.keep=[ts, user]", "data.weight=w"), tmp_path / "run")
-    return tmp_path / "run"
+def run(weighing, tmp_path):
+    """A copy of a trained run that keeps `ts` and `user`, and weighs rows."""
+    return Path(shutil.copytree(weighing, tmp_path / "run"))
 
 
 @pytest.fixture

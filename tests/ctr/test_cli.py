@@ -195,13 +195,6 @@ def test_a_loss_that_is_not_finite_ends_with_code_3(config, tmp_path):
     assert not (tmp_path / "run" / "report.json").exists()
 
 
-@pytest.fixture
-def trained(config, tmp_path):
-    run = tmp_path / "run"
-    assert ctr("train", config, "--run", run, "--set", "training.epochs=1").exit_code == 0
-    return run
-
-
 def test_report_shows_the_metrics_of_a_run(trained):
     report = json.loads((trained / "report.json").read_text())
     shown = ctr("report", trained)

@@ -3,8 +3,10 @@
 import io
 import json
 import shlex
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +27,9 @@ from ctr.replay import replay
 from ctr.saved_step import RAW, load_batch
 from ctr.step import compiled_step
 from features import Encoder
-from tests.conftest import click_log
+from tests.conftest import click_log, write_clicks, write_config
+
+pytestmark = pytest.mark.usefixtures("undrawn_plots")
 
 UNBOUNDED = "features.columns.price={kind: numeric, standardize: false, clip: null}"
 DENSE = "model={type: dnn, hidden: [8], batch_norm: false}"
@@ -43,6 +47,22 @@ def plant_price(data_folder, price):
     prices = [price, *table["price"].to_pylist()[1:]]
     place = table.schema.get_field_index("price")
     pq.write_table(table.set_column(place, "price", pa.array(prices)), path, row_group_size=200)
+
+
+@pytest.fixture(scope="module")
+def overflowed(tmp_path_factory):
+    """A folder with `clicks`, whose first row has a price of 1e30, and `run`, which it ended; what the command said."""
+    folder = tmp_path_factory.mktemp("overflowed")
+    plant_price(write_clicks(folder / "clicks"), 1e30)
+    config = write_config(folder / "tiny.yaml", folder / "clicks")
+    return folder, ctr("train", config, "--run", folder / "run", "--set", UNBOUNDED)
+
+
+@pytest.fixture
+def saved(overflowed, tmp_path):
+    """The step saved by a copy of that run."""
+    [path] = Path(shutil.copytree(overflowed[0] / "run", tmp_path / "run")).glob("diverged/*.parquet")
+    return path
 
 
 class At(tf_keras.callbacks.Callback):
@@ -148,18 +168,16 @@ def test_a_row_whose_gradients_overflow_when_they_are_summed_counts(make_experim
     assert not one.step(one.batch()).is_finite
 
 
-def test_a_number_whose_square_overflows_is_named_with_its_row(config, data_folder, tmp_path):
-    plant_price(data_folder, 1e30)
-    [row] = pq.read_table(data_folder / "part-0.parquet").slice(0, 1).to_pylist()
-
-    result = ctr("train", config, "--run", tmp_path / "run", "--set", UNBOUNDED)
+def test_a_number_whose_square_overflows_is_named_with_its_row(overflowed):
+    folder, result = overflowed
+    [row] = pq.read_table(folder / "clicks" / "part-0.parquet").slice(0, 1).to_pylist()
 
     assert result.exit_code == 3
     assert "step 5: the loss is inf; its update was not made" in result.stderr
     assert "price (column price) is 1e+30 in row" in result.stderr
     assert f"user {row['user']}, item {row['item']!r}" in result.stderr
     assert len(result.stderr.splitlines()) < 10
-    [saved] = (tmp_path / "run" / "diverged").glob("*.parquet")
+    [saved] = (folder / "run" / "diverged").glob("*.parquet")
     assert f"ctr replay {shlex.quote(str(saved))}" in result.stderr
     planted = [one for one in pq.read_table(saved).to_pylist() if one["price"] > 1e29]
     assert [(one["user"], one["item"], one["history"]) for one in planted] == [
@@ -219,15 +237,13 @@ def test_a_learning_rate_of_1e30_shows_in_the_weights(config, tmp_path, optimize
     assert "the loss is nan: it begins at dcn_v2/" in again.stdout
 
 
-def test_a_saved_batch_is_the_batch_to_the_bit(config, data_folder, tmp_path):
-    plant_price(data_folder, 1e30)
-    ctr("train", config, "--run", tmp_path / "run", "--set", UNBOUNDED)
-    [saved] = (tmp_path / "run" / "diverged").glob("*.parquet")
-    encoder = Encoder.load(tmp_path / "run" / "encoder")
+def test_a_saved_batch_is_the_batch_to_the_bit(overflowed, saved):
+    folder, _ = overflowed
+    encoder = Encoder.load(folder / "run" / "encoder")
 
     batch = load_batch(saved, encoder)
 
-    everything = pa.concat_tables([pq.read_table(path) for path in sorted(data_folder.iterdir())])
+    everything = pa.concat_tables([pq.read_table(path) for path in sorted((folder / "clicks").iterdir())])
     read = encoder(everything, "here")
 
     def row(arrays, k):
@@ -279,11 +295,7 @@ def test_replicas_that_diverge_say_so_too(config, data_folder, tmp_path):
     assert stepped.first == "dcn_v2/cross_0"
 
 
-def test_what_cannot_be_replayed_is_named(config, data_folder, tmp_path):
-    plant_price(data_folder, 1e30)
-    ctr("train", config, "--run", tmp_path / "run", "--set", UNBOUNDED)
-    [saved] = (tmp_path / "run" / "diverged").glob("*.parquet")
-
+def test_what_cannot_be_replayed_is_named(saved, data_folder, tmp_path):
     def message_of(path):
         result = ctr("replay", path)
         assert result.exit_code == 2
@@ -342,10 +354,7 @@ def test_the_first_losses_are_no_past():
     assert said == []
 
 
-def test_a_step_that_was_saved_needs_the_weights_of_its_model(make_experiment, config, data_folder, tmp_path):
-    plant_price(data_folder, 1e30)
-    ctr("train", config, "--run", tmp_path / "run", "--set", UNBOUNDED)
-    [saved] = (tmp_path / "run" / "diverged").glob("*.parquet")
+def test_a_step_that_was_saved_needs_the_weights_of_its_model(saved, tmp_path):
     narrower = (tmp_path / "run" / "config.yaml").read_text().replace("- 8\n", "- 7\n", 1)
     (tmp_path / "run" / "config.yaml").write_text(narrower)
     with pytest.raises(ConfigError, match="not the weights of this run"):

@@ -15,6 +15,8 @@ from ctr.experiment import ConfigError
 from models import MODELS
 from tests.conftest import click_log
 
+pytestmark = pytest.mark.usefixtures("undrawn_plots")
+
 SETTINGS = {
     "dnn": ("{type: dnn, hidden: [8], activation: prelu}", "adagrad", "sgd"),
     "wide_deep": ("{type: wide_deep, hidden: [8]}", "group_lasso_adagrad", "adamw"),
@@ -30,7 +32,14 @@ SETTINGS = {
         "adagrad",
     ),
 }
-EVALUATE = "import sys, ctr; [ctr.evaluate(run, sys.argv[1]) for run in sys.argv[2:]]"
+EVALUATE = """
+import sys
+import ctr
+from tests.ctr.undrawn import undrawn
+with undrawn():
+    for run in sys.argv[2:]:
+        ctr.evaluate(run, sys.argv[1])
+"""
 
 
 def settings_of(name):

@@ -13,6 +13,8 @@ from ctr.checkpoint import load_best
 from ctr.data import prepare
 from ctr.experiment import ConfigError
 
+pytestmark = pytest.mark.usefixtures("undrawn_plots")
+
 FIXED = ["model.dropout=0", "model.batch_norm=false", "training.epochs=2"]
 CAN = [
     "model={type: can, pairs: [[item, history]], stddev: 0.3, base: {type: din, targets: {history: item}, "
@@ -28,15 +30,17 @@ def weights(experiment, folder):
     return [variable.numpy() for variable in model.trainable_variables]
 
 
-def on_two_cpus(config, folder, last, *changes):
-    command = [sys.executable, "-m", "tests.ctr.replicas", config, folder, str(last), *changes, "training.replicas=2"]
-    return subprocess.run(command, check=last == 0, capture_output=True, text=True)
+def on_two_cpus(config, *trainings):
+    """Train in one process, each into a folder, to a step (0: to the end), with changes; what it says of errors."""
+    words = [["--", folder, str(last), *changes, "training.replicas=2"] for folder, last, *changes in trainings]
+    command = [sys.executable, "-m", "tests.ctr.replicas", config, *(word for each in words for word in each)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stderr
 
 
 @pytest.mark.parametrize("changes", [FIXED, FIXED + CLIPPED, CAN], ids=["plain", "clipped", "can on din"])
 def test_two_replicas_train_to_the_weights_of_one(make_experiment, config, tmp_path, changes):
     alone = ctr.train(make_experiment(*changes), tmp_path / "alone")
-    on_two_cpus(config, tmp_path / "both", 0, *changes)
+    on_two_cpus(config, (tmp_path / "both", 0, *changes))
 
     both = json.loads((tmp_path / "both" / "report.json").read_text())
 
@@ -51,9 +55,9 @@ def test_two_replicas_train_to_the_weights_of_one(make_experiment, config, tmp_p
 
 def test_replicas_that_are_interrupted_go_on_as_if_they_had_not_been(config, tmp_path):
     """Each has a mean loss and moving averages of its own, which together are not what each had."""
-    on_two_cpus(config, tmp_path / "whole", 0)
-    assert "Interrupted" in on_two_cpus(config, tmp_path / "run", 8).stderr
-    on_two_cpus(config, tmp_path / "run", 0)
+    assert "Interrupted" in on_two_cpus(config, (tmp_path / "whole", 0), (tmp_path / "run", 8))
+    assert not (tmp_path / "run" / "report.json").exists()
+    on_two_cpus(config, (tmp_path / "run", 0))
     whole, run = (json.loads((tmp_path / name / "report.json").read_text()) for name in ("whole", "run"))
     assert run["fingerprints"] == whole["fingerprints"]
     assert run["metrics"] == whole["metrics"]

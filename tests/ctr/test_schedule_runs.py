@@ -7,6 +7,8 @@ import pytest
 import ctr
 from ctr.experiment import ConfigError, load_experiment
 
+pytestmark = pytest.mark.usefixtures("undrawn_plots")
+
 ONE_SET = (
     "training={batch_size: 60, threads: 2, device: cpu, epochs: 3, early_stopping: {patience: 9}}"  # 12 steps each
 )

@@ -8,6 +8,8 @@ from ctr.checkpoint import load_best
 from ctr.data import prepare
 from ctr.experiment import ConfigError
 
+pytestmark = pytest.mark.usefixtures("undrawn_plots")
+
 FIXED = "training={batch_size: 60, threads: 2, device: cpu, epochs: 2, early_stopping: {patience: 9}}"
 
 

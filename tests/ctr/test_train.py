@@ -19,11 +19,14 @@ import ctr
 from ctr.build import build
 from ctr.data import prepare
 from ctr.evaluation.reference import Reference
+from ctr.experiment import load_experiment
 from ctr.progress import Progress
 from ctr.run import Run
 from ctr.trainer import Trainer
 from features import Reader, as_tf_dataset
 from tests.conftest import click_log
+
+pytestmark = pytest.mark.usefixtures("undrawn_plots")
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tiny_metrics.jsonl"
 
@@ -40,9 +43,8 @@ def checkpoint_bytes(run):
     return {name: saved.get_tensor(name).tobytes() for name in names}
 
 
-def test_the_run_folder_holds_what_the_contract_says(make_experiment, tmp_path):
-    ctr.train(make_experiment(), tmp_path / "run")
-    found = {path.name for path in (tmp_path / "run").iterdir()}
+def test_the_run_folder_holds_what_the_contract_says(small_run):
+    found = {path.name for path in small_run.iterdir()}
     assert found == {
         "config.yaml",
         "environment.json",
@@ -58,7 +60,7 @@ def test_the_run_folder_holds_what_the_contract_says(make_experiment, tmp_path):
         "report.html",
         "report.md",
     }
-    scores = pq.read_table(tmp_path / "run" / "scores" / "test.parquet")
+    scores = pq.read_table(small_run / "scores" / "test.parquet")
     assert [(field.name, str(field.type)) for field in scores.schema] == [
         ("label", "int8"),
         ("logit", "float"),
@@ -66,7 +68,7 @@ def test_the_run_folder_holds_what_the_contract_says(make_experiment, tmp_path):
         ("ts", "timestamp[us, tz=UTC]"),
     ]
     assert scores["ts"].to_pylist() == click_log()["ts"].to_pylist()[-240:]  # in file order
-    lines = read_lines(tmp_path / "run" / "metrics.jsonl")
+    lines = read_lines(small_run / "metrics.jsonl")
     assert [(line["kind"], line["epoch"]) for line in lines[:4]] == [
         ("train", 1),
         ("valid", 1),
@@ -125,19 +127,19 @@ def test_a_run_begins_with_what_the_parts_of_its_model_cost(make_experiment, tmp
     assert any(line[:1] == ["epoch"] for line in lines[start:])
 
 
-def test_the_same_command_gives_the_same_bytes(make_experiment, tmp_path):
-    reports = [ctr.train(make_experiment(), tmp_path / run) for run in ("one", "two")]
-    one, two = tmp_path / "one", tmp_path / "two"
+def test_the_same_command_gives_the_same_bytes(make_experiment, small_run, tmp_path):
+    ctr.train(make_experiment(), tmp_path / "run")
+    one, two = small_run, tmp_path / "run"
+    reports = [json.loads((run / "report.json").read_text()) for run in (one, two)]
     assert (one / "metrics.jsonl").read_bytes() == (two / "metrics.jsonl").read_bytes()
     assert (one / "scores" / "test.parquet").read_bytes() == (two / "scores" / "test.parquet").read_bytes()
     assert checkpoint_bytes(one) == checkpoint_bytes(two)
     assert reports[0]["fingerprints"] == reports[1]["fingerprints"]
 
 
-def test_the_seeded_run_is_the_golden_one(make_experiment, tmp_path):
+def test_the_seeded_run_is_the_golden_one(small_run):
     """A change that is meant to alter training replaces the golden file by the metrics.jsonl of this run."""
-    ctr.train(make_experiment(), tmp_path / "run")
-    found, golden = read_lines(tmp_path / "run" / "metrics.jsonl"), read_lines(GOLDEN)
+    found, golden = read_lines(small_run / "metrics.jsonl"), read_lines(GOLDEN)
     assert len(found) == len(golden)
     for line, expected in zip(found, golden, strict=True):
         exact = ("kind", "epoch", "step", "rows", "learning_rate")
@@ -148,10 +150,11 @@ def test_the_seeded_run_is_the_golden_one(make_experiment, tmp_path):
 
 
 @pytest.mark.parametrize("weight", [None, "w"])
-def test_reported_metrics_are_scikit_learns_on_the_saved_scores(make_experiment, tmp_path, weight):
-    report = ctr.train(make_experiment(f"data.weight={weight or 'null'}"), tmp_path / "run")
+def test_reported_metrics_are_scikit_learns_on_the_saved_scores(make_experiment, small_run, tmp_path, weight):
+    run = tmp_path / "run" if weight else small_run
+    report = ctr.train(make_experiment("data.weight=w"), run) if weight else Run(run).report()
     for name in ("valid", "test"):
-        scores = pq.read_table(tmp_path / "run" / "scores" / f"{name}.parquet").to_pandas()
+        scores = pq.read_table(run / "scores" / f"{name}.parquet").to_pandas()
         weights = None if weight is None else scores["weight"]
         auc = roc_auc_score(scores["label"], scores["logit"], sample_weight=weights)
         assert report["metrics"][name]["auc"] == pytest.approx(auc, abs=1e-12)
@@ -185,20 +188,27 @@ def test_plain_fit_trains_to_the_weights_of_the_trainer(make_experiment, tmp_pat
     assert not np.array_equal(by_fit.weights[0].numpy(), build(experiment, prepared.encoder).weights[0].numpy())
 
 
-def test_runs_with_other_optimizers_start_equal_and_see_the_same_order(make_experiment, tmp_path):
+@pytest.fixture(scope="module")
+def of_one_epoch(small_config, tmp_path_factory):
+    """Folder and report of a run of one epoch."""
+    run = tmp_path_factory.mktemp("one epoch") / "run"
+    return run, ctr.train(load_experiment(small_config, ["training.epochs=1"]), run)
+
+
+def test_runs_with_other_optimizers_start_equal_and_see_the_same_order(make_experiment, of_one_epoch, tmp_path):
     alone = 'optimizers.sparse={"*": {type: rmsprop_v2}, item: {type: rmsprop_v2, learning_rate: 0.5}}'
-    one = ctr.train(make_experiment("training.epochs=1"), tmp_path / "one")["fingerprints"]
+    one = of_one_epoch[1]["fingerprints"]
     two = ctr.train(make_experiment("training.epochs=1", alone), tmp_path / "two")["fingerprints"]
     assert one["initial_weights"] == two["initial_weights"]
     assert one["data_order"] == two["data_order"]
     assert one["final_weights"] != two["final_weights"]
 
 
-def test_scores_of_a_sampled_set_are_corrected_and_its_negatives_count_more(make_experiment, tmp_path):
-    plain = ctr.train(make_experiment("training.epochs=1"), tmp_path / "plain")
+def test_scores_of_a_sampled_set_are_corrected_and_its_negatives_count_more(make_experiment, of_one_epoch, tmp_path):
+    run, plain = of_one_epoch
     sampled = ctr.train(make_experiment("training.epochs=1", "data.negative_sampling_rate=0.5"), tmp_path / "sampled")
     logits = [
-        pq.read_table(tmp_path / run / "scores" / "test.parquet")["logit"].to_numpy() for run in ("plain", "sampled")
+        pq.read_table(folder / "scores" / "test.parquet")["logit"].to_numpy() for folder in (run, tmp_path / "sampled")
     ]
     np.testing.assert_allclose(logits[1], logits[0] + np.log(0.5), atol=1e-6)
     rate = plain["metrics"]["test"]["label_rate"]
@@ -212,9 +222,8 @@ def test_a_shifted_feature_is_flagged_and_no_other(make_experiment, tmp_path):
     assert {name for name, verdict in verdicts.items() if verdict == "unstable"} == {"hour", "ts"}  # 20 hours of data
 
 
-def test_the_reference_survives_saving(make_experiment, tmp_path):
-    ctr.train(make_experiment("training.epochs=1"), tmp_path / "run")
-    reference = Reference.load(tmp_path / "run" / "reference").histograms
+def test_the_reference_survives_saving(small_run):
+    reference = Reference.load(small_run / "reference").histograms
     assert reference.rows == reference.counts["score"].sum() == pytest.approx(720 / 2, abs=60)
     same = reference.compare(reference, 0.2)
     assert {psi["psi"] for psi in same.values()} == {0}

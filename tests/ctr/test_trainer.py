@@ -12,6 +12,8 @@ from ctr.checkpoint import CheckpointWriter, Position, fingerprint, load_best
 from ctr.experiment import ConfigError
 from features import Encoder
 
+pytestmark = pytest.mark.usefixtures("undrawn_plots")
+
 
 def train(make_experiment, folder, *overrides, callbacks=()):
     ctr.train(make_experiment(*overrides), folder, callbacks=callbacks)
@@ -77,14 +79,11 @@ def test_keras_callbacks_see_epochs_and_logs(make_experiment, tmp_path):
     assert len((tmp_path / "log.csv").read_text().splitlines()) == 4
 
 
-def test_a_checkpoint_holds_weights_state_rates_and_steps(make_experiment, tmp_path):
-    experiment = make_experiment()
-    ctr.train(experiment, tmp_path / "run")
-    encoder = Encoder.load(tmp_path / "run" / "encoder")
-    model = build(experiment, encoder)
+def test_a_checkpoint_holds_weights_state_rates_and_steps(make_experiment, small_run):
+    model = build(make_experiment(), Encoder.load(small_run / "encoder"))
     started = fingerprint(model)
-    load_best(tmp_path / "run" / "checkpoints", model)
-    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    load_best(small_run / "checkpoints", model)
+    report = json.loads((small_run / "report.json").read_text())
     assert fingerprint(model) == report["fingerprints"]["final_weights"] != started
     state = [variable for variable in model.optimizer.variables if variable.name.startswith("accumulator")]
     assert len(state) == 1
@@ -92,10 +91,8 @@ def test_a_checkpoint_holds_weights_state_rates_and_steps(make_experiment, tmp_p
     assert int(model.step) == int(model.optimizer.iterations) > 0
 
 
-def test_the_last_checkpoints_and_the_best_are_kept(make_experiment, tmp_path):
-    experiment = make_experiment("training.epochs=1")
-    ctr.train(experiment, tmp_path / "run")
-    model = build(experiment, Encoder.load(tmp_path / "run" / "encoder"))
+def test_the_last_checkpoints_and_the_best_are_kept(make_experiment, small_run, tmp_path):
+    model = build(make_experiment(), Encoder.load(small_run / "encoder"))
     writer = CheckpointWriter(tmp_path / "saved", keep=2)
     best = {"checkpoint": "step-000000010", "epoch": 0, "step": 10, "auc": 0.75}
     for step in (10, 20, 30, 40):
@@ -108,12 +105,11 @@ def test_the_last_checkpoints_and_the_best_are_kept(make_experiment, tmp_path):
     assert int(model.step) == 10
 
 
-def test_a_damaged_checkpoint_is_named(make_experiment, tmp_path):
-    experiment = make_experiment("training.epochs=1")
-    ctr.train(experiment, tmp_path / "run")
-    folder = tmp_path / "run" / "checkpoints"
-    model = build(experiment, Encoder.load(tmp_path / "run" / "encoder"))
-    next(folder.glob("step-*/state.index")).write_bytes(b"broken")
+def test_a_damaged_checkpoint_is_named(make_experiment, trained):
+    folder = trained / "checkpoints"
+    model = build(make_experiment(), Encoder.load(trained / "encoder"))
+    for index in folder.glob("step-*/state.index"):
+        index.write_bytes(b"broken")
     with pytest.raises(ConfigError, match="no checkpoint that can be restored"):
         load_best(folder, model)
 

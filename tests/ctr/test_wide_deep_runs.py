@@ -11,6 +11,8 @@ from ctr.experiment import ConfigError, load_experiment
 from ctr.report import sparsity_report
 from tests.conftest import click_log
 
+pytestmark = pytest.mark.usefixtures("undrawn_plots")
+
 SETTINGS = [
     "model={type: wide_deep, hidden: [8], dropout: 0.1, initializer: {tables: 0.3}}",
     "features.columns.price_range={kind: numeric, column: price, as: buckets, buckets: 5, dim: 2}",
@@ -51,6 +53,20 @@ def weights(model, name):
     return np.concatenate(list(model.tables.table_blocks(name)))
 
 
+@pytest.fixture(scope="module")
+def wide_deep(small_config, tmp_path_factory):
+    """Folder and report of a run of the settings as they are."""
+    run = tmp_path_factory.mktemp("wide deep") / "run"
+    return run, ctr.train(load_experiment(small_config, SETTINGS), run)
+
+
+@pytest.fixture(scope="module")
+def of_one_epoch(small_config, tmp_path_factory):
+    """The report of a run of one epoch."""
+    run = tmp_path_factory.mktemp("one epoch") / "run"
+    return ctr.train(load_experiment(small_config, [*SETTINGS, "training.epochs=1"]), run)
+
+
 @pytest.fixture
 def evaluated(make_wide_deep, tmp_path):
     """The folder of a run and the test set that it scored, which `ctr.evaluate` scored again."""
@@ -61,8 +77,8 @@ def evaluated(make_wide_deep, tmp_path):
     return tmp_path / "run", report, ctr.evaluate(tmp_path / "run", str(test_file))
 
 
-def test_a_run_learns_and_reports_every_table_with_its_optimizer(make_wide_deep, tmp_path):
-    report = ctr.train(make_wide_deep(), tmp_path / "run")
+def test_a_run_learns_and_reports_every_table_with_its_optimizer(wide_deep):
+    _, report = wide_deep
 
     found = {table["name"]: (table["rows"], table["dim"]) for table in report["tables"]}
     assert found == DEEP | WIDE
@@ -73,10 +89,8 @@ def test_a_run_learns_and_reports_every_table_with_its_optimizer(make_wide_deep,
     assert report["metrics"]["test"]["auc"] > 0.7
 
 
-def test_crosses_and_buckets_have_a_psi_that_is_stable_on_stable_data(make_wide_deep, tmp_path):
-    report = ctr.train(make_wide_deep("training.epochs=1"), tmp_path / "run")
-
-    verdicts = {name: psi["verdict"] for name, psi in report["psi"]["features"]["test"].items()}
+def test_crosses_and_buckets_have_a_psi_that_is_stable_on_stable_data(of_one_epoch):
+    verdicts = {name: psi["verdict"] for name, psi in of_one_epoch["psi"]["features"]["test"].items()}
     for name in ("price_range", "user_x_item", "item_x_price"):
         assert verdicts[name] in ("stable", "insufficient_data", "moderate")
     assert set(verdicts) == {"user", "item", "history", "hour", "price", "price_range", "user_x_item", "item_x_price"}
@@ -125,19 +139,19 @@ def test_a_strong_l1_leaves_exact_zeros_in_the_wide_tables_only(make_wide_deep, 
     assert [one["user"] for one in found] == [0, 0, 0]
 
 
-def test_a_run_and_its_resolved_config_give_the_same_bytes(make_wide_deep, tmp_path):
-    one = ctr.train(make_wide_deep(), tmp_path / "one")
-    two = ctr.train(load_experiment(tmp_path / "one" / "config.yaml"), tmp_path / "two")
+def test_a_run_and_its_resolved_config_give_the_same_bytes(wide_deep, tmp_path):
+    run, one = wide_deep
+    two = ctr.train(load_experiment(run / "config.yaml"), tmp_path / "two")
 
     assert one["fingerprints"] == two["fingerprints"]
     for file in ("config.yaml", "metrics.jsonl", "scores/test.parquet", "encoder/encoder.json"):
-        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+        assert (run / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
-def test_other_optimizers_of_the_wide_part_start_equal_and_see_the_same_order(make_wide_deep, tmp_path):
+def test_other_optimizers_of_the_wide_part_start_equal_and_see_the_same_order(make_wide_deep, of_one_epoch, tmp_path):
     other = 'optimizers.sparse={"*": {type: rmsprop_v2}, "wide/*_x_*": {type: group_lasso_adagrad}}'
 
-    one = ctr.train(make_wide_deep("training.epochs=1"), tmp_path / "one")
+    one = of_one_epoch
     two = ctr.train(make_wide_deep("training.epochs=1", other), tmp_path / "two")
 
     assert {table["name"]: table["optimizer"] for table in two["tables"]} == {

@@ -15,6 +15,7 @@ from ctr.errors import ConfigError
 from ctr.report import formats, render_html, write_html
 from ctr.report.history import History
 from ctr.report.metric_groups import METRICS
+from ctr.report.plots import learning_plots
 from ctr.report.shifts import feature_shifts
 from ctr.run import read_json, write_json
 from tests.ctr.report.conftest import EVIL, NAME
@@ -300,6 +301,12 @@ def test_periods_that_cannot_be_compared_have_a_reason(evil, tmp_path):
     page = rewritten(evil, tmp_path, change)
     assert "more than 1,000 periods; choose longer ones." in page.text
     assert page.of_class("strip") == []
+
+
+def test_a_training_without_validation_draws_its_loss_alone():
+    lines = [{"kind": "train", "epoch": k, "step": 12 * k, "rows": 720, "loss": 1 / k} for k in (1, 2, 3)]
+    [plot] = learning_plots(History(lines, [], epochs_asked=3, steered_by="auc", is_sampled=False))
+    assert "Loss, mean of each epoch in training" in plot
 
 
 HISTORIES = {
