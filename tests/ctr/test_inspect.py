@@ -296,10 +296,9 @@ def test_tables_of_more_rows_than_int32_counts_are_told_before_anything_is_read(
 
 
 def test_towers_that_no_memory_holds_are_told_before_anything_is_read(config, tmp_path):
-    result = ctr(
-        *("train", config, "--run", tmp_path / "run"),
-        *("--set", "model.hidden=[10000000, 10000000]", "--set", "data.path=no/such/folder"),
-    )
+    one_number = ["features={columns: {price: {kind: numeric}}}", "optimizers={dense: {type: adam}}"]  # a first layer
+    settings = ["model.hidden=[10000000, 10000000]", "data.path=no/such/folder", *one_number]  # that memory holds
+    result = ctr("train", config, "--run", tmp_path / "run", *(part for one in settings for part in ("--set", one)))
     assert result.exit_code == 2
     assert "model: memory does not hold weights of shape[10000000,10000000]" in result.stderr
 
