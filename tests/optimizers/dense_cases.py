@@ -46,7 +46,7 @@ def all_around(learning_rate, momentum, l1_gradient, l2_gradient, normalized, ev
     return Lookahead(inner, every, alpha)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     make: Callable[..., tf_keras.optimizers.Optimizer]
     reference: Callable[..., np.ndarray]

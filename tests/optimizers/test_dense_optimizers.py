@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,12 @@ def policy(request):
     tf_keras.mixed_precision.set_global_policy(request.param)
     yield
     tf_keras.mixed_precision.set_global_policy(before)
+
+
+@cache
+def trained_as_it_is(case):
+    """The weights after training by the optimizer of a case; they stay as they are."""
+    return trained(case.optimizer())
 
 
 @pytest.fixture(scope="module")
@@ -87,17 +94,26 @@ def test_xla_and_what_keras_would_do_beside_are_off(case):
     assert optimizer.weight_decay != 0  # None is the only decay that rewrites no variable
 
 
+def decaying(case):
+    return case.optimizer(learning_rate=schedules.ExponentialDecay(case.config["learning_rate"], 10, 0.9))
+
+
+@cache
+def trained_straight(case):
+    """The weights after training in one go; they stay as they are."""
+    return trained(decaying(case))
+
+
 @each
 @pytest.mark.parametrize("built", [True, False], ids=["into a built one", "into a new one"])
 def test_a_restored_run_continues_bit_for_bit(case, built, tmp_path):
-    rate = schedules.ExponentialDecay(case.config["learning_rate"], 10, 0.9)
-    first = tf.train.Checkpoint(variables=variables(), optimizer=case.optimizer(learning_rate=rate))
+    first = tf.train.Checkpoint(variables=variables(), optimizer=decaying(case))
     train(first.optimizer, first.variables, gradients(12)[:8])
     path = first.save(tmp_path / "checkpoint")
 
     second = tf.train.Checkpoint(
         variables=[tf.Variable(tf.zeros_like(v), name=v.name.partition(":")[0]) for v in variables()],
-        optimizer=case.optimizer(learning_rate=rate),
+        optimizer=decaying(case),
     )
     if built:
         second.optimizer.build(second.variables)
@@ -105,7 +121,7 @@ def test_a_restored_run_continues_bit_for_bit(case, built, tmp_path):
     train(second.optimizer, second.variables, gradients(12)[8:])
 
     status.assert_consumed()
-    assert_same_bits([v.numpy() for v in second.variables], trained(case.optimizer(learning_rate=rate)))
+    assert_same_bits([v.numpy() for v in second.variables], trained_straight(case))
 
 
 @each
@@ -115,7 +131,7 @@ def test_a_schedule_is_a_rate(case):
     constant = trained(case.optimizer(learning_rate=schedules.PiecewiseConstantDecay([3], [rate, rate])))
     falling = trained(case.optimizer(learning_rate=schedules.PiecewiseConstantDecay([3], [rate, rate / 10])))
 
-    assert_same_bits(constant, trained(case.optimizer()))
+    assert_same_bits(constant, trained_as_it_is(case))
     assert all((one != other).any() for one, other in zip(constant, falling, strict=True))
 
 
@@ -134,8 +150,8 @@ def test_zero_gradients_are_no_harm(case):
     assert all(np.isfinite(v.numpy()).all() for v in some)
 
 
-def fitted(case, scope=None, **settings):
-    """The losses of a small model's epochs in plain `compile` and `fit`, and its weights after them."""
+def fitted(case, scope=None, epochs=3, **settings):
+    """The losses of a small model's epochs, of 4 steps each, in plain `compile` and `fit`; its weights after them."""
     random = np.random.default_rng(2)
     inputs = random.normal(size=[128, 4]).astype(np.float32)
     labels = (inputs @ [1.0, -2.0, 0.5, 0.0] > 0).astype(np.float32)
@@ -145,7 +161,7 @@ def fitted(case, scope=None, **settings):
         head = tf_keras.layers.Dense(1, "sigmoid", kernel_initializer=init, dtype="float32")
         model = tf_keras.Sequential([hidden, head])
         model.compile(case.optimizer(learning_rate=case.quadratic), "binary_crossentropy", **settings)
-    history = model.fit(inputs, labels, batch_size=32, epochs=3, shuffle=False, verbose=0).history
+    history = model.fit(inputs, labels, batch_size=32, epochs=epochs, shuffle=False, verbose=0).history
     return history["loss"], model.get_weights()
 
 
@@ -162,16 +178,17 @@ def test_it_trains_a_model_in_plain_compile_and_fit(case, policy):
 def test_under_a_strategy_of_one_device_nothing_changes(case):
     scope = tf.distribute.OneDeviceStrategy("/cpu:0").scope()
 
-    losses, weights_after = fitted(case, scope, run_eagerly=True)
+    eagerly = {"epochs": 2, "run_eagerly": True}  # a graph with devices is rewritten otherwise
+    losses, weights_after = fitted(case, scope, **eagerly)
 
-    plain_losses, plain_weights = fitted(case, run_eagerly=True)  # a graph with devices is rewritten otherwise
+    plain_losses, plain_weights = fitted(case, **eagerly)
     assert losses == plain_losses
     assert_same_bits(weights_after, plain_weights)
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_two_replicas_stay_identical_and_do_what_one_does_on_the_sum_of_their_gradients(name, replicas):
-    expected = trained(CASES[name].optimizer())
+    expected = trained_as_it_is(CASES[name])
 
     for place, alone in enumerate(expected):
         first, second = replicas[f"{name}/{place}"]
@@ -205,7 +222,7 @@ def test_beside_a_table_under_a_router_it_does_what_it_does_alone(case):
     table, towers = routed(router_of(case.optimizer()))
 
     np.testing.assert_array_equal(table[13:], np.random.default_rng(4).normal(size=[20, 4]).astype(np.float32)[13:])
-    for together, alone in zip(towers, trained(case.optimizer()), strict=True):
+    for together, alone in zip(towers, trained_as_it_is(case), strict=True):
         np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-6)
 
 

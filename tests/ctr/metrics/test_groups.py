@@ -1,5 +1,7 @@
 """The metrics of groups, and GAUC, against a loop over the groups with scikit-learn."""
 
+from functools import cache
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -19,26 +21,39 @@ USERS = {
 }
 
 
+def rows_of(kind, is_weighted):
+    """Logit, label and weight of rows, among them zeros of both signs."""
+    logit, label, weight = drawn(kind)
+    logit[:5] = [0.0, -0.0, 0.0, -0.0, 1e-30]
+    return logit, label, weight if is_weighted else None
+
+
+@cache
+def by_scikit_learn(kind, is_weighted, mask):
+    """Rows of a group (`mask` in bytes), the sums of weight, label, score and loss, and AUC: by any type of user."""
+    of_group = np.frombuffer(mask, bool)
+    logit, label, weight = rows_of(kind, is_weighted)
+    x, y, w = logit[of_group], label[of_group], (weight if is_weighted else np.ones(len(label)))[of_group]
+    loss = log_loss(y, sigmoid(x), sample_weight=w, normalize=False, labels=[0, 1])
+    auc = roc_auc_score(y, x, sample_weight=w) if 0 < y.sum() < len(y) else np.nan
+    return of_group.sum(), (w.sum(), w @ y, w @ sigmoid(x), loss), auc
+
+
 @pytest.mark.parametrize("users", USERS)
 @pytest.mark.parametrize("kind", ["random", "tied", "imbalanced"])
 @pytest.mark.parametrize("is_weighted", [False, True])
 def test_each_group_is_as_scikit_learn_has_it(users, kind, is_weighted):
-    logit, label, weight = drawn(kind)
-    logit[:5] = [0.0, -0.0, 0.0, -0.0, 1e-30]
+    logit, label, weight = rows_of(kind, is_weighted)
     user = np.random.default_rng(5).integers(0, 200, len(label))
     parts = [USERS[users](user[:1000]), USERS[users](user[1000:1000]), USERS[users](user[1000:])]
-    found = GroupMetrics.of(logit, label, weight if is_weighted else None, parts)
+    found = GroupMetrics.of(logit, label, weight, parts)
     of_rows = np.array([value for part in parts for value in part.to_pylist()], object)
     assert found.values.to_pylist() == sorted(set(of_rows) - {None})
-    weight = weight if is_weighted else np.ones(len(label))
     for k, value in enumerate(found.values.to_pylist()):
-        of_group = of_rows == value
-        x, y, w = logit[of_group], label[of_group], weight[of_group]
-        assert found.rows[k] == of_group.sum()
-        sums = w.sum(), w @ y, w @ sigmoid(x), log_loss(y, sigmoid(x), sample_weight=w, normalize=False, labels=[0, 1])
+        rows, sums, auc = by_scikit_learn(kind, is_weighted, (of_rows == value).astype(bool).tobytes())
+        assert found.rows[k] == rows
         assert (found.weight[k], found.label[k], found.score[k], found.loss[k]) == pytest.approx(sums, rel=1e-12)
-        expected = roc_auc_score(y, x, sample_weight=w) if 0 < y.sum() < len(y) else np.nan
-        assert found.auc[k] == pytest.approx(expected, abs=1e-12, nan_ok=True)
+        assert found.auc[k] == pytest.approx(auc, abs=1e-12, nan_ok=True)
 
 
 @pytest.mark.parametrize("is_weighted", [False, True])
