@@ -10,10 +10,10 @@ _HOMES = {
     "ConfigError": "ctr.experiment",
     "Diverged": "ctr.evaluation.scoring",
     "Experiment": "ctr.experiment",
-    "evaluate": "ctr.jobs",
+    "evaluate": "ctr.evaluate_job",
     "load_experiment": "ctr.experiment",
     "sparsity_report": "ctr.report",
-    "train": "ctr.jobs",
+    "train": "ctr.train_job",
 }
 
 __all__ = ["ConfigError", "Diverged", "Experiment", "evaluate", "load_experiment", "sparsity_report", "train"]

@@ -43,11 +43,11 @@ def train(
     """Train, keep the best checkpoint, report AUC and PSI."""
     with _user_mistakes() as console:
         with _silent_stderr():
-            from ctr import jobs
+            from ctr import train_job
             from ctr.experiment import load_experiment
         chosen = [] if warm_start is None else [f"training.warm_start.run={json.dumps(str(warm_start))}"]
         experiment = load_experiment(config, [*(settings or []), *chosen])
-        jobs.train(experiment, run or Path("runs") / experiment.name, overwrite, resume, console=console)
+        train_job.train(experiment, run or Path("runs") / experiment.name, overwrite, resume, console=console)
 
 
 @app.command()
@@ -79,8 +79,8 @@ def evaluate(
     """Score Parquet with a trained run, report AUC and PSI; of data without a label, scores and PSI."""
     with _user_mistakes() as console:
         with _silent_stderr():
-            from ctr import jobs
-        jobs.evaluate(run, data, out, sampled, overwrite, console)
+            from ctr import evaluate_job
+        evaluate_job.evaluate(run, data, out, sampled, overwrite, console)
 
 
 @app.command()

@@ -67,10 +67,10 @@ def check_settings(experiment: Experiment, run: Run) -> None:
 
 
 def described(sets: dict[str, list[RowGroup]]) -> dict[str, Any]:
-    """data.json: for each set its files, in order, with their bytes and how many of their rows it has."""
+    """data.json: for each set its files, in order, with their bytes, footer, and how many of their rows it has."""
     return {
         name: [
-            {**listed, "bytes": file.version[0]}
+            {**listed, "bytes": file.version[0], "footer": file.footer}
             for file, listed in zip(files_of(row_groups), rows_of_files(row_groups), strict=True)
         ]
         for name, row_groups in sets.items()
@@ -107,7 +107,7 @@ def _check_data(sets: dict[str, list[RowGroup]], run: Run) -> None:
 def _by_path(listed: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Set -> path -> file, of what `described` gives."""
     return {
-        name: {file["path"]: {key: file[key] for key in ("rows", "bytes")} for file in files}
+        name: {file["path"]: {key: file[key] for key in ("rows", "bytes", "footer")} for file in files}
         for name, files in listed.items()
     }
 
@@ -146,4 +146,6 @@ def _changed_versions(run: Run) -> str:
 
 
 def _said(file: dict[str, Any] | None) -> str:
-    return "not a file" if file is None else f"{file['rows']:,} rows ({file['bytes']:,} bytes)"
+    if file is None:
+        return "not a file"
+    return f"{file['rows']:,} rows ({file['bytes']:,} bytes, footer {file['footer'][:8]})"

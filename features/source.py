@@ -5,6 +5,7 @@ rows, where a split or a policy on bad rows leaves out others: it then carries o
 """
 
 import datetime
+import hashlib
 import os
 import re
 from collections import Counter
@@ -31,6 +32,7 @@ class DataFile:
     filesystem: pa.fs.FileSystem
     path: str
     version: tuple[int, int | None]  # size and time of change, when it was opened
+    footer: str  # SHA-256 of what the file says of its contents: places, sizes, least and greatest values
     schema: pa.Schema  # the file's columns and those of its `key=value` folders
     folder_values: dict[str, pa.Scalar]
 
@@ -240,17 +242,26 @@ def _times(group: RowGroup, column: str) -> np.ndarray:
 
 def _row_groups(filesystem: pa.fs.FileSystem, path: str, folder_values: dict[str, pa.Scalar]) -> list[RowGroup]:
     try:
-        with pq.ParquetFile(path, filesystem=filesystem) as parquet:
-            metadata, schema = parquet.metadata, parquet.schema_arrow
         version = _version(filesystem, path)
+        with filesystem.open_input_file(path) as opened, pq.ParquetFile(opened) as parquet:
+            metadata, schema = parquet.metadata, parquet.schema_arrow
+            footer = _footer(opened)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: names of columns
         raise DataError(f"{path}: not a readable Parquet file: {_first_line(error)}") from error
     own = {name: value for name, value in folder_values.items() if name not in schema.names}
     for name, value in own.items():
         schema = schema.append(pa.field(name, value.type))
-    file = DataFile(filesystem, path, version, schema.remove_metadata(), own)
+    file = DataFile(filesystem, path, version, footer, schema.remove_metadata(), own)
     rows = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
     return [RowGroup(file, k, count) for k, count in enumerate(rows) if count]
+
+
+def _footer(opened: pa.NativeFile) -> str:
+    """A Parquet file ends with its footer, the footer's length as four bytes, and four more."""
+    opened.seek(opened.size() - 8)
+    length = int.from_bytes(opened.read(4), "little")
+    opened.seek(opened.size() - 8 - length)
+    return hashlib.sha256(opened.read(length)).hexdigest()
 
 
 def _version(filesystem: pa.fs.FileSystem, path: str) -> tuple[int, int | None]:

@@ -17,7 +17,7 @@ import tf_keras
 from rich.console import Console
 from typer.testing import CliRunner
 
-from ctr import Diverged, jobs
+from ctr import Diverged, train
 from ctr.build import build
 from ctr.cli import app
 from ctr.data import prepare
@@ -202,7 +202,7 @@ def test_a_table_row_that_holds_nan_is_named_by_its_value_and_columns(make_exper
     damaged = []
     settings = ["training.validate_every={steps: 4}", "training.batch_size=128"]
     with pytest.raises(Diverged) as raised:
-        jobs.train(make_experiment(*settings), tmp_path / "run", callbacks=[At(6, damage)])
+        train(make_experiment(*settings), tmp_path / "run", callbacks=[At(6, damage)])
 
     assert "step 6: the loss is nan" in str(raised.value)
     assert f"table 'item' (columns: item, history) holds nan in row {damaged[0]} ('item 5')" in str(raised.value)
@@ -330,7 +330,7 @@ def test_a_batch_that_cannot_be_saved_does_not_hide_the_divergence(config, data_
 def test_a_run_whose_loss_soars_warns_once_and_goes_on(make_experiment, tmp_path):
     shown = io.StringIO()
     lift = [At(step, lambda model: model.tower.head.bias.assign([40.0])) for step in (15, 25)]
-    report = jobs.train(make_experiment(), tmp_path / "run", callbacks=lift, console=Console(file=shown, width=200))
+    report = train(make_experiment(), tmp_path / "run", callbacks=lift, console=Console(file=shown, width=200))
     assert report["training"]["steps"] == 36
     assert shown.getvalue().count("warning: the loss of step") == 1
     assert "warning: the loss of step 15 is" in shown.getvalue()

@@ -33,7 +33,7 @@ def changed(*settings):
 @pytest.fixture
 def disk_fills_up_after_training(monkeypatch):
     """Until `monkeypatch.undo()`."""
-    monkeypatch.setattr("ctr.jobs._measure", full_disk)
+    monkeypatch.setattr("ctr.train_job._measure", full_disk)
     return monkeypatch
 
 

@@ -255,7 +255,7 @@ def test_vocabularies_that_would_not_fit_are_told_before_tables_are_made(
     experiment = make_experiment()
     without_vocabularies = needs_of(experiment, tower_bytes(rehearse(experiment))).memory
     monkeypatch.setattr(machine, "free_memory", lambda: without_vocabularies)
-    monkeypatch.setattr("ctr.jobs.build", None)
+    monkeypatch.setattr("ctr.train_job.build", None)
     result = ctr("train", config, "--run", tmp_path / "run")
     assert result.exit_code == 2
     assert re.match(r"error: memory: the run needs [\d.]+ KiB, but [\d.]+ KiB is free", result.stderr)

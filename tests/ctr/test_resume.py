@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -142,7 +143,7 @@ def test_a_signal_does_not_wait_for_a_validation(experiment_of, undisturbed, tmp
 def test_a_signal_while_measuring_leaves_a_trained_run(experiment_of, undisturbed, tmp_path, monkeypatch):
     experiment, run = experiment_of(*BY_STEPS), tmp_path / "run"
     with monkeypatch.context() as patched:
-        patched.setattr("ctr.jobs.conclude", lambda *_: signal.raise_signal(signal.SIGTERM))
+        patched.setattr("ctr.train_job.conclude", lambda *_: signal.raise_signal(signal.SIGTERM))
         with pytest.raises(Interrupted, match="trained, but not measured"):
             ctr.train(experiment, run)
     assert "going on from step 36" in resume(experiment, run)
@@ -251,6 +252,16 @@ def other_bytes(folder):
     pq.write_table(pq.read_table(path), path, row_group_size=200, compression="none")
 
 
+def other_values(folder):
+    path = folder / "part-1.parquet"
+    size, table = path.stat().st_size, pq.read_table(path)
+    weights = table["w"].to_numpy().copy()
+    weights[weights.argmax()] += 1e-3
+    place = table.column_names.index("w")
+    pq.write_table(table.set_column(place, "w", pa.array(weights)), path, row_group_size=200)
+    assert path.stat().st_size == size
+
+
 def new_file(folder):
     pq.write_table(click_log(10), folder / "part-9.parquet")
 
@@ -258,6 +269,7 @@ def new_file(folder):
 DATA = {
     "rows": (other_rows, "part-1.parquet: 320 rows"),
     "bytes": (other_bytes, "part-1.parquet: 320 rows"),
+    "values": (other_values, "part-1.parquet: 320 rows"),
     "a file is new": (new_file, "part-9.parquet: not a file of test in the run, 10 rows"),
     "a file is gone": (lambda folder: (folder / "part-2.parquet").unlink(), "part-2.parquet: 240 rows"),
 }

@@ -17,8 +17,8 @@ import ctr
 from ctr.checkpoint import newest
 from ctr.checksums import seal
 from ctr.cli import app
+from ctr.evaluate_job import _name_of
 from ctr.experiment import load_experiment
-from ctr.jobs import _name_of
 from ctr.run import Run, new_folder, read_json, write_json, write_text
 from tests.conftest import THREADS, click_log
 from tests.ctr.conftest import BY_STEPS, ending, resume

@@ -159,7 +159,7 @@ def test_a_page_that_cannot_be_written_does_not_lose_the_run(make_experiment, tm
     def fail(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr("ctr.jobs.write_html", fail)
+    monkeypatch.setattr("ctr.show.write_html", fail)
     with pytest.raises(OSError, match="no space"):
         ctr.train(make_experiment("training.epochs=1"), tmp_path / "run")
     with pytest.raises(OSError, match="no space"):

@@ -1,63 +1,47 @@
-"""The jobs behind the commands: train, evaluate."""
+"""`ctr train`: from an experiment to a run folder with its report."""
 
-import math
-import re
 import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import tensorflow as tf
 import tf_keras
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from ctr.build import build, rehearse, set_threads, tower_bytes
-from ctr.checkpoint import Position, fingerprint, load_best, restore
+from ctr.checkpoint import Position, fingerprint, restore
 from ctr.curves import save_curves
-from ctr.data import PreparedData, check_types, good_rows, open_sets, prepare_sets
+from ctr.data import PreparedData, open_sets, prepare_sets
 from ctr.errors import ConfigError, Diverged, Interrupted
 from ctr.evaluation.conclusions import TRAIN, conclude
 from ctr.evaluation.observed import Observed
-from ctr.evaluation.reference import Reference
 from ctr.evaluation.scoring import Scorer
 from ctr.evaluation.sets import evaluate_set, observe_training
 from ctr.evaluation.writer import ScoreWriter
-from ctr.experiment import Experiment, load_experiment
+from ctr.experiment import Experiment
 from ctr.interruption import interruptible
 from ctr.lock import only_process_in
 from ctr.preflight.needs import check_fits
 from ctr.progress import Progress
-from ctr.report import show_report, sparsity_report, write_html
-from ctr.resume import check_settings, described, find_unfinished, load_encoder, save_encoder
-from ctr.run import Run, check_replaceable, environment, name_folder, new_folder, write_json
+from ctr.report import sparsity_report
+from ctr.resume import check_settings, described, find_unfinished, save_encoder
+from ctr.run import Run, environment, name_folder, write_json
+from ctr.show import PLAIN, show_bad_rows, show_cost, show_results, show_variables, show_warm_start, warn
 from ctr.trainer import Trainer
 from ctr.warm_start import carry, open_parent
 from features import (
-    BadRows,
-    Encoder,
     Reader,
-    RowGroup,
     batch_signature,
-    check_agreement,
     count_rows,
     draw_sample,
-    files_of,
-    open_data,
     rows_of_files,
-    unified_schema,
 )
 from models import CTRModel, PartCost, cost_of
-
-PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
-"""How paths and messages are printed: as they are."""
 
 
 def train(
@@ -115,12 +99,12 @@ def _train(
     towers = tower_bytes(rehearse(experiment))
     check_fits(experiment, towers, run.folder)  # as far as the config says; with what the data says, below
     sets = open_sets(experiment)
-    unfinished = find_unfinished(run, sets, partial(_warn, console)) if is_there else None
+    unfinished = find_unfinished(run, sets, partial(warn, console)) if is_there else None
     encoder = unfinished.encoder if unfinished else None
     parent = open_parent(experiment, run) if encoder is None else None
     prepared = prepare_sets(experiment, sets, encoder, parent.encoder.statistics if parent else None)
     console.print(", ".join(f"{name}: {count_rows(groups):,} rows" for name, groups in prepared.sets.items()))
-    _show_bad_rows(prepared.bad_rows, console)
+    show_bad_rows(prepared.bad_rows, console)
     reader = Reader(
         prepared.sets["train"],
         prepared.encoder,
@@ -131,15 +115,15 @@ def _train(
         settings.threads,
     )
     for warning in check_fits(experiment, towers, run.folder, prepared):
-        _warn(console, warning)
+        warn(console, warning)
     model = build(experiment, prepared.encoder, reader.batches_per_epoch)
     device = tf.DeviceSpec.from_string(model.distribute_strategy.extended.worker_devices[0])
     console.print(f"on the {device.device_type}, {settings.threads} threads")
-    _show_variables(model, console)
+    show_variables(model, console)
     parts = cost_of(model, batch_signature(prepared.encoder))
-    _show_cost(parts, console)
+    show_cost(parts, console)
     warm_start = carry(parent, model, experiment) if parent and unfinished is None else None
-    _show_warm_start(warm_start, console)
+    show_warm_start(warm_start, console)
     with _run_in(run), interruptible() as interruption:
         if unfinished is None:
             if is_there:
@@ -175,7 +159,7 @@ def _train(
         save_curves(run.folder, curves)
         write_json(run.folder / "report.json", report)
     run.settle()
-    _show(report, run.folder, console)
+    show_results(report, run.folder, console)
     return report
 
 
@@ -220,12 +204,8 @@ def _show_finished(run: Run, console: Console) -> dict[str, Any]:
     run.settle()
     report = run.report()
     console.print(f"{run.folder} is finished; its report:", **PLAIN)
-    _show(report, run.folder, console)
+    show_results(report, run.folder, console)
     return report
-
-
-def _warn(console: Console, message: str) -> None:
-    console.print(f"warning: {message}", **PLAIN)
 
 
 def _measure(
@@ -247,152 +227,3 @@ def _measure(
         tallies[name] = evaluate_set(scorer, prepared.sets[name], reference, observed, writer)
     report, curves = conclude(tallies, reference, psi.unstable_above)
     return report, {"run": experiment.name, **curves}
-
-
-def evaluate(
-    run_folder: str | Path,
-    data: str,
-    out: str | Path | None = None,
-    sampled: bool = False,
-    overwrite: bool = False,
-    console: Console | None = None,
-) -> dict[str, Any]:
-    """Score Parquet with a trained run; returns the report of that set.
-
-    Data without the label column gets scores and PSI, and no metrics.
-
-    Args:
-        run_folder: of a finished training.
-        data: a path, glob or folder.
-        out: where scores and report go; None: `evaluations/<stem of data>` of the run.
-        sampled: the data's negatives were sampled at the run's `negative_sampling_rate`.
-        overwrite: replace what is in `out`.
-        console: where the summary goes; None: nowhere.
-
-    Raises:
-        ConfigError, DataError: the user's mistakes.
-    """
-    started = time.perf_counter()
-    console = console or Console(quiet=True)
-    run = Run(run_folder)
-    run.report()  # an error unless the run is finished
-    reference = Reference.load(run.folder / "reference")
-    # a run that was trained on a GPU is evaluated where there may be none
-    experiment = load_experiment(run.folder / "config.yaml", ["training.device=auto"])
-    rate = experiment.data.negative_sampling_rate
-    if sampled and rate is None:
-        raise ConfigError("--sampled: the run was trained without negative_sampling_rate")
-    stem = _name_of(data)
-    target = Path(out).resolve() if out is not None else run.folder / "evaluations" / stem
-    check_replaceable(target, overwrite, "an evaluation", _is_evaluation)
-    encoder, row_groups, kept = _open_evaluation(experiment, load_encoder(run), data)
-    is_labelled = encoder.columns is not None
-    if not is_labelled:
-        if sampled:
-            raise ConfigError(f"--sampled: needs labels, but {data} has no column {experiment.data.label!r}")
-        console.print(f"no column {experiment.data.label!r}: scores and PSI, no metrics", highlight=False, markup=False)
-    row_groups, bad = good_rows(stem, row_groups, encoder, experiment.data)
-    bad_rows = {stem: bad} if bad.rows else {}
-    _show_bad_rows(bad_rows, console)
-    set_threads(experiment.training.threads)
-    model = build(experiment, encoder)
-    load_best(run.folder / "checkpoints", model)
-    scorer = Scorer(model, encoder, experiment.training.batch_size, rate)
-    with new_folder(target) as partial:
-        observed = Observed.of(experiment, encoder, row_groups, rate if sampled else None)
-        writer = ScoreWriter(partial / "scores" / f"{stem}.parquet", observed.weighted, kept)
-        found = evaluate_set(scorer, row_groups, reference, observed, writer)
-        measured, curves = conclude({stem: found}, reference, experiment.report.psi.unstable_above)
-        report = {
-            **measured,
-            "files": {stem: rows_of_files(row_groups)},
-            "bad_rows": {name: asdict(bad) for name, bad in bad_rows.items()},
-            "tables": sparsity_report(model),
-            "fingerprints": {"final_weights": fingerprint(model)},
-            "seconds": {"total": round(time.perf_counter() - started, 3)},
-        }
-        save_curves(partial, {"run": experiment.name, **curves})
-        write_json(partial / "environment.json", environment())
-        write_json(partial / "report.json", report)
-    _show(report, target, console)
-    return report
-
-
-def _open_evaluation(experiment: Experiment, encoder: Encoder, data: str) -> tuple[Encoder, list[RowGroup], pa.Schema]:
-    """Open and check data to be evaluated: the encoder (without label where no file has one), rows, kept columns."""
-    row_groups = open_data(data, text=[name for name, meaning in encoder.meanings.items() if meaning == "text"])
-    label, keep = experiment.data.label, experiment.data.keep
-    if not any(label in file.schema.names for file in files_of(row_groups)):
-        encoder = replace(encoder, columns=None)
-    check_types(row_groups, experiment, encoder)
-    numbers = encoder.features.number_columns.union([label, experiment.data.weight or label])
-    check_agreement(row_groups, encoder.input_columns, numbers, encoder.meanings)
-    return encoder, row_groups, unified_schema(row_groups, keep)
-
-
-def _show(report: dict[str, Any], folder: Path, console: Console) -> None:
-    """The last thing that a job does: whatever happens here, its results are in the folder."""
-    show_report(report, console)
-    console.print(f"report: {write_html(folder)}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _name_of(data: str) -> str:
-    """The name of an evaluation: that of the file or folder; of a glob, what is fixed in its last part that has such.
-
-    >>> _name_of("data/day-*.parquet"), _name_of("data/clicks/*.parquet")
-    ('day-', 'clicks')
-    """
-    path = Path(data) if "://" in data else Path(data).resolve()
-    names = (re.sub(r"[*?\[\]]+", "", part.removesuffix(".parquet")) for part in reversed(path.parts))
-    return next((name for name in names if name.strip("/.")), "data")
-
-
-def _is_evaluation(report: dict[str, Any]) -> bool:
-    return "metrics" in report and "training" not in report
-
-
-def _show_bad_rows(bad_rows: dict[str, BadRows], console: Console) -> None:
-    """One line, where rows were left out: how many of each set, and why."""
-    left_out = [
-        f"{name} {bad.rows:,} ({', '.join(f'{reason}: {count:,}' for reason, count in bad.reasons.items())})"
-        for name, bad in bad_rows.items()
-    ]
-    if left_out:
-        console.print(f"bad rows left out: {', '.join(left_out)}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _show_warm_start(warm_start: dict[str, Any] | None, console: Console) -> None:
-    if warm_start is not None:
-        carried, new = (sum(rows[kind] for rows in warm_start["tables"].values()) for kind in ("carried", "new"))
-        state = "the optimizers' state with them" if warm_start["state"] == "carry" else "the optimizers begin anew"
-        console.print(
-            f"begins with the weights of {warm_start['run']} at step {warm_start['step']}: {carried:,} rows carried, "
-            f"{new:,} new, {state}",
-            **PLAIN,
-        )
-
-
-def _show_variables(model: CTRModel, console: Console) -> None:
-    """Each fused table and each tower with its optimizer, and the bytes of weights and state."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("variables of", "weights", "optimizer", "pattern", "MB", "state MB"):
-        table.add_column(column, justify="left" if column in ("variables of", "optimizer", "pattern") else "right")
-    listed = model.optimizer.owned(model.trainable_variables)
-    for (_, names, pattern, optimizer), same in groupby(listed, lambda o: (o.kind, o.names, o.pattern, o.optimizer)):
-        members = list(same)
-        weights = sum(math.prod(owned.shape) for owned in members)
-        state = sum(owned.state_bytes for owned in members)
-        sizes = (f"{weights * 4 / 1e6:.2f}", f"{state / 1e6:.2f}")
-        table.add_row(escape(", ".join(names)), f"{weights:,}", optimizer, escape(pattern), *sizes)
-    console.print(table)
-
-
-def _show_cost(parts: list[PartCost], console: Console) -> None:
-    """Parameters of each part of the model and floating-point operations of a row, and those of the whole."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("part", "parameters", "operations a row"):
-        table.add_column(column, justify="left" if column == "part" else "right")
-    total = PartCost("all", sum(part.parameters for part in parts), sum(part.flops for part in parts))
-    for name, parameters, flops in (*parts, total):
-        table.add_row(escape(name), f"{parameters:,}", f"{flops:,}")
-    console.print(table)
