@@ -1,0 +1,188 @@
+"""What faults.py works with: a tiny experiment, `ctr` processes that stand still in time, disks that fill up."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from kill_and_resume import ending
+
+HERE = Path(__file__).absolute().parents[1]
+LINES = 10  # that no message may have
+DISK_MB = 24
+EVERY = 40  # steps from checkpoint to checkpoint; an epoch has 100
+CONFIG = """
+name: faults
+data: {{train: {data}/train, valid: {data}/valid.parquet, test: {data}/test.parquet, label: clicked, keep: [token]}}
+features:
+  defaults: {{dim: 8}}
+  columns:
+    user: {{hash: 20000}}
+    item: {{}}
+    price: {{kind: numeric}}
+model: {{type: dcn_v2, cross_layers: 1, hidden: [8]}}
+optimizers: {{sparse: {{"*": {{type: adagrad}}}}}}
+training: {{batch_size: 64, epochs: 4, threads: 1, device: cpu, checkpoint: {{every: {{steps: {every}}}}}}}
+"""
+
+
+class Failed(Exception):
+    """What was not as it must be."""
+
+
+class Missed(Exception):
+    """The fault came too late: the process had ended."""
+
+
+class Skipped(Exception):
+    """The fault cannot be made here, and why."""
+
+
+@dataclass
+class Place:
+    """Where everything lies."""
+
+    folder: Path
+    """For the runs of one fault; made anew for each."""
+    data: Path
+    config: Path
+    undisturbed: Path
+    """The run that was left alone."""
+
+
+@dataclass
+class Ended:
+    """How a command ended."""
+
+    code: int
+    shown: str
+    message: str
+
+    def expect(self, code: int, *words: str) -> str:
+        """The message; Failed unless it ended with that code and a short message that has these words."""
+        said = f"{self.shown}{self.message}" if code == 0 else self.message
+        if self.code != code:
+            raise Failed(f"exit code {self.code}, expected {code}: {self.message[-2000:]}")
+        if "Traceback" in said or (code and len(said.splitlines()) >= LINES):
+            raise Failed(f"not a short message: {said[-2000:]}")
+        if missing := [word for word in words if word not in said]:
+            raise Failed(f"does not say {missing}: {said[-2000:]}")
+        return self.message.strip()
+
+
+def start(*arguments: Any, prefix: Sequence[str] = (), **options: Any) -> subprocess.Popen[str]:
+    """A `ctr` process."""
+    command = [*prefix, sys.executable, "-m", "ctr.cli", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def end(process: subprocess.Popen[str]) -> Ended:
+    """Wait for its end."""
+    shown, message = process.communicate()
+    return Ended(process.returncode, shown, message)
+
+
+@contextmanager
+def stopped(process: subprocess.Popen[str], is_time: Callable[[], bool]) -> Iterator[None]:
+    """From the moment that it is time, the process stands still.
+
+    Raises:
+        Missed: it ended before.
+    """
+    while process.poll() is None and not is_time():
+        time.sleep(0.0005)
+    process.send_signal(signal.SIGSTOP)
+    if process.poll() is not None:
+        raise Missed
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+def has_checkpoint(run: Path, number: int = 1) -> Callable[[], bool]:
+    """Whether a run has so many checkpoints."""
+    return lambda: len(list(run.glob("checkpoints/step-*"))) >= number
+
+
+def check_resumed(place: Place, run: Path) -> None:
+    """Resume a run; it must end as the one that was left alone."""
+    end(start("train", place.config, "--run", run, "--resume")).expect(0)
+    expected, found = ending(place.undisturbed), ending(run)
+    if differing := [name for name in {**expected, **found} if found.get(name) != expected.get(name)]:
+        raise Failed(f"resumed, it differs in {differing}")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+class Disk:
+    """A small file system in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> "Disk":
+        self.folder.mkdir()
+        options = ["-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs"]
+        made = subprocess.run(["mount", *options, str(self.folder)], capture_output=True, text=True)
+        if made.returncode:
+            raise Skipped(f"no file system can be mounted: {made.stderr.strip()}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
+
+    def fill(self) -> None:
+        """Leave not a byte."""
+        with (self.folder / "ballast").open("wb", buffering=0) as ballast:
+            for size in (1 << 20, 1 << 12, 1):
+                try:
+                    while ballast.write(bytes(size)) == size:
+                        pass
+                except OSError:  # full
+                    continue
+
+    def empty(self) -> None:
+        """Take the ballast away."""
+        (self.folder / "ballast").unlink()
+
+    def make_writable(self, is_writable: bool) -> bool:
+        """Mount it anew; False while a file is open for writing."""
+        command = ["mount", "-o", f"remount,{'rw' if is_writable else 'ro'}", str(self.folder)]
+        return subprocess.run(command, capture_output=True).returncode == 0
+
+
+def prepared(folder: Path) -> Place:
+    """A click log of random rows, and a run that is left alone."""
+    place = Place(folder / "runs", folder / "data", folder / "config.yaml", folder / "undisturbed")
+    rng = np.random.default_rng(1)
+
+    def write(path: Path, rows: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        columns = {
+            "user": rng.integers(0, 5000, rows),
+            "item": [f"item {k}" for k in rng.integers(0, 50, rows)],
+            "price": rng.lognormal(0, 1, rows),
+            "token": [rng.bytes(16).hex() for _ in range(rows)],  # so that scores take a while to write
+            "clicked": rng.integers(0, 2, rows).astype(np.int8),
+        }
+        pq.write_table(pa.table(columns), path)
+
+    for part in range(4):
+        write(place.data / "train" / f"part-{part}.parquet", 1600)
+    write(place.data / "valid.parquet", 10000)
+    write(place.data / "test.parquet", 10000)
+    place.config.write_text(CONFIG.format(data=place.data, every=EVERY))
+    end(start("train", place.config, "--run", place.undisturbed)).expect(0)
+    return place
