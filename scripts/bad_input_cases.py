@@ -256,6 +256,23 @@ CONFIGS = [
     setting("10^12 worst rows", "report.worst_rows", 10**12),
 ]
 COMMANDS = [
+    command(
+        "a warm start from no run", "train config.yaml --run runs/new --warm-start clicks", "warm_start.run", "clicks"
+    ),
+    command(
+        "a warm start from the run itself", "train config.yaml --overwrite --warm-start runs/tiny", "warm_start.run"
+    ),
+    command(
+        "a warm start of another model",
+        "train config.yaml --run runs/new --warm-start runs/tiny --set model.dropout=0.5",
+        "model.dropout",
+    ),
+    command(
+        "a warm start of other optimizers",
+        "train config.yaml --run runs/new --warm-start runs/tiny --set optimizers.dense.type=lamb",
+        "tower deep",
+        "lamb",
+    ),
     command("no such config", "train no.yaml", "no.yaml"),
     command("a config that is a folder", "train clicks", "clicks"),
     command("an unknown option", f"{TRAIN} --epochs 3", "--epochs"),
