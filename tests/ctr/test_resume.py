@@ -275,18 +275,35 @@ DATA = {
 }
 
 
-@pytest.mark.parametrize("case", DATA)
-def test_data_that_has_changed_is_named(make_experiment, data_folder, tmp_path, case):
-    change, message = DATA[case]
-    by_rows = "data.split={by: rows, fractions: [0.6, 0.2, 0.2]}"
-    experiment = make_experiment(EVERY, by_rows)
+@pytest.fixture(scope="module")
+def killed_by_rows(tmp_path_factory):
+    """An experiment whose sets are divided by rows, its data, and a run of it that was killed after 4 steps."""
+    folder = tmp_path_factory.mktemp("by rows")
+    config = write_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
+    experiment = load_experiment(config, [EVERY, "data.split={by: rows, fractions: [0.6, 0.2, 0.2]}"])
     with pytest.raises(Killed):
-        ctr.train(experiment, tmp_path / "run", callbacks=[After(4, kill)])
-    change(data_folder)
+        ctr.train(experiment, folder / "run", callbacks=[After(4, kill)])
+    return experiment, folder / "clicks", folder / "run"
+
+
+@pytest.fixture
+def begun(killed_by_rows, tmp_path):
+    """The same; its data are put back after the test."""
+    _, data, _ = killed_by_rows
+    shutil.copytree(data, tmp_path / "clicks")
+    yield killed_by_rows
+    shutil.rmtree(data)
+    shutil.copytree(tmp_path / "clicks", data)
+
+
+@pytest.mark.parametrize("case", DATA)
+def test_data_that_has_changed_is_named(begun, case):
+    (change, message), (experiment, data, run) = DATA[case], begun
+    change(data)
     with pytest.raises(DataError, match="began with other data") as raised:
-        ctr.train(experiment, tmp_path / "run", resume=True)
+        ctr.train(experiment, run, resume=True)
     assert message in str(raised.value)
-    assert (tmp_path / "run" / "checkpoints" / "step-000000003").exists()
+    assert (run / "checkpoints" / "step-000000003").exists()
 
 
 def test_other_versions_are_a_warning(experiment_of, unfinished):

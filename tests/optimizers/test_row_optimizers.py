@@ -17,7 +17,7 @@ from optimizers import Adjustable
 from optimizers.schedules import constant
 from tests.optimizers.mirrored_rows import batches_of_replicas
 from tests.optimizers.row_cases import CASES, every_case, one_case_each
-from tests.optimizers.streams import DIM, ROWS, apply, everything, start, states, stream, trained
+from tests.optimizers.streams import DIM, ROWS, apply, apply_in_one_graph, everything, start, states, stream, trained
 
 
 @every_case
@@ -51,7 +51,7 @@ def test_rows_without_a_gradient_keep_every_bit_of_weight_and_state_for_1000_ste
     apply(optimizer, table, [all_rows])
     before = everything(optimizer, table)
 
-    apply(optimizer, table, stream(1000, first=10, last=30))
+    apply_in_one_graph(optimizer, table, stream(1000, first=10, last=30))
 
     after = everything(optimizer, table)
     untouched = [*range(10), *range(30, ROWS)]
