@@ -21,6 +21,7 @@ from ctr.report.paired_scores import NotPaired, SavedScores, differing_rows
 from ctr.report.side_by_side import settings_of, short_names, show_side_by_side, side_by_side, to_markdown
 from ctr.run import Run, read_json, write_json
 from tests.conftest import CONFIG, THREADS, click_log
+from tests.ctr.undrawn import undrawn
 
 ROWS = 400
 
@@ -310,8 +311,9 @@ def trained(tmp_path_factory):
     (base / "tiny.yaml").write_text(CONFIG.format(data=base / "clicks.parquet", threads=THREADS))
     settings = ["data.weight=w", "data.negative_sampling_rate=0.25"]
     for name, epochs in (("a", 1), ("b", 2)):
-        ctr.train(load_experiment(base / "tiny.yaml", [*settings, f"training.epochs={epochs}"]), base / name)
-        ctr.evaluate(base / name, str(base / "clicks.parquet"), sampled=name == "a")
+        with undrawn():  # `ctr report` draws
+            ctr.train(load_experiment(base / "tiny.yaml", [*settings, f"training.epochs={epochs}"]), base / name)
+            ctr.evaluate(base / name, str(base / "clicks.parquet"), sampled=name == "a")
     return base
 
 
