@@ -166,9 +166,9 @@ def _checked(checkpoint: Path) -> Position:
     return position
 
 
-def _check_best(best: dict[str, Any], file: Path) -> None:
+def _check_best(best: Any, file: Path) -> None:
     """Raise ConfigError unless what `file` says of the best checkpoint names one, and no path to elsewhere."""
-    step = best.get("step")
+    step = best.get("step") if isinstance(best, dict) else None
     if not isinstance(step, int) or best.get("checkpoint") != Position(step=step).name:
         raise ConfigError(f"{file}: damaged: checkpoint and step do not agree")
 

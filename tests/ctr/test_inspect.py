@@ -295,12 +295,20 @@ def test_tables_of_more_rows_than_int32_counts_are_told_before_anything_is_read(
     assert "'a' the largest, share a variable and have 4,000,000,006 rows together" in result.stderr
 
 
-def test_towers_that_no_memory_holds_are_told_before_anything_is_read(config, tmp_path):
+@pytest.mark.parametrize(
+    ("free", "message"),
+    [
+        (machine.free_memory(), "model.hidden: these layers need 372,529.0 GiB, but"),
+        (None, "model: memory does not hold weights of shape[10000000,10000000]"),  # the machine does not tell
+    ],
+)
+def test_towers_that_no_memory_holds_are_told_before_anything_is_read(config, tmp_path, monkeypatch, free, message):
+    monkeypatch.setattr("ctr.build.free_memory", lambda: free)
     one_number = ["features={columns: {price: {kind: numeric}}}", "optimizers={dense: {type: adam}}"]  # a first layer
     settings = ["model.hidden=[10000000, 10000000]", "data.path=no/such/folder", *one_number]  # that memory holds
     result = ctr("train", config, "--run", tmp_path / "run", *(part for one in settings for part in ("--set", one)))
     assert result.exit_code == 2
-    assert "model: memory does not hold weights of shape[10000000,10000000]" in result.stderr
+    assert message in result.stderr
 
 
 def test_a_run_that_is_there_is_a_warning(look, tmp_path):

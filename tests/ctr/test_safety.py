@@ -345,6 +345,8 @@ def test_arrays_of_a_run_hold_no_objects(finished, place):
             return os.mkdir, (str(finished.parent / "made"),)
 
     np.save(finished / "reference" / "rows.npy", np.array([Touch()], object), allow_pickle=True)
+    (finished / "reference" / "checksums.json").unlink()
+    seal(finished / "reference")
     result = command("evaluate", finished, place / "clicks" / "part-2.parquet")
     assert result.exit_code == 2
     assert "reference: damaged: Object arrays cannot be loaded" in result.stderr
