@@ -258,7 +258,9 @@ def _as_config_error(key: str) -> Iterator[None]:
     except ConfigError:
         raise
     except ValueError as error:
-        raise ConfigError(f"{key}: {error}") from error
+        lines = [line for line in str(error).splitlines() if line] or [""]
+        in_a_layer = lines[0].startswith("Exception encountered when calling")  # Keras, and then what was wrong
+        raise ConfigError(f"{key}: {lines[1] if in_a_layer else error}") from error
     except tf.errors.ResourceExhaustedError as error:
         weights = re.search(r"shape\[[\d,]*\]", str(error))
         raise ConfigError(

@@ -8,11 +8,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 from typer.testing import CliRunner
 
 from ctr.build import build, rehearse, table_costs, tower_bytes
 from ctr.cli import app
 from ctr.data import prepare
+from ctr.errors import ConfigError
 from ctr.preflight import machine
 from ctr.preflight.distinct import KEPT, DistinctCount
 from ctr.preflight.inspection import inspect
@@ -295,20 +297,32 @@ def test_tables_of_more_rows_than_int32_counts_are_told_before_anything_is_read(
     assert "'a' the largest, share a variable and have 4,000,000,006 rows together" in result.stderr
 
 
-@pytest.mark.parametrize(
-    ("free", "message"),
-    [
-        (machine.free_memory(), "model.hidden: these layers need 372,529.0 GiB, but"),
-        (None, "model: memory does not hold weights of shape[10000000,10000000]"),  # the machine does not tell
-    ],
-)
-def test_towers_that_no_memory_holds_are_told_before_anything_is_read(config, tmp_path, monkeypatch, free, message):
-    monkeypatch.setattr("ctr.build.free_memory", lambda: free)
-    one_number = ["features={columns: {price: {kind: numeric}}}", "optimizers={dense: {type: adam}}"]  # a first layer
-    settings = ["model.hidden=[10000000, 10000000]", "data.path=no/such/folder", *one_number]  # that memory holds
-    result = ctr("train", config, "--run", tmp_path / "run", *(part for one in settings for part in ("--set", one)))
+def test_towers_that_no_memory_holds_are_told_before_anything_is_read(config, tmp_path, monkeypatch):
+    monkeypatch.setattr("ctr.build.free_memory", lambda: 8 * GIB)
+    settings = ("--set", "model.hidden=[60000, 60000, 60000, 60000]", "--set", "data.path=no/such/folder")
+    result = ctr("train", config, "--run", tmp_path / "run", *settings)
     assert result.exit_code == 2
-    assert message in result.stderr
+    assert "model.hidden: these layers need 40.2 GiB, but 8.0 GiB is free" in result.stderr
+
+
+OOM = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[9,8] and type float")
+REFUSALS = {
+    "model: memory does not hold weights of shape[9,8]: make its layers smaller": OOM,
+    "model: cross/0: too wide": ValueError(
+        "Exception encountered when calling layer 'x'.\n\ncross/0: too wide\n\nCall"
+    ),
+}
+
+
+@pytest.mark.parametrize("message", REFUSALS)
+def test_what_only_making_a_model_tells_is_told_in_one_line(make_experiment, monkeypatch, message):
+    def refuse(*_):
+        raise REFUSALS[message]
+
+    monkeypatch.setattr("ctr.build.CTRModel", refuse)
+    with pytest.raises(ConfigError) as raised:
+        rehearse(make_experiment())
+    assert str(raised.value) == message
 
 
 def test_a_run_that_is_there_is_a_warning(look, tmp_path):

@@ -22,7 +22,7 @@ from ctr.evaluation.scoring import Scorer
 from ctr.experiment import load_experiment
 from ctr.run import Run
 from features import DataError
-from tests.conftest import click_log
+from tests.conftest import click_log, write_clicks, write_config
 from tests.ctr.conftest import BY_STEPS, EVERY, After, Killed, ending, kill, resume
 
 pytestmark = pytest.mark.usefixtures("every_checkpoint_is_saved", "undrawn_plots")
