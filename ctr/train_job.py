@@ -105,15 +105,7 @@ def _train(
     prepared = prepare_sets(experiment, sets, encoder, parent.encoder.statistics if parent else None)
     console.print(", ".join(f"{name}: {count_rows(groups):,} rows" for name, groups in prepared.sets.items()))
     show_bad_rows(prepared.bad_rows, console)
-    reader = Reader(
-        prepared.sets["train"],
-        prepared.encoder,
-        settings.batch_size,
-        experiment.seed,
-        settings.last_batch,
-        experiment.data.shuffle_rows,
-        settings.threads,
-    )
+    reader = _reader(experiment, prepared)
     for warning in check_fits(experiment, towers, run.folder, prepared):
         warn(console, warning)
     model = build(experiment, prepared.encoder, reader.batches_per_epoch)
@@ -125,15 +117,15 @@ def _train(
     warm_start = carry(parent, model, experiment) if parent and unfinished is None else None
     show_warm_start(warm_start, console)
     with _run_in(run), interruptible() as interruption:
-        if unfinished is None:
+        if unfinished is not None:
+            position = unfinished.position
+            _go_on(position, experiment, model, run, console)
+        else:
+            position = Position(initial_weights=fingerprint(model))
             if is_there:
                 console.print(f"{run.folder} has no checkpoint to go on from: it begins anew", **PLAIN)
                 run.discard()
-            position = Position(initial_weights=fingerprint(model))
             run.create(experiment, {"environment": environment(), "data": described(sets), "warm_start": warm_start})
-        else:
-            position = unfinished.position
-            _go_on(position, experiment, model, run, console)
         if encoder is None:
             save_encoder(prepared.encoder, run)
         valid, earlier = prepared.sets.get("valid", []), position.seconds
@@ -148,12 +140,6 @@ def _train(
         report = {
             **measured,
             **_described(prepared, trainer, parts),
-            "warm_start": run.warm_start(),
-            "fingerprints": {
-                "initial_weights": position.initial_weights,
-                "final_weights": fingerprint(model),
-                "data_order": position.data_order,
-            },
             "seconds": {"train": round(position.seconds, 3), "total": round(total, 3)},
         }
         save_curves(run.folder, curves)
@@ -161,6 +147,20 @@ def _train(
     run.settle()
     show_results(report, run.folder, console)
     return report
+
+
+def _reader(experiment: Experiment, prepared: PreparedData) -> Reader:
+    """Of the training data."""
+    settings = experiment.training
+    return Reader(
+        prepared.sets["train"],
+        prepared.encoder,
+        settings.batch_size,
+        experiment.seed,
+        settings.last_batch,
+        experiment.data.shuffle_rows,
+        settings.threads,
+    )
 
 
 def _go_on(position: Position, experiment: Experiment, model: CTRModel, run: Run, console: Console) -> None:
@@ -177,7 +177,13 @@ def _described(prepared: PreparedData, trainer: Trainer, parts: list[PartCost]) 
         "files": {name: rows_of_files(groups) for name, groups in prepared.sets.items()},
         "bad_rows": {name: asdict(bad) for name, bad in prepared.bad_rows.items()},
         "model": {"parts": [part._asdict() for part in parts]},
+        "warm_start": trainer.run.warm_start(),
         "tables": sparsity_report(trainer.model),
+        "fingerprints": {
+            "initial_weights": trainer.position.initial_weights,
+            "final_weights": fingerprint(trainer.model),
+            "data_order": trainer.position.data_order,
+        },
     }
 
 
