@@ -49,6 +49,13 @@ def find_unfinished(run: Run, sets: dict[str, list[RowGroup]], warn: Callable[[s
     return Unfinished(position, _same_encoder(run, warn))
 
 
+def check_device(run: Run, device: str, warn: Callable[[str], None]) -> None:
+    """Warn if a run began on another kind of device, whose sums round otherwise."""
+    begun = read_json(run.folder / "environment.json").get("device", device)  # unknown to an earlier version
+    if begun != device:
+        warn(f"the run began on the {begun} and goes on on the {device}, so it may not end as it would have")
+
+
 def check_settings(experiment: Experiment, run: Run) -> None:
     """See that no setting that decides training differs from the run's.
 

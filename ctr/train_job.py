@@ -29,7 +29,7 @@ from ctr.lock import only_process_in
 from ctr.preflight.needs import check_fits
 from ctr.progress import Progress
 from ctr.report import sparsity_report
-from ctr.resume import check_settings, described, find_unfinished, save_encoder
+from ctr.resume import check_device, check_settings, described, find_unfinished, save_encoder
 from ctr.run import Run, environment, name_folder, write_json
 from ctr.show import PLAIN, show_bad_rows, show_cost, show_results, show_variables, show_warm_start, warn
 from ctr.trainer import Trainer
@@ -109,8 +109,8 @@ def _train(
     for warning in check_fits(experiment, towers, run.folder, prepared):
         warn(console, warning)
     model = build(experiment, prepared.encoder, reader.batches_per_epoch)
-    device = tf.DeviceSpec.from_string(model.distribute_strategy.extended.worker_devices[0])
-    console.print(f"on the {device.device_type}, {settings.threads} threads")
+    device = tf.DeviceSpec.from_string(model.distribute_strategy.extended.worker_devices[0]).device_type
+    console.print(f"on the {device}, {settings.threads} threads")
     show_variables(model, console)
     parts = cost_of(model, batch_signature(prepared.encoder))
     show_cost(parts, console)
@@ -119,13 +119,15 @@ def _train(
     with _run_in(run), interruptible() as interruption:
         if unfinished is not None:
             position = unfinished.position
+            check_device(run, device, partial(warn, console))
             _go_on(position, experiment, model, run, console)
         else:
             position = Position(initial_weights=fingerprint(model))
             if is_there:
                 console.print(f"{run.folder} has no checkpoint to go on from: it begins anew", **PLAIN)
                 run.discard()
-            run.create(experiment, {"environment": environment(), "data": described(sets), "warm_start": warm_start})
+            made_with = {**environment(), "device": device}
+            run.create(experiment, {"environment": made_with, "data": described(sets), "warm_start": warm_start})
         if encoder is None:
             save_encoder(prepared.encoder, run)
         valid, earlier = prepared.sets.get("valid", []), position.seconds

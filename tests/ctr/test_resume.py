@@ -315,6 +315,14 @@ def test_other_versions_are_a_warning(experiment_of, unfinished):
     )
 
 
+def test_another_device_is_a_warning(experiment_of, unfinished):
+    environment = json.loads((unfinished / "environment.json").read_text())
+    assert environment["device"] == "CPU"
+    (unfinished / "environment.json").write_text(json.dumps({**environment, "device": "GPU"}))
+    shown = resume(experiment_of(*BY_STEPS, "training.epochs=1"), unfinished)
+    assert "warning: the run began on the GPU and goes on on the CPU" in shown
+
+
 def test_resuming_what_is_finished_shows_its_report(place, unfinished):
     arguments = ["train", place / "tiny.yaml", "--run", unfinished, "--resume", *changed("training.epochs=1")]
     assert command(*arguments).exit_code == 0
