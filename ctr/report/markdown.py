@@ -28,7 +28,9 @@ def run_markdown(report: dict[str, Any], name: str, is_run: bool) -> str:
         is_run: whether it is the run itself, and not an evaluation.
     """
     sets = "" if is_run else f": {', '.join(report['metrics'])}"
-    parts = [[f"# {escaped(name + sets)}"], _metrics(report), _checks(report["checks"]), _moved(report["psi"])]
+    left_out = _bad_rows(report.get("bad_rows", {}))  # an earlier version left none out
+    title = [f"# {escaped(name + sets)}"]
+    parts = [title, _metrics(report), left_out, _checks(report["checks"]), _moved(report["psi"])]
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
 
 
@@ -60,6 +62,16 @@ def _metrics(report: dict[str, Any]) -> list[str]:
         psi = report["psi"]["score"].get(name)
         lines.append(_row([escaped(name), formats.count(found["rows"]), *cells, _psi(psi) if psi else "reference"]))
     return lines
+
+
+def _bad_rows(bad_rows: dict[str, dict[str, Any]]) -> list[str]:
+    """How many rows were left out of each set, and why."""
+    counted = [
+        f"{escaped(name)} {formats.count(bad['rows'])} "
+        f"({', '.join(f'{escaped(reason)}: {formats.count(count)}' for reason, count in bad['reasons'].items())})"
+        for name, bad in bad_rows.items()
+    ]
+    return [f"Bad rows left out: {', '.join(counted)}."] if counted else []
 
 
 def _checks(checks: list[dict[str, str]]) -> list[str]:
