@@ -122,7 +122,7 @@ def report(
                 console.print(f"report: {write_html(run)}", highlight=False, markup=False, soft_wrap=True)
                 found.append(Run(run))
             except ConfigError as error:
-                mistakes.append(str(error))
+                mistakes.append(str(error) if str(run) in str(error) else f"{run}: {error}")
         sections = side_by_side(found) if len(found) > 1 else []
         if sections:
             show_side_by_side(sections, console)

@@ -329,6 +329,13 @@ COMMANDS = [
         "report.json",
         damage=lambda: put(RUN / "report.json", b'"metrics"', b'"metrics'),
     ),
+    command(
+        "report of a report.json without checks",
+        "report runs/tiny",
+        "runs/tiny",
+        "'checks'",
+        damage=lambda: put(RUN / "report.json", b'"checks"', b'"cheques"'),
+    ),
     command("report into no Markdown", "report runs/tiny --out page.html", "page.html"),
     command(
         "psi without common columns",

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ctr.errors import ConfigError
 from ctr.report import formats
 from ctr.report.shifts import SEVERITY
 
@@ -22,9 +23,18 @@ LEVELS = {"warning": "red", "note": "yellow"}
 
 
 def show_report(report: dict[str, Any], console: Console) -> None:
-    """Print what report.json of a run, of an evaluation or of `ctr psi` says."""
+    """Print what report.json of a run, of an evaluation or of `ctr psi` says.
+
+    Raises:
+        ConfigError: it lacks something.
+    """
     show = _show_metrics if "metrics" in report else _show_drift
-    show(report, console)
+    try:
+        show(report, console)
+    except KeyError as error:
+        raise ConfigError(
+            f"report.json lacks {error}, so it is damaged or of an earlier version; train or evaluate again"
+        ) from error
 
 
 def _show_metrics(report: dict[str, Any], console: Console) -> None:
