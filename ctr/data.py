@@ -185,7 +185,7 @@ def _check_apart(sets: dict[str, list[RowGroup]]) -> None:
     """Raise DataError if a file is in two sets, which would make a metric a lie."""
     owner: dict[str, str] = {}
     for name, row_groups in sets.items():
-        for path in {group.file.path for group in row_groups}:
-            if path in owner and {owner[path], name} != {"valid", "test"}:
-                raise DataError(f"{path}: is in {owner[path]} and in {name}")
-            owner.setdefault(path, name)
+        for file in files_of(row_groups):
+            if file.place in owner and {owner[file.place], name} != {"valid", "test"}:
+                raise DataError(f"{file.path}: is in {owner[file.place]} and in {name}")
+            owner.setdefault(file.place, name)

@@ -1,7 +1,7 @@
 """One process at a time in a folder."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -35,5 +35,5 @@ def only_process_in(folder: Path) -> Iterator[None]:
         ) from error
     finally:
         for path in made:
-            if not any(path.iterdir()):
+            with suppress(OSError):  # it holds something, or is gone
                 path.rmdir()

@@ -12,7 +12,14 @@ from ctr.experiment import Experiment, load_experiment
 from ctr.run import Run, environment, read_json, remove, write_json
 from features import DataError, Encoder, RowGroup, files_of, rows_of_files
 
-MAY_CHANGE = ("name", "training.epochs", "training.early_stopping.patience", "training.checkpoint.*", "report.*")
+MAY_CHANGE = (
+    "name",
+    "training.epochs",
+    "training.early_stopping.patience",
+    "training.checkpoint.*",
+    "training.warm_start.run",  # it has given what it had to give
+    "report.*",
+)
 PUT_BACK = "put {} back, or train anew with --overwrite or another --run"
 
 
@@ -94,7 +101,9 @@ def _check_data(sets: dict[str, list[RowGroup]], run: Run) -> None:
     except ConfigError as error:
         raise ConfigError(f"{error}; {PUT_BACK.format('it')}") from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{begun}: damaged: it lacks {error}; {PUT_BACK.format('it')}") from error
+        raise ConfigError(
+            f"{begun}: damaged, or of an earlier version: it lacks {error}; {PUT_BACK.format('it')}"
+        ) from error
     differences = []
     for name in {**before, **now}:
         then, here = before.get(name, {}), now.get(name, {})

@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from ctr.build import build, rehearse
 from ctr.checkpoint import load_best
+from ctr.checksums import FILE as CHECKSUMS
+from ctr.checksums import sha256
 from ctr.differences import changed_settings, in_lines
 from ctr.errors import ConfigError
 from ctr.experiment import Experiment, load_experiment
@@ -19,8 +21,10 @@ from models import CTRModel
 from optimizers import Router
 
 MUST_AGREE = ("features", "features.*", "model.*")
-MAY_DIFFER = ("features.columns.*.vocabulary.*", "model.initializer.*")
+MAY_DIFFER = ("features.columns.*.vocabulary.*", "model.initializer.*", "model.dropout", "model.base.dropout")
 COPIED_ROWS = 1 << 20
+RATES = ("name", "learning_rate", "l2_gradient")  # of an optimizer: they move no weight by themselves
+PENALTIES = ("l1", "l2", "l21")
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,10 @@ class Parent:
 
     run: Run
     experiment: Experiment
-    """As it was, for one CPU."""
+    """As it was, for one CPU and in the precision of the new run."""
     encoder: Encoder
+    encoder_sum: str
+    """SHA-256 of the encoder's checksums: another once the run is trained again on other data."""
 
 
 def open_parent(experiment: Experiment, run: Run) -> Parent | None:
@@ -43,7 +49,7 @@ def open_parent(experiment: Experiment, run: Run) -> Parent | None:
     Raises:
         ConfigError: no finished run; one with other features or another model; the run itself; optimizers that cannot
             go on from the state that it has, or, without it, from its weights.
-        DataError: its encoder is damaged.
+        ConfigError, DataError: its encoder is damaged, or another than the one that `run` began with.
     """
     asked = experiment.training.warm_start
     if asked is None:
@@ -61,10 +67,15 @@ def open_parent(experiment: Experiment, run: Run) -> Parent | None:
     if changed := changed_settings(before, experiment, MUST_AGREE, MAY_DIFFER):
         title = f"training.warm_start.run: {asked.run} has other features or another model:"
         raise ConfigError(in_lines(title, changed) + "\nput them back, or train without a warm start")
-    old, new = rehearse(before), rehearse(experiment)
-    check = _check_optimizers if asked.state == "carry" else _check_weights_outlive_state
-    check(old.optimizer, new.optimizer, _pairs(old, new))
-    return Parent(parent, before, load_encoder(parent))
+    _check_optimizers(rehearse(before), rehearse(experiment), asked.state)
+    found = Parent(parent, before, load_encoder(parent), _encoder_sum(parent))
+    begun = run.warm_start() if run.exists else None
+    if begun is not None and begun["encoder"] != found.encoder_sum:
+        raise ConfigError(
+            f"training.warm_start.run: {asked.run} was trained again since {run.folder} began with it: put it back, or "
+            f"train anew with --overwrite or another --run"
+        )
+    return found
 
 
 def carry(parent: Parent, model: CTRModel, experiment: Experiment) -> dict[str, Any]:
@@ -78,15 +89,18 @@ def carry(parent: Parent, model: CTRModel, experiment: Experiment) -> dict[str, 
         experiment: of the model.
 
     Returns:
-        warm_start.json: `run`, `checkpoint` and `step` of it, `state`, and of each table its `carried` and `new` rows.
+        warm_start.json: `run`, `checkpoint` and `step` of it, `state`, the SHA-256 of its
+            `encoder`, and of each table its `carried` and `new` rows.
 
     Raises:
-        ConfigError: the checkpoint is damaged.
+        ConfigError: the checkpoint is damaged, or the run another by now.
     """
     asked = experiment.training.warm_start
     assert asked is not None
     old = build(parent.experiment, parent.encoder)
     best = load_best(parent.run.folder / "checkpoints", old)
+    if _encoder_sum(parent.run) != parent.encoder_sum:
+        raise ConfigError(f"training.warm_start.run: {asked.run} was trained again while it was read")
     strategy = model.distribute_strategy
     for pair in _pairs(old, model):
         pair.copy(pair.before, pair.now, strategy)
@@ -94,6 +108,10 @@ def carry(parent: Parent, model: CTRModel, experiment: Experiment) -> dict[str, 
             states = old.optimizer.state_of(pair.before), model.optimizer.state_of(pair.now)
             for name in states[0]:
                 pair.copy(states[0][name], states[1][name], strategy)
+            if pair.rows is not None:
+                joined = model.optimizer.optimizer_of(pair.now).state_of_new_rows(int(old.optimizer.iterations.numpy()))
+                for name, value in joined.items():
+                    pair.fill_new(states[1][name], value, strategy)
     if asked.state == "carry":
         model.optimizer.iterations.assign(old.optimizer.iterations.numpy())
         model.optimizer.restart_schedules()
@@ -103,11 +121,16 @@ def carry(parent: Parent, model: CTRModel, experiment: Experiment) -> dict[str, 
         "checkpoint": best["checkpoint"],
         "step": best["step"],
         "state": asked.state,
+        "encoder": parent.encoder_sum,
         "tables": {
             table.name: {"carried": carried[table.name], "new": table.rows - carried[table.name]}
             for table in model.tables.inputs.tables
         },
     }
+
+
+def _encoder_sum(run: Run) -> str:
+    return sha256(run.folder / "encoder" / CHECKSUMS)
 
 
 @dataclass(frozen=True)
@@ -122,6 +145,8 @@ class _Same:
     """Of the table; None: the whole variable."""
     first_before: int = 0
     first_now: int = 0
+    new: int = 0
+    """Rows of the table that were not there before; they follow."""
 
     def copy(self, before: tf.Variable, now: tf.Variable, strategy: tf.distribute.Strategy) -> None:
         """Copy it from and to variables of the same rows: the weights themselves, or one state of their optimizer."""
@@ -134,44 +159,73 @@ class _Same:
                 rows = tf.gather(before, places + self.first_before)
                 replica.scatter_update(tf.IndexedSlices(rows, places + self.first_now))
 
+    def fill_new(self, now: tf.Variable, value: float, strategy: tf.distribute.Strategy) -> None:
+        """Set the new rows of a state to a value."""
+        assert self.rows is not None
+        rows = tf.fill([self.new, now.shape[1]], tf.cast(value, now.dtype))
+        for replica in strategy.experimental_local_results(now):
+            places = tf.range(self.new) + self.first_now + self.rows
+            replica.scatter_update(tf.IndexedSlices(rows, places))
+
 
 def _pairs(old: CTRModel, new: CTRModel) -> Iterator[_Same]:
     """All weights of two models of the same features and towers: tables, then towers."""
     earlier = {lookup.table.name: lookup for lookup in lookups_of(old)}
     for now in lookups_of(new):
         before = earlier[now.table.name]
-        yield _Same(f"table {now.table.name}", before.fused, now.fused, before.table.rows, before.offset, now.offset)
+        old_rows, new_rows = before.table.rows, now.table.rows - before.table.rows
+        yield _Same(f"table {now.table.name}", before.fused, now.fused, old_rows, before.offset, now.offset, new_rows)
     for tower, layers in new.tower.towers.items():
         for was, is_ in zip(old.tower.towers[tower], layers, strict=True):
             for old_variable, variable in zip(was.variables, is_.variables, strict=True):
                 yield _Same(f"tower {tower}", old_variable, variable)
 
 
-def _check_optimizers(old: Router, new: Router, pairs: Iterable[_Same]) -> None:
-    """Raise ConfigError unless every table and tower has the optimizer that it had, with the same kinds of state."""
-    changed = {
-        f"{pair.name}: {then} in the run, {here} now"
+def _check_optimizers(old: CTRModel, new: CTRModel, state: str) -> None:
+    """See that the optimizers can go on from the state that the run's had, or, without it, from its weights.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    pairs = [pair for pair in _pairs(old, new) if pair.now.trainable]
+    if state == "reset":
+        _check_weights_outlive_state(new.optimizer, pairs)
+        return
+    changed = [
+        f"{pair.name}: {key} {then[key]} in the run, {here.get(key, 'none')} now"
         for pair in pairs
-        if pair.now.trainable and (then := _described(old, pair.before)) != (here := _described(new, pair.now))
-    }
+        for then, here in [(_described(old.optimizer, pair.before), _described(new.optimizer, pair.now))]
+        for key in then
+        if then[key] != here.get(key)
+    ]
     if changed:
+        title = "training.warm_start: these optimizers cannot go on from the state of the run's:"
         raise ConfigError(
-            in_lines("training.warm_start: other optimizers cannot go on from the state of the run's:", sorted(changed))
+            in_lines(title, list(dict.fromkeys(changed)))
             + "\nput them back, or let all state begin anew with --set training.warm_start.state=reset"
         )
 
 
-def _described(router: Router, variable: tf.Variable) -> str:
-    state = ", ".join(router.state_of(variable))
-    return f"{router.optimizer_of(variable).name} ({state or 'no state'})"
+def _described(router: Router, variable: tf.Variable) -> dict[str, Any]:
+    """What must be as it was: the optimizer, its kinds of state, and how it makes weights of them, if it does."""
+    optimizer = router.optimizer_of(variable)
+    described = {"optimizer": f"{optimizer.name} ({', '.join(router.state_of(variable)) or 'no state'})"}
+    while hasattr(optimizer, "base"):
+        optimizer = optimizer.base
+    if getattr(optimizer, "weights_in_state", False):
+        config = optimizer.get_config()
+        if not any(config.get(penalty) for penalty in PENALTIES):
+            config.pop("penalty_rate")
+        described |= {key: value for key, value in config.items() if key not in RATES}
+    return described
 
 
-def _check_weights_outlive_state(old: Router, new: Router, pairs: Iterable[_Same]) -> None:
+def _check_weights_outlive_state(router: Router, pairs: Iterable[_Same]) -> None:
     """Raise ConfigError if an optimizer makes weights from its state alone, so that without it they would be lost."""
-    for pair in [pair for pair in pairs if pair.now.trainable]:
-        optimizer = new.optimizer_of(pair.now)
+    for pair in pairs:
+        optimizer = router.optimizer_of(pair.now)
         if not getattr(optimizer, "starts_from_weight", True):
             raise ConfigError(
                 f"training.warm_start.state: without its state {optimizer.name} would lose the weights of {pair.name} "
-                f"at their first touch: carry the state, or give the optimizer `preserve_initial: true`"
+                f"at their first touch: carry the state, or give it `preserve_initial: true` and a `beta` above 0"
             )

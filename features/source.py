@@ -31,6 +31,7 @@ class DataFile:
 
     filesystem: pa.fs.FileSystem
     path: str
+    place: str  # the path without links, where the file is local
     version: tuple[int, int | None]  # size and time of change, when it was opened
     footer: str  # SHA-256 of what the file says of its contents: places, sizes, least and greatest values
     schema: pa.Schema  # the file's columns and those of its `key=value` folders
@@ -135,8 +136,8 @@ def open_data(path: str | list[str], root: str | None = None, text: Iterable[str
         alias = "is named twice" if first == second else f"and {second} are one file, by a link"
         raise DataError(f"{path}: {first} {alias}")
     row_groups: list[RowGroup] = []
-    for (filesystem, name), values in zip(files, _folder_values(names, set(text)), strict=True):
-        row_groups += _row_groups(filesystem, name, values)
+    for (filesystem, name), place, values in zip(files, places, _folder_values(names, set(text)), strict=True):
+        row_groups += _row_groups(filesystem, name, place, values)
     if not row_groups:
         raise DataError(f"{path}: {len(files)} file(s), but no rows")
     return row_groups
@@ -240,7 +241,9 @@ def _times(group: RowGroup, column: str) -> np.ndarray:
     return values.cast(pa.int64()).to_numpy()
 
 
-def _row_groups(filesystem: pa.fs.FileSystem, path: str, folder_values: dict[str, pa.Scalar]) -> list[RowGroup]:
+def _row_groups(
+    filesystem: pa.fs.FileSystem, path: str, place: str, folder_values: dict[str, pa.Scalar]
+) -> list[RowGroup]:
     try:
         version = _version(filesystem, path)
         with filesystem.open_input_file(path) as opened, pq.ParquetFile(opened) as parquet:
@@ -251,7 +254,7 @@ def _row_groups(filesystem: pa.fs.FileSystem, path: str, folder_values: dict[str
     own = {name: value for name, value in folder_values.items() if name not in schema.names}
     for name, value in own.items():
         schema = schema.append(pa.field(name, value.type))
-    file = DataFile(filesystem, path, version, footer, schema.remove_metadata(), own)
+    file = DataFile(filesystem, path, place, version, footer, schema.remove_metadata(), own)
     rows = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
     return [RowGroup(file, k, count) for k, count in enumerate(rows) if count]
 

@@ -70,6 +70,10 @@ class RowOptimizer(tf_keras.optimizers.Optimizer):
         """Whether a row without state keeps its weight at its first touch, as a starting point."""
         return True
 
+    def state_of_new_rows(self, step: int) -> dict[str, float]:
+        """State that is not zero of rows that join a table after `step` steps, by name."""
+        return {}
+
     def caught_up(self, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Rows:
         """Weight after what the steps since its rows' last touch did to them: nothing, unless a subclass says so."""
         return weight

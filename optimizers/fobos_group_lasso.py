@@ -84,6 +84,10 @@ class FobosGroupLasso(RowOptimizer):
         """Numbers of state that a row of width `dim` has, under the constructor's arguments."""
         return super().state_floats(dim) + catch_up
 
+    def state_of_new_rows(self, step: int) -> dict[str, float]:
+        """The steps before they joined passed them by without shrinking them."""
+        return {"steps": step} if self.catch_up else {}
+
     def caught_up(self, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Rows:
         if not self.catch_up:
             return weight

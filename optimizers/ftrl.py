@@ -82,8 +82,13 @@ class FtrlProximal(RowOptimizer):
 
     @property
     def starts_from_weight(self) -> bool:
-        """As `preserve_initial` says."""
-        return self.preserve_initial
+        """As `preserve_initial` says, unless without beta and l2 there is nothing to hold it by against a penalty."""
+        return self.preserve_initial and (self.beta > 0 or self.l2 > 0 or not self._is_sparse)
+
+    @property
+    def _is_sparse(self) -> bool:
+        """Whether penalties pull weights to exact zeros."""
+        return self.l1 > 0
 
     def update(self, gradient: Rows, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         accumulator, linear = state

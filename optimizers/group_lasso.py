@@ -71,6 +71,10 @@ class GroupLassoAdagrad(FtrlProximal):
         )
         self.l21, self.scale_sqrt_dim = l21, scale_sqrt_dim
 
+    @property
+    def _is_sparse(self) -> bool:
+        return self.l1 > 0 or self.l21 > 0
+
     def _shrink(self, rows: Rows) -> Rows:
         return shrink_rows(super()._shrink(rows), self._radius(rows))
 

@@ -46,21 +46,22 @@ class Adjustable(tf_keras.optimizers.schedules.LearningRateSchedule):
     Args:
         schedule: a Keras schedule.
         warm_up_steps: 0 for none.
-        factor: at the start. A `Router` keeps it in its checkpoints, and the step that it starts at, which is 0 until
-            `Router.restart_schedules`; an optimizer by itself does not.
+        factor: at the start.
+        start: the step at which it begins, which `Router.restart_schedules` moves. A `Router` keeps factor and start in
+            its checkpoints; an optimizer by itself does not.
 
     >>> rate = Adjustable(constant(0.1, unit=1, whole=1), warm_up_steps=4)
     >>> [round(float(rate(step)), 4) for step in (0, 1, 4, 9)]
     [0.0, 0.025, 0.1, 0.1]
     """
 
-    def __init__(self, schedule: Schedule, warm_up_steps: int = 0, factor: float = 1.0) -> None:
+    def __init__(self, schedule: Schedule, warm_up_steps: int = 0, factor: float = 1.0, start: int = 0) -> None:
         self.schedule, self.warm_up_steps = schedule, warm_up_steps
         is_piecewise = isinstance(schedule, keras.PiecewiseConstantDecay)
         if is_piecewise or hasattr(schedule, "initial_learning_rate"):  # some have none
             self.initial_learning_rate = schedule.values[0] if is_piecewise else schedule.initial_learning_rate
         self.factor = tf.Variable(factor, trainable=False, dtype=tf.float32, name="factor")
-        self.start = tf.Variable(0, trainable=False, dtype=tf.int64, name="start")
+        self.start = tf.Variable(start, trainable=False, dtype=tf.int64, name="start")
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         step = tf.cast(step, tf.int64) - self.start
@@ -72,6 +73,7 @@ class Adjustable(tf_keras.optimizers.schedules.LearningRateSchedule):
             "schedule": keras.serialize(self.schedule),
             "warm_up_steps": self.warm_up_steps,
             "factor": float(self.factor.numpy()),
+            "start": int(self.start.numpy()),
         }
 
     @classmethod

@@ -264,8 +264,8 @@ COMMANDS = [
     ),
     command(
         "a warm start of another model",
-        "train config.yaml --run runs/new --warm-start runs/tiny --set model.dropout=0.5",
-        "model.dropout",
+        "train config.yaml --run runs/new --warm-start runs/tiny --set model.batch_norm=false",
+        "model.batch_norm",
     ),
     command(
         "a warm start of other optimizers",

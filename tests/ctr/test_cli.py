@@ -334,6 +334,14 @@ def test_a_file_in_two_sets_is_named(config, data_folder):
     assert "part-2.parquet: is in train and in test" in result.stderr
 
 
+def test_a_file_in_two_sets_by_a_link_is_named(config, data_folder, tmp_path):
+    (tmp_path / "other.parquet").symlink_to(data_folder / "part-2.parquet")
+    sets = f"data={{train: {data_folder}, test: {tmp_path}/other.parquet, label: clicked}}"
+    result = ctr("train", config, "--set", sets)
+    assert result.exit_code == 2
+    assert "other.parquet: is in train and in test" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("weight", "message"),
     [

@@ -53,6 +53,12 @@ def test_nothing_is_left_of_folders_that_were_made_for_the_lock(tmp_path):
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["run"]
 
 
+def test_a_folder_that_was_made_for_the_lock_may_be_gone(tmp_path):
+    with only_process_in(tmp_path / "runs" / "run"):
+        (tmp_path / "runs" / ".run.lock").unlink()
+        (tmp_path / "runs").rmdir()
+
+
 def test_a_training_is_refused_while_another_is_in_its_folder(config, tmp_path):
     with only_process_in(tmp_path / "run"):
         result = CliRunner().invoke(app, ["train", str(config), "--run", str(tmp_path / "run")])

@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 
 import ctr
 from ctr.checkpoint import newest
+from ctr.checksums import check_sealed
 from ctr.cli import app
-from ctr.errors import Interrupted
+from ctr.errors import ConfigError, Interrupted
 from ctr.evaluation.scoring import Scorer
 from ctr.experiment import load_experiment
 from ctr.run import Run
@@ -195,6 +196,14 @@ def test_lines_that_are_damaged_are_those_of_the_checkpoint_again(experiment_of,
     (unfinished / "metrics.jsonl").write_bytes(damage)
     assert "going on from step 6" in resume(experiment_of(*BY_STEPS), unfinished)
     assert ending(unfinished) == undisturbed(*BY_STEPS)
+
+
+def test_a_file_that_is_none_of_a_sealed_folder_is_named_and_a_hidden_one_is_not_minded(unfinished):
+    (unfinished / "encoder" / ".DS_Store").touch()
+    check_sealed(unfinished / "encoder")
+    (unfinished / "encoder" / "notes.txt").touch()
+    with pytest.raises(ConfigError, match=r"encoder: damaged: notes.txt is none of its files"):
+        check_sealed(unfinished / "encoder")
 
 
 def test_a_damaged_encoder_is_fitted_again(experiment_of, undisturbed, unfinished):

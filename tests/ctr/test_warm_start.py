@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import signal
 
@@ -218,11 +219,21 @@ OTHERS = {
     "a feature's width": (["features.columns.user.dim=8"], "features.columns.user.dim: 4 in the run, 8 now"),
     "a new feature": (["features.columns.w={kind: numeric}"], "features.columns.w: absent in the run"),
     "the model": (["model.cross_layers=2"], "model.cross_layers: 1 in the run, 2 now"),
-    "a table's optimizer": (["optimizers.sparse.user.type=adagrad"], "table user: rmsprop_v2 (accumulator) in the run"),
-    "a tower's optimizer": (["optimizers.dense.type=sgd"], "tower deep: Adam (m, v) in the run, SGD (m) now"),
+    "a table's optimizer": (
+        ["optimizers.sparse.user.type=adagrad"],
+        "table user: optimizer rmsprop_v2 (accumulator) in the run, adagrad",
+    ),
+    "a tower's optimizer": (["optimizers.dense.type=sgd"], "tower deep: optimizer Adam (m, v) in the run, SGD (m) now"),
     "a tower's state": (
         ["optimizers.dense={type: adam, lookahead: {every: 5}}"],
-        "tower head: Adam (m, v) in the run, lookahead-Adam (m, v, slow) now",
+        "tower head: optimizer Adam (m, v) in the run, lookahead-Adam (m, v, slow) now",
+    ),
+    "the end of what holds a weight": (
+        [
+            "training.warm_start.state=reset",
+            "optimizers.sparse.user={type: group_lasso_adagrad, l21: 0.1, beta: 0, preserve_initial: true}",
+        ],
+        "without its state group_lasso_adagrad would lose the weights of table user",
     ),
     "weights made from state": (
         ["training.warm_start.state=reset", "optimizers.sparse.user={type: ftrl, l1: 0.1}"],
@@ -238,6 +249,55 @@ def test_what_does_not_fit_is_named_before_the_data_is_read(next_of, first, tmp_
         open_parent(next_of(first, *settings), Run(tmp_path / "run"))
     assert message in str(raised.value)
     assert len(str(raised.value).splitlines()) < 9
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("item.beta=0.5", "table item: beta 1.0 in the run, 0.5 now"),
+        ("item.l1=0.1", "table item: l1 0.01 in the run, 0.1 now"),
+        ("item.learning_rate=0.01", "table item: penalty_rate 0.1 in the run, 0.01 now"),
+        ("hour.beta_2=0.9", "table hour: beta_2 0.999 in the run, 0.9 now"),
+    ],
+)
+def test_what_turns_state_into_weights_must_be_as_it_was(next_of, rowwise, tmp_path, setting, message):
+    experiment = next_of(rowwise, *ROWWISE, f"optimizers.sparse.{setting}")
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        open_parent(experiment, Run(tmp_path / "run"))
+
+
+def test_rates_and_dropout_may_be_others(next_of, rowwise, tmp_path):
+    rates = ["optimizers.sparse.item={type: ftrl, l1: 0.01, learning_rate: 0.01, penalty_rate: 0.1}"]
+    rates += ["optimizers.sparse.hour={type: group_adam, learning_rate: 0.1}", "model.dropout=0.3"]
+    assert open_parent(next_of(rowwise, *ROWWISE, *rates), Run(tmp_path / "run")) is not None
+
+
+def test_new_rows_were_not_passed_by_by_steps_before_them(place, next_of, tmp_path):
+    """A row that catches up is shrunk for the steps since its last touch, not for those before it was there."""
+    catching_up = [
+        "optimizers.sparse={'*': {type: fobos_group_lasso, l21: 0.001, catch_up: true}}",
+        "training.epochs=1",
+    ]
+    ctr.train(load_experiment(place / "tiny.yaml", catching_up), tmp_path / "first")
+    model, _, told = begun(next_of(tmp_path / "first", *catching_up), tmp_path)
+    for lookup in lookups_of(model):
+        new = told["tables"][lookup.table.name]["new"]
+        steps = state(model, lookup)["steps"].ravel()
+        assert steps[len(steps) - new :].tolist() == [told["step"]] * new
+        assert 0 < steps[: len(steps) - new].max() <= told["step"]
+
+
+def test_a_damaged_encoder_is_not_fitted_again_on_a_run_that_has_changed(next_of, place, tmp_path):
+    ctr.train(load_experiment(place / "tiny.yaml", ["training.epochs=1"]), tmp_path / "first")
+    after = tf_keras.callbacks.LambdaCallback(on_train_begin=lambda logs: signal.raise_signal(signal.SIGTERM))
+    experiment = next_of(tmp_path / "first")
+    with pytest.raises(Interrupted):
+        ctr.train(experiment, tmp_path / "run", callbacks=[after])
+    damage(tmp_path / "run" / "encoder" / "encoder.json")
+    other_data = ["training.epochs=1", f"data.path={place / 'new'}"]
+    ctr.train(load_experiment(place / "tiny.yaml", other_data), tmp_path / "first", overwrite=True)
+    with pytest.raises(ConfigError, match=r"was trained again since .*run began with it: put it back"):
+        ctr.train(experiment, tmp_path / "run", resume=True)
 
 
 def test_features_in_another_order_do_not_fit(place, next_of, first, tmp_path):
@@ -287,3 +347,13 @@ def test_inspect_counts_the_rows_that_a_warm_start_carries(next_of, first, tmp_p
     assert {table.name: table.rows for table in found.needs.tables}["user"] == 3 + 8 + 1
     assert found.worst != "error", shown.getvalue()
     assert inspect(next_of(first, "model.cross_layers=2"), tmp_path / "run").worst == "error"
+
+
+def test_a_run_that_is_trained_again_while_it_is_read_is_an_error(next_of, first, tmp_path):
+    parent = shutil.copytree(first, tmp_path / "first")
+    experiment = next_of(parent)
+    opened = open_parent(experiment, Run(tmp_path / "run"))
+    model = build(experiment, opened.encoder)
+    (parent / "encoder" / "checksums.json").write_text("{}")
+    with pytest.raises(ConfigError, match="was trained again while it was read"):
+        carry(opened, model, experiment)

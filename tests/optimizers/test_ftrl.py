@@ -228,3 +228,16 @@ def test_l2_gradient_is_added_once_a_step():
 def test_an_argument_out_of_range_is_refused(optimizer_class, argument, value):
     with pytest.raises(ValueError, match=f"must be .*Received: {value}"):
         optimizer_class(**{argument: value})
+
+
+@both_penalized
+@pytest.mark.parametrize("beta", [0.0, 1.0])
+@pytest.mark.parametrize("preserve_initial", [False, True])
+@pytest.mark.parametrize("l2", [0.0, 0.2])
+def test_an_optimizer_knows_whether_a_row_without_state_keeps_its_weight(
+    optimizer_class, penalties, beta, preserve_initial, l2
+):
+    optimizer = optimizer_class(beta=beta, preserve_initial=preserve_initial, **{**penalties, "l2": l2})
+    table = tf.Variable([[0.5, -0.4]])
+    optimizer.apply_gradients([(tf.IndexedSlices(tf.fill([1, 2], 1e-4), [0]), table)])
+    assert np.allclose(table.numpy(), [[0.5, -0.4]], atol=0.01) == optimizer.starts_from_weight
