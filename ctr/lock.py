@@ -28,7 +28,8 @@ def only_process_in(folder: Path) -> Iterator[None]:
             try:
                 yield
             finally:
-                Path(lock.lock_file).unlink(missing_ok=True)
+                with suppress(OSError):  # on a disk that has turned read-only it stays; it keeps nobody out
+                    Path(lock.lock_file).unlink()
     except Timeout as error:
         raise ConfigError(
             f"{folder}: another process is at work in it; wait for its end, or choose another folder"

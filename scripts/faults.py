@@ -88,19 +88,18 @@ def full_while_evaluating(place: Place) -> str:
 
 def read_only_before_the_start(place: Place) -> str:
     with Disk(place.folder / "disk") as disk:
-        disk.make_writable(False)
+        disk.make_read_only()
         return end(start("train", place.config, "--run", disk.folder / "run")).expect(2, str(disk.folder), "written")
 
 
 def read_only_during(place: Place) -> str:
     with Disk(place.folder / "disk") as disk:
-        run, is_read_only = disk.folder / "run", False
+        run = disk.folder / "run"
         process = start("train", place.config, "--run", run)
-        while not is_read_only:  # not while a file is open for writing
-            with stopped(process, has_checkpoint(run, 2)):
-                is_read_only = disk.make_writable(False)
+        with stopped(process, has_checkpoint(run, 2)):
+            disk.make_read_only()
         message = end(process).expect(2, "Read-only file system", str(run), "--resume")
-        disk.make_writable(True)
+        disk.make_writable()
         check_resumed(place, run)
         return message
 

@@ -141,7 +141,8 @@ class Disk:
         return self
 
     def __exit__(self, *_: object) -> None:
-        subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
+        while subprocess.run(["umount", "--lazy", str(self.folder)], capture_output=True).returncode == 0:
+            pass  # what lies upon it goes first
 
     def fill(self) -> None:
         """Leave not a byte."""
@@ -157,10 +158,14 @@ class Disk:
         """Take the ballast away."""
         (self.folder / "ballast").unlink()
 
-    def make_writable(self, is_writable: bool) -> bool:
-        """Mount it anew; False while a file is open for writing."""
-        command = ["mount", "-o", f"remount,{'rw' if is_writable else 'ro'}", str(self.folder)]
-        return subprocess.run(command, capture_output=True).returncode == 0
+    def make_read_only(self) -> None:
+        """Lay itself upon it, read-only: files that are open, such as a lock, stay as they are."""
+        subprocess.run(["mount", "--bind", str(self.folder), str(self.folder)], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(self.folder)], check=True)
+
+    def make_writable(self) -> None:
+        """Undo `make_read_only`."""
+        subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
 
 
 def prepared(folder: Path) -> Place:

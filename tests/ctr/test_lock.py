@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -57,6 +58,15 @@ def test_a_folder_that_was_made_for_the_lock_may_be_gone(tmp_path):
     with only_process_in(tmp_path / "runs" / "run"):
         (tmp_path / "runs" / ".run.lock").unlink()
         (tmp_path / "runs").rmdir()
+
+
+def test_a_lock_that_cannot_be_deleted_hides_no_error(tmp_path, monkeypatch):
+    def read_only(path, missing_ok=False):
+        raise OSError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    with pytest.raises(KeyError), only_process_in(tmp_path / "run"):
+        raise KeyError
 
 
 def test_a_training_is_refused_while_another_is_in_its_folder(config, tmp_path):
