@@ -58,6 +58,7 @@ def test_a_folder_that_was_made_for_the_lock_may_be_gone(tmp_path):
     with only_process_in(tmp_path / "runs" / "run"):
         (tmp_path / "runs" / ".run.lock").unlink()
         (tmp_path / "runs").rmdir()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_lock_that_cannot_be_deleted_hides_no_error(tmp_path, monkeypatch):
