@@ -33,7 +33,7 @@ from ctr.resume import check_device, check_settings, described, find_unfinished,
 from ctr.run import Run, environment, name_folder, write_json
 from ctr.show import PLAIN, show_bad_rows, show_cost, show_results, show_variables, show_warm_start, warn
 from ctr.trainer import Trainer
-from ctr.warm_start import carry, open_parent
+from ctr.warm_start import carry, check_unchanged, open_parent
 from features import (
     Reader,
     batch_signature,
@@ -102,6 +102,8 @@ def _train(
     unfinished = find_unfinished(run, sets, partial(warn, console)) if is_there else None
     encoder = unfinished.encoder if unfinished else None
     parent = open_parent(experiment, run) if encoder is None else None
+    if parent is not None and unfinished is not None:
+        check_unchanged(parent, run)
     prepared = prepare_sets(experiment, sets, encoder, parent.encoder.statistics if parent else None)
     console.print(", ".join(f"{name}: {count_rows(groups):,} rows" for name, groups in prepared.sets.items()))
     show_bad_rows(prepared.bad_rows, console)

@@ -49,7 +49,7 @@ def open_parent(experiment: Experiment, run: Run) -> Parent | None:
     Raises:
         ConfigError: no finished run; one with other features or another model; the run itself; optimizers that cannot
             go on from the state that it has, or, without it, from its weights.
-        ConfigError, DataError: its encoder is damaged, or another than the one that `run` began with.
+        ConfigError, DataError: its encoder is damaged.
     """
     asked = experiment.training.warm_start
     if asked is None:
@@ -68,14 +68,21 @@ def open_parent(experiment: Experiment, run: Run) -> Parent | None:
         title = f"training.warm_start.run: {asked.run} has other features or another model:"
         raise ConfigError(in_lines(title, changed) + "\nput them back, or train without a warm start")
     _check_optimizers(rehearse(before), rehearse(experiment), asked.state)
-    found = Parent(parent, before, load_encoder(parent), _encoder_sum(parent))
-    begun = run.warm_start() if run.exists else None
-    if begun is not None and begun["encoder"] != found.encoder_sum:
+    return Parent(parent, before, load_encoder(parent), _encoder_sum(parent))
+
+
+def check_unchanged(parent: Parent, run: Run) -> None:
+    """See that an unfinished run can have its features fitted again on those of the run that it began with.
+
+    Raises:
+        ConfigError: that one has others by now.
+    """
+    begun = run.warm_start()
+    if begun is None or begun["encoder"] != parent.encoder_sum:
         raise ConfigError(
-            f"training.warm_start.run: {asked.run} was trained again since {run.folder} began with it: put it back, or "
-            f"train anew with --overwrite or another --run"
+            f"training.warm_start.run: {parent.run.folder} was trained again since {run.folder} began with it: put it "
+            f"back, or train anew with --overwrite or another --run"
         )
-    return found
 
 
 def carry(parent: Parent, model: CTRModel, experiment: Experiment) -> dict[str, Any]:

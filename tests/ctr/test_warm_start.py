@@ -298,6 +298,8 @@ def test_a_damaged_encoder_is_not_fitted_again_on_a_run_that_has_changed(next_of
     ctr.train(load_experiment(place / "tiny.yaml", other_data), tmp_path / "first", overwrite=True)
     with pytest.raises(ConfigError, match=r"was trained again since .*run began with it: put it back"):
         ctr.train(experiment, tmp_path / "run", resume=True)
+    report = ctr.train(experiment, tmp_path / "run", overwrite=True)
+    assert report["warm_start"]["run"] == str(tmp_path / "first")
 
 
 def test_features_in_another_order_do_not_fit(place, next_of, first, tmp_path):
