@@ -132,18 +132,21 @@ def compare_data(
         },
     }
     if target is not None:
-        curves = {
-            "psi": {"moderate_above": MODERATE_ABOVE, "unstable_above": settings.psi.unstable_above},
-            "bins": {"features": _by_column(histograms.describe({"current": found}))},
-        }
-        with new_folder(target) as partial:
-            write_json(partial / "environment.json", environment())
-            write_json(partial / "report.json", report)
-            save_curves(partial, curves)
+        bins = _by_column(histograms.describe({"current": found}))
+        _write(target, report, bins, settings.psi.unstable_above)
     show_report(report, console)
     if target is not None:
         console.print(f"report: {write_html(target)}", highlight=False, markup=False, soft_wrap=True)
     return report
+
+
+def _write(target: Path, report: dict[str, Any], bins: dict[str, Any], unstable_above: float) -> None:
+    """report.json, and what report.html is drawn from beside it."""
+    psi = {"moderate_above": MODERATE_ABOVE, "unstable_above": unstable_above}
+    with new_folder(target) as partial:
+        write_json(partial / "environment.json", environment())
+        write_json(partial / "report.json", report)
+        save_curves(partial, {"psi": psi, "bins": {"features": bins}})
 
 
 def _columns(

@@ -108,17 +108,10 @@ def carry(parent: Parent, model: CTRModel, experiment: Experiment) -> dict[str, 
     best = load_best(parent.run.folder / "checkpoints", old)
     if _encoder_sum(parent.run) != parent.encoder_sum:
         raise ConfigError(f"training.warm_start.run: {asked.run} was trained again while it was read")
-    strategy = model.distribute_strategy
     for pair in _pairs(old, model):
-        pair.copy(pair.before, pair.now, strategy)
+        pair.copy(pair.before, pair.now, model.distribute_strategy)
         if asked.state == "carry" and pair.now.trainable:
-            states = old.optimizer.state_of(pair.before), model.optimizer.state_of(pair.now)
-            for name in states[0]:
-                pair.copy(states[0][name], states[1][name], strategy)
-            if pair.rows is not None:
-                joined = model.optimizer.optimizer_of(pair.now).state_of_new_rows(int(old.optimizer.iterations.numpy()))
-                for name, value in joined.items():
-                    pair.fill_new(states[1][name], value, strategy)
+            _carry_state(old, model, pair)
     if asked.state == "carry":
         model.optimizer.iterations.assign(old.optimizer.iterations.numpy())
         model.optimizer.restart_schedules()
@@ -186,6 +179,17 @@ def _pairs(old: CTRModel, new: CTRModel) -> Iterator[_Same]:
         for was, is_ in zip(old.tower.towers[tower], layers, strict=True):
             for old_variable, variable in zip(was.variables, is_.variables, strict=True):
                 yield _Same(f"tower {tower}", old_variable, variable)
+
+
+def _carry_state(old: CTRModel, new: CTRModel, pair: _Same) -> None:
+    """What the optimizers remember of a pair, and what they must of the rows that are new."""
+    before, now = old.optimizer.state_of(pair.before), new.optimizer.state_of(pair.now)
+    for name in before:
+        pair.copy(before[name], now[name], new.distribute_strategy)
+    if pair.rows is not None:
+        steps = int(old.optimizer.iterations.numpy())
+        for name, value in new.optimizer.optimizer_of(pair.now).state_of_new_rows(steps).items():
+            pair.fill_new(now[name], value, new.distribute_strategy)
 
 
 def _check_optimizers(old: CTRModel, new: CTRModel, state: str) -> None:
