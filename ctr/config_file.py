@@ -1,13 +1,100 @@
-"""YAML as configs are written: safe, strict, and bounded in what a few bytes may become."""
+"""YAML as configs are written: safe, strict, and bounded in what a few bytes may become; dotted keys into it."""
 
 from collections.abc import Hashable
+from pathlib import Path
 from typing import Any
 
 import yaml
 from yaml.constructor import ConstructorError
 
+from ctr.errors import ConfigError
+from ctr.settings import shown
+
 MAX_CHARACTERS = 2**23  # a resolved config has some 300 for each feature
 MAX_VALUES = 1_000_000  # aliases written out
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """The values of a config file, unchecked.
+
+    Raises:
+        ConfigError: the file is missing or not YAML, or is no mapping of keys.
+    """
+    try:
+        values = parse(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such config file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: a config is a mapping of keys. Received: {type(values).__name__}")
+    return values
+
+
+def parse_override(override: str) -> tuple[list[str], Any]:
+    """The parts of the key, and the value, of a `KEY=VALUE` as `--set` takes it.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise ConfigError(f"--set needs KEY=VALUE. Received: {override!r}")
+    try:
+        return split_key(key), parse(text)
+    except (ValueError, yaml.YAMLError) as error:
+        raise ConfigError(f"--set {shown(override)}: not understood: {' '.join(str(error).split())}") from error
+
+
+def put(values: dict[str, Any], key: list[str], value: Any, told: str) -> None:
+    """Set what stands at a key, whose parents are made where they are missing.
+
+    Args:
+        values: of a config; they are changed.
+        key: its parts, as `split_key` gives them.
+        value: to set.
+        told: what asks for it, for the message.
+
+    Raises:
+        ConfigError: a parent is no mapping.
+    """
+    *parents, last = key
+    for parent in parents:
+        if values.get(parent) is None:
+            values[parent] = {}
+        values = values[parent]
+        if not isinstance(values, dict):
+            raise ConfigError(f"{told}: {parent!r} is not a mapping")
+    values[last] = value
+
+
+def split_key(key: str) -> list[str]:
+    """Split at dots outside quotes.
+
+    >>> split_key('optimizers.sparse."wide/*.x".l1')
+    ['optimizers', 'sparse', 'wide/*.x', 'l1']
+
+    Raises:
+        ValueError: a part is empty, or a quote is not closed.
+    """
+    parts, quote = [""], ""
+    for character in key:
+        if quote:
+            if character == quote:
+                quote = ""
+            else:
+                parts[-1] += character
+        elif character in "\"'":
+            quote = character
+        elif character == ".":
+            parts.append("")
+        else:
+            parts[-1] += character
+    if quote or not all(parts):
+        raise ValueError(f"{key!r} is not a dotted key")
+    return parts
 
 
 def parse(text: str) -> Any:

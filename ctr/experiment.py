@@ -18,7 +18,7 @@ from pydantic import (
 from ctr import config_file
 from ctr.choices import EpochsOrSteps, choice
 from ctr.errors import ConfigError as ConfigError
-from ctr.settings import PSI, Time, explain, shown
+from ctr.settings import PSI, Time, explain
 from features import Count, Features, Settings, Split
 from models import MODELS
 from optimizers import DENSE, SPARSE
@@ -311,61 +311,23 @@ def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Exp
     Raises:
         ConfigError: the file is missing or not YAML, or a setting is wrong.
     """
-    try:
-        values = config_file.parse(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such config file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: a config is a mapping of keys. Received: {type(values).__name__}")
+    values = config_file.read(path)
     for override in overrides or []:
-        _override(values, override)
+        config_file.put(values, *config_file.parse_override(override), f"--set {override!r}")
+    return check_experiment(values, str(path))
+
+
+def check_experiment(values: dict[str, Any], where: str) -> Experiment:
+    """The experiment that a config file's values are.
+
+    Args:
+        values: of the config.
+        where: they stand, for messages.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
     try:
         return Experiment.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {explain(error)}") from error
-
-
-def _override(values: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals:
-        raise ConfigError(f"--set needs KEY=VALUE. Received: {override!r}")
-    try:
-        *parents, last = _dotted(key)
-        value = config_file.parse(text)
-    except (ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"--set {shown(override)}: not understood: {' '.join(str(error).split())}") from error
-    for parent in parents:
-        if values.get(parent) is None:
-            values[parent] = {}
-        values = values[parent]
-        if not isinstance(values, dict):
-            raise ConfigError(f"--set {override!r}: {parent!r} is not a mapping")
-    values[last] = value
-
-
-def _dotted(key: str) -> list[str]:
-    """Split at dots outside quotes.
-
-    >>> _dotted('optimizers.sparse."wide/*.x".l1')
-    ['optimizers', 'sparse', 'wide/*.x', 'l1']
-    """
-    parts, quote = [""], ""
-    for character in key:
-        if quote:
-            if character == quote:
-                quote = ""
-            else:
-                parts[-1] += character
-        elif character in "\"'":
-            quote = character
-        elif character == ".":
-            parts.append("")
-        else:
-            parts[-1] += character
-    if quote or not all(parts):
-        raise ValueError(f"{key!r} is not a dotted key")
-    return parts
+        raise ConfigError(f"{where}: {explain(error)}") from error
