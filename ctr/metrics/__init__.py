@@ -4,8 +4,16 @@ from ctr.metrics.binary import BinaryMetrics
 from ctr.metrics.bins import CategoryBins, QuantileBins, bins_from_json
 from ctr.metrics.counts import ScoreCounts, Undefined, sigmoid
 from ctr.metrics.groups import GroupMetrics, gauc
-from ctr.metrics.paired import Difference, auc_difference, log_loss_difference
+from ctr.metrics.paired import (
+    Difference,
+    RowDifferences,
+    auc_difference,
+    auc_row_differences,
+    log_loss_difference,
+    log_loss_row_differences,
+)
 from ctr.metrics.psi import compare, psi
+from ctr.metrics.seeds import difference_over_both, holm, mean_over_seeds
 
 __all__ = [
     "BinaryMetrics",
@@ -13,13 +21,19 @@ __all__ = [
     "Difference",
     "GroupMetrics",
     "QuantileBins",
+    "RowDifferences",
     "ScoreCounts",
     "Undefined",
     "auc_difference",
+    "auc_row_differences",
     "bins_from_json",
     "compare",
+    "difference_over_both",
     "gauc",
+    "holm",
     "log_loss_difference",
+    "log_loss_row_differences",
+    "mean_over_seeds",
     "psi",
     "sigmoid",
 ]
