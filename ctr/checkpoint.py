@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -218,3 +219,25 @@ def fingerprint(model: CTRModel) -> str:
             for variable in layer.variables:
                 digest.update(variable.numpy().tobytes())
     return digest.hexdigest()
+
+
+def part_fingerprints(model: CTRModel) -> dict[str, str]:
+    """SHA-256 of each table, and of each weight of the towers, so that what two structures share can be told.
+
+    Tables have their names; weights are `<tower>/<layer>/...`, a second one of a name has `#2` behind it.
+    """
+    digests = {}
+    for table in sorted(model.tables.inputs.tables, key=lambda table: table.name):
+        blocks = hashlib.sha256()
+        for rows in model.tables.table_blocks(table.name):
+            blocks.update(rows.tobytes())
+        digests[table.name] = blocks.hexdigest()
+    counts: Counter[str] = Counter()
+    for tower, layers in sorted(model.tower.towers.items()):
+        for layer in layers:
+            for variable in layer.variables:
+                name = f"{tower}/{layer.name}{variable.name.partition(layer.name)[2].partition(':')[0]}"
+                counts[name] += 1
+                place = f"#{counts[name]}" if counts[name] > 1 else ""
+                digests[name + place] = hashlib.sha256(variable.numpy().tobytes()).hexdigest()
+    return digests

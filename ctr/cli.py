@@ -25,6 +25,15 @@ Overrides: TypeAlias = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as training.epochs=3. VALUE is YAML."),
 ]
 
+Callbacks: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--callback",
+        metavar="MODULE:NAME",
+        help="Add what this class or function makes of a run's folder, a tf_keras callback.",
+    ),
+]
+
 
 @app.command()
 def train(
@@ -38,16 +47,19 @@ def train(
         Path | None,
         typer.Option(metavar="RUN", help="Begin with the weights of a trained run; its vocabularies grow."),
     ] = None,
+    callbacks: Callbacks = None,
     settings: Overrides = None,
 ) -> None:
     """Train, keep the best checkpoint, report AUC and PSI."""
     with _user_mistakes() as console:
         with _silent_stderr():
             from ctr import train_job
+            from ctr.callbacks import load_callbacks
             from ctr.experiment import load_experiment
         chosen = [] if warm_start is None else [f"training.warm_start.run={json.dumps(str(warm_start))}"]
         experiment = load_experiment(config, [*(settings or []), *chosen])
-        train_job.train(experiment, run or Path("runs") / experiment.name, overwrite, resume, console=console)
+        folder = run or Path("runs") / experiment.name
+        train_job.train(experiment, folder, overwrite, resume, load_callbacks(callbacks or [], folder), console)
 
 
 @app.command()

@@ -14,7 +14,7 @@ import tf_keras
 from rich.console import Console
 
 from ctr.build import build, rehearse, set_threads, tower_bytes
-from ctr.checkpoint import Position, fingerprint, restore
+from ctr.checkpoint import Position, fingerprint, part_fingerprints, restore
 from ctr.curves import save_curves
 from ctr.data import PreparedData, open_sets, prepare_sets
 from ctr.errors import ConfigError, Diverged, Interrupted
@@ -28,7 +28,7 @@ from ctr.interruption import interruptible
 from ctr.lock import only_process_in
 from ctr.preflight.needs import check_fits
 from ctr.progress import Progress
-from ctr.report import sparsity_report
+from ctr.report.tables import sparsity_report, state_bytes
 from ctr.resume import check_device, check_settings, described, find_unfinished, save_encoder
 from ctr.run import Run, environment, name_folder, write_json
 from ctr.show import PLAIN, show_bad_rows, show_cost, show_results, show_variables, show_warm_start, warn
@@ -129,7 +129,15 @@ def _train(
                 console.print(f"{run.folder} has no checkpoint to go on from: it begins anew", **PLAIN)
                 run.discard()
             made_with = {**environment(), "device": device}
-            run.create(experiment, {"environment": made_with, "data": described(sets), "warm_start": warm_start})
+            run.create(
+                experiment,
+                {
+                    "environment": made_with,
+                    "data": described(sets),
+                    "initial_weights": part_fingerprints(model),
+                    "warm_start": warm_start,
+                },
+            )
         if encoder is None:
             save_encoder(prepared.encoder, run)
         valid, earlier = prepared.sets.get("valid", []), position.seconds
@@ -183,6 +191,7 @@ def _described(prepared: PreparedData, trainer: Trainer, parts: list[PartCost]) 
         "model": {"parts": [part._asdict() for part in parts]},
         "warm_start": trainer.run.warm_start(),
         "tables": sparsity_report(trainer.model),
+        "state_bytes": state_bytes(trainer.model),
         "fingerprints": {
             "initial_weights": trainer.position.initial_weights,
             "final_weights": fingerprint(trainer.model),

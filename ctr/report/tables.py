@@ -47,6 +47,12 @@ def sparsity_report(model: "CTRModel") -> list[dict[str, Any]]:
     return tables
 
 
+def state_bytes(model: "CTRModel") -> dict[str, int]:
+    """Bytes of the optimizers' state, of all tables and of all towers."""
+    owned = model.optimizer.owned(model.trainable_variables)
+    return {f"{kind}s": sum(one.state_bytes for one in owned if one.kind == kind) for kind in ("table", "tower")}
+
+
 def zero_share(tables: list[dict[str, Any]]) -> float:
     """The share of all rows of some tables that are exactly zero, the special ones left out."""
     rows = sum(table["rows"] - SPECIAL_ROWS for table in tables)

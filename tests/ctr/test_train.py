@@ -49,6 +49,7 @@ def test_the_run_folder_holds_what_the_contract_says(small_run):
         "config.yaml",
         "environment.json",
         "data.json",
+        "initial_weights.json",
         "encoder",
         "checkpoints",
         "metrics.jsonl",
@@ -84,7 +85,7 @@ def test_report_json_is_as_the_contract_says(make_experiment, tmp_path):
     assert report == json.loads((tmp_path / "run" / "report.json").read_text())
     measured = {"metrics", "negative_sampling_rate", "deciles", "psi", "slices", "frequency", "leakage", "checks"}
     assert set(report) - measured == {
-        *("training", "files", "bad_rows", "model", "warm_start", "tables", "fingerprints", "seconds")
+        *("training", "files", "bad_rows", "model", "warm_start", "tables", "state_bytes", "fingerprints", "seconds")
     }
     parts = [str(tmp_path / "clicks" / f"part-{k}.parquet") for k in range(3)]
     assert report["files"] == {
@@ -111,6 +112,11 @@ def test_report_json_is_as_the_contract_says(make_experiment, tmp_path):
     ]
     assert report["tables"][0]["bytes"] == 11 * 4 * 4 * 2  # weight and one state
     assert report["tables"][0]["zero_rows"] == 0
+    state = {
+        "tables": (11 + 13 + 27) * 4 * 4,
+        "towers": 2 * 4 * sum(p["parameters"] for p in report["model"]["parts"][1:]),
+    }
+    assert report["state_bytes"] == state  # one number a weight of a table, Adam's two of a tower's
     assert set(report["fingerprints"]) == {"initial_weights", "final_weights", "data_order"}
     assert set(report["seconds"]) == {"train", "total"}
     assert report["metrics"]["test"]["auc"] > 0.7

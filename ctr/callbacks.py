@@ -1,0 +1,49 @@
+"""tf_keras callbacks that a command line names: TensorBoard, MLflow, one's own."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+import tf_keras
+
+from ctr.errors import ConfigError
+
+
+def load_callbacks(names: Sequence[str], run: Path) -> list[tf_keras.callbacks.Callback]:
+    """The callbacks of a run; modules are looked for in the working directory, too.
+
+    Args:
+        names: `MODULE:NAME` each, of a class or function that takes the run's folder as a text and gives a callback:
+            `tf_keras.callbacks:TensorBoard` logs into the folder.
+        run: the folder.
+
+    Raises:
+        ConfigError: there is no such module or name, or what it gives is no callback.
+    """
+    sys.path.append(str(Path.cwd()))
+    try:
+        return [_loaded(name, run) for name in names]
+    finally:
+        sys.path.pop()
+
+
+def _loaded(name: str, run: Path) -> tf_keras.callbacks.Callback:
+    module, colon, target = name.partition(":")
+    if not (module and colon and target):
+        raise ConfigError(f"--callback needs MODULE:NAME. Received: {name!r}")
+    try:
+        make = getattr(import_module(module), target)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise ConfigError(f"--callback {name}: {error}") from error
+    if not callable(make):
+        raise ConfigError(f"--callback {name}: is a {type(make).__name__}, no class and no function")
+    try:
+        callback = make(str(run))
+    except TypeError as error:
+        raise ConfigError(f"--callback {name}: is called with the run's folder: {error}") from error
+    if not isinstance(callback, tf_keras.callbacks.Callback):
+        raise ConfigError(
+            f"--callback {name}: needs a tf_keras.callbacks.Callback. Received: {type(callback).__name__}"
+        )
+    return callback
