@@ -7,16 +7,30 @@ from typing import Any
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tensorflow-recommenders refuses Keras 3
 
 _HOMES = {
+    "Study": "ctr.comparison.study",
+    "compare": "ctr.comparison.job",
     "ConfigError": "ctr.experiment",
     "Diverged": "ctr.evaluation.scoring",
     "Experiment": "ctr.experiment",
     "evaluate": "ctr.evaluate_job",
     "load_experiment": "ctr.experiment",
+    "load_study": "ctr.comparison.study",
     "sparsity_report": "ctr.report",
     "train": "ctr.train_job",
 }
 
-__all__ = ["ConfigError", "Diverged", "Experiment", "evaluate", "load_experiment", "sparsity_report", "train"]
+__all__ = [
+    "ConfigError",
+    "Diverged",
+    "Experiment",
+    "Study",
+    "compare",
+    "evaluate",
+    "load_experiment",
+    "load_study",
+    "sparsity_report",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

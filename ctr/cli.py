@@ -96,6 +96,30 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    config: Annotated[Path, typer.Argument(help="The study, a YAML file.")],
+    out: Annotated[Path | None, typer.Option(help="The comparison's folder. Default: comparisons/<name>.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the comparison that is there first.")] = False,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Runs at once. Default: as many as there are CPUs for; one on a GPU.")
+    ] = None,
+    memory: Annotated[
+        float | None, typer.Option(min=0.1, metavar="GIB", help="That all runs may take. Default: what is free.")
+    ] = None,
+    callbacks: Callbacks = None,
+    settings: Overrides = None,
+) -> None:
+    """Train an experiment under several choices, such as optimizers: which is better, and is it more than luck."""
+    with _user_mistakes() as console:
+        with _silent_stderr():
+            from ctr.comparison import job
+            from ctr.comparison.study import load_study
+        study = load_study(config, settings)
+        folder = out or Path("comparisons") / study.name
+        job.compare(study, folder, overwrite, processes, memory, callbacks or [], console)
+
+
+@app.command()
 def replay(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="RUN/diverged/step-N.parquet, left by `ctr train`.")],
 ) -> None:

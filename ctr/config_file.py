@@ -1,6 +1,7 @@
 """YAML as configs are written: safe, strict, and bounded in what a few bytes may become; dotted keys into it."""
 
-from collections.abc import Hashable
+import re
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,15 @@ def split_key(key: str) -> list[str]:
     if quote or not all(parts):
         raise ValueError(f"{key!r} is not a dotted key")
     return parts
+
+
+def join_key(parts: Sequence[str]) -> str:
+    """What `split_key` splits; parts that hold dots or `*` are quoted.
+
+    >>> join_key(["optimizers", "sparse", "wide/*.x", "l1"])
+    'optimizers.sparse."wide/*.x".l1'
+    """
+    return ".".join(part if re.fullmatch(r"[\w/-]+", part) else f'"{part}"' for part in parts)
 
 
 def parse(text: str) -> Any:

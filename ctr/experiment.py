@@ -233,7 +233,8 @@ MAX_NAME = 200  # a file system's 255, less what is put around it
 WIDE_OPTIMIZER = {"type": "ftrl", "learning_rate": 0.1, "l1": 0.001}
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
+    """The name, if a folder may have it; else ValueError."""
     if not name or name[0] == "." or "/" in name or "\\" in name or not name.isprintable():
         raise ValueError("a name becomes a folder: no slash, no leading dot, no control character")
     if len(name.encode()) > MAX_NAME:
@@ -244,7 +245,7 @@ def _plain_name(name: str) -> str:
 class Experiment(Settings):
     """Everything that determines a run."""
 
-    name: Annotated[str, AfterValidator(_plain_name)]
+    name: Annotated[str, AfterValidator(plain_name)]
     seed: int = Field(1, ge=0, lt=2**31)
     data: Data
     features: Features

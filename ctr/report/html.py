@@ -39,7 +39,7 @@ def render_html(folder: str | Path) -> str:
     Raises:
         ConfigError: no report there, an earlier version made the folder, or a file is damaged.
     """
-    return _rendered(Run(folder))[0]
+    return _of_run(Run(folder))[0]
 
 
 def write_html(folder: str | Path) -> Path:
@@ -49,26 +49,27 @@ def write_html(folder: str | Path) -> Path:
         ConfigError: as `render_html`.
     """
     run = Run(folder)
-    page, summary = _rendered(run)
+    page, summary = _of_run(run)
     write_text(run.folder / "report.md", summary)
     write_text(run.folder / "report.html", page)
     return run.folder / "report.html"
 
 
-def _rendered(run: Run) -> tuple[str, str]:
+def _of_run(run: Run) -> tuple[str, str]:
     """The page, and the summary in Markdown."""
     try:
         report, curves = run.report(), load_curves(run.folder)
         if "metrics" not in report:
-            return _template("drift.html", _drift(run, report, curves)), drift_markdown(report)
-        return _template("run.html", _run(run, report, curves)), run_markdown(report, curves["run"], run.exists)
+            return rendered("drift.html", _drift(run, report, curves)), drift_markdown(report)
+        return rendered("run.html", _run(run, report, curves)), run_markdown(report, curves["run"], run.exists)
     except (KeyError, IndexError, UndefinedError) as error:
         raise ConfigError(
             f"{run.folder}: a file lacks {error}, so it is damaged or of an earlier version; train or evaluate again"
         ) from error
 
 
-def _template(name: str, values: dict[str, Any]) -> str:
+def rendered(name: str, values: dict[str, Any]) -> str:
+    """A page: a template with its values, which are escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,

@@ -78,7 +78,7 @@ class SavedScores:
         Raises:
             NotPaired: the rows are not the same, in the same order and of the same weight.
         """
-        self._check_same_rows(base)
+        self.check_same_rows(base)
         both = (self.logit, base.logit, self.label, self.row_weights)
         return auc_difference(*both), log_loss_difference(*both)
 
@@ -87,7 +87,8 @@ class SavedScores:
         names, others = (set(scores.file.schema_arrow.names) for scores in (self, other))
         return sorted(names & others - {"label", "weight", "logit", "score"})
 
-    def _check_same_rows(self, base: "SavedScores") -> None:
+    def check_same_rows(self, base: "SavedScores") -> None:
+        """Raise NotPaired unless both have the same rows, in the same order and of the same weight."""
         if len(base.label) != len(self.label):
             raise NotPaired(f"other rows: {len(base.label):,} and {len(self.label):,}")
         _check_none("labels differ", int((base.label != self.label).sum()))

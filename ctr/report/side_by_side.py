@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 
+from ctr.config_file import join_key
 from ctr.errors import ConfigError
 from ctr.metrics import Difference
 from ctr.report import formats
@@ -164,17 +164,16 @@ def settings_of(folder: Path) -> dict[str, str] | None:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (ValueError, yaml.YAMLError):
         return None
-    return {".".join(key): _text(value) for key, value in _leaves(values)}
+    return {join_key(key): _text(value) for key, value in _leaves(values)}
 
 
 def _leaves(values: Any, parents: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Each value below mappings with its path; parts that hold dots or `*` are quoted, as in `--set`."""
+    """Each value below mappings with its path."""
     if not isinstance(values, dict) or (parents and not values):
         yield parents, values
         return
     for key, value in values.items():
-        part = str(key) if re.fullmatch(r"[\w/-]+", str(key)) else f'"{key}"'
-        yield from _leaves(value, (*parents, part))
+        yield from _leaves(value, (*parents, str(key)))
 
 
 def _text(value: Any) -> str:

@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
@@ -12,7 +13,21 @@ from matplotlib.figure import Figure
 
 # matplotlib knows these colours, the page what they stand for, in light and in dark
 INK, MUTED, LINE, BLUE, ORANGE, GREEN = "#110001", "#110002", "#110003", "#110004", "#110005", "#110006"
-VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", BLUE: "blue", ORANGE: "orange", GREEN: "green"}
+PURPLE, OCHRE, PINK, SKY = "#110007", "#110008", "#110009", "#110010"
+VARIABLES = {
+    INK: "ink",
+    MUTED: "muted",
+    LINE: "line",
+    BLUE: "blue",
+    ORANGE: "orange",
+    GREEN: "green",
+    PURPLE: "purple",
+    OCHRE: "ochre",
+    PINK: "pink",
+    SKY: "sky",
+}
+SERIES = (BLUE, ORANGE, GREEN, PURPLE, OCHRE, PINK, SKY, INK)
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1, 1.4)))
 SET_STYLES: dict[str, dict[str, Any]] = {
     "train": {"color": GREEN, "linestyle": (0, (1, 1.4))},
     "valid": {"color": ORANGE, "linestyle": (0, (5, 1.6))},
@@ -46,6 +61,11 @@ def style_of(name: str) -> dict[str, Any]:
     return SET_STYLES.get(name, {"color": BLUE, "linestyle": "-"})
 
 
+def style_of_series(place: int) -> dict[str, Any]:
+    """Colour and dashes of the line at a place of many: colours first, then other dashes."""
+    return {"color": SERIES[place % len(SERIES)], "linestyle": DASHES[place // len(SERIES) % len(DASHES)]}
+
+
 def svg(name: str, draw: Callable[[Axes], None]) -> Markup:
     """What `draw` draws, as an `<svg>` whose ids begin with `name`."""
     with rc_context({**SETTINGS, "svg.hashsalt": name}):
@@ -59,6 +79,14 @@ def svg(name: str, draw: Callable[[Axes], None]) -> Markup:
     text = out.getvalue()
     text = re.sub(r"<style.*?</style>", "", text[text.index("<svg") :], flags=re.DOTALL)
     return Markup(re.sub(r"<[^<>]*>", lambda tag: _adapted(tag[0], name), text))  # noqa: S704 - matplotlib escapes texts
+
+
+def standalone(drawn: Markup) -> str:
+    """What `svg` gives as a file of its own, in the page's light colours on white."""
+    style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+    colors = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", style[: style.index("}")]))
+    text = re.sub(r"var\(--(\w+)\)", lambda name: colors[name[1]], drawn)
+    return text.replace("<svg ", '<svg style="background: #ffffff" font-family="sans-serif" ', 1)
 
 
 def printable(text: str) -> str:

@@ -1,0 +1,128 @@
+"""The runs of a comparison: written down before the first one, the same however often it is begun."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ctr.comparison.ranges import Drawn, draw
+from ctr.comparison.study import Cell, Study
+from ctr.differences import changed_settings, in_lines
+from ctr.errors import ConfigError
+from ctr.experiment import Experiment, load_experiment
+from ctr.run import Run, read_json, write_json, write_text
+
+TRIALS = "trials.json"
+STUDY = "study.yaml"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One training.
+
+    Attributes:
+        cell: what it is a training of.
+        trial: its number, from 1; None: one of those that are reported.
+        drawn: dotted key -> value, of the ranges.
+        seed: of the training.
+        experiment: all of it.
+        folder: of the run.
+    """
+
+    cell: Cell
+    trial: int | None
+    drawn: Drawn
+    seed: int
+    experiment: Experiment
+    folder: Path
+
+    @property
+    def label(self) -> str:
+        """What it is called in the terminal."""
+        return f"{self.cell.name}, {f'seed {self.seed}' if self.trial is None else f'trial {self.trial}'}"
+
+
+def planned_trials(study: Study, cells: list[Cell], folder: Path) -> list[Planned]:
+    """The trials of every cell, first all first ones, then all second ones; none where nothing is tuned.
+
+    Those that `trials.json` has are taken from there, more are drawn behind them.
+
+    Raises:
+        ConfigError: a setting is wrong, or the file is damaged.
+    """
+    if study.tuning is None:
+        return []
+    path, seed = folder / TRIALS, study.tuning.seed
+    written = read_json(path) if path.is_file() else {}
+    runs = []
+    for cell in cells:
+        before = written.get(cell.name, {})
+        is_same = before.get("ranges") == _ranges(cell) and before.get("seed") == seed
+        known = before["trials"] if is_same else []
+        drawn = [*known, *draw(cell.ranges, study.tuning.trials, seed)[len(known) :]]
+        for k, values in enumerate(drawn[: study.tuning.trials]):
+            where = folder / "runs" / cell.name / f"trial-{k + 1}"
+            runs.append(Planned(cell, k + 1, values, seed, cell.experiment(values, seed), where))
+    return sorted(runs, key=lambda run: run.trial or 0)
+
+
+def planned_seeds(study: Study, chosen: dict[str, Planned | None], cells: list[Cell], folder: Path) -> list[Planned]:
+    """The trainings that are reported: of every cell one a seed, with what its best trial drew.
+
+    A trial that is the very same training stands for it.
+
+    Args:
+        study: for its seeds.
+        chosen: cell -> its best trial; None: it has none, as all of them failed.
+        cells: to train; of those without a trial the settings are as they stand.
+        folder: of the comparison.
+    """
+    runs = []
+    for seed in study.seeds:
+        for cell in cells:
+            trial = chosen.get(cell.name)
+            if cell.name in chosen and trial is None:
+                continue
+            drawn = trial.drawn if trial else {}
+            is_trial = trial is not None and trial.seed == seed
+            where = trial.folder if trial and is_trial else folder / "runs" / cell.name / f"seed-{seed}"
+            runs.append(Planned(cell, None, drawn, seed, cell.experiment(drawn, seed), where))
+    return runs
+
+
+def check_as_before(runs: Sequence[Planned]) -> None:
+    """See that runs which are there already are those that are planned.
+
+    Raises:
+        ConfigError: a setting differs.
+    """
+    for run in runs:
+        if not Run(run.folder).exists:
+            continue
+        changed = changed_settings(load_experiment(run.folder / "config.yaml"), run.experiment, but=("name",))
+        if changed:
+            raise ConfigError(
+                in_lines(f"{run.folder}: was made with other settings:", changed)
+                + "\nput them back, or compare anew with --overwrite or another --out"
+            )
+
+
+def write_plan(study: Study, trials: list[Planned], folder: Path) -> None:
+    """`study.yaml`: the study, its base experiment written out; `trials.json`: what each trial drew, and from what."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    write_text(folder / STUDY, text)
+    cells = {run.cell.name: run.cell for run in trials}
+    drawn = {name: [run.drawn for run in trials if run.cell.name == name] for name in cells}
+    if trials:
+        described = {
+            name: {"seed": trials[0].seed, "ranges": _ranges(cell), "trials": drawn[name]}
+            for name, cell in cells.items()
+        }
+        write_json(folder / TRIALS, described)
+
+
+def _ranges(cell: Cell) -> dict[str, Any]:
+    return {key: one.model_dump(mode="json") for key, one in cell.ranges.items()}

@@ -1,0 +1,150 @@
+"""Several trainings at once, each in a process of its own, within a budget of processes and memory."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ctr.comparison.plan import Planned
+from ctr.run import write_text
+
+POLL_SECONDS = 0.1
+DIVERGED, INTERRUPTED = 3, 75
+TELLING = ("error: ", "diverged: ", "interrupted: ")  # how `ctr` begins what it says of its end
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a training ended that has no report."""
+
+    code: int
+    """Exit code; below 0: the signal that killed it."""
+    reason: str
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it would fail in the same way again."""
+        return self.code == DIVERGED
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What all processes together may take."""
+
+    processes: int
+    memory: int
+    """Bytes."""
+
+
+@dataclass
+class _Running:
+    run: Planned
+    process: subprocess.Popen[bytes]
+    memory: int
+
+
+class Pool:
+    """Trains runs, `ctr train --resume` each, as many at once as fit.
+
+    Args:
+        budget: within which.
+        needs: bytes of memory of a cell's trainings, by its name. One that needs more than the budget trains alone, and
+            says itself whether that is too much.
+        folder: for the config of each run, and what it prints.
+        callbacks: `--callback` of every training.
+        is_asked_to_end: asked all the time; then trainings save and end.
+    """
+
+    def __init__(
+        self,
+        budget: Budget,
+        needs: dict[str, int],
+        folder: Path,
+        callbacks: Sequence[str],
+        is_asked_to_end: Callable[[], bool],
+    ) -> None:
+        self.budget, self.needs, self.folder, self.callbacks = budget, needs, folder, callbacks
+        self.is_asked_to_end = is_asked_to_end
+
+    def train(
+        self,
+        runs: Sequence[Planned],
+        started: Callable[[Planned], None],
+        ended: Callable[[Planned, Failure | None], None],
+        waiting: Callable[[], None],
+    ) -> bool:
+        """Train them all, in their order; returns whether it came to the end.
+
+        Args:
+            runs: none of which is finished.
+            started: told of each when it starts.
+            ended: told of each when it ends, and how if it failed; not of those that are stopped.
+            waiting: called every tenth of a second.
+        """
+        queue, running = deque(runs), list[_Running]()
+        try:
+            while (queue or running) and not self.is_asked_to_end():
+                while queue and self._fits(queue[0], running):
+                    running.append(self._start(queue.popleft()))
+                    started(running[-1].run)
+                for one in [one for one in running if one.process.poll() is not None]:
+                    running.remove(one)
+                    ended(one.run, self._failure(one))
+                waiting()
+                time.sleep(POLL_SECONDS)
+        finally:
+            for one in running:
+                one.process.send_signal(signal.SIGTERM)
+            for one in running:
+                one.process.wait()
+        return not queue and not running
+
+    def _fits(self, run: Planned, running: list[_Running]) -> bool:
+        taken = sum(one.memory for one in running)
+        fits = len(running) < self.budget.processes and taken + self.needs[run.cell.name] <= self.budget.memory
+        return fits or not running
+
+    def _start(self, run: Planned) -> _Running:
+        config, log = self._file_of(run, "yaml"), self._file_of(run, "log")
+        write_text(config, run.experiment.to_yaml())
+        added = [part for one in self.callbacks for part in ("--callback", one)]
+        arguments = ["train", str(config), "--run", str(run.folder), "--resume", *added]
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "ctr.comparison.worker", *arguments],
+                stdin=subprocess.PIPE,  # which closes when this process dies
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches this process alone, which then asks the others
+            )
+        return _Running(run, process, self.needs[run.cell.name])
+
+    def _failure(self, one: _Running) -> Failure | None:
+        code = one.process.returncode
+        if code == 0:
+            return None
+        return Failure(code, told(code, self._file_of(one.run, "log").read_text(encoding="utf-8", errors="replace")))
+
+    def _file_of(self, run: Planned, suffix: str) -> Path:
+        return self.folder / f"{run.cell.name}, {run.folder.name}.{suffix}"
+
+
+def told(code: int, log: str) -> str:
+    """Why a training ended, in one line, of its exit code and what it printed.
+
+    >>> told(2, "epoch 1\\nerror: a.parquet is missing\\n")
+    'a.parquet is missing'
+    >>> told(1, "Traceback ...\\nZeroDivisionError: division by zero\\n")
+    'ZeroDivisionError: division by zero'
+    """
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = ": out of memory, perhaps" if -code == signal.SIGKILL else ""
+        return f"killed by {name}{hint}"
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    own = [line.removeprefix(start) for line in lines for start in TELLING if line.startswith(start)]
+    return next(iter([*own, *lines[-1:]]), f"ended with code {code}")

@@ -1,0 +1,120 @@
+"""What a finished training says, as far as a comparison asks."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ctr.comparison.plan import Planned
+from ctr.comparison.pool import Failure
+from ctr.errors import ConfigError
+from ctr.run import Run, read_json, remove, write_json
+
+FAILED = ".failed.json"  # beside a run's folder
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The validations of a training, in order.
+
+    Attributes:
+        steps, rows: of training until then.
+        seconds: of training until then; a clock reading.
+        auc, log_loss: None where the data does not define it.
+    """
+
+    steps: list[int]
+    rows: list[int]
+    seconds: list[float]
+    auc: list[float | None]
+    log_loss: list[float | None]
+
+    def first_above(self, target: float) -> int | None:
+        """The place of the first validation whose AUC is at least `target`."""
+        return next((place for place, auc in enumerate(self.auc) if auc is not None and auc >= target), None)
+
+    @property
+    def best_auc(self) -> float | None:
+        """The highest."""
+        return max((auc for auc in self.auc if auc is not None), default=None)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A training that has ended: its report, or why it has none."""
+
+    run: Planned
+    report: dict[str, Any] | None
+    failure: Failure | None
+
+    @property
+    def evaluated(self) -> str:
+        """The set that is reported: test, or valid where there is no test."""
+        assert self.report is not None
+        return next(name for name in ("test", "valid", "train") if name in self.report["metrics"])
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Of that set."""
+        assert self.report is not None
+        return self.report["metrics"][self.evaluated]
+
+    def curve(self) -> Curve:
+        """What metrics.jsonl and timing.jsonl say.
+
+        Raises:
+            ConfigError: one is damaged.
+        """
+        lines, clock = (_lines(self.run.folder / name) for name in ("metrics.jsonl", "timing.jsonl"))
+        try:
+            trained = [place for place, line in enumerate(lines) if line["kind"] == "train"]
+            steps = [0, *(lines[place]["step"] for place in trained)]
+            rows = np.cumsum([0, *(lines[place]["rows"] for place in trained)])
+            seconds = np.cumsum([0, *(clock[place]["seconds"] for place in trained)])
+            valid = [line for line in lines if line["kind"] == "valid"]
+            at = [line["step"] for line in valid]
+            return Curve(
+                steps=at,
+                rows=np.rint(np.interp(at, steps, rows)).astype(int).tolist(),
+                seconds=np.interp(at, steps, seconds).round(3).tolist(),
+                auc=[line["auc"] for line in valid],
+                log_loss=[line["loss"] for line in valid],
+            )
+        except (KeyError, IndexError, TypeError) as error:
+            raise ConfigError(f"{self.run.folder}: metrics.jsonl or timing.jsonl is damaged: {error}") from error
+
+
+def result_of(run: Planned) -> Result | None:
+    """How a planned run ended before; None: it has not."""
+    if Run(run.folder).is_finished:
+        return Result(run, Run(run.folder).report(), None)
+    path = _failed(run)
+    if path.is_file():
+        found = read_json(path)
+        return Result(run, None, Failure(found["code"], found["reason"]))
+    return None
+
+
+def write_failure(run: Planned, failure: Failure) -> None:
+    """Note beside the run's folder that it failed, and how."""
+    path = _failed(run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"code": failure.code, "reason": failure.reason})
+
+
+def forget_failure(run: Planned) -> None:
+    """So that it is tried again."""
+    remove(_failed(run))
+
+
+def _failed(run: Planned) -> Path:
+    return run.folder.with_name(run.folder.name + FAILED)
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: damaged: {error}") from error

@@ -1,0 +1,148 @@
+"""What a comparison's folder shows: the terminal, report.html, report.md, plots as files, runs.csv."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from ctr.errors import ConfigError
+from ctr.report import comparison_tables as tables
+from ctr.report import formats
+from ctr.report.html import rendered
+from ctr.report.markdown import escaped
+from ctr.report.verdicts import Card
+from ctr.run import read_json, write_text
+
+FILE = "comparison.json"
+SECTIONS = (tables.leaderboard, tables.costs)
+DETAILS = (
+    tables.metrics,
+    tables.differences,
+    tables.by_seed,
+    tables.to_target,
+    tables.trials,
+    tables.failures,
+    tables.shared,
+)
+
+
+def show_comparison(folder: Path, console: Console) -> None:
+    """Print the leaderboard, what it costs, and what is to be concluded."""
+    found = _read(folder)
+    sections = [section(found) for section in (*SECTIONS, tables.failures)]
+    for section in sections:
+        if section.rows:
+            section.show(console)
+    console.print()
+    for sentence in tables.sentences(found):
+        console.print(Text(f"- {sentence}"))
+    console.print(f"report: {folder / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
+
+
+def write_comparison(folder: Path) -> None:
+    """Write report.html, report.md, plots/*.svg and runs.csv anew, of comparison.json alone.
+
+    Raises:
+        ConfigError: it is damaged.
+    """
+    from ctr.report.comparison_plots import comparison_plots  # matplotlib takes a second to import
+    from ctr.report.svg import standalone
+
+    found = _read(folder)
+    try:
+        plots = comparison_plots(found)
+        sections = [section(found) for section in (*SECTIONS, *DETAILS)]
+        told = [section for section in sections if section.rows or section.notes]
+        page = rendered(
+            "comparison.html",
+            {
+                "study": found["study"],
+                "cells": len(found["cells"]),
+                "cards": _cards(found),
+                "orders": {},
+                "sentences": tables.sentences(found),
+                "how_to_read": tables.HOW_TO_READ,
+                "plots": list(plots.values()),
+                "sections": told,
+                "environment": found["environment"],
+            },
+        )
+        listed = "\n".join(f"- {escaped(sentence)}" for sentence in tables.sentences(found))
+        markdown = [f"# {escaped(found['study']['name'])}", listed, *(section.markdown() for section in told)]
+        written = runs_csv(found)
+    except (KeyError, IndexError, TypeError) as error:
+        raise ConfigError(f"{folder / FILE}: damaged, or of an earlier version: {error}") from error
+    (folder / "plots").mkdir(exist_ok=True)
+    for name, plot in plots.items():
+        write_text(folder / "plots" / f"{name}.svg", standalone(plot))
+    write_text(folder / "runs.csv", written)
+    write_text(folder / "report.md", "\n\n".join(markdown) + "\n")
+    write_text(folder / "report.html", page)
+
+
+def runs_csv(found: tables.Found) -> str:
+    """Every run a row, with the choices, what was drawn, and its metrics; of trials those of validation only."""
+    rows = list(_rows(found))
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    out = io.StringIO()
+    writer = csv.DictWriter(out, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def _rows(found: tables.Found) -> Iterator[dict[str, Any]]:
+    for cell in found["cells"]:
+        for one in cell["trials"]:
+            place = {**cell["choices"], "run": f"trial {one['trial']}", "seed": found["study"]["tuning"]["seed"]}
+            measured = {"valid_auc": one["auc"], "valid_log_loss": one["log_loss"], "reason": one["reason"]}
+            yield {**place, **one["values"], **measured, "chosen": one["chosen"]}
+        for one, seconds in zip(cell["seeds"], cell["clock"]["curves"], strict=True):
+            place = {**cell["choices"], "run": f"seed {one['seed']}", "seed": one["seed"], **(cell["tuned"] or {})}
+            measured = {
+                f"{found['study']['evaluated']}_{name}": one[name] for name in ("auc", "log_loss", "calibration")
+            }
+            size = {name: cell[name] for name in ("zero_share", "table_bytes", "nonzero_table_bytes", "state_bytes")}
+            length = {name: one[name] for name in ("epochs", "steps", "rows")}
+            yield {
+                **place,
+                "valid_auc": one["valid_auc"],
+                **measured,
+                **length,
+                "seconds": max(seconds, default=None),
+                **size,
+            }
+        for failure in cell["failures"]:
+            if "seed" in failure["run"].rpartition(", ")[2]:
+                yield {**cell["choices"], "run": failure["run"].rpartition(", ")[2], "reason": failure["reason"]}
+
+
+def _cards(found: tables.Found) -> list[Card]:
+    """The verdicts of the page's head."""
+    best = tables.ranked(found)[0]
+    judged = [cell for cell in found["cells"] if cell["difference"] is not None]
+    verdicts = [cell["difference"]["metrics"]["auc"]["verdict"] for cell in judged]
+    baseline = found["study"]["baseline"]
+    counts = {name: verdicts.count(name) for name in tables.WORDS}
+    fair = [cell for cell in judged if cell["difference"]["start"]["equal"]]
+    failed = sum(len(cell["failures"]) for cell in found["cells"])
+    auc = best["metrics"]["auc"] and best["metrics"]["auc"]["value"]
+    told = ", ".join(f"{count} {tables.WORDS[name]}" for name, count in counts.items() if count)
+    return [
+        Card("Highest mean AUC", formats.metric(auc), [best["name"]]),
+        Card(f"Beside {baseline}", f"{counts['better']} better", [f"Of {len(judged)}: {told}."]),
+        Card(
+            "Fair",
+            f"{len(fair)} of {len(judged)}",
+            ["began with the baseline's weights and saw its rows in its order, seed by seed."],
+        ),
+        Card("Failed runs", str(failed), ["Each has a row with its reason."] if failed else []),
+    ]
+
+
+def _read(folder: Path) -> tables.Found:
+    return read_json(folder / FILE)
