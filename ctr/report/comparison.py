@@ -2,9 +2,9 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from rich.console import Console
 from rich.text import Text
@@ -14,27 +14,40 @@ from ctr.report import comparison_tables as tables
 from ctr.report import formats
 from ctr.report.html import rendered
 from ctr.report.markdown import escaped
+from ctr.report.section import Section
 from ctr.report.verdicts import Card
 from ctr.run import read_json, write_text
 
 FILE = "comparison.json"
-SECTIONS = (tables.leaderboard, tables.costs)
-DETAILS = (
-    tables.metrics,
-    tables.differences,
-    tables.by_seed,
-    tables.to_target,
-    tables.trials,
-    tables.failures,
-    tables.shared,
-)
+TableOf: TypeAlias = Callable[[tables.Found], Section]
+FIRST: dict[str, TableOf] = {"Leaderboard": tables.leaderboard, "Cost": tables.costs}
+DETAILS: dict[str, TableOf] = {
+    "Metrics": tables.metrics,
+    "Differences": tables.differences,
+    "Seed by seed": tables.by_seed,
+    "To a target": tables.to_target,
+    "Trials": tables.trials,
+    "Failed runs": tables.failures,
+    "Fairness": tables.shared,
+}
+
+
+class Named(NamedTuple):
+    """A table under the name that it has on the page."""
+
+    name: str
+    section: Section
+
+    @property
+    def id(self) -> str:
+        """Of its place on the page."""
+        return self.name.lower().replace(" ", "-")
 
 
 def show_comparison(folder: Path, console: Console) -> None:
     """Print the leaderboard, what it costs, and what is to be concluded."""
     found = _read(folder)
-    sections = [section(found) for section in (*SECTIONS, tables.failures)]
-    for section in sections:
+    for section in (tables.leaderboard(found), tables.costs(found), tables.failures(found)):
         if section.rows:
             section.show(console)
     console.print()
@@ -55,8 +68,7 @@ def write_comparison(folder: Path) -> None:
     found = _read(folder)
     try:
         plots = comparison_plots(found)
-        sections = [section(found) for section in (*SECTIONS, *DETAILS)]
-        told = [section for section in sections if section.rows or section.notes]
+        first, details = _told(FIRST, found), _told(DETAILS, found)
         page = rendered(
             "comparison.html",
             {
@@ -67,12 +79,17 @@ def write_comparison(folder: Path) -> None:
                 "sentences": tables.sentences(found),
                 "how_to_read": tables.HOW_TO_READ,
                 "plots": list(plots.values()),
-                "sections": told,
+                "sections": first,
+                "details": details,
                 "environment": found["environment"],
             },
         )
         listed = "\n".join(f"- {escaped(sentence)}" for sentence in tables.sentences(found))
-        markdown = [f"# {escaped(found['study']['name'])}", listed, *(section.markdown() for section in told)]
+        markdown = [
+            f"# {escaped(found['study']['name'])}",
+            listed,
+            *(one.section.markdown() for one in (*first, *details)),
+        ]
         written = runs_csv(found)
     except (KeyError, IndexError, TypeError) as error:
         raise ConfigError(f"{folder / FILE}: damaged, or of an earlier version: {error}") from error
@@ -82,6 +99,12 @@ def write_comparison(folder: Path) -> None:
     write_text(folder / "runs.csv", written)
     write_text(folder / "report.md", "\n\n".join(markdown) + "\n")
     write_text(folder / "report.html", page)
+
+
+def _told(tables_of: dict[str, TableOf], found: tables.Found) -> list[Named]:
+    """Those that have something to say."""
+    made = [Named(name, table_of(found)) for name, table_of in tables_of.items()]
+    return [one for one in made if one.section.rows or one.section.notes]
 
 
 def runs_csv(found: tables.Found) -> str:

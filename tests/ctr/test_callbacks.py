@@ -9,7 +9,6 @@ from ctr.callbacks import load_callbacks
 from ctr.cli import app
 from ctr.errors import ConfigError
 
-
 OWN = """
 import tf_keras
 

@@ -1,0 +1,100 @@
+"""Ranges in a config, and what trials draw from them."""
+
+import copy
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from ctr.comparison.ranges import Range, draw, filled, is_outermost, ranges_in
+from ctr.errors import ConfigError
+
+VALUES = {
+    "optimizers": {"sparse": {"wide/*": {"type": "ftrl", "learning_rate": {"tune": [0.01, 1]}}}},
+    "model": {"hidden": [64], "dropout": {"tune": [0, 0.5], "scale": "linear"}},
+    "training": {"batch_size": {"tune": [256, 4096], "whole": True}},
+}
+KEYS = ['optimizers.sparse."wide/*".learning_rate', "model.dropout", "training.batch_size"]
+
+
+def test_ranges_are_found_by_their_dotted_keys():
+    assert list(ranges_in(VALUES)) == KEYS
+
+
+def test_each_range_gets_its_value_and_nothing_else_changes():
+    before = copy.deepcopy(VALUES)
+    values = filled(VALUES, dict(zip(KEYS, [0.1, 0.2, 512], strict=True)))
+    assert values["optimizers"]["sparse"]["wide/*"] == {"type": "ftrl", "learning_rate": 0.1}
+    assert values["model"] == {"hidden": [64], "dropout": 0.2}
+    assert values["training"] == {"batch_size": 512}
+    assert before == VALUES
+
+
+@pytest.mark.parametrize(
+    ("described", "told"),
+    [
+        ({"tune": [1, 1]}, "needs the least and the most. Received: [1, 1]"),
+        ({"tune": [2, 1]}, "needs the least and the most"),
+        ({"tune": [0, 1]}, "above 0; take `scale: linear`"),
+        ({"tune": [0.1]}, "tune"),
+        ({"tune": [0.1, 1], "scal": "log"}, "did you mean 'scale'?"),
+        ({"tune": [0.1, float("inf")]}, "finite"),
+    ],
+)
+def test_a_range_that_is_none_is_told(described, told):
+    with pytest.raises(ConfigError) as error:
+        ranges_in({"model": {"dropout": described}})
+    assert "model.dropout" in str(error.value)
+    assert told in str(error.value)
+
+
+@given(
+    low=st.floats(1e-6, 1e3),
+    ratio=st.floats(1.5, 1e6),
+    scale=st.sampled_from(["log", "linear"]),
+    seed=st.integers(0, 2**31 - 1),
+    trials=st.integers(1, 12),
+    dimensions=st.integers(1, 4),
+)
+def test_draws_lie_within_their_range(low, ratio, scale, seed, trials, dimensions):
+    ranges = {f"key{k}": Range(tune=(low, low * ratio), scale=scale) for k in range(dimensions)}
+    drawn = draw(ranges, trials, seed)
+    assert len(drawn) == trials
+    values = np.array([list(one.values()) for one in drawn])
+    assert values.shape == (trials, dimensions)
+    assert (values >= low * (1 - 1e-3)).all()  # four digits
+    assert (values <= low * ratio * (1 + 1e-3)).all()
+
+
+def test_the_same_seed_draws_the_same_and_more_trials_begin_with_them():
+    ranges = {"rate": Range(tune=(0.001, 1)), "l2": Range(tune=(0.01, 0.1))}
+    assert draw(ranges, 3, 7) == draw(ranges, 8, 7)[:3]
+    assert draw(ranges, 3, 7) != draw(ranges, 3, 8)
+
+
+def test_trials_spread_evenly_over_a_logarithmic_range():
+    rates = [one["rate"] for one in draw({"rate": Range(tune=(1e-4, 1))}, 64, 0)]
+    assert np.histogram(np.log10(rates), bins=4, range=(-4, 0))[0] == pytest.approx([16] * 4, abs=1)
+
+
+def test_two_choices_are_tried_at_the_same_places_of_their_ranges():
+    ftrl, sgd = ({"rate": Range(tune=bounds)} for bounds in ((0.01, 1), (1, 100)))
+    places = [np.log10([one["rate"] for one in draw(ranges, 5, 3)]) for ranges in (ftrl, sgd)]
+    np.testing.assert_allclose(places[0] + 2, places[1], atol=1e-3)
+
+
+def test_a_whole_range_draws_whole_numbers():
+    drawn = [one["size"] for one in draw({"size": Range(tune=(16, 64), whole=True)}, 20, 1)]
+    assert all(isinstance(size, int) and 16 <= size <= 64 for size in drawn)
+
+
+def test_the_outermost_are_the_least_and_the_most_of_several():
+    assert [is_outermost(value, [1, 2, 3]) for value in (1, 2, 3)] == [True, False, True]
+    assert not is_outermost(1, [1])
+
+
+def test_a_range_is_frozen():
+    with pytest.raises(ValidationError):
+        Range(tune=(1, 2)).scale = "linear"

@@ -1,0 +1,110 @@
+"""A study as a YAML file says it, and what is wrong with one."""
+
+import pytest
+import yaml
+
+from ctr.comparison.study import cells_of, load_study
+from ctr.errors import ConfigError
+
+FTRL = {'optimizers.sparse."*"': {"type": "ftrl", "learning_rate": 0.1}}
+TUNED = {'optimizers.sparse."*"': {"type": "sgd", "learning_rate": {"tune": [0.1, 10]}}}
+
+
+@pytest.fixture
+def write(config):
+    """Write a study of the small experiment, and load it."""
+
+    def load(values, *overrides):
+        path = config.parent / "study.yaml"
+        path.write_text(yaml.safe_dump({"name": "study", "experiment": config.name, **values}, sort_keys=False))
+        return load_study(path, list(overrides))
+
+    return load
+
+
+def axes(**choices):
+    return {"axes": {"sparse": choices}}
+
+
+def test_every_combination_is_a_cell_and_the_baseline_comes_first(write):
+    study = write(
+        {
+            "axes": {"sparse": {"base": {}, "ftrl": FTRL}, "batch": {"training.batch_size": [32, 64]}},
+            "baseline": {"sparse": "ftrl", "batch": 64},
+        }
+    )
+    cells = cells_of(study)
+    assert [cell.name for cell in cells] == ["ftrl+64", "base+32", "base+64", "ftrl+32"]
+    experiment = cells[0].experiment({}, seed=5)
+    assert (experiment.training.batch_size, experiment.optimizers.sparse["*"].type) == (64, "ftrl")
+    assert (experiment.seed, experiment.name) == (5, "ftrl+64, seed 5")
+
+
+def test_the_experiment_may_stand_in_the_study_or_beside_it(write, config):
+    inside = write({**axes(a={}, b=FTRL), "experiment": yaml.safe_load(config.read_text())})
+    assert inside == write(axes(a={}, b=FTRL))
+
+
+def test_settings_are_of_every_run_and_a_choice_overrules_them(write):
+    values = {"settings": {"training.epochs": 7, "training.batch_size": 16}, **axes(a={}, b={"training.batch_size": 8})}
+    a, b = (cell.experiment({}, 1) for cell in cells_of(write(values)))
+    assert (a.training.epochs, a.training.batch_size) == (7, 16)
+    assert (b.training.epochs, b.training.batch_size) == (7, 8)
+
+
+def test_set_changes_the_study_by_its_own_keys_and_else_every_run(write):
+    study = write(axes(a={}, b=FTRL), "seeds=[4, 5]", "training.epochs=9", "data.label=w")
+    assert study.seeds == [4, 5]
+    experiments = [cell.experiment({}, 1) for cell in cells_of(study)]
+    assert {(one.training.epochs, one.data.label) for one in experiments} == {(9, "w")}
+
+
+def test_runs_have_one_thread_unless_told_otherwise(write, edit_config):
+    edit_config(lambda values: values["training"].pop("threads"))
+    assert {cell.experiment({}, 1).training.threads for cell in cells_of(write(axes(a={}, b=FTRL)))} == {1}
+    study = write(axes(a={}, b=FTRL), "training.threads=2")
+    assert {cell.experiment({}, 1).training.threads for cell in cells_of(study)} == {2}
+
+
+def test_cells_do_not_share_what_they_change(write):
+    study = write({"settings": {"optimizers.sparse": {"*": {"type": "adagrad"}}}, **axes(a={}, b=FTRL)})
+    assert [cell.experiment({}, 1).optimizers.sparse["*"].type for cell in cells_of(study)] == ["adagrad", "ftrl"]
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"axes": {}}, "axes"),
+        (axes(), "sparse: needs choices with their settings"),
+        (axes(a={}), "axes: there is one choice only"),
+        (axes(**{"a/b": {}, "c": {}}), "a choice becomes a folder"),
+        (axes(**{"..": {}, "c": {}}), "a choice becomes a folder"),
+        ({"axes": {"correction": {True: {}, False: FTRL}}}, "quotes where YAML would make it something else"),
+        (axes(a=[1, 2], b=[3]), "needs one key with a list of plain values"),
+        (axes(**{"training.batch_size": [32, 32]}), "a value stands twice"),
+        (axes(**{"training.batch_size": [[32], [64]]}), "a list of plain values"),
+        (axes(a=3, b={}), "sparse.a: needs settings"),
+        (axes(a={}, b={"training..epochs": 3}), "axes.sparse.b: 'training..epochs' is not a dotted key"),
+        (axes(a={}, b={"name.x": 3}), "'name' is not a mapping"),
+        ({**axes(a={}, b={}), "baseline": {"spare": "a"}}, "no axis 'spare'; did you mean 'sparse'?"),
+        ({**axes(aa={}, b={}), "baseline": {"sparse": "aaa"}}, "no choice 'aaa'; did you mean 'aa'?"),
+        ({**axes(a={}, b={}), "seeds": []}, "seeds"),
+        ({**axes(a={}, b={}), "seeds": [1, 1]}, "one stands twice"),
+        ({**axes(a={}, b={}), "seed": 1}, "unknown key 'seed'; did you mean 'seeds'?"),
+        (axes(a={}, b=TUNED), "is a range, which needs a budget: `tuning: {trials: 3}`"),
+        ({**axes(a={}, b=TUNED), "tuning": {"trials": 3}}, "a has nothing to tune"),
+        ({**axes(a={}, b={}), "tuning": {"trials": 3}}, "or leave out `tuning`"),
+        ({**axes(a={}, b={}), "experiment": "nowhere.yaml"}, "nowhere.yaml: no such config file"),
+        ({**axes(a={}, b={}), "experiment": 3}, "experiment"),
+    ],
+)
+def test_a_mistake_is_one_message(write, values, told):
+    with pytest.raises(ConfigError) as error:
+        write(values)
+    assert told in str(error.value)
+
+
+def test_a_wrong_setting_of_a_choice_names_the_choice(write):
+    study = write(axes(a={}, b={"training.epoch": 3}))
+    with pytest.raises(ConfigError, match=r"b: training: unknown key 'epoch'; did you mean 'epochs'\?"):
+        cells_of(study)[1].experiment({}, 1)
