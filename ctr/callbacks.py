@@ -1,9 +1,10 @@
 """tf_keras callbacks that a command line names: TensorBoard, MLflow, one's own."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import tf_keras
 
@@ -11,7 +12,7 @@ from ctr.errors import ConfigError
 
 
 def load_callbacks(names: Sequence[str], run: Path) -> list[tf_keras.callbacks.Callback]:
-    """The callbacks of a run; modules are looked for in the working directory, too.
+    """The callbacks of a run.
 
     Args:
         names: `MODULE:NAME` each, of a class or function that takes the run's folder as a text and gives a callback:
@@ -21,14 +22,24 @@ def load_callbacks(names: Sequence[str], run: Path) -> list[tf_keras.callbacks.C
     Raises:
         ConfigError: there is no such module or name, or what it gives is no callback.
     """
-    sys.path.append(str(Path.cwd()))
+    return [_made(name, make, run) for name, make in zip(names, find_makers(names), strict=True)]
+
+
+def find_makers(names: Sequence[str]) -> list[Callable[[str], Any]]:
+    """What makes the callbacks; modules are looked for in the working directory, too.
+
+    Raises:
+        ConfigError: there is no such module or name, or it cannot be called.
+    """
+    here = str(Path.cwd())
+    sys.path.append(here)
     try:
-        return [_loaded(name, run) for name in names]
+        return [_found(name) for name in names]
     finally:
-        sys.path.pop()
+        sys.path.remove(here)
 
 
-def _loaded(name: str, run: Path) -> tf_keras.callbacks.Callback:
+def _found(name: str) -> Callable[[str], Any]:
     module, colon, target = name.partition(":")
     if not (module and colon and target):
         raise ConfigError(f"--callback needs MODULE:NAME. Received: {name!r}")
@@ -38,6 +49,10 @@ def _loaded(name: str, run: Path) -> tf_keras.callbacks.Callback:
         raise ConfigError(f"--callback {name}: {error}") from error
     if not callable(make):
         raise ConfigError(f"--callback {name}: is a {type(make).__name__}, no class and no function")
+    return make
+
+
+def _made(name: str, make: Callable[[str], Any], run: Path) -> tf_keras.callbacks.Callback:
     try:
         callback = make(str(run))
     except TypeError as error:

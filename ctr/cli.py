@@ -132,7 +132,9 @@ def replay(
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of trained runs, or of evaluations.")],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of trained runs, evaluations or comparisons.")
+    ],
     out: Annotated[
         Path | None,
         typer.Option(
@@ -144,6 +146,7 @@ def report(
     with _user_mistakes() as console:
         from ctr.errors import ConfigError
         from ctr.report import show_report, write_html
+        from ctr.report.comparison import FILE, show_comparison, write_comparison
         from ctr.report.side_by_side import check_markdown, show_side_by_side, side_by_side, to_markdown
         from ctr.run import Run, write_text
 
@@ -154,6 +157,10 @@ def report(
             if len(runs) > 1:
                 console.print(str(run), style="bold", highlight=False, markup=False, soft_wrap=True)
             try:
+                if (run / FILE).is_file():
+                    write_comparison(run)
+                    show_comparison(run, console)
+                    continue
                 show_report(Run(run).report(), console)
                 console.print(f"report: {write_html(run)}", highlight=False, markup=False, soft_wrap=True)
                 found.append(Run(run))
@@ -165,7 +172,8 @@ def report(
         if mistakes:
             raise ConfigError("\n".join(mistakes))
         if out is not None:
-            write_text(out, to_markdown(sections) if sections else (found[0].folder / "report.md").read_text("utf-8"))
+            only = found[0].folder if found else runs[0]
+            write_text(out, to_markdown(sections) if sections else (only / "report.md").read_text("utf-8"))
             console.print(f"written: {out}", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -34,6 +34,19 @@ def read(path: str | Path) -> dict[str, Any]:
     return values
 
 
+def copied(values: Any) -> Any:
+    """The values anew; what is one mapping in two places by an alias, which a deep copy keeps, becomes two.
+
+    >>> inner = {"a": 1}
+    >>> copy = copied({"x": inner, "y": inner})
+    >>> copy["x"] is copy["y"]
+    False
+    """
+    if isinstance(values, dict):
+        return {key: copied(value) for key, value in values.items()}
+    return [copied(value) for value in values] if isinstance(values, list) else values
+
+
 def parse_override(override: str) -> tuple[list[str], Any]:
     """The parts of the key, and the value, of a `KEY=VALUE` as `--set` takes it.
 

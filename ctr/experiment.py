@@ -313,6 +313,8 @@ def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Exp
         ConfigError: the file is missing or not YAML, or a setting is wrong.
     """
     values = config_file.read(path)
+    if {"experiment", "axes"} <= set(values):
+        raise ConfigError(f"{path}: is a study, not an experiment; `ctr compare` takes it")
     for override in overrides or []:
         config_file.put(values, *config_file.parse_override(override), f"--set {override!r}")
     return check_experiment(values, str(path))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 from breakable_experiment import (
+    COMPARE,
     EVALUATE,
     PART,
     RESUME,
@@ -28,6 +29,7 @@ from breakable_experiment import (
     schema,
     set_to,
     setting,
+    study,
     table,
     text,
     value,
@@ -354,4 +356,39 @@ COMMANDS = [
         damage=lambda: DIVERGED.parent.mkdir() or shutil.copy(PART, DIVERGED),
     ),
 ]
-CASES = [*FILES, *SCHEMAS, *VALUES, *CONFIGS, *COMMANDS]
+TUNED = {'optimizers.sparse."*"': {"type": "sgd", "learning_rate": {"tune": [0.1, 10]}}}
+TURNED = {'optimizers.sparse."*"': {"type": "sgd", "learning_rate": {"tune": [10, 0.1]}}}
+
+
+def choices(**settings: object) -> dict[str, object]:
+    """An axis of these choices."""
+    return {"axes": {"sparse": settings}}
+
+
+STUDIES = [
+    command("no such study", "compare nowhere.yaml", "nowhere.yaml", "no such config file"),
+    study("a study given to ctr train", {}, "study.yaml", "is a study", line="train study.yaml"),
+    study("an unknown key of a study", {"trials": 3}, "study.yaml", "'trials'"),
+    study("a study of no experiment", {"experiment": "nowhere.yaml"}, "nowhere.yaml", "no such config file"),
+    study("one choice only", choices(base={}), "study.yaml", "axes"),
+    study("a choice that leads elsewhere", choices(**{"../base": {}, "other": {}}), "'../base'", "folder"),
+    study("a choice called true", {"axes": {"corrected": {True: {}, False: {}}}}, "corrected", "quotes"),
+    study("a baseline that is no choice", {"baseline": {"sparse": "bose"}}, "'bose'", "'base'"),
+    study("a seed twice", {"seeds": [1, 1]}, "seeds", "twice"),
+    study("a range without a budget", choices(base=TUNED, other=TUNED), "learning_rate", "tuning"),
+    study("a budget without a range", {"tuning": {"trials": 3}}, "base", "nothing to tune"),
+    study("a range upside down", choices(base=TURNED, other=TUNED), "learning_rate", "[10, 0.1]"),
+    study("a wrong key of a choice", choices(base={}, other={"training.epoch": 1}), "other", "'epochs'"),
+    study(
+        "a choice for no table",
+        choices(base={}, other={"optimizers.sparse": {"usr": {"type": "sgd"}}}),
+        "other",
+        "usr",
+    ),
+    study("a study of data without its label", {"settings": {"data.label": "click"}}, "'click'", "'clicked'"),
+    study("a comparison where a run is", {}, "runs/tiny", "not a comparison", line=f"{COMPARE} --out runs/tiny"),
+    study("no process at once", {}, "--processes", line=f"{COMPARE} --processes 0"),
+    study("a callback that is none", {}, "nowhere:a", line=f"{COMPARE} --callback nowhere:a"),
+    command("a callback without a module", "train config.yaml --callback TensorBoard", "'TensorBoard'", "MODULE:NAME"),
+]
+CASES = [*FILES, *SCHEMAS, *VALUES, *CONFIGS, *COMMANDS, *STUDIES]

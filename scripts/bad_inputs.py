@@ -148,8 +148,6 @@ def main() -> None:
     parser.add_argument("--apart", action="store_true", help="each in an interpreter of its own: some ten minutes")
     parser.add_argument("--markdown", action="store_true", help="print the table of docs/reliability.md")
     given = parser.parse_args()
-    if not given.apart:
-        pass
     cases = [case for case in CASES if given.only in case.what]
     run, failed = apart if given.apart else forked, 0
     if given.markdown:

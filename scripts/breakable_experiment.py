@@ -17,10 +17,12 @@ import pyarrow.parquet as pq
 import yaml
 
 CONFIG, PART, RUN = Path("config.yaml"), Path("clicks/part-1.parquet"), Path("runs/tiny")
+STUDY, COMPARISON = Path("study.yaml"), Path("comparisons/tiny")
 ROWS = 240  # of a file
 TRAIN = "train config.yaml --run runs/new"
 EVALUATE = "evaluate runs/tiny clicks --out scored"
 RESUME = "train config.yaml --resume"
+COMPARE = "compare study.yaml"
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Case:
     """Something bad, and what must be said of it."""
 
     kind: str
-    """files, schemas, values, configs or commands."""
+    """files, schemas, values, configs, commands or studies."""
     what: str
     damage: Callable[[], Any]
     """Does it to the working directory."""
@@ -204,6 +206,12 @@ def setting(what: str, key: str, given: Any, *says: str) -> Case:
 def command(what: str, line: str, *says: str, damage: Callable[[], Any] = nothing) -> Case:
     """A bad command, or a bad folder that it is given."""
     return Case("commands", what, damage, line, says)
+
+
+def study(what: str, changes: dict[str, Any], *says: str, line: str = COMPARE) -> Case:
+    """A study of two choices with some keys changed, and what `ctr compare` says of it."""
+    values = {"name": "tiny", "experiment": str(CONFIG), "axes": {"sparse": {"base": {}, "other": {}}}, **changes}
+    return Case("studies", what, lambda: STUDY.write_text(yaml.safe_dump(values, sort_keys=False)), line, says)
 
 
 def table(columns: dict[str, Any]) -> Callable[[Path], None]:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from ctr.comparison.plan import planned_seeds, planned_trials
+from ctr.comparison.study import cells_of, load_study
 from ctr.experiment import load_experiment
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +31,19 @@ def test_only_models_imports_recommenders():
     assert users == {"models"}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda path: path.stem)
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+STUDIES = [path for path in CONFIGS if path.parent.name == "compare"]
+
+
+@pytest.mark.parametrize("path", [path for path in CONFIGS if path not in STUDIES], ids=lambda path: path.stem)
 def test_a_shipped_config_is_valid(path):
     assert load_experiment(path).name
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_shipped_study_is_valid_with_all_its_choices(path, tmp_path):
+    study = load_study(path)
+    cells = cells_of(study)
+    trials = planned_trials(study, cells, tmp_path)
+    assert len(trials) == (study.tuning.trials * len(cells) if study.tuning else 0)
+    assert trials or planned_seeds(study, {}, cells, tmp_path)

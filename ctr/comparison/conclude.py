@@ -1,52 +1,18 @@
 """From finished trainings to comparison.json: each cell's metrics over seeds, and its differences to the baseline."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from ctr.comparison.fairness import fairness
 from ctr.comparison.ranges import is_outermost
-from ctr.comparison.results import Curve, Result
-from ctr.comparison.study import Cell, Study
-from ctr.metrics import (
-    Difference,
-    QuantileBins,
-    RowDifferences,
-    Undefined,
-    auc_row_differences,
-    difference_over_both,
-    holm,
-    log_loss_row_differences,
-    mean_over_seeds,
-    psi,
-)
-from ctr.report.paired_scores import NotPaired, SavedScores
+from ctr.comparison.results import CellResults, Curve, Result
+from ctr.comparison.study import Study
+from ctr.comparison.verdicts import METRICS, beside_baseline, judge
+from ctr.metrics import mean_over_seeds
 from ctr.report.tables import zero_share
 
-SIGNIFICANT = 0.05  # an adjusted p below it is more than chance
-METRICS: dict[str, tuple[Callable[..., RowDifferences], int]] = {
-    "auc": (auc_row_differences, 1),
-    "log_loss": (log_loss_row_differences, -1),
-}
-"""Metric -> its differences, and the sign of a better one."""
 OVER_SEEDS = ("auc", "log_loss", "calibration", "gauc")
-PSI_BINS = 10
-
-
-@dataclass(frozen=True)
-class CellResults:
-    """How all trainings of a cell ended."""
-
-    cell: Cell
-    trials: list[Result]
-    chosen: Result | None
-    """The best trial; None: nothing was tuned, or all failed."""
-    seeds: list[Result]
-
-    @property
-    def finished(self) -> list[Result]:
-        """Of the reported trainings those with a report."""
-        return [result for result in self.seeds if result.report is not None]
 
 
 def best_trial(trials: Sequence[Result]) -> Result | None:
@@ -56,7 +22,8 @@ def best_trial(trials: Sequence[Result]) -> Result | None:
         assert result.report is not None
         stopping = result.run.experiment.training.early_stopping
         metric = "auc" if stopping is None else stopping.metric
-        return METRICS[metric][1] * result.report["metrics"]["valid"][metric]
+        value = result.report["metrics"]["valid"][metric]
+        return -math.inf if value is None else METRICS[metric][1] * value
 
     return max((result for result in trials if result.report is not None), key=goodness, default=None)
 
@@ -71,13 +38,9 @@ def conclude(study: Study, cells: Sequence[CellResults]) -> dict[str, Any]:
     baseline = cells[0]
     target = study.target_auc or _reached_by_all(baseline.finished)
     found = [_described(cell, target) for cell in cells]
-    differences = [_differences(baseline, cell) for cell in cells[1:]]
-    for metric, (_, better) in METRICS.items():
-        _judge([one["metrics"][metric] for one in differences], better)
-    for difference in differences:
-        if (reason := _not_to_be_judged(difference)) is not None:
-            for one in difference["metrics"].values():
-                one["verdict"] = reason
+    differences = [beside_baseline(baseline, cell) for cell in cells[1:]]
+    for metric in METRICS:
+        judge(differences, metric)
     for one, difference in zip(found[1:], differences, strict=True):
         one["difference"] = difference
     return {
@@ -140,7 +103,7 @@ def _of_seed(result: Result, curve: Curve) -> dict[str, Any]:
     return {
         **{name: result.metrics.get(name) for name in OVER_SEEDS},
         "auc_interval": result.metrics.get("auc_interval"),
-        "valid_auc": curve.best_auc,
+        "valid_auc": result.report["metrics"].get("valid", {}).get("auc"),
         **{name: training[name] for name in ("epochs", "steps", "rows", "stopped_early")},
         "curve": {"rows": curve.rows, "auc": curve.auc, "log_loss": curve.log_loss},
     }
@@ -153,7 +116,7 @@ def _over_seeds(results: Sequence[Result], metric: str) -> dict[str, Any] | None
 
 
 def _outermost(cell: CellResults) -> list[str]:
-    """The ranges whose best value is the least or the most of those that worked."""
+    """The ranges whose best value is the least or the most of those tried."""
     if cell.chosen is None:
         return []
     tried = [trial.run.drawn for trial in cell.trials]
@@ -207,111 +170,3 @@ def _sizes(results: Sequence[Result]) -> dict[str, Any]:
 def _mean(values: Iterable[float]) -> float | None:
     listed = list(values)
     return sum(listed) / len(listed) if listed else None
-
-
-def _differences(baseline: CellResults, other: CellResults) -> dict[str, Any]:
-    """Differences to the baseline in what is reported, paired by seed; PSI of the scores; what both began with.
-
-    Reads the scores of two trainings at a time; what is kept of each is 8 bytes a row and metric.
-    """
-    by_seed = {result.run.seed: result for result in baseline.finished}
-    pairs = [(result, by_seed[result.run.seed]) for result in other.finished if result.run.seed in by_seed]
-    rows: dict[str, list[RowDifferences]] = {metric: [] for metric in METRICS}
-    shifts: list[float] = []
-    reasons: list[str] = []
-    first: SavedScores | None = None
-    same_rows = True
-    for own, base in pairs:
-        try:
-            scores, before = _scores(own), _scores(base)
-            scores.check_same_rows(before)
-            both = (scores.logit, before.logit, before.label, before.row_weights)
-            found = {metric: rows_of(*both) for metric, (rows_of, _) in METRICS.items()}
-        except (NotPaired, Undefined) as reason:
-            reasons.append(f"seed {own.run.seed}: {reason}")
-            continue
-        same_rows = same_rows and (first is None or _are_same_rows(first, before))
-        first = first or before
-        for metric, one in found.items():
-            rows[metric].append(one)
-        bins = QuantileBins.fitted(before.logit, PSI_BINS)
-        shifts.append(psi(bins.count(before.logit, before.row_weights), bins.count(scores.logit, scores.row_weights)))
-    seeds = [own.run.seed for own, _ in pairs if not any(one.startswith(f"seed {own.run.seed}:") for one in reasons)]
-    incomplete = len(pairs) < len(other.seeds) or not other.seeds
-    return {
-        "metrics": {metric: _difference(seeds, found, same_rows) for metric, found in rows.items()},
-        "psi": _mean(shifts),
-        "reasons": reasons,
-        "incomplete": incomplete,
-        "start": fairness(baseline.finished, other.finished),
-    }
-
-
-def _difference(seeds: Sequence[int], by_seed: Sequence[RowDifferences], same_rows: bool) -> dict[str, Any]:
-    """A difference by seed, over seeds, and over seeds and rows at once; the last decides."""
-    if not by_seed:
-        nothing = asdict(Difference(None, reason="no seed has both"))
-        return {"by_seed": [], "over_seeds": nothing, "over_both": nothing}
-    over_seeds = mean_over_seeds([one.value for one in by_seed])
-    # where each seed has rows of its own, as by a random split, they vary with the seed, and so are in its interval
-    over_both = difference_over_both(by_seed) if same_rows else over_seeds
-    return {
-        "by_seed": [{"seed": seed, **asdict(one.difference())} for seed, one in zip(seeds, by_seed, strict=True)],
-        "over_seeds": asdict(over_seeds),
-        "over_both": asdict(over_both),
-    }
-
-
-def _judge(differences: Sequence[dict[str, Any]], better: int) -> None:
-    """Adjust p for so many comparisons, and give each a verdict.
-
-    better, worse: than the baseline, whatever the seed and the rows. better each time, worse each time: with every
-    seed that was tried, whatever the rows, but the seeds are too few to tell of others. same: the scores rank alike.
-    not shown: none of these.
-    """
-    adjusted = holm([one["over_both"]["p_value"] for one in differences])
-    by_seed = iter(holm([seed["p_value"] for one in differences for seed in one["by_seed"]]))
-    for one, p in zip(differences, adjusted, strict=True):
-        one["p_adjusted"] = p
-        of_seeds = [next(by_seed) for _ in one["by_seed"]]
-        one["verdict"] = _verdict(one, p, of_seeds, better)
-
-
-def _verdict(one: Mapping[str, Any], p: float | None, of_seeds: Sequence[float | None], better: int) -> str | None:
-    """Of a difference with its adjusted p, and those of its seeds."""
-    values = [seed["value"] for seed in one["by_seed"]]
-    if not values:
-        return None
-    if not any(values):
-        return "same"
-    side = "better" if one["over_both"]["value"] * better > 0 else "worse"
-    if len(values) > 1 and p is not None and p < SIGNIFICANT:
-        return side
-    agree = all(value * values[0] > 0 for value in values)
-    beyond_rows = all(seed is not None and seed < SIGNIFICANT for seed in of_seeds)
-    return f"{side} each time" if agree and beyond_rows else "not shown"
-
-
-def _not_to_be_judged(difference: Mapping[str, Any]) -> str | None:
-    """Why there is no verdict whatever the numbers: what fails with one seed is not better for the others."""
-    if difference["start"]["violations"]:
-        return "unfair"
-    return "incomplete" if difference["incomplete"] else None
-
-
-def _scores(result: Result) -> SavedScores:
-    assert result.report is not None
-    return SavedScores.load(result.run.folder, result.evaluated, result.report)
-
-
-def _are_same_rows(one: SavedScores, other: SavedScores) -> bool:
-    try:
-        other.check_same_rows(one)
-    except NotPaired:
-        return False
-    return True
-
-
-def failures_of(cells: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Every training that failed, of comparison.json's cells."""
-    return [failure for cell in cells for failure in cell["failures"]]

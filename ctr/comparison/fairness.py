@@ -18,7 +18,7 @@ MOVES_NO_START = (  # settings that change neither initial weights nor the order
     "training.validate_every*",
     "training.checkpoint*",
 )
-ORDER = "the order of rows"
+ORDER = "the batches of rows in their order"
 
 
 def fairness(baseline: Sequence[Result], others: Sequence[Result]) -> dict[str, Any]:
@@ -29,46 +29,50 @@ def fairness(baseline: Sequence[Result], others: Sequence[Result]) -> dict[str, 
         others: those of the cell.
 
     Returns:
-        equal: whether settings differ in optimizers, schedules, precision and the length of training only, so that all
-            must be equal; shared: what is equal in every seed, `the order of rows`, tables and weights; differing: what
-            is not; violations: what is not equal though it must be, in sentences.
+        equal: whether settings differ in optimizers, schedules, precision and the length of training only, and all that
+            must be equal then is; shared: what is equal in every seed, the batches, tables and weights; differing:
+            what is not; violations: what is not equal though it must be, in sentences.
     """
     by_seed = {result.run.seed: result for result in baseline}
     pairs = [(by_seed[result.run.seed], result) for result in others if result.run.seed in by_seed]
-    must_be_equal = all(
-        not changed_settings(base.run.experiment, other.run.experiment, but=MOVES_NO_START) for base, other in pairs
-    )
+    must_be_equal = all(not _changed(base, other, but=MOVES_NO_START) for base, other in pairs)
     names: dict[str, bool] = {}
     violations = []
     for base, other in pairs:
-        before, now = _start(base), _start(other)
-        if not (_epochs(base) and _epochs(other)):  # one was stopped within the first, whose order this is
-            before, now = ({name: one[name] for name in one if name != ORDER} for one in (before, now))
+        before, now = _starts(base, other)
         for name in {**before, **now}:
             names[name] = names.get(name, True) and before.get(name) == now.get(name)
-        if must_be_equal and before != now:
-            differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+        differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+        if must_be_equal and differing:
             violations.append(f"{other.run.label}: other than in {base.run.label}: {', '.join(differing)}")
-        if must_be_equal and _data(base) != _data(other):
+        if not _changed(base, other, within=("data*",)) and _data(base) != _data(other):
             violations.append(f"{other.run.label}: was trained on other files than {base.run.label}")
     return {
-        "equal": must_be_equal and not violations,
+        "equal": bool(pairs) and must_be_equal and not violations,
         "shared": [name for name, is_shared in names.items() if is_shared],
         "differing": [name for name, is_shared in names.items() if not is_shared],
         "violations": violations,
     }
 
 
-def _start(result: Result) -> dict[str, str]:
-    """What a training began with: SHA-256 by name."""
-    assert result.report is not None
-    weights = read_json(result.run.folder / "initial_weights.json")
-    return {ORDER: result.report["fingerprints"]["data_order"], **weights}
+def _changed(base: Result, other: Result, within: tuple[str, ...] = ("*",), but: tuple[str, ...] = ()) -> list[str]:
+    return changed_settings(base.run.experiment, other.run.experiment, within, but)
 
 
-def _epochs(result: Result) -> int:
-    assert result.report is not None
-    return result.report["training"]["epochs"]
+def _starts(base: Result, other: Result) -> tuple[dict[str, str], dict[str, str]]:
+    """What both trainings began with: SHA-256 by name."""
+    assert base.report is not None
+    assert other.report is not None
+    weights = [read_json(result.run.folder / "initial_weights.json") for result in (base, other)]
+    trained = [report["training"] for report in (base.report, other.report)]
+    orders = [{ORDER: report["fingerprints"]["data_order"]} for report in (base.report, other.report)]
+    # the fingerprint is that of the first epoch; of one that was stopped within it, of a part
+    if (
+        any(one["epochs"] <= 1 and one["stopped_early"] for one in trained)
+        and trained[0]["steps"] != trained[1]["steps"]
+    ):
+        orders = [{}, {}]
+    return {**orders[0], **weights[0]}, {**orders[1], **weights[1]}
 
 
 def _data(result: Result) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`ctr compare`: from a study to a folder of runs and what they say together."""
 
+import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -7,21 +8,30 @@ from typing import Any
 
 from rich.console import Console
 
-from ctr.comparison.conclude import CellResults, best_trial, conclude
-from ctr.comparison.needs import budget_of, check_validates, leave_gpus, memory_needs
-from ctr.comparison.plan import STUDY, Planned, check_as_before, planned_seeds, planned_trials, write_plan
+from ctr.callbacks import find_makers
+from ctr.comparison.conclude import best_trial, conclude
+from ctr.comparison.needs import budget_of, leave_gpus, may_differ_in_size, needs_of_cells
+from ctr.comparison.plan import (
+    STUDY,
+    Planned,
+    check_as_before,
+    check_data_as_before,
+    planned_seeds,
+    planned_trials,
+    write_plan,
+)
 from ctr.comparison.pool import Failure, Pool
-from ctr.comparison.results import Result, forget_failure, result_of, write_failure
+from ctr.comparison.results import CellResults, Result, forget_failure, result_of, write_failure
 from ctr.comparison.study import Cell, Study, cells_of
 from ctr.comparison.watch import Watch
 from ctr.errors import ConfigError, Interrupted
-from ctr.interruption import Interruption, interruptible
+from ctr.interruption import interruptible
 from ctr.lock import only_process_in
-from ctr.report.comparison import show_comparison, write_comparison
+from ctr.preflight.machine import free_disk
+from ctr.preflight.needs import size
+from ctr.report.comparison import FILE, show_comparison, write_comparison
 from ctr.run import check_writable, environment, remove, write_json
-from ctr.show import PLAIN
-
-FILE = "comparison.json"
+from ctr.show import PLAIN, warn
 
 
 def compare(
@@ -41,7 +51,7 @@ def compare(
     Args:
         study: what to compare.
         folder: of the comparison.
-        overwrite: delete the comparison that is there first.
+        overwrite: replace the comparison that is there, once all that can be checked before is.
         processes: trainings at once; None: as many as there are CPUs for, one on a GPU.
         memory: GiB that they may take together; None: what is free.
         callbacks: `MODULE:NAME` of tf_keras callbacks of every training, see `ctr.callbacks`.
@@ -52,33 +62,36 @@ def compare(
         Interrupted: SIGTERM or SIGINT came; what had been trained is saved.
     """
     console, folder = console or Console(quiet=True), Path(folder)
+    folder = folder if folder.name else folder.resolve()  # `.` has no name to put a lock beside
     _check_folder(folder)
-    with only_process_in(folder), interruptible() as interruption:
-        if overwrite:
-            remove(folder)
-        return _compare(study, folder, _Stage(folder, processes, memory, callbacks, console, interruption))
+    find_makers(callbacks)
+    with only_process_in(folder):
+        stage = _Stage(folder, processes, memory, callbacks, console)
+        cells, trials = _begun(study, folder, overwrite, stage)
+        of_trials = stage.results(trials, "tuning") if trials else []
+        chosen = {cell.name: best_trial([one for one in of_trials if one.run.cell is cell]) for cell in cells}
+        best = {name: one.run if one else None for name, one in chosen.items()} if trials else {}
+        of_seeds = stage.results(planned_seeds(study, best, cells, folder), "comparing")
+        return _report(
+            study, folder, [_joined(cell, of_trials, chosen[cell.name], of_seeds) for cell in cells], console
+        )
 
 
 class _Stage:
-    """Trains the runs of a stage that are not finished; the first that has any finds out what they need."""
+    """Trains the runs of a stage that are not finished, once it is known what they need."""
 
     def __init__(
-        self,
-        folder: Path,
-        processes: int | None,
-        memory: float | None,
-        callbacks: Sequence[str],
-        console: Console,
-        interruption: Interruption,
+        self, folder: Path, processes: int | None, memory: float | None, callbacks: Sequence[str], console: Console
     ) -> None:
-        self.folder, self.processes, self.memory, self.callbacks = folder, processes, memory, callbacks
-        self.console, self.interruption = console, interruption
+        self.folder, self.processes, self.memory = folder, processes, memory
+        self.callbacks, self.console = callbacks, console
         self.needs: dict[str, int] = {}
 
     def results(self, runs: Sequence[Planned], what: str) -> list[Result]:
         """Of each run, in their order.
 
         Raises:
+            ConfigError, DataError: as `prepared`.
             Interrupted: before all had ended.
         """
         pending = self.prepared(runs)
@@ -86,10 +99,10 @@ class _Stage:
             budget = budget_of(pending, self.processes, self.memory)
             at_once = min(budget.processes, len(pending))
             self.console.print(f"{what}: {len(runs)} runs, {len(pending)} to train, {at_once} at once", **PLAIN)
-            pool = Pool(budget, self.needs, self._logs(), self.callbacks, lambda: self.interruption.is_asked)
-            with Watch(self.console, len(runs), len(runs) - len(pending)) as watch:
+            with interruptible() as interruption, Watch(self.console, len(runs), len(runs) - len(pending)) as watch:
+                pool = Pool(budget, self.needs, self._logs(), self.callbacks, lambda: interruption.is_asked)
                 if not pool.train(pending, partial(_begin, watch), partial(_end, watch), watch.waiting):
-                    raise Interrupted(f"{self.folder}: finished runs are kept; the same command goes on")
+                    raise Interrupted(f"{self.folder}: what was trained is kept; the same command goes on")
         return [_ended(run) for run in runs]
 
     def prepared(self, runs: Sequence[Planned]) -> list[Planned]:
@@ -100,10 +113,19 @@ class _Stage:
         """
         check_as_before(runs)
         pending = [run for run in runs if _is_pending(result_of(run))]
-        unknown = {run.cell.name: run for run in pending if run.cell.name not in self.needs}
+        if pending:
+            check_data_as_before(runs)
+        unknown = [run for run in pending if run.cell.name not in self.needs]
         if unknown:
-            self.console.print(f"reading the data once, for what {len(unknown)} choices need of memory", **PLAIN)
-            self.needs |= memory_needs(list(unknown.values()))
+            one_of_each = {run.cell.name: run for run in unknown}
+            sized = [run for run in unknown if may_differ_in_size(run.cell) or one_of_each[run.cell.name] is run]
+            self.console.print(f"reading the data once, for what {len(one_of_each)} choices need of memory", **PLAIN)
+            needs, disk = needs_of_cells(sized)
+            self.needs |= needs
+            free = free_disk(self.folder)
+            if disk * len(pending) > free:
+                told = f"disk: {len(pending)} runs may need {size(disk * len(pending))}; {size(free)} is free"
+                warn(self.console, told)
         return pending
 
     def _logs(self) -> Path:
@@ -112,21 +134,29 @@ class _Stage:
         return logs
 
 
-def _compare(study: Study, folder: Path, stage: _Stage) -> dict[str, Any]:
-    cells = cells_of(study)
+def _begun(study: Study, folder: Path, overwrite: bool, stage: _Stage) -> tuple[list[Cell], list[Planned]]:
+    """The cells, and the trials of them, written down once all of it is known to be good.
+
+    A comparison that is to be replaced is put back if it is not.
+    """
     leave_gpus()
-    trials = planned_trials(study, cells, folder)
-    if trials:
-        check_validates(trials[0])
-    stage.prepared(trials or planned_seeds(study, {}, cells, folder))
+    cells = cells_of(study)
+    replaced = folder.with_name(f".{folder.name}.replaced")
+    if overwrite and folder.exists():
+        remove(replaced)
+        os.replace(folder, replaced)
+    try:
+        trials = planned_trials(study, cells, folder)
+        stage.prepared(trials or planned_seeds(study, {}, cells, folder))
+    except BaseException:
+        if overwrite and replaced.exists():
+            os.replace(replaced, folder)
+        raise
     write_plan(study, trials, folder)
-    of_trials = stage.results(trials, "tuning") if trials else []
-    chosen = {cell.name: best_trial([one for one in of_trials if one.run.cell is cell]) for cell in cells}
-    best = {name: one.run if one else None for name, one in chosen.items()} if trials else {}
-    of_seeds = stage.results(planned_seeds(study, best, cells, folder), "comparing")
-    return _report(
-        study, folder, [_joined(cell, of_trials, chosen[cell.name], of_seeds) for cell in cells], stage.console
-    )
+    if overwrite:
+        remove(replaced)
+        stage.console.print("without --overwrite, the same command goes on if it is interrupted", **PLAIN)
+    return cells, trials
 
 
 def _joined(cell: Cell, trials: list[Result], chosen: Result | None, seeds: list[Result]) -> CellResults:
@@ -173,5 +203,7 @@ def _ended(run: Planned) -> Result:
 def _check_folder(folder: Path) -> None:
     """Raise ConfigError unless a comparison may go here, or is here."""
     check_writable(folder)
-    if folder.exists() and not (folder / STUDY).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.is_dir() and (folder / STUDY).is_file():
+        return
+    if folder.exists() and (not folder.is_dir() or any(path.name[0] != "." for path in folder.iterdir())):
         raise ConfigError(f"{folder} exists and is not a comparison: choose another folder with --out")

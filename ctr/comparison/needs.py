@@ -7,6 +7,7 @@ import tensorflow as tf
 from ctr.build import rehearse, tower_bytes
 from ctr.comparison.plan import Planned
 from ctr.comparison.pool import Budget
+from ctr.comparison.study import Cell
 from ctr.data import PreparedData, prepare
 from ctr.errors import ConfigError
 from ctr.experiment import available_cpus
@@ -17,38 +18,50 @@ PROCESS = 1 << 30  # bytes of a process that has TensorFlow and reads a file
 UNKNOWN = 1 << 62  # of a system that does not say what is free
 
 
-def memory_needs(runs: Sequence[Planned]) -> dict[str, int]:
-    """Bytes that a training of each cell takes; reads the data as a training does before its first step, once.
+def needs_of_cells(runs: Sequence[Planned]) -> tuple[dict[str, int], int]:
+    """Bytes of memory that a training of each cell takes, and of disk that any takes at most.
+
+    Reads the data once, as a training does before its first step.
 
     Args:
-        runs: one of each cell.
+        runs: to train: of each cell one, or several that need not be equal in size.
 
     Raises:
-        ConfigError: a model, an optimizer or a pattern of one that cannot be.
+        ConfigError: a model, an optimizer or a pattern of one that cannot be; data without validation or test set.
         DataError: data that cannot be used.
     """
-    towers = {run.cell.name: tower_bytes(rehearse(run.experiment)) for run in runs}
+    towers = [tower_bytes(rehearse(run.experiment)) for run in runs]
     read: dict[str, PreparedData] = {}
-    needs = {}
-    for run in runs:
+    memory: dict[str, int] = {}
+    disk = 0
+    for run, of_towers in zip(runs, towers, strict=True):
         training = run.experiment.training.model_copy(update={"device": "cpu"})  # this process leaves GPUs to others
         experiment = run.experiment.model_copy(update={"training": training})
         data = experiment.model_dump_json(include={"data", "features"}, serialize_as_any=True)
         if data not in read:
             read[data] = prepare(experiment)
+            _check_sets(run, read[data])
         try:
-            found = needs_of(experiment, towers[run.cell.name], read[data])
-            needs[run.cell.name] = PROCESS + round(FREED_BUT_KEPT * found.memory)
+            found = needs_of(experiment, of_towers, read[data])
         except ConfigError:
-            needs[run.cell.name] = UNKNOWN  # it runs alone, and says what is wrong as its row
-    return needs
+            memory[run.cell.name] = UNKNOWN  # it runs alone, and says what is wrong as its row
+            continue
+        memory[run.cell.name] = max(memory.get(run.cell.name, 0), PROCESS + round(FREED_BUT_KEPT * found.memory))
+        disk = max(disk, found.disk)
+    return memory, disk
 
 
-def check_validates(run: Planned) -> None:
-    """Raise ConfigError if the experiment has no validation data, which trials are chosen by."""
-    data = run.experiment.data
-    if data.split is None and not data.valid:
-        raise ConfigError("tuning: chooses by validation, and the experiment has no `data.valid`")
+def may_differ_in_size(cell: Cell) -> bool:
+    """Whether trials of a cell may need more memory than others."""
+    return any(key.startswith(("features.", "model.")) for key in cell.ranges)
+
+
+def _check_sets(run: Planned, prepared: PreparedData) -> None:
+    """Raise ConfigError if there is nothing to choose trials by, or nothing to report."""
+    if run.trial is not None and "valid" not in prepared.sets:
+        raise ConfigError(f"tuning: {run.cell.name} has no validation data to choose trials by; give `data.valid`")
+    if not {"valid", "test"} & set(prepared.sets):
+        raise ConfigError(f"{run.cell.name}: has neither validation nor test data to compare on; give `data.test`")
 
 
 def budget_of(runs: Sequence[Planned], processes: int | None, memory: float | None) -> Budget:

@@ -9,13 +9,16 @@ import yaml
 
 from ctr.comparison.ranges import Drawn, draw
 from ctr.comparison.study import Cell, Study
+from ctr.data import open_sets
 from ctr.differences import changed_settings, in_lines
 from ctr.errors import ConfigError
 from ctr.experiment import Experiment, load_experiment
+from ctr.resume import described
 from ctr.run import Run, read_json, write_json, write_text
 
 TRIALS = "trials.json"
 STUDY = "study.yaml"
+PUT_BACK = "\nput them back, or compare anew with --overwrite or another --out"
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,6 @@ def planned_trials(study: Study, cells: list[Cell], folder: Path) -> list[Planne
 def planned_seeds(study: Study, chosen: dict[str, Planned | None], cells: list[Cell], folder: Path) -> list[Planned]:
     """The trainings that are reported: of every cell one a seed, with what its best trial drew.
 
-    A trial that is the very same training stands for it.
-
     Args:
         study: for its seeds.
         chosen: cell -> its best trial; None: it has none, as all of them failed.
@@ -86,8 +87,8 @@ def planned_seeds(study: Study, chosen: dict[str, Planned | None], cells: list[C
             if cell.name in chosen and trial is None:
                 continue
             drawn = trial.drawn if trial else {}
-            is_trial = trial is not None and trial.seed == seed
-            where = trial.folder if trial and is_trial else folder / "runs" / cell.name / f"seed-{seed}"
+            of_trial = f"trial-{trial.trial}-" if trial else ""  # another one may be the best of more trials
+            where = folder / "runs" / cell.name / f"{of_trial}seed-{seed}"
             runs.append(Planned(cell, None, drawn, seed, cell.experiment(drawn, seed), where))
     return runs
 
@@ -98,15 +99,30 @@ def check_as_before(runs: Sequence[Planned]) -> None:
     Raises:
         ConfigError: a setting differs.
     """
-    for run in runs:
-        if not Run(run.folder).exists:
-            continue
+    for run in _existing(runs):
         changed = changed_settings(load_experiment(run.folder / "config.yaml"), run.experiment, but=("name",))
         if changed:
-            raise ConfigError(
-                in_lines(f"{run.folder}: was made with other settings:", changed)
-                + "\nput them back, or compare anew with --overwrite or another --out"
-            )
+            raise ConfigError(in_lines(f"{run.folder}: was made with other settings:", changed) + PUT_BACK)
+
+
+def check_data_as_before(runs: Sequence[Planned]) -> None:
+    """See that runs which are there already were trained on the files that there are now.
+
+    Raises:
+        ConfigError: they were not.
+        DataError: there are none.
+    """
+    known: dict[str, dict[str, Any]] = {}
+    for run in _existing(runs):
+        key = f"{run.seed} {run.experiment.data.model_dump_json()}"
+        if key not in known:
+            known[key] = described(open_sets(run.experiment))
+        if read_json(run.folder / "data.json") != known[key]:
+            raise ConfigError(f"{run.folder}: was trained on other files than there are now{PUT_BACK}")
+
+
+def _existing(runs: Sequence[Planned]) -> list[Planned]:
+    return [run for run in runs if Run(run.folder).exists]
 
 
 def write_plan(study: Study, trials: list[Planned], folder: Path) -> None:

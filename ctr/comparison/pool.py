@@ -1,5 +1,6 @@
 """Several trainings at once, each in a process of its own, within a budget of processes and memory."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctr.comparison.plan import Planned
-from ctr.run import write_text
+from ctr.run import Run, remove, write_text
 
 POLL_SECONDS = 0.1
-DIVERGED, INTERRUPTED = 3, 75
+ROOT = Path(__file__).parents[2]  # of the packages
+DIVERGED = 3
 TELLING = ("error: ", "diverged: ", "interrupted: ")  # how `ctr` begins what it says of its end
 
 
@@ -109,13 +111,18 @@ class Pool:
         return fits or not running
 
     def _start(self, run: Planned) -> _Running:
+        if not Run(run.folder).exists:
+            remove(run.folder)  # what a killed run left of its folder
         config, log = self._file_of(run, "yaml"), self._file_of(run, "log")
         write_text(config, run.experiment.to_yaml())
         added = [part for one in self.callbacks for part in ("--callback", one)]
         arguments = ["train", str(config), "--run", str(run.folder), "--resume", *added]
+        sys_path = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "ctr.comparison.worker", *arguments],
+                # -P: a file of the working directory that is called as a package is not taken for it
+                [sys.executable, "-P", "-m", "ctr.comparison.worker", *arguments],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys_path])},
                 stdin=subprocess.PIPE,  # which closes when this process dies
                 stdout=out,
                 stderr=subprocess.STDOUT,

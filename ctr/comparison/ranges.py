@@ -1,6 +1,5 @@
 """Ranges that a config has in place of values, and the values that trials draw from them."""
 
-import copy
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
@@ -9,7 +8,7 @@ import numpy as np
 from pydantic import ValidationError, model_validator
 from scipy.stats import qmc
 
-from ctr.config_file import join_key
+from ctr.config_file import copied, join_key, put
 from ctr.errors import ConfigError
 from ctr.settings import explain
 from features import Settings
@@ -68,13 +67,10 @@ def ranges_in(values: Mapping[str, Any]) -> dict[str, Range]:
 
 def filled(values: Mapping[str, Any], drawn: Drawn) -> dict[str, Any]:
     """A copy of a config with a value in the place of each range."""
-    copied = copy.deepcopy(dict(values))
-    for key, _ in list(_ranges(values)):
-        parent = copied
-        for part in key[:-1]:
-            parent = parent[part]
-        parent[key[-1]] = drawn[join_key(key)]
-    return copied
+    copy = copied(values)
+    for key, _ in _ranges(values):
+        put(copy, list(key), drawn[join_key(key)], join_key(key))
+    return copy
 
 
 def draw(ranges: Mapping[str, Range], trials: int, seed: int) -> list[Drawn]:
@@ -102,7 +98,7 @@ def _ranges(values: Mapping[str, Any], parents: tuple[str, ...] = ()) -> Iterato
     for key, value in values.items():
         if isinstance(value, dict):
             here = (*parents, str(key))
-            if TUNE in value:
+            if isinstance(value.get(TUNE), list):
                 yield here, value
             else:
                 yield from _ranges(value, here)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ctr.comparison.plan import Planned
 from ctr.comparison.pool import Failure
+from ctr.comparison.study import Cell
 from ctr.errors import ConfigError
 from ctr.run import Run, read_json, remove, write_json
 
@@ -86,9 +87,25 @@ class Result:
             raise ConfigError(f"{self.run.folder}: metrics.jsonl or timing.jsonl is damaged: {error}") from error
 
 
+@dataclass(frozen=True)
+class CellResults:
+    """How all trainings of a cell ended."""
+
+    cell: Cell
+    trials: list[Result]
+    chosen: Result | None
+    """The best trial; None: nothing was tuned, or all failed."""
+    seeds: list[Result]
+
+    @property
+    def finished(self) -> list[Result]:
+        """Of the reported trainings those with a report."""
+        return [result for result in self.seeds if result.report is not None]
+
+
 def result_of(run: Planned) -> Result | None:
     """How a planned run ended before; None: it has not."""
-    if Run(run.folder).is_finished:
+    if Run(run.folder).exists and Run(run.folder).is_finished:
         return Result(run, Run(run.folder).report(), None)
     path = _failed(run)
     if path.is_file():

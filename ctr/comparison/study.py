@@ -1,6 +1,5 @@
 """What is compared: a base experiment, axes of choices, seeds, and a budget of tuning; one YAML file."""
 
-import copy
 import itertools
 import re
 from collections.abc import Mapping
@@ -20,6 +19,8 @@ from features import Settings, nearest
 THREADS = 1  # of each run, so that results do not depend on how many run at once
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.,=-]*")
 JOIN = "+"  # of the choices that make a cell's name
+COLUMNS = ("run", "seed", "reason", "chosen")  # of runs.csv, beside the axes
+OF_THE_STUDY = {"seed": "give the study `seeds`", "name": "give the study a `name`"}
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -63,12 +64,21 @@ class Study(Settings):
     def _with_their_choices(cls, axes: Any) -> Any:
         if not isinstance(axes, dict):
             return axes
+        if taken := [axis for axis in axes if axis in COLUMNS]:
+            raise ValueError(f"an axis cannot be called {taken[0]!r}: runs.csv has a column of that name")
         return {axis: _choices(str(axis), declared) for axis, declared in axes.items()}
 
     @field_validator("baseline", mode="before")
     @classmethod
     def _texts(cls, baseline: Any) -> Any:
         return {axis: str(choice) for axis, choice in baseline.items()} if isinstance(baseline, dict) else baseline
+
+    @model_validator(mode="after")
+    def _tunes_with_a_seed_of_its_own(self) -> "Study":
+        """A trial is the best of several, also by its seed's luck, so it is none of the trainings that are compared."""
+        if self.tuning is not None and self.tuning.seed in self.seeds:
+            raise ValueError(f"tuning.seed: {self.tuning.seed} is one of `seeds`; trials need a seed of their own")
+        return self
 
     @model_validator(mode="after")
     def _has_its_baseline(self) -> "Study":
@@ -143,7 +153,7 @@ def cells_of(study: Study) -> list[Cell]:
     cells = []
     for names in itertools.product(*study.axes.values()):
         choices = dict(zip(study.axes, names, strict=True))
-        values = copy.deepcopy(study.experiment)
+        values = config_file.copied(study.experiment)
         _put_all(values, study.settings, "settings")
         for axis, choice in choices.items():
             _put_all(values, study.axes[axis][choice], f"axes.{axis}.{choice}")
@@ -184,7 +194,9 @@ def _put_all(values: dict[str, Any], settings: Mapping[str, Any], told: str) -> 
             parts = config_file.split_key(key)
         except ValueError as error:
             raise ConfigError(f"{told}: {error}") from error
-        config_file.put(values, parts, copy.deepcopy(value), f"{told}: {key}")
+        if parts[0] in OF_THE_STUDY:
+            raise ConfigError(f"{told}: {key} is set by the comparison; {OF_THE_STUDY[parts[0]]}")
+        config_file.put(values, parts, config_file.copied(value), f"{told}: {key}")
 
 
 def _choices(axis: str, declared: Any) -> Any:

@@ -84,8 +84,10 @@ def _measured(report: dict[str, Any]) -> str:
 
 
 def _last_validation(run: Planned) -> dict[str, Any] | None:
-    path = run.folder / "metrics.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    try:
+        lines = (run.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return None
     for line in reversed(lines):
         try:
             found = json.loads(line)

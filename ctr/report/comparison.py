@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -47,7 +48,7 @@ class Named(NamedTuple):
 def show_comparison(folder: Path, console: Console) -> None:
     """Print the leaderboard, what it costs, and what is to be concluded."""
     found = _read(folder)
-    for section in (tables.leaderboard(found), tables.costs(found), tables.failures(found)):
+    for section in (tables.leaderboard(found), replace(tables.costs(found), notes=[]), tables.failures(found)):
         if section.rows:
             section.show(console)
     console.print()
@@ -130,7 +131,7 @@ def _rows(found: tables.Found) -> Iterator[dict[str, Any]]:
                 f"{found['study']['evaluated']}_{name}": one[name] for name in ("auc", "log_loss", "calibration")
             }
             size = {name: cell[name] for name in ("zero_share", "table_bytes", "nonzero_table_bytes", "state_bytes")}
-            length = {name: one[name] for name in ("epochs", "steps", "rows")}
+            length = {f"trained_{name}": one[name] for name in ("epochs", "steps", "rows")}
             yield {
                 **place,
                 "valid_auc": one["valid_auc"],
@@ -146,22 +147,21 @@ def _rows(found: tables.Found) -> Iterator[dict[str, Any]]:
 
 def _cards(found: tables.Found) -> list[Card]:
     """The verdicts of the page's head."""
-    best = tables.ranked(found)[0]
+    best = tables.best_of(found)
     judged = [cell for cell in found["cells"] if cell["difference"] is not None]
     verdicts = [cell["difference"]["metrics"]["auc"]["verdict"] for cell in judged]
-    baseline = found["study"]["baseline"]
     counts = {name: verdicts.count(name) for name in tables.WORDS}
-    fair = [cell for cell in judged if cell["difference"]["start"]["equal"]]
+    alike = [cell for cell in judged if cell["difference"]["start"]["equal"]]
     failed = sum(len(cell["failures"]) for cell in found["cells"])
-    auc = best["metrics"]["auc"] and best["metrics"]["auc"]["value"]
+    auc = best["metrics"]["auc"]["value"] if best else None
     told = ", ".join(f"{count} {tables.WORDS[name]}" for name, count in counts.items() if count)
     return [
-        Card("Highest mean AUC", formats.metric(auc), [best["name"]]),
-        Card(f"Beside {baseline}", f"{counts['better']} better", [f"Of {len(judged)}: {told}."]),
+        Card("Highest mean AUC", formats.metric(auc), [best["name"]] if best else []),
+        Card(f"Beside {found['study']['baseline']}", f"{counts['better']} better", [f"Of {len(judged)}: {told}."]),
         Card(
-            "Fair",
-            f"{len(fair)} of {len(judged)}",
-            ["began with the baseline's weights and saw its rows in its order, seed by seed."],
+            "Same start",
+            f"{len(alike)} of {len(judged)}",
+            ["began with the baseline's weights and saw its batches in its order, seed by seed."],
         ),
         Card("Failed runs", str(failed), ["Each has a row with its reason."] if failed else []),
     ]

@@ -39,7 +39,7 @@ def _differences(found: Found) -> Markup | None:
         for place, cell in enumerate(reversed(cells)):
             one = _of_auc(cell)
             if one["low"] is not None:
-                is_shown = cell["difference"]["metrics"]["auc"]["verdict"] not in ("not shown", "same")
+                is_shown = (cell["difference"]["metrics"]["auc"]["verdict"] or "").startswith(("better", "worse"))
                 axes.plot([one["low"], one["high"]], [place, place], color=BLUE if is_shown else MUTED)
             axes.plot([one["value"]], [place], marker="o", markersize=4, color=INK, linestyle="none")
         axes.set_yticks(range(len(cells)), [printable(cell["name"]) for cell in reversed(cells)])

@@ -18,10 +18,14 @@ WORDS = {
     "unfair": "unfair",
 }
 HOW_TO_READ = (
-    "An interval of a difference covers training again with other seeds and other rows of data at once; rows are taken "
-    "as independent, and those of one user are not. Better and worse need p below 0.05 after Holm's correction for so "
-    "many comparisons. A * marks what every single seed shows beyond the chance of rows (DeLong, corrected), where the "
+    "An interval of a difference covers training again with other seeds and other rows to evaluate on, at once; the "
+    "training data and the tuned settings stay as they are. Rows are taken as independent, and those of one user are "
+    "not. Better and worse need p below 0.05 after Holm's correction for all comparisons of a metric; intervals are "
+    "not corrected. A * marks what every single seed shows beyond the chance of rows (DeLong, corrected too), where "
     "seeds are too few, or differ too much, to speak of others."
+)
+CLOCKS = (
+    "Times are of this machine with other runs beside, and of resumed runs in parts: compare large differences only."
 )
 
 Found = dict[str, Any]
@@ -29,15 +33,33 @@ Found = dict[str, Any]
 
 
 def ranked(found: Found) -> list[dict[str, Any]]:
-    """The cells, best mean AUC first; those without one last."""
-    return sorted(found["cells"], key=lambda cell: -((cell["metrics"]["auc"] or {}).get("value") or -1.0))
+    """The cells, best mean AUC first; those that are not judged last."""
+
+    def place(cell: dict[str, Any]) -> tuple[bool, float]:
+        return not _is_judged(cell, found), -((cell["metrics"]["auc"] or {}).get("value") or -1.0)
+
+    return sorted(found["cells"], key=place)
+
+
+def best_of(found: Found) -> dict[str, Any] | None:
+    """The cell with the highest mean AUC of those that may be compared; None: no cell has one."""
+    cells = [cell for cell in ranked(found) if _is_judged(cell, found) and cell["metrics"]["auc"]]
+    return cells[0] if cells else None
+
+
+def _is_judged(cell: dict[str, Any], found: Found) -> bool:
+    """Whether a cell has all its runs, and its verdict is not that there can be none."""
+    has_all = len(cell["seeds"]) == len(found["study"]["seeds"])
+    verdict = cell["difference"] and cell["difference"]["metrics"]["auc"]["verdict"]
+    return has_all and verdict not in ("incomplete", "unfair")
 
 
 def leaderboard(found: Found) -> Section:
     """Every cell with its metrics and its difference to the baseline."""
     study = found["study"]
     rows = [
-        [*_names(cell), _value(cell, "auc"), _value(cell, "log_loss"), *_difference(cell)] for cell in ranked(found)
+        [*_names(cell), _value(cell, "auc") + _of_some(cell, study), _value(cell, "log_loss"), *_difference(cell)]
+        for cell in ranked(found)
     ]
     header = [*study["axes"], "AUC", "log loss", "difference", "95 % interval", "verdict"]
     title = f"{study['evaluated']}, mean of {_seeds(len(study['seeds']))}; differences in AUC to {study['baseline']}"
@@ -45,7 +67,7 @@ def leaderboard(found: Found) -> Section:
 
 
 def costs(found: Found) -> Section:
-    """What each cell takes: tables, state, time. Clock readings are of this machine, with so many runs at once."""
+    """What each cell takes: tables, state, time."""
     rows = [
         [
             *_names(cell),
@@ -57,7 +79,7 @@ def costs(found: Found) -> Section:
         for cell in ranked(found)
     ]
     header = [*found["study"]["axes"], "zero rows", "serve MB", "state MB", "rows/s", "training"]
-    return Section("cost", header, rows, texts=len(found["study"]["axes"]))
+    return Section("cost, mean over seeds", header, rows, [CLOCKS], texts=len(found["study"]["axes"]))
 
 
 def to_target(found: Found) -> Section:
@@ -71,13 +93,14 @@ def to_target(found: Found) -> Section:
             time = _or_absent(cell["clock"]["seconds_to_target"], formats.duration)
             rows.append([*_names(cell), f"{reached['reached']} of {reached['of']}", *counts, time])
     title = f"until validation reaches an AUC of {formats.metric(target)}"
-    return Section(title, [*axes, "seeds that do", "steps", "rows", "training"], rows, texts=len(axes))
+    notes = ["Steps, rows and time are means over the seeds that do.", CLOCKS] if rows else []
+    return Section(title, [*axes, "seeds that do", "steps", "rows", "training"], rows, notes, texts=len(axes))
 
 
 def metrics(found: Found) -> Section:
     """Means over seeds with their intervals, and how far scores moved from the baseline's."""
     axes = list(found["study"]["axes"])
-    has_gauc = all(cell["metrics"]["gauc"] for cell in found["cells"])
+    has_gauc = any(cell["metrics"]["gauc"] for cell in found["cells"])
     names = {
         "auc": "AUC",
         "log_loss": "log loss",
@@ -179,16 +202,20 @@ def shared(found: Found) -> Section:
 def sentences(found: Found) -> list[str]:
     """What the numbers say, and no more."""
     study = found["study"]
-    cells = ranked(found)
-    best = cells[0]
-    whose = " (the baseline)" if best["difference"] is None else ""
-    told = [f"{best['name']} has the highest mean {study['evaluated']} AUC, {_value(best, 'auc')}{whose}."]
+    cells, best = ranked(found), best_of(found)
+    told = []
+    if best is not None:
+        whose = " (the baseline)" if best["difference"] is None else ""
+        told.append(f"{best['name']} has the highest mean {study['evaluated']} AUC, {_value(best, 'auc')}{whose}.")
     told += [_sentence(cell, study["baseline"]) for cell in cells if cell["difference"] is not None]
     if len(study["seeds"]) == 1:
         told.append("There is one seed: differences speak of these trained models, not of training them again.")
+    if any(cell["difference"] and not cell["difference"]["same_rows"] for cell in cells):
+        told.append(
+            "Each seed divides the data anew, so rows are shared and seeds are not independent: no more than a *."
+        )
     if study["evaluated"] != "test":
         told.append(f"There is no test set: these are rows of {study['evaluated']}, which also chose what is compared.")
-    told += _reasons(found)
     return told
 
 
@@ -196,13 +223,14 @@ def _sentence(cell: dict[str, Any], baseline: str) -> str:
     one = cell["difference"]["metrics"]["auc"]
     both, verdict = one["over_both"], one["verdict"]
     if verdict == "incomplete":
-        return f"{cell['name']}: {len(cell['failures'])} runs failed, so it is not judged."
+        return f"{cell['name']} is not judged. {'; '.join(cell['difference']['lacking'])}."
     if verdict == "unfair":
         return f"{cell['name']} cannot be compared with {baseline}: {cell['difference']['start']['violations'][0]}."
     if both["value"] is None:
-        return f"{cell['name']} cannot be compared with {baseline}: {both['reason']}."
+        reasons = "; ".join(cell["difference"]["reasons"]) or both["reason"]
+        return f"{cell['name']} cannot be compared with {baseline}: {reasons}."
     if verdict == "same":
-        return f"{cell['name']} and {baseline}: no difference, the scores rank alike."
+        return f"{cell['name']} and {baseline}: no difference, every row has the same score."
     size, count = f"{abs(both['value']):.5f}", len(one["by_seed"])
     if verdict in ("better each time", "worse each time"):
         values = ", ".join(_signed(seed["value"]) for seed in one["by_seed"])
@@ -230,10 +258,10 @@ def _shared(found: Found) -> Iterable[str]:
         start, name = cell["difference"]["start"], cell["name"]
         if start["violations"]:
             yield from start["violations"]
-        elif not cell["seeds"]:
+        elif not start["shared"] and not start["differing"]:
             yield f"{name}: no run to compare."
         elif start["equal"]:
-            yield f"{name}: the same initial weights and the same order of rows (SHA-256)."
+            yield f"{name}: the same initial weights and the same batches in the same order (SHA-256)."
         else:
             common = ", ".join(start["shared"]) or "nothing"
             yield f"{name}: shares {common}; differs in {', '.join(start['differing']) or 'nothing'}."
@@ -273,6 +301,12 @@ def _interval(one: dict[str, Any] | None, signed: bool = False, digits: int = 5)
 
 def _signed(value: float | None) -> str:
     return ABSENT if value is None else f"{value:+.5f}" if value else formats.metric(value)
+
+
+def _of_some(cell: dict[str, Any], study: dict[str, Any]) -> str:
+    """How many of the seeds a mean is of, where it is not of all."""
+    some, whole = len(cell["seeds"]), len(study["seeds"])
+    return f" ({some} of {whole})" if some and some < whole else ""
 
 
 def _or_absent(value: Any, shown: Callable[[Any], str]) -> str:

@@ -32,6 +32,16 @@ def test_each_range_gets_its_value_and_nothing_else_changes():
     assert before == VALUES
 
 
+def test_one_range_in_two_places_is_two():
+    once = {"type": "sgd", "learning_rate": {"tune": [1, 10]}}
+    values = filled({"a": once, "b": once}, {"a.learning_rate": 2, "b.learning_rate": 3})
+    assert (values["a"]["learning_rate"], values["b"]["learning_rate"]) == (2, 3)
+
+
+def test_a_key_called_tune_is_no_range():
+    assert ranges_in({"features": {"columns": {"tune": {"dim": 4}}}}) == {}
+
+
 @pytest.mark.parametrize(
     ("described", "told"),
     [

@@ -1,0 +1,97 @@
+"""Kills a comparison at random moments, begins it again, and compares how it ends with one that was left alone.
+
+    python scripts/kill_and_compare.py STUDY [--kills 5] [--signal KILL|TERM] [--set KEY=VALUE]... [--seed 1]
+                                       [--folder FOLDER]
+
+comparison.json without its clock readings, and weights, scores and metrics.jsonl of every run, must be the same, byte
+for byte. Prints a line a kill and a summary; exit code 1 if anything differs.
+"""
+
+import argparse
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from kill_and_resume import INTERRUPTED, ending
+
+
+def start(study: Path, settings: list[str], out: Path) -> subprocess.Popen[bytes]:
+    """`ctr compare` in a process."""
+    changed = [part for setting in settings for part in ("--set", setting)]
+    command = [sys.executable, "-m", "ctr.cli", "compare", str(study), "--out", str(out), *changed]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def finish(study: Path, settings: list[str], out: Path) -> float:
+    """Compare to the end, undisturbed; returns the seconds that it took."""
+    started = time.perf_counter()
+    process = start(study, settings, out)
+    _, message = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"{out}: ended with code {process.returncode}: {message.decode()}")
+    return time.perf_counter() - started
+
+
+def results(out: Path) -> dict[str, Any]:
+    """What must be the same however often a comparison was killed."""
+    found = json.loads((out / "comparison.json").read_text())
+    for cell in found["cells"]:
+        del cell["clock"]
+    runs = sorted((out / "runs").glob("*/*/report.json"))
+    of_runs = {str(path.parent.relative_to(out)): ending(path.parent) for path in runs}
+    return {"comparison.json": found, "trials": trials(out), **of_runs}
+
+
+def trials(out: Path) -> str | None:
+    """What the trials drew."""
+    path = out / "trials.json"
+    return path.read_text() if path.is_file() else None
+
+
+def state(out: Path) -> str:
+    """How far a comparison is."""
+    finished = len(list((out / "runs").glob("*/*/report.json")))
+    begun = len(list((out / "runs").glob("*/*/config.yaml"))) - finished
+    return f"{finished} runs finished, {begun} under way"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", type=Path)
+    parser.add_argument("--kills", type=int, default=5)
+    parser.add_argument("--signal", choices=["KILL", "TERM"], default="KILL")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--folder", type=Path, help="where the comparisons go; default: one that is deleted at the end")
+    given = parser.parse_args()
+    number = signal.Signals[f"SIG{given.signal}"]
+    codes = (-number,) if number == signal.SIGKILL else (INTERRUPTED, -number)  # before it notes signals, it dies of it
+    draw, wrong = random.Random(given.seed), []  # noqa: S311 - not for secrets
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.folder or Path(temporary)
+        seconds = finish(given.study, given.set, folder / "undisturbed")
+        print(f"undisturbed: {seconds:.0f} s, {state(folder / 'undisturbed')}", flush=True)
+        for kill in range(1, given.kills + 1):
+            moment = draw.uniform(0, 2 * seconds / given.kills)
+            process = start(given.study, given.set, folder / "killed")
+            time.sleep(moment)
+            process.send_signal(number)
+            process.communicate()
+            print(f"kill {kill}: after {moment:.1f} s, {state(folder / 'killed')}", flush=True)
+            if process.returncode not in (*codes, 0):
+                wrong.append(f"exit code {process.returncode}")
+        finish(given.study, given.set, folder / "killed")
+        expected, found = results(folder / "undisturbed"), results(folder / "killed")
+        wrong += [name for name in {**expected, **found} if expected.get(name) != found.get(name)]
+        print(f"{given.kills} kills with {number.name}, {len(found) - 2} runs: {', '.join(wrong) or 'nothing'} differs")
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,341 @@
+"""Whole comparisons of the small experiment."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+from ctr.comparison.fairness import ORDER
+from ctr.comparison.pool import Failure
+from ctr.errors import ConfigError
+from ctr.metrics import auc_difference, holm
+from features import DataError
+from tests.ctr.comparison.conftest import ADAGRAD, SLOW, InThisProcess, cell_of, compare, write_study
+
+TUNED = {
+    "rmsprop_v2": {'optimizers.sparse."*".learning_rate': {"tune": [0.03, 1]}},
+    "adagrad": {
+        "optimizers.sparse": {
+            "*": {"type": "adagrad", "learning_rate": {"tune": [0.01, 1]}, "initial_accumulator": 0.001}
+        }
+    },
+}
+
+
+def scores(folder, cell, seed):
+    table = pq.read_table(folder / "runs" / cell / f"seed-{seed}" / "scores" / "test.parquet")
+    return table["logit"].to_numpy(), table["label"].to_numpy()
+
+
+def test_an_optimizer_beside_itself_has_no_difference(compared):
+    _, found, printed = compared
+    difference = cell_of(found, "itself")["difference"]
+    for one in difference["metrics"].values():
+        assert one["verdict"] == "same"
+        assert one["over_both"]["value"] == 0
+        assert [seed["value"] for seed in one["by_seed"]] == [0, 0]
+        assert one["p_adjusted"] is None
+    assert difference["psi"] == 0
+    assert "itself and rmsprop_v2: no difference, every row has the same score." in printed
+
+
+def test_metrics_are_means_over_seeds_of_those_of_the_scores(compared):
+    folder, found, _ = compared
+    for cell in found["cells"]:
+        aucs = []
+        for seed in (3, 4):
+            logit, label = scores(folder, cell["name"], seed)
+            aucs.append(roc_auc_score(label, logit))
+        assert [one["auc"] for one in cell["seeds"]] == pytest.approx(aucs, abs=1e-12)
+        mean = cell["metrics"]["auc"]
+        assert mean["value"] == pytest.approx(np.mean(aucs), abs=1e-12)
+        assert (mean["low"], mean["high"]) == pytest.approx(
+            stats.t.interval(0.95, 1, np.mean(aucs), stats.sem(aucs)), abs=1e-9
+        )
+
+
+def test_differences_are_paired_by_seed_and_by_row(compared):
+    folder, found, _ = compared
+    one = cell_of(found, "adagrad")["difference"]["metrics"]["auc"]
+    for seed, of_seed in zip((3, 4), one["by_seed"], strict=True):
+        (logit, label), (base, _) = (scores(folder, name, seed) for name in ("adagrad", "rmsprop_v2"))
+        expected = auc_difference(logit, base, label)
+        assert (of_seed["value"], of_seed["low"], of_seed["p_value"]) == (
+            expected.value,
+            expected.low,
+            expected.p_value,
+        )
+    values = [of_seed["value"] for of_seed in one["by_seed"]]
+    assert one["over_seeds"]["p_value"] == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+    assert one["over_both"]["value"] == pytest.approx(np.mean(values))
+    assert one["over_both"]["low"] < one["over_seeds"]["low"]
+
+
+def test_p_values_are_corrected_for_all_comparisons(compared):
+    _, found, _ = compared
+    of_cells = [cell["difference"]["metrics"]["auc"] for cell in found["cells"][1:]]
+    assert [one["p_adjusted"] for one in of_cells] == holm([one["over_both"]["p_value"] for one in of_cells])
+
+
+def test_what_is_worse_with_each_seed_is_said_of_these_seeds_only(compared):
+    _, found, printed = compared
+    slow = cell_of(found, "slow")["difference"]["metrics"]["auc"]
+    assert slow["verdict"] == "worse each time"
+    assert all(of_seed["high"] < 0 for of_seed in slow["by_seed"])
+    assert "slow is worse than rmsprop_v2 with each of the 2 seeds, beyond the chance of rows" in printed
+    assert "that it would be with other seeds is not shown" in printed
+
+
+def test_runs_of_a_seed_begin_alike_and_see_the_same_order(compared):
+    folder, found, _ = compared
+    for cell in found["cells"][1:]:
+        start = cell["difference"]["start"]
+        assert start["equal"]
+        assert {ORDER, "user", "item", "deep/deep/dense_0/kernel"} <= set(start["shared"])
+        assert start["differing"] == start["violations"] == []
+    reports = [json.loads((path / "report.json").read_text()) for path in (folder / "runs").glob("*/seed-3")]
+    for name in ("initial_weights", "data_order"):
+        assert len({report["fingerprints"][name] for report in reports}) == 1
+    assert len({report["fingerprints"]["final_weights"] for report in reports}) == 3  # one is another's copy
+
+
+def test_the_target_is_what_the_baseline_reaches_with_each_seed(compared):
+    folder, found, _ = compared
+    lines = [
+        [json.loads(line) for line in (folder / "runs/rmsprop_v2" / seed / "metrics.jsonl").read_text().splitlines()]
+        for seed in ("seed-3", "seed-4")
+    ]
+    curves = [[line for line in of_seed if line["kind"] == "valid"] for of_seed in lines]
+    target = min(max(line["auc"] for line in curve) for curve in curves)
+    assert found["study"]["target_auc"] == target
+    reached = cell_of(found, "rmsprop_v2")["to_target"]
+    steps = [next(line["step"] for line in curve if line["auc"] >= target) for curve in curves]
+    assert reached == {"reached": 2, "of": 2, "steps": np.mean(steps), "rows": np.mean(steps) * 60}  # 12 steps of 720
+    assert cell_of(found, "slow")["to_target"]["reached"] == 0
+
+
+def test_sizes_are_those_of_the_reports(compared):
+    folder, found, _ = compared
+    report = json.loads((folder / "runs/adagrad/seed-3/report.json").read_text())
+    cell = cell_of(found, "adagrad")
+    assert cell["table_bytes"] == sum(table["weight_bytes"] for table in report["tables"])
+    assert cell["state_bytes"] == sum(report["state_bytes"].values())
+    assert cell["zero_share"] == 0
+
+
+def test_the_folder_holds_what_the_documents_say(compared):
+    folder, found, _ = compared
+    named = ("study.yaml", "comparison.json", "runs.csv", "report.html", "report.md", "plots", "runs", "logs")
+    assert {path.name for path in folder.iterdir()} == set(named)
+    written = json.loads((folder / "comparison.json").read_text())
+    assert {key: written[key] for key in found} == json.loads(json.dumps(found))
+    with (folder / "runs.csv").open() as lines:
+        rows = list(csv.DictReader(lines))
+    assert [(row["sparse"], row["run"]) for row in rows][:2] == [("rmsprop_v2", "seed 3"), ("rmsprop_v2", "seed 4")]
+    assert len(rows) == 8
+    assert float(rows[0]["test_auc"]) == found["cells"][0]["seeds"][0]["auc"]
+
+
+def test_begun_again_it_trains_nothing_and_says_the_same(compared, in_this_process, tmp_path):
+    before, found, _ = compared
+    folder = tmp_path / "out"
+    shutil.copytree(before, folder)
+    axes = {"sparse": {"rmsprop_v2": {}, "itself": {}, "adagrad": ADAGRAD, "slow": SLOW}}
+    again, printed = compare(write_study(before.parent / "tiny.yaml", axes=axes), folder)
+    assert in_this_process == []
+    assert again == found
+    assert "to train" not in printed
+    pages = [(one / "report.html").read_bytes() for one in (before, folder)]
+    assert pages[0] == pages[1]
+
+
+def test_tuned_on_validation_reported_on_test(config, tmp_path, in_this_process):
+    study = write_study(config, axes={"sparse": TUNED}, tuning={"trials": 2, "seed": 8}, seeds=[3])
+    found, printed = compare(study, tmp_path / "out")
+    assert in_this_process == [
+        *("rmsprop_v2, trial 1", "adagrad, trial 1", "rmsprop_v2, trial 2", "adagrad, trial 2"),
+        *("rmsprop_v2, seed 3", "adagrad, seed 3"),
+    ]
+    for cell in found["cells"]:
+        aucs = [one["auc"] for one in cell["trials"]]
+        reports = [
+            json.loads((tmp_path / "out/runs" / cell["name"] / f"trial-{k}" / "report.json").read_text())
+            for k in (1, 2)
+        ]
+        assert aucs == [report["metrics"]["valid"]["auc"] for report in reports]
+        assert [one["chosen"] for one in cell["trials"]] == [auc == max(aucs) for auc in aucs]
+        assert cell["tuned"] == cell["trials"][int(np.argmax(aucs))]["values"]
+        told = json.dumps(cell)
+        assert not any(str(report["metrics"]["test"]["auc"]) in told for report in reports)
+    assert "There is one seed" in printed
+
+
+def test_more_seeds_and_choices_may_be_asked_for_later(config, tmp_path, in_this_process):
+    first = write_study(config, axes={"sparse": {"base": {}, "adagrad": ADAGRAD}}, seeds=[3])
+    before, _ = compare(first, tmp_path / "out")
+    del in_this_process[:]
+    axes = {"sparse": {"base": {}, "adagrad": ADAGRAD, "again": {}}}
+    after, _ = compare(write_study(config, axes=axes, seeds=[3, 4]), tmp_path / "out")
+    assert sorted(in_this_process) == ["adagrad, seed 4", "again, seed 3", "again, seed 4", "base, seed 4"]
+    assert cell_of(after, "base")["seeds"][0] == cell_of(before, "base")["seeds"][0]
+
+
+def test_other_settings_than_those_of_the_runs_are_refused(config, tmp_path, in_this_process):
+    axes = {"sparse": {"base": {}, "adagrad": ADAGRAD}}
+    compare(write_study(config, axes=axes, seeds=[3]), tmp_path / "out")
+    longer = write_study(config, axes=axes, seeds=[3], settings={"training.threads": 2, "training.epochs": 4})
+    with pytest.raises(ConfigError, match=r"was made with other settings:\n  training\.epochs: 3 in the run, 4 now"):
+        compare(longer, tmp_path / "out")
+    found, _ = compare(longer, tmp_path / "out", overwrite=True)
+    assert {one["epochs"] for cell in found["cells"] for one in cell["seeds"]} == {4}
+
+
+def test_what_cannot_be_trained_is_a_row_and_the_others_stand(config, tmp_path, in_this_process, monkeypatch):
+    monkeypatch.setattr("ctr.preflight.machine.free_memory", lambda: 2**33)
+    diverging = {"optimizers.sparse": {"*": {"type": "sgd", "learning_rate": 1e38}}, "training.early_stopping": None}
+    huge = {"features.columns.user": {"hash": 10**9}}
+    axes = {"sparse": {"base": {}, "diverging": diverging, "huge": huge, "adagrad": ADAGRAD}}
+    found, printed = compare(write_study(config, axes=axes, seeds=[3]), tmp_path / "out")
+    reasons = {cell["name"]: [one["reason"] for one in cell["failures"]] for cell in found["cells"]}
+    assert reasons["base"] == reasons["adagrad"] == []
+    assert "is not finite" in reasons["diverging"][0] or "nan" in reasons["diverging"][0]
+    assert reasons["huge"][0].startswith("memory: the run needs at least")
+    assert [cell_of(found, name)["difference"]["metrics"]["auc"]["verdict"] for name in ("diverging", "huge")] == [
+        "incomplete",
+        "incomplete",
+    ]
+    assert cell_of(found, "adagrad")["difference"]["metrics"]["auc"]["by_seed"]
+    assert "diverging, seed 3" in printed
+    del in_this_process[:]
+    compare(write_study(config, axes=axes, seeds=[3]), tmp_path / "out")
+    assert in_this_process == ["huge, seed 3"]  # what diverged would do so again
+
+
+def test_without_the_baseline_the_others_are_told_without_differences(config, tmp_path, in_this_process):
+    diverging = {"optimizers.sparse": {"*": {"type": "sgd", "learning_rate": 1e38}}}
+    axes = {"sparse": {"diverging": diverging, "base": {}}}
+    found, printed = compare(write_study(config, axes=axes, seeds=[3]), tmp_path / "out")
+    assert cell_of(found, "base")["metrics"]["auc"]["value"] > 0.5
+    assert cell_of(found, "base")["difference"]["metrics"]["auc"]["verdict"] == "incomplete"
+    assert "base has the highest mean test AUC" in printed
+
+
+def test_if_nothing_comes_to_its_end_that_is_the_error(config, tmp_path, in_this_process):
+    axes = {"rate": {f"{k}": {"optimizers.sparse": {"*": {"type": "sgd", "learning_rate": k * 1e37}}} for k in (8, 9)}}
+    with pytest.raises(ConfigError, match="no run came to its end; the first: step"):
+        compare(write_study(config, axes=axes, seeds=[3]), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "told"),
+    [
+        ({"axes": {"sparse": {"a": {}, "b": {"optimizers.sparse": {"usr": {"type": "sgd"}}}}}}, ConfigError, "usr"),
+        ({"axes": {"a": {"training.epochs": [1, 2]}}, "settings": {"data.label": "click"}}, DataError, "'click'"),
+        ({"axes": {"a": {"training.epoch": [1, 2]}}}, ConfigError, "did you mean 'epochs'"),
+    ],
+)
+def test_a_mistake_is_found_before_anything_is_written(config, tmp_path, in_this_process, values, error, told):
+    with pytest.raises(error, match=told):
+        compare(write_study(config, **values), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert in_this_process == []
+
+
+@pytest.mark.parametrize("is_tuned", [True, False])
+def test_data_without_the_sets_that_are_needed_is_refused(config, tmp_path, in_this_process, is_tuned):
+    fractions = [0.8, 0.0, 0.2] if is_tuned else [1.0, 0.0, 0.0]
+    told = "no validation data" if is_tuned else "neither validation nor test"
+    tuned = {"axes": {"sparse": TUNED}, "tuning": {"trials": 2}}
+    values = tuned if is_tuned else {"axes": {"a": {"training.epochs": [1, 2]}}}
+    split = {"by": "time", "column": "ts", "fractions": fractions}
+    study = write_study(config, settings={"data.split": split, "training.threads": 2}, **values)
+    with pytest.raises(ConfigError, match=told):
+        compare(study, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_to_be_replaced_stays_until_all_is_known_to_be_good(config, tmp_path, in_this_process):
+    axes = {"sparse": {"base": {}, "adagrad": ADAGRAD}}
+    compare(write_study(config, axes=axes, seeds=[3]), tmp_path / "out")
+    before = sorted(path.name for path in (tmp_path / "out").rglob("*"))
+    wrong = write_study(config, axes=axes, seeds=[3], settings={"data.label": "click"})
+    with pytest.raises(DataError):
+        compare(wrong, tmp_path / "out", overwrite=True)
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == before
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_files_that_changed_between_the_runs_are_noticed(config, data_folder, tmp_path, in_this_process):
+    axes = {"sparse": {"base": {}, "adagrad": ADAGRAD}}
+    compare(write_study(config, axes=axes, seeds=[3]), tmp_path / "out")
+    part = data_folder / "part-0.parquet"
+    pq.write_table(pq.read_table(part), part, row_group_size=100)
+    with pytest.raises(ConfigError, match="was trained on other files than there are now"):
+        compare(write_study(config, axes=axes, seeds=[3, 4]), tmp_path / "out")
+
+
+def test_a_trial_that_was_lost_leaves_its_choice_unjudged_until_it_is_made(
+    config, tmp_path, in_this_process, monkeypatch
+):
+    def lose_one(self, run):
+        return Failure(-9, "killed by SIGKILL") if run.label == "adagrad, trial 1" else made(self, run)
+
+    study, made = write_study(config, axes={"sparse": TUNED}, tuning={"trials": 2}, seeds=[3]), InThisProcess._failure
+    with monkeypatch.context() as once:
+        once.setattr(InThisProcess, "_failure", lose_one)
+        found, printed = compare(study, tmp_path / "out")
+    assert cell_of(found, "adagrad")["difference"]["metrics"]["auc"]["verdict"] == "incomplete"
+    assert "trial 1 was not made; the same command tries again" in printed
+    del in_this_process[:]
+    found, _ = compare(study, tmp_path / "out")
+    assert in_this_process[0] == "adagrad, trial 1"
+    assert cell_of(found, "adagrad")["difference"]["lacking"] == []
+
+
+def test_rows_that_differ_by_seed_back_no_verdict_of_all_seeds(config, tmp_path, in_this_process):
+    axes = {"sparse": {"base": {}, "slow": SLOW}}
+    settings = {"data.split": {"by": "random", "fractions": [0.6, 0.2, 0.2]}, "training.threads": 2}
+    found, printed = compare(write_study(config, axes=axes, settings=settings), tmp_path / "out")
+    difference = cell_of(found, "slow")["difference"]
+    assert not difference["same_rows"]
+    assert difference["metrics"]["auc"]["over_both"] == difference["metrics"]["auc"]["over_seeds"]
+    assert difference["metrics"]["auc"]["verdict"] in ("worse each time", "not shown")
+    assert "Each seed divides the data anew" in printed
+
+
+def test_a_folder_that_is_no_comparison_is_left_alone(config, tmp_path, in_this_process):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("mine")
+    study = write_study(config, axes={"a": {"training.epochs": [1, 2]}})
+    for overwrite in (False, True):
+        with pytest.raises(ConfigError, match="is not a comparison"):
+            compare(study, tmp_path / "out", overwrite=overwrite)
+    assert (tmp_path / "out" / "thesis.txt").read_text() == "mine"
+
+
+def test_other_axes_say_what_their_structures_share(config, tmp_path, in_this_process):
+    axes = {"hidden": {"8": {}, "4": {"model.hidden": [4]}}, "batch": {"training.batch_size": [64, 32]}}
+    found, _ = compare(write_study(config, axes=axes, seeds=[3]), tmp_path / "out")
+    narrow = cell_of(found, "4+64")["difference"]["start"]
+    assert not narrow["equal"]
+    assert {ORDER, "user", "item", "cross/cross_0/dense/kernel"} <= set(narrow["shared"])
+    assert "deep/deep/dense_0/kernel" in narrow["differing"]
+    smaller = cell_of(found, "8+32")["difference"]["start"]
+    assert smaller["differing"] == [ORDER]
+    assert "4+64: shares the batches of rows in their order, " in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_runs_on_other_data_are_not_compared(config, tmp_path, in_this_process):
+    axes = {"sparse": {"base": {}, "adagrad": ADAGRAD}}
+    study = write_study(config, axes=axes, seeds=[3])
+    compare(study, tmp_path / "out")
+    path = tmp_path / "out/runs/adagrad/seed-3/data.json"
+    path.write_text(path.read_text().replace('"footer": "', '"footer": "0'))
+    found, printed = compare(study, tmp_path / "out")
+    assert cell_of(found, "adagrad")["difference"]["metrics"]["auc"]["verdict"] == "unfair"
+    assert "was trained on other files" in printed

@@ -1,0 +1,118 @@
+"""The runs of a comparison are planned once, and the same however often it is begun."""
+
+import json
+
+import pytest
+import yaml
+
+from ctr.comparison.plan import TRIALS, check_as_before, planned_seeds, planned_trials, write_plan
+from ctr.comparison.study import cells_of, load_study
+from ctr.errors import ConfigError
+
+RATE = 'optimizers.sparse."*".learning_rate'
+
+
+def study_of(config, **values):
+    axes = {
+        "sparse": {
+            name: {"optimizers.sparse": {"*": {"type": name, "learning_rate": {"tune": bounds}}}}
+            for name, bounds in (("sgd", [0.1, 10]), ("adagrad", [0.01, 1]))
+        }
+    }
+    defaults = {"name": "study", "experiment": config.name, "axes": axes, "seeds": [1, 2], "tuning": {"trials": 3}}
+    path = config.parent / "study.yaml"
+    path.write_text(yaml.safe_dump({**defaults, **values}, sort_keys=False))
+    return load_study(path)
+
+
+@pytest.fixture
+def planned(config, tmp_path):
+    """Study, cells, trials of a study with some values, in the folder that each test has."""
+
+    def plan(**values):
+        study = study_of(config, **values)
+        cells = cells_of(study)
+        return study, cells, planned_trials(study, cells, tmp_path / "out")
+
+    return plan
+
+
+def test_every_choice_has_as_many_trials_and_all_first_ones_come_first(planned, tmp_path):
+    _, _, trials = planned()
+    assert [(run.cell.name, run.trial) for run in trials] == [
+        (name, k) for k in (1, 2, 3) for name in ("sgd", "adagrad")
+    ]
+    assert {run.seed for run in trials} == {0}
+    assert trials[0].folder == tmp_path / "out" / "runs" / "sgd" / "trial-1"
+    assert trials[0].experiment.optimizers.sparse["*"].learning_rate == trials[0].drawn[RATE]
+    assert not (tmp_path / "out").exists()  # it is written by `write_plan`
+
+
+def test_what_was_drawn_is_written_down_and_counts_from_then_on(planned, tmp_path):
+    study, _, trials = planned()
+    write_plan(study, trials, tmp_path / "out")
+    path = tmp_path / "out" / TRIALS
+    written = json.loads(path.read_text())
+    assert written["sgd"]["trials"] == [run.drawn for run in trials if run.cell.name == "sgd"]
+    written["sgd"]["trials"][1][RATE] = 0.5
+    path.write_text(json.dumps(written))
+    study, _, again = planned()
+    assert [run.drawn[RATE] for run in again if run.cell.name == "sgd"][1] == 0.5
+    assert [run.drawn for run in again if run.cell.name == "adagrad"] == [
+        run.drawn for run in trials if run.cell.name == "adagrad"
+    ]
+
+
+def test_a_larger_budget_keeps_the_trials_that_there_are(planned, tmp_path):
+    study, _, three = planned()
+    write_plan(study, three, tmp_path / "out")
+    _, _, five = planned(tuning={"trials": 5})
+    assert [run.drawn for run in five][: len(three)] == [run.drawn for run in three]
+    assert len(five) == 10
+
+
+def test_trials_of_other_ranges_or_another_seed_are_drawn_anew(planned, tmp_path):
+    study, _, trials = planned()
+    write_plan(study, trials, tmp_path / "out")
+    _, _, others = planned(tuning={"trials": 3, "seed": 9})
+    assert {run.seed for run in others} == {9}
+    assert not {run.drawn[RATE] for run in others} & {run.drawn[RATE] for run in trials}
+
+
+def test_the_best_trial_is_trained_with_every_seed(planned, tmp_path):
+    study, cells, trials = planned()
+    best = {"sgd": trials[2], "adagrad": trials[1]}
+    runs = planned_seeds(study, best, cells, tmp_path / "out")
+    assert [(run.cell.name, run.seed) for run in runs] == [(n, seed) for seed in (1, 2) for n in ("sgd", "adagrad")]
+    assert [run.drawn for run in runs[:2]] == [trials[2].drawn, trials[1].drawn]
+    assert {run.trial for run in runs} == {None}
+    assert runs[0].folder == tmp_path / "out" / "runs" / "sgd" / "trial-2-seed-1"
+
+
+def test_another_best_trial_is_another_run(planned, tmp_path):
+    study, cells, trials = planned()
+    folders = {
+        run.folder
+        for best in (trials[0], trials[2])
+        for run in planned_seeds(study, {"sgd": best, "adagrad": None}, cells, tmp_path / "out")
+    }
+    assert len(folders) == 4
+
+
+def test_a_choice_whose_trials_all_failed_is_left_out(planned, tmp_path):
+    study, cells, trials = planned()
+    runs = planned_seeds(study, {"sgd": None, "adagrad": trials[1]}, cells, tmp_path / "out")
+    assert {run.cell.name for run in runs} == {"adagrad"}
+
+
+def test_runs_that_are_there_must_be_those_that_are_planned(planned):
+    _, _, trials = planned()
+    check_as_before(trials)
+    trials[0].folder.mkdir(parents=True)
+    (trials[0].folder / "config.yaml").write_text(trials[0].experiment.to_yaml())
+    check_as_before(trials)
+    _, _, others = planned(settings={"training.epochs": 5})
+    with pytest.raises(ConfigError) as error:
+        check_as_before(others)
+    assert "training.epochs: 3 in the run, 5 now" in str(error.value)
+    assert "--overwrite or another --out" in str(error.value)

@@ -1,0 +1,134 @@
+"""Trainings at once: never more than the budget holds, in their order, and every end is told."""
+
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ctr.comparison import pool as pool_module
+from ctr.comparison.pool import Budget, Failure, Pool, told
+
+
+@dataclass
+class Process:
+    """A training that runs for so many looks at it."""
+
+    looks: int
+    code: int = 0
+    returncode: int | None = None
+    signals: list = field(default_factory=list)
+
+    def poll(self):
+        self.looks -= 1
+        if self.looks < 0:
+            self.returncode = self.code
+        return self.returncode
+
+    def send_signal(self, number):
+        self.signals.append(number)
+
+    def wait(self):
+        self.returncode = 75
+
+
+def run_named(name, cell="small"):
+    return SimpleNamespace(label=name, cell=SimpleNamespace(name=cell), folder=Path("runs") / cell / name)
+
+
+@pytest.fixture
+def pool_of(tmp_path, monkeypatch):
+    """A pool whose processes are as `processes` says, by the name of the run."""
+    monkeypatch.setattr(pool_module, "POLL_SECONDS", 0)
+
+    def make(processes, budget, needs, is_asked_to_end=lambda: False):
+        class Faked(Pool):
+            def _start(self, run):
+                self._file_of(run, "log").write_text(f"error: {run.label} is wrong\n")
+                return pool_module._Running(run, processes[run.label], self.needs[run.cell.name])
+
+        return Faked(budget, needs, tmp_path, [], is_asked_to_end)
+
+    return make
+
+
+class Seen:
+    """What a pool told, and how many ran at once."""
+
+    def __init__(self):
+        self.running, self.most, self.order, self.ends = [], 0, [], {}
+
+    def started(self, run):
+        self.running.append(run)
+        self.order.append(run.label)
+        self.most = max(self.most, len(self.running))
+
+    def ended(self, run, failure):
+        self.running.remove(run)
+        self.ends[run.label] = failure
+
+    def waiting(self):
+        pass
+
+    def train(self, pool, runs):
+        return pool.train(runs, self.started, self.ended, self.waiting)
+
+
+def test_no_more_run_at_once_than_there_are_processes_for(pool_of):
+    names = [f"run-{k}" for k in range(7)]
+    processes = {name: Process(k % 3) for k, name in enumerate(names)}
+    seen = Seen()
+    assert seen.train(pool_of(processes, Budget(3, 100), {"small": 1}), [run_named(name) for name in names])
+    assert (seen.most, seen.order) == (3, names)
+    assert seen.ends == dict.fromkeys(names)
+
+
+def test_no_more_run_at_once_than_memory_holds(pool_of):
+    processes = {f"run-{k}": Process(2) for k in range(4)}
+    seen = Seen()
+    assert seen.train(pool_of(processes, Budget(4, 10), {"small": 5}), [run_named(name) for name in processes])
+    assert seen.most == 2
+
+
+def test_what_needs_more_than_there_is_runs_alone(pool_of):
+    processes = {"small-1": Process(3), "large": Process(1), "small-2": Process(1)}
+    runs = [run_named("small-1"), run_named("large", "large"), run_named("small-2")]
+    seen = Seen()
+    assert seen.train(pool_of(processes, Budget(4, 10), {"small": 1, "large": 99}), runs)
+    assert (seen.most, seen.order) == (1, ["small-1", "large", "small-2"])
+
+
+def test_a_failure_is_told_and_the_others_go_on(pool_of):
+    processes = {"bad": Process(0, code=2), "diverged": Process(0, code=3), "good": Process(1)}
+    seen = Seen()
+    assert seen.train(pool_of(processes, Budget(2, 10), {"small": 1}), [run_named(name) for name in processes])
+    assert seen.ends == {"bad": Failure(2, "bad is wrong"), "diverged": Failure(3, "diverged is wrong"), "good": None}
+    assert not seen.ends["bad"].is_final
+    assert seen.ends["diverged"].is_final
+
+
+def test_when_asked_to_end_it_asks_every_training_to_and_waits(pool_of):
+    processes = {"one": Process(99), "two": Process(99), "three": Process(99)}
+    asked = iter([False, False, True])
+    seen = Seen()
+    pool = pool_of(processes, Budget(2, 10), {"small": 1}, lambda: next(asked))
+    assert not seen.train(pool, [run_named(name) for name in processes])
+    assert [process.signals for process in processes.values()] == [[signal.SIGTERM], [signal.SIGTERM], []]
+    assert [process.returncode for process in processes.values()] == [75, 75, None]
+    assert seen.ends == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "log", "reason"),
+    [
+        (2, "epoch 1\nerror: a is missing\n  and b\n", "a is missing"),
+        (3, "warning: x\ndiverged: step 3: the loss is nan\n", "step 3: the loss is nan"),
+        (1, "Traceback (most recent call last):\n  File\nValueError: no\n\n", "ValueError: no"),
+        (1, "", "ended with code 1"),
+        (-9, "epoch 1\n", "killed by SIGKILL: out of memory, perhaps"),
+        (-11, "", "killed by SIGSEGV"),
+    ],
+)
+def test_a_reason_is_one_line(code, log, reason):
+    assert told(code, log) == reason

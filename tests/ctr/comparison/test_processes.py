@@ -1,0 +1,108 @@
+"""`ctr compare` as a user runs it: trainings in processes of their own, killed and gone on with."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+from kill_and_compare import results, start
+
+from tests.ctr.comparison.conftest import ADAGRAD
+
+STUDY = {
+    "name": "study",
+    "experiment": "tiny.yaml",
+    "settings": {"training.threads": 1, "training.checkpoint": {"every": {"steps": 5}}},
+    "axes": {"sparse": {"base": {}, "adagrad": ADAGRAD}},
+    "seeds": [3],
+}
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """A folder with the small experiment and a study of it, and how its undisturbed comparison ended."""
+    from tests.conftest import write_clicks, write_config
+
+    folder = tmp_path_factory.mktemp("processes")
+    write_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
+    (folder / "study.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False))
+    assert start(folder / "study.yaml", [], folder / "undisturbed").wait() == 0
+    return folder
+
+
+def workers_of(out):
+    """Process numbers of trainings in a comparison's folder."""
+    found = subprocess.run(["pgrep", "-f", f"ctr.comparison.worker train {out}/"], capture_output=True, text=True)
+    return [int(number) for number in found.stdout.split()]
+
+
+def wait_for(condition, seconds=60):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_killed_and_begun_again_it_ends_as_if_left_alone(here):
+    out = here / "killed"
+    process = start(here / "study.yaml", [], out)
+    wait_for(lambda: list(out.glob("runs/*/*/checkpoints/step-*")))
+    assert workers_of(out)
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not workers_of(out), seconds=10)
+    assert not (out / "comparison.json").exists()
+    assert start(here / "study.yaml", [], out).wait() == 0
+    assert results(out) == results(here / "undisturbed")
+
+
+def test_asked_to_end_it_saves_and_says_how_to_go_on(here):
+    out = here / "asked"
+    process = start(here / "study.yaml", [], out)
+    wait_for(lambda: list(out.glob("runs/*/*/checkpoints/step-*")))
+    process.send_signal(signal.SIGTERM)
+    _, message = process.communicate()
+    assert process.returncode == 75
+    assert f"interrupted: {out}: what was trained is kept; the same command goes on" in message.decode()
+    assert workers_of(out) == []
+    assert not list(out.rglob("*.failed.json"))
+
+
+BOOM = """
+import tf_keras
+
+
+class Boom(tf_keras.callbacks.Callback):
+    def __init__(self, run):
+        super().__init__()
+        self.run = run
+
+    def on_epoch_end(self, epoch, logs):
+        if "adagrad" in self.run:
+            raise ZeroDivisionError("boom")
+"""
+
+
+def test_one_that_raises_is_a_row_and_a_file_called_as_a_package_is_no_matter(here):
+    (here / "my_callbacks.py").write_text(BOOM)
+    (here / "models.py").write_text("raise RuntimeError('not this one')")
+    out = here / "raising"
+    command = [sys.executable, "-P", "-m", "ctr.cli", "compare", "study.yaml", "--out", str(out)]
+    done = subprocess.run(
+        [*command, "--callback", "my_callbacks:Boom", "--processes", "1"],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr
+    base, adagrad = json.loads((out / "comparison.json").read_text())["cells"]
+    assert adagrad["failures"] == [{"run": "adagrad, seed 3", "code": 1, "reason": "ZeroDivisionError: boom"}]
+    assert base["failures"] == []
+    undisturbed = json.loads((here / "undisturbed" / "comparison.json").read_text())["cells"][0]
+    assert base["seeds"] == undisturbed["seeds"]
+    assert "adagrad, seed 3: failed: ZeroDivisionError: boom" in done.stdout

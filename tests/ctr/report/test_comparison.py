@@ -1,0 +1,241 @@
+"""The page, tables and files of a comparison, of one that has everything and of ones that lack things."""
+
+import copy
+import csv
+import io
+import json
+import re
+from xml.etree import ElementTree
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from ctr.cli import app
+from ctr.errors import ConfigError
+from ctr.report.comparison import runs_csv, show_comparison, write_comparison
+from ctr.report.comparison_tables import best_of, ranked, sentences
+from ctr.run import environment, write_json
+from tests.ctr.report.pages import Page, assert_self_contained
+
+NOTHING = {"value": None, "low": None, "high": None, "p_value": None, "reason": "no seed has both"}
+
+
+def number(value, half=0.001, p=0.5):
+    return {"value": value, "low": value - half, "high": value + half, "p_value": p, "reason": None}
+
+
+def cell(names, auc, difference=None, verdict="not shown", seeds=(1, 2), **changes):
+    """A cell of comparison.json, with a difference to the baseline unless it is the baseline."""
+    curve = {"rows": [1000, 2000], "auc": [auc - 0.01, auc], "log_loss": [0.5, 0.4]}
+    made = {
+        "name": "+".join(names),
+        "choices": dict(zip(("sparse", "dense"), names, strict=True)),
+        "tuned": {"rate": 0.1},
+        "outermost": ["rate"],
+        "trials": [
+            {"trial": 1, "values": {"rate": 0.1}, "auc": auc, "log_loss": 0.4, "reason": None, "chosen": True},
+            {"trial": 2, "values": {"rate": 9.0}, "auc": None, "log_loss": None, "reason": "nan", "chosen": False},
+        ],
+        "failures": [{"run": f"{'+'.join(names)}, trial 2", "code": 3, "reason": "nan"}],
+        "seeds": [
+            {
+                "seed": seed,
+                "auc": auc,
+                "log_loss": 0.4,
+                "calibration": 1.0,
+                "gauc": None,
+                "valid_auc": auc,
+                "epochs": 2,
+                "steps": 20,
+                "rows": 2000,
+                "stopped_early": False,
+                "curve": curve,
+                "auc_interval": [auc - 0.01, auc + 0.01],
+            }
+            for seed in seeds
+        ],
+        "metrics": {name: number(value) for name, value in (("auc", auc), ("log_loss", 0.4), ("calibration", 1.0))},
+        "to_target": {"reached": 1, "of": 2, "steps": 10, "rows": 1000},
+        "zero_share": 0.25 if difference else 0.0,
+        "table_bytes": 4e6,
+        "nonzero_table_bytes": 3e6,
+        "state_bytes": 8e6,
+        "difference": None,
+        "clock": {
+            "seconds": 10.0 + auc,
+            "rows_per_second": 200.0,
+            "seconds_to_target": 5.0,
+            "curves": [[5.0, 10.0] for _ in seeds],
+        },
+    }
+    made["metrics"]["gauc"] = None
+    if difference is not None:
+        one = {
+            "by_seed": [{"seed": seed, **number(difference)} for seed in seeds],
+            "over_seeds": number(difference, 0.002),
+            "over_both": number(difference, 0.003),
+            "p_adjusted": 0.04,
+            "verdict": verdict,
+        }
+        start = {"equal": True, "shared": ["user"], "differing": [], "violations": []}
+        made["difference"] = {
+            "metrics": {"auc": one, "log_loss": copy.deepcopy(one)},
+            "psi": 0.01,
+            "reasons": [],
+            "same_rows": True,
+            "lacking": [],
+            "start": start,
+        }
+    return made | changes
+
+
+@pytest.fixture
+def found():
+    """What comparison.json says of two by two choices, three of them beside the baseline."""
+    return {
+        "study": {
+            "name": "<b>study</b>",
+            "axes": {"sparse": ["ftrl", "sgd"], "dense": ["adam", "lion"]},
+            "baseline": "ftrl+adam",
+            "seeds": [1, 2],
+            "tuning": {"trials": 2, "seed": 0},
+            "target_auc": 0.79,
+            "evaluated": "test",
+        },
+        "cells": [
+            cell(("ftrl", "adam"), 0.80),
+            cell(("ftrl", "lion"), 0.79, -0.01, "worse"),
+            cell(("sgd", "adam"), 0.81, 0.01, "better"),
+            cell(("sgd", "lion"), 0.805, 0.005, "not shown"),
+        ],
+        "environment": environment(),
+    }
+
+
+@pytest.fixture
+def written(found, tmp_path):
+    """Write a comparison, and read its page."""
+
+    def write(changed=found):
+        write_json(tmp_path / "comparison.json", changed)
+        write_comparison(tmp_path)
+        return Page((tmp_path / "report.html").read_text("utf-8"))
+
+    return write
+
+
+def test_the_page_is_one_file_with_every_section(written):
+    page = written()
+    assert_self_contained(page)
+    assert page.sections == [
+        *("verdicts", "conclusions", "leaderboard", "cost", "plots", "metrics", "differences", "seed-by-seed"),
+        *("to-a-target", "trials", "failed-runs", "fairness", "origin"),
+    ]
+    assert "<b>study</b>" in page.texts  # as text
+    assert len([tag for tag, _ in page.elements if tag == "figure"]) == 7
+
+
+def test_plots_are_files_that_need_no_page(written, tmp_path):
+    written()
+    plots = {path.stem: path.read_text() for path in (tmp_path / "plots").iterdir()}
+    assert set(plots) == {
+        *("differences", "learning-by-rows", "learning-by-time", "sparsity", "cost", "map", "sensitivity-1"),
+    }
+    for text in plots.values():
+        assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
+        assert "var(" not in text
+        assert not re.search("#1100..", text)
+
+
+def test_the_same_comparison_gives_the_same_bytes(written, tmp_path):
+    def files():
+        written()
+        return {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    assert files() == files()
+
+
+def test_every_run_is_a_row(found):
+    rows = list(csv.DictReader(io.StringIO(runs_csv(found))))
+    assert len(rows) == 4 * (2 + 2)
+    assert [row["run"] for row in rows[:4]] == ["trial 1", "trial 2", "seed 1", "seed 2"]
+    assert [row["test_auc"] for row in rows[:4]] == ["", "", "0.8", "0.8"]
+    assert (rows[1]["reason"], rows[1]["rate"], rows[0]["chosen"]) == ("nan", "9.0", "True")
+
+
+def test_sentences_say_what_the_verdicts_back(found):
+    told = sentences(found)
+    assert told[0] == "sgd+adam has the highest mean test AUC, 0.81000."
+    assert "sgd+adam is better than ftrl+adam by 0.01000 AUC (+0.00700 to +0.01300, adjusted p 0.040)." in told
+    assert "ftrl+lion is worse than ftrl+adam by 0.01000 AUC (-0.01300 to -0.00700, adjusted p 0.040)." in told
+    where = "+0.00500 (+0.00200 to +0.00800, adjusted p 0.040)"
+    assert f"sgd+lion: no difference to ftrl+adam is shown, {where}; one of up to 0.00800 is not ruled out." in told
+
+
+def test_what_is_not_judged_wins_nothing(found):
+    lost = found["cells"][2]
+    lost["seeds"] = lost["seeds"][:1]
+    for one in lost["difference"]["metrics"].values():
+        one["verdict"] = "incomplete"
+    lost["difference"]["lacking"] = ["sgd+adam: no run with seed 2"]
+    assert best_of(found)["name"] == "sgd+lion"
+    assert ranked(found)[-1] is lost
+    assert "sgd+adam is not judged. sgd+adam: no run with seed 2." in sentences(found)
+
+
+def test_one_seed_and_no_test_set_are_said(found):
+    found["study"] |= {"seeds": [1], "evaluated": "valid"}
+    for one in found["cells"]:
+        one["seeds"] = one["seeds"][:1]
+    told = " ".join(sentences(found))
+    assert "There is one seed" in told
+    assert "There is no test set: these are rows of valid" in told
+
+
+def test_a_comparison_of_which_only_the_baseline_is_left(found, written):
+    for one in found["cells"][1:]:
+        one |= {"seeds": [], "metrics": dict.fromkeys(one["metrics"]), "to_target": None, "tuned": None}
+        one |= dict.fromkeys(("zero_share", "table_bytes", "nonzero_table_bytes", "state_bytes"))
+        one["clock"] = {"seconds": None, "rows_per_second": None, "seconds_to_target": None, "curves": []}
+        one["difference"] |= {"psi": None, "lacking": [f"{one['name']}: every trial failed"]}
+        for metric in one["difference"]["metrics"].values():
+            metric |= {"by_seed": [], "over_seeds": NOTHING, "over_both": NOTHING}
+            metric |= {"p_adjusted": None, "verdict": "incomplete"}
+    page = written(found)
+    assert_self_contained(page)
+    assert "sgd+adam is not judged. sgd+adam: every trial failed." in page.texts
+
+
+def test_untuned_the_page_has_no_trials(found, written):
+    found["study"]["tuning"] = None
+    for one in found["cells"]:
+        one |= {"trials": [], "failures": [], "tuned": None, "outermost": []}
+    page = written(found)
+    assert {"trials", "failed-runs"}.isdisjoint(page.sections)
+
+
+def test_the_terminal_has_80_columns(found, tmp_path):
+    write_json(tmp_path / "comparison.json", found)
+    console = Console(file=io.StringIO(), width=80)
+    show_comparison(tmp_path, console)
+    lines = console.file.getvalue().splitlines()
+    row = "sgd adam 0.81000 0.40000 +0.01000 +0.0070 to +0.0130 better"
+    assert row in [" ".join(line.split()) for line in lines]
+    assert any(line.startswith("ftrl+lion, trial 2") for line in lines)
+
+
+def test_ctr_report_makes_it_again(found, tmp_path):
+    write_json(tmp_path / "comparison.json", found)
+    result = CliRunner().invoke(app, ["report", str(tmp_path), "--out", str(tmp_path / "summary.md")])
+    assert result.exit_code == 0, result.output
+    assert "sgd+adam has the highest mean test AUC" in result.output
+    assert (tmp_path / "summary.md").read_text() == (tmp_path / "report.md").read_text()
+
+
+@pytest.mark.parametrize("key", ["study", "cells", "environment"])
+def test_a_damaged_comparison_is_told(found, tmp_path, key):
+    del found[key]
+    (tmp_path / "comparison.json").write_text(json.dumps(found))
+    with pytest.raises(ConfigError, match=r"comparison\.json: damaged, or of an earlier version"):
+        write_comparison(tmp_path)
