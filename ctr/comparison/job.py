@@ -69,12 +69,11 @@ def compare(
         stage = _Stage(folder, processes, memory, callbacks, console)
         cells, trials = _begun(study, folder, overwrite, stage)
         of_trials = stage.results(trials, "tuning") if trials else []
-        chosen = {cell.name: best_trial([one for one in of_trials if one.run.cell is cell]) for cell in cells}
+        chosen = {cell.name: best_trial(_of(cell, of_trials)) for cell in cells}
         best = {name: one.run if one else None for name, one in chosen.items()} if trials else {}
         of_seeds = stage.results(planned_seeds(study, best, cells, folder), "comparing")
-        return _report(
-            study, folder, [_joined(cell, of_trials, chosen[cell.name], of_seeds) for cell in cells], console
-        )
+        ended = [CellResults(cell, _of(cell, of_trials), chosen[cell.name], _of(cell, of_seeds)) for cell in cells]
+        return _report(study, folder, ended, console)
 
 
 class _Stage:
@@ -142,6 +141,8 @@ def _begun(study: Study, folder: Path, overwrite: bool, stage: _Stage) -> tuple[
     leave_gpus()
     cells = cells_of(study)
     replaced = folder.with_name(f".{folder.name}.replaced")
+    if replaced.exists() and not folder.exists():
+        os.replace(replaced, folder)  # it was killed before it knew that all was good
     if overwrite and folder.exists():
         remove(replaced)
         os.replace(folder, replaced)
@@ -159,11 +160,8 @@ def _begun(study: Study, folder: Path, overwrite: bool, stage: _Stage) -> tuple[
     return cells, trials
 
 
-def _joined(cell: Cell, trials: list[Result], chosen: Result | None, seeds: list[Result]) -> CellResults:
-    """All that was trained of a cell."""
-    return CellResults(
-        cell, [one for one in trials if one.run.cell is cell], chosen, [one for one in seeds if one.run.cell is cell]
-    )
+def _of(cell: Cell, results: Sequence[Result]) -> list[Result]:
+    return [one for one in results if one.run.cell is cell]
 
 
 def _report(study: Study, folder: Path, cells: list[CellResults], console: Console) -> dict[str, Any]:

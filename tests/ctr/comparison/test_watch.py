@@ -1,0 +1,60 @@
+"""What the terminal shows while runs train: bars where there is one, a line for each that ended."""
+
+import io
+import json
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from ctr.comparison import watch as watch_module
+from ctr.comparison.pool import Failure
+from ctr.comparison.watch import Watch
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of three epochs whose first validation is written, the second half so."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "config.yaml").write_text("name: x")
+    lines = [{"kind": "train", "epoch": 1}, {"kind": "valid", "epoch": 1, "auc": 0.81234}]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"kind": "va')
+    training = SimpleNamespace(epochs=3)
+    return SimpleNamespace(label="[ftrl], seed 1", folder=folder, experiment=SimpleNamespace(training=training))
+
+
+def watched(run, failure, is_terminal, monkeypatch):
+    monkeypatch.setattr(watch_module, "REFRESH_SECONDS", 0)
+    console = Console(file=io.StringIO(), width=100, force_terminal=is_terminal, color_system=None)
+    with Watch(console, total=5, done=3) as watch:
+        watch.started(run)
+        watch.waiting()
+        if is_terminal:
+            watch._bars.refresh()
+        watch.ended(run, failure)
+    return console.file.getvalue()
+
+
+def test_a_terminal_shows_where_each_run_is(run, monkeypatch):
+    shown = watched(run, Failure(3, "step 7"), True, monkeypatch)
+    assert "all runs" in shown
+    assert "[ftrl], seed 1" in shown
+    assert "valid AUC 0.81234" in shown
+    assert "1/3" in shown
+
+
+def test_a_file_gets_a_line_for_each_end(run, monkeypatch):
+    assert watched(run, Failure(3, "step 7"), False, monkeypatch).startswith(
+        "   4/5  [ftrl], seed 1: failed: step 7  (0."
+    )
+    metrics = {"train": {"auc": 0.9, "log_loss": 0.3}, "valid": {"auc": 0.8, "log_loss": 0.4}, "test": {"auc": 0.7}}
+    (run.folder / "report.json").write_text(json.dumps({"psi": {}, "metrics": metrics}))
+    (line,) = watched(run, None, False, monkeypatch).splitlines()
+    assert line.startswith("   4/5  [ftrl], seed 1: valid AUC 0.80000, log loss 0.40000  (0.")
+    assert "0.7" not in line  # test data is looked at once, at the end
+
+
+def test_a_run_that_has_not_begun_is_no_matter(run, monkeypatch):
+    (run.folder / "metrics.jsonl").unlink()
+    assert "seed 1" in watched(run, Failure(1, "x"), True, monkeypatch)
