@@ -31,12 +31,9 @@ def find_makers(names: Sequence[str]) -> list[Callable[[str], Any]]:
     Raises:
         ConfigError: there is no such module or name, or it cannot be called.
     """
-    here = str(Path.cwd())
-    sys.path.append(here)
-    try:
-        return [_found(name) for name in names]
-    finally:
-        sys.path.remove(here)
+    if names and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # and it stays: a callback may import more when it is made
+    return [_found(name) for name in names]
 
 
 def _found(name: str) -> Callable[[str], Any]:

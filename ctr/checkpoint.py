@@ -224,7 +224,8 @@ def fingerprint(model: CTRModel) -> str:
 def part_fingerprints(model: CTRModel) -> dict[str, str]:
     """SHA-256 of each table, and of each weight of the towers, so that what two structures share can be told.
 
-    Tables have their names; weights are `<tower>/<layer>/...`, a second one of a name has `#2` behind it.
+    Tables have their names; weights are `<tower>/<layer>/<name>`, the second of a name with `#2` behind it. What Keras
+    puts between counts the layers of the whole process.
     """
     digests = {}
     for table in sorted(model.tables.inputs.tables, key=lambda table: table.name):
@@ -236,7 +237,7 @@ def part_fingerprints(model: CTRModel) -> dict[str, str]:
     for tower, layers in sorted(model.tower.towers.items()):
         for layer in layers:
             for variable in layer.variables:
-                name = f"{tower}/{layer.name}{variable.name.partition(layer.name)[2].partition(':')[0]}"
+                name = f"{tower}/{layer.name}/{variable.name.rpartition('/')[2].partition(':')[0]}"
                 counts[name] += 1
                 place = f"#{counts[name]}" if counts[name] > 1 else ""
                 digests[name + place] = hashlib.sha256(variable.numpy().tobytes()).hexdigest()

@@ -54,12 +54,13 @@ def train(
     with _user_mistakes() as console:
         with _silent_stderr():
             from ctr import train_job
-            from ctr.callbacks import load_callbacks
+            from ctr.callbacks import find_makers, load_callbacks
             from ctr.experiment import load_experiment
         chosen = [] if warm_start is None else [f"training.warm_start.run={json.dumps(str(warm_start))}"]
         experiment = load_experiment(config, [*(settings or []), *chosen])
         folder = run or Path("runs") / experiment.name
-        train_job.train(experiment, folder, overwrite, resume, load_callbacks(callbacks or [], folder), console)
+        find_makers(callbacks or [])  # so that a wrong name is told before any work
+        train_job.train(experiment, folder, overwrite, resume, lambda: load_callbacks(callbacks or [], folder), console)
 
 
 @app.command()
@@ -99,7 +100,7 @@ def evaluate(
 def compare(
     config: Annotated[Path, typer.Argument(help="The study, a YAML file.")],
     out: Annotated[Path | None, typer.Option(help="The comparison's folder. Default: comparisons/<name>.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the comparison that is there first.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the comparison that is there.")] = False,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Runs at once. Default: as many as there are CPUs for; one on a GPU.")
     ] = None,
@@ -152,6 +153,8 @@ def report(
 
         if out is not None:
             check_markdown(out)
+            if len(runs) > 1 and (comparisons := [run for run in runs if (run / FILE).is_file()]):
+                raise ConfigError(f"--out: {comparisons[0]} is a comparison, which stands alone; give it by itself")
         found, mistakes = [], []
         for run in runs:
             if len(runs) > 1:

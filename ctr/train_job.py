@@ -2,12 +2,12 @@
 
 import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 import tf_keras
@@ -43,13 +43,15 @@ from features import (
 )
 from models import CTRModel, PartCost, cost_of
 
+Callbacks: TypeAlias = Sequence[tf_keras.callbacks.Callback] | Callable[[], Sequence[tf_keras.callbacks.Callback]]
+
 
 def train(
     experiment: Experiment,
     folder: str | Path,
     overwrite: bool = False,
     resume: bool = False,
-    callbacks: Sequence[tf_keras.callbacks.Callback] = (),
+    callbacks: Callbacks = (),
     console: Console | None = None,
 ) -> dict[str, Any]:
     """Train an experiment into a run folder; returns its report.
@@ -62,7 +64,7 @@ def train(
         folder: of the run; it must not hold one, unless `overwrite` or `resume`.
         overwrite: replace the run that is there, once this one is trained.
         resume: go on with the run that is there; if it is finished, show its report, if there is none, begin it.
-        callbacks: tf_keras callbacks.
+        callbacks: tf_keras callbacks, or what makes them once the folder is there.
         console: where progress goes; None: nowhere.
 
     Raises:
@@ -89,7 +91,7 @@ def _train(
     experiment: Experiment,
     run: Run,
     is_there: bool,
-    callbacks: Sequence[tf_keras.callbacks.Callback],
+    callbacks: Callbacks,
     console: Console,
 ) -> dict[str, Any]:
     """Begin a run, or go on with the one that is there."""
@@ -142,8 +144,9 @@ def _train(
             save_encoder(prepared.encoder, run)
         valid, earlier = prepared.sets.get("valid", []), position.seconds
         with Progress(console, settings.epochs) as progress:
+            made = callbacks() if callable(callbacks) else callbacks
             trainer = Trainer(
-                experiment, model, reader, valid, run, progress, callbacks, position, lambda: interruption.is_asked
+                experiment, model, reader, valid, run, progress, made, position, lambda: interruption.is_asked
             )
             trainer.train()
         interruption.at_once(f"{run.folder}: trained, but not measured; go on with `ctr train CONFIG --resume`")

@@ -8,7 +8,7 @@ from typing import Any
 from ctr.comparison.ranges import is_outermost
 from ctr.comparison.results import CellResults, Curve, Result
 from ctr.comparison.study import Study
-from ctr.comparison.verdicts import METRICS, beside_baseline, judge
+from ctr.comparison.verdicts import METRICS, beside_baseline, judge, lacking
 from ctr.metrics import mean_over_seeds
 from ctr.report.tables import zero_share
 
@@ -60,7 +60,6 @@ def conclude(study: Study, cells: Sequence[CellResults]) -> dict[str, Any]:
 def _described(cell: CellResults, target: float | None) -> dict[str, Any]:
     """What is said of a cell by itself."""
     curves = [result.curve() for result in cell.finished]
-    failed = [result for result in (*cell.trials, *cell.seeds) if result.failure is not None]
     return {
         "name": cell.cell.name,
         "choices": cell.cell.choices,
@@ -68,9 +67,9 @@ def _described(cell: CellResults, target: float | None) -> dict[str, Any]:
         "outermost": _outermost(cell),
         "trials": [_of_trial(result, result is cell.chosen) for result in cell.trials],
         "failures": [
-            {"run": result.run.label, "code": result.failure.code, "reason": result.failure.reason}
-            for result in failed
-            if result.failure is not None
+            {"run": one.run.label, "trial": one.run.trial, "seed": one.run.seed, **asdict(one.failure)}
+            for one in (*cell.trials, *cell.seeds)
+            if one.failure is not None
         ],
         "seeds": [
             {"seed": result.run.seed, **_of_seed(result, curve)}
@@ -79,6 +78,7 @@ def _described(cell: CellResults, target: float | None) -> dict[str, Any]:
         "metrics": {name: _over_seeds(cell.finished, name) for name in OVER_SEEDS},
         "to_target": _to_target(curves, target),
         **_sizes(cell.finished),
+        "lacking": lacking(cell),
         "difference": None,
         "clock": _clock(cell.finished, curves, target),
     }

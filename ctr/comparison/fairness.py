@@ -48,7 +48,7 @@ def fairness(baseline: Sequence[Result], others: Sequence[Result]) -> dict[str, 
         if not _changed(base, other, within=("data*",)) and _data(base) != _data(other):
             violations.append(f"{other.run.label}: was trained on other files than {base.run.label}")
     return {
-        "equal": bool(pairs) and must_be_equal and not violations,
+        "equal": must_be_equal and not violations and names.get(ORDER, False),
         "shared": [name for name, is_shared in names.items() if is_shared],
         "differing": [name for name, is_shared in names.items() if not is_shared],
         "violations": violations,

@@ -1,7 +1,8 @@
 """`ctr compare`: from a study to a folder of runs and what they say together."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,11 +68,12 @@ def compare(
     find_makers(callbacks)
     with only_process_in(folder):
         stage = _Stage(folder, processes, memory, callbacks, console)
-        cells, trials = _begun(study, folder, overwrite, stage)
-        of_trials = stage.results(trials, "tuning") if trials else []
+        cells, trials, pending = _begun(study, folder, overwrite, stage)
+        of_trials = stage.results("tuning", trials, pending) if trials else []
         chosen = {cell.name: best_trial(_of(cell, of_trials)) for cell in cells}
         best = {name: one.run if one else None for name, one in chosen.items()} if trials else {}
-        of_seeds = stage.results(planned_seeds(study, best, cells, folder), "comparing")
+        seeds = planned_seeds(study, best, cells, folder)
+        of_seeds = stage.results("comparing", seeds, stage.prepared(seeds) if trials else pending)
         ended = [CellResults(cell, _of(cell, of_trials), chosen[cell.name], _of(cell, of_seeds)) for cell in cells]
         return _report(study, folder, ended, console)
 
@@ -85,22 +87,22 @@ class _Stage:
         self.folder, self.processes, self.memory = folder, processes, memory
         self.callbacks, self.console = callbacks, console
         self.needs: dict[str, int] = {}
+        self.known: list[Planned] = []
 
-    def results(self, runs: Sequence[Planned], what: str) -> list[Result]:
-        """Of each run, in their order.
+    def results(self, what: str, runs: Sequence[Planned], pending: Sequence[Planned]) -> list[Result]:
+        """Of each run, in their order, once those that are `pending` are trained.
 
         Raises:
-            ConfigError, DataError: as `prepared`.
-            Interrupted: before all had ended.
+            Interrupted: it was asked to end.
         """
-        pending = self.prepared(runs)
         if pending:
             budget = budget_of(pending, self.processes, self.memory)
             at_once = min(budget.processes, len(pending))
             self.console.print(f"{what}: {len(runs)} runs, {len(pending)} to train, {at_once} at once", **PLAIN)
             with interruptible() as interruption, Watch(self.console, len(runs), len(runs) - len(pending)) as watch:
                 pool = Pool(budget, self.needs, self._logs(), self.callbacks, lambda: interruption.is_asked)
-                if not pool.train(pending, partial(_begin, watch), partial(_end, watch), watch.waiting):
+                pool.train(pending, partial(_begin, watch), partial(_end, watch), watch.waiting)
+                if interruption.is_asked:
                     raise Interrupted(f"{self.folder}: what was trained is kept; the same command goes on")
         return [_ended(run) for run in runs]
 
@@ -112,8 +114,9 @@ class _Stage:
         """
         check_as_before(runs)
         pending = [run for run in runs if _is_pending(result_of(run))]
+        self.known += runs
         if pending:
-            check_data_as_before(runs)
+            check_data_as_before(self.known)
         unknown = [run for run in pending if run.cell.name not in self.needs]
         if unknown:
             one_of_each = {run.cell.name: run for run in unknown}
@@ -133,31 +136,40 @@ class _Stage:
         return logs
 
 
-def _begun(study: Study, folder: Path, overwrite: bool, stage: _Stage) -> tuple[list[Cell], list[Planned]]:
-    """The cells, and the trials of them, written down once all of it is known to be good.
-
-    A comparison that is to be replaced is put back if it is not.
-    """
+def _begun(
+    study: Study, folder: Path, overwrite: bool, stage: _Stage
+) -> tuple[list[Cell], list[Planned], list[Planned]]:
+    """The cells, the trials of them, and the runs of the first stage to train; written down once all is good."""
     leave_gpus()
     cells = cells_of(study)
-    replaced = folder.with_name(f".{folder.name}.replaced")
-    if replaced.exists() and not folder.exists():
-        os.replace(replaced, folder)  # it was killed before it knew that all was good
-    if overwrite and folder.exists():
-        remove(replaced)
-        os.replace(folder, replaced)
-    try:
+    with _out_of_the_way(folder, overwrite):
         trials = planned_trials(study, cells, folder)
-        stage.prepared(trials or planned_seeds(study, {}, cells, folder))
-    except BaseException:
-        if overwrite and replaced.exists():
-            os.replace(replaced, folder)
-        raise
-    write_plan(study, trials, folder)
+        pending = stage.prepared(trials or planned_seeds(study, {}, cells, folder))
+        write_plan(study, trials, folder)
     if overwrite:
-        remove(replaced)
         stage.console.print("without --overwrite, the same command goes on if it is interrupted", **PLAIN)
-    return cells, trials
+    return cells, trials, pending
+
+
+@contextmanager
+def _out_of_the_way(folder: Path, overwrite: bool) -> Iterator[None]:
+    """Inside, a comparison that is to be replaced is kept aside; it is put back if what is inside fails."""
+    aside = folder.with_name(f".{folder.name}.replaced")
+    if aside.exists() and (folder / STUDY).is_file():
+        remove(aside)  # it was killed while it did
+    elif aside.exists():
+        os.replace(aside, folder)  # it was killed before it knew that all was good
+    if not (overwrite and folder.exists()):
+        yield
+        return
+    os.replace(folder, aside)
+    try:
+        yield
+    except BaseException:
+        remove(folder)
+        os.replace(aside, folder)
+        raise
+    remove(aside)
 
 
 def _of(cell: Cell, results: Sequence[Result]) -> list[Result]:

@@ -76,8 +76,8 @@ def budget_of(runs: Sequence[Planned], processes: int | None, memory: float | No
         threads = max(run.experiment.training.threads for run in runs)
         on_gpu = _sees_gpu() and any(run.experiment.training.device != "cpu" for run in runs)
         processes = 1 if on_gpu else max(1, available_cpus() // threads)
-    free = free_memory() or UNKNOWN
-    return Budget(processes, free if memory is None else round(memory * 2**30))
+    free = free_memory() if memory is None else round(memory * 2**30)
+    return Budget(processes, UNKNOWN if free is None else free)
 
 
 def leave_gpus() -> None:

@@ -133,11 +133,11 @@ def write_plan(study: Study, trials: list[Planned], folder: Path) -> None:
     cells = {run.cell.name: run.cell for run in trials}
     drawn = {name: [run.drawn for run in trials if run.cell.name == name] for name in cells}
     if trials:
-        described = {
+        written = {
             name: {"seed": trials[0].seed, "ranges": _ranges(cell), "trials": drawn[name]}
             for name, cell in cells.items()
         }
-        write_json(folder / TRIALS, described)
+        write_json(folder / TRIALS, written)
 
 
 def _ranges(cell: Cell) -> dict[str, Any]:

@@ -78,8 +78,8 @@ class Pool:
         started: Callable[[Planned], None],
         ended: Callable[[Planned, Failure | None], None],
         waiting: Callable[[], None],
-    ) -> bool:
-        """Train them all, in their order; returns whether it came to the end.
+    ) -> None:
+        """Train them all, in their order, or until it is asked to end.
 
         Args:
             runs: none of which is finished.
@@ -103,7 +103,6 @@ class Pool:
                 one.process.send_signal(signal.SIGTERM)
             for one in running:
                 one.process.wait()
-        return not queue and not running
 
     def _fits(self, run: Planned, running: list[_Running]) -> bool:
         taken = sum(one.memory for one in running)
@@ -145,13 +144,19 @@ def told(code: int, log: str) -> str:
 
     >>> told(2, "epoch 1\\nerror: a.parquet is missing\\n")
     'a.parquet is missing'
-    >>> told(1, "Traceback ...\\nZeroDivisionError: division by zero\\n")
+    >>> told(1, "Traceback ...\\n  File ...\\nZeroDivisionError: division by zero\\nits checkpoints are kept\\n")
     'ZeroDivisionError: division by zero'
     """
     if code < 0:
         name = signal.Signals(-code).name
         hint = ": out of memory, perhaps" if -code == signal.SIGKILL else ""
         return f"killed by {name}{hint}"
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    lines = [line for line in log.splitlines() if line.strip()]
     own = [line.removeprefix(start) for line in lines for start in TELLING if line.startswith(start)]
-    return next(iter([*own, *lines[-1:]]), f"ended with code {code}")
+    return next(iter([*own, *_raised(lines), *lines[-1:]]), f"ended with code {code}")
+
+
+def _raised(lines: list[str]) -> list[str]:
+    """The error of the last traceback: the first line after it that is not indented; notes come behind."""
+    starts = [place for place, line in enumerate(lines) if line.startswith("Traceback")]
+    return [line for line in lines[starts[-1] + 1 :] if not line[0].isspace()][:1] if starts else []

@@ -1,7 +1,7 @@
 """What a finished training says, as far as a comparison asks."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,8 @@ def result_of(run: Planned) -> Result | None:
     path = _failed(run)
     if path.is_file():
         found = read_json(path)
-        return Result(run, None, Failure(found["code"], found["reason"]))
+        if found.get("config") == run.experiment.to_yaml():
+            return Result(run, None, Failure(found["code"], found["reason"]))
     return None
 
 
@@ -118,7 +119,7 @@ def write_failure(run: Planned, failure: Failure) -> None:
     """Note beside the run's folder that it failed, and how."""
     path = _failed(run)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"code": failure.code, "reason": failure.reason})
+    write_json(path, {**asdict(failure), "config": run.experiment.to_yaml()})
 
 
 def forget_failure(run: Planned) -> None:

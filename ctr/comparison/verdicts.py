@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from ctr.comparison.fairness import fairness
 from ctr.comparison.results import CellResults, Result
 from ctr.metrics import (
@@ -40,15 +42,16 @@ def beside_baseline(baseline: CellResults, other: CellResults) -> dict[str, Any]
     rows: dict[str, dict[int, RowDifferences]] = {metric: {} for metric in METRICS}
     shifts: list[float] = []
     reasons: list[str] = []
+    unpaired: list[str] = []
     first: SavedScores | None = None
-    same_rows = True
+    same_rows = alike = True
     for own, base in pairs:
         seed = own.run.seed
         try:
             scores, before = _scores(own), _scores(base)
             scores.check_same_rows(before)
         except NotPaired as reason:
-            reasons.append(f"seed {seed}: {reason}")
+            unpaired.append(f"seed {seed}: {reason}")
             continue
         for metric, (rows_of, _) in METRICS.items():
             try:
@@ -58,32 +61,30 @@ def beside_baseline(baseline: CellResults, other: CellResults) -> dict[str, Any]
         first = first or before
         same_rows = same_rows and _are_same_rows(first, before)
         shifts.append(_shift(before, scores))
+        alike = alike and np.array_equal(scores.logit, before.logit)
     return {
         "metrics": {metric: _difference(found, same_rows) for metric, found in rows.items()},
         "psi": sum(shifts) / len(shifts) if shifts else None,
         "reasons": reasons,
         "same_rows": same_rows,
-        "lacking": _lacking(baseline, other),
+        "same_scores": alike and bool(shifts),
+        "lacking": [*lacking(baseline), *lacking(other), *unpaired],
         "start": fairness(baseline.finished, other.finished),
     }
 
 
-def _lacking(baseline: CellResults, other: CellResults) -> list[str]:
-    """Why a cell is not judged, in words: runs that it or the baseline lacks.
+def lacking(cell: CellResults) -> list[str]:
+    """Why a cell cannot be judged, in words: runs that it lacks.
 
     A choice that fails with one seed is not better for the others, and one whose trials were lost had fewer of them.
     """
-    found = []
-    for cell in (baseline, other):
-        name = cell.cell.name
-        lost = [one.run.trial for one in cell.trials if one.failure is not None and not one.failure.is_final]
-        if lost:
-            found.append(f"{name}: trial {', '.join(map(str, lost))} was not made; the same command tries again")
-        if failed := [one.run.seed for one in cell.seeds if one.report is None]:
-            found.append(f"{name}: no run with seed {', '.join(map(str, failed))}")
-        elif not cell.seeds:
-            found.append(f"{name}: every trial failed")
-    return found
+    name = cell.cell.name
+    lost = [one.run.trial for one in cell.trials if one.failure is not None and not one.failure.is_final]
+    failed = [one.run.seed for one in cell.seeds if one.report is None]
+    told = [f"{name}: trial {', '.join(map(str, lost))} was not made; the same command tries again"] if lost else []
+    if not cell.seeds:
+        return [*told, f"{name}: every trial failed"]
+    return [*told, f"{name}: no run with seed {', '.join(map(str, failed))}"] if failed else told
 
 
 def _shift(before: SavedScores, scores: SavedScores) -> float:
@@ -128,7 +129,8 @@ def judge(differences: Sequence[dict[str, Any]], metric: str) -> None:
         else:
             # of random splits the seeds' rows overlap, and Student's interval is too narrow for that
             decides = p if len(of_seeds) > 1 and difference["same_rows"] else None
-            one["verdict"] = _verdict(one, decides, of_seeds, METRICS[metric][1])
+            is_same = difference["same_scores"]
+            one["verdict"] = "same" if is_same else _verdict(one, decides, of_seeds, METRICS[metric][1])
 
 
 def _verdict(one: Mapping[str, Any], p: float | None, of_seeds: Sequence[float | None], better: int) -> str | None:
@@ -136,8 +138,6 @@ def _verdict(one: Mapping[str, Any], p: float | None, of_seeds: Sequence[float |
     if not one["by_seed"]:
         return None
     values = [seed["value"] for seed in one["by_seed"]]
-    if not any(values) and all(seed["p_value"] is None for seed in one["by_seed"]):
-        return "same"
     side = "better" if one["over_both"]["value"] * better > 0 else "worse"
     if p is not None and p < SIGNIFICANT:
         return side

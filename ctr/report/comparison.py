@@ -17,7 +17,7 @@ from ctr.report.html import rendered
 from ctr.report.markdown import escaped
 from ctr.report.section import Section
 from ctr.report.verdicts import Card
-from ctr.run import read_json, write_text
+from ctr.run import read_json, remove, write_text
 
 FILE = "comparison.json"
 TableOf: TypeAlias = Callable[[tables.Found], Section]
@@ -92,9 +92,10 @@ def write_comparison(folder: Path) -> None:
             *(one.section.markdown() for one in (*first, *details)),
         ]
         written = runs_csv(found)
-    except (KeyError, IndexError, TypeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ConfigError(f"{folder / FILE}: damaged, or of an earlier version: {error}") from error
-    (folder / "plots").mkdir(exist_ok=True)
+    remove(folder / "plots")
+    (folder / "plots").mkdir()
     for name, plot in plots.items():
         write_text(folder / "plots" / f"{name}.svg", standalone(plot))
     write_text(folder / "runs.csv", written)
@@ -140,9 +141,9 @@ def _rows(found: tables.Found) -> Iterator[dict[str, Any]]:
                 "seconds": max(seconds, default=None),
                 **size,
             }
-        for failure in cell["failures"]:
-            if "seed" in failure["run"].rpartition(", ")[2]:
-                yield {**cell["choices"], "run": failure["run"].rpartition(", ")[2], "reason": failure["reason"]}
+        for one in [one for one in cell["failures"] if one["trial"] is None]:
+            place = {**cell["choices"], "run": f"seed {one['seed']}", "seed": one["seed"]}
+            yield {**place, **(cell["tuned"] or {}), "reason": one["reason"]}
 
 
 def _cards(found: tables.Found) -> list[Card]:

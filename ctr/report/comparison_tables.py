@@ -14,7 +14,7 @@ WORDS = {
     "worse each time": "worse*",
     "same": "the same",
     "not shown": "not shown",
-    "incomplete": "failed",
+    "incomplete": "not judged",
     "unfair": "unfair",
 }
 HOW_TO_READ = (
@@ -33,25 +33,21 @@ Found = dict[str, Any]
 
 
 def ranked(found: Found) -> list[dict[str, Any]]:
-    """The cells, best mean AUC first; those that are not judged last."""
+    """The cells, best mean AUC first; those that lack runs or are unfair last."""
 
     def place(cell: dict[str, Any]) -> tuple[bool, float]:
-        return not _is_judged(cell, found), -((cell["metrics"]["auc"] or {}).get("value") or -1.0)
+        return not _is_whole(cell), -((cell["metrics"]["auc"] or {}).get("value") or -1.0)
 
     return sorted(found["cells"], key=place)
 
 
 def best_of(found: Found) -> dict[str, Any] | None:
-    """The cell with the highest mean AUC of those that may be compared; None: no cell has one."""
-    cells = [cell for cell in ranked(found) if _is_judged(cell, found) and cell["metrics"]["auc"]]
-    return cells[0] if cells else None
+    """The cell with the highest mean AUC of those that lack nothing; None: no cell has one."""
+    return next((cell for cell in ranked(found) if _is_whole(cell) and cell["metrics"]["auc"]), None)
 
 
-def _is_judged(cell: dict[str, Any], found: Found) -> bool:
-    """Whether a cell has all its runs, and its verdict is not that there can be none."""
-    has_all = len(cell["seeds"]) == len(found["study"]["seeds"])
-    verdict = cell["difference"] and cell["difference"]["metrics"]["auc"]["verdict"]
-    return has_all and verdict not in ("incomplete", "unfair")
+def _is_whole(cell: dict[str, Any]) -> bool:
+    return not cell["lacking"] and not (cell["difference"] and cell["difference"]["start"]["violations"])
 
 
 def leaderboard(found: Found) -> Section:

@@ -1,49 +1,10 @@
-"""Comparisons of the small experiment, whose trainings are made in this process."""
-
-import io
+"""A comparison of the small experiment that many tests look at."""
 
 import pytest
-import yaml
-from rich.console import Console
 
-import ctr
 from ctr.comparison import job
-from ctr.comparison.pool import Failure
-from ctr.comparison.study import load_study
-from ctr.errors import ConfigError, Diverged
 from tests.conftest import write_clicks, write_config
-from tests.ctr.undrawn import undrawn
-
-ADAGRAD = {"optimizers.sparse": {"*": {"type": "adagrad", "learning_rate": 0.1, "initial_accumulator": 0.001}}}
-SLOW = {"optimizers.sparse": {"*": {"type": "sgd", "learning_rate": 0.0001}}, "optimizers.dense.learning_rate": 0.00001}
-
-
-class InThisProcess:
-    """In place of `Pool`: one training after the other, as `ctr train --resume` would end."""
-
-    trained: list = []
-
-    def __init__(self, budget, needs, folder, callbacks, is_asked_to_end):
-        self.needs = needs
-
-    def train(self, runs, started, ended, waiting):
-        for run in runs:
-            assert self.needs[run.cell.name] > 2**30
-            started(run)
-            waiting()
-            self.trained.append(run.label)
-            ended(run, self._failure(run))
-        return True
-
-    def _failure(self, run):
-        try:
-            with undrawn():
-                ctr.train(run.experiment, run.folder, resume=True)
-        except Diverged as error:
-            return Failure(3, str(error))
-        except ConfigError as error:
-            return Failure(2, str(error))
-        return None
+from tests.ctr.comparison.comparisons import ADAGRAD, SLOW, InThisProcess, compare, write_study
 
 
 @pytest.fixture
@@ -52,22 +13,6 @@ def in_this_process(monkeypatch):
     monkeypatch.setattr(job, "Pool", InThisProcess)
     monkeypatch.setattr(InThisProcess, "trained", trained := [])
     return trained
-
-
-def write_study(config, **values):
-    """A study of an experiment's file, written beside it and loaded."""
-    defaults = {"name": "study", "experiment": config.name, "settings": {"training.threads": 2}, "seeds": [3, 4]}
-    path = config.parent / "study.yaml"
-    path.write_text(yaml.safe_dump({**defaults, **values}, sort_keys=False))
-    return load_study(path)
-
-
-def compare(study, folder, **options):
-    """What comparison.json says, and what was printed."""
-    console = Console(file=io.StringIO(), width=200)
-    with undrawn():
-        found = ctr.compare(study, folder, console=console, **options)
-    return found, console.file.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +25,3 @@ def compared(tmp_path_factory):
         axes = {"sparse": {"rmsprop_v2": {}, "itself": {}, "adagrad": ADAGRAD, "slow": SLOW}}
         found, printed = compare(write_study(config, axes=axes), folder / "out")
     return folder / "out", found, printed
-
-
-def cell_of(found, name):
-    return next(cell for cell in found["cells"] if cell["name"] == name)

@@ -71,12 +71,15 @@ def test_a_larger_budget_keeps_the_trials_that_there_are(planned, tmp_path):
     assert len(five) == 10
 
 
-def test_trials_of_other_ranges_or_another_seed_are_drawn_anew(planned, tmp_path):
+def test_trials_of_another_seed_or_of_other_ranges_are_drawn_anew(planned, config, tmp_path):
     study, _, trials = planned()
     write_plan(study, trials, tmp_path / "out")
     _, _, others = planned(tuning={"trials": 3, "seed": 9})
     assert {run.seed for run in others} == {9}
     assert not {run.drawn[RATE] for run in others} & {run.drawn[RATE] for run in trials}
+    tuned = {"optimizers.sparse": {"*": {"type": "sgd", "learning_rate": {"tune": [100, 200]}}}}
+    _, _, others = planned(axes={"sparse": {"sgd": tuned, "adagrad": tuned}})
+    assert all(100 <= run.drawn[RATE] <= 200 for run in others)
 
 
 def test_the_best_trial_is_trained_with_every_seed(planned, tmp_path):

@@ -72,14 +72,14 @@ class Seen:
         pass
 
     def train(self, pool, runs):
-        return pool.train(runs, self.started, self.ended, self.waiting)
+        pool.train(runs, self.started, self.ended, self.waiting)
 
 
 def test_no_more_run_at_once_than_there_are_processes_for(pool_of):
     names = [f"run-{k}" for k in range(7)]
     processes = {name: Process(k % 3) for k, name in enumerate(names)}
     seen = Seen()
-    assert seen.train(pool_of(processes, Budget(3, 100), {"small": 1}), [run_named(name) for name in names])
+    seen.train(pool_of(processes, Budget(3, 100), {"small": 1}), [run_named(name) for name in names])
     assert (seen.most, seen.order) == (3, names)
     assert seen.ends == dict.fromkeys(names)
 
@@ -87,7 +87,7 @@ def test_no_more_run_at_once_than_there_are_processes_for(pool_of):
 def test_no_more_run_at_once_than_memory_holds(pool_of):
     processes = {f"run-{k}": Process(2) for k in range(4)}
     seen = Seen()
-    assert seen.train(pool_of(processes, Budget(4, 10), {"small": 5}), [run_named(name) for name in processes])
+    seen.train(pool_of(processes, Budget(4, 10), {"small": 5}), [run_named(name) for name in processes])
     assert seen.most == 2
 
 
@@ -95,14 +95,14 @@ def test_what_needs_more_than_there_is_runs_alone(pool_of):
     processes = {"small-1": Process(3), "large": Process(1), "small-2": Process(1)}
     runs = [run_named("small-1"), run_named("large", "large"), run_named("small-2")]
     seen = Seen()
-    assert seen.train(pool_of(processes, Budget(4, 10), {"small": 1, "large": 99}), runs)
+    seen.train(pool_of(processes, Budget(4, 10), {"small": 1, "large": 99}), runs)
     assert (seen.most, seen.order) == (1, ["small-1", "large", "small-2"])
 
 
 def test_a_failure_is_told_and_the_others_go_on(pool_of):
     processes = {"bad": Process(0, code=2), "diverged": Process(0, code=3), "good": Process(1)}
     seen = Seen()
-    assert seen.train(pool_of(processes, Budget(2, 10), {"small": 1}), [run_named(name) for name in processes])
+    seen.train(pool_of(processes, Budget(2, 10), {"small": 1}), [run_named(name) for name in processes])
     assert seen.ends == {"bad": Failure(2, "bad is wrong"), "diverged": Failure(3, "diverged is wrong"), "good": None}
     assert not seen.ends["bad"].is_final
     assert seen.ends["diverged"].is_final
@@ -113,7 +113,7 @@ def test_when_asked_to_end_it_asks_every_training_to_and_waits(pool_of):
     asked = iter([False, False, True])
     seen = Seen()
     pool = pool_of(processes, Budget(2, 10), {"small": 1}, lambda: next(asked))
-    assert not seen.train(pool, [run_named(name) for name in processes])
+    seen.train(pool, [run_named(name) for name in processes])
     assert [process.signals for process in processes.values()] == [[signal.SIGTERM], [signal.SIGTERM], []]
     assert [process.returncode for process in processes.values()] == [75, 75, None]
     assert seen.ends == {}
@@ -125,6 +125,8 @@ def test_when_asked_to_end_it_asks_every_training_to_and_waits(pool_of):
         (2, "epoch 1\nerror: a is missing\n  and b\n", "a is missing"),
         (3, "warning: x\ndiverged: step 3: the loss is nan\n", "step 3: the loss is nan"),
         (1, "Traceback (most recent call last):\n  File\nValueError: no\n\n", "ValueError: no"),
+        (1, "Traceback (most recent call last):\n  File\nValueError: no\nits checkpoints are kept\n", "ValueError: no"),
+        (1, "Traceback:\nKeyError: 1\n\nDuring handling:\n\nTraceback:\n  File\nOSError: 2\n", "OSError: 2"),
         (1, "", "ended with code 1"),
         (-9, "epoch 1\n", "killed by SIGKILL: out of memory, perhaps"),
         (-11, "", "killed by SIGSEGV"),

@@ -12,6 +12,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from ctr.cli import app
+from ctr.comparison.study import COLUMNS
 from ctr.errors import ConfigError
 from ctr.report.comparison import runs_csv, show_comparison, write_comparison
 from ctr.report.comparison_tables import best_of, ranked, sentences
@@ -37,7 +38,8 @@ def cell(names, auc, difference=None, verdict="not shown", seeds=(1, 2), **chang
             {"trial": 1, "values": {"rate": 0.1}, "auc": auc, "log_loss": 0.4, "reason": None, "chosen": True},
             {"trial": 2, "values": {"rate": 9.0}, "auc": None, "log_loss": None, "reason": "nan", "chosen": False},
         ],
-        "failures": [{"run": f"{'+'.join(names)}, trial 2", "code": 3, "reason": "nan"}],
+        "failures": [{"run": f"{'+'.join(names)}, trial 2", "trial": 2, "seed": 0, "code": 3, "reason": "nan"}],
+        "lacking": [],
         "seeds": [
             {
                 "seed": seed,
@@ -159,6 +161,7 @@ def test_the_same_comparison_gives_the_same_bytes(written, tmp_path):
 def test_every_run_is_a_row(found):
     rows = list(csv.DictReader(io.StringIO(runs_csv(found))))
     assert len(rows) == 4 * (2 + 2)
+    assert set(rows[0]) - {"sparse", "dense", "rate"} <= COLUMNS  # which no axis can be called
     assert [row["run"] for row in rows[:4]] == ["trial 1", "trial 2", "seed 1", "seed 2"]
     assert [row["test_auc"] for row in rows[:4]] == ["", "", "0.8", "0.8"]
     assert (rows[1]["reason"], rows[1]["rate"], rows[0]["chosen"]) == ("nan", "9.0", "True")
@@ -178,10 +181,21 @@ def test_what_is_not_judged_wins_nothing(found):
     lost["seeds"] = lost["seeds"][:1]
     for one in lost["difference"]["metrics"].values():
         one["verdict"] = "incomplete"
-    lost["difference"]["lacking"] = ["sgd+adam: no run with seed 2"]
+    lost["lacking"] = lost["difference"]["lacking"] = ["sgd+adam: no run with seed 2"]
     assert best_of(found)["name"] == "sgd+lion"
     assert ranked(found)[-1] is lost
     assert "sgd+adam is not judged. sgd+adam: no run with seed 2." in sentences(found)
+
+
+def test_a_baseline_that_lacks_a_run_wins_nothing(found):
+    found["cells"][0]["lacking"] = ["ftrl+adam: no run with seed 2"]
+    found["cells"][0]["metrics"]["auc"] = number(0.99)
+    for one in found["cells"][1:]:
+        one["difference"]["lacking"] = ["ftrl+adam: no run with seed 2"]
+        for metric in one["difference"]["metrics"].values():
+            metric["verdict"] = "incomplete"
+    assert best_of(found)["name"] == "sgd+adam"
+    assert sentences(found)[0] == "sgd+adam has the highest mean test AUC, 0.81000."
 
 
 def test_one_seed_and_no_test_set_are_said(found):
@@ -198,7 +212,8 @@ def test_a_comparison_of_which_only_the_baseline_is_left(found, written):
         one |= {"seeds": [], "metrics": dict.fromkeys(one["metrics"]), "to_target": None, "tuned": None}
         one |= dict.fromkeys(("zero_share", "table_bytes", "nonzero_table_bytes", "state_bytes"))
         one["clock"] = {"seconds": None, "rows_per_second": None, "seconds_to_target": None, "curves": []}
-        one["difference"] |= {"psi": None, "lacking": [f"{one['name']}: every trial failed"]}
+        one["lacking"] = [f"{one['name']}: every trial failed"]
+        one["difference"] |= {"psi": None, "lacking": one["lacking"]}
         for metric in one["difference"]["metrics"].values():
             metric |= {"by_seed": [], "over_seeds": NOTHING, "over_both": NOTHING}
             metric |= {"p_adjusted": None, "verdict": "incomplete"}
@@ -231,6 +246,13 @@ def test_ctr_report_makes_it_again(found, tmp_path):
     assert result.exit_code == 0, result.output
     assert "sgd+adam has the highest mean test AUC" in result.output
     assert (tmp_path / "summary.md").read_text() == (tmp_path / "report.md").read_text()
+
+
+def test_ctr_report_writes_one_summary_of_one_comparison(found, tmp_path):
+    write_json(tmp_path / "comparison.json", found)
+    result = CliRunner().invoke(app, ["report", str(tmp_path), "runs/x", "--out", str(tmp_path / "summary.md")])
+    assert result.exit_code == 2
+    assert "is a comparison, which stands alone" in result.output
 
 
 @pytest.mark.parametrize("key", ["study", "cells", "environment"])

@@ -1,0 +1,63 @@
+"""Comparisons of the small experiment, whose trainings are made in this process."""
+
+import io
+
+import yaml
+from rich.console import Console
+
+import ctr
+from ctr.comparison.pool import Failure
+from ctr.comparison.study import load_study
+from ctr.errors import ConfigError, Diverged
+from tests.ctr.undrawn import undrawn
+
+ADAGRAD = {"optimizers.sparse": {"*": {"type": "adagrad", "learning_rate": 0.1, "initial_accumulator": 0.001}}}
+SLOW = {"optimizers.sparse": {"*": {"type": "sgd", "learning_rate": 0.0001}}, "optimizers.dense.learning_rate": 0.00001}
+
+
+class InThisProcess:
+    """In place of `Pool`: one training after the other, as `ctr train --resume` would end."""
+
+    trained: list = []
+
+    def __init__(self, budget, needs, folder, callbacks, is_asked_to_end):
+        self.needs = needs
+
+    def train(self, runs, started, ended, waiting):
+        for run in runs:
+            assert self.needs[run.cell.name] > 2**30
+            started(run)
+            waiting()
+            self.trained.append(run.label)
+            ended(run, self._failure(run))
+        return True
+
+    def _failure(self, run):
+        try:
+            with undrawn():
+                ctr.train(run.experiment, run.folder, resume=True)
+        except Diverged as error:
+            return Failure(3, str(error))
+        except ConfigError as error:
+            return Failure(2, str(error))
+        return None
+
+
+def write_study(config, **values):
+    """A study of an experiment's file, written beside it and loaded."""
+    defaults = {"name": "study", "experiment": config.name, "settings": {"training.threads": 2}, "seeds": [3, 4]}
+    path = config.parent / "study.yaml"
+    path.write_text(yaml.safe_dump({**defaults, **values}, sort_keys=False))
+    return load_study(path)
+
+
+def compare(study, folder, **options):
+    """What comparison.json says, and what was printed."""
+    console = Console(file=io.StringIO(), width=200)
+    with undrawn():
+        found = ctr.compare(study, folder, console=console, **options)
+    return found, console.file.getvalue()
+
+
+def cell_of(found, name):
+    return next(cell for cell in found["cells"] if cell["name"] == name)
