@@ -71,7 +71,7 @@ class Trainer:
     def __post_init__(self) -> None:
         settings = self.experiment.training
         self.every = settings.validate_every
-        self.stopping = settings.early_stopping or EarlyStopping(patience=1 << 62)
+        self.stopping = settings.early_stopping or EarlyStopping(patience=10**12)
         self.step = compiled_step(self.model, self.reader.encoder)
         self.losses = LossWatch(self.progress.warn)
         self.scorer = Scorer(

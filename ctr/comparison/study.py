@@ -20,18 +20,8 @@ THREADS = 1  # of each run, so that results do not depend on how many run at onc
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.,=-]*")
 JOIN = "+"  # of the choices that make a cell's name
 COLUMNS = {  # of runs.csv, beside the axes
-    *(
-        "run",
-        "seed",
-        "reason",
-        "chosen",
-        "valid_auc",
-        "valid_log_loss",
-        "test_auc",
-        "test_log_loss",
-        "test_calibration",
-    ),
-    *("trained_epochs", "trained_steps", "trained_rows", "seconds"),
+    *("run", "seed", "reason", "chosen", "seconds", "trained_epochs", "trained_steps", "trained_rows"),
+    *("valid_auc", "valid_log_loss", "valid_calibration", "test_auc", "test_log_loss", "test_calibration"),
     *("zero_share", "table_bytes", "nonzero_table_bytes", "state_bytes"),
 }
 OF_THE_STUDY = {"seed": "give the study `seeds`", "name": "give the study a `name`"}

@@ -35,6 +35,13 @@ def test_validation_comes_every_so_many_epochs_and_at_the_end(make_experiment, t
     assert [line["epoch"] for line in valid] == [2, 3]
 
 
+def test_without_early_stopping_every_epoch_is_trained(make_experiment, tmp_path):
+    overrides = [FROZEN, "model.batch_norm=false", "training.epochs=7", "training.early_stopping=null"]
+    report = ctr.train(make_experiment(*overrides), tmp_path / "run")
+    assert report["training"]["epochs"] == 7
+    assert not report["training"]["stopped_early"]
+
+
 def test_early_stopping_at_the_nth_validation_without_improvement(make_experiment, tmp_path):
     overrides = [FROZEN, "model.batch_norm=false", "training.epochs=9", "training.early_stopping={patience: 2}"]
     valid, best = train(make_experiment, tmp_path / "run", *overrides)
