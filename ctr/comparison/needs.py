@@ -30,7 +30,7 @@ def needs_of_cells(runs: Sequence[Planned]) -> tuple[dict[str, int], int]:
         ConfigError: a model, an optimizer or a pattern of one that cannot be; data without validation or test set.
         DataError: data that cannot be used.
     """
-    towers = [tower_bytes(rehearse(run.experiment)) for run in runs]
+    towers = [_tower_bytes(run) for run in runs]
     read: dict[str, PreparedData] = {}
     memory: dict[str, int] = {}
     disk = 0
@@ -49,6 +49,13 @@ def needs_of_cells(runs: Sequence[Planned]) -> tuple[dict[str, int], int]:
         memory[run.cell.name] = max(memory.get(run.cell.name, 0), PROCESS + round(FREED_BUT_KEPT * found.memory))
         disk = max(disk, found.disk)
     return memory, disk
+
+
+def _tower_bytes(run: Planned) -> int:
+    try:
+        return tower_bytes(rehearse(run.experiment))
+    except ConfigError as error:
+        raise ConfigError(f"{run.cell.name}: {error}") from error
 
 
 def may_differ_in_size(cell: Cell) -> bool:

@@ -45,8 +45,8 @@ def difference_over_both(by_seed: Sequence[RowDifferences]) -> Difference:
 
     which joins the margins of two independent errors, not their variances (Zou, Donner 2008, Construction of
     Confidence Limits about Effect Measures: a General Approach), because two or three seeds say little of their own
-    variance. In simulations (tests/ctr/metrics/test_seeds.py) it covers the truth at least as often as it says. p is
-    the level at which the margin reaches the mean.
+    variance. In simulations (tests/ctr/metrics/test_over_seeds.py) it covers the truth at least as often as it says. p
+    is the level at which the margin reaches the mean.
 
     With one seed it is the interval of other rows alone.
     """

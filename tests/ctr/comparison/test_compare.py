@@ -10,11 +10,13 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from ctr.comparison import job
 from ctr.comparison.fairness import ORDER
 from ctr.comparison.pool import Failure
 from ctr.errors import ConfigError
 from ctr.metrics import auc_difference, holm
 from features import DataError
+from tests.conftest import write_clicks, write_config
 from tests.ctr.comparison.comparisons import ADAGRAD, SLOW, InThisProcess, cell_of, compare, write_study
 
 TUNED = {
@@ -25,6 +27,26 @@ TUNED = {
         }
     },
 }
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Trainings are made here; the list of those that were."""
+    monkeypatch.setattr(job, "Pool", InThisProcess)
+    monkeypatch.setattr(InThisProcess, "trained", trained := [])
+    return trained
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """A comparison of an optimizer with itself, with another, and with one that hardly learns; folder and result."""
+    folder = tmp_path_factory.mktemp("compared")
+    config = write_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(job, "Pool", InThisProcess)
+        axes = {"sparse": {"rmsprop_v2": {}, "itself": {}, "adagrad": ADAGRAD, "slow": SLOW}}
+        found, printed = compare(write_study(config, axes=axes), folder / "out")
+    return folder / "out", found, printed
 
 
 def scores(folder, cell, seed):

@@ -8,15 +8,16 @@ import sys
 import time
 
 import pytest
-import yaml
 from kill_and_compare import results, start
 
-from tests.ctr.comparison.comparisons import ADAGRAD
+from ctr.comparison import job
+from tests.conftest import THREADS, write_clicks, write_config
+from tests.ctr.comparison.comparisons import ADAGRAD, InThisProcess, compare, write_study
 
 STUDY = {
     "name": "study",
     "experiment": "tiny.yaml",
-    "settings": {"training.threads": 1, "training.checkpoint": {"every": {"steps": 5}}},
+    "settings": {"training.threads": THREADS, "training.checkpoint": {"every": {"steps": 5}}},
     "axes": {"sparse": {"base": {}, "adagrad": ADAGRAD}},
     "seeds": [3],
 }
@@ -24,13 +25,12 @@ STUDY = {
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
-    """A folder with the small experiment and a study of it, and how its undisturbed comparison ended."""
-    from tests.conftest import write_clicks, write_config
-
+    """A folder with the small experiment and a study of it, and how its comparison ends that is left alone."""
     folder = tmp_path_factory.mktemp("processes")
-    write_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
-    (folder / "study.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False))
-    assert start(folder / "study.yaml", [], folder / "undisturbed").wait() == 0
+    config = write_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(job, "Pool", InThisProcess)
+        compare(write_study(config, **STUDY), folder / "undisturbed")
     return folder
 
 
@@ -47,28 +47,31 @@ def wait_for(condition, seconds=300):
         time.sleep(0.01)
 
 
-def test_killed_and_begun_again_it_ends_as_if_left_alone(here):
+def test_interrupted_and_killed_and_begun_again_it_ends_as_if_left_alone(here):
     out = here / "killed"
-    process = start(here / "study.yaml", [], out)
-    wait_for(lambda: list(out.glob("runs/*/*/checkpoints/step-*")))
-    process.kill()
-    process.communicate()
-    wait_for(lambda: not workers_of(out))
-    assert not (out / "comparison.json").exists()
-    assert start(here / "study.yaml", [], out).wait() == 0
-    assert results(out) == results(here / "undisturbed")
 
+    def checkpoints():
+        return {str(path) for path in out.glob("runs/*/*/checkpoints/step-*")}
 
-def test_asked_to_end_it_saves_and_says_how_to_go_on(here):
-    out = here / "asked"
     process = start(here / "study.yaml", [], out)
-    wait_for(lambda: list(out.glob("runs/*/*/checkpoints/step-*")))
+    wait_for(checkpoints)
     process.send_signal(signal.SIGTERM)
     _, message = process.communicate()
     assert process.returncode == 75
     assert f"interrupted: {out}: what was trained is kept; the same command goes on" in message.decode()
     assert workers_of(out) == []
     assert not list(out.rglob("*.failed.json"))
+
+    before = checkpoints()
+    process = start(here / "study.yaml", [], out)
+    wait_for(lambda: checkpoints() - before)
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not workers_of(out))
+    assert not (out / "comparison.json").exists()
+
+    assert start(here / "study.yaml", [], out).wait() == 0
+    assert results(out) == results(here / "undisturbed")
 
 
 BOOM = """
