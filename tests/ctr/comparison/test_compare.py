@@ -19,6 +19,7 @@ from features import DataError
 from tests.conftest import write_clicks, write_config
 from tests.ctr.comparison.comparisons import ADAGRAD, SLOW, InThisProcess, cell_of, compare, write_study
 
+TWO = {"sparse": {"base": {}, "adagrad": ADAGRAD}}
 TUNED = {
     "rmsprop_v2": {'optimizers.sparse."*".learning_rate': {"tune": [0.03, 1]}},
     "adagrad": {
@@ -47,6 +48,25 @@ def compared(tmp_path_factory):
         axes = {"sparse": {"rmsprop_v2": {}, "itself": {}, "adagrad": ADAGRAD, "slow": SLOW}}
         found, printed = compare(write_study(config, axes=axes), folder / "out")
     return folder / "out", found, printed
+
+
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory):
+    """Config of the small experiment, and the folder of a comparison of two choices with one seed."""
+    folder = tmp_path_factory.mktemp("two")
+    config = write_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(job, "Pool", InThisProcess)
+        compare(write_study(config, axes=TWO, seeds=[3]), folder / "out")
+    return config, folder / "out"
+
+
+@pytest.fixture
+def begun(two_runs, tmp_path, in_this_process):
+    """A function to write a study of the same two choices, and the folder of a copy of their comparison."""
+    config, out = two_runs
+    shutil.copytree(out, tmp_path / "out")
+    return lambda **values: write_study(config, **{"axes": TWO, "seeds": [3], **values}), tmp_path / "out"
 
 
 def scores(folder, cell, seed):
@@ -176,45 +196,57 @@ def test_begun_again_it_trains_nothing_and_says_the_same(compared, in_this_proce
     assert pages[0] == pages[1]
 
 
-def test_tuned_on_validation_reported_on_test(config, tmp_path, in_this_process):
+def test_tuned_on_validation_reported_on_test_and_unjudged_while_a_trial_is_lost(
+    config, tmp_path, in_this_process, monkeypatch
+):
+    def lose_one(self, run):
+        return Failure(-9, "killed by SIGKILL") if run.label == "adagrad, trial 1" else made(self, run)
+
     study = write_study(config, axes={"sparse": TUNED}, tuning={"trials": 2, "seed": 8}, seeds=[3])
-    found, printed = compare(study, tmp_path / "out")
+    with monkeypatch.context() as once:
+        made = InThisProcess._failure
+        once.setattr(InThisProcess, "_failure", lose_one)
+        found, printed = compare(study, tmp_path / "out")
     assert in_this_process == [
         *("rmsprop_v2, trial 1", "adagrad, trial 1", "rmsprop_v2, trial 2", "adagrad, trial 2"),
         *("rmsprop_v2, seed 3", "adagrad, seed 3"),
     ]
+    assert cell_of(found, "adagrad")["difference"]["metrics"]["auc"]["verdict"] == "incomplete"
+    assert "trial 1 was not made; the same command tries again" in printed
+
+    del in_this_process[:]
+    found, printed = compare(study, tmp_path / "out")
+    assert in_this_process[0] == "adagrad, trial 1"
     for cell in found["cells"]:
         aucs = [one["auc"] for one in cell["trials"]]
-        reports = [
-            json.loads((tmp_path / "out/runs" / cell["name"] / f"trial-{k}" / "report.json").read_text())
-            for k in (1, 2)
-        ]
+        runs = [tmp_path / "out/runs" / cell["name"] / f"trial-{k}" for k in (1, 2)]
+        reports = [json.loads((run / "report.json").read_text()) for run in runs]
         assert aucs == [report["metrics"]["valid"]["auc"] for report in reports]
         assert [one["chosen"] for one in cell["trials"]] == [auc == max(aucs) for auc in aucs]
         assert cell["tuned"] == cell["trials"][int(np.argmax(aucs))]["values"]
+        assert cell["lacking"] == []
         told = json.dumps(cell)
         assert not any(str(report["metrics"]["test"]["auc"]) in told for report in reports)
     assert "There is one seed" in printed
 
 
-def test_more_seeds_and_choices_may_be_asked_for_later(config, tmp_path, in_this_process):
-    first = write_study(config, axes={"sparse": {"base": {}, "adagrad": ADAGRAD}}, seeds=[3])
-    before, _ = compare(first, tmp_path / "out")
-    del in_this_process[:]
-    axes = {"sparse": {"base": {}, "adagrad": ADAGRAD, "again": {}}}
-    after, _ = compare(write_study(config, axes=axes, seeds=[3, 4]), tmp_path / "out")
+def test_more_seeds_and_choices_may_be_asked_for_later(begun, in_this_process):
+    study, out = begun
+    before = json.loads((out / "comparison.json").read_text())
+    axes = {"sparse": {**TWO["sparse"], "again": {}}}
+    after, _ = compare(study(axes=axes, seeds=[3, 4]), out)
     assert sorted(in_this_process) == ["adagrad, seed 4", "again, seed 3", "again, seed 4", "base, seed 4"]
     assert cell_of(after, "base")["seeds"][0] == cell_of(before, "base")["seeds"][0]
 
 
-def test_other_settings_than_those_of_the_runs_are_refused(config, tmp_path, in_this_process):
-    axes = {"sparse": {"base": {}, "adagrad": ADAGRAD}}
-    compare(write_study(config, axes=axes, seeds=[3]), tmp_path / "out")
-    longer = write_study(config, axes=axes, seeds=[3], settings={"training.threads": 2, "training.epochs": 4})
+def test_other_settings_than_those_of_the_runs_are_refused(begun):
+    study, out = begun
+    longer = study(settings={"training.threads": 2, "training.epochs": 4})
     with pytest.raises(ConfigError, match=r"was made with other settings:\n  training\.epochs: 3 in the run, 4 now"):
-        compare(longer, tmp_path / "out")
-    found, _ = compare(longer, tmp_path / "out", overwrite=True)
+        compare(longer, out)
+    found, _ = compare(longer, out, overwrite=True)
     assert {one["epochs"] for cell in found["cells"] for one in cell["seeds"]} == {4}
+    assert not list(out.parent.glob(".out*"))
 
 
 def test_what_cannot_be_trained_is_a_row_and_the_others_stand(config, tmp_path, in_this_process, monkeypatch):
@@ -281,42 +313,23 @@ def test_data_without_the_sets_that_are_needed_is_refused(config, tmp_path, in_t
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_to_be_replaced_stays_until_all_is_known_to_be_good(config, tmp_path, in_this_process):
-    axes = {"sparse": {"base": {}, "adagrad": ADAGRAD}}
-    compare(write_study(config, axes=axes, seeds=[3]), tmp_path / "out")
-    before = sorted(path.name for path in (tmp_path / "out").rglob("*"))
-    wrong = write_study(config, axes=axes, seeds=[3], settings={"data.label": "click"})
+def test_what_is_to_be_replaced_stays_until_all_is_known_to_be_good(begun):
+    study, out = begun
+    before = sorted(path.name for path in out.rglob("*"))
     with pytest.raises(DataError):
-        compare(wrong, tmp_path / "out", overwrite=True)
-    assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == before
-    assert not list(tmp_path.glob(".out*"))
+        compare(study(settings={"data.label": "click"}), out, overwrite=True)
+    assert sorted(path.name for path in out.rglob("*")) == before
+    assert not list(out.parent.glob(".out*"))
 
 
-def test_files_that_changed_between_the_runs_are_noticed(config, data_folder, tmp_path, in_this_process):
-    axes = {"sparse": {"base": {}, "adagrad": ADAGRAD}}
-    compare(write_study(config, axes=axes, seeds=[3]), tmp_path / "out")
-    part = data_folder / "part-0.parquet"
+def test_files_that_changed_between_the_runs_are_noticed(begun, two_runs):
+    study, out = begun
+    part = two_runs[0].parent / "clicks" / "part-0.parquet"
+    kept = part.read_bytes()
     pq.write_table(pq.read_table(part), part, row_group_size=100)
     with pytest.raises(ConfigError, match="was trained on other files than there are now"):
-        compare(write_study(config, axes=axes, seeds=[3, 4]), tmp_path / "out")
-
-
-def test_a_trial_that_was_lost_leaves_its_choice_unjudged_until_it_is_made(
-    config, tmp_path, in_this_process, monkeypatch
-):
-    def lose_one(self, run):
-        return Failure(-9, "killed by SIGKILL") if run.label == "adagrad, trial 1" else made(self, run)
-
-    study, made = write_study(config, axes={"sparse": TUNED}, tuning={"trials": 2}, seeds=[3]), InThisProcess._failure
-    with monkeypatch.context() as once:
-        once.setattr(InThisProcess, "_failure", lose_one)
-        found, printed = compare(study, tmp_path / "out")
-    assert cell_of(found, "adagrad")["difference"]["metrics"]["auc"]["verdict"] == "incomplete"
-    assert "trial 1 was not made; the same command tries again" in printed
-    del in_this_process[:]
-    found, _ = compare(study, tmp_path / "out")
-    assert in_this_process[0] == "adagrad, trial 1"
-    assert cell_of(found, "adagrad")["lacking"] == cell_of(found, "adagrad")["difference"]["lacking"] == []
+        compare(study(seeds=[3, 4]), out)
+    part.write_bytes(kept)
 
 
 def test_rows_that_differ_by_seed_back_no_verdict_of_all_seeds(config, tmp_path, in_this_process):
@@ -352,12 +365,20 @@ def test_other_axes_say_what_their_structures_share(config, tmp_path, in_this_pr
     assert "4+64: shares the batches of rows in their order, " in (tmp_path / "out" / "report.md").read_text()
 
 
-def test_runs_on_other_data_are_not_compared(config, tmp_path, in_this_process):
-    axes = {"sparse": {"base": {}, "adagrad": ADAGRAD}}
-    study = write_study(config, axes=axes, seeds=[3])
-    compare(study, tmp_path / "out")
-    path = tmp_path / "out/runs/adagrad/seed-3/data.json"
+def test_runs_on_other_data_are_not_compared(begun):
+    study, out = begun
+    path = out / "runs/adagrad/seed-3/data.json"
     path.write_text(path.read_text().replace('"footer": "', '"footer": "0'))
-    found, printed = compare(study, tmp_path / "out")
+    found, printed = compare(study(), out)
     assert cell_of(found, "adagrad")["difference"]["metrics"]["auc"]["verdict"] == "unfair"
     assert "was trained on other files" in printed
+
+
+def test_a_failure_of_other_settings_is_forgotten(begun, in_this_process):
+    study, out = begun
+    shutil.rmtree(out / "runs/adagrad/seed-3")
+    failure = {"code": 3, "reason": "step 7", "config": "another"}
+    (out / "runs/adagrad/seed-3.failed.json").write_text(json.dumps(failure))
+    found, _ = compare(study(), out)
+    assert in_this_process == ["adagrad, seed 3"]
+    assert cell_of(found, "adagrad")["failures"] == []
