@@ -24,9 +24,7 @@ HOW_TO_READ = (
     "not corrected. A * marks what every single seed shows beyond the chance of rows (DeLong, corrected too), where "
     "seeds are too few, or differ too much, to speak of others."
 )
-CLOCKS = (
-    "Times are of this machine with other runs beside, and of resumed runs in parts: compare large differences only."
-)
+CLOCKS = "Times are of this machine with other runs beside: only large differences mean something."
 
 Found = dict[str, Any]
 """What comparison.json says."""
@@ -176,11 +174,9 @@ def trials(found: Found) -> Section:
             values = [f"{one['values'][key]:g}" if key in one["values"] else ABSENT for key in keys]
             told = one["reason"] or formats.metric(one["auc"])
             rows.append([*_names(cell), str(one["trial"]), *values, told, "chosen" if one["chosen"] else ""])
-    edges = [
-        f"{cell['name']}: the best {key} is the least or the most of those tried; a better one may lie beyond."
-        for cell in ranked(found)
-        for key in cell["outermost"]
-    ]
+    outermost = [f"{cell['name']} ({', '.join(cell['outermost'])})" for cell in ranked(found) if cell["outermost"]]
+    beyond = "The best is the least or the most that was tried, so a better one may lie beyond"
+    edges = [f"{beyond}: {', '.join(outermost)}."] if outermost else []
     return Section("trials, by validation", [*axes, "trial", *keys, "valid AUC", ""], rows, edges, texts=len(axes))
 
 
@@ -208,7 +204,7 @@ def sentences(found: Found) -> list[str]:
         told.append("There is one seed: differences speak of these trained models, not of training them again.")
     if any(cell["difference"] and not cell["difference"]["same_rows"] for cell in cells):
         told.append(
-            "Each seed divides the data anew, so rows are shared and seeds are not independent: no more than a *."
+            "Each seed divides the data anew, so seeds share rows and are not independent: no verdict without a *."
         )
     if study["evaluated"] != "test":
         told.append(f"There is no test set: these are rows of {study['evaluated']}, which also chose what is compared.")
