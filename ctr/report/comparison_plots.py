@@ -51,7 +51,7 @@ def _differences(found: Found) -> Markup | None:
 
 
 def _learning(found: Found, along: str, label: str) -> Markup | None:
-    """Validation AUC, a line a seed, of the best cells."""
+    """Validation AUC of the best cells, a line a seed, the first one strong."""
     cells = [cell for cell in ranked(found) if cell["seeds"]][:MOST_LINES]
     curves = [
         (place, cell["name"] if k == 0 else None, x, y)
@@ -66,7 +66,8 @@ def _learning(found: Found, along: str, label: str) -> Markup | None:
 
     def draw(axes: Axes) -> None:
         for place, name, x, y in curves:
-            axes.plot(x, y, linewidth=1.3, label=name and printable(name), **style_of_series(place))
+            strength: dict[str, Any] = {"linewidth": 1.6} if name else {"linewidth": 0.7, "alpha": 0.5}
+            axes.plot(x, y, label=name and printable(name), **strength, **style_of_series(place))
         axes.set_ylim(bottom=min(tops) - 0.6 * (max(tops) - min(tops)) - 0.005)
         axes.set(xlabel=label, title="Validation AUC")
         axes.legend(fontsize=7.5)
