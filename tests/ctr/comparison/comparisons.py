@@ -2,13 +2,16 @@
 
 import io
 
+import pytest
 import yaml
 from rich.console import Console
 
 import ctr
+from ctr.comparison import job
 from ctr.comparison.pool import Failure
 from ctr.comparison.study import load_study
 from ctr.errors import ConfigError, Diverged
+from tests.conftest import write_clicks, write_config
 from tests.ctr.undrawn import undrawn
 
 ADAGRAD = {"optimizers.sparse": {"*": {"type": "adagrad", "learning_rate": 0.1, "initial_accumulator": 0.001}}}
@@ -57,6 +60,14 @@ def compare(study, folder, **options):
     with undrawn():
         found = ctr.compare(study, folder, console=console, **options)
     return found, console.file.getvalue()
+
+
+def compared_anew(folder, **values):
+    """Config of the small experiment in a folder, and result and output of a comparison of it, which is in `out`."""
+    config = write_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(job, "Pool", InThisProcess)
+        return config, *compare(write_study(config, **values), folder / "out")
 
 
 def cell_of(found, name):

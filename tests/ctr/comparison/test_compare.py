@@ -16,8 +16,15 @@ from ctr.comparison.pool import Failure
 from ctr.errors import ConfigError
 from ctr.metrics import auc_difference, holm
 from features import DataError
-from tests.conftest import write_clicks, write_config
-from tests.ctr.comparison.comparisons import ADAGRAD, SLOW, InThisProcess, cell_of, compare, write_study
+from tests.ctr.comparison.comparisons import (
+    ADAGRAD,
+    SLOW,
+    InThisProcess,
+    cell_of,
+    compare,
+    compared_anew,
+    write_study,
+)
 
 TWO = {"sparse": {"base": {}, "adagrad": ADAGRAD}}
 TUNED = {
@@ -42,11 +49,8 @@ def in_this_process(monkeypatch):
 def compared(tmp_path_factory):
     """A comparison of an optimizer with itself, with another, and with one that hardly learns; folder and result."""
     folder = tmp_path_factory.mktemp("compared")
-    config = write_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(job, "Pool", InThisProcess)
-        axes = {"sparse": {"rmsprop_v2": {}, "itself": {}, "adagrad": ADAGRAD, "slow": SLOW}}
-        found, printed = compare(write_study(config, axes=axes), folder / "out")
+    axes = {"sparse": {"rmsprop_v2": {}, "itself": {}, "adagrad": ADAGRAD, "slow": SLOW}}
+    _, found, printed = compared_anew(folder, axes=axes)
     return folder / "out", found, printed
 
 
@@ -54,10 +58,7 @@ def compared(tmp_path_factory):
 def two_runs(tmp_path_factory):
     """Config of the small experiment, and the folder of a comparison of two choices with one seed."""
     folder = tmp_path_factory.mktemp("two")
-    config = write_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(job, "Pool", InThisProcess)
-        compare(write_study(config, axes=TWO, seeds=[3]), folder / "out")
+    config, _, _ = compared_anew(folder, axes=TWO, seeds=[3])
     return config, folder / "out"
 
 

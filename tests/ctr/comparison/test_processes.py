@@ -10,9 +10,8 @@ import time
 import pytest
 from kill_and_compare import results, start
 
-from ctr.comparison import job
-from tests.conftest import THREADS, write_clicks, write_config
-from tests.ctr.comparison.comparisons import ADAGRAD, InThisProcess, compare, write_study
+from tests.conftest import THREADS
+from tests.ctr.comparison.comparisons import ADAGRAD, compared_anew
 
 STUDY = {
     "name": "study",
@@ -27,10 +26,7 @@ STUDY = {
 def here(tmp_path_factory):
     """A folder with the small experiment and a study of it, and how its comparison ends that is left alone."""
     folder = tmp_path_factory.mktemp("processes")
-    config = write_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(job, "Pool", InThisProcess)
-        compare(write_study(config, **STUDY), folder / "undisturbed")
+    compared_anew(folder, **STUDY)
     return folder
 
 
@@ -71,7 +67,7 @@ def test_interrupted_and_killed_and_begun_again_it_ends_as_if_left_alone(here):
     assert not (out / "comparison.json").exists()
 
     assert start(here / "study.yaml", [], out).wait() == 0
-    assert results(out) == results(here / "undisturbed")
+    assert results(out) == results(here / "out")
 
 
 BOOM = """
@@ -106,6 +102,6 @@ def test_one_that_raises_is_a_row_and_a_file_called_as_a_package_is_no_matter(he
     (failure,) = adagrad["failures"]
     assert (failure["run"], failure["code"], failure["reason"]) == ("adagrad, seed 3", 1, "ZeroDivisionError: boom")
     assert base["failures"] == []
-    undisturbed = json.loads((here / "undisturbed" / "comparison.json").read_text())["cells"][0]
+    undisturbed = json.loads((here / "out" / "comparison.json").read_text())["cells"][0]
     assert base["seeds"] == undisturbed["seeds"]
     assert "adagrad, seed 3: failed: ZeroDivisionError: boom" in done.stdout
