@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import signal
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from ctr.comparison import job
 from ctr.comparison.fairness import ORDER
 from ctr.comparison.pool import Failure
-from ctr.errors import ConfigError
+from ctr.errors import ConfigError, Interrupted
 from ctr.metrics import auc_difference, holm
 from features import DataError
 from tests.ctr.comparison.comparisons import (
@@ -333,9 +334,21 @@ def test_files_that_changed_between_the_runs_are_noticed(begun, two_runs):
     part.write_bytes(kept)
 
 
+def test_asked_to_end_it_says_how_to_go_on(config, tmp_path, in_this_process, monkeypatch):
+    def end(self, runs, started, ended, waiting):
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(InThisProcess, "train", end)
+    with pytest.raises(Interrupted, match="out: what was trained is kept; the same command goes on"):
+        compare(write_study(config, axes=TWO), tmp_path / "out")
+    assert (tmp_path / "out" / "study.yaml").exists()
+    assert not (tmp_path / "out" / "comparison.json").exists()
+
+
 def test_rows_that_differ_by_seed_back_no_verdict_of_all_seeds(config, tmp_path, in_this_process):
     axes = {"sparse": {"base": {}, "slow": SLOW}}
-    settings = {"data.split": {"by": "random", "fractions": [0.6, 0.2, 0.2]}, "training.threads": 2}
+    split = {"by": "random", "fractions": [0.6, 0.2, 0.2]}
+    settings = {"data.split": split, "training.threads": 2, "training.epochs": 1}
     found, printed = compare(write_study(config, axes=axes, settings=settings), tmp_path / "out")
     difference = cell_of(found, "slow")["difference"]
     assert not difference["same_rows"]
@@ -354,16 +367,16 @@ def test_a_folder_that_is_no_comparison_is_left_alone(config, tmp_path, in_this_
     assert (tmp_path / "out" / "thesis.txt").read_text() == "mine"
 
 
-def test_other_axes_say_what_their_structures_share(config, tmp_path, in_this_process):
-    axes = {"hidden": {"8": {}, "4": {"model.hidden": [4]}}, "batch": {"training.batch_size": [64, 32]}}
-    found, _ = compare(write_study(config, axes=axes, seeds=[3]), tmp_path / "out")
-    narrow = cell_of(found, "4+64")["difference"]["start"]
+def test_other_axes_say_what_their_structures_share(begun):
+    study, out = begun
+    axes = {"of": {"base": {}, "narrow": {"model.hidden": [4]}, "small": {"training.batch_size": 32}}}
+    found, _ = compare(study(axes=axes), out)
+    narrow, small = (cell_of(found, name)["difference"]["start"] for name in ("narrow", "small"))
     assert not narrow["equal"]
     assert {ORDER, "user", "item", "cross/cross_0/kernel"} <= set(narrow["shared"])
     assert "deep/deep/kernel" in narrow["differing"]
-    smaller = cell_of(found, "8+32")["difference"]["start"]
-    assert smaller["differing"] == [ORDER]
-    assert "4+64: shares the batches of rows in their order, " in (tmp_path / "out" / "report.md").read_text()
+    assert small["differing"] == [ORDER]
+    assert "narrow: shares the batches of rows in their order, " in (out / "report.md").read_text()
 
 
 def test_runs_on_other_data_are_not_compared(begun):
