@@ -21,24 +21,21 @@ MOVES_NO_START = (  # settings that change neither initial weights nor the order
 ORDER = "the batches of rows in their order"
 
 
-def fairness(baseline: Sequence[Result], others: Sequence[Result]) -> dict[str, Any]:
+def fairness(pairs: Sequence[tuple[Result, Result]]) -> dict[str, Any]:
     """What the trainings of one cell have in common with those of the baseline, seed by seed.
 
     Args:
-        baseline: its finished trainings.
-        others: those of the cell.
+        pairs: of each seed the finished training of the cell and that of the baseline.
 
     Returns:
         equal: whether settings differ in optimizers, schedules, precision and the length of training only, and all that
             must be equal then is; shared: what is equal in every seed, the batches, tables and weights; differing:
             what is not; violations: what is not equal though it must be, in sentences.
     """
-    by_seed = {result.run.seed: result for result in baseline}
-    pairs = [(by_seed[result.run.seed], result) for result in others if result.run.seed in by_seed]
-    must_be_equal = all(not _changed(base, other, but=MOVES_NO_START) for base, other in pairs)
+    must_be_equal = all(not _changed(base, other, but=MOVES_NO_START) for other, base in pairs)
     names: dict[str, bool] = {}
     violations = []
-    for base, other in pairs:
+    for other, base in pairs:
         before, now = _starts(base, other)
         for name in {**before, **now}:
             names[name] = names.get(name, True) and before.get(name) == now.get(name)

@@ -69,7 +69,7 @@ def beside_baseline(baseline: CellResults, other: CellResults) -> dict[str, Any]
         "same_rows": same_rows,
         "same_scores": alike and bool(shifts),
         "lacking": [*lacking(baseline), *lacking(other), *unpaired],
-        "start": fairness(baseline.finished, other.finished),
+        "start": fairness(pairs),
     }
 
 
