@@ -15,7 +15,7 @@ from ctr.preflight.machine import free_memory
 from ctr.preflight.needs import FREED_BUT_KEPT, needs_of
 
 PROCESS = 1 << 30  # bytes of a process that has TensorFlow and reads a file
-UNKNOWN = 1 << 62  # of a system that does not say what is free
+UNKNOWN = 1 << 62  # more bytes than any machine has
 
 
 def needs_of_cells(runs: Sequence[Planned]) -> tuple[dict[str, int], int]:

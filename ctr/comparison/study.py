@@ -166,14 +166,8 @@ def cells_of(study: Study) -> list[Cell]:
             training.setdefault("threads", THREADS)
         cells.append(Cell(JOIN.join(names), choices, values, ranges_in(values)))
     _check_budget(study, cells)
-    is_base = {cell.name: _is_baseline(study, cell) for cell in cells}
-    return sorted(cells, key=lambda cell: not is_base[cell.name])
-
-
-def _is_baseline(study: Study, cell: Cell) -> bool:
-    return all(
-        choice == study.baseline.get(axis, next(iter(study.axes[axis]))) for axis, choice in cell.choices.items()
-    )
+    first = {axis: next(iter(choices)) for axis, choices in study.axes.items()}
+    return sorted(cells, key=lambda cell: cell.choices != {**first, **study.baseline})
 
 
 def _check_budget(study: Study, cells: list[Cell]) -> None:
