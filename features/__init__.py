@@ -9,10 +9,12 @@ from features.labels import Columns
 from features.layout import layout_of
 from features.originals import columns_of, decoded_batch, id_features, in_words, originals
 from features.reader import Reader, read_ahead
+from features.row_groups import RowGroup, count_rows
 from features.sample import draw_sample
 from features.schema import Categorical, Cross, Feature, Features, Numeric, Sequence, SequenceCross, Split
 from features.settings import Count, Settings, TimeZone, nearest
-from features.source import RowGroup, count_rows, open_data, split_data
+from features.source import open_data
+from features.splits import split_data
 from features.statistics import Moments, Statistics, fit
 from features.values import Ragged, Values, decoded, filtered, values_of_column
 

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from features.encoder import Encoder
 from features.errors import DataError
 from features.labels import FLOAT32_MAX
+from features.row_groups import RowGroup, count_rows
 from features.schema import Categorical, ColumnFeature, Numeric, Sequence
-from features.source import RowGroup, count_rows
 from features.values import Ragged, Values, as_floats, outside, too_large, values_of
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 from features.errors import DataError
+from features.row_groups import DataFile, RowGroup
 from features.settings import nearest
-from features.source import DataFile, RowGroup
 
 
 def check_columns(row_groups: list[RowGroup], columns: Iterable[str], check: Callable[[pa.Schema, str], None]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from features.batch import Batch, batch_rows, concatenate, take
 from features.encoder import Encoder
-from features.source import RowGroup, count_rows
+from features.row_groups import RowGroup, count_rows
 
 S = TypeVar("S")
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from features.source import RowGroup, count_rows
+from features.row_groups import RowGroup, count_rows
 
 SAMPLE_ROWS = 100_000
 

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from features.columns import check_agreement
 from features.errors import DataError
 from features.labels import Columns
+from features.row_groups import RowGroup, count_rows
 from features.schema import Categorical, Features, Numeric, Sequence
-from features.source import RowGroup, count_rows
 from features.values import Ragged, Values, decoded, values_of
 
 EDGE_ROWS = 1_000_000

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import features.row_groups
 import features.sample
-import features.source
 from features import Columns, Features, draw_sample, fit, open_data
 
 
@@ -39,13 +39,13 @@ def test_it_is_drawn_from_the_seed_in_file_order(row_groups, monkeypatch):
 
 def test_fitting_reads_no_column_that_nothing_is_fitted_on(row_groups, monkeypatch):
     read = []
-    original = features.source.RowGroup.read
+    original = features.row_groups.RowGroup.read
 
     def spy(group, columns, dictionaries):
         read.append(list(columns))
         return original(group, columns, dictionaries)
 
-    monkeypatch.setattr(features.source.RowGroup, "read", spy)
+    monkeypatch.setattr(features.row_groups.RowGroup, "read", spy)
     declared = {"x": {"identity": 5000}, "z": {"kind": "numeric", "standardize": False}}
     fit(Features(columns=declared), Columns("y"), row_groups, seed=1)
     assert read == [["y"], ["y"]]

@@ -1,0 +1,64 @@
+"""Paths, globs, folders and URIs -> the files behind them."""
+
+import os
+import re
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+import pyarrow.fs
+
+from features.errors import DataError
+
+
+def list_files(path: str) -> list[tuple[pa.fs.FileSystem, str]]:
+    """(file system, path) of each file, sorted."""
+    filesystem, base = pa.fs.FileSystem.from_uri(path) if "://" in path else (pa.fs.LocalFileSystem(), path)
+    if re.search(r"[*?\[]", base):
+        found = _match(filesystem, base if "://" in path else os.path.normpath(base))
+        if not found:
+            raise DataError(f"{path}: no file matches")
+        return [(filesystem, name) for name in found]
+    kind = filesystem.get_file_info(base).type
+    if kind == pa.fs.FileType.NotFound:
+        raise DataError(f"{path}: no such file or folder")
+    if kind == pa.fs.FileType.File:
+        return [(filesystem, base)]
+    below = _files_below(filesystem, pa.fs.FileSelector(base, recursive=True))
+    visible = sorted(name for name in below if name.endswith(".parquet") and not _is_hidden(name[len(base) :]))
+    if not visible:
+        raise DataError(f"{path}: a folder without *.parquet files")
+    return [(filesystem, name) for name in visible]
+
+
+def _match(filesystem: pa.fs.FileSystem, pattern: str) -> list[str]:
+    """Files that match a glob, and `*.parquet` below folders that do.
+
+    `*` and `?` stay within a name, `**/` is any number of folders.
+    """
+    fixed = pattern[: re.search(r"[*?\[]", pattern).start()].rpartition("/")[0]  # type: ignore[union-attr]
+    base = fixed or ("/" if pattern.startswith("/") else ".")
+    translated = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}
+    pattern = pattern.replace("[!", "[^")
+    parts = re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", pattern)
+    regex = re.compile("".join(translated.get(p, p if p[:1] == "[" and p[-1:] == "]" else re.escape(p)) for p in parts))
+    found = _files_below(filesystem, pa.fs.FileSelector(base, recursive=True, allow_not_found=True))
+    paths = sorted(path.removeprefix("./") for path in found)
+    visible = [path for path in paths if not _is_hidden(path[len(fixed) :])]
+    return [path for path in visible if regex.fullmatch(path) or _is_below(path, regex)]
+
+
+def _files_below(filesystem: pa.fs.FileSystem, below: pa.fs.FileSelector) -> list[str]:
+    """All files, and local links that lead nowhere: pyarrow passes over these, but a file that is gone is missed."""
+    found = [info.path for info in filesystem.get_file_info(below) if info.is_file]
+    if not isinstance(filesystem, pa.fs.LocalFileSystem):
+        return found
+    names = (os.path.join(parent, name) for parent, _, files in os.walk(below.base_dir) for name in files)
+    return [*found, *(name for name in names if not os.path.exists(name))]
+
+
+def _is_below(path: str, folder: re.Pattern[str]) -> bool:
+    return path.endswith(".parquet") and any(folder.fullmatch(str(parent)) for parent in PurePosixPath(path).parents)
+
+
+def _is_hidden(path: str) -> bool:
+    return any(part[:1] in ("_", ".") for part in path.split("/") if part)

@@ -1,0 +1,98 @@
+"""Splits of row groups into train, valid and test."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from features.errors import DataError
+from features.row_groups import RowGroup, count_rows
+from features.schema import Split
+
+SETS = ("train", "valid", "test")
+TIME_BINS = 1 << 20
+
+
+def split_data(row_groups: list[RowGroup], split: Split, seed: int) -> dict[str, list[RowGroup]]:
+    """Divide a data set into `train`, `valid` and `test`.
+
+    By rows: cut at fractions of the rows, in file order. By time: rows of one instant stay together; the cut is the
+    boundary nearest to the fraction among 2^20 equal steps between the first and the last instant. At random: each row
+    by a draw that depends on the seed and its place alone. A set whose fraction is 0 is empty.
+
+    Raises:
+        DataError: a time column that has nulls or no order, or a set with a fraction above 0 that got no rows.
+    """
+    bounds = np.cumsum(split.fractions)[:2]
+    if split.by == "rows":
+        assign = _by_rows(row_groups, bounds)
+    elif split.by == "random":
+        assign = _at_random(row_groups, bounds, seed)
+    else:
+        assert split.column is not None
+        assign = _by_time(row_groups, bounds, split.column)
+    sets: dict[str, list[RowGroup]] = {name: [] for name in SETS}
+    for group, which in zip(row_groups, assign, strict=True):
+        for k, name in enumerate(SETS):
+            mask = which == k
+            if mask.all():
+                sets[name].append(group)
+            elif mask.any():
+                sets[name].append(group.part(mask))
+    for name, fraction in zip(SETS, split.fractions, strict=True):
+        if fraction > 0 and not sets[name]:
+            raise DataError(
+                f"the split by {split.by} leaves no rows for {name} ({fraction:.3g} of {count_rows(row_groups)})"
+            )
+    return sets
+
+
+def _by_rows(row_groups: list[RowGroup], bounds: np.ndarray) -> Iterator[np.ndarray]:
+    cuts = np.round(bounds * count_rows(row_groups))
+    start = 0
+    for group in row_groups:
+        yield np.searchsorted(cuts, np.arange(start, start + group.rows), side="right")
+        start += group.rows
+
+
+def _at_random(row_groups: list[RowGroup], bounds: np.ndarray, seed: int) -> Iterator[np.ndarray]:
+    for place, group in enumerate(row_groups):
+        yield np.searchsorted(bounds, np.random.default_rng([seed, 1, place]).random(group.rows), side="right")
+
+
+def _by_time(row_groups: list[RowGroup], bounds: np.ndarray, column: str) -> Iterator[np.ndarray]:
+    counts_time = {pa.types.is_integer(group.file.schema.field(column).type): group for group in row_groups}
+    if len(counts_time) > 1:
+        raise DataError(f"{column!r} holds integers in {counts_time[True]} but times in {counts_time[False]}")
+    spans = np.array([(times.min(), times.max()) for times in (_times(group, column) for group in row_groups)])
+    first, last = int(spans[:, 0].min()), int(spans[:, 1].max())
+    if last - first >= 2**63:
+        earliest, latest = row_groups[spans[:, 0].argmin()], row_groups[spans[:, 1].argmax()]
+        raise DataError(
+            f"{column!r} goes from {first} in {earliest} to {last} in {latest}, as int64, which is no span of time; "
+            f"a placeholder for a missing time, perhaps"
+        )
+    step = max(1, -(-(last - first + 1) // TIME_BINS))
+    counts = np.zeros(TIME_BINS, np.int64)
+    for group in row_groups:
+        counts += np.bincount((_times(group, column) - first) // step, minlength=TIME_BINS)
+    before = np.concatenate([[0], np.cumsum(counts)])
+    cuts = [first + int(np.argmin(np.abs(before - bound * before[-1]))) * step for bound in bounds]
+    for group, (low, high) in zip(row_groups, spans, strict=True):
+        ends = np.searchsorted(cuts, [low, high], side="right")
+        one_set = ends[0] == ends[1]
+        yield np.full(group.rows, ends[0]) if one_set else np.searchsorted(cuts, _times(group, column), side="right")
+
+
+def _times(group: RowGroup, column: str) -> np.ndarray:
+    """A time column as int64: microseconds of timestamps and dates, integers as they are."""
+    values = group.read([column]).column(column).combine_chunks()
+    if not (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type) or pa.types.is_integer(values.type)):
+        raise DataError(
+            f"{group}: cannot split by time on {column!r} of type {values.type}; it needs a timestamp, date or integer"
+        )
+    if values.null_count:
+        raise DataError(f"{group}: {column!r} has {values.null_count} nulls; a split by time needs a time in every row")
+    if not pa.types.is_integer(values.type):
+        values = values.cast(pa.timestamp("us", getattr(values.type, "tz", None)), safe=False)
+    return values.cast(pa.int64()).to_numpy()
