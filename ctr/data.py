@@ -18,6 +18,7 @@ from features import (
     count_rows,
     files_of,
     fit,
+    is_text,
     leave_out_bad_rows,
     open_data,
     split_data,
@@ -151,7 +152,7 @@ def _check_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, columns
     """
     positives = rows = 0
     for group in row_groups:
-        batch = encoder(group.read(encoder.input_columns, encoder.features.text_columns), str(group))
+        batch = encoder(group.read(encoder.input_columns), str(group))
         counted = batch["label"][batch["weight"] > 0]
         positives, rows = positives + int(counted.sum()), rows + len(counted)
     if name == "valid" and rows == 0:
@@ -174,7 +175,7 @@ def _divided(data: Data, seed: int) -> dict[str, list[RowGroup]]:
         assert data.train is not None
         sets = {"train": open_data(data.train, data.root)}
         values = {key: value for file in files_of(sets["train"]) for key, value in file.folder_values.items()}
-        text = [key for key, value in values.items() if pa.types.is_string(value.type)]
+        text = [key for key, value in values.items() if is_text(value.type)]
         others = {"valid": data.valid, "test": data.test}
         sets |= {name: open_data(path, data.root, text) for name, path in others.items() if path is not None}
         _check_apart(sets)

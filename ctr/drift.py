@@ -214,7 +214,7 @@ def _count(
     columns = [*kinds, *([] if clock is None else [clock.column])]
 
     def of_row_group(group: RowGroup) -> tuple[Histograms, Timeline]:
-        table = group.read(columns, dictionaries=columns)
+        table = group.read(columns)
         codes = binning.assign(_values(table, kinds))
         histograms, timeline, weight = Histograms(binning), Timeline(binning), np.ones(table.num_rows)
         histograms.add(codes, weight)

@@ -6,7 +6,18 @@ from typing import Literal
 import pyarrow as pa
 
 from ctr.errors import ConfigError
-from features import Ragged, RowGroup, Values, check_agreement, check_columns, files_of, values_of_column
+from features import (
+    Ragged,
+    RowGroup,
+    Values,
+    check_agreement,
+    check_columns,
+    files_of,
+    innermost,
+    is_number,
+    type_name,
+    values_of_column,
+)
 
 Kind = Literal["numeric", "categorical", "list", "list of numbers"]
 LIST_OF = "list of "  # what check_agreement says of lists, before what is in them
@@ -56,7 +67,7 @@ def kinds_by_type(
         check_columns(row_groups, names, lambda schema, where: None)
     files = files_of(before + after)
     types = {name: _types([file.schema.field(name).type for file in files]) for name in names}
-    others = {name: str(found[0]) for name, found in types.items() if found and not any(map(_has_values, found))}
+    others = {name: type_name(found[0]) for name, found in types.items() if found and not any(map(_has_values, found))}
     compared = [name for name in names if name not in others]
     # a flag is no number, unless said to be one; and integers that are categories are not compared with floats
     numbers = {name for name in compared if all(map(_is_number, types[name]))} - set(categorical) | set(numeric)
@@ -78,7 +89,7 @@ def kinds_by_type(
 
 def values_of_kind(column: pa.ChunkedArray, kind: Kind | None) -> Values:
     """The values of a column as its kind has them: float64, where null or NaN is missing, or categories."""
-    if pa.types.is_null(_innermost(column.type)):  # of a file that has no values where others have some
+    if pa.types.is_null(innermost(column.type)):  # of a file that has no values where others have some
         return pa.nulls(len(column), pa.float64() if kind in ("numeric", "list of numbers") else pa.large_string())
     if kind == "numeric":
         return as_numbers(column.combine_chunks())
@@ -108,14 +119,7 @@ def _as_categories(values: pa.Array) -> pa.Array:
 
 def _types(of_files: list[pa.DataType]) -> list[pa.DataType]:
     """The different types that hold more than nulls."""
-    return [type_ for type_ in dict.fromkeys(of_files) if not pa.types.is_null(_innermost(type_))]
-
-
-def _innermost(type_: pa.DataType) -> pa.DataType:
-    """The type itself, or of lists that of what is in them."""
-    types = pa.types
-    is_list = types.is_list(type_) or types.is_large_list(type_) or types.is_fixed_size_list(type_)
-    return _innermost(type_.value_type) if is_list else type_
+    return [type_ for type_ in dict.fromkeys(of_files) if not pa.types.is_null(innermost(type_))]
 
 
 def _has_values(type_: pa.DataType) -> bool:
@@ -124,8 +128,8 @@ def _has_values(type_: pa.DataType) -> bool:
 
 def _is_number(type_: pa.DataType) -> bool:
     """Floats, decimals, and lists of these are numbers; integers may be, but those of lists are categories."""
-    inner = _innermost(type_)
-    return pa.types.is_integer(type_) or pa.types.is_floating(inner) or pa.types.is_decimal(inner)
+    inner = innermost(type_)
+    return pa.types.is_integer(type_) or (is_number(inner) and not pa.types.is_integer(inner))
 
 
 def _kind_of_numbers(types: list[pa.DataType]) -> Kind | None:

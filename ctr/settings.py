@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 
 from ctr.evaluation.timeline import Period
 from ctr.metrics.psi import MODERATE_ABOVE
-from features import DataError, Settings, TimeZone
+from features import DataError, Settings, TimeZone, is_text, type_name
 
 TAGS = {"categorical", "numeric", "sequence", "cross", "sequence_cross"}  # kinds, which pydantic adds to the path
 
@@ -38,11 +38,11 @@ class Time(Settings):
     def check(self, schema: pa.Schema, where: str) -> None:
         """Raise DataError if the column of the file `where` cannot be divided into periods."""
         type_, types = schema.field(self.column).type, pa.types
-        plain = type_.value_type if types.is_dictionary(type_) else type_
-        is_text = types.is_string(plain) or types.is_large_string(plain) or types.is_string_view(plain)
-        is_time = types.is_timestamp(plain) or types.is_date(plain) or types.is_integer(plain) or types.is_null(plain)
-        if not (is_text or is_time):
-            raise DataError(f"{where}: column {self.column!r} is {type_}; a time is a timestamp, date, integer or text")
+        is_time = types.is_timestamp(type_) or types.is_date(type_) or types.is_integer(type_) or types.is_null(type_)
+        if not (is_text(type_) or is_time):
+            raise DataError(
+                f"{where}: column {self.column!r} is {type_name(type_)}; a time is a timestamp, date, integer or text"
+            )
 
 
 def _dotted(path: tuple[int | str, ...]) -> str:

@@ -16,6 +16,7 @@ from features.settings import Count, Settings, TimeZone, nearest
 from features.source import open_data
 from features.splits import split_data
 from features.statistics import Moments, Statistics, fit
+from features.types import innermost, is_list, is_number, is_text, type_name
 from features.values import Ragged, Values, decoded, filtered, values_of_column
 
 __all__ = [
@@ -59,6 +60,10 @@ __all__ = [
     "fit",
     "id_features",
     "in_words",
+    "innermost",
+    "is_list",
+    "is_number",
+    "is_text",
     "layout_of",
     "leave_out_bad_rows",
     "nearest",
@@ -68,6 +73,7 @@ __all__ = [
     "rows_of_files",
     "split_data",
     "take",
+    "type_name",
     "unified_schema",
     "values_of_column",
 ]

@@ -9,6 +9,7 @@ import pyarrow as pa
 from features.errors import DataError
 from features.row_groups import DataFile, RowGroup
 from features.settings import nearest
+from features.types import is_list, is_number, is_text, type_name
 
 
 def check_columns(row_groups: list[RowGroup], columns: Iterable[str], check: Callable[[pa.Schema, str], None]) -> None:
@@ -61,9 +62,12 @@ def check_agreement(
             if meaning is None:
                 continue
             if meaning != (expected or meaning):
-                before = f"{first.schema.field(name).type} in {first.path}" if first else f"{expected} in training"
+                before = f"{expected} in training"
+                if first is not None:
+                    before = f"{type_name(first.schema.field(name).type)} in {first.path}"
                 raise DataError(
-                    f"{file.path}: column {name!r} is {type_}, but {before}; a column needs one type in all files"
+                    f"{file.path}: column {name!r} is {type_name(type_)}, but {before}; "
+                    f"a column needs one type in all files"
                 )
             first, expected = first or file, meaning
         if expected is not None:
@@ -80,12 +84,12 @@ def unified_schema(row_groups: list[RowGroup], columns: Iterable[str]) -> pa.Sch
     unified = [pa.field(name, pa.null()) for name in columns]
     for file in files_of(row_groups):
         for place, before in enumerate(unified):
-            here = pa.field(before.name, _plain(file.schema.field(before.name).type))
+            here = file.schema.field(before.name)
             both = _promoted(before, here)
             if both is None:
                 raise DataError(
-                    f"{file.path}: kept column {before.name!r} is {here.type}, but {before.type} in the files before, "
-                    f"and no type holds both"
+                    f"{file.path}: kept column {before.name!r} is {type_name(here.type)}, "
+                    f"but {type_name(before.type)} in the files before, and no type holds both"
                 )
             unified[place] = both
     return pa.schema(unified)
@@ -102,13 +106,6 @@ def rows_of_files(row_groups: Iterable[RowGroup]) -> list[dict[str, Any]]:
     for group in row_groups:
         rows[group.file.path] += group.rows
     return [{"path": path, "rows": count} for path, count in rows.items()]
-
-
-def _plain(type_: pa.DataType) -> pa.DataType:
-    """The type of the same values without a dictionary or a view."""
-    if pa.types.is_dictionary(type_):
-        return _plain(type_.value_type)
-    return pa.large_string() if pa.types.is_string_view(type_) else type_
 
 
 def _promoted(one: pa.Field, other: pa.Field) -> pa.Field | None:
@@ -129,17 +126,15 @@ def _promoted(one: pa.Field, other: pa.Field) -> pa.Field | None:
 def _meaning(type_: pa.DataType, any_number: bool) -> str | None:
     """What values of a type are, whatever their width or encoding; None where there are only nulls."""
     types = pa.types
-    type_ = _plain(type_)
     if types.is_null(type_):
         return None
-    if types.is_list(type_) or types.is_large_list(type_) or types.is_fixed_size_list(type_):
+    if is_list(type_):
         inner = _meaning(type_.value_type, any_number)
         return inner and f"list of {inner}"
-    is_number = types.is_integer(type_) or types.is_floating(type_) or types.is_decimal(type_)
-    if any_number and (is_number or types.is_boolean(type_)):
+    if any_number and (is_number(type_) or types.is_boolean(type_)):
         return "number"
     if types.is_integer(type_):
         return "uint64" if types.is_uint64(type_) else "integer"
-    if types.is_string(type_) or types.is_large_string(type_):
+    if is_text(type_):
         return "text"
-    return "timestamp" if types.is_timestamp(type_) else str(type_)
+    return "timestamp" if types.is_timestamp(type_) else type_name(type_)

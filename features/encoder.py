@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -20,7 +19,9 @@ from features.labels import FLOAT32_MAX, Columns
 from features.layout import has_ids, layout_of
 from features.schema import PARTS, Categorical, Cross, CrossFeature, Feature, Features, Numeric, Sequence, SequenceCross
 from features.statistics import Moments, Statistics, numbers, transform
+from features.types import type_name
 from features.values import Ragged, Values, check_type, outside, values_of
+from features.vocabulary_index import VocabularyIndex
 
 BLOCK_ROWS = 2048
 
@@ -206,12 +207,9 @@ class Encoder:
         }
 
     @cached_property
-    def _indexes(self) -> dict[str, pd.Index]:
-        """Table -> hash index of its vocabulary, built at once because two threads may encode."""
-        indexes = {name: _index(values) for name, values in self.vocabularies.items()}
-        for index in indexes.values():
-            index.get_indexer(index[:1])
-        return indexes
+    def _indexes(self) -> dict[str, VocabularyIndex]:
+        """Table -> index of its vocabulary."""
+        return {name: VocabularyIndex(values) for name, values in self.vocabularies.items()}
 
     def _size(self, feature: Feature) -> int:
         if isinstance(feature, Numeric):
@@ -243,10 +241,14 @@ class Encoder:
             fitted = self.vocabularies[feature.table].type
             if len(distinct) and distinct.type != fitted and len(self.vocabularies[feature.table]):
                 raise DataError(
-                    f"{where}: the values of {feature.column!r} are {distinct.type}, but {fitted} in the training data"
+                    f"{where}: the values of {feature.column!r} are {type_name(distinct.type)}, "
+                    f"but {type_name(fitted)} in the training data"
                 )
-            found = self._indexes[feature.table].get_indexer(_index(distinct))
-            rows = np.where(found < 0, OUT_OF_VOCABULARY, found + SPECIAL_ROWS)
+            if distinct.type == fitted:
+                places = self._indexes[feature.table].places(distinct)
+            else:
+                places = np.full(len(distinct), -1)
+            rows = np.where(places < 0, OUT_OF_VOCABULARY, places + SPECIAL_ROWS)
         with_null = np.append(rows, NULL).astype(np.int32)
         return with_null[pc.fill_null(encoded.indices, len(distinct)).to_numpy()]
 
@@ -254,7 +256,7 @@ class Encoder:
         size = self._size(feature)
         if not pa.types.is_integer(values.type) and values.null_count < len(values):
             raise DataError(
-                f"{where}: column {feature.column!r} with `identity` needs integers. Received: {values.type}"
+                f"{where}: column {feature.column!r} with `identity` needs integers. Received: {type_name(values.type)}"
             )
         if values.null_count == len(values):
             return np.full(len(values), NULL, np.int32)
@@ -302,12 +304,6 @@ def _side_by_side(columns: list[np.ndarray], rows: int, dtype: type) -> np.ndarr
         for place, column in enumerate(columns):
             array[block, place] = column[block]
     return array
-
-
-def _index(values: pa.Array) -> pd.Index:
-    """A hash index of integers as they are, of strings as Python objects."""
-    numbers = pa.types.is_integer(values.type)
-    return pd.Index(values.to_numpy(zero_copy_only=False), dtype=None if numbers else object)
 
 
 def _pad(ids: np.ndarray, lengths: np.ndarray, width: int) -> np.ndarray:

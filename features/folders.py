@@ -11,7 +11,7 @@ def folder_values(below: list[str], text: set[str]) -> list[dict[str, pa.Scalar]
     pairs = [dict(part.split("=", 1) for part in path.split("/")[:-1] if "=" in part) for path in below]
     keys = dict.fromkeys(key for row in pairs for key in row)
     types = {key: _type_of([row[key] for row in pairs if key in row]) for key in keys}
-    types |= {key: pa.string() for key in keys if key in text}
+    types |= {key: pa.large_string() for key in keys if key in text}
     return [{key: _scalar(text, types[key]) for key, text in row.items()} for row in pairs]
 
 
@@ -21,7 +21,7 @@ def _type_of(texts: list[str]) -> pa.DataType:
         return pa.null()
     if all(re.fullmatch(r"-?(0|[1-9]\d{0,17})", text) for text in texts):
         return pa.int64()
-    return pa.date32() if all(map(_is_date, texts)) else pa.string()
+    return pa.date32() if all(map(_is_date, texts)) else pa.large_string()
 
 
 def _is_date(text: str) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.errors import DataError
+from features.types import is_number, type_name
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -63,14 +64,16 @@ class Columns:
 
     def _label(self, table: pa.Table, where: str) -> pa.Array:
         column = table.column(self.label).combine_chunks()
-        if not (_is_number(column.type) or pa.types.is_boolean(column.type)):
-            raise DataError(f"{where}: label {self.label!r} has type {column.type}; it needs 0 and 1, or booleans")
+        if not (is_number(column.type) or pa.types.is_boolean(column.type)):
+            raise DataError(
+                f"{where}: label {self.label!r} has type {type_name(column.type)}; it needs 0 and 1, or booleans"
+            )
         return column
 
     def _weight(self, table: pa.Table, where: str) -> pa.Array:
         column = table.column(self.weight).combine_chunks()
-        if not _is_number(column.type):
-            raise DataError(f"{where}: weight {self.weight!r} has type {column.type}; it needs numbers")
+        if not is_number(column.type):
+            raise DataError(f"{where}: weight {self.weight!r} has type {type_name(column.type)}; it needs numbers")
         return column
 
 
@@ -97,7 +100,3 @@ def _is_label(numbers: np.ndarray) -> np.ndarray:
 
 def _is_weight(numbers: np.ndarray) -> np.ndarray:
     return (numbers >= 0) & (numbers <= FLOAT32_MAX)
-
-
-def _is_number(type_: pa.DataType) -> bool:
-    return pa.types.is_integer(type_) or pa.types.is_floating(type_)

@@ -83,7 +83,7 @@ class Reader:
             yield concatenate(left)
 
     def _encode(self, group: RowGroup) -> Batch:
-        table = group.read(self.encoder.input_columns, self.encoder.features.text_columns)
+        table = group.read(self.encoder.input_columns)
         return self.encoder(table, str(group))
 
     def _windows(self, epoch: int) -> Iterator[list[RowGroup]]:

@@ -5,15 +5,16 @@ on bad rows leaves out others: it then carries one bit for each.
 """
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.fs
-import pyarrow.parquet as pq
 
 from features.errors import DataError, first_line
+from features.parquet import open_parquet, read_footer
+from features.types import is_uuid, type_name
 
 
 @dataclass(frozen=True)
@@ -42,35 +43,14 @@ class RowGroup:
     def __str__(self) -> str:
         return f"{self.file.path}, row group {self.index}"
 
-    def read(self, columns: Iterable[str], dictionaries: Collection[str] = ()) -> pa.Table:
-        """Read the selected rows of `columns`, in file order.
-
-        Args:
-            columns: names.
-            dictionaries: those of them that, if they hold text, come as a dictionary and indices, as files store them.
+    def read(self, columns: Iterable[str]) -> pa.Table:
+        """Read the selected rows of `columns`, in file order, in the types of the file's `schema`.
 
         Raises:
             DataError: the file is damaged, gone or has changed since it was opened.
         """
         columns = list(dict.fromkeys(columns))
-        stored = [name for name in columns if name not in self.file.folder_values]
-        texts = [field.name for field in self.file.schema if field.type in (pa.string(), pa.large_string())]
-        encoded = [name for name in stored if name in dictionaries and name in texts]
-        try:
-            version = _version(self.file.filesystem, self.file.path)
-            if version != self.file.version:
-                what = "was removed" if version[0] is None else "changed"
-                raise DataError(f"{self}: the file {what} while it was in use")
-            with pq.ParquetFile(
-                self.file.path,
-                filesystem=self.file.filesystem,
-                read_dictionary=encoded,
-                page_checksum_verification=True,  # of the pages that have one
-            ) as parquet:
-                table = parquet.read_row_group(self.index, columns=stored)
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{self}: cannot be read: {first_line(error)}") from error
-        _check_values(table, str(self))
+        table = self._stored([name for name in columns if name not in self.file.folder_values])
         for name in columns:
             if name in self.file.folder_values:
                 table = table.append_column(name, pa.repeat(self.file.folder_values[name], table.num_rows))
@@ -88,6 +68,21 @@ class RowGroup:
             picked[picked] = mask
         return replace(self, rows=int(mask.sum()), selected=np.packbits(picked).tobytes())
 
+    def _stored(self, columns: list[str]) -> pa.Table:
+        """The columns that are in the file itself, all rows."""
+        filesystem, path = self.file.filesystem, self.file.path
+        try:
+            version = _version(filesystem, path)
+            if version != self.file.version:
+                what = "was removed" if version[0] is None else "changed"
+                raise DataError(f"{self}: the file {what} while it was in use")
+            with filesystem.open_input_file(path) as opened, open_parquet(opened, read_footer(opened)) as parquet:
+                table = parquet.read_row_group(self.index, columns=columns)
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{self}: cannot be read: {first_line(error)}") from error
+        _check_values(table, str(self))
+        return pa.table({name: _without_extension(table[name]) for name in columns}) if columns else table
+
 
 def count_rows(row_groups: Iterable[RowGroup]) -> int:
     """The number of rows of a data set."""
@@ -97,27 +92,32 @@ def count_rows(row_groups: Iterable[RowGroup]) -> int:
 def open_file(
     filesystem: pa.fs.FileSystem, path: str, place: str, folder_values: dict[str, pa.Scalar]
 ) -> list[RowGroup]:
+    """Open a file and list its row groups, those without rows left out.
+
+    Args:
+        filesystem: where the file is.
+        path: of the file.
+        place: the path without links.
+        folder_values: what its `key=value` folders say; a column of the file wins over one of these.
+
+    Raises:
+        DataError: it is not a readable Parquet file.
+    """
     try:
         version = _version(filesystem, path)
-        with filesystem.open_input_file(path) as opened, pq.ParquetFile(opened) as parquet:
-            metadata, schema = parquet.metadata, parquet.schema_arrow
-            footer = _footer(opened)
+        with filesystem.open_input_file(path) as opened:
+            footer = read_footer(opened)
+            with open_parquet(opened, footer) as parquet:
+                metadata, schema = parquet.metadata, parquet.schema_arrow
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: names of columns
         raise DataError(f"{path}: not a readable Parquet file: {first_line(error)}") from error
     own = {name: value for name, value in folder_values.items() if name not in schema.names}
-    for name, value in own.items():
-        schema = schema.append(pa.field(name, value.type))
-    file = DataFile(filesystem, path, place, version, footer, schema.remove_metadata(), own)
+    fields = [pa.field(field.name, _storage(field.type)) for field in schema]
+    fields += [pa.field(name, value.type) for name, value in own.items()]
+    digest = hashlib.sha256(footer[:-8]).hexdigest()
+    file = DataFile(filesystem, path, place, version, digest, pa.schema(fields), own)
     rows = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
     return [RowGroup(file, k, count) for k, count in enumerate(rows) if count]
-
-
-def _footer(opened: pa.NativeFile) -> str:
-    """A Parquet file ends with its footer, the footer's length as four bytes, and four more."""
-    opened.seek(opened.size() - 8)
-    length = int.from_bytes(opened.read(4), "little")
-    opened.seek(opened.size() - 8 - length)
-    return hashlib.sha256(opened.read(length)).hexdigest()
 
 
 def _version(filesystem: pa.fs.FileSystem, path: str) -> tuple[int, int | None]:
@@ -135,4 +135,17 @@ def _check_values(table: pa.Table, where: str) -> None:
         try:
             column.validate(full=True)
         except pa.ArrowException as error:
-            raise DataError(f"{where}: column {name!r} is not valid {column.type}: {first_line(error)}") from error
+            raise DataError(
+                f"{where}: column {name!r} is not valid {type_name(column.type)}: {first_line(error)}"
+            ) from error
+
+
+def _storage(type_: pa.DataType) -> pa.DataType:
+    """The type itself, or what it is stored as if it is an extension, such as JSON; a UUID stays one."""
+    return type_.storage_type if isinstance(type_, pa.BaseExtensionType) and not is_uuid(type_) else type_
+
+
+def _without_extension(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if (type_ := _storage(column.type)) == column.type:
+        return column
+    return pa.chunked_array([chunk.storage for chunk in column.chunks], type_)

@@ -155,11 +155,6 @@ class Features(Settings):
         return numerics - {f.column for f in self.of_columns.values() if not isinstance(f, Numeric)}
 
     @property
-    def text_columns(self) -> set[str]:
-        """The columns that may hold the texts of categoricals."""
-        return {f.column for f in self.of_columns.values() if isinstance(f, Categorical) and f.identity is None}
-
-    @property
     def categories(self) -> list[str]:
         """The features that are one category in each row: categoricals, numerics `as: buckets`, crosses."""
         return [

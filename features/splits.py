@@ -8,6 +8,7 @@ import pyarrow as pa
 from features.errors import DataError
 from features.row_groups import RowGroup, count_rows
 from features.schema import Split
+from features.types import type_name
 
 SETS = ("train", "valid", "test")
 TIME_BINS = 1 << 20
@@ -89,7 +90,8 @@ def _times(group: RowGroup, column: str) -> np.ndarray:
     values = group.read([column]).column(column).combine_chunks()
     if not (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type) or pa.types.is_integer(values.type)):
         raise DataError(
-            f"{group}: cannot split by time on {column!r} of type {values.type}; it needs a timestamp, date or integer"
+            f"{group}: cannot split by time on {column!r} of type {type_name(values.type)}; "
+            f"it needs a timestamp, date or integer"
         )
     if values.null_count:
         raise DataError(f"{group}: {column!r} has {values.null_count} nulls; a split by time needs a time in every row")

@@ -11,6 +11,7 @@ from features.errors import DataError
 from features.labels import Columns
 from features.row_groups import RowGroup, count_rows
 from features.schema import Categorical, Features, Numeric, Sequence
+from features.types import type_name
 from features.values import Ragged, Values, decoded, values_of
 
 EDGE_ROWS = 1_000_000
@@ -76,7 +77,7 @@ def fit(
     names = list(dict.fromkeys([*(feature.column for feature in fitted.values()), *columns.names]))
     share, positives, total = EDGE_ROWS / count_rows(row_groups), 0, 0
     for place, group in enumerate(row_groups):
-        table = group.read(names, features.text_columns)
+        table = group.read(names)
         draw = np.random.default_rng([seed, 2, place]).random(table.num_rows)
         for name, feature in fitted.items():
             values = values_of(feature, table, str(group))
@@ -181,7 +182,8 @@ class _ValueCounter:
             return
         found = decoded(counted.field("values"))
         if found.type != (self.type or found.type):
-            raise DataError(f"{where}: the values of table {self.table!r} are {found.type} here, {self.type} before")
+            here, before = type_name(found.type), type_name(self.type)
+            raise DataError(f"{where}: the values of table {self.table!r} are {here} here, {before} before")
         self.type = found.type
         self.counted.append(pa.table({"value": found, "count": counted.field("counts")}))
         if sum(map(len, self.counted[1:])) > MERGE_ABOVE:

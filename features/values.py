@@ -1,11 +1,12 @@
 """Arrow columns of every accepted type -> the values that a feature stands for.
 
-A categorical's values are int64, uint64 or large_string, with nulls, texts perhaps as a dictionary; a numeric's are
-float64, with nulls; a sequence's are a `Ragged` of categorical values. Integers never pass through a float.
+A categorical's values are int64, uint64 or a dictionary of large_string, with nulls; a numeric's are float64, with
+nulls; a sequence's are a `Ragged` of categorical values. Integers never pass through a float. Texts become a dictionary
+here, whatever the file stores, so that each distinct text of a row group is looked up once.
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 from features.errors import DataError
 from features.labels import FLOAT32_MAX
 from features.schema import Categorical, ColumnFeature, Numeric, Sequence
+from features.types import is_list, is_number, is_text, type_name
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,11 @@ def values_of_column(column: pa.ChunkedArray) -> Values | None:
         return array.cast(pa.large_string())
     if _is_category(array.type):
         return _categories(array, [])
-    if _is_list(array.type):
+    if is_list(array.type):
         flat = values_of_column(pa.chunked_array([pc.list_flatten(array)]))
         lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False).astype(np.int64)
         return None if flat is None or isinstance(flat, Ragged) else Ragged(flat, lengths)
-    if _is_number(array.type):
+    if _is_flag_or_number(array.type):
         numbers = array.cast(pa.float64(), safe=False)
         return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
     return None
@@ -73,10 +75,10 @@ def check_type(feature: ColumnFeature, type_: pa.DataType, where: str) -> None:
     if pa.types.is_null(type_):
         return
     if isinstance(feature, Numeric):
-        accepted = _is_number(type_)
+        accepted = _is_flag_or_number(type_)
         wanted = "numbers"
     elif isinstance(feature, Sequence):
-        accepted = _is_list(type_) and (_is_category(type_.value_type) or pa.types.is_null(type_.value_type))
+        accepted = is_list(type_) and (_is_category(type_.value_type) or pa.types.is_null(type_.value_type))
         wanted = "lists of integers, strings or booleans"
     elif feature.part is not None:
         accepted = pa.types.is_timestamp(type_) or pa.types.is_date(type_)
@@ -88,64 +90,57 @@ def check_type(feature: ColumnFeature, type_: pa.DataType, where: str) -> None:
     if not accepted:
         hint = _hint(type_) if isinstance(feature, Categorical) else ""
         raise DataError(
-            f"{where}: column {feature.column!r} has type {type_}, but {feature.kind} feature {feature.name!r} "
-            f"needs {wanted}{hint}"
+            f"{where}: column {feature.column!r} has type {type_name(type_)}, "
+            f"but {feature.kind} feature {feature.name!r} needs {wanted}{hint}"
         )
 
 
 def _hint(type_: pa.DataType) -> str:
-    if _is_number(type_):
+    if _is_flag_or_number(type_):
         return "; ids that were saved as floats must be written as integers, and a number is `kind: numeric`"
     return "; choose a `part` of it" if pa.types.is_temporal(type_) else ""
 
 
-def _is_number(type_: pa.DataType) -> bool:
-    types = pa.types
-    return types.is_integer(type_) or types.is_floating(type_) or types.is_boolean(type_) or types.is_decimal(type_)
+def _is_flag_or_number(type_: pa.DataType) -> bool:
+    return is_number(type_) or pa.types.is_boolean(type_)
 
 
 def _is_category(type_: pa.DataType) -> bool:
-    types = pa.types
-    if types.is_dictionary(type_):
+    if pa.types.is_dictionary(type_):
         return _is_category(type_.value_type)
-    return types.is_integer(type_) or types.is_boolean(type_) or _is_string(type_)
-
-
-def _is_string(type_: pa.DataType) -> bool:
-    return pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_)
-
-
-def _is_list(type_: pa.DataType) -> bool:
-    return pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_)
+    return pa.types.is_integer(type_) or pa.types.is_boolean(type_) or is_text(type_)
 
 
 def _categories(column: pa.Array, missing: list[str | int]) -> pa.Array:
-    """Normalize to int64, uint64, large_string or a dictionary of it; `missing` values become null."""
-    if pa.types.is_dictionary(column.type):
-        if _is_string(column.type.value_type):
-            return _texts(column, missing)
+    """Normalize to int64, uint64 or a dictionary of large_string; `missing` values become null."""
+    if pa.types.is_dictionary(column.type) and not is_text(column.type.value_type):
         column = column.dictionary_decode()
-    if pa.types.is_uint64(column.type) or pa.types.is_large_string(column.type):
-        values = column
-    else:
-        values = column.cast(pa.int64() if pa.types.is_integer(column.type) else pa.large_string())
-    if pa.types.is_large_string(values.type):
-        absent: list[str | int] = [value for value in missing if isinstance(value, str)]
-    else:
-        low, high = (0, 2**64) if pa.types.is_uint64(values.type) else (-(2**63), 2**63)
-        absent = [value for value in missing if isinstance(value, int) and low <= value < high]
+    if not pa.types.is_integer(column.type):
+        return _texts(column, missing)
+    values = column if pa.types.is_uint64(column.type) else column.cast(pa.int64())
+    low, high = (0, 2**64) if pa.types.is_uint64(values.type) else (-(2**63), 2**63)
+    return _without(values, [value for value in missing if isinstance(value, int) and low <= value < high])
+
+
+def _texts(column: pa.Array, missing: list[str | int]) -> pa.DictionaryArray:
+    """Texts, and flags as texts, as a dictionary; nulls are among the indices only."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.cast(pa.large_string()).dictionary_encode()
+    absent = [value for value in missing if isinstance(value, str)]
+    texts = _without(column.dictionary.cast(pa.large_string()), absent)
+    indices = column.indices.cast(pa.int32())
+    if texts.null_count:
+        indices = pc.if_else(pc.take(texts.is_null(), indices), pa.scalar(None, pa.int32()), indices)
+        texts = pc.fill_null(texts, "")
+    return pa.DictionaryArray.from_arrays(indices, texts)
+
+
+def _without(values: pa.Array, absent: list[Any]) -> pa.Array:
+    """Values with null in place of those that are absent."""
     if not absent:
         return values
     is_absent = pc.is_in(values, value_set=pa.array(absent, type=values.type))
     return pc.if_else(is_absent, pa.scalar(None, values.type), values)
-
-
-def _texts(column: pa.DictionaryArray, missing: list[str | int]) -> pa.DictionaryArray:
-    """Normalize each text of a dictionary once; nulls are among the indices only."""
-    texts = _categories(column.dictionary, missing)
-    indices = column.indices.cast(pa.int32())
-    indices = pc.if_else(pc.take(texts.is_null(), indices), pa.scalar(None, pa.int32()), indices)
-    return pa.DictionaryArray.from_arrays(indices, pc.fill_null(texts, ""))
 
 
 def decoded(values: pa.Array) -> pa.Array:

@@ -11,7 +11,18 @@ from ctr.evaluation.histograms import FEATURE, Binning
 from ctr.experiment import Experiment, Report
 from ctr.metrics import CategoryBins
 from ctr.settings import Time
-from features import DataError, Encoder, RowGroup, Sequence, SequenceCross, Values, files_of, nearest, values_of_column
+from features import (
+    DataError,
+    Encoder,
+    RowGroup,
+    Sequence,
+    SequenceCross,
+    Values,
+    files_of,
+    nearest,
+    type_name,
+    values_of_column,
+)
 
 SLICE = "slice/"
 FEW_VALUES = 20
@@ -111,15 +122,15 @@ def check_report(experiment: Experiment, schema: pa.Schema, where: str) -> None:
     for name in slice_columns(experiment):
         if not isinstance(slice_values(pa.chunked_array([], schema.field(name).type)), pa.Array):
             raise DataError(
-                f"{where}: report.slices: column {name!r} is {schema.field(name).type}; a slice needs one "
-                f"number, text, date or flag a row"
+                f"{where}: report.slices: column {name!r} is {type_name(schema.field(name).type)}; "
+                f"a slice needs one number, text, date or flag a row"
             )
     if report.group is not None:
         values = values_of_column(pa.chunked_array([], schema.field(report.group).type))
         if not isinstance(values, pa.Array) or pa.types.is_floating(values.type):
             raise DataError(
-                f"{where}: report.group: column {report.group!r} is {schema.field(report.group).type}; a group needs "
-                f"integers or text"
+                f"{where}: report.group: column {report.group!r} is "
+                f"{type_name(schema.field(report.group).type)}; a group needs integers or text"
             )
 
 

@@ -124,7 +124,7 @@ def _encoded(
     groups: list[RowGroup], encoder: Encoder, beside: list[str]
 ) -> Iterator[tuple[pa.Table, dict[str, Values], Batch]]:
     for group in groups:
-        table = group.read([*encoder.input_columns, *beside], encoder.features.text_columns)
+        table = group.read([*encoder.input_columns, *beside])
         values = encoder.values(table, str(group))
         yield table, values, encoder.encode(table, values, str(group))
 

@@ -8,7 +8,7 @@ from ctr.errors import ConfigError
 from ctr.evaluation.observed import report_columns
 from ctr.experiment import Experiment
 from ctr.preflight.finding import Finding
-from features import DataError, Encoder, RowGroup, check_agreement, files_of
+from features import DataError, Encoder, RowGroup, check_agreement, files_of, type_name
 
 NAMED = 5
 
@@ -48,6 +48,6 @@ def _differences(row_groups: list[RowGroup], columns: list[str]) -> Iterator[str
         for type_ in [type_ for type_ in types if type_ != expected]:
             where = next(file.path for file in others if file.schema.field(name).type == type_)
             yield (
-                f"schema: column {name!r} is {type_} in {types[type_]} of {len(others) + 1} files, such as {where}, "
-                f"but {expected} in {first.path}; both are read as the same"
+                f"schema: column {name!r} is {type_name(type_)} in {types[type_]} of {len(others) + 1} files, "
+                f"such as {where}, but {type_name(expected)} in {first.path}; both are read as the same"
             )

@@ -11,7 +11,7 @@ from rich.table import Table
 from ctr.experiment import Experiment
 from ctr.preflight.needs import Needs, size
 from ctr.preflight.profile import InputProfile, SetProfile
-from features import RowGroup, files_of
+from features import RowGroup, files_of, type_name
 
 if TYPE_CHECKING:
     from ctr.preflight.inspection import Inspection
@@ -72,9 +72,9 @@ def _table(*columns: str, text: int) -> Table:
 def _described(experiment: Experiment, sets: Mapping[str, list[RowGroup]]) -> dict[str, str]:
     """Name of an input -> its type in the first file, or what it is made of."""
     schema = files_of(sets["train"])[0].schema
-    described = {field.name: str(field.type) for field in schema}
+    described = {field.name: type_name(field.type) for field in schema}
     described |= {
-        name: str(schema.field(feature.column).type) for name, feature in experiment.features.of_columns.items()
+        name: type_name(schema.field(feature.column).type) for name, feature in experiment.features.of_columns.items()
     }
     return described | {name: " x ".join(cross.of) for name, cross in experiment.features.crosses.items()}
 

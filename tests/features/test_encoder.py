@@ -105,10 +105,9 @@ def test_integers_of_another_width_than_fitted_are_the_same_values(type_):
 
 @pytest.mark.parametrize(("column", "vocabulary"), [([1], ["1"]), (["1"], [1])], ids=["integers", "strings"])
 def test_values_of_another_type_than_fitted_are_an_error_that_names_both(column, vocabulary):
-    with pytest.raises(DataError, match=f"{WHERE}: the values of 'x' are .* in the training data") as error:
+    here, trained = ("int64", "string") if column == [1] else ("string", "int64")
+    with pytest.raises(DataError, match=f"{WHERE}: the values of 'x' are {here}, but {trained} in the training data"):
         ids(column, vocabulary=vocabulary)
-    assert "int64" in str(error.value)
-    assert "large_string" in str(error.value)
 
 
 @given(

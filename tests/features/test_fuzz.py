@@ -30,8 +30,7 @@ def encoded_by_us(path):
     unfitted = Encoder(DECLARED, LABEL, {}, {})
     check_columns(row_groups, unfitted.input_columns, unfitted.check)
     encoder = Encoder.fitted(DECLARED, LABEL, fit(DECLARED, LABEL, row_groups, seed=1))
-    names, texts = encoder.input_columns, DECLARED.text_columns
-    return concatenate([encoder(group.read(names, texts), str(group)) for group in row_groups])
+    return concatenate([encoder(group.read(encoder.input_columns), str(group)) for group in row_groups])
 
 
 def batch_or_message(path):

@@ -41,9 +41,9 @@ def test_fitting_reads_no_column_that_nothing_is_fitted_on(row_groups, monkeypat
     read = []
     original = features.row_groups.RowGroup.read
 
-    def spy(group, columns, dictionaries):
+    def spy(group, columns):
         read.append(list(columns))
-        return original(group, columns, dictionaries)
+        return original(group, columns)
 
     monkeypatch.setattr(features.row_groups.RowGroup, "read", spy)
     declared = {"x": {"identity": 5000}, "z": {"kind": "numeric", "standardize": False}}

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from features import DataError, Split, check_columns, count_rows, open_data, split_data
+from features import DataError, Split, check_columns, count_rows, open_data, split_data, type_name
 
 SETS = ("train", "valid", "test")
 few = settings(max_examples=30, deadline=None)
@@ -195,14 +195,14 @@ def write_folders(root, folders):
     [
         (["1", "10", "-3"], pa.int64(), [1, 10, -3]),
         (["2026-01-01", "2026-01-02"], pa.date32(), [date(2026, 1, 1), date(2026, 1, 2)]),
-        (["de", "at"], pa.string(), ["de", "at"]),
-        (["1", "de"], pa.string(), ["1", "de"]),
-        (["00", "01"], pa.string(), ["00", "01"]),
-        (["0000-00-00", "2026-01-01"], pa.string(), ["0000-00-00", "2026-01-01"]),
-        (["a=b"], pa.string(), ["a=b"]),
+        (["de", "at"], pa.large_string(), ["de", "at"]),
+        (["1", "de"], pa.large_string(), ["1", "de"]),
+        (["00", "01"], pa.large_string(), ["00", "01"]),
+        (["0000-00-00", "2026-01-01"], pa.large_string(), ["0000-00-00", "2026-01-01"]),
+        (["a=b"], pa.large_string(), ["a=b"]),
         (["7", "__HIVE_DEFAULT_PARTITION__"], pa.int64(), [7, None]),
         (["2026-01-01", "__HIVE_DEFAULT_PARTITION__"], pa.date32(), [date(2026, 1, 1), None]),
-        (["de", "__HIVE_DEFAULT_PARTITION__"], pa.string(), ["de", None]),
+        (["de", "__HIVE_DEFAULT_PARTITION__"], pa.large_string(), ["de", None]),
     ],
     ids=str,
 )
@@ -285,15 +285,33 @@ def test_only_the_columns_asked_for_are_read_each_once(tmp_path):
     assert group.read(["a.c"]).to_pydict() == {"a.c": [3]}
 
 
-def test_text_comes_as_a_dictionary_where_asked_for_and_all_else_as_it_is(tmp_path):
-    texts = {"a.c": ["x", None], "large": pa.array(["x", "y"], pa.large_string()), "left": ["x", "x"]}
-    others = {"struct": [{"c": "x"}, None], "number": [1, 2], "list": [["x"], None], "bytes": [b"x", b"y"]}
-    path = write(tmp_path / "dt=today" / "a.parquet", {**texts, **others})
-    group = open_data(path)[0]
-    names = [*texts, *others, "dt"]
-    table = group.read(names, [name for name in names if name != "left"])
-    assert [name for name in names if pa.types.is_dictionary(table.schema.field(name).type)] == ["a.c", "large"]
-    assert table.to_pylist() == group.read(names).to_pylist()
+def test_whoever_noted_arrow_types_beside_them_columns_have_the_types_of_parquet(tmp_path):
+    arrow = {
+        "text": pa.array(["x", None]).dictionary_encode(),
+        "view": pa.array(["x", "y"], pa.string_view()),
+        "number": pa.array([5, None], pa.int16()).dictionary_encode(),
+        "list": pa.array([["x"], None], pa.list_(pa.string(), 1)),
+        "bytes": pa.array([b"x", b"\xff"]),
+        "time": pa.array([0, 1], pa.timestamp("us", "Asia/Tokyo")),
+        "json": pa.array(["{}", None], pa.json_()),
+        "uuid": pa.array([bytes(range(16)), None], pa.uuid()),
+    }
+    pq.write_table(pa.table(arrow), tmp_path / "noted.parquet")
+    pq.write_table(pa.table(arrow), tmp_path / "bare.parquet", store_schema=False)
+    noted, bare = (open_data(str(tmp_path / name))[0] for name in ("noted.parquet", "bare.parquet"))
+    assert noted.file.schema == bare.file.schema
+    types = ["string", "string", "int16", "list<element: string>", "binary", "timestamp[us, tz=UTC]", "string", "uuid"]
+    assert [type_name(field.type) for field in noted.file.schema] == types
+    table = noted.read(arrow)
+    assert table.schema == noted.file.schema
+    assert table.equals(bare.read(arrow))
+    assert table.to_pylist() == pa.table(arrow).to_pylist()
+
+
+def test_arrow_types_of_a_file_with_a_column_called_as_they_are(tmp_path):
+    pq.write_table(pa.table({"ARROW:schema": pa.array(["x"]).dictionary_encode()}), tmp_path / "a.parquet")
+    group = open_data(str(tmp_path))[0]
+    assert group.read(["ARROW:schema"]).to_pydict() == {"ARROW:schema": ["x"]}
 
 
 REPLACEMENTS = {
