@@ -1,6 +1,7 @@
 """Files, folders and globs become row groups; splits divide their rows."""
 
 import os
+import re
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -200,6 +201,14 @@ def write_folders(root, folders):
         (["00", "01"], pa.large_string(), ["00", "01"]),
         (["0000-00-00", "2026-01-01"], pa.large_string(), ["0000-00-00", "2026-01-01"]),
         (["a=b"], pa.large_string(), ["a=b"]),
+        (["-0", "0"], pa.large_string(), ["-0", "0"]),
+        (["0.5", "1.10"], pa.large_string(), ["0.5", "1.10"]),
+        (["New%20York", "S%C3%A3o%20Paulo"], pa.large_string(), ["New York", "São Paulo"]),
+        (["a%2Fb", "a%3Db", "a%2fb%2"], pa.large_string(), ["a/b", "a=b", "a/b%2"]),
+        (["a+b", "%2B", "%", "100%", "%zz"], pa.large_string(), ["a+b", "+", "%", "100%", "%zz"]),
+        (["%2541", "%0A"], pa.large_string(), ["%41", "\n"]),
+        (["%31", "2"], pa.int64(), [1, 2]),
+        (["", "x"], pa.large_string(), ["", "x"]),
         (["7", "__HIVE_DEFAULT_PARTITION__"], pa.int64(), [7, None]),
         (["2026-01-01", "__HIVE_DEFAULT_PARTITION__"], pa.date32(), [date(2026, 1, 1), None]),
         (["de", "__HIVE_DEFAULT_PARTITION__"], pa.large_string(), ["de", None]),
@@ -232,6 +241,31 @@ def test_folder_columns_of_a_selection_are_as_long_as_it(tmp_path, names):
 def test_folders_are_columns_however_the_files_are_named(tmp_path, path):
     write_folders(tmp_path, ["k=5", "k=6"])
     assert set(column(open_data(f"{tmp_path}/{path}"), "k")) == ({5, 6} if path in ("", "*/*.parquet") else {5})
+
+
+def test_the_key_of_a_folder_is_decoded_too(tmp_path):
+    write_folders(tmp_path, ["a%20b=5"])
+    assert column(open_data(str(tmp_path)), "a b") == [5, 5]
+
+
+@pytest.mark.parametrize(
+    ("folder", "reason"),
+    [
+        ("k=%FF", "'%FF' .* not UTF-8"),
+        ("%C3=1", "'%C3' .* not UTF-8"),
+        ("k=a%00", "'a%00' .* NUL"),
+        ("k=1/k=2", "both k=1"),
+    ],
+)
+def test_a_folder_whose_name_cannot_be_a_column_is_an_error_that_names_it(tmp_path, folder, reason):
+    write_folders(tmp_path, [folder])
+    with pytest.raises(DataError, match=rf"{re.escape(folder)}/a\.parquet: .*{reason}"):
+        open_data(str(tmp_path))
+
+
+def test_a_folder_that_says_the_same_twice_is_one_column(tmp_path):
+    write_folders(tmp_path, ["k=1/k=1"])
+    assert column(open_data(str(tmp_path)), "k") == [1, 1]
 
 
 def test_a_stored_column_wins_over_a_folder(tmp_path):
