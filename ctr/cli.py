@@ -204,6 +204,13 @@ def psi(
     by: Annotated[str | None, typer.Option(metavar="PERIOD", help="hour, day (default), week or month.")] = None,
     time_zone: Annotated[str | None, typer.Option(help="Of the calendar of --by. Default: UTC.")] = None,
     time_unit: Annotated[str | None, typer.Option(help="s, ms, us or ns: what integers of --time count.")] = None,
+    cast: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN=TYPE",
+            help="Read a column as text, hex, integer, number or timestamp:FORMAT, as `data.cast` does. Repeatable.",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for report.html, .md and .json. Default: none.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the report that is there.")] = False,
 ) -> None:
@@ -223,12 +230,13 @@ def psi(
             settings = DriftSettings.model_validate(
                 {
                     **{name: _listed(names) for name, names in _given(named).items()},
+                    "cast": dict(map(_named_cast, cast or [])),
                     "psi": _given({"bins": bins, "unstable_above": unstable_above}),
                     "time": None if time is None else {"column": time, **periods},
                 }
             )
         except ValidationError as error:
-            raise ConfigError(explain(error, lambda path: _option(str(path[-1])))) from error
+            raise ConfigError(explain(error, lambda path: _option(str(path[0 if "cast" in path else -1])))) from error
         compare_data(reference, current, settings, out, overwrite, console)
 
 
@@ -240,6 +248,21 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 def _option(name: str) -> str:
     """What the command line calls an argument."""
     return f"--{name.replace('_', '-')}"
+
+
+def _named_cast(option: str) -> tuple[str, Any]:
+    """The column of a --cast, and its type as `data.cast` has it.
+
+    >>> _named_cast("user=hex"), _named_cast("at=timestamp:%Y-%m-%d")
+    (('user', 'hex'), ('at', {'timestamp': '%Y-%m-%d'}))
+    """
+    column, equals, type_ = option.partition("=")
+    if not (column and equals):
+        from ctr.errors import ConfigError
+
+        raise ConfigError(f"--cast {option!r}: expected COLUMN=TYPE, such as user=hex")
+    kind, colon, format_ = type_.partition(":")
+    return column, {kind: format_} if colon else type_
 
 
 def _listed(names: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from features import (
     fit,
     is_text,
     leave_out_bad_rows,
+    nearest,
     open_data,
     split_data,
     unified_schema,
@@ -62,7 +63,11 @@ def open_sets(experiment: Experiment) -> dict[str, list[RowGroup]]:
         raise ConfigError(f"data.keep: {sorted(taken)[0]!r} is a column of the scores already; rename it in the data")
     if leak := [name for name, feature in experiment.features.of_columns.items() if feature.column == data.label]:
         raise ConfigError(f"features.columns.{leak[0]}: reads the label, {data.label!r}")
-    return _divided(data, experiment.seed)
+    sets = _divided(data, experiment.seed)
+    names = sorted({name for groups in sets.values() for file in files_of(groups) for name in file.schema.names})
+    if unknown := [name for name in data.cast if name not in names]:
+        raise ConfigError(f"data.cast: no file has a column {unknown[0]!r}; {nearest(unknown[0], names)}")
+    return sets
 
 
 def prepare_sets(
@@ -167,17 +172,17 @@ def _check_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, columns
 def _divided(data: Data, seed: int) -> dict[str, list[RowGroup]]:
     if data.path is not None:
         assert data.split is not None
-        row_groups = open_data(data.path, data.root)
+        row_groups = open_data(data.path, data.root, casts=data.cast)
         if data.split.column is not None:
             check_columns(row_groups, [data.split.column], lambda schema, where: None)
         sets = split_data(row_groups, data.split, seed)
     else:
         assert data.train is not None
-        sets = {"train": open_data(data.train, data.root)}
+        sets = {"train": open_data(data.train, data.root, casts=data.cast)}
         values = {key: value for file in files_of(sets["train"]) for key, value in file.folder_values.items()}
         text = [key for key, value in values.items() if is_text(value.type)]
         others = {"valid": data.valid, "test": data.test}
-        sets |= {name: open_data(path, data.root, text) for name, path in others.items() if path is not None}
+        sets |= {name: open_data(path, data.root, text, data.cast) for name, path in others.items() if path is not None}
         _check_apart(sets)
     return {name: row_groups for name, row_groups in sets.items() if row_groups}
 

@@ -22,6 +22,7 @@ from ctr.report import show_report, write_html
 from ctr.run import check_replaceable, environment, new_folder, write_json
 from ctr.settings import PSI, Time
 from features import (
+    Cast,
     Ragged,
     RowGroup,
     Settings,
@@ -50,6 +51,8 @@ class DriftSettings(Settings):
     numeric: tuple[str, ...] = ()
     """Those of them whose integers or flags are numbers; other integers are if the rows that fix the bins have more
     than `psi.bins` different ones, and integers in lists are not."""
+    cast: dict[str, Cast] = {}
+    """Columns of both sets that are read as another type, as `data.cast` of a config."""
     psi: PSI = PSI()
     time: Time | None = None
     """Of the current data, for PSI over time; None: none."""
@@ -98,7 +101,7 @@ def compare_data(
     target = None if out is None else Path(out).resolve()
     if target is not None:
         check_replaceable(target, overwrite, "a report of `ctr psi`", _is_psi)
-    before, after = open_data(reference), open_data(current)
+    before, after = (open_data(path, casts=settings.cast) for path in (reference, current))
     if settings.time is not None:
         check_columns(after, [settings.time.column], settings.time.check)
     names, not_compared = _columns(before, after, settings)

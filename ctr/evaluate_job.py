@@ -107,7 +107,8 @@ def evaluate(
 
 def _open_evaluation(experiment: Experiment, encoder: Encoder, data: str) -> tuple[Encoder, list[RowGroup], pa.Schema]:
     """Open and check data to be evaluated: the encoder (without label where no file has one), rows, kept columns."""
-    row_groups = open_data(data, text=[name for name, meaning in encoder.meanings.items() if meaning == "text"])
+    text = [name for name, meaning in encoder.meanings.items() if meaning == "text"]
+    row_groups = open_data(data, text=text, casts=experiment.data.cast)
     label, keep = experiment.data.label, experiment.data.keep
     if not any(label in file.schema.names for file in files_of(row_groups)):
         encoder = replace(encoder, columns=None)

@@ -19,7 +19,7 @@ from ctr import config_file
 from ctr.choices import EpochsOrSteps, choice
 from ctr.errors import ConfigError as ConfigError
 from ctr.settings import PSI, Time, explain
-from features import Count, Features, Settings, Split
+from features import Cast, Count, Features, Settings, Split
 from models import MODELS
 from optimizers import DENSE, SPARSE
 
@@ -73,6 +73,9 @@ class Data(Settings):
     """The share of negatives that the data kept: scores get + ln r, metrics weigh negatives by 1/r."""
     keep: list[str] = []
     """Columns that are read though not features, and copied into the scores."""
+    cast: dict[str, Cast] = {}
+    """Columns that are read as another type, wherever they are used: as `text`, `hex`, `integer`, `number` or
+    `{timestamp: FORMAT}`."""
     shuffle_rows: Count = 1 << 18
     """Training rows are shuffled in windows of at least this many rows and two row groups."""
     bad_rows: Annotated[Literal["error"] | SkipBadRows, BeforeValidator(_error_or_skip)] = "error"

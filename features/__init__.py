@@ -2,6 +2,7 @@
 
 from features.bad_rows import BadRows, leave_out_bad_rows
 from features.batch import NULL, OUT_OF_VOCABULARY, PADDING, SPECIAL_ROWS, Batch, as_tf_dataset, batch_signature, take
+from features.casts import Cast, cast_hint, to_hex
 from features.columns import check_agreement, check_columns, files_of, rows_of_files, unified_schema
 from features.encoder import Encoder
 from features.errors import DataError
@@ -16,7 +17,8 @@ from features.settings import Count, Settings, TimeZone, nearest
 from features.source import open_data
 from features.splits import split_data
 from features.statistics import Moments, Statistics, fit
-from features.types import innermost, is_list, is_number, is_text, type_name
+from features.times import wall_clock
+from features.types import innermost, is_bytes, is_list, is_number, is_text, is_uuid, type_name
 from features.values import Ragged, Values, decoded, filtered, values_of_column
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "SPECIAL_ROWS",
     "BadRows",
     "Batch",
+    "Cast",
     "Categorical",
     "Columns",
     "Count",
@@ -48,6 +51,7 @@ __all__ = [
     "Values",
     "as_tf_dataset",
     "batch_signature",
+    "cast_hint",
     "check_agreement",
     "check_columns",
     "columns_of",
@@ -61,9 +65,11 @@ __all__ = [
     "id_features",
     "in_words",
     "innermost",
+    "is_bytes",
     "is_list",
     "is_number",
     "is_text",
+    "is_uuid",
     "layout_of",
     "leave_out_bad_rows",
     "nearest",
@@ -73,7 +79,9 @@ __all__ = [
     "rows_of_files",
     "split_data",
     "take",
+    "to_hex",
     "type_name",
     "unified_schema",
     "values_of_column",
+    "wall_clock",
 ]

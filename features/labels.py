@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from features.casts import cast_hint
 from features.errors import DataError
 from features.types import is_number, type_name
 
@@ -67,13 +68,17 @@ class Columns:
         if not (is_number(column.type) or pa.types.is_boolean(column.type)):
             raise DataError(
                 f"{where}: label {self.label!r} has type {type_name(column.type)}; it needs 0 and 1, or booleans"
+                f"{cast_hint(self.label, column.type, 'number')}"
             )
         return column
 
     def _weight(self, table: pa.Table, where: str) -> pa.Array:
         column = table.column(self.weight).combine_chunks()
         if not is_number(column.type):
-            raise DataError(f"{where}: weight {self.weight!r} has type {type_name(column.type)}; it needs numbers")
+            raise DataError(
+                f"{where}: weight {self.weight!r} has type {type_name(column.type)}; it needs numbers"
+                f"{cast_hint(str(self.weight), column.type, 'number')}"
+            )
         return column
 
 

@@ -4,14 +4,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 MAGIC = b"PAR1"
+SMALLEST = 12  # bytes: the magic number at both ends, and the length of the footer
 ARROW_SCHEMA = b"ARROW:schema"
 """Key under which Arrow programs note their in-memory types in a footer."""
 
 
 def read_footer(opened: pa.NativeFile) -> bytes:
-    """Return the end of a Parquet file: the footer, its length in four bytes, and the magic number."""
+    """Return the end of a Parquet file: the footer, its length in four bytes, and the magic number.
+
+    Raises:
+        pa.ArrowInvalid: the file is too small.
+    """
     size = opened.size()
-    opened.seek(max(size - 8, 0))
+    if size < SMALLEST:
+        raise pa.ArrowInvalid(f"it has {size} bytes, and a Parquet file has at least {SMALLEST}")
+    opened.seek(size - 8)
     end = opened.read(8)
     opened.seek(max(size - 8 - int.from_bytes(end[:4], "little"), 0))
     return opened.read()

@@ -5,13 +5,14 @@ on bad rows leaves out others: it then carries one bit for each.
 """
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.fs
 
+from features.casts import Cast, cast_column, cast_type
 from features.errors import DataError, first_line
 from features.parquet import open_parquet, read_footer
 from features.types import is_uuid, type_name
@@ -26,8 +27,9 @@ class DataFile:
     place: str  # the path without links, where the file is local
     version: tuple[int, int | None]  # size and time of change, when it was opened
     footer: str  # SHA-256 of what the file says of its contents: places, sizes, least and greatest values
-    schema: pa.Schema  # the file's columns and those of its `key=value` folders
+    schema: pa.Schema  # the file's columns and those of its `key=value` folders, as they are read: cast
     folder_values: dict[str, pa.Scalar]
+    casts: Mapping[str, Cast] = field(default_factory=dict)  # of columns that the file or its folders have
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,10 @@ class RowGroup:
             table = table.filter(pa.array(_unpacked(self.selected, table.num_rows)))
         if table.num_rows != self.rows:
             raise DataError(f"{self}: damaged: holds {table.num_rows} rows where {self.rows} were announced")
+        for place, name in enumerate(table.column_names):
+            if name in self.file.casts:
+                cast = cast_column(table[name], self.file.casts[name], f"{self}: column {name!r}")
+                table = table.set_column(place, name, cast)
         return table.select(columns)
 
     def part(self, mask: np.ndarray) -> "RowGroup":
@@ -90,7 +96,11 @@ def count_rows(row_groups: Iterable[RowGroup]) -> int:
 
 
 def open_file(
-    filesystem: pa.fs.FileSystem, path: str, place: str, folder_values: dict[str, pa.Scalar]
+    filesystem: pa.fs.FileSystem,
+    path: str,
+    place: str,
+    folder_values: dict[str, pa.Scalar],
+    casts: Mapping[str, Cast],
 ) -> list[RowGroup]:
     """Open a file and list its row groups, those without rows left out.
 
@@ -99,9 +109,10 @@ def open_file(
         path: of the file.
         place: the path without links.
         folder_values: what its `key=value` folders say; a column of the file wins over one of these.
+        casts: column -> what to read it as.
 
     Raises:
-        DataError: it is not a readable Parquet file.
+        DataError: it is not a readable Parquet file, or has a column that cannot be cast.
     """
     try:
         version = _version(filesystem, path)
@@ -112,10 +123,14 @@ def open_file(
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: names of columns
         raise DataError(f"{path}: not a readable Parquet file: {first_line(error)}") from error
     own = {name: value for name, value in folder_values.items() if name not in schema.names}
-    fields = [pa.field(field.name, _storage(field.type)) for field in schema]
-    fields += [pa.field(name, value.type) for name, value in own.items()]
+    types = [(field.name, _storage(field.type)) for field in schema] + [(name, own[name].type) for name in own]
+    casts = {name: casts[name] for name, _ in types if name in casts}
+    types = [
+        (name, cast_type(type_, casts[name], f"{path}: column {name!r}") if name in casts else type_)
+        for name, type_ in types
+    ]
     digest = hashlib.sha256(footer[:-8]).hexdigest()
-    file = DataFile(filesystem, path, place, version, digest, pa.schema(fields), own)
+    file = DataFile(filesystem, path, place, version, digest, pa.schema(types), own, casts)
     rows = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
     return [RowGroup(file, k, count) for k, count in enumerate(rows) if count]
 

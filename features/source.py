@@ -3,18 +3,24 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 import pyarrow.fs
 
+from features.casts import Cast
 from features.errors import DataError, first_line
 from features.folders import folder_values
 from features.paths import list_files
 from features.row_groups import RowGroup, open_file
 
 
-def open_data(path: str | list[str], root: str | None = None, text: Iterable[str] = ()) -> list[RowGroup]:
+def open_data(
+    path: str | list[str],
+    root: str | None = None,
+    text: Iterable[str] = (),
+    casts: Mapping[str, Cast] | None = None,
+) -> list[RowGroup]:
     """List the row groups behind a path, a glob, a folder (all `*.parquet` below it) or a list of these.
 
     The files of a folder or glob come in sorted order, names that start with `_` or `.` are ignored, files without rows
@@ -25,9 +31,12 @@ def open_data(path: str | list[str], root: str | None = None, text: Iterable[str
         path: what to read, relative to `root`, or to the working directory.
         root: a folder, or None.
         text: keys of `key=value` folders whose values are text, even where all look like integers or dates.
+        casts: column -> what to read it as, wherever it is; None: every column as it is. What a folder says is cast
+            from its text.
 
     Raises:
-        DataError: a path that does not exist, a glob or folder without files, a file that is not Parquet, no rows.
+        DataError: a path that does not exist, a glob or folder without files, a file that is not Parquet, no rows, a
+            column that cannot be cast.
     """
     files: list[tuple[pa.fs.FileSystem, str]] = []
     for one in [path] if isinstance(path, str) else path:
@@ -46,9 +55,10 @@ def open_data(path: str | list[str], root: str | None = None, text: Iterable[str
         first, second = sorted(same, key=len)[:2]
         alias = "is named twice" if first == second else f"and {second} are one file, by a link"
         raise DataError(f"{path}: {first} {alias}")
+    casts = casts or {}
     row_groups: list[RowGroup] = []
-    for (filesystem, name), place, values in zip(files, places, folder_values(names, set(text)), strict=True):
-        row_groups += open_file(filesystem, name, place, values)
+    for (filesystem, name), place, values in zip(files, places, folder_values(names, {*text, *casts}), strict=True):
+        row_groups += open_file(filesystem, name, place, values, casts)
     if not row_groups:
         raise DataError(f"{path}: {len(files)} file(s), but no rows")
     return row_groups

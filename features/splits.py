@@ -5,9 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from features.casts import cast_hint
 from features.errors import DataError
 from features.row_groups import RowGroup, count_rows
 from features.schema import Split
+from features.times import microseconds
 from features.types import type_name
 
 SETS = ("train", "valid", "test")
@@ -91,10 +93,17 @@ def _times(group: RowGroup, column: str) -> np.ndarray:
     if not (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type) or pa.types.is_integer(values.type)):
         raise DataError(
             f"{group}: cannot split by time on {column!r} of type {type_name(values.type)}; "
-            f"it needs a timestamp, date or integer"
+            f"it needs a timestamp, date or integer{cast_hint(column, values.type, 'time')}"
         )
     if values.null_count:
         raise DataError(f"{group}: {column!r} has {values.null_count} nulls; a split by time needs a time in every row")
-    if not pa.types.is_integer(values.type):
-        values = values.cast(pa.timestamp("us", getattr(values.type, "tz", None)), safe=False)
-    return values.cast(pa.int64()).to_numpy()
+    if pa.types.is_integer(values.type):
+        return values.cast(pa.int64()).to_numpy()
+    try:
+        return microseconds(values)
+    except OverflowError as error:
+        time = values[error.args[0]].cast(pa.int32() if pa.types.is_date32(values.type) else pa.int64())
+        raise DataError(
+            f"{group}: {column!r} holds {time} as {type_name(values.type)}, which no calendar has. "
+            f"Leave such rows out, or split by another column."
+        ) from error

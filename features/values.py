@@ -12,9 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.casts import cast_hint
 from features.errors import DataError
 from features.labels import FLOAT32_MAX
 from features.schema import Categorical, ColumnFeature, Numeric, Sequence
+from features.times import HOUR, wall_clock
 from features.types import is_list, is_number, is_text, type_name
 
 
@@ -88,17 +90,20 @@ def check_type(feature: ColumnFeature, type_: pa.DataType, where: str) -> None:
         accepted = _is_category(type_)
         wanted = "integers, strings, booleans or a dictionary"
     if not accepted:
-        hint = _hint(type_) if isinstance(feature, Categorical) else ""
         raise DataError(
             f"{where}: column {feature.column!r} has type {type_name(type_)}, "
-            f"but {feature.kind} feature {feature.name!r} needs {wanted}{hint}"
+            f"but {feature.kind} feature {feature.name!r} needs {wanted}{_hint(feature, type_)}"
         )
 
 
-def _hint(type_: pa.DataType) -> str:
-    if _is_flag_or_number(type_):
-        return "; ids that were saved as floats must be written as integers, and a number is `kind: numeric`"
-    return "; choose a `part` of it" if pa.types.is_temporal(type_) else ""
+def _hint(feature: ColumnFeature, type_: pa.DataType) -> str:
+    if isinstance(feature, Numeric):
+        return cast_hint(feature.column, type_, "number")
+    if isinstance(feature, Categorical) and feature.part is not None:
+        return cast_hint(feature.column, type_, "time")
+    if isinstance(feature, Categorical) and pa.types.is_temporal(type_):
+        return "; choose a `part` of it"
+    return cast_hint(feature.column, type_, "category")
 
 
 def _is_flag_or_number(type_: pa.DataType) -> bool:
@@ -199,18 +204,16 @@ def _last(column: pa.Array, feature: Sequence) -> Ragged:
 
 def _part(column: pa.Array, feature: Categorical) -> pa.Array:
     """Hour, weekday or day of the month, as int64 from 0."""
-    if pa.types.is_integer(column.type):
-        column = _categories(column, feature.missing).cast(pa.int64()).cast(pa.timestamp(feature.time_unit))
     if pa.types.is_null(column.type):
         return column.cast(pa.int64())
-    if pa.types.is_date(column.type):  # a day of the calendar, not an instant: the same in every zone
-        column = column.cast(pa.timestamp("s" if pa.types.is_date32(column.type) else "ms"))
-    elif feature.time_zone == "UTC":  # instants are stored in UTC: no time zone database needed
-        column = column.cast(pa.timestamp(column.type.unit))
-    else:
-        column = column.cast(pa.timestamp(column.type.unit, tz=feature.time_zone))
+    if pa.types.is_integer(column.type):
+        column = _categories(column, feature.missing)
+    days, seconds = wall_clock(column, feature.time_zone, feature.time_unit)
     if feature.part == "hour":
-        return pc.hour(column)
-    if feature.part == "weekday":
-        return pc.day_of_week(column)
-    return pc.subtract(pc.day(column), 1)
+        found = seconds // HOUR
+    elif feature.part == "weekday":
+        found = (days + 3) % 7  # the first of January 1970 was a Thursday
+    else:
+        dates = days.astype("datetime64[D]")
+        found = (dates - dates.astype("datetime64[M]")).astype(np.int64)
+    return pa.array(found, mask=column.is_null().to_numpy(zero_copy_only=False))

@@ -18,6 +18,7 @@ from features import (
     Sequence,
     SequenceCross,
     Values,
+    cast_hint,
     files_of,
     nearest,
     type_name,
@@ -120,17 +121,19 @@ def check_report(experiment: Experiment, schema: pa.Schema, where: str) -> None:
     if report.time is not None:
         report.time.check(schema, where)
     for name in slice_columns(experiment):
-        if not isinstance(slice_values(pa.chunked_array([], schema.field(name).type)), pa.Array):
+        type_ = schema.field(name).type
+        if not isinstance(slice_values(pa.chunked_array([], type_)), pa.Array):
             raise DataError(
-                f"{where}: report.slices: column {name!r} is {type_name(schema.field(name).type)}; "
-                f"a slice needs one number, text, date or flag a row"
+                f"{where}: report.slices: column {name!r} is {type_name(type_)}; "
+                f"a slice needs one number, text, date or flag a row{cast_hint(name, type_, 'category')}"
             )
     if report.group is not None:
-        values = values_of_column(pa.chunked_array([], schema.field(report.group).type))
+        type_ = schema.field(report.group).type
+        values = values_of_column(pa.chunked_array([], type_))
         if not isinstance(values, pa.Array) or pa.types.is_floating(values.type):
             raise DataError(
-                f"{where}: report.group: column {report.group!r} is "
-                f"{type_name(schema.field(report.group).type)}; a group needs integers or text"
+                f"{where}: report.group: column {report.group!r} is {type_name(type_)}; "
+                f"a group needs integers or text{cast_hint(report.group, type_, 'category')}"
             )
 
 

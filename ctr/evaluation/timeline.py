@@ -1,6 +1,7 @@
 """PSI over time: the histograms of each day, or hour, beside a fixed reference."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,10 +12,11 @@ import pyarrow.compute as pc
 
 from ctr.errors import ConfigError
 from ctr.evaluation.histograms import Binning, Codes, Histograms
+from features import wall_clock
 
 MAX_PERIODS = 1000
 Period = Literal["hour", "day", "week", "month"]
-FORMATS = {"hour": "%Y-%m-%d %H:00", "day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m"}
+UNITS = {"hour": "h", "day": "D", "week": "D", "month": "M"}  # NumPy's
 
 
 def periods_of(
@@ -34,24 +36,29 @@ def periods_of(
     ['1970-01-01', '1970-01-01', '1970-01-02']
     """
     times = column.combine_chunks()
-    if pa.types.is_integer(times.type) and time_unit is not None:
-        times = times.cast(pa.int64(), safe=False).cast(pa.timestamp(time_unit))
-    if pa.types.is_date(times.type):  # a day of the calendar, not an instant: the same in every zone
-        times = times.cast(pa.timestamp("s" if pa.types.is_date32(times.type) else "ms"))
-    elif pa.types.is_timestamp(times.type):
-        # what clocks show there: an hour that they show twice is one, a midnight that they skip is no error
-        times = times.cast(pa.timestamp(times.type.unit, tz=time_zone))
-        times = pc.local_timestamp(times) if time_zone != "UTC" else times.cast(pa.timestamp(times.type.unit))
-    if not pa.types.is_timestamp(times.type):
-        if pa.types.is_dictionary(times.type):
-            times = times.dictionary_decode()
+    is_time = pa.types.is_timestamp(times.type) or pa.types.is_date(times.type)
+    if not is_time and (time_unit is None or not pa.types.is_integer(times.type)):
         return times.cast(pa.large_string()).dictionary_encode()
     try:
-        floored = pc.floor_temporal(times, unit=by).dictionary_encode()
-        texts = pc.strftime(floored.dictionary, FORMATS[by])
-    except pa.ArrowException as error:
+        days, seconds = wall_clock(times, time_zone, time_unit)
+    except pa.ArrowInvalid as error:
         raise ConfigError(f"{where}: the time column holds a value that is no time: {error}") from error
-    return pa.DictionaryArray.from_arrays(floored.indices, texts.cast(pa.large_string()))
+    if by == "hour":
+        starts = days * 24 + seconds // 3600
+    elif by == "month":
+        starts = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    else:
+        starts = days - (days + 3) % 7 if by == "week" else days  # the first of January 1970 was a Thursday
+    encoded = pa.array(starts, mask=times.is_null().to_numpy(zero_copy_only=False)).dictionary_encode()
+    return pa.DictionaryArray.from_arrays(encoded.indices, _names(encoded.dictionary.to_numpy(), by))
+
+
+def _names(starts: np.ndarray, by: Period) -> pa.Array:
+    """What periods are called, by how many hours, days or months after 1970 they begin."""
+    names = np.datetime_as_string(starts.astype(f"datetime64[{UNITS[by]}]"))
+    if by == "hour":
+        names = np.char.add(np.char.replace(names, "T", " "), ":00")
+    return pa.array(names.tolist(), pa.large_string())
 
 
 @dataclass
@@ -135,8 +142,9 @@ class Timeline:
 
 
 def _in_time(name: str) -> tuple[float, str]:
-    """Integers in order of their value, before texts in order of their letters."""
-    return (int(name), "") if name.removeprefix("-").isdecimal() else (math.inf, name)
+    """Dates and integers in order of time, before texts in order of their letters; a year may have five digits."""
+    counted = re.fullmatch(r"(-?[0-9]+)(-[0-9]{2}.*)?", name)
+    return (int(counted[1]), counted[2] or "") if counted else (math.inf, name)
 
 
 def _since(names: list[str], verdicts: list[str]) -> str | None:

@@ -23,7 +23,10 @@ from features import (
     count_rows,
     decoded,
     files_of,
+    is_bytes,
+    is_uuid,
     read_ahead,
+    to_hex,
     values_of_column,
 )
 
@@ -55,7 +58,7 @@ class InputProfile:
         if not len(found):
             return
         self.distinct.add(found)
-        low, high = pc.min_max(found).as_py().values()
+        low, high = map(_plain, pc.min_max(found).values())
         self.low = low if self.low is None else min(self.low, low)
         self.high = high if self.high is None else max(self.high, high)
 
@@ -148,7 +151,16 @@ def _values_beside(encoder: Encoder, table: pa.Table, batch: Batch, beside: list
     for name in [name for name in beside if name not in found]:
         column = table.column(name)
         if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-            found[name] = column.combine_chunks().cast(pa.timestamp("us"), safe=False)
+            found[name] = column.combine_chunks()
+        elif is_bytes(column.type) or is_uuid(column.type):
+            found[name] = to_hex(column.combine_chunks())
         elif (values := values_of_column(column)) is not None:
             found[name] = values
     return found
+
+
+def _plain(value: pa.Scalar) -> Any:
+    """A value that compares with others of its column; times as NumPy's, which hold every year."""
+    if pa.types.is_timestamp(value.type):
+        return np.datetime64(value.value, value.type.unit)
+    return np.datetime64(value.value, "D") if pa.types.is_date32(value.type) else value.as_py()

@@ -1,9 +1,9 @@
 """What `ctr inspect` shows in the terminal."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -89,7 +89,7 @@ def _value(value: Any) -> str:
     >>> _value(0.123456), _value("a value that is far too long"), _value(12)
     ('0.1235', 'a value that is far ...', '12')
     """
-    if isinstance(value, datetime):
-        return value.isoformat(" ", "seconds")
+    if isinstance(value, np.datetime64):
+        return str(np.datetime_as_string(value, "s")).replace("T", " ")
     text = f"{value:.4g}" if isinstance(value, float) else str(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

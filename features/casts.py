@@ -1,0 +1,233 @@
+"""Columns read as another type: what `data.cast` asks for."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BeforeValidator, field_validator
+
+from features.errors import DataError
+from features.settings import Settings
+from features.types import is_bytes, is_list, is_number, is_text, is_uuid, type_name
+
+EXACT = 2**53  # up to which every integer is a float64
+HEX_DIGITS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), "<u2")
+UUID_PARTS = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))  # hexadecimal digits
+DASH = pa.scalar("-", pa.large_string())
+TRIED = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
+
+
+class TimestampFormat(Settings):
+    """Text, or integers such as 20260131, as timestamps."""
+
+    timestamp: str
+    """A format of Python's strptime, such as `%Y-%m-%d %H:%M:%S`, or `ISO8601`. With `%z`, or `ISO8601`, the timestamps
+    are UTC; otherwise they have no zone."""
+
+    @field_validator("timestamp")
+    @classmethod
+    def _parses(cls, value: str) -> str:
+        try:
+            year = None if value == "mixed" else _parsed(pa.array([_written(value)]), value)[0].as_py().year
+        except (ValueError, AttributeError) as error:
+            raise ValueError(f"{value!r} is not a format of strptime: {error}") from error
+        if year != TRIED.year:
+            raise ValueError(f"{value!r} is not a format that names a year, such as %Y-%m-%d")
+        return value
+
+    def __str__(self) -> str:
+        return f"timestamp {self.timestamp}"
+
+
+def _known_cast(value: Any) -> Any:
+    if isinstance(value, dict) and set(value) == {"timestamp"}:
+        return TimestampFormat.model_validate(value)
+    if value not in ("text", "hex", "integer", "number") and not isinstance(value, TimestampFormat):
+        raise ValueError("must be text, hex, integer, number or {timestamp: FORMAT}")
+    return value
+
+
+Cast = Annotated[Literal["text", "hex", "integer", "number"] | TimestampFormat, BeforeValidator(_known_cast)]
+"""`text`: UTF-8 bytes, UUIDs, integers, booleans, dates. `hex`: bytes and UUIDs as lower-case digits. `integer`: floats
+and decimals without a fraction, text. `number`: text, decimals, as float64. A timestamp: text, integers. What is in
+lists is cast value by value."""
+
+ACCEPTED = {
+    "text": "text, binary, UUID, integers, decimals without a scale, booleans or dates",
+    "hex": "binary or UUID",
+    "integer": "integers, floats, decimals, booleans or text",
+    "number": "integers, floats, decimals, booleans or text",
+    "timestamp": "text or integers",
+}
+
+
+def cast_type(type_: pa.DataType, cast: Cast, where: str) -> pa.DataType:
+    """Return the type of a column of `type_` once cast; `where` names file and column in errors.
+
+    Raises:
+        DataError: values of this type cannot be cast so.
+    """
+    if is_list(type_):
+        return pa.large_list(pa.field("element", cast_type(type_.value_type, cast, where)))
+    if not (pa.types.is_null(type_) or _accepts(cast, type_)):
+        name = "timestamp" if isinstance(cast, TimestampFormat) else cast
+        raise DataError(f"{where} has type {type_name(type_)}, but `cast: {name}` needs {ACCEPTED[name]}")
+    return _target(cast)
+
+
+def cast_column(column: pa.ChunkedArray, cast: Cast, where: str) -> pa.ChunkedArray:
+    """Cast a column of a type that `cast_type` accepts; `where` names file, row group and column in errors.
+
+    Raises:
+        DataError: a value that cannot be cast without loss; the message names the first and counts them.
+    """
+    target = cast_type(column.type, cast, where)
+    if column.type == target:
+        return column
+    return pa.chunked_array([_cast_array(column.combine_chunks(), cast, where)], target)
+
+
+def cast_hint(column: str, type_: pa.DataType, wanted: Literal["category", "number", "time"]) -> str:
+    """Say which cast makes a column of `type_` what is wanted; empty where none does."""
+    inner = type_.value_type if is_list(type_) else type_
+    if wanted == "category" and (is_bytes(inner) or is_uuid(inner)):
+        return f"; `data.cast: {{{column}: text}}` or `{{{column}: hex}}` reads it as text"
+    if wanted == "category" and (pa.types.is_floating(inner) or pa.types.is_decimal(inner)):
+        return (
+            f"; `data.cast: {{{column}: integer}}` reads ids that were saved as {type_name(inner)}, "
+            f"and a number is `kind: numeric`"
+        )
+    if wanted == "number" and is_text(inner):
+        return f"; `data.cast: {{{column}: number}}` reads numbers that are text"
+    if wanted == "time" and is_text(inner):
+        return f"; `data.cast: {{{column}: {{timestamp: FORMAT}}}}` reads times that are text"
+    return ""
+
+
+def to_hex(values: pa.Array) -> pa.LargeStringArray:
+    """Binary values or UUIDs as two lower-case hexadecimal digits a byte.
+
+    >>> to_hex(pa.array([b"\\x00\\xff", None, b""])).to_pylist()
+    ['00ff', None, '']
+    """
+    values = values.storage if is_uuid(values.type) else values
+    values = pa.concat_arrays([values.cast(pa.large_binary())])  # so that it begins at its buffers' beginning
+    validity, offsets, data = values.buffers()
+    digits = HEX_DIGITS[np.frombuffer(data, np.uint8)] if data else np.empty(0, np.uint16)
+    doubled = 2 * np.frombuffer(offsets, np.int64)[: len(values) + 1]
+    buffers = [validity, pa.py_buffer(doubled), pa.py_buffer(digits)]
+    return pa.Array.from_buffers(pa.large_string(), len(values), buffers)
+
+
+def _accepts(cast: Cast, type_: pa.DataType) -> bool:
+    types = pa.types
+    if cast == "hex":
+        return is_bytes(type_) or is_uuid(type_)
+    if is_text(type_) or types.is_integer(type_):
+        return True
+    if cast == "text":
+        is_whole = types.is_decimal(type_) and type_.scale == 0
+        return is_whole or is_bytes(type_) or is_uuid(type_) or types.is_boolean(type_) or types.is_date(type_)
+    return not isinstance(cast, TimestampFormat) and (is_number(type_) or types.is_boolean(type_))
+
+
+def _target(cast: Cast) -> pa.DataType:
+    if isinstance(cast, TimestampFormat):
+        return pa.timestamp("us", "UTC" if _has_zone(cast.timestamp) else None)
+    return {"integer": pa.int64(), "number": pa.float64()}.get(cast, pa.large_string())
+
+
+def _cast_array(values: pa.Array, cast: Cast, where: str) -> pa.Array:
+    if pa.types.is_null(values.type):
+        return values.cast(_target(cast))
+    if is_list(values.type):
+        lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
+        offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+        flat = _cast_array(pc.list_flatten(values), cast, where)
+        type_ = pa.large_list(pa.field("element", flat.type))
+        return pa.LargeListArray.from_arrays(offsets, flat, type=type_, mask=values.is_null())
+    if isinstance(cast, TimestampFormat):
+        return _timestamps(values, cast.timestamp, where)
+    return {"text": _text, "hex": lambda values, where: to_hex(values), "integer": _integers, "number": _numbers}[cast](
+        values, where
+    )
+
+
+def _text(values: pa.Array, where: str) -> pa.Array:
+    if is_uuid(values.type):
+        digits = to_hex(values)
+        return pc.binary_join_element_wise(*(pc.utf8_slice_codeunits(digits, *part) for part in UUID_PARTS), DASH)
+    if pa.types.is_fixed_size_binary(values.type):
+        values = values.cast(pa.large_binary())
+    return _converted(values, lambda some: some.cast(pa.large_string()), where, "is not UTF-8; `hex` reads any bytes")
+
+
+def _integers(values: pa.Array, where: str) -> pa.Array:
+    rule = "is no integer of 64 bits"
+    if pa.types.is_floating(values.type):
+        values = values.cast(pa.float64())
+        values = pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
+        _check(values, pc.less_equal(pc.abs(values), float(EXACT)), where, "is above 2^53, where floats skip integers")
+        _check(values, pc.equal(values, pc.trunc(values)), where, "has a fraction")
+    if is_text(values.type):  # Arrow would read hexadecimal digits, too
+        _check(values, pc.match_substring_regex(values, "^-?[0-9]+$"), where, rule)
+    if pa.types.is_boolean(values.type):
+        values = values.cast(pa.int8())
+    return _converted(values, lambda some: some.cast(pa.int64()), where, rule)
+
+
+def _numbers(values: pa.Array, where: str) -> pa.Array:
+    return _converted(values, lambda some: some.cast(pa.float64(), safe=False), where, "is no number")
+
+
+def _timestamps(values: pa.Array, format_: str, where: str) -> pa.Array:
+    encoded = values.cast(pa.large_string()).dictionary_encode()
+    times = _parsed(encoded.dictionary, format_)
+    _check(encoded.dictionary, times.is_valid(), where, f"is no time in the format {format_}")
+    return times.take(encoded.indices)
+
+
+def _parsed(texts: pa.Array, format_: str) -> pa.Array:
+    """Texts as timestamps in microseconds; null where one does not fit the format."""
+    times = pd.to_datetime(texts.to_pylist(), format=format_, errors="coerce", utc=_has_zone(format_))
+    return pa.array(times.as_unit("us"), pa.timestamp("us", "UTC" if _has_zone(format_) else None))
+
+
+def _written(format_: str) -> str:
+    return TRIED.isoformat() if format_ == "ISO8601" else TRIED.strftime(format_)
+
+
+def _has_zone(format_: str) -> bool:
+    return format_ == "ISO8601" or "%z" in format_
+
+
+def _converted(values: pa.Array, convert: Callable[[pa.Array], pa.Array], where: str, rule: str) -> pa.Array:
+    """All values converted at once; if that fails, the error of those that fail alone."""
+    try:
+        return convert(values)
+    except pa.ArrowException:
+        encoded = values.dictionary_encode()
+        distinct = encoded.dictionary
+        is_good = pa.array([_is_converted(distinct[k : k + 1], convert) for k in range(len(distinct))])
+        _check(values, is_good.take(encoded.indices), where, rule)
+        raise
+
+
+def _is_converted(values: pa.Array, convert: Callable[[pa.Array], pa.Array]) -> bool:
+    try:
+        convert(values)
+    except pa.ArrowException:
+        return False
+    return True
+
+
+def _check(values: pa.Array, is_good: pa.Array, where: str, rule: str) -> None:
+    """Raise DataError unless all values are good; a null is."""
+    is_bad = pc.invert(pc.fill_null(is_good, True))
+    if pc.any(is_bad).as_py():
+        value, count = values[pc.index(is_bad, True).as_py()].as_py(), pc.sum(is_bad).as_py()
+        raise DataError(f"{where} holds {value!r} ({count} such values), which {rule}")

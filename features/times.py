@@ -1,0 +1,100 @@
+"""Times as clocks and calendars show them, exact for every instant that a column can hold."""
+
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+HOUR, DAY = 3_600, 86_400
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+YEAR_2, YEAR_2400 = (int((datetime(year, 1, 1, tzinfo=UTC) - EPOCH).total_seconds()) for year in (2, 2400))
+CYCLE = 146_097 * DAY  # 400 years of the calendar: whole weeks, so that the rules of a zone repeat
+
+
+def wall_clock(column: pa.Array, time_zone: str = "UTC", time_unit: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the date and the time of day that a clock in a time zone shows.
+
+    Arrow's own functions wrap where the zone's offset leaves the type's range, and know no daylight saving time after
+    2037. Here the offset comes from Python's zoneinfo, and dates never pass through a narrower type.
+
+    Args:
+        column: timestamps (without a zone: UTC), dates, or integers. A date is the same in every zone.
+        time_zone: such as Europe/Paris.
+        time_unit: what integers count since 1970: s, ms, us or ns.
+
+    Returns:
+        Days since 1970-01-01 and seconds since midnight, int64 [rows]; 0 and 0 for a null.
+
+    Raises:
+        pa.ArrowInvalid: an integer above int64.
+
+    >>> days, seconds = wall_clock(pa.array([253_402_300_799], pa.timestamp("s")), "Asia/Tokyo")
+    >>> days.astype("datetime64[D]"), seconds // 3600
+    (array(['10000-01-01'], dtype='datetime64[D]'), array([8]))
+    """
+    seconds = _whole_seconds(column, time_unit)
+    days, of_day = np.divmod(seconds, DAY)
+    if time_zone != "UTC" and not pa.types.is_date(column.type):
+        of_day += _utc_offsets(seconds, time_zone)
+        days += of_day // DAY
+        of_day %= DAY
+    return days, of_day
+
+
+def microseconds(column: pa.Array) -> np.ndarray:
+    """Return timestamps or dates as microseconds since 1970, rounded down, int64 [rows]; 0 for a null.
+
+    Raises:
+        OverflowError: a time that int64 cannot hold in microseconds; its place is the error's argument.
+    """
+    numbers, per_second = _numbers(column, None)
+    if per_second > PER_SECOND["us"]:
+        return numbers // (per_second // PER_SECOND["us"])
+    factor = PER_SECOND["us"] // per_second if per_second else DAY * PER_SECOND["us"]
+    if (too_far := np.abs(numbers.astype(np.float64)) * factor >= 2.0**63).any():
+        raise OverflowError(int(too_far.argmax()))
+    return numbers * factor
+
+
+def _whole_seconds(column: pa.Array, time_unit: str | None) -> np.ndarray:
+    """Seconds since 1970, rounded down, int64 [rows]; 0 for a null."""
+    numbers, per_second = _numbers(column, time_unit)
+    return numbers // per_second if per_second else numbers * DAY
+
+
+def _numbers(column: pa.Array, time_unit: str | None) -> tuple[np.ndarray, int]:
+    """What the column stores, int64 [rows], 0 for a null; and how many of it are a second, 0 if it stores days."""
+    if pa.types.is_date32(column.type):
+        numbers, per_second = column.cast(pa.int32()).cast(pa.int64()), 0
+    else:
+        unit = time_unit if pa.types.is_integer(column.type) else getattr(column.type, "unit", "ms")
+        numbers, per_second = column.cast(pa.int64()), PER_SECOND[str(unit)]
+    return pc.fill_null(numbers, 0).to_numpy(), per_second
+
+
+def _utc_offsets(seconds: np.ndarray, time_zone: str) -> np.ndarray:
+    """Seconds that a zone's clocks are ahead of UTC, int64 [rows]: asked of zoneinfo once for each hour."""
+    later = YEAR_2400 + (seconds - YEAR_2400) % CYCLE
+    in_calendar = np.where(seconds >= YEAR_2400, later, np.maximum(seconds, YEAR_2))
+    hours, places = np.unique(in_calendar // HOUR, return_inverse=True)
+    first = np.array([_utc_offset(hour * HOUR, time_zone) for hour in hours.tolist()], np.int64)
+    last = np.array([_utc_offset(hour * HOUR + HOUR - 1, time_zone) for hour in hours.tolist()], np.int64)
+    offsets = first[places]
+    for row in np.flatnonzero((first != last)[places]):  # clocks are changed in this hour
+        offsets[row] = _utc_offset(int(in_calendar[row]), time_zone)
+    return offsets
+
+
+@cache
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def _utc_offset(seconds: int, time_zone: str) -> int:
+    offset = (EPOCH + timedelta(seconds=seconds)).astimezone(_zone(time_zone)).utcoffset()
+    assert offset is not None
+    return int(offset.total_seconds())
