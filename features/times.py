@@ -52,7 +52,7 @@ def microseconds(column: pa.Array) -> np.ndarray:
         OverflowError: a time that int64 cannot hold in microseconds; its place is the error's argument.
     """
     numbers, per_second = _numbers(column, None)
-    if per_second > PER_SECOND["us"]:
+    if per_second >= PER_SECOND["us"]:
         return numbers // (per_second // PER_SECOND["us"])
     factor = PER_SECOND["us"] // per_second if per_second else DAY * PER_SECOND["us"]
     if (too_far := np.abs(numbers.astype(np.float64)) * factor >= 2.0**63).any():

@@ -96,3 +96,4 @@ def test_microseconds_are_exact_or_an_error_that_has_the_place(numbers, unit):
         assert found == [value or 0 for value in exact]
     else:
         assert not -(2**63) < exact[failed] < 2**63 - 2**10
+        assert unit in ("s", "ms")
