@@ -59,6 +59,13 @@ def latin_1() -> None:
     put(PART, b"item 3", b"item \xe9")
 
 
+def into_folder(name: str) -> None:
+    """The second file moves into a folder of this name."""
+    folder = PART.parent / name
+    folder.mkdir(parents=True)
+    PART.rename(folder / PART.name)
+
+
 def rates(schedule: dict[str, object]) -> dict[str, object]:
     """A tower's optimizer with a schedule."""
     return {"dense": {"type": "adam", "learning_rate": schedule}}
@@ -87,6 +94,13 @@ FILES = [
     files("files without rows", lambda: rewrite_all(lambda t: t.slice(0, 0)), "clicks", "no rows"),
     files("a link to itself", lambda: fresh(PART, lambda path: path.symlink_to(path.name)), str(PART)),
     files("a link to a file that is gone", lambda: fresh(PART, lambda path: path.symlink_to("gone")), str(PART)),
+    files("a folder that is not UTF-8", lambda: into_folder("shop=%FF"), "clicks/shop=%FF/part-1.parquet", "UTF-8"),
+    files(
+        "a folder in a folder with another value",
+        lambda: into_folder("shop=1/shop=2"),
+        "clicks/shop=1/shop=2/part-1.parquet",
+        "shop=1 and shop=2",
+    ),
     files("a folder linked into itself", lambda: Path("clicks/again").symlink_to("."), "clicks/again", "by a link"),
 ]
 SCHEMAS = [
@@ -105,12 +119,14 @@ SCHEMAS = [
     schema("a label of text", holds("clicked", "yes"), "'clicked'", "string"),
     schema("a weight of text", holds("w", "1"), "'w'", "string"),
     schema("a number of text", holds("price", "cheap"), "'price'", "string"),
-    schema("ids as floats", holds("user", 1.0), "'user'", "double"),
+    schema("ids as floats", holds("user", 1.0), "'user'", "double", "data.cast: {user: integer}"),
+    schema("ids as bytes", holds("user", b"\xff"), "'user'", "binary", "data.cast: {user: text}", "{user: hex}"),
+    schema("ids as UUIDs", holds("user", bytes(16), pa.uuid()), "'user'", "uuid", "{user: text}", "{user: hex}"),
     schema("a struct as a feature", holds("user", {"id": 1}), "'user'", "struct"),
     schema("a map as a feature", holds("user", [("a", 1)], pa.map_(pa.string(), pa.int64())), "'user'", "map"),
     schema("a sequence of lists", holds("history", [["a"]]), "'history'", "list"),
     schema("a sequence that is no list", holds("history", "a"), "'history'", "string"),
-    schema("times of text", holds("ts", "2026-01-01"), "'ts'", "string"),
+    schema("times of text", holds("ts", "2026-01-01"), "'ts'", "string", "{ts: {timestamp: FORMAT}}"),
 ]
 VALUES = [
     value("a label of 2", has_one("clicked", 2), "row group 0", "'clicked' is 2"),
@@ -168,6 +184,11 @@ CONFIGS = [
     text("other keys in each line", "\n".join(f"key_{k}: {k}" for k in range(40)), "key_0"),
     setting("an unknown key", "training.batchsize", 3, "training", "'batchsize'", "'batch_size'"),
     setting("a text for a number", "training.batch_size", "many"),
+    setting("a cast to no type", "data.cast", {"user": "int"}, "data.cast.user", "integer", "'int'"),
+    setting("a cast of no column", "data.cast", {"usr": "text"}, "data.cast", "'usr'", "'user'"),
+    setting("a time format that is none", "data.cast", {"ts": {"timestamp": "%Q"}}, "data.cast.ts.timestamp", "%Q"),
+    setting("a cast that a type does not have", "data.cast", {"item": "hex"}, "part-0.parquet", "'item'", "binary"),
+    setting("a cast that a value does not have", "data.cast", {"item": "integer"}, "row group 0", "'item'", "'item "),
     setting(
         "a missing setting", "data", {"path": "clicks", "split": {"by": "rows", "fractions": [1, 0, 0]}}, "data.label"
     ),

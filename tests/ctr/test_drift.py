@@ -515,6 +515,7 @@ def test_the_report_is_written_whole(sets, tmp_path):
         "columns": None,
         "categorical": ["hour", "item"],
         "numeric": [],
+        "cast": {},
         "psi": {"bins": 5, "unstable_above": 0.2},
         "time": None,
     }

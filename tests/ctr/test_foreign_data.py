@@ -1,0 +1,202 @@
+"""One click log as several programs would have written it: all commands find in it what they find in a plain one."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from ctr import evaluate, train
+from ctr.cli import app
+from ctr.drift import DriftSettings, compare_data
+from ctr.experiment import load_experiment
+from ctr.preflight.inspection import inspect
+from tests.conftest import click_log
+
+CITIES = ["New York", "São Paulo", "a/b=c", "+1", "100%"]
+FORMAT = "%d/%b/%Y:%H:%M:%S %z"
+END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
+CASTS = {
+    "user": "hex",
+    "item": "text",
+    "history": "text",
+    "price": "number",
+    "shop": "integer",
+    "seen": {"timestamp": FORMAT},
+}
+CONFIG = {
+    "name": "foreign",
+    "data": {
+        "split": {"by": "time", "column": "ts", "fractions": [0.6, 0.2, 0.2]},
+        "label": "clicked",
+        "weight": "w",
+        "keep": ["ts", "city", "seen", "token"],
+    },
+    "features": {
+        "defaults": {"dim": 4},
+        "columns": {
+            "user": {},
+            "item": {},
+            "history": {"kind": "sequence", "table": "item", "max_length": 4},
+            "hour": {"column": "ts", "part": "hour", "time_zone": "Asia/Tokyo"},
+            "weekday": {"column": "seen", "part": "weekday"},
+            "price": {"kind": "numeric", "transform": "log1p"},
+            "city": {},
+            "shop": {"identity": 7},
+        },
+    },
+    "model": {"type": "dcn_v2", "cross_layers": 1, "hidden": [8]},
+    "training": {"batch_size": 64, "epochs": 1, "threads": 2, "device": "cpu", "validate_every": {"steps": 5}},
+    "report": {"group": "user", "slices": ["city"], "time": {"column": "ts", "by": "month"}},
+}
+
+
+def log(city):
+    """The rows of a city, in plain types."""
+    table = click_log(600, seed=city)
+    rows = table.num_rows
+    ts = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=3 * k) for k in range(rows)]
+    ts[9::10] = [END_OF_TIME] * (rows // 10)
+    columns = {
+        **{name: table[name] for name in ("item", "history", "price", "w", "clicked")},
+        "user": [f"{user:032x}" for user in table["user"].to_pylist()],
+        "ts": pa.array(ts, pa.timestamp("us")),  # INT96 has no zone
+        "seen": pa.array(ts[::-1], pa.timestamp("us", "UTC")),
+        "shop": pa.array([None if k % 9 == 8 else k % 7 for k in range(rows)], pa.int64()),
+        "city": [CITIES[city]] * rows,
+        "token": [f"token {k % 11}" for k in range(rows)],
+    }
+    return pa.table(columns)
+
+
+def foreign(table):
+    """The same rows as others write them: text as bytes, UUIDs, decimals, ids as floats, times and numbers as text."""
+    users = [bytes.fromhex(user) for user in table["user"].to_pylist()]
+    bytes_of = table["history"].combine_chunks()
+    history = pa.ListArray.from_arrays(bytes_of.offsets, bytes_of.values.cast(pa.binary()))
+    prices = [None if price is None else repr(price) for price in table["price"].to_pylist()]
+    seen = [time.strftime(FORMAT) for time in table["seen"].to_pylist()]
+    changed = {
+        "user": pa.array(users, pa.uuid()),
+        "item": table["item"].cast(pa.binary()),
+        "history": history,
+        "price": pa.array(prices, pa.string()).dictionary_encode(),
+        "clicked": table["clicked"].cast(pa.int64()).cast(pa.decimal128(38, 0)),
+        "shop": table["shop"].cast(pa.float64()),
+        "seen": pa.array(seen, pa.string()),
+        "token": table["token"].cast(pa.binary()),
+    }
+    return pa.table({name: changed.get(name, table[name]) for name in table.column_names if name != "city"})
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """The plain log as flat files, and the foreign one in folders, in the same order of files."""
+    root = tmp_path_factory.mktemp("foreign")
+    names = [f"city={name}" for name in ("New%20York", "S%C3%A3o%20Paulo", "a%2Fb%3Dc", "+1", "100%25")]
+    order = sorted(range(len(names)), key=names.__getitem__)
+    for place, city in enumerate(order):
+        table = log(city)
+        (root / "plain").mkdir(exist_ok=True)
+        pq.write_table(table, root / "plain" / f"{place}.parquet", row_group_size=200)
+        (root / "foreign" / names[city]).mkdir(parents=True)
+        path = root / "foreign" / names[city] / "a.parquet"
+        form = {"use_dictionary": False, "column_encoding": {"seen": "DELTA_BYTE_ARRAY"}, "data_page_version": "2.0"}
+        pq.write_table(foreign(table), path, row_group_size=200, use_deprecated_int96_timestamps=True, **form)
+    return root
+
+
+def experiment(folders, kind):
+    data = {**CONFIG["data"], "path": str(folders / kind), "cast": CASTS if kind == "foreign" else {}}
+    path = folders / f"{kind}.yaml"
+    path.write_text(json.dumps({**CONFIG, "data": data}))
+    return load_experiment(path)
+
+
+@pytest.fixture(scope="module")
+def runs(folders):
+    """Kind of data -> (run folder, report)."""
+    return {
+        kind: (folders / f"run-{kind}", train(experiment(folders, kind), folders / f"run-{kind}"))
+        for kind in ("plain", "foreign")
+    }
+
+
+def scores(path):
+    """The scores of a file, kept columns in the types of the plain log."""
+    table = pq.read_table(path)
+    return table.set_column(
+        table.column_names.index("token"), "token", table["token"].cast(pa.binary()).cast(pa.large_string())
+    )
+
+
+def test_training_sees_the_same(runs):
+    (plain, before), (other, after) = runs["plain"], runs["foreign"]
+    assert (plain / "metrics.jsonl").read_bytes() == (other / "metrics.jsonl").read_bytes()
+    assert before["fingerprints"] == after["fingerprints"]
+    for part in ("metrics", "psi", "slices", "frequency", "tables", "checks"):
+        assert before[part] == after[part], part
+
+
+@pytest.mark.parametrize("name", ["valid", "test"])
+def test_scores_are_the_same_with_all_kept_columns(runs, name):
+    plain, other = (scores(run / "scores" / f"{name}.parquet") for run, _ in runs.values())
+    assert plain.equals(other)
+    assert set(other["city"].to_pylist()) == set(CITIES)
+
+
+def test_the_end_of_time_is_the_last_of_a_split_by_time(runs):
+    """INT96 in nanoseconds would be of the year 1816, and train."""
+    run, _ = runs["foreign"]
+    test = pq.read_table(run / "scores" / "test.parquet")["ts"]
+    assert pc.sum(pc.equal(test, pa.scalar(END_OF_TIME.replace(tzinfo=None), test.type))).as_py() == 300
+
+
+def test_evaluations_of_all_rows_are_the_same(folders, runs):
+    found = {}
+    for kind, (run, _) in runs.items():
+        report = evaluate(run, str(folders / kind), folders / f"evaluation-{kind}")
+        table = scores(folders / f"evaluation-{kind}" / "scores" / f"{kind}.parquet")
+        found[kind] = (report["metrics"][kind], report["psi"]["features"][kind], table)
+    assert found["plain"][:2] == found["foreign"][:2]
+    assert found["plain"][2].equals(found["foreign"][2])
+
+
+def test_an_inspection_counts_the_same_and_shows_kept_bytes(folders):
+    plain, other = (inspect(experiment(folders, kind), folders / "none") for kind in ("plain", "foreign"))
+    assert [finding.sentence for finding in plain.findings] == [finding.sentence for finding in other.findings]
+    for name, profile in plain.profiles.items():
+        for column, seen in profile.inputs.items():
+            found = other.profiles[name].inputs[column]
+            assert (seen.rows, seen.nulls, seen.values) == (found.rows, found.nulls, found.values)
+            assert seen.different == found.different, column
+            if column != "token":
+                assert (seen.low, seen.high) == (found.low, found.high), column
+    token = other.profiles["train"].inputs["token"]
+    assert (token.low, token.different) == (b"token 0".hex(), 11)
+
+
+def test_psi_of_the_same_rows_is_none(folders):
+    names = tuple(dict.fromkeys([*CASTS, "city", "w", "clicked"]))
+    columns = tuple(name for name in names if name != "seen")
+    settings = {"columns": columns, "cast": CASTS, "time": {"column": "ts", "by": "month"}}
+    foreign_twice = compare_data(*[str(folders / "foreign")] * 2, DriftSettings.model_validate(settings))
+    plain_twice = compare_data(*[str(folders / "plain")] * 2, DriftSettings.model_validate({**settings, "cast": {}}))
+    assert foreign_twice["psi"] == plain_twice["psi"]
+    assert foreign_twice["psi"]["over_time"]["periods"] == ["2026-01", "2026-02", "2026-03", "9999-12"]
+    assert all(one["psi"] < 0.1 for one in foreign_twice["psi"]["features"]["current"].values())
+
+
+def test_psi_takes_casts_from_the_command_line(folders):
+    options = ["--columns", "user,seen,price", "--cast", "user=hex", "--cast", "price=number"]
+    command = ["psi", *[str(folders / "foreign")] * 2, *options, "--cast", f"seen=timestamp:{FORMAT}"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.stderr
+    assert "price" in result.stdout
+    wrong = CliRunner().invoke(app, [*command, "--cast", "user=int"])
+    assert wrong.exit_code == 2
+    assert "--cast: must be text, hex, integer, number or {timestamp: FORMAT}" in wrong.stderr
+    assert CliRunner().invoke(app, [*command, "--cast", "user"]).exit_code == 2
