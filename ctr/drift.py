@@ -16,7 +16,7 @@ from ctr.curves import save_curves
 from ctr.errors import ConfigError
 from ctr.evaluation.histograms import FEATURE, Binning, Histograms
 from ctr.evaluation.timeline import Timeline, periods_of
-from ctr.kinds import Kind, as_numbers, columns_of_both, kinds_by_type, values_of_kind
+from ctr.kinds import Kind, columns_of_both, kinds_by_type, values_of_kind
 from ctr.metrics.psi import MODERATE_ABOVE
 from ctr.report import show_report, write_html
 from ctr.run import check_replaceable, environment, new_folder, write_json
@@ -27,6 +27,7 @@ from features import (
     RowGroup,
     Settings,
     Values,
+    as_floats,
     check_columns,
     count_rows,
     decoded,
@@ -183,7 +184,7 @@ def _drawn(
         fixing.append({name: _without_dictionary(values) for name, values in _values(half, by_type).items()})
     kinds: dict[str, Kind] = {name: kind or "categorical" for name, kind in by_type.items()}
     for name in [name for name, kind in by_type.items() if kind is None]:
-        numbers = [as_numbers(part[FEATURE + name]) for part in fixing]
+        numbers = [as_floats(part[FEATURE + name]) for part in fixing]
         if len(pc.unique(pa.chunked_array(numbers)).drop_null()) > bins:
             kinds[name] = "numeric"
             for part, values in zip(fixing, numbers, strict=True):

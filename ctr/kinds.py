@@ -10,6 +10,7 @@ from features import (
     Ragged,
     RowGroup,
     Values,
+    as_floats,
     check_agreement,
     check_columns,
     files_of,
@@ -92,25 +93,15 @@ def values_of_kind(column: pa.ChunkedArray, kind: Kind | None) -> Values:
     if pa.types.is_null(innermost(column.type)):  # of a file that has no values where others have some
         return pa.nulls(len(column), pa.float64() if kind in ("numeric", "list of numbers") else pa.large_string())
     if kind == "numeric":
-        return as_numbers(column.combine_chunks())
-    if kind == "list of numbers":
-        column = column.cast(pa.large_list(pa.float64()), safe=False)
+        return as_floats(column.combine_chunks())
     values = values_of_column(column)
     assert values is not None
     if kind == "list of numbers":
-        return values
+        assert isinstance(values, Ragged)
+        return Ragged(as_floats(values.flat), values.lengths)
     if isinstance(values, Ragged):
         return Ragged(_as_categories(values.flat), values.lengths)
     return _as_categories(values)
-
-
-def as_numbers(values: pa.Array) -> pa.Array:
-    """As float64; integers above 2^53 are rounded.
-
-    >>> as_numbers(pa.array([1, None])).to_pylist()
-    [1.0, None]
-    """
-    return values.cast(pa.float64(), safe=False)
 
 
 def _as_categories(values: pa.Array) -> pa.Array:

@@ -8,6 +8,7 @@ from features.encoder import Encoder
 from features.errors import DataError
 from features.labels import Columns
 from features.layout import layout_of
+from features.numbers import as_floats
 from features.originals import columns_of, decoded_batch, id_features, in_words, originals
 from features.reader import Reader, read_ahead
 from features.row_groups import RowGroup, count_rows
@@ -49,6 +50,7 @@ __all__ = [
     "Statistics",
     "TimeZone",
     "Values",
+    "as_floats",
     "as_tf_dataset",
     "batch_signature",
     "cast_hint",

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from pydantic import BeforeValidator, field_validator
 
 from features.errors import DataError
+from features.numbers import as_floats
 from features.settings import Settings
 from features.types import is_bytes, is_list, is_number, is_text, is_uuid, type_name
 
@@ -181,7 +182,7 @@ def _integers(values: pa.Array, where: str) -> pa.Array:
 
 
 def _numbers(values: pa.Array, where: str) -> pa.Array:
-    return _converted(values, lambda some: some.cast(pa.float64(), safe=False), where, "is no number")
+    return _converted(values, as_floats, where, "is no number")
 
 
 def _timestamps(values: pa.Array, format_: str, where: str) -> pa.Array:

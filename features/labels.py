@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from features.casts import cast_hint
 from features.errors import DataError
+from features.numbers import as_floats
 from features.types import is_number, type_name
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -92,7 +93,7 @@ def _checked(column: pa.Array, numbers: np.ndarray, is_good: np.ndarray, what: s
 
 def _floats(column: pa.Array) -> np.ndarray:
     """float64 [rows]; a null is NaN, which is neither label nor weight."""
-    return column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return as_floats(column).to_numpy(zero_copy_only=False)
 
 
 def _nulls(column: pa.Array) -> np.ndarray:

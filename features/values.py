@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from features.casts import cast_hint
 from features.errors import DataError
 from features.labels import FLOAT32_MAX
+from features.numbers import as_floats
 from features.schema import Categorical, ColumnFeature, Numeric, Sequence
 from features.times import HOUR, wall_clock
 from features.types import is_list, is_number, is_text, type_name
@@ -67,7 +68,7 @@ def values_of_column(column: pa.ChunkedArray) -> Values | None:
         lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False).astype(np.int64)
         return None if flat is None or isinstance(flat, Ragged) else Ragged(flat, lengths)
     if _is_flag_or_number(array.type):
-        numbers = array.cast(pa.float64(), safe=False)
+        numbers = as_floats(array)
         return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
     return None
 
@@ -171,11 +172,6 @@ def _finite(column: pa.Array, name: str, where: str) -> pa.Array:
         count = pc.sum(found).as_py()
         raise DataError(f"{where}: column {name!r} holds {value} ({count} such rows); a number must fit float32")
     return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
-
-
-def as_floats(column: pa.Array) -> pa.Array:
-    """Numbers of every accepted type as float64, with nulls."""
-    return column.cast(pa.float64(), safe=False)
 
 
 def too_large(numbers: pa.Array) -> pa.BooleanArray:

@@ -1,0 +1,209 @@
+"""One logical table, written in every way by pyarrow, DuckDB, Polars and fastparquet, is read as one table.
+
+    python scripts/writers.py [--writers pyarrow duckdb polars fastparquet] [--large]
+
+Where the row groups are the same, batches and what is fitted must be the same, bit for bit; otherwise the same by row,
+and moments to 1e-12. Some cases must raise an error instead, each its own. Prints a row a writer; exit code 1 if a case
+fails. With --large, row groups of more than 2 GiB of text, flat and in lists, too: they take 8 GB of memory.
+"""
+
+import argparse
+import re
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import TypeAdapter
+from writer_cases import FEATURES, ROWS, Case, cases, logical_table, remove
+
+from features import Cast, Columns, DataError, Encoder, Features, Statistics, check_columns, fit, open_data
+from features.batch import Batch, concatenate, take
+
+LABEL = Columns("y", "w")
+CASTS = TypeAdapter(dict[str, Cast])
+
+
+@dataclass(frozen=True)
+class Read:
+    """What is read of a file or folder."""
+
+    sizes: tuple[int, ...]  # rows of each row group
+    table: pa.Table
+    batch: Batch
+    statistics: Statistics
+
+    @property
+    def keys(self) -> np.ndarray:
+        """The key of each row."""
+        return self.table["key"].to_numpy()
+
+
+def read(path: Path, casts: dict[str, Any] | None = None, lacks: Iterable[str] = ()) -> Read:
+    """Read, check, fit and encode, as a training does."""
+    features = Features(columns={name: feature for name, feature in FEATURES.items() if name not in lacks})
+    groups = open_data(str(path), casts=CASTS.validate_python(casts or {}))
+    unfitted = Encoder(features, LABEL, {}, {})
+    check_columns(groups, ["key", *unfitted.input_columns], unfitted.check)
+    encoder = Encoder.fitted(features, LABEL, fit(features, LABEL, groups, seed=1))
+    tables = [group.read(["key", *encoder.input_columns]) for group in groups]
+    batches = [encoder(table, str(group)) for table, group in zip(tables, groups, strict=True)]
+    return Read(
+        tuple(group.rows for group in groups), pa.concat_tables(tables), concatenate(batches), encoder.statistics
+    )
+
+
+@cache
+def plainly_written(sizes: tuple[int, ...], lacks: tuple[str, ...]) -> Read:
+    """The logical table as pyarrow writes it by default, in row groups of these sizes."""
+    table = logical_table()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "plain.parquet"
+        with pq.ParquetWriter(path, table.schema) as writer:
+            for start, size in zip(np.cumsum([0, *sizes]), sizes, strict=False):
+                writer.write_table(table.slice(start, size))
+        return read(path, lacks=lacks)
+
+
+def check(case: Case, path: Path) -> str:
+    """Write a case to `path` and read it; returns `read` or `refused`, as it should be.
+
+    Raises:
+        AssertionError: it is not.
+    """
+    logical = logical_table()
+    remove(path)
+    case.write(logical, path)
+    if case.error is not None:
+        message = _refusal(path, case)
+        assert re.search(case.error, message), f"should be refused with {case.error!r}, but: {message or 'it is read'}"
+        return "refused"
+    found = read(path, case.casts, case.lacks)
+    _check_values(found.table, case.expects(logical), case.lacks)
+    if case.expects(logical) is logical:
+        _check_rows(found, plainly_written((ROWS,), case.lacks))
+        if (found.keys == np.arange(ROWS)).all():
+            _check_bits(found, plainly_written(found.sizes, case.lacks))
+    return "read"
+
+
+def _refusal(path: Path, case: Case) -> str:
+    """The error that reading raises; empty if it raises none."""
+    try:
+        read(path, case.casts, case.lacks)
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+def _check_values(found: pa.Table, logical: pa.Table, lacks: Iterable[str]) -> None:
+    found = found.sort_by("key")
+    for name in [name for name in logical.column_names if name not in lacks]:
+        values, expected = _values(found[name]), _values(logical[name])
+        wrong = [row for row, (one, other) in enumerate(zip(values, expected, strict=True)) if one != other]
+        assert not wrong, f"{name}, row {wrong[0]}: {values[wrong[0]]!r}, not {expected[wrong[0]]!r}"
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Values in Python, those of times in microseconds; NaN is None, a decimal a float."""
+    types = pa.types
+    if types.is_date(column.type):
+        column = column.cast(pa.timestamp("s"))
+    if types.is_timestamp(column.type):
+        per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[column.type.unit]
+        numbers = column.cast(pa.int64()).to_pylist()
+        return [None if number is None else number * 10**6 // per_second for number in numbers]
+    if types.is_decimal(column.type):
+        return [value if value is None else float(value) for value in column.to_pylist()]
+    values = column.to_pylist()
+    return [None if value != value else value for value in values] if types.is_floating(column.type) else values
+
+
+def _check_bits(found: Read, expected: Read) -> None:
+    """All the same, bit for bit."""
+    assert found.batch.keys() == expected.batch.keys()
+    for key, array in expected.batch.items():
+        assert found.batch[key].dtype == array.dtype
+        assert found.batch[key].tobytes() == array.tobytes(), f"batches differ in {key}"
+    assert found.statistics.moments == expected.statistics.moments, "moments differ"
+
+
+def _check_rows(found: Read, expected: Read) -> None:
+    """The same row by row, whatever the row groups; what is fitted too, moments to 1e-12."""
+    batch = take(found.batch, np.argsort(found.keys))
+    for key, array in expected.batch.items():
+        if key == "numerics":
+            assert np.allclose(batch[key], array, rtol=1e-6, atol=1e-6), "numerics differ"
+        else:
+            assert np.array_equal(batch[key], array), f"rows differ in {key}"
+    one, other = found.statistics, expected.statistics
+    for table, values in other.vocabularies.items():
+        assert one.vocabularies[table].equals(values), f"vocabularies of {table} differ"
+        assert np.array_equal(one.counts[table], other.counts[table]), f"counts of {table} differ"
+    for name, edges in other.edges.items():
+        assert np.array_equal(one.edges[name], edges), f"edges of {name} differ"
+    for name, moments in other.moments.items():
+        pairs = [(one.moments[name].mean, moments.mean), (one.moments[name].deviation, moments.deviation)]
+        assert all(abs(a - b) <= 1e-12 * max(abs(b), moments.deviation) for a, b in pairs), f"moments of {name} differ"
+
+
+def check_large(path: Path, in_lists: bool) -> None:
+    """A row group of 2.2 GiB of text, as fitting and encoding read it.
+
+    Raises:
+        AssertionError: values are not those that were written.
+    """
+    rows, size = 2300, 2**20
+    texts = [f"{k}" + "x" * (size - 1) for k in range(7)]
+    which = np.arange(rows) % len(texts)
+    column = pa.DictionaryArray.from_arrays(pa.array(which, pa.int32()), pa.array(texts))
+    if in_lists:
+        column = pa.ListArray.from_arrays(pa.array(range(rows + 1), pa.int32()), column)
+    table = pa.table({"x": column, "y": which % 2})
+    pq.write_table(table, path, dictionary_pagesize_limit=2**30, compression="zstd")
+    features = Features(columns={"x": {"kind": "sequence" if in_lists else "categorical", "dim": 4}})
+    groups = open_data(str(path))
+    assert len(groups) == 1
+    encoder = Encoder.fitted(features, Columns("y"), fit(features, Columns("y"), groups, seed=1))
+    batch = encoder(groups[0].read(["x", "y"]), str(groups[0]))
+    ids = batch["sequences/x"][:, 0] if in_lists else batch["ids"][:, 0]
+    assert (ids == which + 3).all()  # counts of the first texts are higher, or equal and in order
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--writers", nargs="+", default=["pyarrow", "duckdb", "polars", "fastparquet"])
+    parser.add_argument("--large", action="store_true")
+    args = parser.parse_args()
+    failures = 0
+    print("| writer | cases | read | refused, as they must be | failed | s |\n|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        for writer in args.writers:
+            started, counts = time.perf_counter(), Counter[str]()
+            for case in [case for case in cases() if case.writer == writer]:
+                try:
+                    counts[check(case, Path(folder) / "case")] += 1
+                except Exception as error:  # noqa: BLE001 - a failure of any kind is one of the case
+                    counts["failed"] += 1
+                    print(f"{case}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            failures += counts["failed"]
+            row = (writer, counts.total(), counts["read"], counts["refused"], counts["failed"])
+            print(f"| {' | '.join(map(str, row))} | {time.perf_counter() - started:.0f} |", flush=True)
+        for in_lists in (False, True) if args.large else ():
+            started = time.perf_counter()
+            check_large(Path(folder) / "large.parquet", in_lists)
+            what = "lists of text" if in_lists else "text"
+            print(f"2.2 GiB of {what} in a row group: read, {time.perf_counter() - started:.0f} s", flush=True)
+    sys.exit(1 if failures else 0)
+
+
+if __name__ == "__main__":
+    main()
