@@ -84,6 +84,11 @@ class RowGroup:
                 raise DataError(f"{self}: the file {what} while it was in use")
             with filesystem.open_input_file(path) as opened, open_parquet(opened, read_footer(opened)) as parquet:
                 table = parquet.read_row_group(self.index, columns=columns)
+        except pa.ArrowMemoryError as error:
+            raise DataError(
+                f"{self}: does not fit into memory: {first_line(error)}. Write the file again in smaller row groups, "
+                f"such as 65,536 rows: row_group_size in pyarrow and Polars, ROW_GROUP_SIZE in DuckDB."
+            ) from error
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{self}: cannot be read: {first_line(error)}") from error
         _check_values(table, str(self))

@@ -348,6 +348,17 @@ def test_arrow_types_of_a_file_with_a_column_called_as_they_are(tmp_path):
     assert group.read(["ARROW:schema"]).to_pydict() == {"ARROW:schema": ["x"]}
 
 
+def test_a_row_group_that_memory_cannot_hold_says_what_helps(tmp_path, monkeypatch):
+    group = open_data(write_numbered(tmp_path / "a.parquet", [2]))[0]
+
+    def fail(*arguments, **options):
+        raise pa.ArrowMemoryError("malloc of size 64 failed")
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", fail)
+    with pytest.raises(DataError, match=r"a\.parquet, row group 0: .*malloc.* smaller row groups, .*row_group_size"):
+        group.read(["x"])
+
+
 REPLACEMENTS = {
     "gone": None,
     "garbage": b"not Parquet",
