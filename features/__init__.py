@@ -1,5 +1,6 @@
 """From Parquet to batches: declared features, a fitting pass, an encoder, a reader."""
 
+from features.ahead import read_ahead
 from features.bad_rows import BadRows, leave_out_bad_rows
 from features.batch import NULL, OUT_OF_VOCABULARY, PADDING, SPECIAL_ROWS, Batch, as_tf_dataset, batch_signature, take
 from features.casts import Cast, cast_hint, to_hex
@@ -10,7 +11,7 @@ from features.labels import Columns
 from features.layout import layout_of
 from features.numbers import as_floats
 from features.originals import columns_of, decoded_batch, id_features, in_words, originals
-from features.reader import Reader, read_ahead
+from features.reader import Reader
 from features.row_groups import RowGroup, count_rows
 from features.sample import draw_sample
 from features.schema import Categorical, Cross, Feature, Features, Numeric, Sequence, SequenceCross, Split
