@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.ahead import map_ahead
 from features.columns import check_agreement
 from features.errors import DataError
 from features.labels import Columns
@@ -15,6 +16,7 @@ from features.types import type_name
 from features.values import Ragged, Values, decoded, values_of
 
 EDGE_ROWS = 1_000_000
+THREADS = 2  # each holds a row group
 MERGE_ABOVE = 1_000_000  # distinct values counted in row groups but not yet merged
 
 
@@ -67,29 +69,36 @@ def fit(
     buckets = {name: feature.buckets for name, feature in numerics.items() if feature.as_ == "buckets"}
     sums = {name: _Sums() for name, feature in numerics.items() if name not in buckets and feature.standardize}
     drawn: dict[str, list[np.ndarray]] = {name: [] for name in buckets}
-    fitted = {
-        name: feature
-        for name, feature in declared.items()
-        if name in sums or name in drawn or getattr(feature, "table", None) in counters
-    }
+    tables = {name: f.table for name, f in declared.items() if not isinstance(f, Numeric) and f.table in counters}
+    fitted = {name: feature for name, feature in declared.items() if name in {*sums, *drawn, *tables}}
     names = list(dict.fromkeys([*(feature.column for feature in declared.values()), *columns.names]))
     meanings = check_agreement(row_groups, names, features.number_columns.union(columns.names), before.meanings)
     names = list(dict.fromkeys([*(feature.column for feature in fitted.values()), *columns.names]))
-    share, positives, total = EDGE_ROWS / count_rows(row_groups), 0, 0
-    for place, group in enumerate(row_groups):
+    share = EDGE_ROWS / count_rows(row_groups)
+
+    def seen(numbered: tuple[int, RowGroup]) -> _Seen:
+        place, group = numbered
         table = group.read(names)
-        draw = np.random.default_rng([seed, 2, place]).random(table.num_rows)
-        for name, feature in fitted.items():
-            values = values_of(feature, table, str(group))
-            if name in drawn:
-                drawn[name].append(numbers(values)[draw < share])
-            elif isinstance(feature, Numeric):
-                sums[name].add(transform(feature, values))
-            else:
-                counters[feature.table].add(values, str(group))
-        labels = columns.labels(table, str(group))
-        counted = labels[columns.weights(table, str(group)) > 0]
-        positives, total = positives + int(counted.sum()), total + len(counted)
+        found = {name: values_of(feature, table, str(group)) for name, feature in fitted.items()}
+        draw = np.random.default_rng([seed, 2, place]).random(table.num_rows) < share
+        labels, weights = columns.labels(table, str(group)), columns.weights(table, str(group))
+        return _Seen(
+            counted={name: _counted(found[name]) for name in tables},
+            transformed={name: transform(numerics[name], found[name]) for name in sums},
+            drawn={name: numbers(found[name])[draw] for name in drawn},
+            positives=int(labels[weights > 0].sum()),
+            rows=int((weights > 0).sum()),
+        )
+
+    positives = total = 0
+    for group, one in zip(row_groups, map_ahead(seen, enumerate(row_groups), THREADS), strict=True):
+        for name, counted in one.counted.items():
+            counters[tables[name]].add(counted, str(group))
+        for name, transformed in one.transformed.items():
+            sums[name].add(transformed)
+        for name, part in one.drawn.items():
+            drawn[name].append(part)
+        positives, total = positives + one.positives, total + one.rows
     if total == 0:
         raise DataError(f"training data: all weights of {columns.weight!r} are 0; there is nothing to train on")
     if positives in (0, total):
@@ -135,6 +144,23 @@ def _edges(sample: np.ndarray, buckets: int) -> np.ndarray:
     return np.where(middle < above, middle, ends)
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What a row group adds, by the names of features."""
+
+    counted: dict[str, pa.Table]
+    transformed: dict[str, np.ndarray]  # numbers of those with moments
+    drawn: dict[str, np.ndarray]  # numbers that edges are drawn from
+    positives: int  # rows with label 1, of those with a weight above 0
+    rows: int  # with a weight above 0
+
+
+def _counted(values: Values) -> pa.Table:
+    """The distinct values that are not null, and how often each is there."""
+    counted = pc.value_counts((values.flat if isinstance(values, Ragged) else values).drop_null())
+    return pa.table({"value": decoded(counted.field("values")), "count": counted.field("counts")})
+
+
 class _Sums:
     """Count, mean and sum of squared deviations, merged block by block (Chan, Golub and LeVeque 1983)."""
 
@@ -176,16 +202,16 @@ class _ValueCounter:
         self.type: pa.DataType | None = self.known.type if len(self.known) else None
         self.counted: list[pa.Table] = []  # the first is merged: its values are distinct
 
-    def add(self, values: Values, where: str) -> None:
-        counted = pc.value_counts((values.flat if isinstance(values, Ragged) else values).drop_null())
-        if not len(counted):
+    def add(self, counted: pa.Table, where: str) -> None:
+        """Add what `_counted` found in a row group."""
+        if not counted.num_rows:
             return
-        found = decoded(counted.field("values"))
-        if found.type != (self.type or found.type):
-            here, before = type_name(found.type), type_name(self.type)
+        type_ = counted.schema.field("value").type
+        if type_ != (self.type or type_):
+            here, before = type_name(type_), type_name(self.type)
             raise DataError(f"{where}: the values of table {self.table!r} are {here} here, {before} before")
-        self.type = found.type
-        self.counted.append(pa.table({"value": found, "count": counted.field("counts")}))
+        self.type = type_
+        self.counted.append(counted)
         if sum(map(len, self.counted[1:])) > MERGE_ABOVE:
             self._merge()
 
