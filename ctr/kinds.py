@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ctr.errors import ConfigError
 from features import (
@@ -16,6 +17,7 @@ from features import (
     files_of,
     innermost,
     is_number,
+    list_lengths,
     type_name,
     values_of_column,
 )
@@ -94,11 +96,11 @@ def values_of_kind(column: pa.ChunkedArray, kind: Kind | None) -> Values:
         return pa.nulls(len(column), pa.float64() if kind in ("numeric", "list of numbers") else pa.large_string())
     if kind == "numeric":
         return as_floats(column.combine_chunks())
+    if kind == "list of numbers":
+        lists = column.combine_chunks()
+        return Ragged(as_floats(pc.list_flatten(lists)), list_lengths(lists))
     values = values_of_column(column)
     assert values is not None
-    if kind == "list of numbers":
-        assert isinstance(values, Ragged)
-        return Ragged(as_floats(values.flat), values.lengths)
     if isinstance(values, Ragged):
         return Ragged(_as_categories(values.flat), values.lengths)
     return _as_categories(values)

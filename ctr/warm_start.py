@@ -67,6 +67,12 @@ def open_parent(experiment: Experiment, run: Run) -> Parent | None:
     if changed := changed_settings(before, experiment, MUST_AGREE, MAY_DIFFER):
         title = f"training.warm_start.run: {asked.run} has other features or another model:"
         raise ConfigError(in_lines(title, changed) + "\nput them back, or train without a warm start")
+    for column, cast in experiment.data.cast.items():
+        if before.data.cast.get(column, cast) != cast:
+            raise ConfigError(
+                f"training.warm_start.run: {asked.run} reads column {column!r} as {before.data.cast[column]}, "
+                f"but `data.cast` here as {cast}, so no id of it would be known. Use the same cast."
+            )
     _check_optimizers(rehearse(before), rehearse(experiment), asked.state)
     return Parent(parent, before, load_encoder(parent), _encoder_sum(parent))
 

@@ -3,7 +3,7 @@
 from features.ahead import read_ahead
 from features.bad_rows import BadRows, leave_out_bad_rows
 from features.batch import NULL, OUT_OF_VOCABULARY, PADDING, SPECIAL_ROWS, Batch, as_tf_dataset, batch_signature, take
-from features.casts import Cast, cast_hint, to_hex
+from features.casts import Cast, cast_column, cast_hint
 from features.columns import check_agreement, check_columns, files_of, rows_of_files, unified_schema
 from features.encoder import Encoder
 from features.errors import DataError
@@ -11,6 +11,7 @@ from features.labels import Columns
 from features.layout import layout_of
 from features.numbers import as_floats
 from features.originals import columns_of, decoded_batch, id_features, in_words, originals
+from features.ragged import Ragged, list_lengths
 from features.reader import Reader
 from features.row_groups import RowGroup, count_rows
 from features.sample import draw_sample
@@ -19,9 +20,9 @@ from features.settings import Count, Settings, TimeZone, nearest
 from features.source import open_data
 from features.splits import split_data
 from features.statistics import Moments, Statistics, fit
-from features.times import wall_clock
+from features.times import as_microseconds, date_texts, wall_clock
 from features.types import innermost, is_bytes, is_list, is_number, is_text, is_uuid, type_name
-from features.values import Ragged, Values, decoded, filtered, values_of_column
+from features.values import Values, decoded, filtered, values_of_column
 
 __all__ = [
     "NULL",
@@ -52,13 +53,16 @@ __all__ = [
     "TimeZone",
     "Values",
     "as_floats",
+    "as_microseconds",
     "as_tf_dataset",
     "batch_signature",
+    "cast_column",
     "cast_hint",
     "check_agreement",
     "check_columns",
     "columns_of",
     "count_rows",
+    "date_texts",
     "decoded",
     "decoded_batch",
     "draw_sample",
@@ -75,6 +79,7 @@ __all__ = [
     "is_uuid",
     "layout_of",
     "leave_out_bad_rows",
+    "list_lengths",
     "nearest",
     "open_data",
     "originals",
@@ -82,7 +87,6 @@ __all__ = [
     "rows_of_files",
     "split_data",
     "take",
-    "to_hex",
     "type_name",
     "unified_schema",
     "values_of_column",

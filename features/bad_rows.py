@@ -12,9 +12,10 @@ from features.encoder import Encoder
 from features.errors import DataError
 from features.labels import FLOAT32_MAX
 from features.numbers import as_floats
+from features.ragged import Ragged
 from features.row_groups import RowGroup, count_rows
 from features.schema import Categorical, ColumnFeature, Numeric, Sequence
-from features.values import Ragged, Values, outside, too_large, values_of
+from features.values import Values, outside, too_large, values_of
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Columns read as another type: what `data.cast` asks for."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -12,7 +13,9 @@ from pydantic import BeforeValidator, field_validator
 
 from features.errors import DataError
 from features.numbers import as_floats
+from features.ragged import list_lengths
 from features.settings import Settings
+from features.times import date_texts
 from features.types import is_bytes, is_list, is_number, is_text, is_uuid, type_name
 
 EXACT = 2**53  # up to which every integer is a float64
@@ -32,9 +35,11 @@ class TimestampFormat(Settings):
     @field_validator("timestamp")
     @classmethod
     def _parses(cls, value: str) -> str:
+        if "%Z" in value:
+            raise ValueError(f"{value!r} has %Z, the name of a time zone. Use %z, its offset")
         try:
             year = None if value == "mixed" else _parsed(pa.array([_written(value)]), value)[0].as_py().year
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, re.error) as error:
             raise ValueError(f"{value!r} is not a format of strptime: {error}") from error
         if year != TRIED.year:
             raise ValueError(f"{value!r} is not a format that names a year, such as %Y-%m-%d")
@@ -83,8 +88,10 @@ def cast_type(type_: pa.DataType, cast: Cast, where: str) -> pa.DataType:
 def cast_column(column: pa.ChunkedArray, cast: Cast, where: str) -> pa.ChunkedArray:
     """Cast a column of a type that `cast_type` accepts; `where` names file, row group and column in errors.
 
+    Nulls stay. A number is rounded to the nearest float64, and a time to its microsecond.
+
     Raises:
-        DataError: a value that cannot be cast without loss; the message names the first and counts them.
+        DataError: a value that the cast does not have; the message names the first and counts them.
     """
     target = cast_type(column.type, cast, where)
     if column.type == target:
@@ -146,8 +153,7 @@ def _cast_array(values: pa.Array, cast: Cast, where: str) -> pa.Array:
     if pa.types.is_null(values.type):
         return values.cast(_target(cast))
     if is_list(values.type):
-        lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
-        offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+        offsets = pa.array(np.concatenate([[0], np.cumsum(list_lengths(values))]).astype(np.int64))
         flat = _cast_array(pc.list_flatten(values), cast, where)
         type_ = pa.large_list(pa.field("element", flat.type))
         return pa.LargeListArray.from_arrays(offsets, flat, type=type_, mask=values.is_null())
@@ -162,6 +168,8 @@ def _text(values: pa.Array, where: str) -> pa.Array:
     if is_uuid(values.type):
         digits = to_hex(values)
         return pc.binary_join_element_wise(*(pc.utf8_slice_codeunits(digits, *part) for part in UUID_PARTS), DASH)
+    if pa.types.is_date(values.type):
+        return date_texts(values)
     if pa.types.is_fixed_size_binary(values.type):
         values = values.cast(pa.large_binary())
     return _converted(values, lambda some: some.cast(pa.large_string()), where, "is not UTF-8; `hex` reads any bytes")
@@ -187,13 +195,25 @@ def _numbers(values: pa.Array, where: str) -> pa.Array:
 
 def _timestamps(values: pa.Array, format_: str, where: str) -> pa.Array:
     encoded = values.cast(pa.large_string()).dictionary_encode()
-    times = _parsed(encoded.dictionary, format_)
-    _check(encoded.dictionary, times.is_valid(), where, f"is no time in the format {format_}")
-    return times.take(encoded.indices)
+    texts = encoded.dictionary
+    if pa.types.is_integer(values.type):  # which have lost the zeros that they began with
+        texts = pc.utf8_lpad(texts, len(_written(format_)), "0")
+    times = _parsed(texts, format_).take(encoded.indices)
+    _check(values, pc.or_(times.is_valid(), values.is_null()), where, f"is no time in the format {format_}")
+    return times
 
 
 def _parsed(texts: pa.Array, format_: str) -> pa.Array:
     """Texts as timestamps in microseconds; null where one does not fit the format."""
+    candidates = pc.if_else(pc.match_substring_regex(texts, "[0-9]"), texts, "")  # pandas takes `now` for the present
+    times = _by_pandas(candidates, format_)
+    if 0 < times.null_count < len(times):  # perhaps only because others have nanoseconds, which reach to 2262
+        alone = _by_pandas(candidates.filter(times.is_null()), format_)
+        times = pc.replace_with_mask(times, times.is_null(), alone)
+    return times
+
+
+def _by_pandas(texts: pa.Array, format_: str) -> pa.Array:
     times = pd.to_datetime(texts.to_pylist(), format=format_, errors="coerce", utc=_has_zone(format_))
     return pa.array(times.as_unit("us"), pa.timestamp("us", "UTC" if _has_zone(format_) else None))
 
@@ -212,18 +232,23 @@ def _converted(values: pa.Array, convert: Callable[[pa.Array], pa.Array], where:
         return convert(values)
     except pa.ArrowException:
         encoded = values.dictionary_encode()
-        distinct = encoded.dictionary
-        is_good = pa.array([_is_converted(distinct[k : k + 1], convert) for k in range(len(distinct))])
-        _check(values, is_good.take(encoded.indices), where, rule)
+        is_good = np.ones(len(encoded.dictionary), bool)
+        _find_bad(encoded.dictionary, convert, is_good)
+        _check(values, pa.array(is_good).take(encoded.indices), where, rule)
         raise
 
 
-def _is_converted(values: pa.Array, convert: Callable[[pa.Array], pa.Array]) -> bool:
+def _find_bad(values: pa.Array, convert: Callable[[pa.Array], pa.Array], is_good: np.ndarray) -> None:
+    """Write False where a value cannot be converted, halving what fails until it is one value."""
     try:
         convert(values)
     except pa.ArrowException:
-        return False
-    return True
+        half = len(values) // 2
+        if half:
+            _find_bad(values[:half], convert, is_good[:half])
+            _find_bad(values[half:], convert, is_good[half:])
+        else:
+            is_good[0] = False
 
 
 def _check(values: pa.Array, is_good: pa.Array, where: str, rule: str) -> None:

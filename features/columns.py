@@ -115,6 +115,8 @@ def _promoted(one: pa.Field, other: pa.Field) -> pa.Field | None:
     except pa.ArrowException:
         return None
     types = pa.types
+    if types.is_timestamp(one.type) and types.is_timestamp(other.type) and one.type != other.type:
+        return both.with_type(pa.timestamp("us", both.type.tz))  # nanoseconds could not hold every year
     for narrow in (one.type, other.type):
         if types.is_integer(narrow) and not types.is_integer(both.type):
             return None  # a float cannot hold every integer

@@ -17,10 +17,11 @@ from features.errors import DataError
 from features.hashing import cross, cross_sequence, fingerprints
 from features.labels import FLOAT32_MAX, Columns
 from features.layout import has_ids, layout_of
+from features.ragged import Ragged
 from features.schema import PARTS, Categorical, Cross, CrossFeature, Feature, Features, Numeric, Sequence, SequenceCross
 from features.statistics import Moments, Statistics, numbers, transform
 from features.types import type_name
-from features.values import Ragged, Values, check_type, outside, values_of
+from features.values import Values, check_type, outside, values_of
 from features.vocabulary_index import VocabularyIndex
 
 BLOCK_ROWS = 2048

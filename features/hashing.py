@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.values import Ragged, Values
+from features.ragged import Ragged
+from features.values import Values
 
 CROSS_SEED = 0xDECAFCAFFE  # the default of tf.sparse.cross_hashed
 MULTIPLIER = np.uint64(0xC6A4A7935BD1E995)

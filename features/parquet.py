@@ -3,25 +3,31 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-MAGIC = b"PAR1"
+MAGIC, ENCRYPTED = b"PAR1", b"PARE"
 SMALLEST = 12  # bytes: the magic number at both ends, and the length of the footer
-ARROW_SCHEMA = b"ARROW:schema"
-"""Key under which Arrow programs note their in-memory types in a footer."""
+TAIL = 1 << 16  # bytes that are read first: one request of a remote file, for most footers
+ARROW_SCHEMA = b"\x18\x0cARROW:schema\x18"
+"""The key under which Arrow programs note their types in a footer, as Thrift writes a key before its value."""
 
 
 def read_footer(opened: pa.NativeFile) -> bytes:
     """Return the end of a Parquet file: the footer, its length in four bytes, and the magic number.
 
     Raises:
-        pa.ArrowInvalid: the file is too small.
+        pa.ArrowInvalid: the file does not end as a Parquet file does.
     """
     size = opened.size()
     if size < SMALLEST:
         raise pa.ArrowInvalid(f"it has {size} bytes, and a Parquet file has at least {SMALLEST}")
-    opened.seek(size - 8)
-    end = opened.read(8)
-    opened.seek(max(size - 8 - int.from_bytes(end[:4], "little"), 0))
-    return opened.read()
+    opened.seek(max(size - TAIL, 0))
+    tail = opened.read()
+    length = int.from_bytes(tail[-8:-4], "little") + 8
+    if tail[-4:] not in (MAGIC, ENCRYPTED) or length > size - len(MAGIC):
+        raise pa.ArrowInvalid("it does not end as a Parquet file does: it is cut off, or another kind of file")
+    if length > len(tail):
+        opened.seek(size - length)
+        tail = opened.read()
+    return tail[-length:]
 
 
 def open_parquet(opened: pa.NativeFile, footer: bytes) -> pq.ParquetFile:
@@ -39,8 +45,7 @@ def open_parquet(opened: pa.NativeFile, footer: bytes) -> pq.ParquetFile:
     Raises:
         pa.ArrowException, OSError: not a Parquet file.
     """
-    head, found, rest = footer.rpartition(ARROW_SCHEMA)  # after everything else that a footer could hold it in
-    hidden = head + (ARROW_SCHEMA.lower() if found else b"") + rest
+    hidden = footer.replace(ARROW_SCHEMA, ARROW_SCHEMA.lower())
     return pq.ParquetFile(
         opened,
         metadata=pq.read_metadata(pa.BufferReader(MAGIC + hidden)),

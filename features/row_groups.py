@@ -15,7 +15,7 @@ import pyarrow.fs
 from features.casts import Cast, cast_column, cast_type
 from features.errors import DataError, first_line
 from features.parquet import open_parquet, read_footer
-from features.types import is_uuid, type_name
+from features.types import is_list, is_uuid, type_name
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class RowGroup:
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{self}: cannot be read: {first_line(error)}") from error
         _check_values(table, str(self))
-        return pa.table({name: _without_extension(table[name]) for name in columns}) if columns else table
+        return pa.table({name: table[name].cast(_storage(table[name].type)) for name in columns}) if columns else table
 
 
 def count_rows(row_groups: Iterable[RowGroup]) -> int:
@@ -162,10 +162,6 @@ def _check_values(table: pa.Table, where: str) -> None:
 
 def _storage(type_: pa.DataType) -> pa.DataType:
     """The type itself, or what it is stored as if it is an extension, such as JSON; a UUID stays one."""
+    if is_list(type_):
+        return pa.large_list(type_.value_field.with_type(_storage(type_.value_type)))
     return type_.storage_type if isinstance(type_, pa.BaseExtensionType) and not is_uuid(type_) else type_
-
-
-def _without_extension(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if (type_ := _storage(column.type)) == column.type:
-        return column
-    return pa.chunked_array([chunk.storage for chunk in column.chunks], type_)

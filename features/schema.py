@@ -47,7 +47,7 @@ class _Embedded(Settings):
 
 
 class Categorical(_Embedded):
-    """An integer, string, boolean or dictionary column as an id; or a part of a timestamp."""
+    """An integer, string or boolean column as an id; or a part of a timestamp."""
 
     kind: Literal["categorical"] = "categorical"
     part: Literal["hour", "weekday", "day"] | None = None

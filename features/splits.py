@@ -9,7 +9,7 @@ from features.casts import cast_hint
 from features.errors import DataError
 from features.row_groups import RowGroup, count_rows
 from features.schema import Split
-from features.times import microseconds
+from features.times import as_microseconds
 from features.types import type_name
 
 SETS = ("train", "valid", "test")
@@ -99,11 +99,4 @@ def _times(group: RowGroup, column: str) -> np.ndarray:
         raise DataError(f"{group}: {column!r} has {values.null_count} nulls; a split by time needs a time in every row")
     if pa.types.is_integer(values.type):
         return values.cast(pa.int64()).to_numpy()
-    try:
-        return microseconds(values)
-    except OverflowError as error:
-        time = values[error.args[0]].cast(pa.int32() if pa.types.is_date32(values.type) else pa.int64())
-        raise DataError(
-            f"{group}: {column!r} holds {time} as {type_name(values.type)}, which no calendar has. "
-            f"Leave such rows out, or split by another column."
-        ) from error
+    return as_microseconds(values, f"{group}: {column!r}").cast(pa.int64()).to_numpy()

@@ -10,10 +10,11 @@ from features.ahead import map_ahead
 from features.columns import check_agreement
 from features.errors import DataError
 from features.labels import Columns
+from features.ragged import Ragged
 from features.row_groups import RowGroup, count_rows
 from features.schema import Categorical, Features, Numeric, Sequence
 from features.types import type_name
-from features.values import Ragged, Values, decoded, values_of
+from features.values import Values, decoded, values_of
 
 EDGE_ROWS = 1_000_000
 THREADS = 2  # each holds a row group
@@ -235,9 +236,13 @@ class _ValueCounter:
         return values, np.concatenate([counts, new["count"].to_numpy()])
 
     def _merge(self) -> None:
-        sums = pa.concat_tables(self.counted).group_by("value").aggregate([("count", "sum")])
-        self.counted = [sums.rename_columns({"count_sum": "count"})]
-        self._check_size(len(sums))
+        if len(self.counted) > 1:  # not by Arrow's grouper, which ends the process beyond 2 GiB of text
+            merged = pa.concat_tables(self.counted)
+            encoded = merged["value"].dictionary_encode().combine_chunks()
+            counts = np.zeros(len(encoded.dictionary), np.int64)
+            np.add.at(counts, encoded.indices.to_numpy(), merged["count"].to_numpy())
+            self.counted = [pa.table({"value": encoded.dictionary, "count": counts})]
+        self._check_size(len(self.counted[0]))
 
     def _check_size(self, distinct: int) -> None:
         if distinct > self.settings.max_distinct:

@@ -1,12 +1,16 @@
 """Times as clocks and calendars show them, exact for every instant that a column can hold."""
 
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from features.errors import DataError
+from features.types import type_name
 
 HOUR, DAY = 3_600, 86_400
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -45,19 +49,40 @@ def wall_clock(column: pa.Array, time_zone: str = "UTC", time_unit: str | None =
     return days, of_day
 
 
-def microseconds(column: pa.Array) -> np.ndarray:
-    """Return timestamps or dates as microseconds since 1970, rounded down, int64 [rows]; 0 for a null.
+def as_microseconds(column: pa.Array, where: str) -> pa.Array:
+    """Return timestamps or dates as timestamps in microseconds, rounded down; nulls and the time zone stay.
+
+    Args:
+        column: timestamps or dates.
+        where: the file, row group and column, for the error.
 
     Raises:
-        OverflowError: a time that int64 cannot hold in microseconds; its place is the error's argument.
+        DataError: a time that int64 cannot hold in microseconds, in the year 292,277 or later.
     """
     numbers, per_second = _numbers(column, None)
     if per_second >= PER_SECOND["us"]:
-        return numbers // (per_second // PER_SECOND["us"])
-    factor = PER_SECOND["us"] // per_second if per_second else DAY * PER_SECOND["us"]
-    if (too_far := np.abs(numbers.astype(np.float64)) * factor >= 2.0**63).any():
-        raise OverflowError(int(too_far.argmax()))
-    return numbers * factor
+        numbers = numbers // (per_second // PER_SECOND["us"])
+    else:
+        factor = PER_SECOND["us"] // per_second if per_second else DAY * PER_SECOND["us"]
+        too_far = np.abs(numbers.astype(np.float64)) * factor >= 2.0**63
+        if too_far.any():
+            number, unit = numbers[too_far.argmax()], type_name(column.type)
+            raise DataError(f"{where} holds {number} as {unit}, which no calendar has. Leave such rows out.")
+        numbers = numbers * factor
+    is_null = column.is_null().to_numpy(zero_copy_only=False)
+    return pa.array(numbers, mask=is_null).cast(pa.timestamp("us", getattr(column.type, "tz", None)))
+
+
+def date_texts(dates: pa.Array) -> pa.Array:
+    """Return dates as texts such as 2026-01-31, whatever their year.
+
+    >>> date_texts(pa.array([20_484, None, 2_932_897], pa.int32()).cast(pa.date32())).to_pylist()
+    ['2026-01-31', None, '10000-01-01']
+    """
+    encoded = dates.dictionary_encode()
+    days, _ = wall_clock(encoded.dictionary)
+    texts = np.datetime_as_string(days.astype("datetime64[D]")).tolist() if len(days) else []
+    return pa.array(texts, pa.large_string()).take(encoded.indices)
 
 
 def _whole_seconds(column: pa.Array, time_unit: str | None) -> np.ndarray:
@@ -77,15 +102,23 @@ def _numbers(column: pa.Array, time_unit: str | None) -> tuple[np.ndarray, int]:
 
 
 def _utc_offsets(seconds: np.ndarray, time_zone: str) -> np.ndarray:
-    """Seconds that a zone's clocks are ahead of UTC, int64 [rows]: asked of zoneinfo once for each hour."""
+    """Seconds that a zone's clocks are ahead of UTC, int64 [rows]."""
     later = YEAR_2400 + (seconds - YEAR_2400) % CYCLE
     in_calendar = np.where(seconds >= YEAR_2400, later, np.maximum(seconds, YEAR_2))
-    hours, places = np.unique(in_calendar // HOUR, return_inverse=True)
-    first = np.array([_utc_offset(hour * HOUR, time_zone) for hour in hours.tolist()], np.int64)
-    last = np.array([_utc_offset(hour * HOUR + HOUR - 1, time_zone) for hour in hours.tolist()], np.int64)
-    offsets = first[places]
-    for row in np.flatnonzero((first != last)[places]):  # clocks are changed in this hour
-        offsets[row] = _utc_offset(int(in_calendar[row]), time_zone)
+    return _offsets_by(DAY, in_calendar, time_zone)
+
+
+def _offsets_by(step: int, seconds: np.ndarray, time_zone: str) -> np.ndarray:
+    """Offsets, asked of zoneinfo at both ends of each day, of each hour of a day that changes, of each second of that.
+
+    No zone changes its offset twice within a day.
+    """
+    places, starts = pd.factorize(seconds // step)
+    first = np.array([_utc_offset(start * step, time_zone) for start in starts.tolist()], np.int64)
+    last = np.array([_utc_offset(start * step + step - 1, time_zone) for start in starts.tolist()], np.int64)
+    offsets, changes = first[places], (first != last)[places]
+    if changes.any():
+        offsets[changes] = _offsets_by(HOUR if step == DAY else 1, seconds[changes], time_zone)
     return offsets
 
 
@@ -94,6 +127,7 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
+@lru_cache(1 << 16)
 def _utc_offset(seconds: int, time_zone: str) -> int:
     offset = (EPOCH + timedelta(seconds=seconds)).astimezone(_zone(time_zone)).utcoffset()
     assert offset is not None

@@ -5,7 +5,6 @@ nulls; a sequence's are a `Ragged` of categorical values. Integers never pass th
 here, whatever the file stores, so that each distinct text of a row group is looked up once.
 """
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,18 +15,10 @@ from features.casts import cast_hint
 from features.errors import DataError
 from features.labels import FLOAT32_MAX
 from features.numbers import as_floats
+from features.ragged import Ragged, list_lengths
 from features.schema import Categorical, ColumnFeature, Numeric, Sequence
 from features.times import HOUR, wall_clock
 from features.types import is_list, is_number, is_text, type_name
-
-
-@dataclass(frozen=True)
-class Ragged:
-    """Lists of values of different lengths, end to end."""
-
-    flat: pa.Array
-    lengths: np.ndarray  # int64 [rows], sums to len(flat)
-
 
 Values: TypeAlias = pa.Array | Ragged
 
@@ -65,8 +56,7 @@ def values_of_column(column: pa.ChunkedArray) -> Values | None:
         return _categories(array, [])
     if is_list(array.type):
         flat = values_of_column(pa.chunked_array([pc.list_flatten(array)]))
-        lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False).astype(np.int64)
-        return None if flat is None or isinstance(flat, Ragged) else Ragged(flat, lengths)
+        return None if flat is None or isinstance(flat, Ragged) else Ragged(flat, list_lengths(array))
     if _is_flag_or_number(array.type):
         numbers = as_floats(array)
         return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
@@ -89,7 +79,7 @@ def check_type(feature: ColumnFeature, type_: pa.DataType, where: str) -> None:
         accepted = accepted or (feature.time_unit is not None and pa.types.is_integer(type_))
     else:
         accepted = _is_category(type_)
-        wanted = "integers, strings, booleans or a dictionary"
+        wanted = "integers, strings or booleans"
     if not accepted:
         raise DataError(
             f"{where}: column {feature.column!r} has type {type_name(type_)}, "
@@ -189,7 +179,7 @@ def _last(column: pa.Array, feature: Sequence) -> Ragged:
     """The last `max_length` values of each list; a null list is empty."""
     if pa.types.is_null(column.type):
         return Ragged(pa.array([], pa.large_string()), np.zeros(len(column), np.int64))
-    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    lengths = list_lengths(column)
     flat = _categories(pc.list_flatten(column), feature.missing)
     to_end = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(flat))  # 1 for the last value of a list
     if lengths.max(initial=0) > feature.max_length:

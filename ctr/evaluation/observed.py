@@ -19,6 +19,7 @@ from features import (
     SequenceCross,
     Values,
     cast_hint,
+    date_texts,
     files_of,
     nearest,
     type_name,
@@ -140,7 +141,7 @@ def check_report(experiment: Experiment, schema: pa.Schema, where: str) -> None:
 def slice_values(column: pa.ChunkedArray) -> Values | None:
     """The values of a column to slice by; None of a type that has none. A date is the text of it."""
     if pa.types.is_date(column.type):
-        column = column.cast(pa.large_string())
+        return values_of_column(pa.chunked_array([date_texts(column.combine_chunks())]))
     return values_of_column(column)
 
 

@@ -55,6 +55,8 @@ def periods_of(
 
 def _names(starts: np.ndarray, by: Period) -> pa.Array:
     """What periods are called, by how many hours, days or months after 1970 they begin."""
+    if not len(starts):  # NumPy has no longest of none
+        return pa.array([], pa.large_string())
     names = np.datetime_as_string(starts.astype(f"datetime64[{UNITS[by]}]"))
     if by == "hour":
         names = np.char.add(np.char.replace(names, "T", " "), ":00")

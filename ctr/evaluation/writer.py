@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from ctr.evaluation.scoring import Scored
 from ctr.metrics.counts import sigmoid
+from features import as_microseconds
 
 
 class ScoreWriter:
@@ -32,7 +33,7 @@ class ScoreWriter:
         if self.weighted:
             columns["weight"] = part.batch["weight"]
         columns |= {"logit": part.logit, "score": sigmoid(part.logit)}
-        columns |= {field.name: part.table.column(field.name).cast(field.type) for field in self.kept}
+        columns |= {field.name: _as_kept(part.table.column(field.name), field) for field in self.kept}
         table = pa.table(columns)
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._partial, table.schema, compression="zstd")
@@ -52,3 +53,10 @@ class ScoreWriter:
     @property
     def _partial(self) -> Path:
         return self.path.with_name(f".{self.path.name}.partial")
+
+
+def _as_kept(column: pa.ChunkedArray, kept: pa.Field) -> pa.ChunkedArray:
+    """A column in the type that holds those of every file."""
+    if pa.types.is_timestamp(kept.type) and column.type != kept.type and not pa.types.is_null(column.type):
+        return pa.chunked_array([as_microseconds(column.combine_chunks(), f"kept column {kept.name!r}")])
+    return column.cast(kept.type)

@@ -20,13 +20,15 @@ from features import (
     Ragged,
     RowGroup,
     Values,
+    as_microseconds,
+    cast_column,
     count_rows,
     decoded,
     files_of,
+    innermost,
     is_bytes,
     is_uuid,
     read_ahead,
-    to_hex,
     values_of_column,
 )
 
@@ -117,19 +119,19 @@ def profile_sets(experiment: Experiment, prepared: PreparedData) -> dict[str, Se
 
 def _counted(profile: SetProfile, groups: list[RowGroup], encoder: Encoder, beside: list[str]) -> Iterator[np.ndarray]:
     """Count a set; the hashes of its rows, row group by row group."""
-    for table, values, batch in read_ahead(_encoded(groups, encoder, beside), depth=1):
+    for group, table, values, batch in read_ahead(_encoded(groups, encoder, beside), depth=1):
         profile.positives += int(batch["label"].sum())
-        _add(profile, encoder, {**values, **_values_beside(encoder, table, batch, beside)}, batch)
+        _add(profile, encoder, {**values, **_values_beside(encoder, table, batch, beside, str(group))}, batch)
         yield row_hashes(batch)
 
 
 def _encoded(
     groups: list[RowGroup], encoder: Encoder, beside: list[str]
-) -> Iterator[tuple[pa.Table, dict[str, Values], Batch]]:
+) -> Iterator[tuple[RowGroup, pa.Table, dict[str, Values], Batch]]:
     for group in groups:
         table = group.read([*encoder.input_columns, *beside])
         values = encoder.values(table, str(group))
-        yield table, values, encoder.encode(table, values, str(group))
+        yield group, table, values, encoder.encode(table, values, str(group))
 
 
 def _add(profile: SetProfile, encoder: Encoder, values: dict[str, Values], batch: Batch) -> None:
@@ -142,25 +144,24 @@ def _add(profile: SetProfile, encoder: Encoder, values: dict[str, Values], batch
             seen.unknown = (seen.unknown or 0) + int((ids == OUT_OF_VOCABULARY).sum())
 
 
-def _values_beside(encoder: Encoder, table: pa.Table, batch: Batch, beside: list[str]) -> dict[str, Values]:
+def _values_beside(encoder: Encoder, table: pa.Table, batch: Batch, beside: list[str], where: str) -> dict[str, Values]:
     """The values of label, weight and the columns that are no features; those without an order are left out."""
     assert encoder.columns is not None
     found: dict[str, Values] = {encoder.columns.label: pa.array(batch["label"].astype(np.int8))}
     if encoder.columns.weight is not None:
         found[encoder.columns.weight] = pa.array(batch["weight"])
     for name in [name for name in beside if name not in found]:
-        column = table.column(name)
+        column, inner = table.column(name), innermost(table.column(name).type)
         if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-            found[name] = column.combine_chunks()
-        elif is_bytes(column.type) or is_uuid(column.type):
-            found[name] = to_hex(column.combine_chunks())
-        elif (values := values_of_column(column)) is not None:
+            found[name] = as_microseconds(column.combine_chunks(), f"{where}: {name!r}")
+            continue
+        if is_bytes(inner) or is_uuid(inner):
+            column = cast_column(column, "hex", f"{where}: {name!r}")
+        if (values := values_of_column(column)) is not None:
             found[name] = values
     return found
 
 
 def _plain(value: pa.Scalar) -> Any:
-    """A value that compares with others of its column; times as NumPy's, which hold every year."""
-    if pa.types.is_timestamp(value.type):
-        return np.datetime64(value.value, value.type.unit)
-    return np.datetime64(value.value, "D") if pa.types.is_date32(value.type) else value.as_py()
+    """A value that compares with others of its column; a time as NumPy's, which has every year."""
+    return np.datetime64(value.value, "us") if pa.types.is_timestamp(value.type) else value.as_py()

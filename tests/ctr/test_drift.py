@@ -558,6 +558,10 @@ MISTAKES = {
         ["BEFORE", "AFTER", "--categorical", "hours"],
         "--categorical: no column 'hours' is compared; did you mean 'hour'?",
     ),
+    "cast of an unknown column": (
+        ["BEFORE", "AFTER", "--cast", "prise=number"],
+        "--cast: no file has a column 'prise'; did you mean 'price'?",
+    ),
     "lists as a number": (["BEFORE", "AFTER", "--numeric", "tags"], "column 'tags' holds list of text, no numbers"),
     "text as a number": (["BEFORE", "AFTER", "--numeric", "item"], "--numeric: column 'item' holds text, no numbers"),
     "period without time": (["BEFORE", "AFTER", "--by", "day"], "--by needs --time"),

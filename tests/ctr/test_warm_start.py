@@ -335,6 +335,15 @@ def test_a_run_that_is_not_there_or_is_the_run_itself_is_an_error(next_of, first
         open_parent(next_of(first), Run(first))
 
 
+def test_a_column_that_was_cast_otherwise_is_an_error(next_of, first, tmp_path):
+    parent = shutil.copytree(first, tmp_path / "first")
+    config = parent / "config.yaml"
+    config.write_text(config.read_text().replace("  cast: {}", "  cast: {item: hex}"))
+    assert open_parent(next_of(parent, "data.cast={item: hex, user: integer}"), Run(tmp_path / "run")) is not None
+    with pytest.raises(ConfigError, match=r"reads column 'item' as hex, but `data.cast` here as text.* the same cast"):
+        open_parent(next_of(parent, "data.cast={item: text}"), Run(tmp_path / "run"))
+
+
 def test_new_data_of_another_type_is_an_error(next_of, first, place, tmp_path):
     table = pq.read_table(place / "new")
     text = table.set_column(1, "user", table["user"].cast(pa.string()))

@@ -93,6 +93,8 @@ def test_files_of_nulls_do_not_hide_a_difference(files):
         ((pa.string(), pa.large_string()), pa.large_string()),
         ((pa.timestamp("ms"), pa.timestamp("us")), pa.timestamp("us")),
         ((pa.null(), pa.int8()), pa.int8()),
+        ((pa.timestamp("us"), pa.timestamp("ns")), pa.timestamp("us")),
+        ((pa.timestamp("ns"), pa.null()), pa.timestamp("ns")),
         ((pa.dictionary(pa.int8(), pa.string()), pa.string_view()), pa.large_string()),
         ((pa.timestamp("us", "Asia/Tokyo"), pa.timestamp("us", "UTC")), pa.timestamp("us", "UTC")),
     ],

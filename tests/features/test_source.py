@@ -14,6 +14,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from features import DataError, Split, check_columns, count_rows, open_data, split_data, type_name
+from features.parquet import TAIL, read_footer
 
 SETS = ("train", "valid", "test")
 few = settings(max_examples=30, deadline=None)
@@ -328,13 +329,15 @@ def test_whoever_noted_arrow_types_beside_them_columns_have_the_types_of_parquet
         "bytes": pa.array([b"x", b"\xff"]),
         "time": pa.array([0, 1], pa.timestamp("us", "Asia/Tokyo")),
         "json": pa.array(["{}", None], pa.json_()),
+        "jsons": pa.LargeListArray.from_arrays([0, 1, 1], pa.array(["{}"], pa.json_())),
         "uuid": pa.array([bytes(range(16)), None], pa.uuid()),
     }
     pq.write_table(pa.table(arrow), tmp_path / "noted.parquet")
     pq.write_table(pa.table(arrow), tmp_path / "bare.parquet", store_schema=False)
     noted, bare = (open_data(str(tmp_path / name))[0] for name in ("noted.parquet", "bare.parquet"))
     assert noted.file.schema == bare.file.schema
-    types = ["string", "string", "int16", "list<element: string>", "binary", "timestamp[us, tz=UTC]", "string", "uuid"]
+    types = ["string", "string", "int16", "list<element: string>", "binary", "timestamp[us, tz=UTC]"]
+    types += ["string", "list<element: string>", "uuid"]
     assert [type_name(field.type) for field in noted.file.schema] == types
     table = noted.read(arrow)
     assert table.schema == noted.file.schema
@@ -346,6 +349,27 @@ def test_arrow_types_of_a_file_with_a_column_called_as_they_are(tmp_path):
     pq.write_table(pa.table({"ARROW:schema": pa.array(["x"]).dictionary_encode()}), tmp_path / "a.parquet")
     group = open_data(str(tmp_path))[0]
     assert group.read(["ARROW:schema"]).to_pydict() == {"ARROW:schema": ["x"]}
+
+
+@pytest.mark.parametrize("ending", [b"1234,567\n", b"\xff\xff\xff\xffPAR1"], ids=["another kind", "a length beyond it"])
+def test_of_a_large_file_that_is_none_only_the_end_is_read(tmp_path, ending):
+    path = tmp_path / "a.parquet"
+    with path.open("wb") as file:
+        file.seek(2**30)
+        file.write(ending)
+    before = pa.total_allocated_bytes()
+    with path.open("rb") as file, pa.PythonFile(file) as opened, pytest.raises(pa.ArrowInvalid):
+        read_footer(opened)
+    assert pa.total_allocated_bytes() - before < 2**20
+    with pytest.raises(DataError, match=r"a\.parquet: not a readable Parquet file: it does not end"):
+        open_data(str(path))
+
+
+def test_a_footer_larger_than_the_tail_that_is_read_first_is_read(tmp_path):
+    names = [f"column {k} with a long name {'x' * 200}" for k in range(400)]
+    pq.write_table(pa.table({name: [k] for k, name in enumerate(names)}), tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").stat().st_size > TAIL
+    assert open_data(str(tmp_path))[0].read(names[-1:]).to_pydict() == {names[-1]: [399]}
 
 
 def test_a_row_group_that_memory_cannot_hold_says_what_helps(tmp_path, monkeypatch):

@@ -1,6 +1,9 @@
 """What clocks and calendars show, against Python's own datetime and plain integers."""
 
+import re
+import zoneinfo
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -9,16 +12,20 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from features.times import PER_SECOND, microseconds, wall_clock
+from features import DataError
+from features.times import PER_SECOND, as_microseconds, date_texts, wall_clock
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CYCLE_YEARS, CYCLE = 400, timedelta(days=146_097) // timedelta(seconds=1)
+YEAR_3000 = (datetime(3000, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(seconds=1)
 ZONES = ["UTC", "Europe/Paris", "America/New_York", "Asia/Tokyo", "Asia/Kathmandu", "Australia/Lord_Howe"]
 
 
 def in_calendar(seconds):
     """Python's datetime of an instant, and how many years it is short of it: Python knows the years 2 to 9998 only."""
-    cycles = 0 if -62_100_000_000 < seconds < 253_370_000_000 else seconds // CYCLE
+    if -62_100_000_000 < seconds < 253_370_000_000:
+        return EPOCH + timedelta(seconds=seconds), 0
+    cycles = (seconds - YEAR_3000) // CYCLE  # where every zone follows its last rule
     return EPOCH + timedelta(seconds=seconds - cycles * CYCLE), cycles * CYCLE_YEARS
 
 
@@ -85,15 +92,32 @@ def test_a_date_in_milliseconds_is_a_date():
 
 
 @given(numbers=st.lists(st.integers(-(2**63), 2**63 - 1) | st.none()), unit=st.sampled_from(list(PER_SECOND)))
-def test_microseconds_are_exact_or_an_error_that_has_the_place(numbers, unit):
+def test_microseconds_are_exact_or_an_error_that_names_the_time(numbers, unit):
     exact = [None if number is None else number * 10**6 // PER_SECOND[unit] for number in numbers]
-    column = pa.array(numbers, pa.timestamp(unit))
+    column = pa.array(numbers, pa.timestamp(unit, "UTC"))
     try:
-        found, failed = microseconds(column).tolist(), None
-    except OverflowError as error:
-        found, failed = None, error.args[0]
-    if failed is None:
-        assert found == [value or 0 for value in exact]
-    else:
-        assert not -(2**63) < exact[failed] < 2**63 - 2**10
+        found, message = as_microseconds(column, "a.parquet, row group 0: 'ts'"), None
+    except DataError as error:
+        found, message = None, str(error)
+    if found is None:
+        named = int(re.match(r"a\.parquet, row group 0: 'ts' holds (-?[0-9]+) as timestamp", message)[1])
+        assert not -(2**63) < named * 10**6 // PER_SECOND[unit] < 2**63 - 2**10
         assert unit in ("s", "ms")
+    else:
+        assert found.type == pa.timestamp("us", "UTC")
+        assert found.cast(pa.int64()).to_pylist() == exact
+
+
+@pytest.mark.parametrize("days", [[], [0, None, -719_162, 2_932_896, 2_932_897, 2**31 - 1]], ids=["none", "some"])
+def test_the_text_of_a_date_has_its_year_however_far(days):
+    expected = [None if day is None else str(np.datetime64(day, "D")) for day in days]
+    assert date_texts(pa.array(days, pa.int32()).cast(pa.date32())).to_pylist() == expected
+
+
+def test_no_zone_changes_its_clocks_twice_within_a_day():
+    """Offsets are asked at both ends of a day: what happened between would go unseen."""
+    for name in sorted(zoneinfo.available_timezones()):
+        zone = zoneinfo._zoneinfo.ZoneInfo.no_cache(name)  # Python's own, which shows its transitions
+        offsets = [*([zone._tti_before.utcoff] if zone._tti_before else []), *(info.utcoff for info in zone._ttinfos)]
+        changes = [at for at, one, other in zip(zone._trans_utc, offsets, offsets[1:], strict=False) if one != other]
+        assert all(later - earlier > 86_400 for earlier, later in pairwise(changes)), name

@@ -325,7 +325,7 @@ def test_an_integer_that_is_no_time_is_an_error_that_says_where():
 
 # Wrong types
 
-CATEGORIES = "integers, strings, booleans or a dictionary"
+CATEGORIES = "integers, strings or booleans"
 LISTS = "lists of integers, strings or booleans"
 TIMES = "timestamps, or integers with `time_unit`"
 

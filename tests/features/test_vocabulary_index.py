@@ -53,6 +53,13 @@ def test_texts_of_one_hash_are_told_apart(monkeypatch):
     assert index.places(pa.array(words, TEXT)).tolist() == expected("abc", words)
 
 
+def test_long_texts_that_differ_in_one_place_are_told_apart():
+    long = ["x" * 600, "x" * 601, "x" * 511 + "y" + "x" * 88, "x" * 599 + "y", "x" * 512, "x" * 513]
+    assert VocabularyIndex(pa.array(long, TEXT)).places(pa.array([*long, "x" * 602], TEXT)).tolist() == [*range(6), -1]
+    by_seed = [hash_texts(pa.array(long, TEXT), seed).tolist() for seed in (0, 1)]
+    assert len({*by_seed[0], *by_seed[1]}) == 12
+
+
 @pytest.mark.parametrize("values", [pa.array(["a", "a"], TEXT), pa.array([1, 1])], ids=["texts", "integers"])
 def test_a_value_that_is_there_twice_is_an_error(values):
     with pytest.raises(DataError, match="twice"):

@@ -38,6 +38,16 @@ PERIODS = {
         {"time_zone": "America/Sao_Paulo"},
         "2018-11-04",
     ),
+    "a day beyond the year 9999": (
+        pa.array([253_402_300_799], pa.timestamp("s")),
+        {"time_zone": "Asia/Tokyo"},
+        "10000-01-01",
+    ),
+    "a summer after 2037": (  # 20:00 UTC
+        pa.array([2_540_318_400], pa.timestamp("s")),
+        {"by": "hour", "time_zone": "Europe/Paris"},
+        "2050-07-01 22:00",
+    ),
     "integers with a unit": (pa.array([EVENING]), {"time_unit": "s"}, "1970-01-01"),
     "integers without one": (pa.array([20260109]), {}, "20260109"),
     "text": (pa.array(["day 3"]), {}, "day 3"),
@@ -50,6 +60,12 @@ def test_periods(case):
     column, settings, expected = PERIODS[case]
     nulled = pa.chunked_array([column, pa.nulls(1, column.type)])
     assert periods_of(nulled, **{"by": "day", **settings}).to_pylist() == [expected, None]
+
+
+@pytest.mark.parametrize("by", ["hour", "day", "week", "month"])
+def test_rows_without_a_time_have_no_period(by):
+    assert periods_of(pa.chunked_array([pa.nulls(2, pa.timestamp("us"))]), by).to_pylist() == [None, None]
+    assert periods_of(pa.chunked_array([], pa.timestamp("us")), by).to_pylist() == []
 
 
 def timeline_of(days, shift_from, rows=3000):
