@@ -15,12 +15,12 @@ from features import (
     Statistics,
     check_agreement,
     check_columns,
+    check_known,
     count_rows,
     files_of,
     fit,
     is_text,
     leave_out_bad_rows,
-    nearest,
     open_data,
     split_data,
     unified_schema,
@@ -64,9 +64,7 @@ def open_sets(experiment: Experiment) -> dict[str, list[RowGroup]]:
     if leak := [name for name, feature in experiment.features.of_columns.items() if feature.column == data.label]:
         raise ConfigError(f"features.columns.{leak[0]}: reads the label, {data.label!r}")
     sets = _divided(data, experiment.seed)
-    names = sorted({name for groups in sets.values() for file in files_of(groups) for name in file.schema.names})
-    if unknown := [name for name in data.cast if name not in names]:
-        raise ConfigError(f"data.cast: no file has a column {unknown[0]!r}; {nearest(unknown[0], names)}")
+    check_known([group for groups in sets.values() for group in groups], data.cast, "data.cast")
     return sets
 
 

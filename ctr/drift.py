@@ -29,6 +29,7 @@ from features import (
     Values,
     as_floats,
     check_columns,
+    check_known,
     count_rows,
     decoded,
     draw_sample,
@@ -103,9 +104,7 @@ def compare_data(
     if target is not None:
         check_replaceable(target, overwrite, "a report of `ctr psi`", _is_psi)
     before, after = (open_data(path, casts=settings.cast) for path in (reference, current))
-    all_names = sorted({name for file in files_of(before + after) for name in file.schema.names})
-    if unknown := [name for name in settings.cast if name not in all_names]:
-        raise ConfigError(f"--cast: no file has a column {unknown[0]!r}; {nearest(unknown[0], all_names)}")
+    check_known(before + after, settings.cast, "--cast")
     if settings.time is not None:
         check_columns(after, [settings.time.column], settings.time.check)
     names, not_compared = _columns(before, after, settings)

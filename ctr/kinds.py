@@ -16,7 +16,9 @@ from features import (
     check_columns,
     files_of,
     innermost,
+    is_bytes,
     is_number,
+    is_uuid,
     list_lengths,
     type_name,
     values_of_column,
@@ -70,7 +72,9 @@ def kinds_by_type(
         check_columns(row_groups, names, lambda schema, where: None)
     files = files_of(before + after)
     types = {name: _types([file.schema.field(name).type for file in files]) for name in names}
-    others = {name: type_name(found[0]) for name, found in types.items() if found and not any(map(_has_values, found))}
+    others = {
+        name: _unlike(name, found[0]) for name, found in types.items() if found and not any(map(_has_values, found))
+    }
     compared = [name for name in names if name not in others]
     # a flag is no number, unless said to be one; and integers that are categories are not compared with floats
     numbers = {name for name in compared if all(map(_is_number, types[name]))} - set(categorical) | set(numeric)
@@ -113,6 +117,13 @@ def _as_categories(values: pa.Array) -> pa.Array:
 def _types(of_files: list[pa.DataType]) -> list[pa.DataType]:
     """The different types that hold more than nulls."""
     return [type_ for type_ in dict.fromkeys(of_files) if not pa.types.is_null(innermost(type_))]
+
+
+def _unlike(name: str, type_: pa.DataType) -> str:
+    """Why a column of a type is not compared."""
+    inner = innermost(type_)
+    help_ = f"; compare it with --cast {name}=text or {name}=hex" if is_bytes(inner) or is_uuid(inner) else ""
+    return type_name(type_) + help_
 
 
 def _has_values(type_: pa.DataType) -> bool:

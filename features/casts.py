@@ -16,13 +16,13 @@ from features.numbers import as_floats
 from features.ragged import list_lengths
 from features.settings import Settings
 from features.times import date_texts
-from features.types import is_bytes, is_list, is_number, is_text, is_uuid, type_name
+from features.types import innermost, is_bytes, is_list, is_number, is_text, is_uuid, type_name
 
 EXACT = 2**53  # up to which every integer is a float64
 HEX_DIGITS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), "<u2")
 UUID_PARTS = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))  # hexadecimal digits
 DASH = pa.scalar("-", pa.large_string())
-TRIED = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
+EXAMPLE = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)  # what a format is tried on
 
 
 class TimestampFormat(Settings):
@@ -41,7 +41,7 @@ class TimestampFormat(Settings):
             year = None if value == "mixed" else _parsed(pa.array([_written(value)]), value)[0].as_py().year
         except (ValueError, AttributeError, re.error) as error:
             raise ValueError(f"{value!r} is not a format of strptime: {error}") from error
-        if year != TRIED.year:
+        if year != EXAMPLE.year:
             raise ValueError(f"{value!r} is not a format that names a year, such as %Y-%m-%d")
         return value
 
@@ -100,8 +100,8 @@ def cast_column(column: pa.ChunkedArray, cast: Cast, where: str) -> pa.ChunkedAr
 
 
 def cast_hint(column: str, type_: pa.DataType, wanted: Literal["category", "number", "time"]) -> str:
-    """Say which cast makes a column of `type_` what is wanted; empty where none does."""
-    inner = type_.value_type if is_list(type_) else type_
+    """Return the end of an error message: the cast that reads a column of `type_` as wanted; empty without one."""
+    inner = innermost(type_)
     if wanted == "category" and (is_bytes(inner) or is_uuid(inner)):
         return f"; `data.cast: {{{column}: text}}` or `{{{column}: hex}}` reads it as text"
     if wanted == "category" and (pa.types.is_floating(inner) or pa.types.is_decimal(inner)):
@@ -117,7 +117,7 @@ def cast_hint(column: str, type_: pa.DataType, wanted: Literal["category", "numb
 
 
 def to_hex(values: pa.Array) -> pa.LargeStringArray:
-    """Binary values or UUIDs as two lower-case hexadecimal digits a byte.
+    """Return binary values or UUIDs as text, two lower-case hexadecimal digits a byte.
 
     >>> to_hex(pa.array([b"\\x00\\xff", None, b""])).to_pylist()
     ['00ff', None, '']
@@ -159,9 +159,9 @@ def _cast_array(values: pa.Array, cast: Cast, where: str) -> pa.Array:
         return pa.LargeListArray.from_arrays(offsets, flat, type=type_, mask=values.is_null())
     if isinstance(cast, TimestampFormat):
         return _timestamps(values, cast.timestamp, where)
-    return {"text": _text, "hex": lambda values, where: to_hex(values), "integer": _integers, "number": _numbers}[cast](
-        values, where
-    )
+    if cast == "hex":
+        return to_hex(values)
+    return {"text": _text, "integer": _integers, "number": _numbers}[cast](values, where)
 
 
 def _text(values: pa.Array, where: str) -> pa.Array:
@@ -176,7 +176,7 @@ def _text(values: pa.Array, where: str) -> pa.Array:
 
 
 def _integers(values: pa.Array, where: str) -> pa.Array:
-    rule = "is no integer of 64 bits"
+    rule = "is not a 64-bit integer"
     if pa.types.is_floating(values.type):
         values = values.cast(pa.float64())
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
@@ -190,7 +190,7 @@ def _integers(values: pa.Array, where: str) -> pa.Array:
 
 
 def _numbers(values: pa.Array, where: str) -> pa.Array:
-    return _converted(values, as_floats, where, "is no number")
+    return _converted(values, as_floats, where, "is not a number")
 
 
 def _timestamps(values: pa.Array, format_: str, where: str) -> pa.Array:
@@ -199,7 +199,7 @@ def _timestamps(values: pa.Array, format_: str, where: str) -> pa.Array:
     if pa.types.is_integer(values.type):  # which have lost the zeros that they began with
         texts = pc.utf8_lpad(texts, len(_written(format_)), "0")
     times = _parsed(texts, format_).take(encoded.indices)
-    _check(values, pc.or_(times.is_valid(), values.is_null()), where, f"is no time in the format {format_}")
+    _check(values, pc.or_(times.is_valid(), values.is_null()), where, f"is not a time in the format {format_}")
     return times
 
 
@@ -219,7 +219,7 @@ def _by_pandas(texts: pa.Array, format_: str) -> pa.Array:
 
 
 def _written(format_: str) -> str:
-    return TRIED.isoformat() if format_ == "ISO8601" else TRIED.strftime(format_)
+    return EXAMPLE.isoformat() if format_ == "ISO8601" else EXAMPLE.strftime(format_)
 
 
 def _has_zone(format_: str) -> bool:

@@ -29,6 +29,18 @@ def check_columns(row_groups: list[RowGroup], columns: Iterable[str], check: Cal
         check(file.schema, file.path)
 
 
+def check_known(row_groups: list[RowGroup], columns: Iterable[str], key: str) -> None:
+    """See that some file has each of `columns`; `key` is the setting that names them.
+
+    Raises:
+        DataError: no file has one of them.
+    """
+    names = sorted({name for file in files_of(row_groups) for name in file.schema.names})
+    for column in columns:
+        if column not in names:
+            raise DataError(f"{key}: no file has a column {column!r}; {nearest(column, names)}")
+
+
 def check_agreement(
     row_groups: list[RowGroup],
     columns: Iterable[str],

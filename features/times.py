@@ -67,7 +67,9 @@ def as_microseconds(column: pa.Array, where: str) -> pa.Array:
         too_far = np.abs(numbers.astype(np.float64)) * factor >= 2.0**63
         if too_far.any():
             number, unit = numbers[too_far.argmax()], type_name(column.type)
-            raise DataError(f"{where} holds {number} as {unit}, which no calendar has. Leave such rows out.")
+            raise DataError(
+                f"{where} holds {number} as {unit}, which timestamps in microseconds cannot hold. Leave such rows out."
+            )
         numbers = numbers * factor
     is_null = column.is_null().to_numpy(zero_copy_only=False)
     return pa.array(numbers, mask=is_null).cast(pa.timestamp("us", getattr(column.type, "tz", None)))

@@ -1,7 +1,6 @@
 """From values to their places in a vocabulary."""
 
 from hashlib import blake2b
-from itertools import count
 
 import numpy as np
 import pandas as pd
@@ -12,8 +11,7 @@ from features.errors import DataError
 
 MULTIPLIER = np.uint64(0xC6A4A7935BD1E995)  # odd, so that each step of the hash can be undone: of MurmurHash64A
 SHIFT = np.uint64(47)
-WORD = 8  # bytes
-LONG = 512
+WORD, LONG = 8, 512  # bytes
 MASKS = np.array([(1 << 8 * size) - 1 for size in range(WORD + 1)], np.uint64)
 
 
@@ -37,12 +35,13 @@ class VocabularyIndex:
     def __init__(self, values: pa.Array) -> None:
         self.values = values
         self._is_text = pa.types.is_large_string(values.type)
-        for self._seed in count():
-            self._index = pd.Index(self._keys(values))
-            if self._index.is_unique:
-                break
+        self._seed = 0
+        self._index = pd.Index(self._keys(values))
+        while not self._index.is_unique:  # two values have one hash: another seed parts them
             if not self._is_text or pc.count_distinct(values).as_py() < len(values):
                 raise DataError("a vocabulary holds a value twice")
+            self._seed += 1
+            self._index = pd.Index(self._keys(values))
         self._index.get_indexer(self._index[:1])  # builds the table now: later two threads may look up
 
     def places(self, values: pa.Array) -> np.ndarray:

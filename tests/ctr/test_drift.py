@@ -320,7 +320,7 @@ def test_what_is_not_compared_is_listed(compare):
         "new": "only in the current data",
         "when": "timestamp[us]",
         "day": "date32[day]",
-        "raw": "binary",
+        "raw": "binary; compare it with --cast raw=text or raw=hex",
         "row": "struct<a: int64>",
         "matrix": "list<element: list<element: double>>",
     }
