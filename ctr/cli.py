@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -222,6 +223,9 @@ def psi(
         from ctr.errors import ConfigError
         from ctr.settings import explain
 
+        casts = [_named_cast(option) for option in cast or []]
+        if repeated := [name for name, times in Counter(name for name, _ in casts).items() if times > 1]:
+            raise ConfigError(f"--cast: column {repeated[0]!r} has two casts. Give it one.")
         named = {"columns": columns, "categorical": categorical, "numeric": numeric}
         periods = _given({"by": by, "time_zone": time_zone, "time_unit": time_unit})
         if time is None and periods:
@@ -230,7 +234,7 @@ def psi(
             settings = DriftSettings.model_validate(
                 {
                     **{name: _listed(names) for name, names in _given(named).items()},
-                    "cast": dict(map(_named_cast, cast or [])),
+                    "cast": dict(casts),
                     "psi": _given({"bins": bins, "unstable_above": unstable_above}),
                     "time": None if time is None else {"column": time, **periods},
                 }
@@ -256,12 +260,14 @@ def _named_cast(option: str) -> tuple[str, Any]:
     >>> _named_cast("user=hex"), _named_cast("at=timestamp:%Y-%m-%d")
     (('user', 'hex'), ('at', {'timestamp': '%Y-%m-%d'}))
     """
+    from ctr.errors import ConfigError
+
     column, equals, type_ = option.partition("=")
     if not (column and equals):
-        from ctr.errors import ConfigError
-
         raise ConfigError(f"--cast {option!r}: expected COLUMN=TYPE, such as user=hex")
     kind, colon, format_ = type_.partition(":")
+    if "timestamp" in kind and not (kind == "timestamp" and format_):
+        raise ConfigError(f"--cast {option!r}: expected COLUMN=timestamp:FORMAT, such as ts=timestamp:%Y-%m-%d")
     return column, {kind: format_} if colon else type_
 
 

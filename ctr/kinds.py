@@ -127,7 +127,7 @@ def _unlike(name: str, type_: pa.DataType) -> str:
 
 
 def _has_values(type_: pa.DataType) -> bool:
-    return values_of_column(pa.chunked_array([], type_)) is not None
+    return values_of_column(pa.chunked_array([pa.nulls(0, type_)])) is not None
 
 
 def _is_number(type_: pa.DataType) -> bool:

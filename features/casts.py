@@ -15,7 +15,7 @@ from features.errors import DataError
 from features.numbers import as_floats
 from features.ragged import list_lengths
 from features.settings import Settings
-from features.times import date_texts
+from features.times import as_microseconds, date_texts
 from features.types import innermost, is_bytes, is_list, is_number, is_text, is_uuid, type_name
 
 EXACT = 2**53  # up to which every integer is a float64
@@ -38,11 +38,11 @@ class TimestampFormat(Settings):
         if "%Z" in value:
             raise ValueError(f"{value!r} has %Z, the name of a time zone. Use %z, its offset")
         try:
-            year = None if value == "mixed" else _parsed(pa.array([_written(value)]), value)[0].as_py().year
-        except (ValueError, AttributeError, re.error) as error:
+            time = None if value == "mixed" else _parsed(pa.array([_written(value)]), value)[0].as_py()
+        except (ValueError, re.error) as error:
             raise ValueError(f"{value!r} is not a format of strptime: {error}") from error
-        if year != EXAMPLE.year:
-            raise ValueError(f"{value!r} is not a format that names a year, such as %Y-%m-%d")
+        if time is None or time.year != EXAMPLE.year:
+            raise ValueError(f"{value!r} is not a format with a year, such as %Y-%m-%d, nor ISO8601")
         return value
 
     def __str__(self) -> str:
@@ -67,7 +67,7 @@ ACCEPTED = {
     "hex": "binary or UUID",
     "integer": "integers, floats, decimals, booleans or text",
     "number": "integers, floats, decimals, booleans or text",
-    "timestamp": "text or integers",
+    "timestamp": "text, integers, timestamps or dates",
 }
 
 
@@ -77,12 +77,11 @@ def cast_type(type_: pa.DataType, cast: Cast, where: str) -> pa.DataType:
     Raises:
         DataError: values of this type cannot be cast so.
     """
-    if is_list(type_):
-        return pa.large_list(pa.field("element", cast_type(type_.value_type, cast, where)))
-    if not (pa.types.is_null(type_) or _accepts(cast, type_)):
+    inner = innermost(type_)
+    if not (pa.types.is_null(inner) or _accepts(cast, inner)):
         name = "timestamp" if isinstance(cast, TimestampFormat) else cast
         raise DataError(f"{where} has type {type_name(type_)}, but `cast: {name}` needs {ACCEPTED[name]}")
-    return _target(cast)
+    return _within_lists(type_, _target(cast))
 
 
 def cast_column(column: pa.ChunkedArray, cast: Cast, where: str) -> pa.ChunkedArray:
@@ -111,8 +110,8 @@ def cast_hint(column: str, type_: pa.DataType, wanted: Literal["category", "numb
         )
     if wanted == "number" and is_text(inner):
         return f"; `data.cast: {{{column}: number}}` reads numbers that are text"
-    if wanted == "time" and is_text(inner):
-        return f"; `data.cast: {{{column}: {{timestamp: FORMAT}}}}` reads times that are text"
+    if wanted == "time" and (is_text(inner) or pa.types.is_integer(inner)):
+        return f"; `data.cast: {{{column}: {{timestamp: FORMAT}}}}` reads text, and integers such as 20260131"
     return ""
 
 
@@ -140,7 +139,14 @@ def _accepts(cast: Cast, type_: pa.DataType) -> bool:
     if cast == "text":
         is_whole = types.is_decimal(type_) and type_.scale == 0
         return is_whole or is_bytes(type_) or is_uuid(type_) or types.is_boolean(type_) or types.is_date(type_)
-    return not isinstance(cast, TimestampFormat) and (is_number(type_) or types.is_boolean(type_))
+    if isinstance(cast, TimestampFormat):
+        return types.is_timestamp(type_) or types.is_date(type_)
+    return is_number(type_) or types.is_boolean(type_)
+
+
+def _within_lists(type_: pa.DataType, target: pa.DataType) -> pa.DataType:
+    """The target, in as many lists as the type has."""
+    return pa.large_list(pa.field("element", _within_lists(type_.value_type, target))) if is_list(type_) else target
 
 
 def _target(cast: Cast) -> pa.DataType:
@@ -158,6 +164,8 @@ def _cast_array(values: pa.Array, cast: Cast, where: str) -> pa.Array:
         type_ = pa.large_list(pa.field("element", flat.type))
         return pa.LargeListArray.from_arrays(offsets, flat, type=type_, mask=values.is_null())
     if isinstance(cast, TimestampFormat):
+        if pa.types.is_timestamp(values.type) or pa.types.is_date(values.type):
+            return as_microseconds(values, where).cast(pa.int64()).cast(_target(cast))
         return _timestamps(values, cast.timestamp, where)
     if cast == "hex":
         return to_hex(values)
@@ -177,9 +185,12 @@ def _text(values: pa.Array, where: str) -> pa.Array:
 
 def _integers(values: pa.Array, where: str) -> pa.Array:
     rule = "is not a 64-bit integer"
+    if pa.types.is_decimal(values.type):
+        _check(values, pc.equal(values, pc.trunc(values)), where, "has a fraction")
     if pa.types.is_floating(values.type):
         values = values.cast(pa.float64())
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
+        _check(values, pc.is_finite(values), where, rule)
         _check(values, pc.less_equal(pc.abs(values), float(EXACT)), where, "is above 2^53, where floats skip integers")
         _check(values, pc.equal(values, pc.trunc(values)), where, "has a fraction")
     if is_text(values.type):  # Arrow would read hexadecimal digits, too
@@ -256,4 +267,5 @@ def _check(values: pa.Array, is_good: pa.Array, where: str, rule: str) -> None:
     is_bad = pc.invert(pc.fill_null(is_good, True))
     if pc.any(is_bad).as_py():
         value, count = values[pc.index(is_bad, True).as_py()].as_py(), pc.sum(is_bad).as_py()
-        raise DataError(f"{where} holds {value!r} ({count} such values), which {rule}")
+        shown = repr(value) if isinstance(value, str | bytes) else str(value)
+        raise DataError(f"{where} holds {shown} ({count} such values), which {rule}")

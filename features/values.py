@@ -92,7 +92,7 @@ def _hint(feature: ColumnFeature, type_: pa.DataType) -> str:
         return cast_hint(feature.column, type_, "number")
     if isinstance(feature, Categorical) and feature.part is not None:
         return cast_hint(feature.column, type_, "time")
-    if isinstance(feature, Categorical) and pa.types.is_temporal(type_):
+    if isinstance(feature, Categorical) and (pa.types.is_timestamp(type_) or pa.types.is_date(type_)):
         return "; choose a `part` of it"
     return cast_hint(feature.column, type_, "category")
 

@@ -123,14 +123,14 @@ def check_report(experiment: Experiment, schema: pa.Schema, where: str) -> None:
         report.time.check(schema, where)
     for name in slice_columns(experiment):
         type_ = schema.field(name).type
-        if not isinstance(slice_values(pa.chunked_array([], type_)), pa.Array):
+        if not isinstance(slice_values(pa.chunked_array([pa.nulls(0, type_)])), pa.Array):
             raise DataError(
                 f"{where}: report.slices: column {name!r} is {type_name(type_)}; "
                 f"a slice needs one number, text, date or flag a row{cast_hint(name, type_, 'category')}"
             )
     if report.group is not None:
         type_ = schema.field(report.group).type
-        values = values_of_column(pa.chunked_array([], type_))
+        values = values_of_column(pa.chunked_array([pa.nulls(0, type_)]))
         if not isinstance(values, pa.Array) or pa.types.is_floating(values.type):
             raise DataError(
                 f"{where}: report.group: column {report.group!r} is {type_name(type_)}; "

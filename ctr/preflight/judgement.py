@@ -2,6 +2,9 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
 
 from ctr.experiment import Data
 from ctr.preflight.finding import Finding
@@ -70,12 +73,16 @@ def _values(sets: Mapping[str, SetProfile], label_and_weight: list[str | None]) 
         if not before.values:
             yield f"{name!r} has no value in the training data"
         elif before.different == 1 and not before.nulls:
-            yield f"{name!r} is {before.low!r} in every row of the training data"
+            yield f"{name!r} is {_shown(before.low)} in every row of the training data"
         for other, one in sets.items():
             after = one.inputs[name]
             change = after.null_share - before.null_share
             if abs(change) > NULLS and _differ(after.null_share, after.rows, before.null_share, before.rows):
                 yield f"{name!r} is null in {_percent(after)} of {other}, but in {_percent(before)} of training"
+
+
+def _shown(value: Any) -> str:
+    return str(value) if isinstance(value, np.datetime64) else repr(value)
 
 
 def _percent(seen: InputProfile) -> str:

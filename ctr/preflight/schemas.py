@@ -23,11 +23,12 @@ def check_schemas(experiment: Experiment, encoder: Encoder, sets: dict[str, list
     """
     first_groups = list({group.file.path: group for groups in sets.values() for group in groups}.values())
     numbers = experiment.features.number_columns.union(encoder.columns.names if encoder.columns else [])
-    mistakes = []
+    mistakes, right = [], []  # files that have all columns, in types that fit
     for group in first_groups:
         try:
             check_types([group], experiment, encoder)
-            check_agreement([first_groups[0], group], encoder.input_columns, numbers)
+            right.append(group)
+            check_agreement([right[0], group], encoder.input_columns, numbers)
         except (DataError, ConfigError) as error:
             mistakes.append(Finding("error", "schema", f"schema: {error}"))
     if len(mistakes) > NAMED:

@@ -558,6 +558,14 @@ MISTAKES = {
         ["BEFORE", "AFTER", "--categorical", "hours"],
         "--categorical: no column 'hours' is compared; did you mean 'hour'?",
     ),
+    "two casts of a column": (
+        ["BEFORE", "AFTER", "--cast", "price=number", "--cast", "price=text"],
+        "--cast: column 'price' has two casts",
+    ),
+    "cast to a timestamp without a format": (
+        ["BEFORE", "AFTER", "--cast", "ts=timestamp"],
+        "--cast 'ts=timestamp': expected COLUMN=timestamp:FORMAT",
+    ),
     "cast of an unknown column": (
         ["BEFORE", "AFTER", "--cast", "prise=number"],
         "--cast: no file has a column 'prise'; did you mean 'price'?",
@@ -641,3 +649,13 @@ def test_the_command_does_not_wait_for_tensorflow(sets):
         "assert not {'tensorflow', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program, "psi", *sets], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    "type_", [pa.list_(pa.uuid()), pa.struct({"a": pa.uuid()}), pa.uuid(), pa.map_(pa.string(), pa.int64())], ids=str
+)
+def test_a_column_of_a_type_without_values_is_left_out(compare, type_):
+    table = pa.table({"x": pa.nulls(50, type_), "y": np.arange(50) % 3})
+    report = compare(table, table)
+    assert list(report["kinds"]) == ["y"]
+    assert list(report["not_compared"]) == ["x"]

@@ -197,10 +197,10 @@ def test_psi_takes_casts_from_the_command_line(folders):
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.stderr
     assert "price" in result.stdout
-    wrong = CliRunner().invoke(app, [*command, "--cast", "user=int"])
+    wrong = CliRunner().invoke(app, [*command, "--cast", "item=int"])
     assert wrong.exit_code == 2
     assert "--cast: must be text, hex, integer, number or {timestamp: FORMAT}" in wrong.stderr
-    assert CliRunner().invoke(app, [*command, "--cast", "user"]).exit_code == 2
+    assert CliRunner().invoke(app, [*command, "--cast", "item"]).exit_code == 2
 
 
 def test_kept_times_of_files_in_two_units_are_of_one_scale(make_experiment, data_folder, tmp_path):

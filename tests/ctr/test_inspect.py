@@ -419,3 +419,11 @@ def test_no_gpu_is_fine_unless_it_is_asked_for(look):
     assert "device: training.device: TensorFlow sees no GPU; use `auto` or `cpu`" in said(
         look("training.device=gpu"), "error"
     )
+
+
+def test_a_first_file_that_lacks_a_column_is_the_only_mistake(look, data_folder):
+    path = data_folder / "part-0.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["item"]), path)
+    errors = said(look(), "error")
+    assert len(errors) == 1
+    assert "part-0.parquet: no column 'item'" in errors[0]

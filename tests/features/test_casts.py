@@ -57,6 +57,12 @@ def uuids(values):
         (pa.array(["2026-01-31", None]), {"timestamp": "%Y-%m-%d"}, [datetime(2026, 1, 31), None]),
         (pa.array([99991231, 10101]), {"timestamp": "%Y%m%d"}, [datetime(9999, 12, 31), datetime(1, 1, 1)]),
         (pa.array([1022026, 31012026]), {"timestamp": "%d%m%Y"}, [datetime(2026, 2, 1), datetime(2026, 1, 31)]),
+        (pa.array([date(2026, 1, 31), None]), {"timestamp": "%Y%m%d"}, [datetime(2026, 1, 31), None]),
+        (
+            pa.array([1], pa.timestamp("ms")),
+            {"timestamp": "ISO8601"},
+            [datetime(1970, 1, 1, 0, 0, 0, 1000, tzinfo=UTC)],
+        ),
         (pa.array([50101]), {"timestamp": "%y%m%d"}, [datetime(2005, 1, 1)]),
         (
             pa.array(["2026-01-01T00:00:00.123456789", "9999-12-31", None]),
@@ -100,8 +106,9 @@ def test_lists_keep_their_lengths_and_nulls(lists, start):
         ([b"ab", b"\xff", b"\xff"], "text", r"holds b'\\xff' \(2 such values\), which is not UTF-8; `hex`"),
         ([1.0, 1.5], "integer", r"holds 1.5 \(1 such values\), which has a fraction"),
         ([2.0**53 + 2], "integer", r"holds 9007199254740994.0 \(1 such values\), which is above 2\^53"),
-        ([float("-inf")], "integer", r"holds -inf .* above 2\^53"),
-        ([Decimal("0.5")], "integer", r"holds Decimal\('0.5'\) .* not a 64-bit integer"),
+        ([float("-inf")], "integer", r"holds -inf .* not a 64-bit integer"),
+        ([Decimal("7.50"), Decimal("7.00")], "integer", r"holds 7.50 \(1 such values\), which has a fraction"),
+        ([Decimal(10**20)], "integer", r"holds 1000* .* not a 64-bit integer"),
         (["1", "0x1F"], "integer", "holds '0x1F' .* not a 64-bit integer"),
         (["9" * 20], "integer", "holds '9{20}' .* not a 64-bit integer"),
         (pa.array([2**63], pa.uint64()), "integer", "holds 9223372036854775808 .* not a 64-bit integer"),
@@ -130,7 +137,7 @@ def test_a_value_that_would_be_lost_is_an_error_that_names_it(values, to, reason
         (pa.large_string(), "hex", "needs binary or UUID"),
         (pa.large_binary(), "integer", "needs integers, floats"),
         (pa.date32(), "number", "needs integers, floats"),
-        (pa.timestamp("us"), {"timestamp": "%Y"}, "needs text or integers"),
+        (pa.float64(), {"timestamp": "%Y"}, "needs text, integers, timestamps or dates"),
         (pa.struct({"a": pa.int64()}), "text", "needs text, binary"),
         (pa.list_(pa.date32()), "hex", "needs binary or UUID"),
     ],
@@ -146,11 +153,13 @@ def test_a_type_that_cannot_be_cast_is_an_error_that_says_what_can(type_, to, ne
     [
         ("txt", "must be text, hex, integer, number or"),
         ({"timestamp": "%Q"}, "'%Q' is not a format of strptime"),
-        ({"timestamp": "%H:%M"}, "names a year"),
-        ({"timestamp": "mixed"}, "names a year"),
+        ({"timestamp": "%H:%M"}, "with a year"),
+        ({"timestamp": "mixed"}, "with a year"),
         ({"timestamp": "%Y%Y"}, "not a format"),
+        ({"timestamp": "dd/MM/yyyy"}, "with a year, such as %Y-%m-%d, nor ISO8601"),
+        ({"timestamp": "iso8601"}, "nor ISO8601"),
         ({"timestamp": "%Y-%m-%d %Z"}, "Use %z"),
-        ({"timestamp": ""}, "not a format"),
+        ({"timestamp": ""}, "with a year"),
         ({"time": "%Y"}, "must be text, hex"),
     ],
     ids=str,
@@ -231,6 +240,11 @@ def test_a_type_that_a_feature_cannot_take_names_the_cast_that_helps(feature, ty
     declared = feature(name="x", column="x", **({} if feature is Numeric else {"table": "x", "hash": 5}))
     with pytest.raises(DataError, match=hint):
         check_type(declared, type_, WHERE)
+
+
+def test_the_error_of_a_list_names_the_list():
+    with pytest.raises(DataError, match=r"has type list<item: int64>, but `cast: hex` needs binary or UUID"):
+        cast_type(pa.large_list(pa.int64()), "hex", WHERE)
 
 
 def test_a_text_that_is_to_have_an_hour_names_the_cast_that_helps():
