@@ -180,7 +180,7 @@ def test_an_inspection_counts_the_same_and_shows_kept_bytes(folders):
     assert (token.low, token.different) == (b"token 0".hex(), 11)
 
 
-def test_psi_of_the_same_rows_is_none(folders):
+def test_psi_is_that_of_the_plain_log(folders):
     names = tuple(dict.fromkeys([*CASTS, "city", "w", "clicked"]))
     columns = tuple(name for name in names if name != "seen")
     settings = {"columns": columns, "cast": CASTS, "time": {"column": "ts", "by": "month"}}
