@@ -10,7 +10,7 @@ import pyarrow as pa
 from features.errors import DataError
 
 NULL_VALUE = "__HIVE_DEFAULT_PARTITION__"
-"""What every writer calls the folder of the rows whose value is null."""
+"""Value in the folder name of rows whose value is null, the same for all writers."""
 
 
 def folder_values(paths: list[str], text: Collection[str] = ()) -> list[dict[str, pa.Scalar]]:

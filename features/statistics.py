@@ -147,7 +147,7 @@ def _edges(sample: np.ndarray, buckets: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a row group adds, by the names of features."""
+    """The counts of one row group, by feature name."""
 
     counted: dict[str, pa.Table]
     transformed: dict[str, np.ndarray]  # numbers of those with moments

@@ -94,7 +94,7 @@ def _whole_seconds(column: pa.Array, time_unit: str | None) -> np.ndarray:
 
 
 def _numbers(column: pa.Array, time_unit: str | None) -> tuple[np.ndarray, int]:
-    """What the column stores, int64 [rows], 0 for a null; and how many of it are a second, 0 if it stores days."""
+    """Return the stored numbers, int64 [rows], 0 for a null, and how many make a second; 0 if they are days."""
     if pa.types.is_date32(column.type):
         numbers, per_second = column.cast(pa.int32()).cast(pa.int64()), 0
     else:

@@ -1,4 +1,4 @@
-"""Rows a second of a Reader: Parquet to shuffled batches, beside those of another commit in alternating processes.
+"""Measure rows per second from Parquet to shuffled batches, alternating with another commit if one is given.
 
     python scripts/bench_reading.py configs/bench/criteo_like_hex.yaml --set data.root=DIR [--against TREE]
 

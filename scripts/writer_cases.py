@@ -331,7 +331,7 @@ def _fastparquet(category: bool = False, **options: Any) -> Callable[[pa.Table, 
 
 
 def _pandas_frame(table: pa.Table) -> pd.DataFrame:
-    """What fastparquet can write: no lists; dates are timestamps, decimals floats, and nulls among floats NaN."""
+    """Convert to what fastparquet can write: no lists; dates as timestamps, decimals as floats, null floats as NaN."""
     kept = table.drop_columns(["ids", "words"])
     kept = _with(kept, "kind", kept["kind"].cast(pa.string()))
     decimals = [None if value is None else float(value) for value in kept["dec"].to_pylist()]

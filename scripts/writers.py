@@ -34,7 +34,7 @@ CASTS = TypeAdapter(dict[str, Cast])
 
 @dataclass(frozen=True)
 class Read:
-    """What is read of a file or folder."""
+    """A file or folder as it was read."""
 
     sizes: tuple[int, ...]  # rows of each row group
     table: pa.Table

@@ -54,7 +54,7 @@ def periods_of(
 
 
 def _names(starts: np.ndarray, by: Period) -> pa.Array:
-    """What periods are called, by how many hours, days or months after 1970 they begin."""
+    """Return the names of periods, from the hours, days or months between 1970 and their start."""
     if not len(starts):  # NumPy has no longest of none
         return pa.array([], pa.large_string())
     names = np.datetime_as_string(starts.astype(f"datetime64[{UNITS[by]}]"))

@@ -1,4 +1,4 @@
-"""What clocks and calendars show, against Python's own datetime and plain integers."""
+"""Clocks and calendars, against Python's own datetime and plain integers."""
 
 import re
 import zoneinfo
