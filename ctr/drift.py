@@ -23,7 +23,6 @@ from ctr.run import check_replaceable, environment, new_folder, write_json
 from ctr.settings import PSI, Time
 from features import (
     Cast,
-    Ragged,
     RowGroup,
     Settings,
     Values,
@@ -31,7 +30,6 @@ from features import (
     check_columns,
     check_known,
     count_rows,
-    decoded,
     draw_sample,
     files_of,
     nearest,
@@ -183,7 +181,7 @@ def _drawn(
     for place, table in enumerate(draw_sample(row_groups, list(by_type), SEED)):
         half = table.filter(pa.array(np.random.default_rng([SEED, 5, place]).random(table.num_rows) < 0.5))
         rows += half.num_rows
-        fixing.append({name: _without_dictionary(values) for name, values in _values(half, by_type).items()})
+        fixing.append(_values(half, by_type))
     kinds: dict[str, Kind] = {name: kind or "categorical" for name, kind in by_type.items()}
     for name in [name for name, kind in by_type.items() if kind is None]:
         numbers = [as_floats(part[FEATURE + name]) for part in fixing]
@@ -192,11 +190,6 @@ def _drawn(
             for part, values in zip(fixing, numbers, strict=True):
                 part[FEATURE + name] = values
     return kinds, fixing, rows
-
-
-def _without_dictionary(values: Values) -> Values:
-    """The values themselves: a few rows need not keep the dictionary of all."""
-    return Ragged(decoded(values.flat), values.lengths) if isinstance(values, Ragged) else decoded(values)
 
 
 def _take_out(fixing: list[dict[str, Values]], rows: int, histograms: Histograms) -> None:
