@@ -61,8 +61,8 @@ def kinds_by_type(
         numeric: those whose integers or flags are numbers.
 
     Returns:
-        column -> its kind, None for integers, which may be either; and column -> its type, of those without a kind:
-        times, binary, structs.
+        column -> its kind, None for integers, which may be either; and column -> why it is not compared, of those
+        without a kind: times, binary, structs.
 
     Raises:
         ConfigError: a column that is to be numeric holds no numbers.
@@ -73,7 +73,7 @@ def kinds_by_type(
     files = files_of(before + after)
     types = {name: _types([file.schema.field(name).type for file in files]) for name in names}
     others = {
-        name: _unlike(name, found[0]) for name, found in types.items() if found and not any(map(_has_values, found))
+        name: _reason(name, found[0]) for name, found in types.items() if found and not any(map(_has_values, found))
     }
     compared = [name for name in names if name not in others]
     # a flag is no number, unless said to be one; and integers that are categories are not compared with floats
@@ -119,8 +119,8 @@ def _types(of_files: list[pa.DataType]) -> list[pa.DataType]:
     return [type_ for type_ in dict.fromkeys(of_files) if not pa.types.is_null(innermost(type_))]
 
 
-def _unlike(name: str, type_: pa.DataType) -> str:
-    """Why a column of a type is not compared."""
+def _reason(name: str, type_: pa.DataType) -> str:
+    """Return why a column of a type is not compared: its type, and the cast that helps."""
     inner = innermost(type_)
     help_ = f"; compare it with --cast {name}=text or {name}=hex" if is_bytes(inner) or is_uuid(inner) else ""
     return type_name(type_) + help_
