@@ -21,7 +21,7 @@ from features.source import open_data
 from features.splits import split_data
 from features.statistics import Moments, Statistics, fit
 from features.times import as_microseconds, date_texts, wall_clock
-from features.types import innermost, is_bytes, is_list, is_number, is_text, is_uuid, type_name
+from features.types import innermost, is_bytes, is_number, is_text, is_uuid, type_name
 from features.values import Values, decoded, filtered, values_of_column
 
 __all__ = [
@@ -74,7 +74,6 @@ __all__ = [
     "in_words",
     "innermost",
     "is_bytes",
-    "is_list",
     "is_number",
     "is_text",
     "is_uuid",
