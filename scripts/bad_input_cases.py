@@ -186,7 +186,7 @@ CONFIGS = [
     setting("a text for a number", "training.batch_size", "many"),
     setting("a cast to no type", "data.cast", {"user": "int"}, "data.cast.user", "integer", "'int'"),
     setting("a cast of no column", "data.cast", {"usr": "text"}, "data.cast", "'usr'", "'user'"),
-    setting("a time format that is none", "data.cast", {"ts": {"timestamp": "%Q"}}, "data.cast.ts.timestamp", "%Q"),
+    setting("an unknown time format", "data.cast", {"ts": {"timestamp": "%Q"}}, "data.cast.ts.timestamp", "%Q"),
     setting("a cast that a type does not have", "data.cast", {"item": "hex"}, "part-0.parquet", "'item'", "binary"),
     setting("a cast that a value does not have", "data.cast", {"item": "integer"}, "row group 0", "'item'", "'item "),
     setting(
