@@ -22,6 +22,7 @@ from features import (
     is_text,
     leave_out_bad_rows,
     open_data,
+    read_tables,
     split_data,
     unified_schema,
 )
@@ -154,8 +155,8 @@ def _check_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, columns
         DataError: a bad value; validation data without a weight above 0, or of one class only where AUC steers.
     """
     positives = rows = 0
-    for group in row_groups:
-        batch = encoder(group.read(encoder.input_columns), str(group))
+    for group, table in read_tables(row_groups, encoder.input_columns):
+        batch = encoder(table, str(group))
         counted = batch["label"][batch["weight"] > 0]
         positives, rows = positives + int(counted.sum()), rows + len(counted)
     if name == "valid" and rows == 0:

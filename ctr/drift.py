@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from features import (
     count_rows,
     draw_sample,
     files_of,
+    map_tables,
     nearest,
     open_data,
     rows_of_files,
@@ -212,8 +212,7 @@ def _count(
     """All rows in their bins, and in those of their periods; row groups are merged in order, whichever is first."""
     columns = [*kinds, *([] if clock is None else [clock.column])]
 
-    def of_row_group(group: RowGroup) -> tuple[Histograms, Timeline]:
-        table = group.read(columns)
+    def of_row_group(group: RowGroup, table: pa.Table) -> tuple[Histograms, Timeline]:
         codes = binning.assign(_values(table, kinds))
         histograms, timeline, weight = Histograms(binning), Timeline(binning), np.ones(table.num_rows)
         histograms.add(codes, weight)
@@ -223,9 +222,8 @@ def _count(
         return histograms, timeline
 
     histograms, timeline = Histograms(binning), Timeline(binning)
-    with ThreadPoolExecutor(THREADS) as threads:
-        for one, periods in threads.map(of_row_group, row_groups):
-            histograms, timeline = histograms.merge(one), timeline.merge(periods)
+    for one, periods in map_tables(of_row_group, row_groups, columns, THREADS):
+        histograms, timeline = histograms.merge(one), timeline.merge(periods)
     return histograms, timeline
 
 

@@ -20,6 +20,7 @@ from features.settings import Count, Settings, TimeZone, nearest
 from features.source import open_data
 from features.splits import split_data
 from features.statistics import Moments, Statistics, fit
+from features.tables import map_tables, read_tables
 from features.times import as_microseconds, date_texts, wall_clock
 from features.types import innermost, is_bytes, is_number, is_text, is_uuid, type_name
 from features.values import Values, decoded, filtered, values_of_column
@@ -80,10 +81,12 @@ __all__ = [
     "layout_of",
     "leave_out_bad_rows",
     "list_lengths",
+    "map_tables",
     "nearest",
     "open_data",
     "originals",
     "read_ahead",
+    "read_tables",
     "rows_of_files",
     "split_data",
     "take",

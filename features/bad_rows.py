@@ -15,6 +15,7 @@ from features.numbers import as_floats
 from features.ragged import Ragged
 from features.row_groups import RowGroup, count_rows
 from features.schema import Categorical, ColumnFeature, Numeric, Sequence
+from features.tables import read_tables
 from features.values import Values, outside, too_large, values_of
 
 
@@ -55,8 +56,7 @@ def leave_out_bad_rows(
     reasons: Counter[str] = Counter()
     places: dict[str, RowGroup] = {}
     left: list[RowGroup] = []
-    for group in row_groups if names else []:
-        table = group.read(names)
+    for group, table in read_tables(row_groups if names else [], names):
         good = np.ones(group.rows, bool)
         for reason, bad in _faults(encoder, features, table, str(group)):
             if found := int((bad & good).sum()):

@@ -30,7 +30,7 @@ def read_footer(opened: pa.NativeFile) -> bytes:
     return tail[-length:]
 
 
-def open_parquet(opened: pa.NativeFile, footer: bytes) -> pq.ParquetFile:
+def open_parquet(opened: pa.NativeFile, footer: bytes, buffer_size: int = 0) -> pq.ParquetFile:
     """Open a file by its Parquet schema alone.
 
     The Arrow schema that some programs note in the footer is hidden. With it, one table would be read in other types
@@ -41,6 +41,7 @@ def open_parquet(opened: pa.NativeFile, footer: bytes) -> pq.ParquetFile:
     Args:
         opened: the file.
         footer: its end, as `read_footer` returns it.
+        buffer_size: bytes of a column that are read at a time; 0: all that a row group has of it.
 
     Raises:
         pa.ArrowException, OSError: not a Parquet file.
@@ -52,5 +53,7 @@ def open_parquet(opened: pa.NativeFile, footer: bytes) -> pq.ParquetFile:
         binary_type=pa.large_binary(),
         list_type=pa.LargeListType,
         coerce_int96_timestamp_unit="us",
+        buffer_size=buffer_size,
+        pre_buffer=not buffer_size,  # it would read the whole row group first
         page_checksum_verification=True,  # of the pages that have one
     )

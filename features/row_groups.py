@@ -1,21 +1,28 @@
 """A Parquet file and its row groups: opened, and read by columns.
 
-A data set is a plain list of `RowGroup`s. A row group may hold only some of the file's rows, where a split or a policy
-on bad rows leaves out others: it then carries one bit for each.
+A data set is a plain list of `RowGroup`s. A row group of more than `WHOLE_ROWS` becomes several of them, slices of at
+most `SLICE_ROWS`, so that memory does not depend on how a file was written. A `RowGroup` may hold only some of its
+rows, where a split or a policy on bad rows leaves out others: it then carries one bit for each.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.fs
+import pyarrow.parquet as pq
 
 from features.casts import Cast, cast_column, cast_type
 from features.errors import DataError, first_line
 from features.parquet import open_parquet, read_footer
 from features.types import is_list, is_uuid, type_name
+
+WHOLE_ROWS, SLICE_ROWS = 1 << 17, 1 << 16
+BUFFERS, LEAST_BUFFER = 1 << 25, 1 << 16  # bytes that are read ahead of a row group in slices: of all columns, of one
 
 
 @dataclass(frozen=True)
@@ -34,25 +41,51 @@ class DataFile:
 
 @dataclass(frozen=True)
 class RowGroup:
-    """Rows that are read at once: one row group of one file, or the part of it that is selected."""
+    """Rows that are read at once: a row group of a file, a slice of a large one, or the selected part of either."""
 
     file: DataFile
     index: int
     rows: int
     selected: bytes | None = None
-    """One bit for each row of the file's row group, first row first; None for all rows."""
+    """One bit for each row of the row group or slice, first row first; None for all rows."""
+    slice: tuple[int, int] | None = None
+    """First row of the slice in the row group, and number of rows; None for the whole row group."""
 
     def __str__(self) -> str:
-        return f"{self.file.path}, row group {self.index}"
+        place = f"{self.file.path}, row group {self.index}"
+        return place if self.slice is None else f"{place}, rows {self.slice[0]} to {sum(self.slice) - 1}"
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """The path of the file and the number of the row group, which slices have in common."""
+        return self.file.path, self.index
 
     def read(self, columns: Iterable[str]) -> pa.Table:
         """Read the selected rows of `columns`, in file order, in the types of the file's `schema`.
+
+        A slice is read from the beginning of its row group; `read_tables` reads many in order without that.
 
         Raises:
             DataError: the file is damaged, gone or has changed since it was opened.
         """
         columns = list(dict.fromkeys(columns))
-        table = self._stored([name for name in columns if name not in self.file.folder_values])
+        with Cursor(columns) as cursor:
+            return self.table(cursor.stored(self), columns)
+
+    def table(self, stored: pa.Table, columns: list[str]) -> pa.Table:
+        """Return what `read` returns of what the file stores.
+
+        Args:
+            stored: all rows of the row group or slice, without the columns that its folders give.
+            columns: to return.
+
+        Raises:
+            DataError: a value is damaged or cannot be cast, or rows are missing.
+        """
+        _check_values(stored, str(self))
+        table = stored
+        if stored.num_columns:
+            table = pa.table({name: stored[name].cast(_storage(stored[name].type)) for name in stored.column_names})
         for name in columns:
             if name in self.file.folder_values:
                 table = table.append_column(name, pa.repeat(self.file.folder_values[name], table.num_rows))
@@ -74,25 +107,81 @@ class RowGroup:
             picked[picked] = mask
         return replace(self, rows=int(mask.sum()), selected=np.packbits(picked).tobytes())
 
-    def _stored(self, columns: list[str]) -> pa.Table:
-        """The columns that are in the file itself, all rows."""
-        filesystem, path = self.file.filesystem, self.file.path
+
+class Cursor:
+    """Reads row groups by columns: a slice from where the last one ended, if that was of the same row group.
+
+    Args:
+        columns: to read, each once.
+    """
+
+    def __init__(self, columns: list[str]) -> None:
+        self.columns = columns
+        self._place: tuple[str, int] | None = None  # of the row group that is open
+        self._open = ExitStack()
+        self._batches: Iterator[pa.RecordBatch] = iter(())
+        self._left: pa.RecordBatch | None = None  # rows that were decoded with those before
+        self._row = 0  # the next
+
+    def __enter__(self) -> "Cursor":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file that is open."""
+        self._place, self._batches, self._left = None, iter(()), None
+        self._open.close()
+
+    def stored(self, group: RowGroup) -> pa.Table:
+        """Return what the file stores of a row group or slice: all rows, for `RowGroup.table`.
+
+        Raises:
+            DataError: the file is damaged, gone or has changed since it was opened.
+        """
+        stored = [name for name in self.columns if name not in group.file.folder_values]
         try:
-            version = _version(filesystem, path)
-            if version != self.file.version:
-                what = "was removed" if version[0] is None else "changed"
-                raise DataError(f"{self}: the file {what} while it was in use")
-            with filesystem.open_input_file(path) as opened, open_parquet(opened, read_footer(opened)) as parquet:
-                table = parquet.read_row_group(self.index, columns=columns)
+            _check_unchanged(group)
+            return self._whole(group, stored) if group.slice is None or not stored else self._slice(group, stored)
         except pa.ArrowMemoryError as error:
             raise DataError(
-                f"{self}: does not fit into memory: {first_line(error)}. Write the file again in smaller row groups, "
+                f"{group}: does not fit into memory: {first_line(error)}. Write the file again in smaller row groups, "
                 f"such as 65,536 rows: row_group_size in pyarrow and Polars, ROW_GROUP_SIZE in DuckDB."
             ) from error
         except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{self}: cannot be read: {first_line(error)}") from error
-        _check_values(table, str(self))
-        return pa.table({name: table[name].cast(_storage(table[name].type)) for name in columns}) if columns else table
+            raise DataError(f"{group}: cannot be read: {first_line(error)}") from error
+
+    def _whole(self, group: RowGroup, stored: list[str]) -> pa.Table:
+        with ExitStack() as opened:
+            table = _parquet(group, opened).read_row_group(group.index, columns=stored)
+        return table if group.slice is None else table.slice(*group.slice)
+
+    def _slice(self, group: RowGroup, stored: list[str]) -> pa.Table:
+        assert group.slice is not None
+        first, rows = group.slice
+        if self._place != group.place or self._row > first:
+            self.close()
+            parquet = _parquet(group, self._open, max(BUFFERS // len(stored), LEAST_BUFFER))
+            self._batches = parquet.iter_batches(rows, [group.index], stored)
+            self._place, self._row = group.place, 0
+        for _ in self._decoded(first - self._row):
+            pass  # rows that nobody asked for
+        batches = list(self._decoded(rows))
+        if not batches:
+            raise DataError(f"{group}: damaged: the row group ends before row {first}")
+        return pa.Table.from_batches(batches)
+
+    def _decoded(self, rows: int) -> Iterator[pa.RecordBatch]:
+        """The next rows; fewer where the row group ends before."""
+        while rows:
+            batch = self._left if self._left is not None else next(self._batches, None)
+            if batch is None:
+                return
+            taken = batch.slice(0, rows)
+            self._left = batch.slice(len(taken)) if len(taken) < len(batch) else None
+            self._row, rows = self._row + len(taken), rows - len(taken)
+            yield taken
 
 
 def count_rows(row_groups: Iterable[RowGroup]) -> int:
@@ -136,8 +225,31 @@ def open_file(
     ]
     digest = hashlib.sha256(footer[:-8]).hexdigest()
     file = DataFile(filesystem, path, place, version, digest, pa.schema(types), own, casts)
-    rows = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
-    return [RowGroup(file, k, count) for k, count in enumerate(rows) if count]
+    counts = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
+    return [group for k, rows in enumerate(counts) for group in _slices(RowGroup(file, k, rows))]
+
+
+def _slices(group: RowGroup) -> Iterator[RowGroup]:
+    """A whole row group, if it is not too large, else its slices, all of about one size; nothing if it has no rows."""
+    if group.rows > WHOLE_ROWS:
+        slices = -(-group.rows // SLICE_ROWS)
+        for first, end in pairwise(group.rows * k // slices for k in range(slices + 1)):
+            yield replace(group, rows=end - first, slice=(first, end - first))
+    elif group.rows:
+        yield group
+
+
+def _parquet(group: RowGroup, opened: ExitStack, buffer_size: int = 0) -> pq.ParquetFile:
+    file = opened.enter_context(group.file.filesystem.open_input_file(group.file.path))
+    return opened.enter_context(open_parquet(file, read_footer(file), buffer_size))
+
+
+def _check_unchanged(group: RowGroup) -> None:
+    """Raise DataError if the file is not the one that was opened."""
+    version = _version(group.file.filesystem, group.file.path)
+    if version != group.file.version:
+        what = "was removed" if version[0] is None else "changed"
+        raise DataError(f"{group}: the file {what} while it was in use")
 
 
 def _version(filesystem: pa.fs.FileSystem, path: str) -> tuple[int, int | None]:

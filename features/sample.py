@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.row_groups import RowGroup, count_rows
+from features.tables import read_tables
 
 SAMPLE_ROWS = 100_000
 
@@ -19,6 +20,5 @@ def draw_sample(row_groups: list[RowGroup], columns: list[str], seed: int) -> It
         seed: of the draw.
     """
     share = SAMPLE_ROWS / count_rows(row_groups)
-    for place, group in enumerate(row_groups):
-        table = group.read(columns)
+    for place, (_, table) in enumerate(read_tables(row_groups, columns)):
         yield table.filter(pa.array(np.random.default_rng([seed, 2, place]).random(table.num_rows) < share))

@@ -9,6 +9,7 @@ from features.casts import cast_hint
 from features.errors import DataError
 from features.row_groups import RowGroup, count_rows
 from features.schema import Split
+from features.tables import read_tables
 from features.times import as_microseconds
 from features.types import type_name
 
@@ -67,7 +68,7 @@ def _by_time(row_groups: list[RowGroup], bounds: np.ndarray, column: str) -> Ite
     counts_time = {pa.types.is_integer(group.file.schema.field(column).type): group for group in row_groups}
     if len(counts_time) > 1:
         raise DataError(f"{column!r} holds integers in {counts_time[True]} but times in {counts_time[False]}")
-    spans = np.array([(times.min(), times.max()) for times in (_times(group, column) for group in row_groups)])
+    spans = np.array([(times.min(), times.max()) for times in _times(row_groups, column)])
     first, last = int(spans[:, 0].min()), int(spans[:, 1].max())
     if last - first >= 2**63:
         earliest, latest = row_groups[spans[:, 0].argmin()], row_groups[spans[:, 1].argmax()]
@@ -77,19 +78,24 @@ def _by_time(row_groups: list[RowGroup], bounds: np.ndarray, column: str) -> Ite
         )
     step = max(1, -(-(last - first + 1) // TIME_BINS))
     counts = np.zeros(TIME_BINS, np.int64)
-    for group in row_groups:
-        counts += np.bincount((_times(group, column) - first) // step, minlength=TIME_BINS)
+    for times in _times(row_groups, column):
+        counts += np.bincount((times - first) // step, minlength=TIME_BINS)
     before = np.concatenate([[0], np.cumsum(counts)])
     cuts = [first + int(np.argmin(np.abs(before - bound * before[-1]))) * step for bound in bounds]
-    for group, (low, high) in zip(row_groups, spans, strict=True):
-        ends = np.searchsorted(cuts, [low, high], side="right")
-        one_set = ends[0] == ends[1]
-        yield np.full(group.rows, ends[0]) if one_set else np.searchsorted(cuts, _times(group, column), side="right")
+    ends = np.searchsorted(cuts, spans, side="right")
+    is_cut = ends[:, 0] != ends[:, 1]
+    times_of_cut = _times([group for group, cut in zip(row_groups, is_cut, strict=True) if cut], column)
+    for group, (end, _), cut in zip(row_groups, ends, is_cut, strict=True):
+        yield np.searchsorted(cuts, next(times_of_cut), side="right") if cut else np.full(group.rows, end)
 
 
-def _times(group: RowGroup, column: str) -> np.ndarray:
-    """A time column as int64: microseconds of timestamps and dates, integers as they are."""
-    values = group.read([column]).column(column).combine_chunks()
+def _times(row_groups: list[RowGroup], column: str) -> Iterator[np.ndarray]:
+    """A time column of each row group as int64: microseconds of timestamps and dates, integers as they are."""
+    for group, table in read_tables(row_groups, [column]):
+        yield _as_integers(table.column(column).combine_chunks(), group, column)
+
+
+def _as_integers(values: pa.Array, group: RowGroup, column: str) -> np.ndarray:
     if not (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type) or pa.types.is_integer(values.type)):
         raise DataError(
             f"{group}: cannot split by time on {column!r} of type {type_name(values.type)}; "

@@ -6,13 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.ahead import map_ahead
 from features.columns import check_agreement
 from features.errors import DataError
 from features.labels import Columns
 from features.ragged import Ragged
 from features.row_groups import RowGroup, count_rows
 from features.schema import Categorical, Features, Numeric, Sequence
+from features.tables import map_tables
 from features.types import type_name
 from features.values import Values, decoded, values_of
 
@@ -77,28 +77,26 @@ def fit(
     names = list(dict.fromkeys([*(feature.column for feature in fitted.values()), *columns.names]))
     share = EDGE_ROWS / count_rows(row_groups)
 
-    def seen(numbered: tuple[int, RowGroup]) -> _Seen:
-        place, group = numbered
-        table = group.read(names)
+    def seen(group: RowGroup, table: pa.Table) -> _Seen:
         found = {name: values_of(feature, table, str(group)) for name, feature in fitted.items()}
-        draw = np.random.default_rng([seed, 2, place]).random(table.num_rows) < share
         labels, weights = columns.labels(table, str(group)), columns.weights(table, str(group))
         return _Seen(
             counted={name: _counted(found[name]) for name in tables},
             transformed={name: transform(numerics[name], found[name]) for name in sums},
-            drawn={name: numbers(found[name])[draw] for name in drawn},
+            bucketed={name: numbers(found[name]) for name in drawn},
             positives=int(labels[weights > 0].sum()),
             rows=int((weights > 0).sum()),
         )
 
     positives = total = 0
-    for group, one in zip(row_groups, map_ahead(seen, enumerate(row_groups), THREADS), strict=True):
+    for place, (group, one) in enumerate(zip(row_groups, map_tables(seen, row_groups, names, THREADS), strict=True)):
         for name, counted in one.counted.items():
             counters[tables[name]].add(counted, str(group))
         for name, transformed in one.transformed.items():
             sums[name].add(transformed)
-        for name, part in one.drawn.items():
-            drawn[name].append(part)
+        draw = np.random.default_rng([seed, 2, place]).random(group.rows) < share
+        for name, bucketed in one.bucketed.items():
+            drawn[name].append(bucketed[draw])
         positives, total = positives + one.positives, total + one.rows
     if total == 0:
         raise DataError(f"training data: all weights of {columns.weight!r} are 0; there is nothing to train on")
@@ -147,11 +145,11 @@ def _edges(sample: np.ndarray, buckets: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Seen:
-    """The counts of one row group, by feature name."""
+    """The counts of one row group or slice, by feature name."""
 
     counted: dict[str, pa.Table]
     transformed: dict[str, np.ndarray]  # numbers of those with moments
-    drawn: dict[str, np.ndarray]  # numbers that edges are drawn from
+    bucketed: dict[str, np.ndarray]  # numbers of those with edges
     positives: int  # rows with label 1, of those with a weight above 0
     rows: int  # with a weight above 0
 

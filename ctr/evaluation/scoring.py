@@ -9,7 +9,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from ctr.errors import Diverged as Diverged
-from features import Batch, Encoder, RowGroup, Values, batch_signature, read_ahead
+from features import Batch, Encoder, RowGroup, Values, batch_signature, read_ahead, read_tables
 from models import CTRModel
 
 
@@ -56,8 +56,7 @@ class Scorer:
     def _encoded(
         self, row_groups: list[RowGroup], columns: list[str]
     ) -> Iterator[tuple[pa.Table, dict[str, Values], Batch]]:
-        for group in row_groups:
-            table = group.read(columns)
+        for group, table in read_tables(row_groups, columns):
             values = self.encoder.values(table, str(group))
             yield table, values, self.encoder.encode(table, values, str(group))
 

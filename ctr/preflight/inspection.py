@@ -13,7 +13,7 @@ from ctr.data import PreparedData, open_sets, prepare_sets
 from ctr.errors import ConfigError
 from ctr.experiment import Experiment, SkipBadRows
 from ctr.preflight.finding import LEVELS, Finding, Level
-from ctr.preflight.judgement import judge, judge_bad_rows
+from ctr.preflight.judgement import judge, judge_bad_rows, judge_order
 from ctr.preflight.needs import Needs, findings_of, needs_of, unfitted
 from ctr.preflight.profile import SetProfile, profile_sets
 from ctr.preflight.schemas import check_schemas
@@ -109,6 +109,7 @@ def _look_at_data(found: Inspection, experiment: Experiment, run: Run) -> None:
         found.findings += judge_bad_rows(experiment.data, found.prepared.bad_rows)
         found.profiles = profile_sets(experiment, found.prepared)
         found.findings += judge(experiment.data, experiment.features, found.profiles)
+        found.findings.append(judge_order(experiment.data, found.prepared.sets["train"]))
 
 
 def _prepared(experiment: Experiment, sets: dict[str, list[RowGroup]], known: Statistics | None) -> PreparedData:

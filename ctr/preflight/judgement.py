@@ -9,7 +9,7 @@ import numpy as np
 from ctr.experiment import Data
 from ctr.preflight.finding import Finding
 from ctr.preflight.profile import InputProfile, SetProfile
-from features import BadRows, Categorical, Features, Sequence
+from features import BadRows, Categorical, Features, RowGroup, Sequence, count_rows
 
 ERRORS = 4.0  # standard errors beyond which a difference is called one
 FEW_POSITIVES = 100
@@ -50,6 +50,20 @@ def judge_bad_rows(data: Data, bad_rows: Mapping[str, BadRows]) -> list[Finding]
             told += f"; {allowed if not at_most else f'`data.bad_rows` allows {at_most:g}'}"
         found.append(Finding("error" if bad.share > at_most else "warning", "bad rows", told))
     return found or [Finding("fine", "bad rows", "bad rows: none")]
+
+
+def judge_order(data: Data, train: list[RowGroup]) -> Finding:
+    """A warning if the training data is one row group of more rows than are shuffled together."""
+    rows = count_rows(train)
+    if train[0].slice is None or len({group.place for group in train}) > 1 or rows <= data.shuffle_rows:
+        return Finding("fine", "order", "order: every epoch mixes rows of different row groups, or all rows")
+    return Finding(
+        "warning",
+        "order",
+        f"order: the training data is one row group of {rows:,} rows, and `data.shuffle_rows` mixes "
+        f"{data.shuffle_rows:,} neighbors at a time. Write the file again in row groups of 65,536 rows, or raise "
+        f"`data.shuffle_rows`.",
+    )
 
 
 def _labels(sets: Mapping[str, SetProfile]) -> Iterator[str]:

@@ -29,6 +29,7 @@ from features import (
     is_bytes,
     is_uuid,
     read_ahead,
+    read_tables,
     values_of_column,
 )
 
@@ -128,8 +129,7 @@ def _counted(profile: SetProfile, groups: list[RowGroup], encoder: Encoder, besi
 def _encoded(
     groups: list[RowGroup], encoder: Encoder, beside: list[str]
 ) -> Iterator[tuple[RowGroup, pa.Table, dict[str, Values], Batch]]:
-    for group in groups:
-        table = group.read([*encoder.input_columns, *beside])
+    for group, table in read_tables(groups, [*encoder.input_columns, *beside]):
         values = encoder.values(table, str(group))
         yield group, table, values, encoder.encode(table, values, str(group))
 

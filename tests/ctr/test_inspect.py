@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from typer.testing import CliRunner
 
+import features.row_groups
 from ctr.build import build, rehearse, table_costs, tower_bytes
 from ctr.cli import app
 from ctr.data import prepare
@@ -427,3 +428,19 @@ def test_a_first_file_that_lacks_a_column_is_the_only_mistake(look, data_folder)
     errors = said(look(), "error")
     assert len(errors) == 1
     assert "part-0.parquet: no column 'item'" in errors[0]
+
+
+def test_training_data_in_one_large_row_group_is_a_warning(look, data_folder, monkeypatch):
+    assert "order: every epoch mixes rows of different row groups, or all rows" in said(look(), "fine")
+    files = sorted(data_folder.glob("*.parquet"))
+    table = pa.concat_tables(pq.read_table(path) for path in files)
+    for path in files:
+        path.unlink()
+    pq.write_table(table, data_folder / "all.parquet")
+    monkeypatch.setattr(features.row_groups, "WHOLE_ROWS", 64)
+    monkeypatch.setattr(features.row_groups, "SLICE_ROWS", 64)
+    order = [sentence for sentence in said(look("data.shuffle_rows=100"), "warning") if sentence.startswith("order")]
+    assert order == [
+        "order: the training data is one row group of 720 rows, and `data.shuffle_rows` mixes 100 neighbors at a time. "
+        "Write the file again in row groups of 65,536 rows, or raise `data.shuffle_rows`."
+    ]

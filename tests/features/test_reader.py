@@ -97,8 +97,8 @@ def test_a_label_stays_with_its_row(tmp_path):
 
 def test_windows_before_the_first_batch_are_not_read(tmp_path, monkeypatch):
     one = reader(tmp_path, [4] * 6, shuffle_rows=1)
-    read, original = [], RowGroup.read
-    monkeypatch.setattr(RowGroup, "read", lambda group, *columns: read.append(group) or original(group, *columns))
+    read, original = [], RowGroup.table
+    monkeypatch.setattr(RowGroup, "table", lambda group, *columns: read.append(group) or original(group, *columns))
     assert len(list(one.epoch(0, first_batch=4))) == 2
     assert len(read) == 2
 

@@ -39,13 +39,13 @@ def test_it_is_drawn_from_the_seed_in_file_order(row_groups, monkeypatch):
 
 def test_fitting_reads_no_column_that_nothing_is_fitted_on(row_groups, monkeypatch):
     read = []
-    original = features.row_groups.RowGroup.read
+    original = features.row_groups.Cursor.stored
 
-    def spy(group, columns):
-        read.append(list(columns))
-        return original(group, columns)
+    def spy(cursor, group):
+        read.append(cursor.columns)
+        return original(cursor, group)
 
-    monkeypatch.setattr(features.row_groups.RowGroup, "read", spy)
+    monkeypatch.setattr(features.row_groups.Cursor, "stored", spy)
     declared = {"x": {"identity": 5000}, "z": {"kind": "numeric", "standardize": False}}
     fit(Features(columns=declared), Columns("y"), row_groups, seed=1)
     assert read == [["y"], ["y"]]

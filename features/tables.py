@@ -1,0 +1,92 @@
+"""Many row groups read in order, in bounded memory: a large one is decoded once, slice by slice."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from threading import Condition
+from typing import TypeVar
+
+import pyarrow as pa
+
+from features.ahead import map_ahead
+from features.row_groups import Cursor, RowGroup
+
+T = TypeVar("T")
+
+
+def read_tables(row_groups: Iterable[RowGroup], columns: Iterable[str]) -> Iterator[tuple[RowGroup, pa.Table]]:
+    """Yield each row group with the table that its `read` returns, slices of one row group without decoding it again.
+
+    Args:
+        row_groups: in the order of the file, where that order is cheap.
+        columns: to read.
+
+    Raises:
+        DataError: see `RowGroup.read`.
+    """
+    columns = list(dict.fromkeys(columns))
+    with Cursor(columns) as cursor:
+        for group in row_groups:
+            yield group, group.table(cursor.stored(group), columns)
+
+
+def map_tables(
+    function: Callable[[RowGroup, pa.Table], T], row_groups: list[RowGroup], columns: Iterable[str], threads: int
+) -> Iterator[T]:
+    """Yield `function(row group, its table)` in the order of the row groups, computed ahead by threads.
+
+    Slices of one row group are decoded one after the other, while other threads work on those decoded before. Slices of
+    different row groups may alternate: each row group that has begun stays open until its last slice.
+
+    Args:
+        function: what to compute, in any thread.
+        row_groups: what to read.
+        columns: to read.
+        threads: how many row groups or slices are worked on at once.
+
+    Raises:
+        DataError: see `RowGroup.read`.
+    """
+    columns = list(dict.fromkeys(columns))
+    turns = Counter(group.place for group in row_groups)
+    shared = {place: _SharedCursor(columns, count) for place, count in turns.items()}
+    given: Counter[tuple[str, int]] = Counter()
+
+    def numbered() -> Iterator[tuple[RowGroup, int]]:
+        for group in row_groups:
+            yield group, given[group.place]
+            given[group.place] += 1
+
+    def work(item: tuple[RowGroup, int]) -> T:
+        group, turn = item
+        return function(group, group.table(shared[group.place].stored(group, turn), columns))
+
+    try:
+        yield from map_ahead(work, numbered(), threads)
+    finally:
+        for cursor in shared.values():
+            cursor.close()
+
+
+class _SharedCursor:
+    """A cursor of several threads, each of which waits for its turn.
+
+    Threads take up work in the order of the turns, so that none waits for work that nobody has taken up.
+    """
+
+    def __init__(self, columns: list[str], turns: int) -> None:
+        self._cursor, self._turns = Cursor(columns), turns
+        self._turn, self._changed = 0, Condition()
+
+    def stored(self, group: RowGroup, turn: int) -> pa.Table:
+        with self._changed:
+            self._changed.wait_for(lambda: self._turn == turn)
+            try:
+                return self._cursor.stored(group)
+            finally:
+                self._turn += 1
+                if self._turn == self._turns:
+                    self._cursor.close()
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        self._cursor.close()
