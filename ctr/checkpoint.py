@@ -58,9 +58,14 @@ class CheckpointWriter:
     A checkpoint is there whole or not at all, and on the disk before an older one goes. That of a step never changes
     but where a resumed run finds the very step that it was resumed from to be the best.
 
+    The last `keep` checkpoints stay, and every older one that one of them names as the best until then, because a run
+    can be resumed from a checkpoint only with its best. There is at most one such older checkpoint: if two of the last
+    ones name a best before all of them, it is the same. So at most `keep` + 1 checkpoints stay, and `keep` + 2 are on
+    the disk while one is written.
+
     Args:
         folder: made when the first is saved.
-        keep: how many of the last stay; the best does as well.
+        keep: number of the last checkpoints that stay.
     """
 
     def __init__(self, folder: Path, keep: int) -> None:
@@ -120,9 +125,10 @@ class CheckpointWriter:
         sync(self.folder)
         _point_to_best(self.folder, position)
         remove(replaced)
-        best = position.best and position.best["checkpoint"]
-        for older in _listed(self.folder)[: -self.keep]:
-            if older.name != best:
+        listed = _listed(self.folder)
+        named = [_best_named_by(kept) for kept in listed[-self.keep :]]
+        for older in listed[: -self.keep]:
+            if older.name not in named:
                 shutil.rmtree(older)
 
 
@@ -155,16 +161,31 @@ def restore(folder: Path, position: Position, model: CTRModel) -> None:
 
 
 def _checked(checkpoint: Path) -> Position:
-    """The position of a checkpoint that is whole, as is the best one until then."""
+    """Return the position of a checkpoint.
+
+    Raises:
+        ConfigError, TypeError: the checkpoint is damaged, or the one that it names as the best until then.
+    """
     check_sealed(checkpoint)
     position = Position(**read_json(checkpoint / "position.json"))
     if position.name != checkpoint.name:
         raise ConfigError(f"{checkpoint}: damaged: it is the checkpoint of step {position.step}")
     if position.best is not None:
         _check_best(position.best, checkpoint / "position.json")
-        if position.best["checkpoint"] != checkpoint.name:
-            check_sealed(checkpoint.with_name(position.best["checkpoint"]))
+        if (best := position.best["checkpoint"]) != checkpoint.name:
+            try:
+                check_sealed(checkpoint.with_name(best))
+            except ConfigError as error:
+                raise ConfigError(f"it names {best} as the best until then, and {best} is damaged: {error}") from error
     return position
+
+
+def _best_named_by(checkpoint: Path) -> Any:
+    """Return the name of the best checkpoint until then; None without one, or if position.json is damaged."""
+    try:
+        return (read_json(checkpoint / "position.json")["best"] or {}).get("checkpoint")
+    except (FileNotFoundError, ValueError, KeyError, AttributeError):
+        return None  # such a checkpoint is of no use, so it needs no other
 
 
 def _check_best(best: Any, file: Path) -> None:

@@ -174,7 +174,7 @@ class Checkpointing(Settings):
 
     every: StepsOrMinutes = StepsOrMinutes(minutes=10)
     keep: Count = 2
-    """The last so many, and the best."""
+    """The number of last checkpoints that stay; the best that each of them names stays with it."""
 
 
 class WarmStart(Settings):

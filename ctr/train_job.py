@@ -128,7 +128,7 @@ def _train(
         else:
             position = Position(initial_weights=fingerprint(model))
             if is_there:
-                console.print(f"{run.folder} has no checkpoint to go on from: it begins anew", **PLAIN)
+                warn(console, f"{run.folder}: no checkpoint can be used. The run starts over from its first step.")
                 run.discard()
             made_with = {**environment(), "device": device}
             run.create(

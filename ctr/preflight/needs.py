@@ -99,7 +99,7 @@ def needs_of(experiment: Experiment, towers: int, prepared: PreparedData | None 
         replicas=settings.replicas,
         rows=rows,
         scores=scores,
-        checkpoints=settings.checkpoint.keep + 2,  # the best one, and the one that is written
+        checkpoints=settings.checkpoint.keep + 2,  # at most, while one is written: see `CheckpointWriter`
         at_least=prepared is None,
     )
 

@@ -151,46 +151,6 @@ def test_a_signal_while_measuring_leaves_a_trained_run(experiment_of, undisturbe
     assert ending(run) == undisturbed(*BY_STEPS)
 
 
-FILES = ["checksums.json", "metrics.jsonl", "position.json", "state.data-00000-of-00001", "state.index"]
-
-
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("change", ["one bit", "missing"])
-def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(unfinished, file, change):
-    path = unfinished / "checkpoints" / "step-000000006" / file
-    if change == "missing":
-        path.unlink()
-    else:
-        content = bytearray(path.read_bytes())
-        content[len(content) // 2] ^= 1
-        path.write_bytes(content)
-    warnings = []
-    assert newest(unfinished / "checkpoints", warnings.append).step == 5  # the best until then
-    assert len(warnings) == 1
-    assert "step-000000006 cannot be used" in warnings[0]
-    assert "damaged" in warnings[0]
-    assert file in warnings[0] or file == "checksums.json"
-
-
-def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(experiment_of, undisturbed, unfinished):
-    (unfinished / "checkpoints" / "step-000000006" / "state.index").write_bytes(b"")
-    shown = resume(experiment_of(*BY_STEPS), unfinished)
-    assert "warning: step-000000006 cannot be used" in shown
-    assert "going on from step 5" in shown
-    assert ending(unfinished) == undisturbed(*BY_STEPS)
-
-
-@pytest.mark.parametrize("damage", ["checkpoints/*/state.index", "checkpoints/step-000000005/state.index"])
-def test_a_run_without_a_good_checkpoint_begins_anew(experiment_of, undisturbed, unfinished, damage):
-    """The best until then is as much a part of a checkpoint as its own files."""
-    for path in unfinished.glob(damage):
-        path.write_bytes(b"")
-    for path in unfinished.glob("checkpoints/step-000000003"):
-        shutil.rmtree(path)
-    assert "has no checkpoint to go on from: it begins anew" in resume(experiment_of(*BY_STEPS), unfinished)
-    assert ending(unfinished) == undisturbed(*BY_STEPS)
-
-
 @pytest.mark.parametrize("damage", [b"", b"{}"], ids=["lost", "other"])
 def test_lines_that_are_damaged_are_those_of_the_checkpoint_again(experiment_of, undisturbed, unfinished, damage):
     (unfinished / "metrics.jsonl").write_bytes(damage)

@@ -112,6 +112,46 @@ def test_the_last_checkpoints_and_the_best_are_kept(make_experiment, small_run, 
     assert int(model.step) == 10
 
 
+@pytest.fixture
+def save(make_experiment, small_run, tmp_path):
+    """A function that saves the checkpoint of a step, whose best is that of another, and returns the steps on disk."""
+    model = build(make_experiment(), Encoder.load(small_run / "encoder"))
+
+    def saved(writer, step, best):
+        name = Position(step=best).name
+        writer.save(model, Position(step=step, best={"checkpoint": name, "epoch": 0, "step": best, "auc": 0.75}))
+        writer.wait()
+        return {int(path.name[5:]) for path in writer.folder.glob("step-*")}
+
+    return saved
+
+
+@pytest.mark.parametrize("keep", [1, 2, 3])
+def test_every_checkpoint_on_disk_has_its_best_and_one_more_than_the_last_is_kept(save, tmp_path, keep):
+    writer, rng, best_of = CheckpointWriter(tmp_path / "saved", keep), np.random.default_rng(keep), {}
+    sizes = set()
+    for step in range(1, 30):
+        best_of[step] = step if step == 1 or rng.random() < 0.4 else best_of[step - 1]
+        steps = save(writer, step, best_of[step])
+        last = set(range(max(1, step - keep + 1), step + 1))
+        assert steps == last | {best_of[kept] for kept in last}
+        sizes.add(len(steps))
+    assert max(sizes) == keep + 1
+
+
+@pytest.mark.parametrize("position", [None, b"\xff", b"[]", b"{}", b'{"best": []}', b'{"best": {"checkpoint": []}}'])
+def test_a_damaged_position_keeps_no_other_checkpoint(save, tmp_path, position):
+    """A writer that begins with checkpoints on the disk reads there what they name."""
+    writer = CheckpointWriter(tmp_path / "saved", keep=2)
+    save(writer, 10, best=10)
+    assert save(writer, 20, best=10) == {10, 20}
+    resumed = CheckpointWriter(tmp_path / "saved", keep=2)
+    assert save(resumed, 30, best=30) == {10, 20, 30}
+    path = tmp_path / "saved" / "step-000000020" / "position.json"
+    path.unlink() if position is None else path.write_bytes(position)
+    assert save(resumed, 30, best=30) == {20, 30}
+
+
 def test_a_damaged_checkpoint_is_named(make_experiment, trained):
     folder = trained / "checkpoints"
     model = build(make_experiment(), Encoder.load(trained / "encoder"))
