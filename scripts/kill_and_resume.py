@@ -102,12 +102,8 @@ def ending(run: Path) -> dict[str, Any]:
     """What must be the same however often a run was killed."""
     report = json.loads((run / "report.json").read_text())
     files = [run / "metrics.jsonl", *sorted((run / "scores").iterdir())]
-    return {
-        **report["fingerprints"],
-        "training": report["training"],
-        "metrics": report["metrics"],
-        **{path.name: path.read_bytes() for path in files},
-    }
+    measured = {key: value for key, value in report.items() if key != "seconds"}
+    return {**measured, **{path.name: path.read_bytes() for path in files}}
 
 
 def kill_and_resume(training: Training, runs: int, seed: int, folder: Path) -> int:
