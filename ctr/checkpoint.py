@@ -10,11 +10,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import tensorflow as tf
 
 from ctr.checksums import check_sealed, seal
 from ctr.errors import ConfigError
 from ctr.run import LINES, read_json, remove, sync, write_json
+from ctr.run_data import CONTENTS
 from ctr.state import copied, read_state, write_state
 from models import CTRModel
 
@@ -52,6 +55,7 @@ class CheckpointWriter:
     step-000000123/state.*         all variables, see `variables_of`
     step-000000123/position.json   the `Position`
     step-000000123/*.jsonl         the lines of metrics and timing until then
+    step-000000123/contents.parquet  hashes of what was read of the data until then
     step-000000123/checksums.json  SHA-256 of the others
     best.json                      the best checkpoint and its metric
 
@@ -66,10 +70,11 @@ class CheckpointWriter:
     Args:
         folder: made when the first is saved.
         keep: number of the last checkpoints that stay.
+        contents: returns contents.parquet.
     """
 
-    def __init__(self, folder: Path, keep: int) -> None:
-        self.folder, self.keep = folder, keep
+    def __init__(self, folder: Path, keep: int, contents: Callable[[], pa.Table]) -> None:
+        self.folder, self.keep, self.contents = folder, keep, contents
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._saving: Future[None] | None = None
 
@@ -91,7 +96,7 @@ class CheckpointWriter:
             OSError: the checkpoint before this one could not be written.
         """
         self.wait()
-        self._saving = self._pool.submit(self._write, copied(model), replace(position))
+        self._saving = self._pool.submit(self._write, copied(model), replace(position), self.contents())
 
     def wait(self) -> None:
         """Wait until the last checkpoint is written.
@@ -107,7 +112,7 @@ class CheckpointWriter:
         """Let the thread end."""
         self._pool.shutdown()
 
-    def _write(self, values: dict[str, tf.Tensor], position: Position) -> None:
+    def _write(self, values: dict[str, tf.Tensor], position: Position, contents: pa.Table) -> None:
         target, partial = self.folder / position.name, self.folder / f".{position.name}.partial"
         replaced = self.folder / f".{position.name}.replaced"
         for left in [*self.folder.glob(".step-*"), *self.folder.glob(f".{BEST}.*")]:  # by a run that was killed
@@ -118,6 +123,7 @@ class CheckpointWriter:
         for file in LINES:
             lines = self.folder.parent / file
             (partial / file).write_bytes(lines.read_bytes()[: position.sizes.get(file, 0)] if lines.exists() else b"")
+        pq.write_table(contents, partial / CONTENTS)
         seal(partial)
         if target.exists():
             os.replace(target, replaced)

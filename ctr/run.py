@@ -31,7 +31,8 @@ class Run:
     scores/           one Parquet file per set      report.json       metrics and PSI of each set
     environment.json  versions and git commit       curves.json       what report.html draws
     data.json         files and rows of each set    report.html       all of it; report.md its gist
-    warm_start.json   what another run gave, if any initial_weights.json  SHA-256 of each table and weight
+    contents.parquet  hashes of all that was read   initial_weights.json  SHA-256 of each table and weight
+    warm_start.json   what another run gave, if any
     evaluations/      of other data, one each       diverged/         the step at which training ended, for `ctr replay`
     """
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import pyarrow.parquet as pq
 import tensorflow as tf
 import tf_keras
 from rich.console import Console
@@ -26,11 +27,12 @@ from ctr.evaluation.writer import ScoreWriter
 from ctr.experiment import Experiment
 from ctr.interruption import interruptible
 from ctr.lock import only_process_in
-from ctr.preflight.needs import check_fits
+from ctr.preflight.needs import check_fits, unfitted
 from ctr.progress import Progress
 from ctr.report.tables import sparsity_report, state_bytes
-from ctr.resume import check_device, check_settings, described, find_unfinished, save_encoder
+from ctr.resume import check_device, check_settings, find_unfinished, save_encoder
 from ctr.run import Run, environment, name_folder, write_json
+from ctr.run_data import CONTENTS, contents_of, describe_data
 from ctr.show import PLAIN, show_bad_rows, show_cost, show_results, show_variables, show_warm_start, warn
 from ctr.trainer import Trainer
 from ctr.warm_start import carry, check_unchanged, open_parent
@@ -101,7 +103,8 @@ def _train(
     towers = tower_bytes(rehearse(experiment))
     check_fits(experiment, towers, run.folder)  # as far as the config says; with what the data says, below
     sets = open_sets(experiment)
-    unfinished = find_unfinished(run, sets, partial(warn, console)) if is_there else None
+    columns = unfitted(experiment).input_columns
+    unfinished = find_unfinished(run, sets, columns, partial(warn, console)) if is_there else None
     encoder = unfinished.encoder if unfinished else None
     parent = open_parent(experiment, run) if encoder is None else None
     if parent is not None and unfinished is not None:
@@ -135,7 +138,7 @@ def _train(
                 experiment,
                 {
                     "environment": made_with,
-                    "data": described(sets),
+                    "data": describe_data(sets),
                     "initial_weights": part_fingerprints(model),
                     "warm_start": warm_start,
                 },
@@ -146,7 +149,16 @@ def _train(
         with Progress(console, settings.epochs) as progress:
             made = callbacks() if callable(callbacks) else callbacks
             trainer = Trainer(
-                experiment, model, reader, valid, run, progress, made, position, lambda: interruption.is_asked
+                experiment,
+                model,
+                reader,
+                valid,
+                run,
+                progress,
+                made,
+                position,
+                is_asked_to_end=lambda: interruption.is_asked,
+                contents=partial(contents_of, sets),
             )
             trainer.train()
         interruption.at_once(f"{run.folder}: trained, but not measured; go on with `ctr train CONFIG --resume`")
@@ -157,6 +169,7 @@ def _train(
             **_described(prepared, trainer, parts),
             "seconds": {"train": round(position.seconds, 3), "total": round(total, 3)},
         }
+        pq.write_table(contents_of(sets), run.folder / CONTENTS)
         save_curves(run.folder, curves)
         write_json(run.folder / "report.json", report)
     run.settle()

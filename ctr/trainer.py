@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 import tensorflow as tf
 import tf_keras
 
@@ -33,6 +34,7 @@ from ctr.evaluation.sets import metrics_of
 from ctr.experiment import EarlyStopping, Experiment
 from ctr.progress import Progress
 from ctr.run import Run
+from ctr.run_data import HASHES
 from ctr.step import compiled_step
 from features import Batch, Reader, RowGroup, read_ahead
 from models import CTRModel
@@ -56,6 +58,7 @@ class Trainer:
         callbacks: tf_keras callbacks; `logs` holds `loss`, and `val_auc` and `val_loss` where there was a validation.
         position: where to begin; the model's variables are those of its checkpoint.
         is_asked_to_end: asked after every step.
+        contents: returns the hashes of what was read so far, for the checkpoints.
     """
 
     experiment: Experiment
@@ -67,6 +70,7 @@ class Trainer:
     callbacks: Sequence[tf_keras.callbacks.Callback] = ()
     position: Position = field(default_factory=Position)
     is_asked_to_end: Callable[[], bool] = lambda: False
+    contents: Callable[[], pa.Table] = HASHES.empty_table
 
     def __post_init__(self) -> None:
         settings = self.experiment.training
@@ -77,7 +81,7 @@ class Trainer:
         self.scorer = Scorer(
             self.model, self.reader.encoder, settings.batch_size, self.experiment.data.negative_sampling_rate
         )
-        self.checkpoints = CheckpointWriter(self.run.folder / "checkpoints", settings.checkpoint.keep)
+        self.checkpoints = CheckpointWriter(self.run.folder / "checkpoints", settings.checkpoint.keep, self.contents)
         self.model.stop_training = False
         self.followers = tf_keras.callbacks.CallbackList(list(self.callbacks), model=self.model)
         self._stepped = self.position  # as it was after the last step, before what follows a step

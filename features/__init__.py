@@ -13,7 +13,7 @@ from features.numbers import as_floats
 from features.originals import columns_of, decoded_batch, id_features, in_words, originals
 from features.ragged import Ragged, list_lengths
 from features.reader import Reader
-from features.row_groups import RowGroup, count_rows
+from features.row_groups import DataFile, RowGroup, count_rows
 from features.sample import draw_sample
 from features.schema import Categorical, Cross, Feature, Features, Numeric, Sequence, SequenceCross, Split
 from features.settings import Count, Settings, TimeZone, nearest
@@ -38,6 +38,7 @@ __all__ = [
     "Count",
     "Cross",
     "DataError",
+    "DataFile",
     "Encoder",
     "Feature",
     "Features",

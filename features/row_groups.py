@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +16,7 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 
 from features.casts import Cast, cast_column, cast_type
+from features.contents import Contents, Piece
 from features.errors import DataError, first_line
 from features.parquet import open_parquet, read_footer
 from features.types import is_list, is_uuid, type_name
@@ -35,6 +35,7 @@ class DataFile:
     version: tuple[int, int | None]  # size and time of change, when it was opened
     footer: str  # SHA-256 of what the file says of its contents: places, sizes, least and greatest values
     schema: pa.Schema  # the file's columns and those of its `key=value` folders, as they are read: cast
+    contents: Contents  # of the columns that were read
     folder_values: dict[str, pa.Scalar]
     casts: Mapping[str, Cast] = field(default_factory=dict)  # of columns that the file or its folders have
 
@@ -60,6 +61,20 @@ class RowGroup:
         """The path of the file and the number of the row group, which slices have in common."""
         return self.file.path, self.index
 
+    @property
+    def piece(self) -> Piece:
+        """The number of the row group, and the first row of the slice."""
+        return self.index, 0 if self.slice is None else self.slice[0]
+
+    def is_read(self, columns: Iterable[str]) -> bool:
+        """Return True if this process has read these columns before, or the file does not store them."""
+        given = self.file.folder_values
+        return all(name in given or self.file.contents.is_read(name, self.piece) for name in columns)
+
+    def is_known(self, column: str) -> bool:
+        """Return True if it is known what a column must hold, because it was read before or `Contents.expect` says."""
+        return column in self.file.folder_values or self.file.contents.is_known(column, self.piece)
+
     def read(self, columns: Iterable[str]) -> pa.Table:
         """Read the selected rows of `columns`, in file order, in the types of the file's `schema`.
 
@@ -80,12 +95,13 @@ class RowGroup:
             columns: to return.
 
         Raises:
-            DataError: a value is damaged or cannot be cast, or rows are missing.
+            DataError: a value is damaged, cannot be cast or has changed since it was first read, or rows are missing.
         """
         _check_values(stored, str(self))
         table = stored
         if stored.num_columns:
             table = pa.table({name: stored[name].cast(_storage(stored[name].type)) for name in stored.column_names})
+            self.file.contents.see(self.piece, table, str(self))
         for name in columns:
             if name in self.file.folder_values:
                 table = table.append_column(name, pa.repeat(self.file.folder_values[name], table.num_rows))
@@ -224,19 +240,19 @@ def open_file(
         for name, type_ in types
     ]
     digest = hashlib.sha256(footer[:-8]).hexdigest()
-    file = DataFile(filesystem, path, place, version, digest, pa.schema(types), own, casts)
     counts = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
-    return [group for k, rows in enumerate(counts) for group in _slices(RowGroup(file, k, rows))]
+    slices = [(k, slice_) for k, rows in enumerate(counts) for slice_ in _slices(rows)]
+    contents = Contents((k, slice_[0]) for k, slice_ in slices)
+    file = DataFile(filesystem, path, place, version, digest, pa.schema(types), contents, own, casts)
+    return [RowGroup(file, k, slice_[1], slice=None if slice_[1] == counts[k] else slice_) for k, slice_ in slices]
 
 
-def _slices(group: RowGroup) -> Iterator[RowGroup]:
-    """A whole row group, if it is not too large, else its slices, all of about one size; nothing if it has no rows."""
-    if group.rows > WHOLE_ROWS:
-        slices = -(-group.rows // SLICE_ROWS)
-        for first, end in pairwise(group.rows * k // slices for k in range(slices + 1)):
-            yield replace(group, rows=end - first, slice=(first, end - first))
-    elif group.rows:
-        yield group
+def _slices(rows: int) -> Iterator[tuple[int, int]]:
+    """First row, and number of rows, of what is read at once of a row group: nothing if it has no rows."""
+    slices = -(-rows // SLICE_ROWS) if rows > WHOLE_ROWS else min(rows, 1)
+    for k in range(slices):
+        first, end = rows * k // slices, rows * (k + 1) // slices
+        yield first, end - first
 
 
 def _parquet(group: RowGroup, opened: ExitStack, buffer_size: int = 0) -> pq.ParquetFile:

@@ -13,6 +13,7 @@ import tf_keras
 import yaml
 
 from ctr.experiment import load_experiment
+from features import open_data
 
 THREADS = 2
 tf.config.threading.set_intra_op_parallelism_threads(THREADS)  # before anything starts TensorFlow
@@ -66,10 +67,28 @@ training: {{batch_size: 64, epochs: 3, threads: {threads}, device: cpu}}
 def write_clicks(folder):
     """The click log as three files of two row groups each; returns the folder, which is made."""
     folder.mkdir()
-    table = click_log()
     for k in range(3):
-        pq.write_table(table.slice(400 * k, 400), folder / f"part-{k}.parquet", row_group_size=200)
+        pq.write_table(click_part(k), folder / f"part-{k}.parquet", row_group_size=200)
     return folder
+
+
+def click_part(k):
+    """One third of the click log."""
+    return click_log().slice(400 * k, 400)
+
+
+def swap_two_labels(path):
+    """Swap the labels of two neighbors in a file of `write_clicks` so that it keeps its size and footer."""
+    table, before, footer = click_part(int(path.stem[-1])), path.read_bytes(), open_data(str(path))[0].file.footer
+    place = table.column_names.index("clicked")
+    for row in range(table.num_rows - 1):
+        labels = table["clicked"].to_pylist()
+        labels[row], labels[row + 1] = labels[row + 1], labels[row]
+        changed = table.set_column(place, table.schema.field(place), pa.array(labels, table.schema.field(place).type))
+        pq.write_table(changed, path, row_group_size=200)
+        if open_data(str(path))[0].file.footer == footer and path.read_bytes() != before:
+            return
+    pytest.fail(f"no two labels of {path} can be swapped so")
 
 
 def write_config(path, data):

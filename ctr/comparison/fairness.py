@@ -5,7 +5,8 @@ from typing import Any
 
 from ctr.comparison.results import Result
 from ctr.differences import changed_settings
-from ctr.run import read_json
+from ctr.run import Run, read_json
+from ctr.run_data import have_same_data
 
 MOVES_NO_START = (  # settings that change neither initial weights nor the order of rows
     "name",
@@ -42,8 +43,9 @@ def fairness(pairs: Sequence[tuple[Result, Result]]) -> dict[str, Any]:
         differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
         if must_be_equal and differing:
             violations.append(f"{other.run.label}: other than in {base.run.label}: {', '.join(differing)}")
-        if not _changed(base, other, within=("data*",)) and _data(base) != _data(other):
-            violations.append(f"{other.run.label}: was trained on other files than {base.run.label}")
+        base_run, other_run = Run(base.run.folder), Run(other.run.folder)
+        if not _changed(base, other, within=("data*",)) and not have_same_data(base_run, other_run):
+            violations.append(f"{other.run.label}: was trained on other data than {base.run.label}")
     return {
         "equal": must_be_equal and not violations and names.get(ORDER, False),
         "shared": [name for name, is_shared in names.items() if is_shared],
@@ -70,7 +72,3 @@ def _starts(base: Result, other: Result) -> tuple[dict[str, str], dict[str, str]
     ):
         orders = [{}, {}]
     return {**orders[0], **weights[0]}, {**orders[1], **weights[1]}
-
-
-def _data(result: Result) -> dict[str, Any]:
-    return read_json(result.run.folder / "data.json")

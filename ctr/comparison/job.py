@@ -116,7 +116,7 @@ class _Stage:
         pending = [run for run in runs if _is_pending(result_of(run))]
         self.known += runs
         if pending:
-            check_data_as_before(self.known)
+            check_data_as_before(self.known, partial(warn, self.console))
         unknown = [run for run in pending if run.cell.name not in self.needs]
         if unknown:
             one_of_each = {run.cell.name: run for run in unknown}

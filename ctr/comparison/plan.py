@@ -1,6 +1,6 @@
 """The runs of a comparison: written down before the first one, the same however often it is begun."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ from ctr.data import open_sets
 from ctr.differences import changed_settings, in_lines
 from ctr.errors import ConfigError
 from ctr.experiment import Experiment, load_experiment
-from ctr.resume import described
+from ctr.preflight.needs import unfitted
 from ctr.run import Run, read_json, write_json, write_text
+from ctr.run_data import CONTENTS, changed_contents, changed_files
+from features import RowGroup
 
 TRIALS = "trials.json"
 STUDY = "study.yaml"
@@ -105,20 +107,32 @@ def check_as_before(runs: Sequence[Planned]) -> None:
             raise ConfigError(in_lines(f"{run.folder}: was made with other settings:", changed) + PUT_BACK)
 
 
-def check_data_as_before(runs: Sequence[Planned]) -> None:
-    """See that runs which are there already were trained on the files that there are now.
+def check_data_as_before(runs: Sequence[Planned], tell: Callable[[str], None]) -> None:
+    """See that runs which are there already were trained on the data that there is now.
+
+    A run that is not finished is left to its `--resume`, which checks what it read until then.
+
+    Args:
+        runs: planned ones.
+        tell: called with a sentence if data is read again.
 
     Raises:
         ConfigError: they were not.
-        DataError: there are none.
+        DataError: there are no such files.
     """
-    known: dict[str, dict[str, Any]] = {}
+    opened: dict[str, dict[str, list[RowGroup]]] = {}
     for run in _existing(runs):
         key = f"{run.seed} {run.experiment.data.model_dump_json()}"
-        if key not in known:
-            known[key] = described(open_sets(run.experiment))
-        if read_json(run.folder / "data.json") != known[key]:
-            raise ConfigError(f"{run.folder}: was trained on other files than there are now{PUT_BACK}")
+        if key not in opened:
+            opened[key] = open_sets(run.experiment)
+        sets, there = opened[key], Run(run.folder)
+        differences = changed_files(sets, there)
+        if not differences and there.is_finished:
+            columns = unfitted(run.experiment).input_columns
+            differences = changed_contents(sets, there, there.folder / CONTENTS, columns, tell)
+        if differences:
+            title = f"{run.folder}: was trained on other data than there is now:"
+            raise ConfigError(in_lines(title, differences) + PUT_BACK)
 
 
 def _existing(runs: Sequence[Planned]) -> list[Planned]:

@@ -12,6 +12,7 @@ from tests.ctr.conftest import BY_STEPS, After, Killed, ending, kill, resume
 pytestmark = pytest.mark.usefixtures("every_checkpoint_is_saved", "undrawn_plots")
 FILES = [
     "checksums.json",
+    "contents.parquet",
     "metrics.jsonl",
     "position.json",
     "state.data-00000-of-00001",

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 
 import pytest
 from typer.testing import CliRunner
@@ -13,6 +14,7 @@ from ctr.resume import find_unfinished
 from ctr.run import Run, environment, new_folder, write_json
 from ctr.state import write_state
 from features import DataError, open_data
+from tests.conftest import swap_two_labels
 from tests.ctr.conftest import BY_STEPS, EVERY, After, ending, resume
 
 pytestmark = pytest.mark.usefixtures("every_checkpoint_is_saved")
@@ -107,6 +109,10 @@ def test_data_that_changes_while_it_is_trained_on_leaves_a_run_to_go_on_with(mak
     assert raised.value.__notes__ == [
         f"its checkpoints are kept; to go on once that is mended: ctr train CONFIG --run {tmp_path / 'run'} --resume"
     ]
+    shutil.copy(kept, path)
+    swap_two_labels(path)  # the command of the note, without mending what was wrong
+    with pytest.raises(DataError, match=f"began with other data:\n  {path}, row group 0: column 'clicked' holds other"):
+        resume(experiment, tmp_path / "run")
     kept.rename(path)
     assert "going on from step" in resume(experiment, tmp_path / "run")
 
@@ -139,14 +145,14 @@ def test_any_bit_of_data_json_is_noticed_or_harmless(unfinished):
         damaged[place // 8] ^= 1 << place % 8
         path.write_bytes(damaged)
         with pytest.raises((DataError, ctr.ConfigError), match=r"damaged|began with other data"):
-            find_unfinished(Run(unfinished), sets, pytest.fail)
+            find_unfinished(Run(unfinished), sets, [], pytest.fail)
 
 
 @pytest.mark.parametrize("damage", [b"\xff", b"[]", b'{"packages": 3}', None])
 def test_versions_that_are_lost_are_a_warning(experiment_of, unfinished, damage):
     path, warnings = unfinished / "environment.json", []
     path.unlink() if damage is None else path.write_bytes(damage)
-    found = find_unfinished(Run(unfinished), open_sets(experiment_of(*BY_STEPS)), warnings.append)
+    found = find_unfinished(Run(unfinished), open_sets(experiment_of(*BY_STEPS)), [], warnings.append)
     assert found.position.step == 6
     assert len(warnings) == 1
     assert "the versions that the run began with are lost" in warnings[0]

@@ -23,7 +23,7 @@ from ctr.evaluation.scoring import Scorer
 from ctr.experiment import load_experiment
 from ctr.run import Run
 from features import DataError
-from tests.conftest import click_log, write_clicks, write_config
+from tests.conftest import click_log, swap_two_labels, write_clicks, write_config
 from tests.ctr.conftest import BY_STEPS, EVERY, After, Killed, ending, kill, resume
 
 pytestmark = pytest.mark.usefixtures("every_checkpoint_is_saved", "undrawn_plots")
@@ -273,6 +273,42 @@ def test_data_that_has_changed_is_named(begun, case):
         ctr.train(experiment, run, resume=True)
     assert message in str(raised.value)
     assert (run / "checkpoints" / "step-000000003").exists()
+
+
+@pytest.mark.parametrize("keeps_time", [False, True], ids=["of another time", "of the same time"])
+def test_one_other_label_is_noticed_where_size_and_footer_are_as_before(begun, keeps_time):
+    experiment, data, run = begun
+    path = data / "part-1.parquet"
+    before = path.stat()
+    swap_two_labels(path)
+    if keeps_time:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(DataError, match=rf"{path}, row group 0: column 'clicked' holds other values than when"):
+        ctr.train(experiment, run, resume=True)
+    assert (run / "checkpoints" / "step-000000003").exists()
+
+
+def test_files_of_another_time_are_read_again_and_the_run_goes_on_if_they_are_the_same(begun, tmp_path):
+    experiment, data, run = begun
+    for path in data.iterdir():
+        os.utime(path)
+    shown = resume(experiment, Path(shutil.copytree(run, tmp_path / "copy")))
+    assert f"warning: comparing {data / 'part-0.parquet'} and 2 more with what the run read, because the time" in shown
+    assert "going on from step 3" in shown
+
+
+def test_a_column_that_was_not_read_yet_of_a_file_of_another_time_is_refused(experiment_of, tmp_path):
+    """`slot` is fitted on nothing, so the first epoch reads it, a few row groups ahead of the step."""
+    data, run = tmp_path / "clicks", tmp_path / "run"
+    data.mkdir()
+    pq.write_table(click_log(), data / "all.parquet", row_group_size=20)
+    slot = "features.columns={slot: {column: user, identity: 8}, price: {kind: numeric}}"
+    experiment = experiment_of(f"data.path={data}", slot, "data.shuffle_rows=1", "training.batch_size=8")
+    with pytest.raises(Killed):
+        ctr.train(experiment, run, callbacks=[After(4, kill)])
+    os.utime(data / "all.parquet")
+    with pytest.raises(DataError, match="the time of change differs, and the run had not read column 'user' here yet"):
+        ctr.train(experiment, run, resume=True)
 
 
 def test_other_versions_are_a_warning(experiment_of, unfinished):

@@ -49,6 +49,7 @@ def test_the_run_folder_holds_what_the_contract_says(small_run):
         "config.yaml",
         "environment.json",
         "data.json",
+        "contents.parquet",
         "initial_weights.json",
         "encoder",
         "checkpoints",

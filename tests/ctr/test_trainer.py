@@ -10,6 +10,7 @@ import ctr
 from ctr.build import build
 from ctr.checkpoint import CheckpointWriter, Position, fingerprint, load_best
 from ctr.experiment import ConfigError
+from ctr.run_data import HASHES
 from features import Encoder
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
@@ -100,7 +101,7 @@ def test_a_checkpoint_holds_weights_state_rates_and_steps(make_experiment, small
 
 def test_the_last_checkpoints_and_the_best_are_kept(make_experiment, small_run, tmp_path):
     model = build(make_experiment(), Encoder.load(small_run / "encoder"))
-    writer = CheckpointWriter(tmp_path / "saved", keep=2)
+    writer = CheckpointWriter(tmp_path / "saved", 2, HASHES.empty_table)
     best = {"checkpoint": "step-000000010", "epoch": 0, "step": 10, "auc": 0.75}
     for step in (10, 20, 30, 40):
         model.step.assign(step)
@@ -128,7 +129,11 @@ def save(make_experiment, small_run, tmp_path):
 
 @pytest.mark.parametrize("keep", [1, 2, 3])
 def test_every_checkpoint_on_disk_has_its_best_and_one_more_than_the_last_is_kept(save, tmp_path, keep):
-    writer, rng, best_of = CheckpointWriter(tmp_path / "saved", keep), np.random.default_rng(keep), {}
+    writer, rng, best_of = (
+        CheckpointWriter(tmp_path / "saved", keep, HASHES.empty_table),
+        np.random.default_rng(keep),
+        {},
+    )
     sizes = set()
     for step in range(1, 30):
         best_of[step] = step if step == 1 or rng.random() < 0.4 else best_of[step - 1]
@@ -142,10 +147,10 @@ def test_every_checkpoint_on_disk_has_its_best_and_one_more_than_the_last_is_kep
 @pytest.mark.parametrize("position", [None, b"\xff", b"[]", b"{}", b'{"best": []}', b'{"best": {"checkpoint": []}}'])
 def test_a_damaged_position_keeps_no_other_checkpoint(save, tmp_path, position):
     """A writer that begins with checkpoints on the disk reads there what they name."""
-    writer = CheckpointWriter(tmp_path / "saved", keep=2)
+    writer = CheckpointWriter(tmp_path / "saved", 2, HASHES.empty_table)
     save(writer, 10, best=10)
     assert save(writer, 20, best=10) == {10, 20}
-    resumed = CheckpointWriter(tmp_path / "saved", keep=2)
+    resumed = CheckpointWriter(tmp_path / "saved", 2, HASHES.empty_table)
     assert save(resumed, 30, best=30) == {10, 20, 30}
     path = tmp_path / "saved" / "step-000000020" / "position.json"
     path.unlink() if position is None else path.write_bytes(position)

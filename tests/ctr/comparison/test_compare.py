@@ -17,6 +17,7 @@ from ctr.comparison.pool import Failure
 from ctr.errors import ConfigError, Interrupted
 from ctr.metrics import auc_difference, holm
 from features import DataError
+from tests.conftest import swap_two_labels
 from tests.ctr.comparison.comparisons import (
     ADAGRAD,
     SLOW,
@@ -329,7 +330,17 @@ def test_files_that_changed_between_the_runs_are_noticed(begun, two_runs):
     part = two_runs[0].parent / "clicks" / "part-0.parquet"
     kept = part.read_bytes()
     pq.write_table(pq.read_table(part), part, row_group_size=100)
-    with pytest.raises(ConfigError, match="was trained on other files than there are now"):
+    with pytest.raises(ConfigError, match="was trained on other data than there is now"):
+        compare(study(seeds=[3, 4]), out)
+    part.write_bytes(kept)
+
+
+def test_one_other_label_between_the_runs_is_noticed(begun, two_runs):
+    study, out = begun
+    part = two_runs[0].parent / "clicks" / "part-0.parquet"
+    kept = part.read_bytes()
+    swap_two_labels(part)
+    with pytest.raises(ConfigError, match=r"part-0.parquet, row group 0: column 'clicked' holds other values"):
         compare(study(seeds=[3, 4]), out)
     part.write_bytes(kept)
 
@@ -385,7 +396,7 @@ def test_runs_on_other_data_are_not_compared(begun):
     path.write_text(path.read_text().replace('"footer": "', '"footer": "0'))
     found, printed = compare(study(), out)
     assert cell_of(found, "adagrad")["difference"]["metrics"]["auc"]["verdict"] == "unfair"
-    assert "was trained on other files" in printed
+    assert "was trained on other data" in printed
 
 
 def test_a_failure_of_other_settings_is_forgotten(begun, in_this_process):
