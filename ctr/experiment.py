@@ -201,7 +201,7 @@ class Training(Settings):
     warm_start: WarmStart | None = None
     """Vocabularies grow, old ids keep their rows."""
     threads: int = Field(default_factory=available_cpus, gt=0, le=1024)
-    """CPU threads of TensorFlow; results are a function of it."""
+    """CPU threads of TensorFlow; results are a function of it. Default: the CPUs of the machine that began the run."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """`auto` takes a GPU if there is one."""
     replicas: int = Field(1, gt=0, le=1024)

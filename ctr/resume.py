@@ -68,21 +68,31 @@ def check_device(run: Run, device: str, warn: Callable[[str], None]) -> None:
         warn(f"the run began on the {begun} and goes on on the {device}, so it may not end as it would have")
 
 
-def check_settings(experiment: Experiment, run: Run) -> None:
-    """See that no setting that decides training differs from the run's.
+def resumed(experiment: Experiment, run: Run) -> Experiment:
+    """Return the experiment with the threads that the run began with, unless the config sets `training.threads`.
+
+    Results are a function of their number, and its default is a function of the machine.
+
+    Args:
+        experiment: the experiment that the config describes here.
+        run: the run to resume.
 
     Raises:
-        ConfigError: one does; every such setting with its value in the run and now.
+        ConfigError: a setting that decides training differs from the run's; every such setting with both values.
     """
     try:
         begun = load_experiment(run.folder / "config.yaml")
     except ConfigError as error:
         raise ConfigError(f"{error}\nthe run's own config is damaged: {PUT_BACK.format('it')}") from error
+    if "threads" not in experiment.training.model_fields_set:
+        training = experiment.training.model_copy(update={"threads": begun.training.threads})
+        experiment = experiment.model_copy(update={"training": training})
     if changed := changed_settings(begun, experiment, but=MAY_CHANGE):
         raise ConfigError(
             in_lines(f"{run.folder}: these settings decide the training, so they cannot change within it:", changed)
             + f"\n{PUT_BACK.format('them')}"
         )
+    return experiment
 
 
 def _refuse(differences: list[str], run: Run) -> None:

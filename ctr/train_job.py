@@ -30,7 +30,7 @@ from ctr.lock import only_process_in
 from ctr.preflight.needs import check_fits, unfitted
 from ctr.progress import Progress
 from ctr.report.tables import sparsity_report, state_bytes
-from ctr.resume import check_device, check_settings, find_unfinished, save_encoder
+from ctr.resume import check_device, find_unfinished, resumed, save_encoder
 from ctr.run import Run, environment, name_folder, write_json
 from ctr.run_data import CONTENTS, contents_of, describe_data
 from ctr.show import PLAIN, show_bad_rows, show_cost, show_results, show_variables, show_warm_start, warn
@@ -80,7 +80,7 @@ def train(
         raise ConfigError("--resume goes on with a run, --overwrite begins it anew: choose one")
     is_there = resume and run.exists
     if is_there:
-        check_settings(experiment, run)
+        experiment = resumed(experiment, run)
     else:
         run.check_free(overwrite)
     if is_there and run.is_finished:

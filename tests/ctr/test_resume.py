@@ -23,7 +23,7 @@ from ctr.evaluation.scoring import Scorer
 from ctr.experiment import load_experiment
 from ctr.run import Run
 from features import DataError
-from tests.conftest import click_log, swap_two_labels, write_clicks, write_config
+from tests.conftest import THREADS, click_log, swap_two_labels, write_clicks, write_config
 from tests.ctr.conftest import BY_STEPS, EVERY, After, Killed, ending, kill, resume
 
 pytestmark = pytest.mark.usefixtures("every_checkpoint_is_saved", "undrawn_plots")
@@ -190,6 +190,44 @@ def test_settings_that_decide_the_training_may_not_change(place, unfinished):
     assert "optimizers.sparse.user: absent in the run, {'type': 'adagrad'," in result.stderr
     assert "report" not in result.stderr
     assert len(result.stderr.splitlines()) < 10
+
+
+@pytest.fixture
+def without_threads(place):
+    """Path of the config, with `training.threads` left to its default."""
+    path = place / "without_threads.yaml"
+    path.write_text((place / "tiny.yaml").read_text().replace(f"threads: {THREADS}, ", ""))
+    return path
+
+
+def cpus(monkeypatch, count):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(count)), raising=False)
+
+
+def test_a_run_keeps_its_threads_on_a_machine_with_other_cpus(without_threads, undisturbed, tmp_path, monkeypatch):
+    cpus(monkeypatch, THREADS)
+    with pytest.raises(Killed):
+        ctr.train(load_experiment(without_threads, [EVERY]), tmp_path / "run", callbacks=[After(8, kill)])
+    cpus(monkeypatch, THREADS + 5)
+    experiment = load_experiment(without_threads, [EVERY])
+    assert experiment.training.threads == THREADS + 5
+    assert f"{THREADS} threads" in resume(experiment, tmp_path / "run")
+    assert load_experiment(tmp_path / "run" / "config.yaml").training.threads == THREADS
+    assert ending(tmp_path / "run") == undisturbed()
+    resume(experiment, tmp_path / "run")  # to show its report
+
+
+@pytest.mark.parametrize("set_by", ["config", "--set"])
+def test_another_number_of_threads_that_is_asked_for_is_an_error(without_threads, unfinished, set_by):
+    config, settings = without_threads, changed()
+    if set_by == "config":
+        config = without_threads.with_name("seven.yaml")
+        config.write_text(without_threads.read_text().replace("epochs: 3", "epochs: 3, threads: 7"))
+    else:
+        settings = changed("training.threads=7")
+    result = command("train", config, "--run", unfinished, "--resume", *settings)
+    assert result.exit_code == 2
+    assert f"training.threads: {THREADS} in the run, 7 now" in result.stderr
 
 
 def test_features_and_patterns_in_another_order_are_other_ones(place, unfinished):
