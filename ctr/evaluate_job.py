@@ -1,5 +1,6 @@
 """`ctr evaluate`: scores and a report of other data with a trained run."""
 
+import os
 import re
 import time
 from dataclasses import asdict, replace
@@ -119,14 +120,18 @@ def _open_evaluation(experiment: Experiment, encoder: Encoder, data: str) -> tup
 
 
 def _name_of(data: str) -> str:
-    """The name of an evaluation: that of the file or folder; of a glob, what is fixed in its last part that has such.
+    """Return the name of an evaluation: the name of the file or folder; of a glob, the fixed part of its last part.
 
     >>> _name_of("data/day-*.parquet"), _name_of("data/clicks/*.parquet")
     ('day-', 'clicks')
     """
     path = Path(data) if "://" in data else Path(data).resolve()
-    names = (re.sub(r"[*?\[\]]+", "", part.removesuffix(".parquet")) for part in reversed(path.parts))
-    return next((name for name in names if name.strip("/.")), "data")
+    for part in (path, *path.parents):
+        name = part.name.removesuffix(".parquet")
+        name = name if os.path.exists(part) else re.sub(r"[*?\[\]]+", "", name)
+        if name.strip("/."):
+            return name
+    return "data"
 
 
 def _is_evaluation(report: dict[str, Any]) -> bool:

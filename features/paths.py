@@ -9,18 +9,23 @@ import pyarrow.fs
 
 from features.errors import DataError
 
+GLOB = re.compile(r"[*?\[]")
+
 
 def list_files(path: str) -> list[tuple[pa.fs.FileSystem, str]]:
-    """(file system, path) of each file, sorted."""
+    """Return (file system, path) of each file, sorted.
+
+    A file or folder that exists under the very name is meant by it. Only a name that does not exist is a glob.
+    """
     filesystem, base = pa.fs.FileSystem.from_uri(path) if "://" in path else (pa.fs.LocalFileSystem(), path)
-    if re.search(r"[*?\[]", base):
+    kind = filesystem.get_file_info(base).type
+    if kind == pa.fs.FileType.NotFound:
+        if not GLOB.search(base):
+            raise DataError(f"{path}: no such file or folder")
         found = _match(filesystem, base if "://" in path else os.path.normpath(base))
         if not found:
             raise DataError(f"{path}: no file matches")
         return [(filesystem, name) for name in found]
-    kind = filesystem.get_file_info(base).type
-    if kind == pa.fs.FileType.NotFound:
-        raise DataError(f"{path}: no such file or folder")
     if kind == pa.fs.FileType.File:
         return [(filesystem, base)]
     below = _files_below(filesystem, pa.fs.FileSelector(base, recursive=True))
@@ -31,20 +36,31 @@ def list_files(path: str) -> list[tuple[pa.fs.FileSystem, str]]:
 
 
 def _match(filesystem: pa.fs.FileSystem, pattern: str) -> list[str]:
-    """Files that match a glob, and `*.parquet` below folders that do.
+    """Return the files that match a glob, and `*.parquet` below folders that do.
 
     `*` and `?` stay within a name, `**/` is any number of folders.
     """
-    fixed = pattern[: re.search(r"[*?\[]", pattern).start()].rpartition("/")[0]  # type: ignore[union-attr]
+    fixed = _fixed(filesystem, pattern)
     base = fixed or ("/" if pattern.startswith("/") else ".")
     translated = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}
-    pattern = pattern.replace("[!", "[^")
-    parts = re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", pattern)
-    regex = re.compile("".join(translated.get(p, p if p[:1] == "[" and p[-1:] == "]" else re.escape(p)) for p in parts))
+    parts = re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", pattern[len(fixed) :].replace("[!", "[^"))
+    translation = (translated.get(p, p if p[:1] == "[" and p[-1:] == "]" else re.escape(p)) for p in parts)
+    regex = re.compile(re.escape(fixed) + "".join(translation))
     found = _files_below(filesystem, pa.fs.FileSelector(base, recursive=True, allow_not_found=True))
     paths = sorted(path.removeprefix("./") for path in found)
     visible = [path for path in paths if not _is_hidden(path[len(fixed) :])]
     return [path for path in visible if regex.fullmatch(path) or _is_below(path, regex)]
+
+
+def _fixed(filesystem: pa.fs.FileSystem, pattern: str) -> str:
+    """Return the leading folders of a glob that hold no special character or exist under their very name."""
+    fixed: list[str] = []
+    for folder in pattern.split("/")[:-1]:
+        deeper = "/".join([*fixed, folder])
+        if GLOB.search(folder) and filesystem.get_file_info(deeper).type != pa.fs.FileType.Directory:
+            break
+        fixed.append(folder)
+    return "/".join(fixed)
 
 
 def _files_below(filesystem: pa.fs.FileSystem, below: pa.fs.FileSelector) -> list[str]:

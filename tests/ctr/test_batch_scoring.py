@@ -8,9 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 import ctr
+from ctr.cli import app
 from ctr.errors import ConfigError
+from ctr.evaluate_job import _name_of
 from ctr.experiment import load_experiment
 from features import DataError
 from tests.conftest import click_log
@@ -67,6 +70,33 @@ def test_the_report_has_psi_and_says_why_there_are_no_metrics(run, table, tmp_pa
     page = (run / "evaluations" / "fresh" / "report.html").read_text()
     assert "There is no AUC: the data has no label." in page
     assert "ROC" not in page
+
+
+def test_a_file_whose_name_holds_brackets_is_evaluated_under_its_name(run, table, tmp_path):
+    pq.write_table(table.slice(0, 100), tmp_path / "clicks1.parquet")
+    pq.write_table(table, tmp_path / "clicks[1].parquet")
+    result = CliRunner().invoke(app, ["evaluate", str(run), str(tmp_path / "clicks[1].parquet")])
+    assert result.exit_code == 0, result.output
+    assert "clicks[1]" in result.stdout
+    scores = run / "evaluations" / "clicks[1]" / "scores" / "clicks[1].parquet"
+    assert pq.read_metadata(scores).num_rows == len(table)
+    assert "clicks[1]" in (scores.parents[1] / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("data [2026]", "data [2026]"),
+        ("data [2026]/", "data [2026]"),
+        ("data [2026]/*.parquet", "data [2026]"),
+        ("data [2026]/day-*.parquet", "day-"),
+        ("data [27]/*.parquet", "data 27"),
+    ],
+)
+def test_an_evaluation_has_the_name_of_what_exists(tmp_path, monkeypatch, data, name):
+    (tmp_path / "data [2026]").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert _name_of(data) == name
 
 
 def test_one_row_is_enough(run, table, tmp_path):

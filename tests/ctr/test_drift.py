@@ -477,6 +477,17 @@ def sets(tmp_path):
     return tmp_path / "before.parquet", tmp_path / "after.parquet"
 
 
+def test_the_command_reads_names_with_brackets_as_they_are(sets, tmp_path):
+    before, after = tmp_path / "clicks[1].parquet", tmp_path / "data [2026]"
+    after.mkdir()
+    sets[0].rename(before)
+    sets[1].rename(after / "a.parquet")
+    result = ctr("psi", before, after, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    files = json.loads((tmp_path / "out" / "report.json").read_text())["files"]
+    assert [file["path"] for files in files.values() for file in files] == [str(before), str(after / "a.parquet")]
+
+
 def test_the_command_shows_the_worst_column_first(sets):
     result = ctr("psi", *sets, "--time", "ts")
     assert result.exit_code == 0, result.stderr

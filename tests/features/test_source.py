@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -116,6 +117,71 @@ def test_a_relative_glob_is_relative_to_the_working_directory(clicks, monkeypatc
     monkeypatch.chdir(clicks)
     assert column(open_data(f"{start}*.parquet")) == [2]
     assert column(open_data(f"{start}**/*.parquet")) == [1, 2, 3]
+
+
+NAMES = [
+    "clicks[1].parquet",
+    "data [2026]/a.parquet",
+    "what?/a.parquet",
+    "day-*.parquet",
+    "a[.parquet",
+    "[!a]/b*/a.parquet",
+]
+
+
+@pytest.fixture(params=["local", "remote"])
+def place(request, tmp_path, monkeypatch):
+    """A folder, and what a path has before the names in it: that of the local disk, or the URI of another system."""
+    if request.param == "local":
+        return tmp_path, f"{tmp_path}/"
+    remote = pa.fs.SubTreeFileSystem(str(tmp_path), pa.fs.LocalFileSystem())
+    known = pa.fs.FileSystem.from_uri
+
+    def from_uri(uri):
+        return (remote, uri.removeprefix("bucket://")) if uri.startswith("bucket://") else known(uri)
+
+    monkeypatch.setattr(pa.fs, "FileSystem", SimpleNamespace(from_uri=from_uri))
+    return tmp_path, "bucket://"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_or_folder_that_exists_is_no_glob(place, name):
+    folder, before = place
+    write(folder / name, {"x": [1]})
+    for plain in ("clicks1.parquet", "data 2/a.parquet", "whats/a.parquet", "day-2.parquet", "b/b2/a.parquet"):
+        write(folder / plain, {"x": [2]})
+    assert column(open_data(before + name)) == [1]
+    assert column(open_data([before + name])) == [1]
+    if "/" in name:
+        parent = name.rpartition("/")[0]
+        for path in (parent, f"{parent}/", f"{parent}/*.parquet", f"{parent}/[ab].parquet", f"{parent}/**/a.parquet"):
+            assert column(open_data(before + path)) == [1], path
+        for path in ("a.parquet", "*.parquet", ["?.parquet"], "."):
+            assert column(open_data(path, root=before + parent)) == [1], path
+
+
+def test_a_name_with_brackets_is_the_file_of_that_name_and_a_glob_only_without_it(place):
+    folder, before = place
+    write(folder / "a[1].parquet", {"x": [0]})
+    write(folder / "a1.parquet", {"x": [1]})
+    assert column(open_data(f"{before}a[1].parquet")) == [0]
+    assert column(open_data(f"{before}a1.parquet")) == [1]
+    assert column(open_data(f"{before}a*.parquet")) == [1, 0]
+    (folder / "a[1].parquet").unlink()
+    assert column(open_data(f"{before}a[1].parquet")) == [1]
+
+
+def test_a_uri_of_a_name_with_brackets_is_percent_encoded(tmp_path):
+    write(tmp_path / "data [2026]" / "a[1].parquet", {"x": [1]})
+    write(tmp_path / "data 2" / "a1.parquet", {"x": [2]})
+    assert column(open_data(f"file://{tmp_path}/data%20%5B2026%5D/a%5B1%5D.parquet")) == [1]
+
+
+def test_a_relative_name_with_brackets_is_no_glob(tmp_path, monkeypatch):
+    write(tmp_path / "data [2026]" / "a.parquet", {"x": [1]})
+    monkeypatch.chdir(tmp_path)
+    for path in ("data [2026]", "./data [2026]/", "data [2026]/*.parquet", "data [2026]/../data [2026]/a*"):
+        assert column(open_data(path)) == [1]
 
 
 def test_in_a_glob_a_dot_is_a_dot(tmp_path):
