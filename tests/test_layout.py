@@ -1,4 +1,4 @@
-"""The packages depend on one another in one direction only, and every shipped config is valid."""
+"""Packages depend on one another in one direction only, sums depend on no threads, and shipped configs are valid."""
 
 import ast
 from pathlib import Path
@@ -29,6 +29,18 @@ def test_a_lower_package_imports_no_other(package):
 def test_only_models_imports_recommenders():
     users = {package for package in PACKAGES if "tensorflow_recommenders" in set(imported(package))}
     assert users == {"models"}
+
+
+BLAS = {"dot", "inner", "vdot", "einsum", "matmul", "tensordot"}
+
+
+@pytest.mark.parametrize("package", ["ctr", "features"])
+def test_no_statistic_is_left_to_blas(package):
+    """The last digits of its sums depend on its threads; `ctr.metrics.counts.sum_of_products` adds in a fixed order."""
+    for path in (ROOT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            assert not isinstance(node, ast.MatMult), path
+            assert not (isinstance(node, ast.Attribute) and node.attr in BLAS), f"{path}:{node.lineno}"
 
 
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))

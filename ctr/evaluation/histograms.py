@@ -10,7 +10,7 @@ import pyarrow as pa
 from ctr.curves import shares
 from ctr.metrics import CategoryBins, QuantileBins, bins_from_json, compare
 from ctr.metrics.bins import Bins
-from ctr.metrics.counts import sigmoid
+from ctr.metrics.counts import sigmoid, sum_of_products
 from features import DataError, Ragged, Values, decoded
 
 SCORE = "score"
@@ -97,7 +97,8 @@ class Histograms:
 
     def add(self, codes: Mapping[str, Codes], weight: np.ndarray) -> None:
         """Count rows of these `weight`s, float64 [rows]."""
-        self.weight, self.square = self.weight + float(weight.sum()), self.square + float(weight @ weight)
+        self.weight += float(weight.sum())
+        self.square += sum_of_products(weight, weight)
         for name, counts in self.counts.items():
             counts += np.bincount(codes[name].bins, codes[name].weights(weight), len(counts))
 

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from ctr.metrics.counts import ScoreCounts, Undefined
+from ctr.metrics.counts import ScoreCounts, Undefined, sum_of_products
 from ctr.metrics.thresholds import deciles
 
 
@@ -56,7 +56,7 @@ def brier(counts: ScoreCounts) -> float:
     """
     total = sum(counts.classes())
     p = counts.probability
-    return float(counts.positives @ (1 - p) ** 2 + counts.negatives @ p**2) / total
+    return (sum_of_products(counts.positives, (1 - p) ** 2) + sum_of_products(counts.negatives, p**2)) / total
 
 
 def label_rate(counts: ScoreCounts) -> float:
@@ -107,7 +107,7 @@ def calibration_z(counts: ScoreCounts) -> float:
     """
     positives, _ = counts.classes()
     p = counts.probability
-    variance = float((counts.positive_squares + counts.negative_squares) @ (p * (1 - p)))
+    variance = sum_of_products(counts.positive_squares + counts.negative_squares, p * (1 - p))
     if variance == 0:
         raise Undefined("every score is 0 or 1")
     return (positives - _total_score(counts)) / math.sqrt(variance)
@@ -123,4 +123,4 @@ def expected_calibration_error(counts: ScoreCounts) -> float:
 
 
 def _total_score(counts: ScoreCounts) -> float:
-    return float((counts.positives + counts.negatives) @ counts.probability)
+    return sum_of_products(counts.positives + counts.negatives, counts.probability)

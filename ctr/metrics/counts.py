@@ -130,6 +130,18 @@ def sigmoid(logit: np.ndarray | float) -> np.ndarray:
     return np.where(exact >= 0, 1, small) / (1 + small)
 
 
+def sum_of_products(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the sum of first * second in float64, by pairwise summation.
+
+    The order of its additions depends on the length alone. A dot product (`@`) is left to BLAS, which divides it among
+    its threads, so that its last digits depend on their number.
+
+    >>> sum_of_products(np.array([1, 2]), np.array([0.5, 0.25]))
+    1.0
+    """
+    return float(np.multiply(first, second, dtype=np.float64).sum())
+
+
 def run_starts(values: np.ndarray) -> np.ndarray:
     """Where each run of equal values begins.
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ctr.metrics.calibration import log_losses
-from ctr.metrics.counts import run_starts, run_sums, sigmoid
+from ctr.metrics.counts import run_starts, run_sums, sigmoid, sum_of_products
 
 SIGN, SCORE_BITS = np.uint32(1 << 31), np.uint64(32)
 
@@ -133,7 +133,7 @@ def gauc(groups: GroupMetrics) -> dict[str, Any]:
     if not len(auc):
         reasons = dict.fromkeys(("gauc", "mean_group_auc"), "no group has labels of both classes")
         return {"gauc": None, "mean_group_auc": None, **counted, "reasons": reasons}
-    return {"gauc": float(auc @ weight / weight.sum()), "mean_group_auc": float(auc.mean()), **counted}
+    return {"gauc": sum_of_products(auc, weight) / float(weight.sum()), "mean_group_auc": float(auc.mean()), **counted}
 
 
 def _of_one_type(groups: Sequence[pa.Array]) -> pa.ChunkedArray:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy import special
 
-from ctr.metrics.counts import ScoreCounts, Undefined
+from ctr.metrics.counts import ScoreCounts, Undefined, sum_of_products
 
 ROUNDING = 1e-24  # a variance below it is what is left of 0 when weights are added: the square of 1e-12
 
@@ -17,8 +17,8 @@ def auc(counts: ScoreCounts) -> float:
         Undefined: a class is absent.
     """
     positives, negatives = counts.both_classes()
-    twice = counts.positives.astype(np.float64) @ twice_below(counts.negatives).astype(np.float64)
-    return min(float(twice) / 2 / (positives * negatives), 1.0)  # sums of weights are rounded
+    twice = sum_of_products(counts.positives, twice_below(counts.negatives))
+    return min(twice / 2 / (positives * negatives), 1.0)  # sums of weights are rounded
 
 
 def placements(counts: ScoreCounts) -> tuple[np.ndarray, np.ndarray]:
@@ -80,7 +80,7 @@ def variance_of_mean(deviation: np.ndarray, weight: np.ndarray, squares: np.ndar
     rows = total * total / square
     if rows - 1 < 1e-9:
         raise Undefined("fewer than two rows to estimate a variance from")
-    return float(squares @ deviation**2) / square / (rows - 1), rows
+    return sum_of_products(squares, deviation**2) / square / (rows - 1), rows
 
 
 def auc_error(counts: ScoreCounts) -> float:
@@ -92,7 +92,7 @@ def auc_error(counts: ScoreCounts) -> float:
         Undefined: a class is absent.
     """
     positives, negatives = counts.both_classes()
-    return float(counts.positives.astype(np.float64) @ counts.negatives) / 2 / (positives * negatives)
+    return sum_of_products(counts.positives, counts.negatives) / 2 / (positives * negatives)
 
 
 def average_precision(counts: ScoreCounts) -> float:
@@ -105,7 +105,7 @@ def average_precision(counts: ScoreCounts) -> float:
     gained = counts.positives[::-1]
     hits, selected = np.cumsum(gained), np.cumsum(gained + counts.negatives[::-1])
     found = hits > 0  # above the first positive nothing counts, and with weights of 0 nothing may be selected
-    return float(gained[found] @ (hits[found] / selected[found])) / positives
+    return sum_of_products(gained[found], hits[found] / selected[found]) / positives
 
 
 def ks(counts: ScoreCounts) -> tuple[float, float]:
