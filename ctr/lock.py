@@ -14,7 +14,7 @@ def only_process_in(folder: Path) -> Iterator[None]:
     """Keep other processes that ask for the same out of a folder, there or to be made, until this one is done with it.
 
     The lock is a file beside the folder. It goes at the end, with folders above that were made for it and stayed empty;
-    of a process that is killed it stays, and keeps nobody out.
+    of a process that is killed it stays, keeps nobody out, and goes with the next process that is let in.
 
     Raises:
         ConfigError: another process is in it.

@@ -79,13 +79,13 @@ def train(
     if resume and overwrite:
         raise ConfigError("--resume goes on with a run, --overwrite begins it anew: choose one")
     is_there = resume and run.exists
-    if is_there:
-        experiment = resumed(experiment, run)
-    else:
+    if not is_there:
         run.check_free(overwrite)
-    if is_there and run.is_finished:
-        return _show_finished(run, console)
     with only_process_in(run.folder):
+        if is_there:
+            experiment = resumed(experiment, run)
+        if is_there and run.is_finished:
+            return _show_finished(run, console)
         return _train(experiment, run, is_there, callbacks, console)
 
 

@@ -78,6 +78,38 @@ def test_a_training_is_refused_while_another_is_in_its_folder(config, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.fixture
+def resumed(small_config, trained):
+    """Resume a finished run by the command."""
+    arguments = ["train", str(small_config), "--run", str(trained), "--resume"]
+    return lambda: CliRunner().invoke(app, arguments)
+
+
+@pytest.mark.usefixtures("undrawn_plots")
+def test_resuming_a_finished_run_removes_what_a_killed_process_left(resumed, trained):
+    first = holder(trained)
+    first.kill()
+    first.communicate()
+    lock = trained.with_name(".run.lock")
+    assert lock.exists()
+    result = resumed()
+    assert result.exit_code == 0, result.output
+    assert "is finished; its report:" in result.stdout
+    assert not lock.exists()
+
+
+@pytest.mark.usefixtures("undrawn_plots")
+def test_a_lock_that_another_process_holds_stays(resumed, trained):
+    first, lock = holder(trained), trained.with_name(".run.lock")
+    result = resumed()
+    assert result.exit_code == 2
+    assert "run: another process is at work in it" in result.stderr
+    assert lock.exists()
+    first.communicate("\n")
+    assert not lock.exists()
+    assert resumed().exit_code == 0
+
+
 def test_a_report_is_refused_while_another_fills_its_folder(tmp_path):
     message = "report: another process is at work in it"
     with new_folder(tmp_path / "report"), pytest.raises(ConfigError, match=message), new_folder(tmp_path / "report"):
