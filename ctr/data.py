@@ -40,6 +40,8 @@ class PreparedData:
     """The columns that are copied into the scores, in types that hold those of every file."""
     bad_rows: dict[str, BadRows]
     """What was left out of the sets that had bad rows."""
+    row_bytes: int
+    """Bytes of memory that a row of the training data takes before it is encoded, about."""
 
 
 def prepare(experiment: Experiment) -> PreparedData:
@@ -110,7 +112,12 @@ def prepare_sets(
         sets[name], bad_rows[name] = good_rows(name, sets[name], encoder, data)
         steers_by_auc = name == "valid" and (stopping is None or stopping.metric == "auc")
         _check_rows(name, sets[name], encoder, columns, steers_by_auc)
-    return PreparedData(sets, encoder, kept, {name: bad for name, bad in bad_rows.items() if bad.rows})
+    bad_rows = {name: bad for name, bad in bad_rows.items() if bad.rows}
+    return PreparedData(sets, encoder, kept, bad_rows, _row_bytes(sets["train"][0], encoder.input_columns))
+
+
+def _row_bytes(group: RowGroup, columns: list[str]) -> int:
+    return -(-group.read(columns).nbytes // group.rows)
 
 
 def _check_some_batch(training: Training, rows: int) -> None:

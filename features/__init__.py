@@ -14,7 +14,7 @@ from features.originals import columns_of, decoded_batch, id_features, in_words,
 from features.ragged import Ragged, list_lengths
 from features.reader import Reader
 from features.row_groups import DataFile, RowGroup, count_rows
-from features.sample import draw_sample
+from features.sample import SAMPLE_ROWS, draw_sample
 from features.schema import Categorical, Cross, Feature, Features, Numeric, Sequence, SequenceCross, Split
 from features.settings import Count, Settings, TimeZone, nearest
 from features.source import open_data
@@ -29,6 +29,7 @@ __all__ = [
     "NULL",
     "OUT_OF_VOCABULARY",
     "PADDING",
+    "SAMPLE_ROWS",
     "SPECIAL_ROWS",
     "BadRows",
     "Batch",

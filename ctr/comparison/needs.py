@@ -12,9 +12,8 @@ from ctr.data import PreparedData, prepare
 from ctr.errors import ConfigError
 from ctr.experiment import available_cpus
 from ctr.preflight.machine import free_memory
-from ctr.preflight.needs import FREED_BUT_KEPT, needs_of
+from ctr.preflight.needs import needs_of
 
-PROCESS = 1 << 30  # bytes of a process that has TensorFlow and reads a file
 UNKNOWN = 1 << 62  # more bytes than any machine has
 
 
@@ -46,7 +45,7 @@ def needs_of_cells(runs: Sequence[Planned]) -> tuple[dict[str, int], int]:
         except ConfigError:
             memory[run.cell.name] = UNKNOWN  # it runs alone, and says what is wrong as its row
             continue
-        memory[run.cell.name] = max(memory.get(run.cell.name, 0), PROCESS + round(FREED_BUT_KEPT * found.memory))
+        memory[run.cell.name] = max(memory.get(run.cell.name, 0), found.at_most)
         disk = max(disk, found.disk)
     return memory, disk
 

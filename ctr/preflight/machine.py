@@ -25,6 +25,15 @@ def free_memory(root: Path = Path("/")) -> int | None:
     return min([machine, *_left_in_groups(root)])
 
 
+def own_memory(root: Path = Path("/")) -> tuple[int, int]:
+    """Return the bytes of memory that this process has now, and the most that it has had; 0 where unknown."""
+    try:
+        status = _numbers(root / "proc/self/status")
+        return status["VmRSS:"] * 1024, status["VmHWM:"] * 1024
+    except (OSError, KeyError):
+        return 0, 0
+
+
 def free_disk(folder: Path) -> int:
     """Bytes that may still be written into a folder, which need not exist yet."""
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
@@ -64,4 +73,4 @@ def _left(folder: Path, bound: str, used: str, prefix: str) -> Iterator[int]:
 def _numbers(path: Path) -> dict[str, int]:
     """The first two words of each line of a file: a name, and its number."""
     words = [line.split() for line in path.read_text().splitlines()]
-    return {line[0]: int(line[1]) for line in words if len(line) > 1}
+    return {line[0]: int(line[1]) for line in words if len(line) > 1 and line[1].isdecimal()}

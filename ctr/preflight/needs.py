@@ -13,13 +13,17 @@ from ctr.data import PreparedData
 from ctr.experiment import Experiment
 from ctr.preflight import machine
 from ctr.preflight.finding import Finding, refuse_errors
-from features import Categorical, Columns, Encoder, Numeric, Sequence, count_rows
+from features import SAMPLE_ROWS, Categorical, Columns, Encoder, Numeric, RowGroup, Sequence, count_rows
 
 FREED_BUT_KEPT = 1.4  # by TensorFlow's allocator: a run of 4.8 GiB was seen to take 6.7
+STEP = 200 << 20  # bytes that TensorFlow takes for its threads, kernels and what a step computes
+REPORT = 150 << 20  # bytes of plots and tables
+WHILE_ENCODED = 3  # times the bytes of a slice: as it is read, cast, and in distinct values
+SCORED_AT_ONCE = 4  # slices: one that is encoded, two that wait, one that is scored
 ROW_OF_METRICS = 150  # bytes of memory, as `report.exact_rows` says
 ROW_OF_SCORES = 17  # label, weight, logit and score, before they are compressed
 KEPT_VALUE = 8  # bytes of a kept column's value, about
-ROWS_AT_ONCE = 2  # windows of rows in memory: the one in use, and the parts of the next
+WINDOWS = 2  # of encoded rows in memory: one in use, and its parts or those of the next
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,11 @@ class Needs:
     replicas: int
     """Each with all tables and towers, on the same CPU or each on a GPU of its own."""
     rows: int
-    """Windows of rows that wait to be trained on, or the scores that metrics are computed of, whichever is larger."""
+    """Rows that wait to be trained on, or the rows and scores that metrics are computed of, whichever is more."""
+    taken: int
+    """Bytes of memory that this process has already: Python, TensorFlow, vocabularies."""
+    peak: int
+    """The most that it has had, while the features were fitted."""
     scores: int
     """On disk."""
     checkpoints: int
@@ -46,9 +54,19 @@ class Needs:
         return self.towers + sum(table.weights + table.state for table in self.tables)
 
     @property
+    def model(self) -> int:
+        """Of the machine: the model, unless a GPU holds it, and its copy while a checkpoint is saved."""
+        return self.checkpoint * (1 + (self.replicas if self.device.kind == "cpu" else 0))
+
+    @property
     def memory(self) -> int:
-        """Of the machine: the model, unless a GPU holds it, its copy while a checkpoint is saved, and rows."""
-        return self.checkpoint * (1 + (self.replicas if self.device.kind == "cpu" else 0)) + self.rows
+        """Of the machine, the whole process."""
+        return max(self.peak, self.taken + self.model + self.rows)
+
+    @property
+    def at_most(self) -> int:
+        """The same, if TensorFlow keeps what it frees."""
+        return max(self.peak, self.taken + round(FREED_BUT_KEPT * self.model) + self.rows)
 
     @property
     def disk(self) -> int:
@@ -86,22 +104,52 @@ def needs_of(experiment: Experiment, towers: int, prepared: PreparedData | None 
     device = choose_device(settings, sum(table.weights + table.state for table in tables))
     rows = scores = 0
     if prepared is not None:
-        sets = {name: count_rows(groups) for name, groups in prepared.sets.items()}
-        scored = sum(count for name, count in sets.items() if name != "train")
-        width = sum(math.prod(shape) * np.dtype(kind).itemsize for shape, kind in encoder.batch_spec.values())
-        window = width * min(experiment.data.shuffle_rows, sets["train"])
-        rows = max(ROWS_AT_ONCE * window, ROW_OF_METRICS * min(scored, experiment.report.exact_rows))
+        scored = sum(count_rows(groups) for name, groups in prepared.sets.items() if name != "train")
+        rows = max(_while_trained(experiment, prepared), _while_measured(experiment, prepared, scored))
         scores = scored * (ROW_OF_SCORES + KEPT_VALUE * len(prepared.kept))
+    taken, peak = machine.own_memory()
     return Needs(
         tables=tables,
         towers=towers,
         device=device,
         replicas=settings.replicas,
         rows=rows,
+        taken=taken,
+        peak=peak,
         scores=scores,
         checkpoints=settings.checkpoint.keep + 2,  # at most, while one is written: see `CheckpointWriter`
         at_least=prepared is None,
     )
+
+
+def _while_trained(experiment: Experiment, prepared: PreparedData) -> int:
+    """Bytes of rows in memory: windows, slices that are encoded ahead of them, and what a step computes."""
+    train, threads = prepared.sets["train"], experiment.training.threads
+    rows, at_once = count_rows(train), _at_once(train)
+    window = min(experiment.data.shuffle_rows + at_once, rows)
+    ahead = min((threads + 1) * at_once, rows)
+    raw = min(threads * at_once, rows) * prepared.row_bytes * WHILE_ENCODED
+    return STEP + raw + _encoded_row(prepared.encoder) * (WINDOWS * window + ahead)
+
+
+def _while_measured(experiment: Experiment, prepared: PreparedData, scored: int) -> int:
+    """Bytes of rows in memory: slices that are scored, the sample of the training data, scores, the report."""
+    encoded = _encoded_row(prepared.encoder)
+    at_once = max(_at_once(groups) for groups in prepared.sets.values())
+    total = sum(map(count_rows, prepared.sets.values()))
+    slices = min(SCORED_AT_ONCE * at_once, total) * (encoded + prepared.row_bytes * WHILE_ENCODED // 2)
+    sample = min(SAMPLE_ROWS, total) * (encoded + prepared.row_bytes)
+    return STEP + REPORT + slices + sample + ROW_OF_METRICS * min(scored, experiment.report.exact_rows)
+
+
+def _at_once(row_groups: list[RowGroup]) -> int:
+    """The most rows that are read at once."""
+    return max(group.rows if group.slice is None else group.slice[1] for group in row_groups)
+
+
+def _encoded_row(encoder: Encoder) -> int:
+    """Bytes of a row of a batch."""
+    return sum(math.prod(shape) * np.dtype(kind).itemsize for shape, kind in encoder.batch_spec.values())
 
 
 def findings_of(needs: Needs, folder: Path) -> list[Finding]:
@@ -138,13 +186,14 @@ def size(count: int) -> str:
 
 def _memory(needs: Needs) -> Iterator[Finding]:
     free = machine.free_memory()
+    free = None if free is None else free + needs.taken
     told = f"memory: the run needs {'at least ' if needs.at_least else ''}{size(needs.memory)}"
     if free is None:
         yield Finding("fine", "memory", f"{told}; this system does not say how much is free")
     elif needs.memory > free:
         yield Finding("error", "memory", f"{told}, but {size(free)} is free; {_parts(needs)}")
-    elif (most := round(FREED_BUT_KEPT * needs.memory)) > free:
-        told += f", and up to {size(most)} because TensorFlow keeps what it frees"
+    elif needs.at_most > free:
+        told += f", and up to {size(needs.at_most)} because TensorFlow keeps what it frees"
         yield Finding("warning", "memory", f"{told}; {size(free)} is free; {_parts(needs)}")
     else:
         yield Finding("fine", "memory", f"{told}; {size(free)} is free")
@@ -159,6 +208,7 @@ def _parts(needs: Needs) -> str:
         f"towers {size(needs.towers)}",
         f"a copy of these while a checkpoint is saved {size(needs.checkpoint)}",
         *([f"rows {size(needs.rows)}"] if needs.rows else []),
+        f"Python, TensorFlow and vocabularies {size(needs.taken)}",
     ]
     if needs.replicas > 1:
         parts.append(f"{needs.replicas} replicas")

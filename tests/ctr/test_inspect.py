@@ -207,6 +207,12 @@ def test_tables_unlike_their_ids_are_a_warning(user, words, look):
 # What the machine must have
 
 
+@pytest.fixture
+def empty_process(monkeypatch):
+    """Memory is counted as if this process, which runs many tests, had none yet."""
+    monkeypatch.setattr(machine, "own_memory", lambda: (0, 0))
+
+
 @pytest.mark.parametrize("optimizer", SPARSE)
 def test_tables_and_state_are_known_before_they_are_made(optimizer, make_experiment):
     experiment = make_experiment(
@@ -241,6 +247,7 @@ def test_before_the_data_is_read_tables_count_as_large_as_the_config_says(make_e
 HUGE = "features.columns.user={hash: 1000000000, dim: 16}"
 
 
+@pytest.mark.usefixtures("empty_process")
 def test_memory_that_would_not_fit_is_told_before_anything_is_read(config, tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "free_memory", lambda: 8 * GIB)
     monkeypatch.setattr(machine, "free_disk", lambda folder: 10**15)
@@ -252,19 +259,19 @@ def test_memory_that_would_not_fit_is_told_before_anything_is_read(config, tmp_p
     assert not (tmp_path / "run").exists()
 
 
-def test_vocabularies_that_would_not_fit_are_told_before_tables_are_made(
-    config, make_experiment, tmp_path, monkeypatch
-):
+@pytest.mark.usefixtures("empty_process")
+def test_rows_that_would_not_fit_are_told_before_tables_are_made(config, make_experiment, tmp_path, monkeypatch):
     experiment = make_experiment()
-    without_vocabularies = needs_of(experiment, tower_bytes(rehearse(experiment))).memory
-    monkeypatch.setattr(machine, "free_memory", lambda: without_vocabularies)
+    without_rows = needs_of(experiment, tower_bytes(rehearse(experiment))).memory
+    monkeypatch.setattr(machine, "free_memory", lambda: without_rows)
     monkeypatch.setattr("ctr.train_job.build", None)
     result = ctr("train", config, "--run", tmp_path / "run")
     assert result.exit_code == 2
-    assert re.match(r"error: memory: the run needs [\d.]+ KiB, but [\d.]+ KiB is free", result.stderr)
+    assert re.match(r"error: memory: the run needs [\d.]+ MiB, but [\d.]+ KiB is free", result.stderr)
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.usefixtures("empty_process")
 def test_memory_that_is_only_just_enough_is_a_warning(look, monkeypatch):
     needed = look().needs.memory
     for free, level in [(needed - 1, "error"), (needed, "warning"), (2 * needed, "fine")]:
@@ -272,6 +279,29 @@ def test_memory_that_is_only_just_enough_is_a_warning(look, monkeypatch):
         assert any(told.startswith("memory: the run needs") for told in said(look(), level))
 
 
+def test_what_the_process_has_taken_already_is_needed_and_there(look, monkeypatch):
+    monkeypatch.setattr(machine, "own_memory", lambda: (0, 0))
+    alone = look().needs
+    monkeypatch.setattr(machine, "own_memory", lambda: (3 * GIB, 4 * GIB))
+    needs = look().needs
+    assert needs.memory == max(4 * GIB, alone.memory + 3 * GIB)
+    monkeypatch.setattr(machine, "free_memory", lambda: needs.memory - 3 * GIB)
+    assert not [told for told in said(look(), "error") if told.startswith("memory")]
+    monkeypatch.setattr(machine, "free_memory", lambda: needs.memory - 3 * GIB - 1)
+    assert [told for told in said(look(), "error") if told.startswith("memory")]
+
+
+def test_large_row_groups_need_no_more_memory(look, data_folder, monkeypatch):
+    monkeypatch.setattr(machine, "own_memory", lambda: (0, 0))
+    monkeypatch.setattr(features.row_groups, "WHOLE_ROWS", 20)
+    monkeypatch.setattr(features.row_groups, "SLICE_ROWS", 20)
+    sliced = look("data.shuffle_rows=100").needs.rows
+    for path in data_folder.glob("*.parquet"):
+        pq.write_table(pq.read_table(path), path, row_group_size=20)
+    assert look("data.shuffle_rows=100").needs.rows == pytest.approx(sliced, rel=0.01)
+
+
+@pytest.mark.usefixtures("empty_process")
 def test_inspect_tells_memory_and_disk_together(look, monkeypatch):
     monkeypatch.setattr(machine, "free_memory", lambda: 8 * GIB)
     monkeypatch.setattr(machine, "free_disk", lambda folder: GIB)
@@ -400,6 +430,7 @@ def gpu(monkeypatch):
     return show
 
 
+@pytest.mark.usefixtures("empty_process")
 def test_a_gpu_that_holds_the_tables_leaves_memory_for_one_copy(look, gpu):
     on_cpu = look("training.device=cpu")
     gpu(GIB)
