@@ -14,7 +14,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +107,9 @@ def chunks(shape: Shape, rows: int) -> Iterator[pa.Table]:
         yield pa.table(columns)
 
 
-def prepare(name: str, shape: Shape, rows: int, folder: Path) -> Path:
+def prepare(name: str, rows: int, folder: Path) -> Path:
     """Write data and config of a shape; return the config's path."""
+    shape = SHAPES[name]
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "data.parquet"
     if not data.exists():
@@ -159,7 +162,9 @@ def main() -> None:
     )
     for name in given.only or SHAPES:
         folder = given.folder / re.sub(r"\W+", "-", name)
-        config, data, run = prepare(name, SHAPES[name], given.rows, folder), folder / "data.parquet", folder / "run"
+        with ProcessPoolExecutor(1, get_context("spawn")) as other:  # the peak of a child begins with its parent's
+            config = other.submit(prepare, name, given.rows, folder).result()
+        data, run = folder / "data.parquet", folder / "run"
         shutil.rmtree(run, ignore_errors=True)
         inspected, printed = peak_of("inspect", config, "--run", run)
         trained, _ = peak_of("train", config, "--run", run)
