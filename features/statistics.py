@@ -18,7 +18,7 @@ from features.values import Values, decoded, values_of
 
 EDGE_ROWS = 1_000_000
 THREADS = 2  # each holds a row group
-MERGE_ABOVE = 1_000_000  # distinct values counted in row groups but not yet merged
+MERGE_ABOVE = 1_000_000  # counted values that wait to be merged
 
 
 @dataclass(frozen=True)
@@ -185,6 +185,9 @@ class _Sums:
 class _ValueCounter:
     """Exact counts of the distinct values of a table, from all features that share it.
 
+    The values of a row group wait until more than `MERGE_ABOVE` wait and more than are merged. So merging takes time in
+    proportion to all that is counted, and what waits at most doubles the memory of a large vocabulary.
+
     Args:
         feature: one of them.
         known: values that have their places already, None: none.
@@ -200,6 +203,7 @@ class _ValueCounter:
         self.counts = np.empty(0, np.int64) if counts is None else counts
         self.type: pa.DataType | None = self.known.type if len(self.known) else None
         self.counted: list[pa.Table] = []  # the first is merged: its values are distinct
+        self.waiting = 0  # values added since the last merge
 
     def add(self, counted: pa.Table, where: str) -> None:
         """Add what `_counted` found in a row group."""
@@ -211,7 +215,8 @@ class _ValueCounter:
             raise DataError(f"{where}: the values of table {self.table!r} are {here} here, {before} before")
         self.type = type_
         self.counted.append(counted)
-        if sum(map(len, self.counted[1:])) > MERGE_ABOVE:
+        self.waiting += len(counted)
+        if self.waiting > max(MERGE_ABOVE, len(self.counted[0])):
             self._merge()
 
     def vocabulary(self) -> tuple[pa.Array, np.ndarray]:
@@ -239,7 +244,7 @@ class _ValueCounter:
             encoded = merged["value"].dictionary_encode().combine_chunks()
             counts = np.zeros(len(encoded.dictionary), np.int64)
             np.add.at(counts, encoded.indices.to_numpy(), merged["count"].to_numpy())
-            self.counted = [pa.table({"value": encoded.dictionary, "count": counts})]
+            self.counted, self.waiting = [pa.table({"value": encoded.dictionary, "count": counts})], 0
         self._check_size(len(self.counted[0]))
 
     def _check_size(self, distinct: int) -> None:

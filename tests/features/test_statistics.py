@@ -1,6 +1,7 @@
 """The fitting pass: vocabularies, moments, and what makes training data unfit."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -107,6 +108,43 @@ def test_when_counts_are_merged_changes_nothing(file, monkeypatch, merge_above):
     monkeypatch.setattr(features.statistics, "MERGE_ABOVE", merge_above)
     path = write(file, *({"x": [k % 3, k % 2, 5]} for k in range(6)))
     assert vocabulary(path, {"x": {}}) == [5, 0, 1, 2]
+
+
+@given(
+    values=st.lists(st.none() | st.integers(0, 9), min_size=2, max_size=40)
+    | st.lists(st.none() | st.text("ab", max_size=3), min_size=2, max_size=40),
+    sizes=st.lists(st.integers(2, 9), min_size=1, max_size=20),
+    merge_above=st.sampled_from([0, 1, 4, 10**6]),
+)
+@few
+def test_neither_row_groups_nor_merges_change_a_vocabulary(tmp_path_factory, values, sizes, merge_above):
+    folder = tmp_path_factory.mktemp("data")
+    ends = [end for end in np.cumsum(sizes).tolist() if end < len(values)]
+    column, labels = pa.array(values), np.arange(len(values)) % 2
+    parts = [slice(*cut) for cut in pairwise([0, *ends, len(values)])]
+    whole = fitted(write(folder / "whole.parquet", {"x": column, "y": labels}), {"x": {}})
+    divided = write(folder / "divided.parquet", *({"x": column[part], "y": labels[part]} for part in parts))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(features.statistics, "MERGE_ABOVE", merge_above)
+        found = fitted(divided, {"x": {}})
+    assert found.vocabularies["x"].equals(whole.vocabularies["x"])
+    assert found.counts["x"].tolist() == whole.counts["x"].tolist()
+
+
+def test_merging_takes_time_in_proportion_to_what_is_counted(file, monkeypatch):
+    """Of 64 row groups without a common value, a merge comes when as many values wait as are merged."""
+    merged = []
+    merge = features.statistics._ValueCounter._merge
+
+    def watched(counter):
+        merged.append(sum(map(len, counter.counted)))
+        merge(counter)
+
+    monkeypatch.setattr(features.statistics, "MERGE_ABOVE", 0)
+    monkeypatch.setattr(features.statistics._ValueCounter, "_merge", watched)
+    path = write(file, *({"x": [2 * k, 2 * k + 1]} for k in range(64)))
+    assert len(vocabulary(path, {"x": {}})) == 128
+    assert sum(merged) <= 4 * 128
 
 
 def test_a_vocabulary_may_hold_max_distinct_values(file):
