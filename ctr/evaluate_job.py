@@ -25,7 +25,8 @@ from ctr.experiment import Experiment, load_experiment
 from ctr.report import sparsity_report
 from ctr.resume import load_encoder
 from ctr.run import Run, check_replaceable, environment, new_folder, write_json
-from ctr.show import show_bad_rows, show_results
+from ctr.run_data import files_of_run
+from ctr.show import show_bad_rows, show_results, warn
 from features import (
     Encoder,
     RowGroup,
@@ -91,9 +92,11 @@ def evaluate(
         writer = ScoreWriter(partial / "scores" / f"{stem}.parquet", observed.weighted, kept)
         found = evaluate_set(scorer, row_groups, reference, observed, writer)
         measured, curves = conclude({stem: found}, reference, experiment.report.psi.unstable_above)
+        own = files_of_run(run, row_groups)
         report = {
             **measured,
             "files": {stem: rows_of_files(row_groups)},
+            "files_of_run": own,
             "bad_rows": {name: asdict(bad) for name, bad in bad_rows.items()},
             "tables": sparsity_report(model),
             "fingerprints": {"final_weights": fingerprint(model)},
@@ -103,6 +106,7 @@ def evaluate(
         write_json(partial / "environment.json", environment())
         write_json(partial / "report.json", report)
     show_results(report, target, console)
+    _warn_of(own, console)
     return report
 
 
@@ -117,6 +121,19 @@ def _open_evaluation(experiment: Experiment, encoder: Encoder, data: str) -> tup
     numbers = encoder.features.number_columns.union([label, experiment.data.weight or label])
     check_agreement(row_groups, encoder.input_columns, numbers, encoder.meanings)
     return encoder, row_groups, unified_schema(row_groups, keep)
+
+
+def _warn_of(own: dict[str, dict[str, Any]], console: Console) -> None:
+    """Say that files are the run's training data, or no longer hold what it read of them."""
+    changed = [path for path, file in own.items() if not file["unchanged"]]
+    trained = [path for path, file in own.items() if file["unchanged"] and "train" in file["sets"]]
+    for paths, sentence in (
+        (changed, "the run read other values of it. Its metrics are not comparable with those of the run."),
+        (trained, "the run was trained on rows of it. Its metrics do not show how well the run ranks new data."),
+    ):
+        if paths:
+            others = f" and {len(paths) - 1:,} more" if paths[1:] else ""
+            warn(console, f"{paths[0]}{others}: {sentence}")
 
 
 def _name_of(data: str) -> str:

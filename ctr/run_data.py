@@ -1,11 +1,13 @@
 """The data of a run: its files, and hashes of what their columns held when the run read them."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ctr.errors import ConfigError
@@ -118,6 +120,40 @@ def changed_contents(
     for path, difference in _differences(doubtful, columns):
         differences.setdefault(path, difference)
     return list(differences.values())
+
+
+def files_of_run(run: Run, row_groups: list[RowGroup]) -> dict[str, dict[str, Any]]:
+    """Return which files of a dataset a run has itself.
+
+    Args:
+        run: a finished run.
+        row_groups: the dataset, which was read.
+
+    Returns:
+        Path -> `sets`: those of the run that have rows of the file; `unchanged`: whether all that was read of it is
+        what the run read. Files that the run does not have are left out.
+
+    Raises:
+        ConfigError: what the run noted of its data is damaged.
+    """
+    listed = _listed(run)
+    paths = {os.path.realpath(path): path for files in listed.values() for path in files}
+    contents = _read_contents(run.folder / CONTENTS)
+    found = {}
+    for file in files_of(row_groups):
+        path = paths.get(file.place)
+        if path is not None:
+            known = file.contents.known()
+            places = {piece: place for place, piece in enumerate(file.contents.pieces)}
+            unchanged = all(
+                int(known[name][places[index, row]]) in (0, hash_)
+                for _, name, index, row, hash_ in _rows(contents.filter(pc.equal(contents["path"], path)))
+                if name in known and (index, row) in places
+            )
+            of_sets = [name for name, files in listed.items() if path in files]
+            same_file = all(listed[name][path]["footer"] == file.footer for name in of_sets)
+            found[file.path] = {"sets": of_sets, "unchanged": unchanged and same_file}
+    return found
 
 
 def have_same_data(one: Run, other: Run) -> bool:

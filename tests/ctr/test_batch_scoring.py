@@ -1,6 +1,8 @@
 """`ctr evaluate` of data without a label: scores with the kept columns, PSI, and no metrics."""
 
+import io
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 import ctr
@@ -16,7 +19,7 @@ from ctr.errors import ConfigError
 from ctr.evaluate_job import _name_of
 from ctr.experiment import load_experiment
 from features import DataError
-from tests.conftest import click_log
+from tests.conftest import click_log, swap_two_labels
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +55,34 @@ def test_the_scores_are_those_of_the_same_rows_with_labels(run, table, tmp_path)
     assert scored.column_names == ["logit", "score", "ts", "user"]
     assert scored.equals(labelled.drop_columns(["label", "weight"]))
     assert scored["user"].equals(table["user"])
+
+
+def test_files_of_the_run_are_known_by_what_they_hold(small_config, run, tmp_path):
+    clicks = small_config.parent / "clicks"
+    report, shown = evaluate_file(run, clicks / "part-2.parquet")
+    assert report["files_of_run"] == {str(clicks / "part-2.parquet"): {"sets": ["valid", "test"], "unchanged": True}}
+    assert ".parquet: the run" not in shown
+    report, shown = evaluate_file(run, clicks / "part-0.parquet")
+    assert report["files_of_run"] == {str(clicks / "part-0.parquet"): {"sets": ["train"], "unchanged": True}}
+    assert f"warning: {clicks / 'part-0.parquet'}: the run was trained on rows of it. Its metrics do not show" in shown
+    copy = Path(shutil.copy(clicks / "part-2.parquet", tmp_path / "part-9.parquet"))
+    report, shown = evaluate_file(run, copy)
+    assert report["files_of_run"] == {}
+    kept, stat = (clicks / "part-2.parquet").read_bytes(), (clicks / "part-2.parquet").stat()
+    try:
+        swap_two_labels(clicks / "part-2.parquet")
+        report, shown = evaluate_file(run, clicks / "part-2.parquet", overwrite=True)
+    finally:
+        (clicks / "part-2.parquet").write_bytes(kept)
+        os.utime(clicks / "part-2.parquet", ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert report["files_of_run"] == {str(clicks / "part-2.parquet"): {"sets": ["valid", "test"], "unchanged": False}}
+    assert f"warning: {clicks / 'part-2.parquet'}: the run read other values of it. Its metrics are not" in shown
+
+
+def evaluate_file(run, path, **options):
+    """(report, what is shown)."""
+    console = Console(file=io.StringIO(), width=300)
+    return ctr.evaluate(run, str(path), console=console, **options), console.file.getvalue()
 
 
 def test_the_report_has_psi_and_says_why_there_are_no_metrics(run, table, tmp_path):
