@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from ctr.checksums import check_sealed, seal
 from ctr.errors import ConfigError
-from ctr.run import LINES, read_json, remove, sync, write_json
+from ctr.files import read_json, remove, sync, write_json
+from ctr.run import LINES
 from ctr.run_data import CONTENTS
 from ctr.state import copied, read_state, write_state
 from models import CTRModel

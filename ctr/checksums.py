@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from ctr.errors import ConfigError
-from ctr.run import read_json, sync, write_json
+from ctr.files import read_json, sync, write_json
 
 FILE = "checksums.json"
 

@@ -147,10 +147,11 @@ def report(
     """Show the report of runs and evaluations, several side by side; write report.html and report.md of each again."""
     with _user_mistakes() as console:
         from ctr.errors import ConfigError
+        from ctr.files import write_text
         from ctr.report import show_report, write_html
         from ctr.report.comparison import FILE, show_comparison, write_comparison
         from ctr.report.side_by_side import check_markdown, show_side_by_side, side_by_side, to_markdown
-        from ctr.run import Run, write_text
+        from ctr.run import Run
 
         if out is not None:
             check_markdown(out)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ctr.errors import ConfigError
+from ctr.files import read_json, write_text
 from ctr.metrics.counts import ScoreCounts
-from ctr.run import read_json, write_text
 
 FILE = "curves.json"
 POINTS = 200

@@ -15,10 +15,11 @@ from ctr.curves import save_curves
 from ctr.errors import ConfigError
 from ctr.evaluation.histograms import FEATURE, Binning, Histograms
 from ctr.evaluation.timeline import Timeline, periods_of
+from ctr.files import write_json
 from ctr.kinds import Kind, columns_of_both, kinds_by_type, values_of_kind
 from ctr.metrics.psi import MODERATE_ABOVE
 from ctr.report import show_report, write_html
-from ctr.run import check_replaceable, environment, new_folder, write_json
+from ctr.run import check_replaceable, environment, new_folder
 from ctr.settings import PSI, Time
 from features import (
     Cast,

@@ -22,9 +22,10 @@ from ctr.evaluation.scoring import Scorer
 from ctr.evaluation.sets import evaluate_set
 from ctr.evaluation.writer import ScoreWriter
 from ctr.experiment import Experiment, load_experiment
+from ctr.files import write_json
 from ctr.report import sparsity_report
 from ctr.resume import load_encoder
-from ctr.run import Run, check_replaceable, environment, new_folder, write_json
+from ctr.run import Run, check_replaceable, environment, new_folder
 from ctr.run_data import files_of_run
 from ctr.show import show_bad_rows, show_results, warn
 from features import (

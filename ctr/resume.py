@@ -8,7 +8,8 @@ from ctr.checksums import check_sealed, seal
 from ctr.differences import changed_settings, in_lines
 from ctr.errors import ConfigError
 from ctr.experiment import Experiment, load_experiment
-from ctr.run import Run, environment, read_json, remove, write_json
+from ctr.files import read_json, remove, write_json
+from ctr.run import Run, environment
 from ctr.run_data import CONTENTS, PUT_BACK, changed_contents, changed_files
 from features import DataError, Encoder, RowGroup
 

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ctr.errors import ConfigError
-from ctr.run import Run, read_json
+from ctr.files import read_json
+from ctr.run import Run
 from features import DataError, DataFile, RowGroup, files_of, read_tables, rows_of_files
 
 Sets: TypeAlias = Mapping[str, list[RowGroup]]

@@ -25,13 +25,14 @@ from ctr.evaluation.scoring import Scorer
 from ctr.evaluation.sets import evaluate_set, observe_training
 from ctr.evaluation.writer import ScoreWriter
 from ctr.experiment import Experiment
+from ctr.files import name_folder, write_json
 from ctr.interruption import interruptible
 from ctr.lock import only_process_in
 from ctr.preflight.needs import check_fits, unfitted
 from ctr.progress import Progress
 from ctr.report.tables import sparsity_report, state_bytes
 from ctr.resume import check_device, find_unfinished, resumed, save_encoder
-from ctr.run import Run, environment, name_folder, write_json
+from ctr.run import Run, environment
 from ctr.run_data import CONTENTS, contents_of, describe_data
 from ctr.show import PLAIN, show_bad_rows, show_cost, show_results, show_variables, show_warm_start, warn
 from ctr.trainer import Trainer

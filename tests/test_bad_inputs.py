@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from ctr.checkpoint import newest
 from ctr.checksums import seal
 from ctr.cli import app
-from ctr.run import write_json
+from ctr.files import write_json
 
 
 def in_process(arguments):

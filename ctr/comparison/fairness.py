@@ -5,7 +5,8 @@ from typing import Any
 
 from ctr.comparison.results import Result
 from ctr.differences import changed_settings
-from ctr.run import Run, read_json
+from ctr.files import read_json
+from ctr.run import Run
 from ctr.run_data import have_same_data
 
 MOVES_NO_START = (  # settings that change neither initial weights nor the order of rows

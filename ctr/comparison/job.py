@@ -26,12 +26,13 @@ from ctr.comparison.results import CellResults, Result, forget_failure, result_o
 from ctr.comparison.study import Cell, Study, cells_of
 from ctr.comparison.watch import Watch
 from ctr.errors import ConfigError, Interrupted
+from ctr.files import check_writable, remove, write_json
 from ctr.interruption import interruptible
 from ctr.lock import only_process_in
 from ctr.preflight.machine import free_disk
 from ctr.preflight.needs import size
 from ctr.report.comparison import FILE, show_comparison, write_comparison
-from ctr.run import check_writable, environment, remove, write_json
+from ctr.run import environment
 from ctr.show import PLAIN, warn
 
 

@@ -13,8 +13,9 @@ from ctr.data import open_sets
 from ctr.differences import changed_settings, in_lines
 from ctr.errors import ConfigError
 from ctr.experiment import Experiment, load_experiment
+from ctr.files import read_json, write_json, write_text
 from ctr.preflight.needs import unfitted
-from ctr.run import Run, read_json, write_json, write_text
+from ctr.run import Run
 from ctr.run_data import CONTENTS, changed_contents, changed_files
 from features import RowGroup
 

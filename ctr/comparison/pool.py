@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctr.comparison.plan import Planned
-from ctr.run import Run, remove, write_text
+from ctr.files import remove, write_text
+from ctr.run import Run
 
 POLL_SECONDS = 0.1
 ROOT = Path(__file__).parents[2]  # of the packages

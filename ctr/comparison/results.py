@@ -11,7 +11,8 @@ from ctr.comparison.plan import Planned
 from ctr.comparison.pool import Failure
 from ctr.comparison.study import Cell
 from ctr.errors import ConfigError
-from ctr.run import Run, read_json, remove, write_json
+from ctr.files import read_json, remove, write_json
+from ctr.run import Run
 
 FAILED = ".failed.json"  # beside a run's folder
 

@@ -13,7 +13,7 @@ from ctr.errors import ConfigError
 from ctr.evaluation.histograms import Histograms
 from ctr.evaluation.joint import Joint
 from ctr.evaluation.repeated_rows import TrainingRows
-from ctr.run import read_json, write_text
+from ctr.files import read_json, write_text
 
 
 @dataclass(frozen=True)

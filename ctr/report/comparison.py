@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from ctr.errors import ConfigError
+from ctr.files import read_json, remove, write_text
 from ctr.report import comparison_tables as tables
 from ctr.report import formats
 from ctr.report.html import rendered
 from ctr.report.markdown import escaped
 from ctr.report.section import Section
 from ctr.report.verdicts import Card
-from ctr.run import read_json, remove, write_text
 
 FILE = "comparison.json"
 TableOf: TypeAlias = Callable[[tables.Found], Section]

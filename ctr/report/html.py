@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedErro
 from ctr.curves import load_curves
 from ctr.errors import ConfigError
 from ctr.evaluation.significance import ERRORS, MIN_ROWS
+from ctr.files import read_json, write_text
 from ctr.report import formats
 from ctr.report.heat import SHOWN, heat_map
 from ctr.report.history import History
@@ -17,7 +18,7 @@ from ctr.report.shifts import feature_shifts, score_shift, sort_places
 from ctr.report.slices import auc_scale, slicings
 from ctr.report.tables import zero_share
 from ctr.report.verdicts import cards, drift_cards
-from ctr.run import Run, read_json, write_text
+from ctr.run import Run
 from ctr.terminal import plain
 
 FILTERS = (

@@ -6,7 +6,7 @@ import pytest
 
 import ctr
 from ctr.checkpoint import newest
-from ctr.run import read_json
+from ctr.files import read_json
 from tests.ctr.conftest import BY_STEPS, After, Killed, ending, kill, resume
 
 pytestmark = pytest.mark.usefixtures("every_checkpoint_is_saved", "undrawn_plots")

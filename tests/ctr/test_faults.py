@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 import ctr
 from ctr.cli import app
 from ctr.data import open_sets
+from ctr.files import write_json
 from ctr.resume import find_unfinished
-from ctr.run import Run, environment, new_folder, write_json
+from ctr.run import Run, environment, new_folder
 from ctr.state import write_state
 from features import DataError, open_data
 from tests.conftest import swap_two_labels
@@ -167,7 +168,7 @@ def test_a_new_folder_that_cannot_be_filled_is_named_and_gone(tmp_path):
 
 def test_a_file_that_cannot_be_written_is_named_and_the_one_before_stays(tmp_path, monkeypatch):
     write_json(tmp_path / "best.json", {"step": 3})
-    monkeypatch.setattr("ctr.run.sync", full_disk)
+    monkeypatch.setattr("ctr.files.sync", full_disk)
     with pytest.raises(OSError, match=r"No space left on device: '.*best\.json'"):
         write_json(tmp_path / "best.json", {"step": 6})
     assert [path.name for path in tmp_path.iterdir()] == ["best.json"]

@@ -18,7 +18,8 @@ from ctr.checksums import seal
 from ctr.cli import app
 from ctr.evaluate_job import _name_of
 from ctr.experiment import load_experiment
-from ctr.run import Run, new_folder, read_json, write_json, write_text
+from ctr.files import read_json, write_json, write_text
+from ctr.run import Run, new_folder
 from tests.conftest import THREADS, click_log
 from tests.ctr.conftest import BY_STEPS, ending, resume
 

@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 import ctr
 from ctr.cli import app
 from ctr.errors import ConfigError
+from ctr.files import read_json, write_json
 from ctr.report import formats, render_html, write_html
 from ctr.report.history import History
 from ctr.report.metric_groups import METRICS
 from ctr.report.plots import learning_plots
 from ctr.report.shifts import feature_shifts
-from ctr.run import read_json, write_json
 from tests.ctr.report.conftest import EVIL, NAME
 from tests.ctr.report.pages import Page, assert_self_contained, assert_sortable, page_of
 
