@@ -17,7 +17,7 @@ import tensorflow as tf
 from ctr.checksums import check_sealed, seal
 from ctr.errors import ConfigError
 from ctr.files import read_json, remove, sync, write_json
-from ctr.run import LINES
+from ctr.run import LINES, Run
 from ctr.run_data import CONTENTS
 from ctr.state import copied, read_state, write_state
 from models import CTRModel
@@ -214,21 +214,21 @@ def _point_to_best(folder: Path, position: Position) -> None:
         (folder / BEST).unlink(missing_ok=True)
 
 
-def load_best(folder: Path, model: CTRModel) -> dict[str, Any]:
+def load_best(run: Run, model: CTRModel) -> dict[str, Any]:
     """Restore weights and optimizer state of a run's best checkpoint; returns `best.json`.
 
     Args:
-        folder: `checkpoints/` of the run.
+        run: the run, which may be unfinished.
         model: compiled, of the run's config and encoder.
 
     Raises:
         ConfigError: there is no checkpoint, or it is damaged or of another model.
     """
+    folder = run.folder / "checkpoints"
     try:
-        best = read_json(folder / BEST)
+        best = run.read_json(f"checkpoints/{BEST}")
         _check_best(best, folder / BEST)
-        check_sealed(folder / best["checkpoint"])
-        read_state(folder / best["checkpoint"] / "state", model)
+        read_state(run.part(f"checkpoints/{best['checkpoint']}") / "state", model)
     except (OSError, ValueError, TypeError) as error:
         raise ConfigError(f"{folder}: no checkpoint that can be restored: {error}") from error
     return best

@@ -171,7 +171,11 @@ def report(
                 found.append(Run(run))
             except ConfigError as error:
                 mistakes.append(str(error) if str(run) in str(error) else f"{run}: {error}")
-        sections = side_by_side(found) if len(found) > 1 else []
+        sections = []
+        try:
+            sections = side_by_side(found) if len(found) > 1 else []
+        except ConfigError as error:
+            mistakes.append(str(error))
         if sections:
             show_side_by_side(sections, console)
         if mistakes:

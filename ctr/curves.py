@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ctr.errors import ConfigError
-from ctr.files import read_json, write_text
+from ctr.files import write_text
 from ctr.metrics.counts import ScoreCounts
+from ctr.run import Run
 
 FILE = "curves.json"
 POINTS = 200
@@ -97,15 +97,13 @@ def save_curves(folder: Path, curves: dict[str, Any]) -> None:
     write_text(folder / FILE, _lines(curves) + "\n")
 
 
-def load_curves(folder: Path) -> dict[str, Any]:
+def load_curves(run: Run) -> dict[str, Any]:
     """Read what `save_curves` wrote.
 
     Raises:
-        ConfigError: an earlier version made the folder, or the file is damaged.
+        ConfigError: the file is missing or damaged.
     """
-    if not (folder / FILE).is_file():
-        raise ConfigError(f"{folder}: has no {FILE}, so an earlier version made it; train or evaluate it again")
-    return read_json(folder / FILE)
+    return run.read_json(FILE)
 
 
 def _rounded(numbers: np.ndarray) -> list[float]:

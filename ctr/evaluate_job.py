@@ -21,7 +21,7 @@ from ctr.evaluation.reference import Reference
 from ctr.evaluation.scoring import Scorer
 from ctr.evaluation.sets import evaluate_set
 from ctr.evaluation.writer import ScoreWriter
-from ctr.experiment import Experiment, load_experiment
+from ctr.experiment import Experiment
 from ctr.files import write_json
 from ctr.report import sparsity_report
 from ctr.resume import load_encoder
@@ -66,9 +66,9 @@ def evaluate(
     console = console or Console(quiet=True)
     run = Run(run_folder)
     run.report()  # an error unless the run is finished
-    reference = Reference.load(run.folder / "reference")
+    reference = Reference.load(run)
     # a run that was trained on a GPU is evaluated where there may be none
-    experiment = load_experiment(run.folder / "config.yaml", ["training.device=auto"])
+    experiment = run.experiment(["training.device=auto"])
     rate = experiment.data.negative_sampling_rate
     if sampled and rate is None:
         raise ConfigError("--sampled: the run was trained without negative_sampling_rate")
@@ -86,7 +86,7 @@ def evaluate(
     show_bad_rows(bad_rows, console)
     set_threads(experiment.training.threads)
     model = build(experiment, encoder)
-    load_best(run.folder / "checkpoints", model)
+    load_best(run, model)
     scorer = Scorer(model, encoder, experiment.training.batch_size, rate)
     with new_folder(target) as partial:
         observed = Observed.of(experiment, encoder, row_groups, rate if sampled else None)

@@ -18,7 +18,6 @@ from rich.table import Table
 from ctr.build import build, set_threads
 from ctr.checkpoint import newest
 from ctr.errors import ConfigError
-from ctr.experiment import load_experiment
 from ctr.lookups import lookups_of
 from ctr.resume import load_encoder
 from ctr.run import Run
@@ -89,7 +88,7 @@ def replay(file: str | Path, console: Console | None = None) -> list[Replayed]:
         raise ConfigError(f"{path}: no such file")
     if path.parent.name != "diverged" or not run.exists:
         raise ConfigError(f"{path}: is not in `diverged/` of a run, whose config and encoder a replay needs")
-    experiment = load_experiment(run.folder / "config.yaml", ["training.device=auto", "training.replicas=1"])
+    experiment = run.experiment(["training.device=auto", "training.replicas=1"])
     encoder = load_encoder(run)
     batch = load_batch(path, encoder)
     set_threads(experiment.training.threads)

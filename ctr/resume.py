@@ -3,15 +3,17 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ctr.checkpoint import Position, newest
-from ctr.checksums import check_sealed, seal
+from ctr.checkpoint import Position, fingerprint, newest, part_fingerprints
+from ctr.checksums import FILE as CHECKSUMS
+from ctr.checksums import seal
 from ctr.differences import changed_settings, in_lines
-from ctr.errors import ConfigError
+from ctr.errors import ConfigError, Damaged
 from ctr.experiment import Experiment, load_experiment
-from ctr.files import read_json, remove, write_json
+from ctr.files import remove
 from ctr.run import Run, environment
 from ctr.run_data import CONTENTS, PUT_BACK, changed_contents, changed_files
 from features import DataError, Encoder, RowGroup
+from models import CTRModel
 
 MAY_CHANGE = (
     "name",
@@ -44,12 +46,18 @@ def find_unfinished(
         warn: told what is damaged, and which versions are others.
 
     Raises:
-        ConfigError, DataError: the data is other data.
+        ConfigError, DataError: the data is other data; or what cannot be made again is damaged.
     """
     _refuse(changed_files(sets, run), run)
     checkpoints = run.folder / "checkpoints"
+    run.warm_start()  # an error if it is damaged
     position = newest(checkpoints, warn)
     if position is None:
+        if run.may_be_finished:  # the report of an earlier version would be lost
+            raise ConfigError(
+                f"{run.folder}: is finished, but has no {CHECKSUMS}, and no checkpoint to measure again. "
+                f"Train it again with --overwrite or another --run."
+            )
         return None
     contents = checkpoints / position.name / CONTENTS
     _refuse(changed_contents(sets, run, contents, columns, warn), run)
@@ -57,16 +65,37 @@ def find_unfinished(
         if changed := _changed_versions(run):
             warn(f"the run may not end as it would have with the versions that it began with: {changed}")
     except (OSError, ConfigError, KeyError, TypeError) as error:
-        warn(f"the versions that the run began with are lost, those of now take their place: {error}")
-        write_json(run.folder / "environment.json", environment())
+        warn(f"the versions that the run began with are lost, those of now take their place: {_fault(error)}")
+        run.replace("environment.json", environment())
     return Unfinished(position, _same_encoder(run, warn))
 
 
 def check_device(run: Run, device: str, warn: Callable[[str], None]) -> None:
     """Warn if a run began on another kind of device, whose sums round otherwise."""
-    begun = read_json(run.folder / "environment.json").get("device", device)  # unknown to an earlier version
+    begun = run.read_json("environment.json").get("device", device)  # unknown to an earlier version
     if begun != device:
         warn(f"the run began on the {begun} and goes on on the {device}, so it may not end as it would have")
+
+
+def check_initial_weights(run: Run, model: CTRModel, position: Position, warn: Callable[[str], None]) -> None:
+    """See that initial_weights.json is what was written, or write it again.
+
+    Args:
+        run: that is to go on.
+        model: with its initial weights.
+        position: that it goes on from.
+        warn: told that it is damaged.
+
+    Raises:
+        Damaged: it is, and the run began with other weights, such as those of another run.
+    """
+    try:
+        run.file("initial_weights.json")
+    except Damaged as error:
+        if fingerprint(model) != position.initial_weights:
+            raise
+        warn(f"initial_weights.json is written again: {error.what}")
+        run.replace("initial_weights.json", part_fingerprints(model))
 
 
 def resumed(experiment: Experiment, run: Run) -> Experiment:
@@ -81,8 +110,9 @@ def resumed(experiment: Experiment, run: Run) -> Experiment:
     Raises:
         ConfigError: a setting that decides training differs from the run's; every such setting with both values.
     """
+    config = run.file("config.yaml")
     try:
-        begun = load_experiment(run.folder / "config.yaml")
+        begun = load_experiment(config)
     except ConfigError as error:
         raise ConfigError(f"{error}\nthe run's own config is damaged: {PUT_BACK.format('it')}") from error
     if "threads" not in experiment.training.model_fields_set:
@@ -118,20 +148,24 @@ def load_encoder(run: Run) -> Encoder:
     Raises:
         ConfigError, DataError, OSError: it is damaged.
     """
-    check_sealed(run.folder / "encoder")
-    return Encoder.load(run.folder / "encoder")
+    return Encoder.load(run.part("encoder"))
 
 
 def _same_encoder(run: Run, warn: Callable[[str], None]) -> Encoder | None:
     try:
         return load_encoder(run)
     except (OSError, ConfigError, DataError) as error:
-        warn(f"the features are fitted again: {error}")
+        warn(f"the features are fitted again: {_fault(error)}")
         return None
+
+
+def _fault(error: Exception) -> str:
+    """Return what is wrong, without what to do where it is done here."""
+    return error.what if isinstance(error, Damaged) else str(error)
 
 
 def _changed_versions(run: Run) -> str:
     """The packages of which another version runs now, in words; empty if there is none."""
-    found = [read_json(run.folder / "environment.json"), environment()]
+    found = [run.read_json("environment.json"), environment()]
     before, now = ({"python": one["python"], **one["packages"]} for one in found)
     return ", ".join(f"{name} {before.get(name)}, now {now[name]}" for name in now if before.get(name) != now[name])

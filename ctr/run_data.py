@@ -98,7 +98,7 @@ def changed_contents(
         ConfigError: the contents are damaged.
     """
     files = _files(sets)
-    began = {file["path"]: file["modified"] for listed in read_json(run.folder / FILES).values() for file in listed}
+    began = {file["path"]: file["modified"] for listed in run.read_json(FILES).values() for file in listed}
     changed = [path for path, (file, *_) in files.items() if file.version[1] != began.get(path)]
     differences: dict[str, str] = {}  # of each file the first
     for path, name, index, row, known in _rows(_read_contents(contents)):
@@ -139,7 +139,7 @@ def files_of_run(run: Run, row_groups: list[RowGroup]) -> dict[str, dict[str, An
     """
     listed = _listed(run)
     paths = {os.path.realpath(path): path for files in listed.values() for path in files}
-    contents = _read_contents(run.folder / CONTENTS)
+    contents = _read_contents(run.file(CONTENTS))
     found = {}
     for file in files_of(row_groups):
         path = paths.get(file.place)
@@ -167,7 +167,7 @@ def have_same_data(one: Run, other: Run) -> bool:
     if files[0] != files[1]:
         return False
     keys = [name for name in HASHES.names if name != "hash"]
-    contents = [_read_contents(run.folder / CONTENTS) for run in (one, other)]
+    contents = [_read_contents(run.file(CONTENTS)) for run in (one, other)]
     both = contents[0].join(contents[1], keys, join_type="inner", right_suffix="_of_other")
     return both["hash"].equals(both["hash_of_other"])
 
@@ -211,9 +211,9 @@ def _rows(contents: pa.Table) -> Iterator[tuple[str, str, int, int, int]]:
 
 def _listed(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
     """Set -> path -> file, of the data.json of a run."""
-    path = run.folder / FILES
-    if not path.is_file():
+    if not (run.folder / FILES).is_file():
         raise ConfigError(f"{run.folder}: has no {FILES}, so an earlier version made the run; train it again")
+    path = run.file(FILES)
     try:
         return _by_path(read_json(path))
     except ConfigError as error:

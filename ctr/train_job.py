@@ -31,7 +31,7 @@ from ctr.lock import only_process_in
 from ctr.preflight.needs import check_fits, unfitted
 from ctr.progress import Progress
 from ctr.report.tables import sparsity_report, state_bytes
-from ctr.resume import check_device, find_unfinished, resumed, save_encoder
+from ctr.resume import check_device, check_initial_weights, find_unfinished, resumed, save_encoder
 from ctr.run import Run, environment
 from ctr.run_data import CONTENTS, contents_of, describe_data
 from ctr.show import PLAIN, show_bad_rows, show_cost, show_results, show_variables, show_warm_start, warn
@@ -128,6 +128,7 @@ def _train(
         if unfinished is not None:
             position = unfinished.position
             check_device(run, device, partial(warn, console))
+            check_initial_weights(run, model, position, partial(warn, console))
             _go_on(position, experiment, model, run, console)
         else:
             position = Position(initial_weights=fingerprint(model))
@@ -173,6 +174,7 @@ def _train(
         pq.write_table(contents_of(sets), run.folder / CONTENTS)
         save_curves(run.folder, curves)
         write_json(run.folder / "report.json", report)
+        run.seal()
     run.settle()
     show_results(report, run.folder, console)
     return report

@@ -111,7 +111,7 @@ class Trainer:
             self.checkpoints.wait()
         finally:
             self.checkpoints.close()
-        load_best(self.checkpoints.folder, self.model)
+        load_best(self.run, self.model)
 
     def summary(self) -> dict[str, Any]:
         """How far training went."""

@@ -12,7 +12,7 @@ from ctr.checksums import FILE as CHECKSUMS
 from ctr.checksums import sha256
 from ctr.differences import changed_settings, in_lines
 from ctr.errors import ConfigError
-from ctr.experiment import Experiment, load_experiment
+from ctr.experiment import Experiment
 from ctr.lookups import lookups_of
 from ctr.resume import load_encoder
 from ctr.run import Run
@@ -61,7 +61,7 @@ def open_parent(experiment: Experiment, run: Run) -> Parent | None:
         parent.report()  # an error unless it is finished
         # beside the new model there is this one while it is copied, in the memory of the machine, not of a GPU
         one_cpu = ["training.device=cpu", "training.replicas=1", f"training.precision={experiment.training.precision}"]
-        before = load_experiment(parent.folder / "config.yaml", one_cpu)
+        before = parent.experiment(one_cpu)
     except ConfigError as error:
         raise ConfigError(f"training.warm_start.run: {error}") from error
     if changed := changed_settings(before, experiment, MUST_AGREE, MAY_DIFFER):
@@ -111,7 +111,7 @@ def carry(parent: Parent, model: CTRModel, experiment: Experiment) -> dict[str, 
     asked = experiment.training.warm_start
     assert asked is not None
     old = build(parent.experiment, parent.encoder)
-    best = load_best(parent.run.folder / "checkpoints", old)
+    best = load_best(parent.run, old)
     if _encoder_sum(parent.run) != parent.encoder_sum:
         raise ConfigError(f"training.warm_start.run: {asked.run} was trained again while it was read")
     for pair in _pairs(old, model):

@@ -13,6 +13,7 @@ from breakable_experiment import (
     RUN,
     TRAIN,
     Case,
+    as_written,
     bomb,
     command,
     cut,
@@ -317,13 +318,18 @@ COMMANDS = [
     command("data without a feature", EVALUATE, "'user'", damage=lambda: rewrite(lambda t: t.drop_columns(["user"]))),
     command("evaluating into other files", f"{EVALUATE} --out runs --overwrite", "runs", "not an evaluation"),
     command("half a report.json", EVALUATE, "report.json", "damaged", damage=lambda: cut(RUN / "report.json", end=99)),
-    command("a report.json of {}", EVALUATE, "report.json", damage=lambda: (RUN / "report.json").write_text("{}")),
+    command(
+        "a report.json of {}",
+        EVALUATE,
+        "report.json",
+        damage=as_written(lambda: (RUN / "report.json").write_text("{}")),
+    ),
     command(
         "a report.json of 10^5 lists",
         "report runs/tiny",
         "report.json",
         "damaged",
-        damage=lambda: (RUN / "report.json").write_text("[" * 10**5),
+        damage=as_written(lambda: (RUN / "report.json").write_text("[" * 10**5)),
     ),
     command("one bit of a checkpoint", EVALUATE, "state.data", "SHA-256", damage=lambda: flip(saved("state.data*"))),
     command("no checkpoint", EVALUATE, "checkpoints", damage=lambda: shutil.rmtree(saved(""))),
@@ -332,13 +338,13 @@ COMMANDS = [
         EVALUATE,
         "best.json",
         "damaged",
-        damage=lambda: merge(RUN / "checkpoints/best.json", checkpoint="../../elsewhere"),
+        damage=as_written(lambda: merge(RUN / "checkpoints/best.json", checkpoint="../../elsewhere")),
     ),
     command(
         "best.json without a step",
         EVALUATE,
         "best.json",
-        damage=lambda: merge(RUN / "checkpoints/best.json", step=None),
+        damage=as_written(lambda: merge(RUN / "checkpoints/best.json", step=None)),
     ),
     command(
         "one bit of a vocabulary", EVALUATE, "vocabulary", damage=lambda: flip(RUN / "encoder/vocabulary-000.parquet")
@@ -350,14 +356,19 @@ COMMANDS = [
         "report of a damaged report.json",
         "report runs/tiny",
         "report.json",
-        damage=lambda: put(RUN / "report.json", b'"metrics"', b'"metrics'),
+        damage=as_written(lambda: put(RUN / "report.json", b'"metrics"', b'"metrics')),
     ),
+    command(
+        "one bit of report.json", "report runs/tiny", "report.json", "SHA-256", damage=lambda: flip(RUN / "report.json")
+    ),
+    command("one bit of a run's config", EVALUATE, "config.yaml", "SHA-256", damage=lambda: flip(RUN / "config.yaml")),
+    command("a run without checksums", EVALUATE, "checksums.json", "--resume", damage=(RUN / "checksums.json").unlink),
     command(
         "report of a report.json without checks",
         "report runs/tiny",
         "runs/tiny",
         "'checks'",
-        damage=lambda: put(RUN / "report.json", b'"checks"', b'"cheques"'),
+        damage=as_written(lambda: put(RUN / "report.json", b'"checks"', b'"cheques"')),
     ),
     command("report into no Markdown", "report runs/tiny --out page.html", "page.html"),
     command(

@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from ctr.run import Run
+
 CONFIG, PART, RUN = Path("config.yaml"), Path("clicks/part-1.parquet"), Path("runs/tiny")
 STUDY, COMPARISON = Path("study.yaml"), Path("comparisons/tiny")
 ROWS = 240  # of a file
@@ -89,6 +91,17 @@ def make_experiment() -> None:
 
 
 # Ways to break it
+
+
+def as_written(damage: Callable[[], Any]) -> Callable[[], None]:
+    """Seal the run after a change, as one would who means it, so that its checksums do not tell."""
+
+    def change() -> None:
+        damage()
+        (RUN / "checksums.json").unlink()
+        Run(RUN).seal()
+
+    return change
 
 
 def set_to(key: str, value: Any) -> None:

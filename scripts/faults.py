@@ -217,7 +217,8 @@ RUN_FILES = ["best.json", "state.index", "state.data*", "position.json", "metric
 FILES = [
     *(f"checkpoints/{'' if name == 'best.json' else 'step-*/'}{name}" for name in RUN_FILES),
     *(f"encoder/{name}" for name in ("encoder.json", "vocabulary-*.parquet", "checksums.json")),
-    *("config.yaml", "data.json", "environment.json", "metrics.jsonl", "timing.jsonl"),
+    *("config.yaml", "data.json", "environment.json", "initial_weights.json", "checksums.json"),
+    *("metrics.jsonl", "timing.jsonl"),
 ]
 FAULTS: dict[str, Callable[[Place], str]] = {
     "disk full before the start": full_before_the_start,

@@ -54,10 +54,10 @@ def report_of(name: str, optimizer: str, args: argparse.Namespace) -> dict[str, 
 
 def pruned(folder: Path) -> Iterator[tuple[float, dict[str, Any], dict[str, Any]]]:
     """Share of zero rows, metrics of valid and of test, for a run whose shortest rows are set to zero."""
-    experiment = ctr.load_experiment(folder / "config.yaml")
+    experiment = Run(folder).experiment()
     data = prepare(experiment)
     model = build(experiment, data.encoder)
-    load_best(folder / "checkpoints", model)
+    load_best(Run(folder), model)
     scorer = Scorer(model, data.encoder, experiment.training.batch_size, None)
     tables = [v for v in model.trainable_variables if v.name.startswith("fused")]
     weights = [table.numpy() for table in tables]

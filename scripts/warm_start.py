@@ -73,8 +73,9 @@ def begun(experiment: Experiment, run: Path) -> CTRModel:
 
 def best_of(run: Path) -> CTRModel:
     """The model of a finished run."""
-    model = build(load_experiment(run / "config.yaml"), load_encoder(Run(run)))
-    load_best(run / "checkpoints", model)
+    saved = Run(run)
+    model = build(saved.experiment(), load_encoder(saved))
+    load_best(saved, model)
     return model
 
 

@@ -5,8 +5,6 @@ from typing import Any
 
 from ctr.comparison.results import Result
 from ctr.differences import changed_settings
-from ctr.files import read_json
-from ctr.run import Run
 from ctr.run_data import have_same_data
 
 MOVES_NO_START = (  # settings that change neither initial weights nor the order of rows
@@ -44,8 +42,7 @@ def fairness(pairs: Sequence[tuple[Result, Result]]) -> dict[str, Any]:
         differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
         if must_be_equal and differing:
             violations.append(f"{other.run.label}: other than in {base.run.label}: {', '.join(differing)}")
-        base_run, other_run = Run(base.run.folder), Run(other.run.folder)
-        if not _changed(base, other, within=("data*",)) and not have_same_data(base_run, other_run):
+        if not _changed(base, other, within=("data*",)) and not have_same_data(base.run.saved, other.run.saved):
             violations.append(f"{other.run.label}: was trained on other data than {base.run.label}")
     return {
         "equal": must_be_equal and not violations and names.get(ORDER, False),
@@ -63,7 +60,7 @@ def _starts(base: Result, other: Result) -> tuple[dict[str, str], dict[str, str]
     """What both trainings began with: SHA-256 by name."""
     assert base.report is not None
     assert other.report is not None
-    weights = [read_json(result.run.folder / "initial_weights.json") for result in (base, other)]
+    weights = [result.run.saved.read_json("initial_weights.json") for result in (base, other)]
     trained = [report["training"] for report in (base.report, other.report)]
     orders = [{ORDER: report["fingerprints"]["data_order"]} for report in (base.report, other.report)]
     # the fingerprint is that of the first epoch; of one that was stopped within it, of a part

@@ -10,10 +10,12 @@ from typing import Any
 from rich.console import Console
 
 from ctr.callbacks import find_makers
+from ctr.checksums import rewriting
 from ctr.comparison.conclude import best_trial, conclude
 from ctr.comparison.needs import budget_of, leave_gpus, may_differ_in_size, needs_of_cells
 from ctr.comparison.plan import (
     STUDY,
+    UNSEAL,
     Planned,
     check_as_before,
     check_data_as_before,
@@ -183,7 +185,8 @@ def _report(study: Study, folder: Path, cells: list[CellResults], console: Conso
         failure = next(one.failure for cell in cells for one in (*cell.seeds, *cell.trials) if one.failure is not None)
         raise ConfigError(f"{folder}: no run came to its end; the first: {failure.reason}")
     found = conclude(study, cells)
-    write_json(folder / FILE, {**found, "environment": environment()})
+    with rewriting(folder, [FILE], UNSEAL):
+        write_json(folder / FILE, {**found, "environment": environment()})
     write_comparison(folder)
     show_comparison(folder, console)
     return found

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ctr.checksums import check_file, read_sums, rewriting
 from ctr.comparison.ranges import Drawn, draw
 from ctr.comparison.study import Cell, Study
 from ctr.data import open_sets
 from ctr.differences import changed_settings, in_lines
 from ctr.errors import ConfigError
-from ctr.experiment import Experiment, load_experiment
+from ctr.experiment import Experiment
 from ctr.files import read_json, write_json, write_text
 from ctr.preflight.needs import unfitted
 from ctr.run import Run
@@ -21,6 +23,7 @@ from features import RowGroup
 
 TRIALS = "trials.json"
 STUDY = "study.yaml"
+UNSEAL = "Delete it: the same `ctr compare` command writes it again."
 PUT_BACK = "\nput them back, or compare anew with --overwrite or another --out"
 
 
@@ -44,6 +47,12 @@ class Planned:
     experiment: Experiment
     folder: Path
 
+    @cached_property
+    def saved(self) -> Run:
+        """Its folder, read checked."""
+        mend = f"Restore it from a backup, or delete {self.folder}: the same `ctr compare` command trains it again."
+        return Run(self.folder, mend)
+
     @property
     def label(self) -> str:
         """What it is called in the terminal."""
@@ -60,8 +69,8 @@ def planned_trials(study: Study, cells: list[Cell], folder: Path) -> list[Planne
     """
     if study.tuning is None:
         return []
-    path, seed = folder / TRIALS, study.tuning.seed
-    written = read_json(path) if path.is_file() else {}
+    seed = study.tuning.seed
+    written = _written_trials(folder)
     runs = []
     for cell in cells:
         before = written.get(cell.name, {})
@@ -103,7 +112,7 @@ def check_as_before(runs: Sequence[Planned]) -> None:
         ConfigError: a setting differs.
     """
     for run in _existing(runs):
-        changed = changed_settings(load_experiment(run.folder / "config.yaml"), run.experiment, but=("name",))
+        changed = changed_settings(run.saved.experiment(), run.experiment, but=("name",))
         if changed:
             raise ConfigError(in_lines(f"{run.folder}: was made with other settings:", changed) + PUT_BACK)
 
@@ -126,33 +135,48 @@ def check_data_as_before(runs: Sequence[Planned], tell: Callable[[str], None]) -
         key = f"{run.seed} {run.experiment.data.model_dump_json()}"
         if key not in opened:
             opened[key] = open_sets(run.experiment)
-        sets, there = opened[key], Run(run.folder)
+        sets, there = opened[key], run.saved
         differences = changed_files(sets, there)
         if not differences and there.is_finished:
             columns = unfitted(run.experiment).input_columns
-            differences = changed_contents(sets, there, there.folder / CONTENTS, columns, tell)
+            differences = changed_contents(sets, there, there.file(CONTENTS), columns, tell)
         if differences:
             title = f"{run.folder}: was trained on other data than there is now:"
             raise ConfigError(in_lines(title, differences) + PUT_BACK)
 
 
 def _existing(runs: Sequence[Planned]) -> list[Planned]:
-    return [run for run in runs if Run(run.folder).exists]
+    return [run for run in runs if run.saved.exists]
 
 
 def write_plan(study: Study, trials: list[Planned], folder: Path) -> None:
     """`study.yaml`: the study, its base experiment written out; `trials.json`: what each trial drew, and from what."""
     folder.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    write_text(folder / STUDY, text)
     cells = {run.cell.name: run.cell for run in trials}
     drawn = {name: [run.drawn for run in trials if run.cell.name == name] for name in cells}
-    if trials:
-        written = {
-            name: {"seed": trials[0].seed, "ranges": _ranges(cell), "trials": drawn[name]}
-            for name, cell in cells.items()
-        }
-        write_json(folder / TRIALS, written)
+    with rewriting(folder, (STUDY, TRIALS), UNSEAL):
+        write_text(folder / STUDY, text)
+        if trials:
+            written = {
+                name: {"seed": trials[0].seed, "ranges": _ranges(cell), "trials": drawn[name]}
+                for name, cell in cells.items()
+            }
+            write_json(folder / TRIALS, written)
+
+
+def _written_trials(folder: Path) -> dict[str, Any]:
+    """Return what trials.json says; nothing if there is none.
+
+    Raises:
+        ConfigError: it is damaged.
+    """
+    path, sums = folder / TRIALS, read_sums(folder, UNSEAL) or {}
+    if not path.is_file():
+        return {}
+    if TRIALS in sums:
+        check_file(folder, TRIALS, sums, "Restore it from a backup, or compare again with --overwrite.")
+    return read_json(path)
 
 
 def _ranges(cell: Cell) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from ctr.comparison.plan import Planned
 from ctr.files import remove, write_text
-from ctr.run import Run
 
 POLL_SECONDS = 0.1
 ROOT = Path(__file__).parents[2]  # of the packages
@@ -111,7 +110,7 @@ class Pool:
         return fits or not running
 
     def _start(self, run: Planned) -> _Running:
-        if not Run(run.folder).exists:
+        if not run.saved.exists:
             remove(run.folder)  # what a killed run left of its folder
         config, log = self._file_of(run, "yaml"), self._file_of(run, "log")
         write_text(config, run.experiment.to_yaml())

@@ -12,7 +12,7 @@ from ctr.comparison.pool import Failure
 from ctr.comparison.study import Cell
 from ctr.errors import ConfigError
 from ctr.files import read_json, remove, write_json
-from ctr.run import Run
+from ctr.run import LINES
 
 FAILED = ".failed.json"  # beside a run's folder
 
@@ -69,7 +69,7 @@ class Result:
         Raises:
             ConfigError: one is damaged.
         """
-        lines, clock = (_lines(self.run.folder / name) for name in ("metrics.jsonl", "timing.jsonl"))
+        lines, clock = (_lines(self.run.saved.file(name)) for name in LINES)
         try:
             trained = [place for place, line in enumerate(lines) if line["kind"] == "train"]
             steps = [0, *(lines[place]["step"] for place in trained)]
@@ -106,8 +106,8 @@ class CellResults:
 
 def result_of(run: Planned) -> Result | None:
     """How a planned run ended before; None: it has not."""
-    if Run(run.folder).exists and Run(run.folder).is_finished:
-        return Result(run, Run(run.folder).report(), None)
+    if run.saved.exists and run.saved.is_finished:
+        return Result(run, run.saved.report(), None)
     path = _failed(run)
     if path.is_file():
         found = read_json(path)

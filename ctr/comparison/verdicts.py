@@ -148,7 +148,7 @@ def _verdict(one: Mapping[str, Any], p: float | None, of_seeds: Sequence[float |
 
 def _scores(result: Result) -> SavedScores:
     assert result.report is not None
-    return SavedScores.load(result.run.folder, result.evaluated, result.report)
+    return SavedScores.load(result.run.saved, result.evaluated, result.report)
 
 
 def _are_same_rows(one: SavedScores, other: SavedScores) -> bool:

@@ -11,7 +11,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from ctr.comparison.plan import Planned
 from ctr.comparison.pool import Failure
 from ctr.report import formats
-from ctr.run import Run
 from ctr.show import PLAIN
 
 REFRESH_SECONDS = 1.0
@@ -61,7 +60,7 @@ class Watch:
         self.done += 1
         self._bars.update(self._all, completed=self.done)
         seconds = formats.duration(time.perf_counter() - started)
-        told = f"failed: {failure.reason}" if failure else _measured(Run(run.folder).report())
+        told = f"failed: {failure.reason}" if failure else _measured(run.saved.report())
         self.console.print(f"{self.done:4d}/{self.total}  {run.label}: {told}  ({seconds})", **PLAIN)
 
     def waiting(self) -> None:

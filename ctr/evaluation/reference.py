@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ctr.checksums import check_sealed, seal
+from ctr.checksums import seal
 from ctr.errors import ConfigError
 from ctr.evaluation.histograms import Histograms
 from ctr.evaluation.joint import Joint
 from ctr.evaluation.repeated_rows import TrainingRows
 from ctr.files import read_json, write_text
+from ctr.run import Run
 
 
 @dataclass(frozen=True)
@@ -43,15 +44,13 @@ class Reference:
         seal(folder)
 
     @classmethod
-    def load(cls, folder: Path) -> "Reference":
-        """Read what `save` wrote.
+    def load(cls, run: Run) -> "Reference":
+        """Read what `save` wrote into `reference/` of a run.
 
         Raises:
-            ConfigError: an earlier version made the run, or a file is damaged.
+            ConfigError: a file is damaged.
         """
-        if not (folder / "reference.json").is_file():
-            raise ConfigError(f"{folder}: has no reference.json, so an earlier version made the run; train it again")
-        check_sealed(folder)
+        folder = run.part("reference")
         described = read_json(folder / "reference.json")
         try:
             histograms = Histograms.from_json(described["histograms"])

@@ -14,6 +14,7 @@ from ctr.errors import ConfigError
 from ctr.experiment import Experiment, SkipBadRows
 from ctr.preflight.finding import LEVELS, Finding, Level
 from ctr.preflight.judgement import judge, judge_bad_rows, judge_order
+from ctr.preflight.machine import own_memory
 from ctr.preflight.needs import Needs, findings_of, needs_of, unfitted
 from ctr.preflight.profile import SetProfile, profile_sets
 from ctr.preflight.schemas import check_schemas
@@ -34,6 +35,8 @@ class Inspection:
     needs: Needs | None = None
     prepared: PreparedData | None = None
     profiles: dict[str, SetProfile] | None = None
+    own_memory: tuple[int, int] | None = None
+    """Of this process once the data was prepared, before it was looked at again."""
 
     @property
     def worst(self) -> Level:
@@ -69,7 +72,7 @@ def inspect(experiment: Experiment, folder: str | Path, console: Console | None 
     _look_at_data(found, experiment, run)
     if towers is not None:
         with found.stage("device"):
-            found.needs = needs_of(experiment, towers, found.prepared)
+            found.needs = needs_of(experiment, towers, found.prepared, found.own_memory)
             found.findings += findings_of(found.needs, Path(folder))
     found.findings.sort(key=lambda finding: LEVELS.index(finding.level))
     if console is not None:
@@ -105,7 +108,7 @@ def _look_at_data(found: Inspection, experiment: Experiment, run: Run) -> None:
         parent = open_parent(experiment, run)
         known = parent.encoder.statistics if parent else None
     with found.stage("data"):
-        found.prepared = _prepared(experiment, found.sets, known)
+        found.prepared, found.own_memory = _prepared(experiment, found.sets, known), own_memory()
         found.findings += judge_bad_rows(experiment.data, found.prepared.bad_rows)
         found.profiles = profile_sets(experiment, found.prepared)
         found.findings += judge(experiment.data, experiment.features, found.profiles)

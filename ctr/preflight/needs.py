@@ -16,8 +16,7 @@ from ctr.preflight.finding import Finding, refuse_errors
 from features import SAMPLE_ROWS, Categorical, Columns, Encoder, Numeric, RowGroup, Sequence, count_rows
 
 FREED_BUT_KEPT = 1.4  # by TensorFlow's allocator: a run of 4.8 GiB was seen to take 6.7
-STEP = 200 << 20  # bytes that TensorFlow takes for its threads, kernels and what a step computes
-REPORT = 150 << 20  # bytes of plots and tables
+STEP = 100 << 20  # bytes that TensorFlow takes for its threads, kernels and what a step computes
 WHILE_ENCODED = 3  # times the bytes of a slice: as it is read, cast, and in distinct values
 SCORED_AT_ONCE = 4  # slices: one that is encoded, two that wait, one that is scored
 ROW_OF_METRICS = 150  # bytes of memory, as `report.exact_rows` says
@@ -87,13 +86,16 @@ def unfitted(experiment: Experiment) -> Encoder:
     )
 
 
-def needs_of(experiment: Experiment, towers: int, prepared: PreparedData | None = None) -> Needs:
+def needs_of(
+    experiment: Experiment, towers: int, prepared: PreparedData | None = None, own: tuple[int, int] | None = None
+) -> Needs:
     """What a run needs, from the config alone, or from its data too.
 
     Args:
         experiment: the run.
         towers: bytes of the towers and their state, as `tower_bytes` gives them.
         prepared: its data; None: tables with a vocabulary count as empty, and rows and scores as none.
+        own: the memory of this process once data was prepared, as `own_memory` returns it; None: as it is now.
 
     Raises:
         ConfigError: the device that the config asks for is not there, or does not hold the tables.
@@ -107,7 +109,7 @@ def needs_of(experiment: Experiment, towers: int, prepared: PreparedData | None 
         scored = sum(count_rows(groups) for name, groups in prepared.sets.items() if name != "train")
         rows = max(_while_trained(experiment, prepared), _while_measured(experiment, prepared, scored))
         scores = scored * (ROW_OF_SCORES + KEPT_VALUE * len(prepared.kept))
-    taken, peak = machine.own_memory()
+    taken, peak = own or machine.own_memory()
     return Needs(
         tables=tables,
         towers=towers,
@@ -133,13 +135,13 @@ def _while_trained(experiment: Experiment, prepared: PreparedData) -> int:
 
 
 def _while_measured(experiment: Experiment, prepared: PreparedData, scored: int) -> int:
-    """Bytes of rows in memory: slices that are scored, the sample of the training data, scores, the report."""
+    """Bytes of rows in memory: slices that are scored, the sample of the training data, scores."""
     encoded = _encoded_row(prepared.encoder)
     at_once = max(_at_once(groups) for groups in prepared.sets.values())
     total = sum(map(count_rows, prepared.sets.values()))
     slices = min(SCORED_AT_ONCE * at_once, total) * (encoded + prepared.row_bytes * WHILE_ENCODED // 2)
     sample = min(SAMPLE_ROWS, total) * (encoded + prepared.row_bytes)
-    return STEP + REPORT + slices + sample + ROW_OF_METRICS * min(scored, experiment.report.exact_rows)
+    return STEP + slices + sample + ROW_OF_METRICS * min(scored, experiment.report.exact_rows)
 
 
 def _at_once(row_groups: list[RowGroup]) -> int:

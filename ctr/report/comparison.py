@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, TypeAlias
 from rich.console import Console
 from rich.text import Text
 
+from ctr.checksums import FILE as CHECKSUMS
+from ctr.checksums import check_file, read_sums
 from ctr.errors import ConfigError
 from ctr.files import read_json, remove, write_text
 from ctr.report import comparison_tables as tables
@@ -169,4 +171,11 @@ def _cards(found: tables.Found) -> list[Card]:
 
 
 def _read(folder: Path) -> tables.Found:
+    """Return what comparison.json says; ConfigError if it is damaged or not sealed."""
+    again = "The same `ctr compare` command makes it again."
+    sums = read_sums(folder, f"Delete it. {again}")
+    if sums is None:
+        what = f"has no {CHECKSUMS}: an earlier version made the comparison, or the file was deleted."
+        raise ConfigError(f"{folder}: {what} {again}")
+    check_file(folder, FILE, sums, again)
     return read_json(folder / FILE)

@@ -2,12 +2,12 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ctr.errors import ConfigError
+from ctr.run import Run
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,16 @@ class History:
     is_sampled: bool  # the training data's negatives
 
     @classmethod
-    def load(cls, folder: Path) -> "History":
-        """Read a run's folder.
+    def load(cls, run: Run) -> "History":
+        """Read a run's lines and its config.
 
         Raises:
             ConfigError: a file is damaged.
         """
+        written, config_file = run.file("metrics.jsonl"), run.file("config.yaml")
         try:
-            written = (folder / "metrics.jsonl").read_text(encoding="utf-8")
-            lines = [json.loads(line) for line in written.splitlines()]
-            config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+            lines = [json.loads(line) for line in written.read_text(encoding="utf-8").splitlines()]
+            config = yaml.safe_load(config_file.read_text(encoding="utf-8"))
             training = config["training"]
             return cls(
                 [line for line in lines if line["kind"] == "train"],
@@ -40,7 +40,7 @@ class History:
                 config["data"]["negative_sampling_rate"] is not None,
             )
         except (ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
-            raise ConfigError(f"{folder}: metrics.jsonl or config.yaml is damaged: {error}") from error
+            raise ConfigError(f"{run.folder}: metrics.jsonl or config.yaml is damaged: {error}") from error
 
     @property
     def best(self) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedErro
 from ctr.curves import load_curves
 from ctr.errors import ConfigError
 from ctr.evaluation.significance import ERRORS, MIN_ROWS
-from ctr.files import read_json, write_text
+from ctr.files import write_text
 from ctr.report import formats
 from ctr.report.heat import SHOWN, heat_map
 from ctr.report.history import History
@@ -59,7 +59,7 @@ def write_html(folder: str | Path) -> Path:
 def _of_run(run: Run) -> tuple[str, str]:
     """The page, and the summary in Markdown."""
     try:
-        report, curves = run.report(), load_curves(run.folder)
+        report, curves = run.report(), load_curves(run)
         if "metrics" not in report:
             return rendered("drift.html", _drift(run, report, curves)), drift_markdown(report)
         return rendered("run.html", _run(run, report, curves)), run_markdown(report, curves["run"], run.exists)
@@ -86,7 +86,7 @@ def _run(run: Run, report: dict[str, Any], curves: dict[str, Any]) -> dict[str, 
     """What the page of a run or of an evaluation is made of."""
     from ctr.report import plots  # matplotlib takes a second to import, which a training should not wait for
 
-    history = History.load(run.folder) if run.exists else None
+    history = History.load(run) if run.exists else None
     metrics = report["metrics"]
     main = list(metrics)[-1]  # train, valid, test is their order
     score, features = score_shift(report, curves), feature_shifts(report, curves)
@@ -124,8 +124,8 @@ def _run(run: Run, report: dict[str, Any], curves: dict[str, Any]) -> dict[str, 
         "min_rows": MIN_ROWS,
         "worst_rows": curves["worst_rows"].get(main, []),
         "parts": report["model"]["parts"] if "model" in report else [],  # an evaluation has the run's model
-        "config": (run.folder / "config.yaml").read_text(encoding="utf-8") if run.exists else None,
-        "environment": read_json(run.folder / "environment.json"),
+        "config": run.read_text("config.yaml") if run.exists else None,
+        "environment": run.read_json("environment.json"),
     }
 
 
@@ -138,7 +138,7 @@ def _drift(run: Run, report: dict[str, Any], curves: dict[str, Any]) -> dict[str
         "columns": columns,
         "orders": sort_places(columns, ["current"]),
         **_over_time(report, curves),
-        "environment": read_json(run.folder / "environment.json"),
+        "environment": run.read_json("environment.json"),
     }
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ctr.metrics import Difference, auc_difference, log_loss_difference
+from ctr.run import Run
 
 
 class NotPaired(ValueError):
@@ -36,26 +36,28 @@ class SavedScores:
     negative_weight: float
 
     @classmethod
-    def load(cls, folder: Path, name: str, report: Mapping[str, Any]) -> "SavedScores":
+    def load(cls, run: Run, name: str, report: Mapping[str, Any]) -> "SavedScores":
         """Read the scores of one set.
 
         Args:
-            folder: of a run or an evaluation.
+            run: a run or an evaluation.
             name: of the set.
             report: what report.json says.
 
         Raises:
-            NotPaired: the file is missing, damaged or not that of the report, or the set has no labels.
+            NotPaired: the file is missing or not that of the report, or the set has no labels.
+            Damaged: it is not what was written.
         """
-        path, metrics = folder / "scores" / f"{name}.parquet", report["metrics"][name]
+        path, metrics = run.folder / "scores" / f"{name}.parquet", report["metrics"][name]
         if metrics["label_rate"] is None:
-            raise NotPaired(f"{folder}: {metrics['reasons']['label_rate']}")
+            raise NotPaired(f"{run.folder}: {metrics['reasons']['label_rate']}")
+        if not path.is_file():
+            raise NotPaired(f"{path} is missing")
+        run.file(f"scores/{name}.parquet")
         try:
             file = pq.ParquetFile(path)
             names = file.schema_arrow.names
             columns = file.read([column for column in ("label", "weight", "logit") if column in names])
-        except FileNotFoundError as error:
-            raise NotPaired(f"{path} is missing") from error
         except (OSError, pa.ArrowException) as error:
             raise NotPaired(f"{path} cannot be read: {error}") from error
         if len(columns) != metrics["rows"]:

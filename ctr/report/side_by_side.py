@@ -34,7 +34,7 @@ class _Named:
     """A run under the name that tables have for it."""
 
     name: str
-    folder: Path
+    run: Run
     report: dict[str, Any]
 
 
@@ -47,7 +47,7 @@ def side_by_side(runs: Sequence[Run]) -> list[Section]:
     Args:
         runs: differences are to the first of those that have a set.
     """
-    named = [_Named(name, run.folder, run.report()) for name, run in zip(short_names(runs), runs, strict=True)]
+    named = [_Named(name, run, run.report()) for name, run in zip(short_names(runs), runs, strict=True)]
     having: dict[str, list[_Named]] = {"test": [], "valid": []}
     for run in named:
         for name in run.report["psi"].get("score", {}):
@@ -119,8 +119,8 @@ def _differences(name: str, runs: list[_Named]) -> Section:
     scores: SavedScores | None = None
     for run in others:
         try:
-            scores = scores or SavedScores.load(base.folder, name, base.report)
-            own = SavedScores.load(run.folder, name, run.report)
+            scores = scores or SavedScores.load(base.run, name, base.report)
+            own = SavedScores.load(run.run, name, run.report)
             found = own.differences(scores)
         except NotPaired as reason:
             notes.append(f"{run.name}: no difference: {reason}")
@@ -136,7 +136,7 @@ def _differences(name: str, runs: list[_Named]) -> Section:
 
 def _settings(runs: list[_Named]) -> list[Section]:
     """The keys of config.yaml whose values differ; nothing where fewer than two runs have one."""
-    found = {place: settings_of(run.folder) for place, run in enumerate(runs)}
+    found = {place: settings_of(run.run) for place, run in enumerate(runs)}
     configs = {place: settings for place, settings in found.items() if settings is not None}
     if len(configs) < 2:
         return []
@@ -152,14 +152,18 @@ def _settings(runs: list[_Named]) -> list[Section]:
     return [Section(title, ["key", *(runs[place].name for place in configs)], rows, notes, texts=len(configs) + 1)]
 
 
-def settings_of(folder: Path) -> dict[str, str] | None:
-    """Dotted key -> value of config.yaml, as texts; that of its run for an evaluation; None where there is none."""
-    homes = [folder.absolute()]
-    if homes[0].parent.name == "evaluations":
-        homes.append(homes[0].parent.parent)
-    path = next((home / "config.yaml" for home in homes if (home / "config.yaml").is_file()), None)
-    if path is None:
+def settings_of(run: Run) -> dict[str, str] | None:
+    """Return dotted key -> value of config.yaml, as texts; that of its run for an evaluation; None if there is none.
+
+    Raises:
+        Damaged: it is not what was written.
+    """
+    folder = run.folder.absolute()
+    homes = [run, *([Run(folder.parents[1])] if folder.parent.name == "evaluations" else [])]
+    home = next((home for home in homes if home.exists), None)
+    if home is None:
         return None
+    path = home.file("config.yaml")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (ValueError, yaml.YAMLError):

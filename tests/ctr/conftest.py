@@ -12,6 +12,7 @@ from rich.console import Console
 import ctr
 from ctr.checkpoint import CheckpointWriter
 from ctr.experiment import load_experiment
+from ctr.run import Run
 from tests.conftest import write_clicks, write_config
 from tests.ctr.undrawn import undrawn
 
@@ -128,6 +129,20 @@ def killed(experiment_of, place):
 def unfinished(killed, tmp_path):
     """A copy of the killed run."""
     return Path(shutil.copytree(killed, tmp_path / "run"))
+
+
+def flip(path):
+    """One bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def resealed(folder):
+    """The folder, sealed as it is now: as by somebody who means what it says."""
+    (folder / "checksums.json").unlink(missing_ok=True)
+    Run(folder).seal()
+    return folder
 
 
 def resume(experiment, run):

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from ctr.cli import app
 from ctr.errors import Diverged
 from tests.conftest import click_log
+from tests.ctr.conftest import resealed
 
 
 def ctr(*arguments):
@@ -300,6 +301,7 @@ def test_a_folder_of_an_earlier_version_is_named(trained):
     report = json.loads((trained / "report.json").read_text())
     del report["files"]
     (trained / "report.json").write_text(json.dumps(report))
+    resealed(trained)
     result = ctr("report", trained)
     assert result.exit_code == 2
     assert "a file lacks 'dict object' has no attribute 'files'" in result.stderr

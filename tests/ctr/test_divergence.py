@@ -28,6 +28,7 @@ from ctr.saved_step import RAW, load_batch
 from ctr.step import compiled_step
 from features import Encoder
 from tests.conftest import click_log, write_clicks, write_config
+from tests.ctr.conftest import resealed
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
 
@@ -357,5 +358,6 @@ def test_the_first_losses_are_no_past():
 def test_a_step_that_was_saved_needs_the_weights_of_its_model(saved, tmp_path):
     narrower = (tmp_path / "run" / "config.yaml").read_text().replace("- 8\n", "- 7\n", 1)
     (tmp_path / "run" / "config.yaml").write_text(narrower)
+    resealed(tmp_path / "run")
     with pytest.raises(ConfigError, match="not the weights of this run"):
         replay(saved)

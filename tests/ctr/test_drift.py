@@ -505,6 +505,7 @@ def test_the_report_is_written_whole(sets, tmp_path):
     result = ctr("psi", *sets, "--out", tmp_path / "out", "--bins", 5, "--categorical", "hour, item")
     assert result.exit_code == 0, result.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "checksums.json",
         "curves.json",
         "environment.json",
         "report.html",

@@ -16,7 +16,7 @@ from ctr.run import Run, environment, new_folder
 from ctr.state import write_state
 from features import DataError, open_data
 from tests.conftest import swap_two_labels
-from tests.ctr.conftest import BY_STEPS, EVERY, After, ending, resume
+from tests.ctr.conftest import BY_STEPS, EVERY, After, ending, resealed, resume
 
 pytestmark = pytest.mark.usefixtures("every_checkpoint_is_saved")
 
@@ -74,7 +74,8 @@ def test_a_run_that_fails_where_it_replaces_another_is_kept_beside_it(
 
 
 def test_a_run_that_cannot_even_begin_leaves_the_one_that_it_was_to_replace(experiment_of, unfinished, monkeypatch):
-    (unfinished / "report.json").write_text("{}")  # finished, and its checkpoints deleted to save space
+    (unfinished / "report.json").write_text("{}")
+    resealed(unfinished)  # finished, and its checkpoints deleted to save space
     for path in (unfinished / "checkpoints").rglob("*.*"):
         path.unlink()
     monkeypatch.setattr("ctr.run.write_json", full_disk)
@@ -126,7 +127,8 @@ RUN_FILES = {
 
 @pytest.mark.parametrize("file", RUN_FILES)
 @pytest.mark.parametrize("damage", [b"\xff", b"[]", b'{"train": [{}]}'])
-def test_a_run_whose_own_files_are_damaged_says_what_to_do(place, unfinished, file, damage):
+def test_a_run_of_an_earlier_version_whose_own_files_are_damaged_says_what_to_do(place, unfinished, file, damage):
+    (unfinished / "checksums.json").unlink()
     (unfinished / file).write_bytes(damage)
     result = command("train", place / "tiny.yaml", "--run", unfinished, "--resume", *changed())
     assert result.exit_code == 2
@@ -136,8 +138,19 @@ def test_a_run_whose_own_files_are_damaged_says_what_to_do(place, unfinished, fi
     assert (unfinished / "checkpoints" / "step-000000006").exists()
 
 
+@pytest.mark.parametrize("file", ["config.yaml", "data.json", "checksums.json"])
+def test_a_run_that_began_with_something_else_waits(place, unfinished, file):
+    (unfinished / file).write_bytes((unfinished / file).read_bytes().replace(b"e", b"d", 1))
+    result = command("train", place / "tiny.yaml", "--run", unfinished, "--resume", *changed())
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {unfinished}: damaged: {file} ")
+    assert "Restore it from a backup, " in result.stderr
+    assert (unfinished / "checkpoints" / "step-000000006").exists()
+
+
 def test_any_bit_of_data_json_is_noticed_or_harmless(unfinished):
     """Whatever it is, there is no other exception."""
+    (unfinished / "checksums.json").unlink()  # as by an earlier version
     path = unfinished / "data.json"
     content = path.read_bytes()
     sets = {name: [] for name in json.loads(content)}

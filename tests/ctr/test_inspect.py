@@ -207,10 +207,15 @@ def test_tables_unlike_their_ids_are_a_warning(user, words, look):
 # What the machine must have
 
 
+def set_own_memory(monkeypatch, now, peak):
+    for module in ("ctr.preflight.machine", "ctr.preflight.inspection"):
+        monkeypatch.setattr(f"{module}.own_memory", lambda: (now, peak))
+
+
 @pytest.fixture
 def empty_process(monkeypatch):
     """Memory is counted as if this process, which runs many tests, had none yet."""
-    monkeypatch.setattr(machine, "own_memory", lambda: (0, 0))
+    set_own_memory(monkeypatch, 0, 0)
 
 
 @pytest.mark.parametrize("optimizer", SPARSE)
@@ -280,9 +285,9 @@ def test_memory_that_is_only_just_enough_is_a_warning(look, monkeypatch):
 
 
 def test_what_the_process_has_taken_already_is_needed_and_there(look, monkeypatch):
-    monkeypatch.setattr(machine, "own_memory", lambda: (0, 0))
+    set_own_memory(monkeypatch, 0, 0)
     alone = look().needs
-    monkeypatch.setattr(machine, "own_memory", lambda: (3 * GIB, 4 * GIB))
+    set_own_memory(monkeypatch, 3 * GIB, 4 * GIB)
     needs = look().needs
     assert needs.memory == max(4 * GIB, alone.memory + 3 * GIB)
     monkeypatch.setattr(machine, "free_memory", lambda: needs.memory - 3 * GIB)
@@ -292,7 +297,7 @@ def test_what_the_process_has_taken_already_is_needed_and_there(look, monkeypatc
 
 
 def test_large_row_groups_need_no_more_memory(look, data_folder, monkeypatch):
-    monkeypatch.setattr(machine, "own_memory", lambda: (0, 0))
+    set_own_memory(monkeypatch, 0, 0)
     monkeypatch.setattr(features.row_groups, "WHOLE_ROWS", 20)
     monkeypatch.setattr(features.row_groups, "SLICE_ROWS", 20)
     sliced = look("data.shuffle_rows=100").needs.rows

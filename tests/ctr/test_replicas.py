@@ -12,6 +12,7 @@ from ctr.build import build
 from ctr.checkpoint import load_best
 from ctr.data import prepare
 from ctr.experiment import ConfigError
+from ctr.run import Run
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
 
@@ -26,7 +27,7 @@ CLIPPED = ["optimizers.clip_norm=0.1"]
 
 def weights(experiment, folder):
     model = build(experiment, prepare(experiment).encoder)
-    load_best(folder / "checkpoints", model)
+    load_best(Run(folder), model)
     return [variable.numpy() for variable in model.trainable_variables]
 
 

@@ -24,7 +24,7 @@ from ctr.experiment import load_experiment
 from ctr.run import Run
 from features import DataError
 from tests.conftest import THREADS, click_log, swap_two_labels, write_clicks, write_config
-from tests.ctr.conftest import BY_STEPS, EVERY, After, Killed, ending, kill, resume
+from tests.ctr.conftest import BY_STEPS, EVERY, After, Killed, ending, kill, resealed, resume
 
 pytestmark = pytest.mark.usefixtures("every_checkpoint_is_saved", "undrawn_plots")
 SCRIPT = Path(__file__).parents[2] / "scripts" / "kill_and_resume.py"
@@ -149,6 +149,29 @@ def test_a_signal_while_measuring_leaves_a_trained_run(experiment_of, undisturbe
             ctr.train(experiment, run)
     assert "going on from step 36" in resume(experiment, run)
     assert ending(run) == undisturbed(*BY_STEPS)
+
+
+def test_a_kill_before_the_last_file_leaves_an_unfinished_run(experiment_of, undisturbed, tmp_path, monkeypatch):
+    experiment, run = experiment_of(*BY_STEPS), tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "seal", lambda run: kill())
+        with pytest.raises(Killed):
+            ctr.train(experiment, run)
+    assert (run / "report.json").exists()
+    assert not Run(run).is_finished
+    assert "going on from step 36" in resume(experiment, run)
+    assert Run(run).is_finished
+    assert ending(run) == undisturbed(*BY_STEPS)
+
+
+def test_damaged_initial_weights_are_written_again(experiment_of, undisturbed, unfinished):
+    path = unfinished / "initial_weights.json"
+    before = path.read_bytes()
+    path.write_bytes(before.replace(b"a", b"b", 1))
+    shown = resume(experiment_of(*BY_STEPS), unfinished)
+    assert "warning: initial_weights.json is written again: " in shown
+    assert path.read_bytes() == before
+    assert ending(unfinished) == undisturbed(*BY_STEPS)
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}"], ids=["lost", "other"])
@@ -353,6 +376,7 @@ def test_other_versions_are_a_warning(experiment_of, unfinished):
     environment = json.loads((unfinished / "environment.json").read_text())
     environment["packages"]["numpy"] = "1.0"
     (unfinished / "environment.json").write_text(json.dumps(environment))
+    resealed(unfinished)
     assert "warning: the run may not end as it would have" in resume(
         experiment_of(*BY_STEPS, "training.epochs=1"), unfinished
     )
@@ -362,6 +386,7 @@ def test_another_device_is_a_warning(experiment_of, unfinished):
     environment = json.loads((unfinished / "environment.json").read_text())
     assert environment["device"] == "CPU"
     (unfinished / "environment.json").write_text(json.dumps({**environment, "device": "GPU"}))
+    resealed(unfinished)
     shown = resume(experiment_of(*BY_STEPS, "training.epochs=1"), unfinished)
     assert "warning: the run began on the GPU and goes on on the CPU" in shown
 
@@ -428,7 +453,7 @@ def test_an_evaluation_refuses_a_damaged_best_checkpoint(place, unfinished):
     path.write_bytes(content)
     result = command("evaluate", unfinished, place / "clicks" / "part-2.parquet")
     assert result.exit_code == 2
-    assert f"{best}: damaged: state.data-00000-of-00001 is not what was written" in result.stderr
+    assert f"{best}: damaged: state.data-00000-of-00001 differs from its SHA-256" in result.stderr
 
 
 @pytest.mark.parametrize("number", ["KILL", "TERM"])

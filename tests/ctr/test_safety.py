@@ -21,7 +21,7 @@ from ctr.experiment import load_experiment
 from ctr.files import read_json, write_json, write_text
 from ctr.run import Run, new_folder
 from tests.conftest import THREADS, click_log
-from tests.ctr.conftest import BY_STEPS, ending, resume
+from tests.ctr.conftest import BY_STEPS, ending, resealed, resume
 
 TAGGED = "name: !!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [{path}]]\n"
 
@@ -64,6 +64,7 @@ def command(*arguments):
 def test_yaml_makes_no_objects(finished, place, tmp_path):
     text = (finished / "config.yaml").read_text()
     (finished / "config.yaml").write_text(TAGGED.format(path=tmp_path / "made") + text.partition("\n")[2])
+    resealed(finished)
     (finished / "diverged").mkdir()
     (finished / "diverged" / "step-000000001.parquet").write_text("")
     commands = {
@@ -85,6 +86,7 @@ def test_yaml_makes_no_objects(finished, place, tmp_path):
 @pytest.mark.parametrize("step", [12, "12", None, [12]])
 def test_the_best_checkpoint_lies_in_the_folder(finished, place, checkpoint, step):
     write_json(finished / "checkpoints" / "best.json", {"checkpoint": checkpoint, "step": step})
+    resealed(finished)
     result = command("evaluate", finished, place / "clicks" / "part-2.parquet")
     assert result.exit_code == 2
     assert "no checkpoint that can be restored" in result.stderr
@@ -330,6 +332,7 @@ def test_a_report_of_a_stranger_is_only_text(hostile):
     report["checks"] = [{"level": "warning", "name": SCRIPT, "sentence": SCRIPT + MARKUP + ESCAPES}]
     report["metrics"]["test"] |= {"auc": None, "auc_interval": None, "reasons": {"auc": MARKUP + IMAGE}}
     write_json(copy / "report.json", report)
+    resealed(copy)
     shown = command("report", copy)
     assert shown.exit_code == 0, shown.output
     assert is_plain(shown.output)
@@ -348,6 +351,7 @@ def test_arrays_of_a_run_hold_no_objects(finished, place):
     np.save(finished / "reference" / "rows.npy", np.array([Touch()], object), allow_pickle=True)
     (finished / "reference" / "checksums.json").unlink()
     seal(finished / "reference")
+    resealed(finished)
     result = command("evaluate", finished, place / "clicks" / "part-2.parquet")
     assert result.exit_code == 2
     assert "reference: damaged: Object arrays cannot be loaded" in result.stderr

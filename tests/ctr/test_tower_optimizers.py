@@ -7,6 +7,7 @@ from ctr.build import build
 from ctr.checkpoint import load_best
 from ctr.data import prepare
 from ctr.experiment import ConfigError
+from ctr.run import Run
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
 
@@ -53,7 +54,7 @@ def test_an_l2_on_towers_makes_their_matrices_smaller(make_experiment, tmp_path)
         experiment = make_experiment(FIXED, dense)
         ctr.train(experiment, tmp_path / str(l2))
         model = build(experiment, prepare(experiment).encoder)
-        load_best(tmp_path / str(l2) / "checkpoints", model)
+        load_best(Run(tmp_path / str(l2)), model)
         kernels = [v for v in model.trainable_variables if v.name.endswith("kernel:0")]
         return sum(float((v.numpy() ** 2).sum()) for v in kernels)
 

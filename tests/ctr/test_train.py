@@ -46,6 +46,7 @@ def checkpoint_bytes(run):
 def test_the_run_folder_holds_what_the_contract_says(small_run):
     found = {path.name for path in small_run.iterdir()}
     assert found == {
+        "checksums.json",
         "config.yaml",
         "environment.json",
         "data.json",
@@ -230,7 +231,7 @@ def test_a_shifted_feature_is_flagged_and_no_other(make_experiment, tmp_path):
 
 
 def test_the_reference_survives_saving(small_run):
-    reference = Reference.load(small_run / "reference").histograms
+    reference = Reference.load(Run(small_run)).histograms
     assert reference.rows == reference.counts["score"].sum() == pytest.approx(720 / 2, abs=60)
     same = reference.compare(reference, 0.2)
     assert {psi["psi"] for psi in same.values()} == {0}

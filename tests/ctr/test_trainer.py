@@ -10,6 +10,7 @@ import ctr
 from ctr.build import build
 from ctr.checkpoint import CheckpointWriter, Position, fingerprint, load_best
 from ctr.experiment import ConfigError
+from ctr.run import Run
 from ctr.run_data import HASHES
 from features import Encoder
 
@@ -90,7 +91,7 @@ def test_keras_callbacks_see_epochs_and_logs(make_experiment, tmp_path):
 def test_a_checkpoint_holds_weights_state_rates_and_steps(make_experiment, small_run):
     model = build(make_experiment(), Encoder.load(small_run / "encoder"))
     started = fingerprint(model)
-    load_best(small_run / "checkpoints", model)
+    load_best(Run(small_run), model)
     report = json.loads((small_run / "report.json").read_text())
     assert fingerprint(model) == report["fingerprints"]["final_weights"] != started
     state = [variable for variable in model.optimizer.variables if variable.name.startswith("accumulator")]
@@ -101,15 +102,15 @@ def test_a_checkpoint_holds_weights_state_rates_and_steps(make_experiment, small
 
 def test_the_last_checkpoints_and_the_best_are_kept(make_experiment, small_run, tmp_path):
     model = build(make_experiment(), Encoder.load(small_run / "encoder"))
-    writer = CheckpointWriter(tmp_path / "saved", 2, HASHES.empty_table)
+    writer = CheckpointWriter(tmp_path / "checkpoints", 2, HASHES.empty_table)
     best = {"checkpoint": "step-000000010", "epoch": 0, "step": 10, "auc": 0.75}
     for step in (10, 20, 30, 40):
         model.step.assign(step)
         writer.save(model, Position(step=step, best=best))
     writer.wait()
-    kept = sorted(path.name for path in (tmp_path / "saved").iterdir())
+    kept = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert kept == ["best.json", "step-000000010", "step-000000030", "step-000000040"]
-    assert load_best(tmp_path / "saved", model) == best
+    assert load_best(Run(tmp_path), model) == best
     assert int(model.step) == 10
 
 
@@ -158,12 +159,11 @@ def test_a_damaged_position_keeps_no_other_checkpoint(save, tmp_path, position):
 
 
 def test_a_damaged_checkpoint_is_named(make_experiment, trained):
-    folder = trained / "checkpoints"
     model = build(make_experiment(), Encoder.load(trained / "encoder"))
-    for index in folder.glob("step-*/state.index"):
+    for index in trained.glob("checkpoints/step-*/state.index"):
         index.write_bytes(b"broken")
     with pytest.raises(ConfigError, match="no checkpoint that can be restored"):
-        load_best(folder, model)
+        load_best(Run(trained), model)
 
 
 def test_training_without_any_improvement_to_report_still_keeps_a_checkpoint(make_experiment, tmp_path):

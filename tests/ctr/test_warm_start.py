@@ -28,6 +28,7 @@ from ctr.run import Run
 from ctr.warm_start import carry, open_parent
 from features import DataError
 from tests.conftest import CONFIG, THREADS, click_log
+from tests.ctr.conftest import resealed
 
 NEW_USER, NEW_ITEM = 8, "item 10"
 ROWWISE = [
@@ -81,9 +82,9 @@ def next_of(place):
 
 def best_of(run):
     """The model of a run, as it is evaluated."""
-    experiment = load_experiment(run / "config.yaml")
+    experiment = Run(run).experiment()
     model = build(experiment, load_encoder(Run(run)))
-    load_best(run / "checkpoints", model)
+    load_best(Run(run), model)
     return model
 
 
@@ -339,6 +340,7 @@ def test_a_column_that_was_cast_otherwise_is_an_error(next_of, first, tmp_path):
     parent = shutil.copytree(first, tmp_path / "first")
     config = parent / "config.yaml"
     config.write_text(config.read_text().replace("  cast: {}", "  cast: {item: hex}"))
+    resealed(parent)
     assert open_parent(next_of(parent, "data.cast={item: hex, user: integer}"), Run(tmp_path / "run")) is not None
     with pytest.raises(ConfigError, match=r"reads column 'item' as hex, but `data.cast` here as text.* the same cast"):
         open_parent(next_of(parent, "data.cast={item: text}"), Run(tmp_path / "run"))

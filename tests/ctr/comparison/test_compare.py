@@ -16,6 +16,7 @@ from ctr.comparison.fairness import ORDER
 from ctr.comparison.pool import Failure
 from ctr.errors import ConfigError, Interrupted
 from ctr.metrics import auc_difference, holm
+from ctr.report.comparison import write_comparison
 from features import DataError
 from tests.conftest import swap_two_labels
 from tests.ctr.comparison.comparisons import (
@@ -27,6 +28,7 @@ from tests.ctr.comparison.comparisons import (
     compared_anew,
     write_study,
 )
+from tests.ctr.conftest import flip, resealed
 
 TWO = {"sparse": {"base": {}, "adagrad": ADAGRAD}}
 TUNED = {
@@ -175,8 +177,8 @@ def test_sizes_are_those_of_the_reports(compared):
 
 def test_the_folder_holds_what_the_documents_say(compared):
     folder, found, _ = compared
-    named = ("study.yaml", "comparison.json", "runs.csv", "report.html", "report.md", "plots", "runs", "logs")
-    assert {path.name for path in folder.iterdir()} == set(named)
+    files = ("study.yaml", "comparison.json", "checksums.json", "runs.csv", "report.html", "report.md")
+    assert {path.name for path in folder.iterdir()} == {*files, "plots", "runs", "logs"}
     written = json.loads((folder / "comparison.json").read_text())
     assert {key: written[key] for key in found} == json.loads(json.dumps(found))
     with (folder / "runs.csv").open() as lines:
@@ -394,9 +396,39 @@ def test_runs_on_other_data_are_not_compared(begun):
     study, out = begun
     path = out / "runs/adagrad/seed-3/data.json"
     path.write_text(path.read_text().replace('"footer": "', '"footer": "0'))
+    resealed(path.parent)
     found, printed = compare(study(), out)
     assert cell_of(found, "adagrad")["difference"]["metrics"]["auc"]["verdict"] == "unfair"
     assert "was trained on other data" in printed
+
+
+RUN_FILES = ("report.json", "data.json", "initial_weights.json", "metrics.jsonl", "timing.jsonl", "scores/test.parquet")
+
+
+@pytest.mark.parametrize("file", RUN_FILES)
+def test_a_damaged_file_of_a_run_is_named(begun, file):
+    study, out = begun
+    run = out / "runs/adagrad/seed-3"
+    flip(run / file)
+    message = (
+        f"{run}: damaged: {file} differs from its SHA-256 .* or delete {run}: the same `ctr compare` command trains"
+    )
+    with pytest.raises(ConfigError, match=message):
+        compare(study(), out)
+
+
+def test_a_damaged_comparison_is_named_and_made_again(begun, in_this_process):
+    study, out = begun
+    before = (out / "comparison.json").read_bytes()
+    for file in ("comparison.json", "checksums.json"):
+        flip(out / file)
+        with pytest.raises(ConfigError, match=rf"damaged: {file} .*The same `ctr compare` command makes it again\."):
+            write_comparison(out)
+        if file == "checksums.json":
+            (out / file).unlink()
+        compare(study(), out)
+        assert in_this_process == []
+        assert (out / "comparison.json").read_bytes() == before
 
 
 def test_a_failure_of_other_settings_is_forgotten(begun, in_this_process):

@@ -5,9 +5,11 @@ import json
 import pytest
 import yaml
 
+from ctr.checksums import seal
 from ctr.comparison.plan import TRIALS, check_as_before, planned_seeds, planned_trials, write_plan
 from ctr.comparison.study import cells_of, load_study
 from ctr.errors import ConfigError
+from tests.ctr.conftest import flip
 
 RATE = 'optimizers.sparse."*".learning_rate'
 
@@ -56,11 +58,20 @@ def test_what_was_drawn_is_written_down_and_counts_from_then_on(planned, tmp_pat
     assert written["sgd"]["trials"] == [run.drawn for run in trials if run.cell.name == "sgd"]
     written["sgd"]["trials"][1][RATE] = 0.5
     path.write_text(json.dumps(written))
+    seal(path.parent)
     study, _, again = planned()
     assert [run.drawn[RATE] for run in again if run.cell.name == "sgd"][1] == 0.5
     assert [run.drawn for run in again if run.cell.name == "adagrad"] == [
         run.drawn for run in trials if run.cell.name == "adagrad"
     ]
+
+
+def test_trials_that_are_damaged_are_not_trained(planned, tmp_path):
+    study, _, trials = planned()
+    write_plan(study, trials, tmp_path / "out")
+    flip(tmp_path / "out" / TRIALS)
+    with pytest.raises(ConfigError, match=r"damaged: trials\.json differs from its SHA-256"):
+        planned()
 
 
 def test_a_larger_budget_keeps_the_trials_that_there_are(planned, tmp_path):

@@ -10,6 +10,7 @@ from rich.console import Console
 from ctr.comparison import watch as watch_module
 from ctr.comparison.pool import Failure
 from ctr.comparison.watch import Watch
+from ctr.run import Run
 
 
 @pytest.fixture
@@ -21,7 +22,8 @@ def run(tmp_path):
     lines = [{"kind": "train", "epoch": 1}, {"kind": "valid", "epoch": 1, "auc": 0.81234}]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"kind": "va')
     training = SimpleNamespace(epochs=3)
-    return SimpleNamespace(label="[ftrl], seed 1", folder=folder, experiment=SimpleNamespace(training=training))
+    experiment = SimpleNamespace(training=training)
+    return SimpleNamespace(label="[ftrl], seed 1", folder=folder, saved=Run(folder), experiment=experiment)
 
 
 def watched(run, failure, is_terminal, monkeypatch):
@@ -50,6 +52,7 @@ def test_a_file_gets_a_line_for_each_end(run, monkeypatch):
     )
     metrics = {"train": {"auc": 0.9, "log_loss": 0.3}, "valid": {"auc": 0.8, "log_loss": 0.4}, "test": {"auc": 0.7}}
     (run.folder / "report.json").write_text(json.dumps({"psi": {}, "metrics": metrics}))
+    run.saved.seal()
     (line,) = watched(run, None, False, monkeypatch).splitlines()
     assert line.startswith("   4/5  [ftrl], seed 1: valid AUC 0.80000, log loss 0.40000  (")
     assert "0.70000" not in line  # test data is looked at once, at the end

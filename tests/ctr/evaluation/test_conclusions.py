@@ -12,6 +12,7 @@ import ctr
 from ctr.curves import load_curves
 from ctr.errors import ConfigError
 from ctr.experiment import load_experiment
+from ctr.run import Run
 from features import DataError
 from tests.conftest import CONFIG, THREADS, click_log
 
@@ -104,7 +105,7 @@ def test_deciles_are_those_of_the_sorted_scores(run):
 
 def test_the_worst_rows_are_rows_of_the_scores_file(run):
     folder, _, scores = run
-    worst = load_curves(folder / "run")["worst_rows"]["test"]
+    worst = load_curves(Run(folder / "run"))["worst_rows"]["test"]
     assert len(worst) == 5
     for one in worst:
         row = scores.iloc[one["row"]]

@@ -3,7 +3,6 @@
 import copy
 import csv
 import io
-import json
 import re
 from xml.etree import ElementTree
 
@@ -11,6 +10,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from ctr.checksums import rewriting
 from ctr.cli import app
 from ctr.comparison.study import COLUMNS
 from ctr.errors import ConfigError
@@ -21,6 +21,11 @@ from ctr.run import environment
 from tests.ctr.report.pages import Page, assert_self_contained
 
 NOTHING = {"value": None, "low": None, "high": None, "p_value": None, "reason": "no seed has both"}
+
+
+def write_sealed(folder, found):
+    with rewriting(folder, ["comparison.json"]):
+        write_json(folder / "comparison.json", found)
 
 
 def number(value, half=0.001, p=0.5):
@@ -121,7 +126,7 @@ def written(found, tmp_path):
     """Write a comparison, and read its page."""
 
     def write(changed=found):
-        write_json(tmp_path / "comparison.json", changed)
+        write_sealed(tmp_path, changed)
         write_comparison(tmp_path)
         return Page((tmp_path / "report.html").read_text("utf-8"))
 
@@ -232,7 +237,7 @@ def test_untuned_the_page_has_no_trials(found, written):
 
 
 def test_the_terminal_has_80_columns(found, tmp_path):
-    write_json(tmp_path / "comparison.json", found)
+    write_sealed(tmp_path, found)
     console = Console(file=io.StringIO(), width=80)
     show_comparison(tmp_path, console)
     lines = console.file.getvalue().splitlines()
@@ -242,7 +247,7 @@ def test_the_terminal_has_80_columns(found, tmp_path):
 
 
 def test_ctr_report_makes_it_again(found, tmp_path):
-    write_json(tmp_path / "comparison.json", found)
+    write_sealed(tmp_path, found)
     result = CliRunner().invoke(app, ["report", str(tmp_path), "--out", str(tmp_path / "summary.md")])
     assert result.exit_code == 0, result.output
     assert "sgd+adam has the highest mean test AUC" in result.output
@@ -250,7 +255,7 @@ def test_ctr_report_makes_it_again(found, tmp_path):
 
 
 def test_ctr_report_writes_one_summary_of_one_comparison(found, tmp_path):
-    write_json(tmp_path / "comparison.json", found)
+    write_sealed(tmp_path, found)
     result = CliRunner().invoke(app, ["report", str(tmp_path), "runs/x", "--out", str(tmp_path / "summary.md")])
     assert result.exit_code == 2
     assert "is a comparison, which stands alone" in result.output
@@ -259,6 +264,6 @@ def test_ctr_report_writes_one_summary_of_one_comparison(found, tmp_path):
 @pytest.mark.parametrize("key", ["study", "cells", "environment"])
 def test_a_damaged_comparison_is_told(found, tmp_path, key):
     del found[key]
-    (tmp_path / "comparison.json").write_text(json.dumps(found))
+    write_sealed(tmp_path, found)
     with pytest.raises(ConfigError, match=r"comparison\.json: damaged, or of an earlier version"):
         write_comparison(tmp_path)

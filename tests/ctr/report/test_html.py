@@ -18,6 +18,8 @@ from ctr.report.history import History
 from ctr.report.metric_groups import METRICS
 from ctr.report.plots import learning_plots
 from ctr.report.shifts import feature_shifts
+from ctr.run import Run
+from tests.ctr.conftest import resealed
 from tests.ctr.report.conftest import EVIL, NAME
 from tests.ctr.report.pages import Page, assert_self_contained, assert_sortable, page_of
 
@@ -138,12 +140,12 @@ def test_several_folders_are_reported_in_turn(evil):
     assert places == sorted(places)
 
 
-def test_a_folder_of_an_earlier_version_is_named(evil, tmp_path):
+def test_a_file_that_is_missing_is_named(evil, tmp_path):
     shutil.copytree(evil / "run", tmp_path / "run")
     (tmp_path / "run" / "curves.json").unlink()
     shown = CliRunner().invoke(app, ["report", str(tmp_path / "run")])
     assert shown.exit_code == 2
-    assert "an earlier version made it" in shown.stderr
+    assert "damaged: curves.json is missing. Restore it" in shown.stderr
     assert len(shown.stderr.splitlines()) == 1
 
 
@@ -151,6 +153,7 @@ def test_a_folder_of_an_earlier_version_is_named(evil, tmp_path):
 def test_a_damaged_file_is_named(evil, tmp_path, file):
     shutil.copytree(evil / "run", tmp_path / "run")
     (tmp_path / "run" / file).write_text("{")
+    resealed(tmp_path / "run")
     with pytest.raises(ConfigError, match="damaged"):
         render_html(tmp_path / "run")
 
@@ -186,6 +189,7 @@ def rewritten(evil, tmp_path, change):
     change(report, curves)
     write_json(folder / "report.json", report)
     write_json(folder / "curves.json", curves)
+    resealed(folder)
     page = Page(render_html(folder))
     assert_self_contained(page)
     return page
@@ -328,6 +332,6 @@ def test_history_tells_which_validation_was_best(case, tmp_path):
     (tmp_path / "config.yaml").write_text(
         "{training: {epochs: 3, early_stopping: null}, data: {negative_sampling_rate: null}}"
     )
-    history = History.load(tmp_path)
+    history = History.load(Run(tmp_path))
     assert history.best["epoch"] == best
     assert history.misses == len(aucs) - best

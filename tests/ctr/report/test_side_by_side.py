@@ -22,6 +22,7 @@ from ctr.report.paired_scores import NotPaired, SavedScores, differing_rows
 from ctr.report.side_by_side import settings_of, short_names, show_side_by_side, side_by_side, to_markdown
 from ctr.run import Run
 from tests.conftest import CONFIG, THREADS, click_log
+from tests.ctr.conftest import resealed
 from tests.ctr.undrawn import undrawn
 
 ROWS = 400
@@ -55,7 +56,7 @@ def write_run(folder, sets, rate=None, config=None, **more):
     write_json(folder / "report.json", report)
     if config is not None:
         (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    return Run(folder)
+    return Run(resealed(folder))
 
 
 def tables(runs):
@@ -65,7 +66,7 @@ def tables(runs):
 
 
 def load(run, name="test"):
-    return SavedScores.load(run.folder, name, run.report())
+    return SavedScores.load(run, name, run.report())
 
 
 WEIGHTS = {
@@ -180,10 +181,12 @@ def test_missing_damaged_and_foreign_scores_are_said(broken, tmp_path):
     runs = [write_run(tmp_path / name, {"test": scored(k)}) for k, name in enumerate("ab")]
     path = tmp_path / broken / "scores" / "test.parquet"
     pq.write_table(pa.table(scored(1, rows=10)), path)
+    resealed(tmp_path / broken)
     assert tables(runs)[1]["test, differences to a"] == [
         f"b: no difference: {path} has 10 rows, the report 400",
     ]
     path.write_text("no Parquet")
+    resealed(tmp_path / broken)
     assert tables(runs)[1]["test, differences to a"][0].startswith(f"b: no difference: {path} cannot be read: ")
     path.unlink()
     assert tables(runs)[1]["test, differences to a"] == [f"b: no difference: {path} is missing"]
@@ -196,6 +199,7 @@ def test_data_without_labels_has_its_rows_and_a_reason(tmp_path):
     metrics = {"rows": ROWS, **nothing, "reasons": dict.fromkeys(nothing, "the data has no label")}
     report["metrics"]["day"] = metrics
     write_json(runs[1].folder / "report.json", report)
+    resealed(runs[1].folder)
     rows, notes = tables(runs)
     assert rows["day"][1] == ["b", "400", "-", "-", "-", "0.0100 stable"]
     assert notes["day, differences to a"] == [f"b: no difference: {runs[1].folder}: the data has no label"]
@@ -245,10 +249,11 @@ def test_many_settings_that_differ_are_counted(tmp_path):
 def test_an_evaluation_has_the_settings_of_its_run(tmp_path):
     write_run(tmp_path / "a", {"test": scored(1)}, config={"seed": 4})
     evaluation = write_run(tmp_path / "a" / "evaluations" / "day", {"day": scored(1)})
-    assert settings_of(evaluation.folder) == {"seed": "4"}
-    assert settings_of(write_run(tmp_path / "b", {"day": scored(1)}).folder) is None
+    assert settings_of(evaluation) == {"seed": "4"}
+    assert settings_of(write_run(tmp_path / "b", {"day": scored(1)})) is None
     (tmp_path / "a" / "config.yaml").write_text("{")
-    assert settings_of(evaluation.folder) is None
+    resealed(tmp_path / "a")
+    assert settings_of(evaluation) is None
 
 
 def test_runs_are_called_by_what_tells_them_apart(tmp_path, monkeypatch):
@@ -385,4 +390,5 @@ def test_reports_of_an_earlier_version_are_compared_as_far_as_they_go(tmp_path):
     old = json.loads((tmp_path / "a" / "report.json").read_text())
     del old["metrics"]["test"]["auc_interval"]
     write_json(tmp_path / "a" / "report.json", old)
+    resealed(tmp_path / "a")
     assert [row[3] == "-" for row in tables(runs)[0]["test"]] == [True, False]
