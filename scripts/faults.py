@@ -157,7 +157,9 @@ def flipped_bit(place: Place, pattern: str) -> str:
         message = ended.expect(2, str(run), "--overwrite")
         flip(path)
     else:
-        message = ended.shown.partition("train: ")[0].strip() or "works: what it says is said elsewhere too"
+        before = ended.shown.partition("going on from step")[0].splitlines()
+        warnings = [line for line in before if line.startswith("warning: ")]
+        message = "\n".join(warnings) or "works: what it says is said elsewhere too"
     check_resumed(place, run)  # which shows the report of a finished one
     return message
 
