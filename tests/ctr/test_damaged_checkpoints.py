@@ -120,7 +120,7 @@ def test_a_damaged_best_is_named_by_each_later_checkpoint(copy_of_killed):
     run, warnings = copy_of_killed(OLD_BEST[0]), []
     (checkpoint_of(run, 25) / "state.index").unlink()
     assert newest(run / "checkpoints", warnings.append) is None
-    lost = f"{checkpoint_of(run, 25)}: damaged: state.index is missing"
+    lost = f"{checkpoint_of(run, 25)}: damaged: state.index is missing."
     named = "it names step-000000025 as the best until then, and step-000000025 is damaged"
     assert warnings == [
         f"step-000000030 cannot be used: {named}: {lost}",
