@@ -26,7 +26,7 @@ from ctr.files import write_json
 from ctr.report import sparsity_report
 from ctr.resume import load_encoder
 from ctr.run import Run, check_replaceable, environment, new_folder
-from ctr.run_data import files_of_run
+from ctr.run_data import CONTENTS, files_of_run
 from ctr.show import show_bad_rows, show_results, warn
 from features import (
     Encoder,
@@ -66,6 +66,7 @@ def evaluate(
     console = console or Console(quiet=True)
     run = Run(run_folder)
     run.report()  # an error unless the run is finished
+    run.file(CONTENTS)  # an error before the work, not after it
     reference = Reference.load(run)
     # a run that was trained on a GPU is evaluated where there may be none
     experiment = run.experiment(["training.device=auto"])

@@ -99,7 +99,7 @@ def changed_contents(
     """
     files = _files(sets)
     began = {file["path"]: file["modified"] for listed in run.read_json(FILES).values() for file in listed}
-    changed = [path for path, (file, *_) in files.items() if file.version[1] != began.get(path)]
+    changed = {path for path, (file, *_) in files.items() if file.version[1] != began.get(path)}
     differences: dict[str, str] = {}  # of each file the first
     for path, name, index, row, known in _rows(_read_contents(contents)):
         for file in files.get(path, []):
@@ -174,8 +174,10 @@ def have_same_data(one: Run, other: Run) -> bool:
 
 def _differences(row_groups: list[RowGroup], columns: list[str]) -> Iterator[tuple[str, str]]:
     """Read files; yield of each that is not known to hold what was expected its path, and why."""
-    for file in files_of(row_groups):
-        groups = [group for group in row_groups if group.file.path == file.path]
+    of_files: dict[str, list[RowGroup]] = {}
+    for group in row_groups:
+        of_files.setdefault(group.file.path, []).append(group)
+    for path, groups in of_files.items():
         try:
             for group in groups:
                 if unread := [name for name in columns if not group.is_known(name)]:
@@ -186,7 +188,7 @@ def _differences(row_groups: list[RowGroup], columns: list[str]) -> Iterator[tup
             for _ in read_tables(groups, columns):
                 pass
         except DataError as error:
-            yield file.path, str(error)
+            yield path, str(error)
 
 
 def _files(sets: Sets) -> dict[str, list[DataFile]]:
