@@ -14,7 +14,7 @@ from ctr.errors import ConfigError
 from ctr.experiment import Experiment, SkipBadRows
 from ctr.preflight.finding import LEVELS, Finding, Level
 from ctr.preflight.judgement import judge, judge_bad_rows, judge_order
-from ctr.preflight.machine import own_memory
+from ctr.preflight.machine import OwnMemory, own_memory
 from ctr.preflight.needs import Needs, findings_of, needs_of, unfitted
 from ctr.preflight.profile import SetProfile, profile_sets
 from ctr.preflight.schemas import check_schemas
@@ -35,7 +35,7 @@ class Inspection:
     needs: Needs | None = None
     prepared: PreparedData | None = None
     profiles: dict[str, SetProfile] | None = None
-    own_memory: tuple[int, int] | None = None
+    own_memory: OwnMemory | None = None
     """Of this process once the data was prepared, before it was looked at again."""
 
     @property

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -27,17 +28,26 @@ def free_memory(root: Path = Path("/")) -> int | None:
     return min([machine, *_left_in_groups(root)])
 
 
-def own_memory(root: Path = Path("/")) -> tuple[int, int]:
-    """Return the bytes of memory that this process has now, and the most that it has had; 0 where unknown.
+class OwnMemory(NamedTuple):
+    """Bytes of memory of this process."""
 
-    What Arrow keeps of memory that is free is given back first.
+    now: int
+    peak: int
+    private: int
+    """Of what it has now, that which no other process could have: without files that it maps, such as libraries."""
+
+
+def own_memory(root: Path = Path("/")) -> OwnMemory:
+    """Return the memory that this process has; 0 where the system does not say.
+
+    Arrow gives back what it keeps unused first.
     """
     pa.default_memory_pool().release_unused()
     try:
         status = _numbers(root / "proc/self/status")
-        return status["VmRSS:"] * 1024, status["VmHWM:"] * 1024
+        return OwnMemory(*(1024 * status[key] for key in ("VmRSS:", "VmHWM:", "RssAnon:")))
     except (OSError, KeyError):
-        return 0, 0
+        return OwnMemory(0, 0, 0)
 
 
 def free_disk(folder: Path) -> int:

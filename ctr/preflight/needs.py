@@ -13,10 +13,12 @@ from ctr.data import PreparedData
 from ctr.experiment import Experiment
 from ctr.preflight import machine
 from ctr.preflight.finding import Finding, refuse_errors
+from ctr.preflight.machine import OwnMemory
 from features import SAMPLE_ROWS, Categorical, Columns, Encoder, Numeric, RowGroup, Sequence, count_rows
 
 FREED_BUT_KEPT = 1.4  # by TensorFlow's allocator: a run of 4.8 GiB was seen to take 6.7
 STEP = 100 << 20  # bytes that TensorFlow takes for its threads, kernels and what a step computes
+REPORT = 150 << 20  # bytes of histograms, groups, plots and tables
 WHILE_ENCODED = 3  # times the bytes of a slice: as it is read, cast, and in distinct values
 SCORED_AT_ONCE = 4  # slices: one that is encoded, two that wait, one that is scored
 ROW_OF_METRICS = 150  # bytes of memory, as `report.exact_rows` says
@@ -37,10 +39,8 @@ class Needs:
     """Each with all tables and towers, on the same CPU or each on a GPU of its own."""
     rows: int
     """Rows that wait to be trained on, or the rows and scores that metrics are computed of, whichever is more."""
-    taken: int
-    """Bytes of memory that this process has already: Python, TensorFlow, vocabularies."""
-    peak: int
-    """The most that it has had, while the features were fitted."""
+    own: OwnMemory
+    """What this process has already, Python, TensorFlow and vocabularies, and the most, while features were fitted."""
     scores: int
     """On disk."""
     checkpoints: int
@@ -60,12 +60,12 @@ class Needs:
     @property
     def memory(self) -> int:
         """Of the machine, the whole process."""
-        return max(self.peak, self.taken + self.model + self.rows)
+        return max(self.own.peak, self.own.now + self.model + self.rows)
 
     @property
     def at_most(self) -> int:
         """The same, if TensorFlow keeps what it frees."""
-        return max(self.peak, self.taken + round(FREED_BUT_KEPT * self.model) + self.rows)
+        return max(self.own.peak, self.own.now + round(FREED_BUT_KEPT * self.model) + self.rows)
 
     @property
     def disk(self) -> int:
@@ -87,7 +87,7 @@ def unfitted(experiment: Experiment) -> Encoder:
 
 
 def needs_of(
-    experiment: Experiment, towers: int, prepared: PreparedData | None = None, own: tuple[int, int] | None = None
+    experiment: Experiment, towers: int, prepared: PreparedData | None = None, own: OwnMemory | None = None
 ) -> Needs:
     """What a run needs, from the config alone, or from its data too.
 
@@ -95,7 +95,7 @@ def needs_of(
         experiment: the run.
         towers: bytes of the towers and their state, as `tower_bytes` gives them.
         prepared: its data; None: tables with a vocabulary count as empty, and rows and scores as none.
-        own: the memory of this process once data was prepared, as `own_memory` returns it; None: as it is now.
+        own: the memory of this process once data was prepared; None: as it is now.
 
     Raises:
         ConfigError: the device that the config asks for is not there, or does not hold the tables.
@@ -109,15 +109,13 @@ def needs_of(
         scored = sum(count_rows(groups) for name, groups in prepared.sets.items() if name != "train")
         rows = max(_while_trained(experiment, prepared), _while_measured(experiment, prepared, scored))
         scores = scored * (ROW_OF_SCORES + KEPT_VALUE * len(prepared.kept))
-    taken, peak = own or machine.own_memory()
     return Needs(
         tables=tables,
         towers=towers,
         device=device,
         replicas=settings.replicas,
         rows=rows,
-        taken=taken,
-        peak=peak,
+        own=own or machine.own_memory(),
         scores=scores,
         checkpoints=settings.checkpoint.keep + 2,  # at most, while one is written: see `CheckpointWriter`
         at_least=prepared is None,
@@ -135,13 +133,13 @@ def _while_trained(experiment: Experiment, prepared: PreparedData) -> int:
 
 
 def _while_measured(experiment: Experiment, prepared: PreparedData, scored: int) -> int:
-    """Bytes of rows in memory: slices that are scored, the sample of the training data, scores."""
+    """Bytes of rows in memory: slices that are scored, the sample of the training data, scores, the report."""
     encoded = _encoded_row(prepared.encoder)
     at_once = max(_at_once(groups) for groups in prepared.sets.values())
     total = sum(map(count_rows, prepared.sets.values()))
     slices = min(SCORED_AT_ONCE * at_once, total) * (encoded + prepared.row_bytes * WHILE_ENCODED // 2)
     sample = min(SAMPLE_ROWS, total) * (encoded + prepared.row_bytes)
-    return STEP + slices + sample + ROW_OF_METRICS * min(scored, experiment.report.exact_rows)
+    return STEP + REPORT + slices + sample + ROW_OF_METRICS * min(scored, experiment.report.exact_rows)
 
 
 def _at_once(row_groups: list[RowGroup]) -> int:
@@ -188,7 +186,7 @@ def size(count: int) -> str:
 
 def _memory(needs: Needs) -> Iterator[Finding]:
     free = machine.free_memory()
-    free = None if free is None else free + needs.taken
+    free = None if free is None else free + needs.own.private
     told = f"memory: the run needs {'at least ' if needs.at_least else ''}{size(needs.memory)}"
     if free is None:
         yield Finding("fine", "memory", f"{told}; this system does not say how much is free")
@@ -210,7 +208,7 @@ def _parts(needs: Needs) -> str:
         f"towers {size(needs.towers)}",
         f"a copy of these while a checkpoint is saved {size(needs.checkpoint)}",
         *([f"rows {size(needs.rows)}"] if needs.rows else []),
-        f"Python, TensorFlow and vocabularies {size(needs.taken)}",
+        f"Python, TensorFlow and vocabularies {size(needs.own.now)}",
     ]
     if needs.replicas > 1:
         parts.append(f"{needs.replicas} replicas")

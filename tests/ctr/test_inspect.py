@@ -208,8 +208,9 @@ def test_tables_unlike_their_ids_are_a_warning(user, words, look):
 
 
 def set_own_memory(monkeypatch, now, peak):
+    own = machine.OwnMemory(now, peak, private=now)
     for module in ("ctr.preflight.machine", "ctr.preflight.inspection"):
-        monkeypatch.setattr(f"{module}.own_memory", lambda: (now, peak))
+        monkeypatch.setattr(f"{module}.own_memory", lambda: own)
 
 
 @pytest.fixture
@@ -415,6 +416,13 @@ MEMORY = {"proc/meminfo": "MemTotal: 999999 kB\nMemAvailable: 1000 kB\n"}
 def test_free_memory_is_that_of_the_tightest_group(tmp_path, files, free):
     write_files(tmp_path, files)
     assert machine.free_memory(tmp_path) == free
+
+
+def test_own_memory_is_what_the_system_says(tmp_path):
+    status = "Name:\tpython\nVmHWM:\t  3000 kB\nVmRSS:\t  2000 kB\nRssAnon:\t  1500 kB\nThreads:\t3\n"
+    write_files(tmp_path, {"proc/self/status": status})
+    assert machine.own_memory(tmp_path) == (2000 * 1024, 3000 * 1024, 1500 * 1024)
+    assert machine.own_memory(tmp_path / "elsewhere") == (0, 0, 0)
 
 
 def test_free_disk_is_that_of_the_folder_that_is_there(tmp_path):
