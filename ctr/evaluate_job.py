@@ -130,8 +130,8 @@ def _warn_of(own: dict[str, dict[str, Any]], console: Console) -> None:
     changed = [path for path, file in own.items() if not file["unchanged"]]
     trained = [path for path, file in own.items() if file["unchanged"] and "train" in file["sets"]]
     for paths, sentence in (
-        (changed, "the run read other values of it. Its metrics are not comparable with those of the run."),
-        (trained, "the run was trained on rows of it. Its metrics do not show how well the run ranks new data."),
+        (changed, "data of the run, but with other values or row groups than the run read"),
+        (trained, "training data of the run, so the metrics do not show how well the run ranks new data"),
     ):
         if paths:
             others = f" and {len(paths) - 1:,} more" if paths[1:] else ""

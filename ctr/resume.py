@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ctr.checkpoint import Position, fingerprint, newest, part_fingerprints
-from ctr.checksums import FILE as CHECKSUMS
 from ctr.checksums import seal
 from ctr.differences import changed_settings, in_lines
 from ctr.errors import ConfigError, Damaged
@@ -53,10 +52,10 @@ def find_unfinished(
     run.warm_start()  # an error if it is damaged
     position = newest(checkpoints, warn)
     if position is None:
-        if run.may_be_finished:  # the report of an earlier version would be lost
+        if run.was_finished:  # its report and evaluations would be lost
             raise ConfigError(
-                f"{run.folder}: is finished, but has no {CHECKSUMS}, and no checkpoint to measure again. "
-                f"Train it again with --overwrite or another --run."
+                f"{run.folder}: was finished, and has no checkpoint that could be measured again. Restore its "
+                f"checkpoints from a backup, or train it again with --overwrite or another --run."
             )
         return None
     contents = checkpoints / position.name / CONTENTS

@@ -162,7 +162,8 @@ class Run:
             return self._mend_by
         if not self.exists:
             return "Restore it from a backup, or make the folder again with --overwrite."
-        if name != CHECKSUMS and (name in ONLY_HERE or not (self.folder / REPORT).is_file()):
+        can_be_measured = (self.folder / REPORT).is_file() and self._has_checkpoint
+        if name != CHECKSUMS and (name in ONLY_HERE or not can_be_measured):
             return "Restore it from a backup, or train again with --overwrite or another --run."
         deleted = "it" if name == CHECKSUMS else REPORT
         again = f"delete {deleted} and run `ctr train CONFIG --resume`, which makes it again"
@@ -274,11 +275,16 @@ class Run:
     @property
     def may_be_finished(self) -> bool:
         """True if there is a report, unless checksums.json does not list it: a run that should be put back."""
+        return (self.folder / REPORT).is_file() and self.was_finished
+
+    @property
+    def was_finished(self) -> bool:
+        """True if checksums.json lists a report, which may be deleted since; or, without it, if there is a report."""
         try:
             sums = read_sums(self.folder)
         except Damaged:
             sums = None
-        return (self.folder / REPORT).is_file() and (sums is None or REPORT in sums)
+        return (self.folder / REPORT).is_file() if sums is None else REPORT in sums
 
     @property
     def _has_checkpoint(self) -> bool:

@@ -1,6 +1,5 @@
 """The data of a run: its files, and hashes of what their columns held when the run read them."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -32,13 +31,14 @@ HASHES = pa.schema(
 def describe_data(sets: Sets) -> dict[str, Any]:
     """Return data.json: the files of each set, in order.
 
-    Of each file: `path`; how many of its `rows` the set has; `bytes`; SHA-256 of its `footer`; and when it was
-    `modified`, in nanoseconds since 1970, or null where the file system does not say.
+    Of each file: `path`; the `place` that it leads to; how many of its `rows` the set has; `bytes`; SHA-256 of its
+    `footer`; and when it was `modified`, in nanoseconds since 1970, or null where the file system does not say.
     """
     return {
         name: [
-            {**listed, "bytes": file.version[0], "footer": file.footer, "modified": file.version[1]}
+            {**listed, "place": file.place, "bytes": size, "footer": file.footer, "modified": modified}
             for file, listed in zip(files_of(row_groups), rows_of_files(row_groups), strict=True)
+            for size, modified in [file.version]
         ]
         for name, row_groups in sets.items()
     }
@@ -131,30 +131,35 @@ def files_of_run(run: Run, row_groups: list[RowGroup]) -> dict[str, dict[str, An
         row_groups: the dataset, which was read.
 
     Returns:
-        Path -> `sets`: those of the run that have rows of the file; `unchanged`: whether all that was read of it is
-        what the run read. Files that the run does not have are left out.
+        Path -> `sets`: those of the run that have rows of the file, which is known by its place, or, if it was copied,
+        by its footer; `unchanged`: whether it has the same row groups, and what was read of them is what the run read.
+        Files that the run does not have are left out.
 
     Raises:
         ConfigError: what the run noted of its data is damaged.
     """
-    listed = _listed(run)
-    paths = {os.path.realpath(path): path for files in listed.values() for path in files}
+    listed = [(name, file) for name, files in run.read_json(FILES).items() for file in files]
+    by_place = {file["place"]: file["path"] for _, file in listed}
+    by_footer = {file["footer"]: file["path"] for _, file in listed}
     contents = _read_contents(run.file(CONTENTS))
     found = {}
     for file in files_of(row_groups):
-        path = paths.get(file.place)
+        path = by_place.get(file.place) or by_footer.get(file.footer)
         if path is not None:
-            known = file.contents.known()
-            places = {piece: place for place, piece in enumerate(file.contents.pieces)}
-            unchanged = all(
-                int(known[name][places[index, row]]) in (0, hash_)
-                for _, name, index, row, hash_ in _rows(contents.filter(pc.equal(contents["path"], path)))
-                if name in known and (index, row) in places
-            )
-            of_sets = [name for name, files in listed.items() if path in files]
-            same_file = all(listed[name][path]["footer"] == file.footer for name in of_sets)
-            found[file.path] = {"sets": of_sets, "unchanged": unchanged and same_file}
+            read = contents.filter(pc.equal(contents["path"], path))
+            sets = [name for name, one in listed if one["path"] == path]
+            found[file.path] = {"sets": sets, "unchanged": _is_unchanged(file, read)}
     return found
+
+
+def _is_unchanged(file: DataFile, contents: pa.Table) -> bool:
+    """Return True if a file has the row groups that `contents` tells, and what was read of both is the same."""
+    known = file.contents.known()
+    places = {piece: place for place, piece in enumerate(file.contents.pieces)}
+    return all(
+        (index, row) in places and (name not in known or int(known[name][places[index, row]]) in (0, expected))
+        for _, name, index, row, expected in _rows(contents)
+    )
 
 
 def have_same_data(one: Run, other: Run) -> bool:
@@ -183,7 +188,7 @@ def _differences(row_groups: list[RowGroup], columns: list[str]) -> Iterator[tup
                 if unread := [name for name in columns if not group.is_known(name)]:
                     raise DataError(
                         f"{group}: the time of change differs, and the run had not read column {unread[0]!r} here yet, "
-                        f"so it cannot be compared"
+                        f"so it cannot be compared. Restore the time of change (cp -p, rsync -t)."
                     )
             for _ in read_tables(groups, columns):
                 pass

@@ -65,6 +65,8 @@ def leave_out_bad_rows(
                 good &= ~bad
         if good.any():
             left.append(group if good.all() else group.part(good))
+        else:
+            group.read(encoder.input_columns)  # nothing else will, and a run must know all that its data holds
     if not reasons:
         return row_groups, BadRows()
     share = reasons.total() / count_rows(row_groups)

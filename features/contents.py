@@ -128,6 +128,10 @@ def _parts(array: pa.Array) -> Iterator[bytes | memoryview]:
             values = values.copy().reshape(-1, width)
             values[is_null] = 0
         yield values.data
-    else:  # such as a struct, which no feature takes
-        batch = pa.record_batch([pa.concat_arrays([array])], ["column"])
-        yield memoryview(batch.serialize())
+    elif pa.types.is_struct(type_):
+        for child in array.flatten():  # from the struct's offset on, null where the struct is
+            yield from _parts(child)
+    else:
+        assert pa.types.is_map(type_), type_
+        entries = pa.struct([("key", type_.key_type), ("value", type_.item_type)])
+        yield from _parts(array.cast(pa.large_list(entries)))

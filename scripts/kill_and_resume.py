@@ -87,6 +87,8 @@ class Training:
                 saved = max(steps_of(run, "checkpoints/step-*"), default=-1)
                 process.send_signal(self.number)
                 process.communicate()
+                if process.returncode == 0:
+                    return None  # it ended at this moment
                 return Kill(seconds, saved, saving >= 0, process.returncode)
             time.sleep(0.0005)
         process.communicate()

@@ -108,7 +108,9 @@ def _look_at_data(found: Inspection, experiment: Experiment, run: Run) -> None:
         parent = open_parent(experiment, run)
         known = parent.encoder.statistics if parent else None
     with found.stage("data"):
-        found.prepared, found.own_memory = _prepared(experiment, found.sets, known), own_memory()
+        before = own_memory()
+        found.prepared, own = _prepared(experiment, found.sets, known), own_memory()
+        found.own_memory = own if own.peak > before.peak else own._replace(peak=own.now)
         found.findings += judge_bad_rows(experiment.data, found.prepared.bad_rows)
         found.profiles = profile_sets(experiment, found.prepared)
         found.findings += judge(experiment.data, experiment.features, found.profiles)

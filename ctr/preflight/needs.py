@@ -144,7 +144,8 @@ def _while_measured(experiment: Experiment, prepared: PreparedData, scored: int)
 
 def _at_once(row_groups: list[RowGroup]) -> int:
     """The most rows that are read at once."""
-    return max(group.rows if group.slice is None else group.slice[1] for group in row_groups)
+    selected = (8 * len(group.selected) if group.selected is not None else group.rows for group in row_groups)
+    return max(selected)
 
 
 def _encoded_row(encoder: Encoder) -> int:
@@ -169,7 +170,9 @@ def check_fits(experiment: Experiment, towers: int, folder: Path, prepared: Prep
     Raises:
         ConfigError: it has not.
     """
-    findings = findings_of(needs_of(experiment, towers, prepared), folder)
+    own = machine.own_memory()
+    needs = needs_of(experiment, towers, prepared, own._replace(peak=own.now))  # what is over needs no memory now
+    findings = findings_of(needs, folder)
     refuse_errors(findings)
     return [finding.sentence for finding in findings if finding.level == "warning"]
 
@@ -209,6 +212,7 @@ def _parts(needs: Needs) -> str:
         f"a copy of these while a checkpoint is saved {size(needs.checkpoint)}",
         *([f"rows {size(needs.rows)}"] if needs.rows else []),
         f"Python, TensorFlow and vocabularies {size(needs.own.now)}",
+        *([f"while features are fitted {size(needs.own.peak)}"] if needs.own.peak == needs.memory else []),
     ]
     if needs.replicas > 1:
         parts.append(f"{needs.replicas} replicas")

@@ -83,6 +83,9 @@ def test_a_run_is_that_on_the_good_rows_alone(sets_of, tmp_path):
     assert skipping["metrics"] == clean["metrics"]
     for name in ("metrics.jsonl", "scores/valid.parquet", "scores/test.parquet", "encoder/encoder.json"):
         assert (tmp_path / "skipping" / name).read_bytes() == (tmp_path / "clean" / name).read_bytes()
+    hashes = pq.read_table(tmp_path / "skipping" / "contents.parquet").to_pandas()
+    pieces = hashes.groupby("column").size()
+    assert set(pieces[["user", "item", "history", "price", "ts", "clicked"]]) == {pieces.max()}  # the bad group as well
     assert clean["bad_rows"] == {}
     assert {name: bad["rows"] for name, bad in skipping["bad_rows"].items()} == {"train": 111, "valid": 4, "test": 4}
 

@@ -61,13 +61,16 @@ def test_files_of_the_run_are_known_by_what_they_hold(small_config, run, tmp_pat
     clicks = small_config.parent / "clicks"
     report, shown = evaluate_file(run, clicks / "part-2.parquet")
     assert report["files_of_run"] == {str(clicks / "part-2.parquet"): {"sets": ["valid", "test"], "unchanged": True}}
-    assert ".parquet: the run" not in shown
+    assert "data of the run" not in shown
     report, shown = evaluate_file(run, clicks / "part-0.parquet")
     assert report["files_of_run"] == {str(clicks / "part-0.parquet"): {"sets": ["train"], "unchanged": True}}
-    assert f"warning: {clicks / 'part-0.parquet'}: the run was trained on rows of it. Its metrics do not show" in shown
-    copy = Path(shutil.copy(clicks / "part-2.parquet", tmp_path / "part-9.parquet"))
+    assert f"warning: {clicks / 'part-0.parquet'}: training data of the run, so the metrics do not show" in shown
+    copy = Path(shutil.copy(clicks / "part-0.parquet", tmp_path / "part-9.parquet"))
     report, shown = evaluate_file(run, copy)
-    assert report["files_of_run"] == {}
+    assert report["files_of_run"] == {str(copy): {"sets": ["train"], "unchanged": True}}
+    assert f"warning: {copy}: training data of the run" in shown
+    pq.write_table(click_log(50, seed=7), tmp_path / "other.parquet")
+    assert evaluate_file(run, tmp_path / "other.parquet")[0]["files_of_run"] == {}
     kept, stat = (clicks / "part-2.parquet").read_bytes(), (clicks / "part-2.parquet").stat()
     try:
         swap_two_labels(clicks / "part-2.parquet")
@@ -76,7 +79,7 @@ def test_files_of_the_run_are_known_by_what_they_hold(small_config, run, tmp_pat
         (clicks / "part-2.parquet").write_bytes(kept)
         os.utime(clicks / "part-2.parquet", ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert report["files_of_run"] == {str(clicks / "part-2.parquet"): {"sets": ["valid", "test"], "unchanged": False}}
-    assert f"warning: {clicks / 'part-2.parquet'}: the run read other values of it. Its metrics are not" in shown
+    assert f"warning: {clicks / 'part-2.parquet'}: data of the run, but with other values or row groups than" in shown
 
 
 def evaluate_file(run, path, **options):

@@ -290,11 +290,17 @@ def test_what_the_process_has_taken_already_is_needed_and_there(look, monkeypatc
     alone = look().needs
     set_own_memory(monkeypatch, 3 * GIB, 4 * GIB)
     needs = look().needs
-    assert needs.memory == max(4 * GIB, alone.memory + 3 * GIB)
+    assert needs.memory == alone.memory + 3 * GIB
     monkeypatch.setattr(machine, "free_memory", lambda: needs.memory - 3 * GIB)
     assert not [told for told in said(look(), "error") if told.startswith("memory")]
     monkeypatch.setattr(machine, "free_memory", lambda: needs.memory - 3 * GIB - 1)
     assert [told for told in said(look(), "error") if told.startswith("memory")]
+
+
+def test_what_the_process_had_once_is_no_need_of_a_training(config, tmp_path, monkeypatch):
+    set_own_memory(monkeypatch, GIB, 5 * GIB)
+    monkeypatch.setattr(machine, "free_memory", lambda: 3 * GIB)
+    assert ctr("train", config, "--run", tmp_path / "run", "--set", "training.epochs=1").exit_code == 0
 
 
 def test_large_row_groups_need_no_more_memory(look, data_folder, monkeypatch):

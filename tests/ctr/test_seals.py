@@ -128,7 +128,9 @@ def test_scores_and_checkpoints_may_be_deleted(evaluated, run, small_config, und
     assert "scores/test.parquetismissing" in "".join(result.stdout.split())
     result = command("evaluate", run, small_config.parent / "clicks" / "part-2.parquet")
     assert result.exit_code == 2
-    assert "checkpoints/best.json is missing" in result.stderr
+    assert (
+        "checkpoints/best.json is missing. Restore it from a backup, or train again with --overwrite" in result.stderr
+    )
 
 
 def test_a_run_without_checksums_is_measured_again(run, small_config, undrawn_plots):
@@ -152,8 +154,18 @@ def test_a_report_that_cannot_be_made_again_is_not_lost(run, small_config):
     before = (run / "report.json").read_bytes()
     result = command("train", small_config, "--run", run, "--resume")
     assert result.exit_code == 2
-    assert "is finished, but has no checksums.json, and no checkpoint to measure again." in result.stderr
+    assert "was finished, and has no checkpoint that could be measured again." in result.stderr
     assert (run / "report.json").read_bytes() == before
+
+
+def test_evaluations_of_a_run_without_report_and_checkpoints_are_not_lost(run, small_config):
+    shutil.rmtree(run / "checkpoints")
+    (run / "report.json").unlink()
+    (run / "evaluations").mkdir(exist_ok=True)
+    result = command("train", small_config, "--run", run, "--resume")
+    assert result.exit_code == 2
+    assert "was finished, and has no checkpoint that could be measured again." in result.stderr
+    assert (run / "evaluations").is_dir()
 
 
 @pytest.mark.parametrize("file", ["report.json", "scores/test.parquet", "encoder/encoder.json", "environment.json"])

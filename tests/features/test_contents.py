@@ -33,6 +33,12 @@ VALUES = {
     pa.struct([("a", pa.int64()), ("b", pa.large_string())]): st.fixed_dictionaries(
         {"a": st.integers(0, 9), "b": st.none() | st.text(max_size=2)}
     ),
+    pa.large_list(pa.struct([("a", pa.bool_())])): st.lists(
+        st.none() | st.fixed_dictionaries({"a": st.none() | st.booleans()}), max_size=3
+    ),
+    pa.map_(pa.large_string(), pa.int64()): st.lists(
+        st.tuples(st.text(max_size=2), st.none() | st.integers(0, 9)), max_size=3
+    ),
     pa.null(): st.none(),
 }
 a_column = st.sampled_from(list(VALUES)).flatmap(
