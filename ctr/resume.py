@@ -59,7 +59,10 @@ def find_unfinished(
             )
         return None
     contents = checkpoints / position.name / CONTENTS
-    _refuse(changed_contents(sets, run, contents, columns, warn), run)
+    if contents.is_file():
+        _refuse(changed_contents(sets, run, contents, columns, warn), run)
+    else:
+        warn(f"an earlier version made {position.name}, so files are compared with the run's by size and footer only")
     try:
         if changed := _changed_versions(run):
             warn(f"the run may not end as it would have with the versions that it began with: {changed}")

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import ctr
 from ctr.checkpoint import newest
-from ctr.checksums import check_sealed
+from ctr.checksums import check_sealed, seal
 from ctr.cli import app
 from ctr.errors import ConfigError, Interrupted
 from ctr.evaluation.scoring import Scorer
@@ -356,6 +356,15 @@ def test_files_of_another_time_are_read_again_and_the_run_goes_on_if_they_are_th
     shown = resume(experiment, Path(shutil.copytree(run, tmp_path / "copy")))
     assert f"warning: comparing {data / 'part-0.parquet'} and 2 more with what the run read, because the time" in shown
     assert "going on from step 3" in shown
+
+
+def test_a_checkpoint_of_an_earlier_version_is_used_with_a_warning(experiment_of, undisturbed, unfinished):
+    for checkpoint in unfinished.glob("checkpoints/step-*"):
+        (checkpoint / "contents.parquet").unlink()
+        seal(checkpoint)
+    shown = resume(experiment_of(*BY_STEPS), unfinished)
+    assert "warning: an earlier version made step-000000006, so files are compared with the run's by size and" in shown
+    assert ending(unfinished) == undisturbed(*BY_STEPS)
 
 
 def test_a_column_that_was_not_read_yet_of_a_file_of_another_time_is_refused(experiment_of, tmp_path):
