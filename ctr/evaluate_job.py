@@ -130,7 +130,7 @@ def _warn_of(own: dict[str, dict[str, Any]], console: Console) -> None:
     changed = [path for path, file in own.items() if not file["unchanged"]]
     trained = [path for path, file in own.items() if file["unchanged"] and "train" in file["sets"]]
     for paths, sentence in (
-        (changed, "data of the run, but with other values or row groups than the run read"),
+        (changed, "data of the run, but with other values than the run read"),
         (trained, "training data of the run, so the metrics do not show how well the run ranks new data"),
     ):
         if paths:

@@ -31,12 +31,12 @@ HASHES = pa.schema(
 def describe_data(sets: Sets) -> dict[str, Any]:
     """Return data.json: the files of each set, in order.
 
-    Of each file: `path`; the `place` that it leads to; how many of its `rows` the set has; `bytes`; SHA-256 of its
-    `footer`; and when it was `modified`, in nanoseconds since 1970, or null where the file system does not say.
+    Of each file: `path`; how many of its `rows` the set has; `bytes`; SHA-256 of its `footer`; and when it was
+    `modified`, in nanoseconds since 1970, or null where the file system does not say.
     """
     return {
         name: [
-            {**listed, "place": file.place, "bytes": size, "footer": file.footer, "modified": modified}
+            {**listed, "bytes": size, "footer": file.footer, "modified": modified}
             for file, listed in zip(files_of(row_groups), rows_of_files(row_groups), strict=True)
             for size, modified in [file.version]
         ]
@@ -131,29 +131,30 @@ def files_of_run(run: Run, row_groups: list[RowGroup]) -> dict[str, dict[str, An
         row_groups: the dataset, which was read.
 
     Returns:
-        Path -> `sets`: those of the run that have rows of the file, which is known by its place, or, if it was copied,
-        by its footer; `unchanged`: whether it has the same row groups, and what was read of them is what the run read.
-        Files that the run does not have are left out.
+        Path -> `sets`: those of the run that have rows of the file, which is known by its footer, wherever it is;
+        `unchanged`: whether what was read of it is what the run read. Files that the run does not have are left out.
 
     Raises:
         ConfigError: what the run noted of its data is damaged.
     """
     listed = [(name, file) for name, files in run.read_json(FILES).items() for file in files]
-    by_place = {file["place"]: file["path"] for _, file in listed}
-    by_footer = {file["footer"]: file["path"] for _, file in listed}
+    paths: dict[str, set[str]] = {}
+    sets: dict[str, list[str]] = {}
+    for name, one in listed:
+        paths.setdefault(one["footer"], set()).add(one["path"])
+        sets.setdefault(one["path"], []).append(name)
     contents = _read_contents(run.file(CONTENTS))
     found = {}
     for file in files_of(row_groups):
-        path = by_place.get(file.place) or by_footer.get(file.footer)
-        if path is not None:
-            read = contents.filter(pc.equal(contents["path"], path))
-            sets = [name for name, one in listed if one["path"] == path]
-            found[file.path] = {"sets": sets, "unchanged": _is_unchanged(file, read)}
+        if alike := sorted(paths.get(file.footer, ())):
+            same = [path for path in alike if _is_unchanged(file, contents.filter(pc.equal(contents["path"], path)))]
+            of_sets = dict.fromkeys(name for path in same or alike for name in sets[path])
+            found[file.path] = {"sets": list(of_sets), "unchanged": bool(same)}
     return found
 
 
 def _is_unchanged(file: DataFile, contents: pa.Table) -> bool:
-    """Return True if a file has the row groups that `contents` tells, and what was read of both is the same."""
+    """Return True if what was read of a file is what `contents` tells of it."""
     known = file.contents.known()
     places = {piece: place for place, piece in enumerate(file.contents.pieces)}
     return all(
