@@ -96,7 +96,7 @@ def rewriting(folder: Path, names: Collection[str], mend: str = "") -> Iterator[
 
 
 def check_file(folder: Path, name: str, sums: dict[str, str], mend: str = "") -> None:
-    """See that a file is the one that a folder's `checksums.json` lists.
+    """Check that a file is the one that the `checksums.json` of a folder lists.
 
     Args:
         folder: what is sealed.
@@ -110,20 +110,20 @@ def check_file(folder: Path, name: str, sums: dict[str, str], mend: str = "") ->
     if not (folder / name).is_file():
         raise Damaged(f"{folder}: damaged: {name} is missing.", mend)
     if name not in sums:
-        raise Damaged(f"{folder}: damaged: {name} is none of its files, by {FILE}.", mend)
+        raise Damaged(f"{folder}: damaged: {name} is not listed in {FILE}.", mend)
     if sha256(folder / name) != sums[name]:
         raise Damaged(f"{folder}: damaged: {name} differs from its SHA-256 in {FILE}.", mend)
 
 
 def check_sealed(folder: Path, mend: str = "") -> None:
-    """See that a folder is as `seal` left it.
+    """Check that a folder is as `seal` left it.
 
     Args:
         folder: of files only.
         mend: what to do, for the message.
 
     Raises:
-        Damaged: a file is missing, has changed or is none of the folder's.
+        Damaged: a file is missing, has changed or is not listed.
     """
     sums = read_sums(folder, mend)
     if sums is None:

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and what is told of a disk that fails."""
+"""Write files whole or not at all, read them, and name the folder in errors of a failing disk."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def name_folder(error: BaseException, folder: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Delete a file, a folder with all that is in it, or a link but not what it leads to; fine if there is none."""
+    """Delete a file, a folder with its contents, or a link but not its target; do nothing if the path is missing."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     elif path.is_symlink() or path.exists():  # on a read-only disk not even what is not there can be deleted
@@ -31,7 +31,7 @@ def remove(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file that is there whole or not at all; what UTF-8 cannot hold, a path's stray byte, is escaped."""
+    """Write a file whole or not at all, escaping what UTF-8 cannot hold, such as a stray byte of a path."""
     partial = path.with_name(f".{path.name}.partial")
     remove(partial)
     try:
@@ -56,12 +56,12 @@ def sync(path: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file that is there whole or not at all."""
+    """Write a JSON file whole or not at all."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What `write_json` wrote.
+    """Return the mapping that `write_json` wrote.
 
     Raises:
         ConfigError: the file is damaged.

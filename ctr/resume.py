@@ -80,13 +80,13 @@ def check_device(run: Run, device: str, warn: Callable[[str], None]) -> None:
 
 
 def check_initial_weights(run: Run, model: CTRModel, position: Position, warn: Callable[[str], None]) -> None:
-    """See that initial_weights.json is what was written, or write it again.
+    """Check that initial_weights.json is what was written, or write it again.
 
     Args:
-        run: that is to go on.
-        model: with its initial weights.
-        position: that it goes on from.
-        warn: told that it is damaged.
+        run: the run to resume.
+        model: the model with its initial weights.
+        position: the position to resume from.
+        warn: called with a sentence if the file is damaged.
 
     Raises:
         Damaged: it is, and the run began with other weights, such as those of another run.

@@ -198,7 +198,7 @@ def _differences(row_groups: list[RowGroup], columns: list[str]) -> Iterator[tup
 
 
 def _files(sets: Sets) -> dict[str, list[DataFile]]:
-    """Path -> the file, as often as it was opened."""
+    """Return path -> the opened files of that path; a file in two sets is opened twice."""
     files: dict[str, dict[int, DataFile]] = {}
     for groups in sets.values():
         for file in files_of(groups):
@@ -218,7 +218,7 @@ def _rows(contents: pa.Table) -> Iterator[tuple[str, str, int, int, int]]:
 
 
 def _listed(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
-    """Set -> path -> file, of the data.json of a run."""
+    """Return set -> path -> file, from the data.json of a run."""
     if not (run.folder / FILES).is_file():
         raise ConfigError(f"{run.folder}: has no {FILES}, so an earlier version made the run; train it again")
     path = run.file(FILES)
@@ -233,7 +233,7 @@ def _listed(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def _by_path(described: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Set -> path -> what must be as it was of a file."""
+    """Return set -> path -> what must not change of a file."""
     return {
         name: {file["path"]: {key: file[key] for key in ("rows", "bytes", "footer")} for file in files}
         for name, files in described.items()

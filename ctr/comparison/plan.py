@@ -166,7 +166,7 @@ def write_plan(study: Study, trials: list[Planned], folder: Path) -> None:
 
 
 def _written_trials(folder: Path) -> dict[str, Any]:
-    """Return what trials.json says; nothing if there is none.
+    """Return the mapping in trials.json, which is empty if the file does not exist.
 
     Raises:
         ConfigError: it is damaged.

@@ -36,7 +36,7 @@ class Inspection:
     prepared: PreparedData | None = None
     profiles: dict[str, SetProfile] | None = None
     own_memory: OwnMemory | None = None
-    """Of this process once the data was prepared, before it was looked at again."""
+    """Memory of this process after the data was prepared and before it was profiled."""
 
     @property
     def worst(self) -> Level:

@@ -34,7 +34,7 @@ class OwnMemory(NamedTuple):
     now: int
     peak: int
     private: int
-    """Of what it has now, that which no other process could have: without files that it maps, such as libraries."""
+    """The part of `now` that is not backed by mapped files, such as shared libraries."""
 
 
 def own_memory(root: Path = Path("/")) -> OwnMemory:

@@ -40,7 +40,7 @@ class Needs:
     rows: int
     """Rows that wait to be trained on, or the rows and scores that metrics are computed of, whichever is more."""
     own: OwnMemory
-    """What this process has already, Python, TensorFlow and vocabularies, and the most, while features were fitted."""
+    """Memory of this process before training: Python, TensorFlow, vocabularies, and the peak of fitting features."""
     scores: int
     """On disk."""
     checkpoints: int
@@ -54,17 +54,17 @@ class Needs:
 
     @property
     def model(self) -> int:
-        """Of the machine: the model, unless a GPU holds it, and its copy while a checkpoint is saved."""
+        """Bytes of machine memory for the model, unless a GPU holds it, and its copy while a checkpoint is saved."""
         return self.checkpoint * (1 + (self.replicas if self.device.kind == "cpu" else 0))
 
     @property
     def memory(self) -> int:
-        """Of the machine, the whole process."""
+        """Bytes of machine memory for the whole process."""
         return max(self.own.peak, self.own.now + self.model + self.rows)
 
     @property
     def at_most(self) -> int:
-        """The same, if TensorFlow keeps what it frees."""
+        """Bytes of machine memory for the whole process if TensorFlow keeps what it frees."""
         return max(self.own.peak, self.own.now + round(FREED_BUT_KEPT * self.model) + self.rows)
 
     @property
@@ -144,8 +144,7 @@ def _while_measured(experiment: Experiment, prepared: PreparedData, scored: int)
 
 def _at_once(row_groups: list[RowGroup]) -> int:
     """The most rows that are read at once."""
-    selected = (8 * len(group.selected) if group.selected is not None else group.rows for group in row_groups)
-    return max(selected)
+    return max(8 * len(group.selected) if group.selected is not None else group.rows for group in row_groups)
 
 
 def _encoded_row(encoder: Encoder) -> int:

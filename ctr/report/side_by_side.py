@@ -153,7 +153,7 @@ def _settings(runs: list[_Named]) -> list[Section]:
 
 
 def settings_of(run: Run) -> dict[str, str] | None:
-    """Return dotted key -> value of config.yaml, as texts; that of its run for an evaluation; None if there is none.
+    """Return dotted key -> value of config.yaml, as texts, of the run that was evaluated; None without one.
 
     Raises:
         Damaged: it is not what was written.

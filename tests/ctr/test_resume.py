@@ -185,7 +185,7 @@ def test_a_file_that_is_none_of_a_sealed_folder_is_named_and_a_hidden_one_is_not
     (unfinished / "encoder" / ".DS_Store").touch()
     check_sealed(unfinished / "encoder")
     (unfinished / "encoder" / "notes.txt").touch()
-    with pytest.raises(ConfigError, match=r"encoder: damaged: notes.txt is none of its files"):
+    with pytest.raises(ConfigError, match=r"encoder: damaged: notes.txt is not listed in checksums.json"):
         check_sealed(unfinished / "encoder")
 
 
