@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
 import tf_keras
@@ -135,16 +136,13 @@ def _train(
             if is_there:
                 warn(console, f"{run.folder}: no checkpoint can be used. The run starts over from its first step.")
                 run.discard()
-            made_with = {**environment(), "device": device}
-            run.create(
-                experiment,
-                {
-                    "environment": made_with,
-                    "data": describe_data(sets),
-                    "initial_weights": part_fingerprints(model),
-                    "warm_start": warm_start,
-                },
-            )
+            began_with = {
+                "environment": {**environment(), "device": device},
+                "data": describe_data(sets),
+                "initial_weights": part_fingerprints(model),
+                "warm_start": warm_start,
+            }
+            run.create(experiment, began_with)
         if encoder is None:
             save_encoder(prepared.encoder, run)
         valid, earlier = prepared.sets.get("valid", []), position.seconds
@@ -166,18 +164,20 @@ def _train(
         interruption.at_once(f"{run.folder}: trained, but not measured; go on with `ctr train CONFIG --resume`")
         measured, curves = _measure(experiment, prepared, trainer.scorer, run)
         total = earlier + time.perf_counter() - started
-        report = {
-            **measured,
-            **_described(prepared, trainer, parts),
-            "seconds": {"train": round(position.seconds, 3), "total": round(total, 3)},
-        }
-        pq.write_table(contents_of(sets), run.folder / CONTENTS)
-        save_curves(run.folder, curves)
-        write_json(run.folder / "report.json", report)
-        run.seal()
+        seconds = {"train": round(position.seconds, 3), "total": round(total, 3)}
+        report = {**measured, **_described(prepared, trainer, parts), "seconds": seconds}
+        _finish(run, report, curves, contents_of(sets))
     run.settle()
     show_results(report, run.folder, console)
     return report
+
+
+def _finish(run: Run, report: dict[str, Any], curves: dict[str, Any], contents: pa.Table) -> None:
+    """Write what a run ends with, and seal it: from then on it is finished."""
+    pq.write_table(contents, run.folder / CONTENTS)
+    save_curves(run.folder, curves)
+    write_json(run.folder / "report.json", report)
+    run.seal()
 
 
 def _reader(experiment: Experiment, prepared: PreparedData) -> Reader:
