@@ -58,11 +58,18 @@ def small(monkeypatch):
     monkeypatch.setattr(features.row_groups, "SLICE_ROWS", 7)
 
 
-@pytest.fixture
-def sliced(tmp_path, small):
+def open_sliced(folder):
     """Row groups of 40, 40 and 9 rows, in slices of 6 or 7, and whole."""
-    pq.write_table(table_of(89), tmp_path / "a.parquet", row_group_size=40)
-    return open_data(str(tmp_path))
+    pq.write_table(table_of(89), folder / "a.parquet", row_group_size=40)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features.row_groups, "WHOLE_ROWS", 10)
+        patch.setattr(features.row_groups, "SLICE_ROWS", 7)
+        return open_data(str(folder))
+
+
+@pytest.fixture
+def sliced(tmp_path):
+    return open_sliced(tmp_path)
 
 
 def test_slices_are_small_and_follow_one_another(sliced):
@@ -83,12 +90,7 @@ def test_slices_hold_what_the_file_holds(sliced, threads):
 @given(order=st.permutations(range(13)), masks=st.lists(st.integers(0, 127), min_size=13, max_size=13))
 @settings(max_examples=30, deadline=None)
 def test_in_any_order_and_any_part_each_slice_is_what_it_is_alone(tmp_path_factory, order, masks):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(features.row_groups, "WHOLE_ROWS", 10)
-        patch.setattr(features.row_groups, "SLICE_ROWS", 7)
-        folder = tmp_path_factory.mktemp("data")
-        pq.write_table(table_of(89), folder / "a.parquet", row_group_size=40)
-        groups = open_data(str(folder))
+    groups = open_sliced(tmp_path_factory.mktemp("data"))
     parts = [groups[k].part(np.array([masks[k] >> bit & 1 for bit in range(groups[k].rows)], bool)) for k in order]
     expected = [group.read(["row"])["row"].to_pylist() for group in parts]
     assert [table["row"].to_pylist() for _, table in read_tables(parts, ["row"])] == expected
@@ -198,12 +200,7 @@ def test_an_epoch_takes_slices_of_two_row_groups_in_turn(sliced):
 @given(epoch=st.integers(0, 20), first=st.integers(0, 17))
 @settings(max_examples=30, deadline=None)
 def test_an_epoch_of_slices_holds_each_row_once_and_begins_anywhere(tmp_path_factory, epoch, first):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(features.row_groups, "WHOLE_ROWS", 10)
-        patch.setattr(features.row_groups, "SLICE_ROWS", 7)
-        folder = tmp_path_factory.mktemp("data")
-        pq.write_table(table_of(89), folder / "a.parquet", row_group_size=40)
-        one = reader_of(open_data(str(folder)))
+    one = reader_of(open_sliced(tmp_path_factory.mktemp("data")))
     batches = [(batch["ids"][:, 0] - 3).tolist() for batch in one.epoch(epoch)]
     assert sorted(row for batch in batches for row in batch) == list(range(89))
     assert [(batch["ids"][:, 0] - 3).tolist() for batch in one.epoch(epoch, first)] == batches[first:]
