@@ -120,8 +120,9 @@ def build(experiment: Experiment, encoder: Encoder, steps_per_epoch: int = 1) ->
         ConfigError: a setting that the model or an optimizer refuses, patterns that do not fit the tables.
     """
     needed = sum(table.weights + table.state for table in table_costs(experiment, encoder))
+    base_logit = (encoder.log_odds or 0.0) if experiment.initializer.head_bias == "log_odds" else 0.0
     with _strategy(experiment.training, choose_device(experiment.training, needed).kind).scope():
-        return _built(experiment, Inputs.from_layout(encoder.layout), steps_per_epoch)
+        return _built(experiment, Inputs.from_layout(encoder.layout), steps_per_epoch, base_logit)
 
 
 def table_costs(experiment: Experiment, encoder: Encoder) -> list[TableCost]:
@@ -170,11 +171,11 @@ def _check_widths(model: Any) -> None:
         )
 
 
-def _built(experiment: Experiment, inputs: Inputs, steps_per_epoch: int = 1) -> CTRModel:
+def _built(experiment: Experiment, inputs: Inputs, steps_per_epoch: int = 1, base_logit: float = 0.0) -> CTRModel:
     """The compiled model, its variables and optimizer state made where the caller's scope puts them."""
     tower, _, grouping = _plan(experiment, inputs)
     with _precision(experiment.training.precision), _as_config_error("model"):
-        model = CTRModel(inputs, tower, experiment.initializer.tables, experiment.seed, grouping)
+        model = CTRModel(inputs, tower, experiment.initializer.tables, experiment.seed, grouping, base_logit)
         router = _router(experiment, model, steps_per_epoch)
         model.compile(optimizer=router)
         router.build(model.trainable_variables)

@@ -38,6 +38,9 @@ class Initializer(Settings):
         "glorot_uniform"
     )
     """Keras initializer of the kernels."""
+    head_bias: Literal["log_odds", "zero"] = "log_odds"
+    """Bias of the logit before training: the log-odds of the training labels, weighted as the loss weights rows, or 0.
+    From the log-odds, a model of rare positives does not spend its first epochs on their rate."""
 
 
 class SkipBadRows(Settings):

@@ -39,6 +39,7 @@ class Encoder:
         moments: numeric feature -> mean and deviation of its transformed values.
         edges: bucketed numeric -> float64, ascending; bucket k holds edges[k - 1] < x <= edges[k].
         meanings: column -> what the training data holds there: integer, text and so on.
+        log_odds: of the positive rate of the training data, weighted as the loss weights rows; None if unknown.
     """
 
     features: Features
@@ -48,6 +49,7 @@ class Encoder:
     edges: dict[str, np.ndarray] = field(default_factory=dict)
     meanings: dict[str, str] = field(default_factory=dict)
     counts: dict[str, np.ndarray] = field(default_factory=dict)
+    log_odds: float | None = None
 
     @classmethod
     def fitted(cls, features: Features, columns: Columns, statistics: Statistics) -> "Encoder":
@@ -60,12 +62,13 @@ class Encoder:
             statistics.edges,
             statistics.meanings,
             statistics.counts,
+            statistics.log_odds,
         )
 
     @property
     def statistics(self) -> Statistics:
         """What it was fitted on."""
-        return Statistics(self.vocabularies, self.counts, self.moments, self.edges, self.meanings)
+        return Statistics(self.vocabularies, self.counts, self.moments, self.edges, self.meanings, self.log_odds)
 
     @property
     def input_columns(self) -> list[str]:
@@ -170,6 +173,7 @@ class Encoder:
             "moments": {name: asdict(moments) for name, moments in self.moments.items()},
             "edges": {name: edges.tolist() for name, edges in self.edges.items()},
             "meanings": self.meanings,
+            "log_odds": self.log_odds,
         }
         (folder / "encoder.json").write_text(json.dumps(described, indent=1) + "\n")
 
@@ -193,6 +197,7 @@ class Encoder:
                 moments={name: Moments(**moments) for name, moments in described["moments"].items()},
                 edges={name: np.array(edges) for name, edges in described["edges"].items()},
                 meanings=described["meanings"],
+                log_odds=described.get("log_odds"),  # unknown to an earlier version
                 counts={name: table["count"].to_numpy() for name, table in counted.items()},
             )
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:

@@ -1,5 +1,6 @@
 """The fitting pass: one stream over the training data, in bounded memory -> vocabularies, means, edges."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,12 +39,13 @@ class Statistics:
     moments: dict[str, Moments]  # numeric feature -> its moments
     edges: dict[str, np.ndarray]  # bucketed numeric -> where each bucket but the last ends
     meanings: dict[str, str]  # column -> what it holds: integer, text and so on
+    log_odds: float | None = None  # of the positive rate, weighted as the loss weights rows
 
 
 def fit(
     features: Features, columns: Columns, row_groups: list[RowGroup], seed: int, known: Statistics | None = None
 ) -> Statistics:
-    """Read once what must be known of the training data: count values, sum numerics, draw edges, check labels.
+    """Read once what must be known of the training data: count values, sum numerics, draw edges, count classes.
 
     Only columns that something is fitted on are read, so that features that need no fitting start at once.
 
@@ -84,11 +86,10 @@ def fit(
             counted={name: _counted(found[name]) for name in tables},
             transformed={name: transform(numerics[name], found[name]) for name in sums},
             bucketed={name: numbers(found[name]) for name in drawn},
-            positives=int(labels[weights > 0].sum()),
-            rows=int((weights > 0).sum()),
+            classes=_Classes.of(labels, weights),
         )
 
-    positives = total = 0
+    classes = _Classes()
     for place, (group, one) in enumerate(zip(row_groups, map_tables(seen, row_groups, names, THREADS), strict=True)):
         for name, counted in one.counted.items():
             counters[tables[name]].add(counted, str(group))
@@ -97,14 +98,8 @@ def fit(
         draw = np.random.default_rng([seed, 2, place]).random(group.rows) < share
         for name, bucketed in one.bucketed.items():
             drawn[name].append(bucketed[draw])
-        positives, total = positives + one.positives, total + one.rows
-    if total == 0:
-        raise DataError(f"training data: all weights of {columns.weight!r} are 0; there is nothing to train on")
-    if positives in (0, total):
-        raise DataError(
-            f"training data: all {total} labels of {columns.label!r} are {int(positives > 0)}; "
-            f"a model needs both classes"
-        )
+        classes = classes.merge(one.classes)
+    log_odds = classes.log_odds(columns)
     fitted_tables = {name: counter.vocabulary() for name, counter in counters.items()}
     return Statistics(
         vocabularies={name: values for name, (values, _) in fitted_tables.items()},
@@ -112,6 +107,7 @@ def fit(
         moments={**before.moments, **{name: sums_.moments() for name, sums_ in sums.items()}},
         meanings={**before.meanings, **meanings},
         edges={**before.edges, **{name: _edges(np.concatenate(parts), buckets[name]) for name, parts in drawn.items()}},
+        log_odds=log_odds,
     )
 
 
@@ -150,8 +146,44 @@ class _Seen:
     counted: dict[str, pa.Table]
     transformed: dict[str, np.ndarray]  # numbers of those with moments
     bucketed: dict[str, np.ndarray]  # numbers of those with edges
-    positives: int  # rows with label 1, of those with a weight above 0
-    rows: int  # with a weight above 0
+    classes: "_Classes"
+
+
+@dataclass(frozen=True)
+class _Classes:
+    """Rows and weight of positives and negatives, rows without a weight left out."""
+
+    rows: tuple[int, int] = (0, 0)  # negatives, positives
+    weight: tuple[float, float] = (0.0, 0.0)
+
+    @classmethod
+    def of(cls, labels: np.ndarray, weights: np.ndarray) -> "_Classes":
+        """The classes of some rows, float32 [rows] each."""
+        counted = [weights[(labels == label) & (weights > 0)] for label in (0, 1)]
+        negative, positive = (float(one.sum(dtype=np.float64)) for one in counted)
+        return cls((len(counted[0]), len(counted[1])), (negative, positive))
+
+    def merge(self, other: "_Classes") -> "_Classes":
+        """The classes of both together."""
+        (n, p), (negative, positive) = other.rows, other.weight
+        return _Classes((self.rows[0] + n, self.rows[1] + p), (self.weight[0] + negative, self.weight[1] + positive))
+
+    def log_odds(self, columns: Columns) -> float:
+        """ln(weight of positives / weight of negatives).
+
+        Raises:
+            DataError: a class is absent.
+        """
+        negatives, positives = self.rows
+        total = negatives + positives
+        if total == 0:
+            raise DataError(f"training data: all weights of {columns.weight!r} are 0; there is nothing to train on")
+        if not negatives or not positives:
+            raise DataError(
+                f"training data: all {total} labels of {columns.label!r} are {int(positives > 0)}; "
+                f"a model needs both classes"
+            )
+        return math.log(self.weight[1]) - math.log(self.weight[0])
 
 
 def _counted(values: Values) -> pa.Table:

@@ -1,10 +1,10 @@
 """Write a synthetic click log: ten days of impressions as Parquet, one file per day, sorted by time.
 
-    python scripts/make_sample_data.py OUT_DIR [--rows 200000] [--seed 1]
+    python scripts/make_sample_data.py OUT_DIR [--rows 200000] [--seed 1] [--rate 0.005]
 
 The label ``clicked`` is Bernoulli(``p_true``) and the logit of ``p_true`` is a planted sum of
 
-* a bias (overall click rate near 0.2), an item effect, a small user effect and a small hour-of-day effect;
+* a bias (overall click rate near 0.2, or `--rate`), an item effect, a small user effect and a small hour-of-day effect;
 * two crosses of rank 2, segment x category (a strong term) and device x slot, centred by rows and by columns
   under the exposure distribution, so that no sum of single-feature effects can express them;
 * numeric effects: log1p(price), a missing price, a bump in ``user_age`` and the freshness in ``item_age_days``;
@@ -22,6 +22,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import expit
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -88,8 +90,13 @@ def strings(names: list[str], codes: Ints) -> pa.StringArray:
     return pa.array(names).take(pa.array(codes))
 
 
-def make_log(rows: int, seed: int) -> pa.Table:
-    """The whole click log, sorted by time."""
+def bias_for(rate: float, logit: Floats) -> float:
+    """Return what to add to every logit, so that the mean probability is `rate`."""
+    return float(brentq(lambda bias: expit(logit + bias).mean() - rate, -50, 50))
+
+
+def make_log(rows: int, seed: int, rate: float | None = None) -> pa.Table:
+    """The whole click log, sorted by time; `rate` is its mean click probability."""
     rng = np.random.default_rng(seed)
     user_share, item_share = heavy_tail(rng, N_USERS), heavy_tail(rng, N_ITEMS)
     segment_share = np.bincount(SEGMENT_OF_USER, user_share).astype(np.float64)
@@ -123,6 +130,8 @@ def make_log(rows: int, seed: int) -> pa.Table:
         + np.where(no_history, 0.0, 0.15 * np.minimum(count_matches(category, offsets, history), 4))
         + 0.15 * np.sin(2 * np.pi * time / (24 * HOUR))
     )
+    if rate is not None:
+        logit += bias_for(rate, logit)
     p_true = 1.0 / (1.0 + np.exp(-logit))
     columns = {
         "ts": pa.array(FIRST_DAY + day * 24 * HOUR + time, pa.timestamp("us", tz="UTC")),
@@ -160,10 +169,13 @@ def main() -> None:
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("--rows", type=int, default=200_000, help="a multiple of 10 (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rate", type=float, help="mean click probability, between 0 and 1 (default: near 0.2)")
     arguments = parser.parse_args()
     if arguments.rows <= 0 or arguments.rows % N_DAYS:
         parser.error(f"--rows must be a positive multiple of {N_DAYS}, not {arguments.rows}")
-    write_days(make_log(arguments.rows, arguments.seed), arguments.out_dir)
+    if arguments.rate is not None and not 0 < arguments.rate < 1:
+        parser.error(f"--rate must lie between 0 and 1, not {arguments.rate}")
+    write_days(make_log(arguments.rows, arguments.seed, arguments.rate), arguments.out_dir)
 
 
 if __name__ == "__main__":

@@ -82,3 +82,14 @@ def test_rows_must_fill_ten_days(tmp_path):
     assert result.returncode == 2
     assert "multiple of 10" in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_rate_is_the_mean_of_the_planted_probabilities(tmp_path):
+    make(tmp_path, "--rows", "2000", "--rate", "0.005")
+    assert pq.read_table(tmp_path)["p_true"].to_numpy().mean() == pytest.approx(0.005, rel=1e-9)
+
+
+def test_a_rate_that_is_no_probability_is_refused(tmp_path):
+    done = make(tmp_path, "--rows", "2000", "--rate", "1.5")
+    assert done.returncode == 2
+    assert "--rate must lie between 0 and 1, not 1.5" in done.stderr

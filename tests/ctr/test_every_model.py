@@ -82,6 +82,21 @@ def test_a_row_scores_the_same_alone_and_among_others(make_experiment, name):
     np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("start", ["log_odds", "zero"])
+def test_an_untrained_model_on_zeros_scores_the_base_rate(make_experiment, name, start):
+    experiment = make_experiment(*settings_of(name), f"model.initializer={{tables: 0, head_bias: {start}}}")
+    prepared = prepare(experiment)
+    batch = prepared.encoder(click_log(20, seed=4), "here")
+    batch["numerics"][:] = 0
+
+    logits = build(experiment, prepared.encoder)(batch).numpy()
+
+    rate = np.mean(np.concatenate([group.read(["clicked"])["clicked"] for group in prepared.sets["train"]]))
+    expected = np.log(rate / (1 - rate)) if start == "log_odds" else 0
+    np.testing.assert_allclose(logits, expected, rtol=1e-6, atol=1e-7)
+
+
 def test_a_table_that_no_part_of_a_model_reads_is_not_made(make_experiment):
     experiment = make_experiment(
         "features.columns.seen={kind: sequence, column: history, pooling: none}",

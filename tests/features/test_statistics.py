@@ -326,3 +326,30 @@ def test_bad_values_anywhere_in_the_data_are_found(file, bad, message):
     path = write(file, good, {**good, **bad})
     with pytest.raises(DataError, match=f"{path}, row group 1.*{message}"):
         fitted(path, {"x": {}, "n": {"kind": "numeric"}}, Columns("y", "w"))
+
+
+# Classes
+
+
+@pytest.mark.parametrize("weight", [None, "w"])
+def test_log_odds_are_those_of_the_labels_weighted_as_the_loss_weights_rows(file, weight):
+    random = np.random.default_rng(1)
+    labels, weights = random.random(300) < 0.03, random.exponential(size=300).astype(np.float32)
+    weights[:5] = 0
+    groups = [{"y": labels[k : k + 100].astype(int), "w": weights[k : k + 100]} for k in (0, 100, 200)]
+    path = write(file, *({"x": ["a"] * 100, **group} for group in groups))
+
+    found = fitted(path, {"x": {"hash": 7}}, Columns("y", weight)).log_odds
+
+    exact = weights.astype(np.float64) if weight else np.ones(300)
+    rate = np.average(labels, weights=exact)
+    assert found == pytest.approx(math.log(rate / (1 - rate)), rel=1e-12)
+
+
+def test_log_odds_of_tiny_and_huge_weights_are_finite(file):
+    path = write(file, {"x": ["a", "b"], "y": [0, 1], "w": pa.array([3e38, 1e-45], pa.float32())})
+
+    found = fitted(path, {"x": {}}, Columns("y", "w")).log_odds
+
+    negative, positive = (float(np.float32(weight)) for weight in (3e38, 1e-45))
+    assert found == pytest.approx(math.log(positive) - math.log(negative), rel=1e-12)
