@@ -12,13 +12,12 @@ from features import (
     DataError,
     Encoder,
     RowGroup,
-    Statistics,
     check_agreement,
     check_columns,
     check_known,
     count_rows,
     files_of,
-    fit,
+    fit_encoder,
     is_text,
     leave_out_bad_rows,
     open_data,
@@ -75,7 +74,7 @@ def prepare_sets(
     experiment: Experiment,
     sets: dict[str, list[RowGroup]],
     encoder: Encoder | None = None,
-    known: Statistics | None = None,
+    known: Encoder | None = None,
 ) -> PreparedData:
     """Check every set, then fit the features on the training data.
 
@@ -85,7 +84,7 @@ def prepare_sets(
         experiment: what to prepare for.
         sets: as `open_sets` gives them.
         encoder: that was fitted on the same data before; None: fit one.
-        known: what it is to be fitted beyond: of the data that came before.
+        known: the encoder of the data that came before, which is fitted beyond; None: none.
 
     Raises:
         ConfigError: no batch can be filled.
@@ -105,8 +104,7 @@ def prepare_sets(
     sets["train"], bad_rows["train"] = good_rows("train", sets["train"], unfitted, data)
     _check_some_batch(experiment.training, count_rows(sets["train"]))
     if encoder is None:
-        statistics = fit(experiment.features, columns, sets["train"], experiment.seed, known)
-        encoder = Encoder.fitted(experiment.features, columns, statistics)
+        encoder = fit_encoder(experiment.features, columns, sets["train"], experiment.seed, known)
     stopping = experiment.training.early_stopping
     for name in [name for name in ("valid", "test") if name in sets]:
         sets[name], bad_rows[name] = good_rows(name, sets[name], encoder, data)

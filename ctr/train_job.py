@@ -111,7 +111,7 @@ def _train(
     parent = open_parent(experiment, run) if encoder is None else None
     if parent is not None and unfinished is not None:
         check_unchanged(parent, run)
-    prepared = prepare_sets(experiment, sets, encoder, parent.encoder.statistics if parent else None)
+    prepared = prepare_sets(experiment, sets, encoder, parent.encoder if parent else None)
     console.print(", ".join(f"{name}: {count_rows(groups):,} rows" for name, groups in prepared.sets.items()))
     show_bad_rows(prepared.bad_rows, console)
     reader = _reader(experiment, prepared)

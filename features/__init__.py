@@ -7,6 +7,7 @@ from features.casts import Cast, cast_column, cast_hint
 from features.columns import check_agreement, check_columns, check_known, files_of, rows_of_files, unified_schema
 from features.encoder import Encoder
 from features.errors import DataError
+from features.fit_encoder import fit_encoder
 from features.labels import Columns
 from features.layout import layout_of
 from features.numbers import as_floats
@@ -73,6 +74,7 @@ __all__ = [
     "files_of",
     "filtered",
     "fit",
+    "fit_encoder",
     "id_features",
     "in_words",
     "innermost",

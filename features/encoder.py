@@ -16,7 +16,7 @@ from features.batch import NULL, OUT_OF_VOCABULARY, SPECIAL_ROWS, Batch
 from features.errors import DataError
 from features.hashing import cross, cross_sequence, fingerprints
 from features.labels import FLOAT32_MAX, Columns
-from features.layout import has_ids, layout_of
+from features.layout import has_ids, layout_of, table_name
 from features.ragged import Ragged
 from features.schema import PARTS, Categorical, Cross, CrossFeature, Feature, Features, Numeric, Sequence, SequenceCross
 from features.statistics import Moments, Statistics, numbers, transform
@@ -40,6 +40,8 @@ class Encoder:
         edges: bucketed numeric -> float64, ascending; bucket k holds edges[k - 1] < x <= edges[k].
         meanings: column -> what the training data holds there: integer, text and so on.
         log_odds: of the positive rate of the training data, weighted as the loss weights rows; None if unknown.
+        seen: table whose ids are not by vocabulary -> whether the training data uses each of its rows, bool [rows]; ids
+            of other rows become out of vocabulary. A table that is absent keeps all its ids.
     """
 
     features: Features
@@ -50,6 +52,7 @@ class Encoder:
     meanings: dict[str, str] = field(default_factory=dict)
     counts: dict[str, np.ndarray] = field(default_factory=dict)
     log_odds: float | None = None
+    seen: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def fitted(cls, features: Features, columns: Columns, statistics: Statistics) -> "Encoder":
@@ -105,28 +108,45 @@ class Encoder:
             found = values[name]
             if isinstance(feature, Sequence | SequenceCross):
                 assert isinstance(found, Ragged)
-                flat = found.flat
-                rows = _rows(flat) if isinstance(feature, SequenceCross) else self._ids(feature, flat, where)
+                rows = self.rows(name, found, where)
                 batch[f"sequences/{name}"] = _pad(rows, found.lengths, self.features.max_length(feature))
                 batch[f"lengths/{name}"] = found.lengths.astype(np.int32)
-                continue
-            assert isinstance(found, pa.Array)
-            if isinstance(feature, Cross):
-                ids.append(_rows(found))
-            elif isinstance(feature, Categorical):
-                ids.append(self._ids(feature, found, where))
-            elif feature.as_ == "buckets":
-                ids.append(_rows(self._buckets(name, found)))
-            else:
+            elif has_ids(feature):
+                ids.append(self.rows(name, found, where))
+            if isinstance(feature, Numeric) and feature.as_ != "buckets":
                 numerics += self._numerics(feature, found, where)
-                if feature.as_ == "embedding":
-                    ids.append(np.where(_nulls(found), NULL, SPECIAL_ROWS))
         batch = {"ids": _side_by_side(ids, table.num_rows, np.int32), **batch}
         batch["numerics"] = _side_by_side(numerics, table.num_rows, np.float32)
         if self.columns is not None:
             batch["label"] = self.columns.labels(table, where)
             batch["weight"] = self.columns.weights(table, where)
         return batch
+
+    def rows(self, name: str, values: Values, where: str) -> np.ndarray:
+        """Return the table row of each of a feature's `values`, int32; those of a sequence end to end.
+
+        Raises:
+            DataError: an id outside 0 <= id < identity, values of another type than fitted.
+        """
+        feature = self.features.columns[name]
+        flat = values.flat if isinstance(values, Ragged) else values
+        if isinstance(feature, Numeric):
+            is_bucket = feature.as_ == "buckets"
+            return _rows(self._buckets(name, flat)) if is_bucket else np.where(_nulls(flat), NULL, SPECIAL_ROWS)
+        rows = _rows(flat) if isinstance(feature, CrossFeature) else self._ids(feature, flat, where)
+        seen = self.seen.get(table_name(feature))
+        return rows if seen is None else np.where(seen[rows], rows, np.int32(OUT_OF_VOCABULARY))
+
+    def table_rows(self, name: str) -> int:
+        """Return how many rows the table of a feature with ids has, the special ones included."""
+        return SPECIAL_ROWS + self._sizes[name]
+
+    def can_be_unknown(self, name: str) -> bool:
+        """Return True if some ids of a feature share the row of unknown values."""
+        feature = self.features.columns[name]
+        if isinstance(feature, Numeric):
+            return False
+        return table_name(feature) in self.seen or getattr(feature, "vocabulary", None) is not None
 
     def scaled(self, feature: Numeric, values: Values) -> np.ndarray:
         """A numeric's values transformed, standardized and clipped, float64 [rows], NaN where null."""
@@ -161,7 +181,7 @@ class Encoder:
         return {**spec, "label": ((), np.float32), "weight": ((), np.float32)}
 
     def save(self, folder: Path) -> None:
-        """Write `encoder.json` and one Parquet file per vocabulary into a new folder."""
+        """Write `encoder.json` and a Parquet file per vocabulary and per record of seen rows into a new folder."""
         folder.mkdir(parents=True)
         for place, (name, values) in enumerate(self.vocabularies.items()):
             counted = pa.table({"value": values, "count": self.counts[name]})
@@ -174,7 +194,10 @@ class Encoder:
             "edges": {name: edges.tolist() for name, edges in self.edges.items()},
             "meanings": self.meanings,
             "log_odds": self.log_odds,
+            "seen": {table: len(rows) for table, rows in self.seen.items()},
         }
+        for place, rows in enumerate(self.seen.values()):
+            pq.write_table(pa.table({"bits": np.packbits(rows)}), folder / f"seen-{place:03d}.parquet")
         (folder / "encoder.json").write_text(json.dumps(described, indent=1) + "\n")
 
     @classmethod
@@ -197,7 +220,11 @@ class Encoder:
                 moments={name: Moments(**moments) for name, moments in described["moments"].items()},
                 edges={name: np.array(edges) for name, edges in described["edges"].items()},
                 meanings=described["meanings"],
-                log_odds=described.get("log_odds"),  # unknown to an earlier version
+                log_odds=described.get("log_odds"),  # unknown to an earlier version, as what follows
+                seen={
+                    name: _unpacked(folder / f"seen-{place:03d}.parquet", rows)
+                    for place, (name, rows) in enumerate(described.get("seen", {}).items())
+                },
                 counts={name: table["count"].to_numpy() for name, table in counted.items()},
             )
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
@@ -289,6 +316,11 @@ class Encoder:
         yield x
         if feature.missing_indicator and feature.as_ == "plain":
             yield _nulls(values)
+
+
+def _unpacked(file: Path, rows: int) -> np.ndarray:
+    """Read a record of seen rows, bool [rows]."""
+    return np.unpackbits(pq.read_table(file)["bits"].to_numpy(), count=rows).astype(bool)
 
 
 def _rows(values: pa.Array) -> np.ndarray:

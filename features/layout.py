@@ -12,6 +12,12 @@ def has_ids(feature: Feature) -> bool:
     return isinstance(feature, Categorical | Cross) or (isinstance(feature, Numeric) and feature.as_ != "plain")
 
 
+def table_name(feature: Any) -> str:
+    """Return the name of the table of a feature with ids."""
+    name: str = getattr(feature, "table", feature.name)
+    return name
+
+
 def layout_of(features: Features, sizes: Mapping[str, int]) -> dict[str, Any]:
     """Tables, fields and numerics of an encoder's batches.
 
@@ -37,7 +43,7 @@ def layout_of(features: Features, sizes: Mapping[str, int]) -> dict[str, Any]:
     columns = {name: place for place, name in enumerate(n for n, f in features.columns.items() if has_ids(f))}
 
     def add_table(feature: Any) -> str:
-        table: str = getattr(feature, "table", feature.name)
+        table = table_name(feature)
         tables.setdefault(table, {"name": table, "rows": SPECIAL_ROWS + sizes[feature.name], "dim": feature.dim})
         return table
 

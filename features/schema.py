@@ -1,5 +1,6 @@
 """The declared features: what a config says about the columns of the data."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
@@ -142,6 +143,9 @@ class Features(Settings):
     defaults: dict[str, Any] = {}
     """Settings for every feature whose kind has them; a feature's own encoding replaces the default one."""
     columns: dict[str, Feature] = Field(min_length=1)
+    unseen: Literal["shared", "own"] = "shared"
+    """Row of an id that the training data never has, where ids are by `hash`, `identity`, `part` or crosses.
+    `shared`: the row of unknown values, which costs a pass over these columns; `own`: the id's own, untrained row."""
 
     @property
     def of_columns(self) -> dict[str, ColumnFeature]:
@@ -167,6 +171,12 @@ class Features(Settings):
     def crosses(self) -> dict[str, CrossFeature]:
         """The features that are made of others."""
         return {name: feature for name, feature in self.columns.items() if isinstance(feature, CrossFeature)}
+
+    def only(self, names: Iterable[str]) -> "Features":
+        """Return these features alone, with the features that crosses among them are made of."""
+        needed = set(names)
+        needed |= {part for name, cross in self.crosses.items() if name in needed for part in cross.of}
+        return self.model_copy(update={"columns": {name: f for name, f in self.columns.items() if name in needed}})
 
     def max_length(self, feature: Sequence | SequenceCross) -> int:
         """The most values that a row holds of a sequence, or of a cross of one."""

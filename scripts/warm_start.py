@@ -65,7 +65,7 @@ def begun(experiment: Experiment, run: Path) -> CTRModel:
     """The model of a warm start before its first step."""
     parent = open_parent(experiment, Run(run))
     assert parent is not None
-    prepared = prepare_sets(experiment, open_sets(experiment), known=parent.encoder.statistics)
+    prepared = prepare_sets(experiment, open_sets(experiment), known=parent.encoder)
     model = build(experiment, prepared.encoder)
     carry(parent, model, experiment)
     return model

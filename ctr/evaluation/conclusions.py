@@ -30,7 +30,7 @@ def conclude(
 
     Returns:
         report: metrics, negative_sampling_rate (None: all rows), deciles, psi (score, features, drivers, over_time),
-            slices, frequency, leakage, checks.
+            slices, frequency, unknown_ids, leakage, checks.
         curves: what plots are drawn of.
     """
     others = {name: tally for name, tally in tallies.items() if not tally.is_reference}
@@ -49,6 +49,7 @@ def conclude(
         },
         "slices": {name: _slices(tally, reference, unstable_above) for name, tally in labelled.items()},
         "frequency": {name: _by_frequency(tally) for name, tally in labelled.items()},
+        "unknown_ids": {name: tally.unknown_ids.result() for name, tally in others.items()},
         "leakage": {
             name: {
                 "rows_in_training": reference.rows.share(

@@ -8,6 +8,7 @@ import pyarrow as pa
 from ctr.errors import ConfigError
 from ctr.evaluation.frequency import Frequencies
 from ctr.evaluation.histograms import FEATURE, Binning
+from ctr.evaluation.unknown_ids import UnknownIds
 from ctr.experiment import Experiment, Report
 from ctr.metrics import CategoryBins
 from ctr.settings import Time
@@ -40,6 +41,7 @@ class Observed:
         slice_columns: the columns to slice by that are no features.
         categories: the features that are one category in each row.
         frequencies: of the features' values.
+        unknown_ids: empty counts of the features whose ids can be unknown.
         weighted: the data declares weights.
         negative_sampling_rate: of the set; None: 1.
     """
@@ -49,6 +51,7 @@ class Observed:
     slice_columns: list[str]
     categories: list[str]
     frequencies: Frequencies
+    unknown_ids: UnknownIds
     weighted: bool
     negative_sampling_rate: float | None
 
@@ -64,6 +67,7 @@ class Observed:
             slice_columns(experiment),
             experiment.features.categories,
             Frequencies(encoder),
+            UnknownIds.of(encoder),
             experiment.data.weight is not None and encoder.columns is not None,
             negative_sampling_rate,
         )

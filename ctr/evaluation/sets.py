@@ -13,6 +13,7 @@ from ctr.evaluation.reference import Reference
 from ctr.evaluation.repeated_rows import TrainingRows, row_hashes
 from ctr.evaluation.scoring import Scored, Scorer, sampling_weights
 from ctr.evaluation.timeline import Timeline, periods_of
+from ctr.evaluation.unknown_ids import UnknownIds
 from ctr.evaluation.worst_rows import WorstRows
 from ctr.evaluation.writer import ScoreWriter
 from ctr.metrics import BinaryMetrics
@@ -52,6 +53,7 @@ class SetTally:
         self.metrics = BinaryMetrics(exact_rows=observed.report.exact_rows)
         self.histograms, self.joint, self.timeline = Histograms(binning), Joint(binning), Timeline(binning)
         self.worst = WorstRows(observed.report.worst_rows)
+        self.unknown_ids = UnknownIds(observed.unknown_ids.columns)
         self.rows, self.score_sum, self.repeated, self.is_labelled = 0, 0.0, 0, False
 
     @property
@@ -71,6 +73,7 @@ class SetTally:
         label = part.batch.get("label")
         self.is_labelled = label is not None
         self.rows, self.score_sum = self.rows + len(part.logit), self.score_sum + float(sigmoid(part.logit).sum())
+        self.unknown_ids.add(part.batch)
         weight = counted.astype(np.float64)
         if label is not None and observed.negative_sampling_rate is not None:
             weight *= sampling_weights(label, observed.negative_sampling_rate)

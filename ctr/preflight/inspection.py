@@ -21,7 +21,7 @@ from ctr.preflight.schemas import check_schemas
 from ctr.preflight.show import show
 from ctr.run import Run
 from ctr.warm_start import open_parent
-from features import DataError, RowGroup, Statistics
+from features import DataError, Encoder, RowGroup
 
 ANY_SHARE = SkipBadRows(skip=math.nextafter(1, 0))
 
@@ -106,7 +106,7 @@ def _look_at_data(found: Inspection, experiment: Experiment, run: Run) -> None:
     known = None
     with found.stage("warm start"):
         parent = open_parent(experiment, run)
-        known = parent.encoder.statistics if parent else None
+        known = parent.encoder if parent else None
     with found.stage("data"):
         before = own_memory()
         found.prepared, own = _prepared(experiment, found.sets, known), own_memory()
@@ -117,7 +117,7 @@ def _look_at_data(found: Inspection, experiment: Experiment, run: Run) -> None:
         found.findings.append(judge_order(experiment.data, found.prepared.sets["train"]))
 
 
-def _prepared(experiment: Experiment, sets: dict[str, list[RowGroup]], known: Statistics | None) -> PreparedData:
+def _prepared(experiment: Experiment, sets: dict[str, list[RowGroup]], known: Encoder | None) -> PreparedData:
     """The data without its bad rows, however many; what else is wrong with it is said as `ctr train` says it."""
     data = experiment.data.model_copy(update={"bad_rows": ANY_SHARE})
     try:

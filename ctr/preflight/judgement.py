@@ -109,8 +109,11 @@ def _ids(features: Features, sets: Mapping[str, SetProfile]) -> Iterator[str]:
         for other, one in sets.items():
             share = one.inputs[name].unknown_share
             if share is not None and share > UNKNOWN:
-                why = "too rare for" if other == "train" else "out of"
-                yield f"{100 * share:.1f} % of the values of {name!r} in {other} are {why} the vocabulary"
+                if getattr(feature, "vocabulary", None) is None:
+                    why = "ids that the training data never has"
+                else:
+                    why = "too rare for the vocabulary" if other == "train" else "out of the vocabulary"
+                yield f"{100 * share:.1f} % of the values of {name!r} in {other} are {why}"
         if not seen.values:
             continue
         identity = feature.identity if isinstance(feature, Categorical | Sequence) else None

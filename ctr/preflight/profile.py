@@ -45,7 +45,7 @@ class InputProfile:
     """Rows without a value."""
     values: int = 0
     unknown: int | None = None
-    """Values that the vocabulary leaves out; None without one."""
+    """Values that share the row of unknown values; None where none can."""
     low: Any = None
     high: Any = None
     distinct: DistinctCount = field(default_factory=DistinctCount)
@@ -77,7 +77,7 @@ class InputProfile:
 
     @property
     def unknown_share(self) -> float | None:
-        """Of the values; None without a vocabulary or without values."""
+        """Fraction of the values that share the row of unknown values; None where none can, or without values."""
         return None if self.unknown is None or not self.values else self.unknown / self.values
 
 
@@ -139,7 +139,7 @@ def _add(profile: SetProfile, encoder: Encoder, values: dict[str, Values], batch
     for name, found in values.items():
         seen = profile.inputs.setdefault(name, InputProfile())
         seen.add(found)
-        if getattr(encoder.features.columns.get(name), "vocabulary", None) is not None:
+        if name in encoder.features.columns and encoder.can_be_unknown(name):
             ids = batch[f"sequences/{name}"] if isinstance(found, Ragged) else batch["ids"][:, columns[name]]
             seen.unknown = (seen.unknown or 0) + int((ids == OUT_OF_VOCABULARY).sum())
 

@@ -17,6 +17,7 @@ from ctr.report.metric_groups import metric_groups
 from ctr.report.shifts import feature_shifts, score_shift, sort_places
 from ctr.report.slices import auc_scale, slicings
 from ctr.report.tables import zero_share
+from ctr.report.unknown_ids import unknown_ids
 from ctr.report.verdicts import cards, drift_cards
 from ctr.run import Run
 from ctr.terminal import plain
@@ -120,6 +121,7 @@ def _run(run: Run, report: dict[str, Any], curves: dict[str, Any]) -> dict[str, 
         "slice_scale": auc_scale(slices),
         "frequency": frequency,
         "frequency_scale": auc_scale(frequency),
+        "unknown_ids": unknown_ids(report),
         "errors": f"{ERRORS:g}",
         "min_rows": MIN_ROWS,
         "worst_rows": curves["worst_rows"].get(main, []),

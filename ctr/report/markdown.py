@@ -6,6 +6,7 @@ from typing import Any
 
 from ctr.report import formats
 from ctr.report.shifts import SEVERITY
+from ctr.report.unknown_ids import unknown_ids
 
 FEATURES, CHECKS = 10, 12  # lines of each before the rest is counted
 COLUMNS = {
@@ -30,7 +31,7 @@ def run_markdown(report: dict[str, Any], name: str, is_run: bool) -> str:
     sets = "" if is_run else f": {', '.join(report['metrics'])}"
     left_out = _bad_rows(report.get("bad_rows", {}))  # an earlier version left none out
     title = [f"# {escaped(name + sets)}"]
-    parts = [title, _metrics(report), left_out, _checks(report["checks"]), _moved(report["psi"])]
+    parts = [title, _metrics(report), left_out, _checks(report["checks"]), _moved(report["psi"]), _unknown_ids(report)]
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
 
 
@@ -107,6 +108,15 @@ def _moved(psi: dict[str, Any], kind: str = "feature") -> list[str]:
         lines.append(_row([escaped(name), *(_psi(found[name]) for found in by_set.values()), *since]))
     rest = f"{len(moved) - FEATURES} more have moved." if len(moved) > FEATURES else ""
     return [*lines, *(["", f"{rest} {too_little}".strip()] if rest or too_little else [])]
+
+
+def _unknown_ids(report: dict[str, Any]) -> list[str]:
+    """The features with the most unknown ids in the set that matters most."""
+    main = list(report["metrics"])[-1]
+    found = [(name, share) for name, shares in unknown_ids(report).items() if (share := shares.get(main))]
+    listed = [f"{escaped(name)} {formats.percent(share)}" for name, share in found[:FEATURES]]
+    rest = f" and {len(found) - FEATURES} more features" if len(found) > FEATURES else ""
+    return [f"Unknown ids in {escaped(main)}: {', '.join(listed)}{rest}."] if listed else []
 
 
 def _header(names: list[str]) -> list[str]:

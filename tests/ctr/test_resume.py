@@ -368,11 +368,11 @@ def test_a_checkpoint_of_an_earlier_version_is_used_with_a_warning(experiment_of
 
 
 def test_a_column_that_was_not_read_yet_of_a_file_of_another_time_is_refused(experiment_of, tmp_path):
-    """`slot` is fitted on nothing, so the first epoch reads it, a few row groups ahead of the step."""
+    """With `unseen: own` the first epoch reads `slot` first, a few row groups ahead of the step."""
     data, run = tmp_path / "clicks", tmp_path / "run"
     data.mkdir()
     pq.write_table(click_log(), data / "all.parquet", row_group_size=20)
-    slot = "features.columns={slot: {column: user, identity: 8}, price: {kind: numeric}}"
+    slot = "features={unseen: own, columns: {slot: {column: user, identity: 8}, price: {kind: numeric}}}"
     experiment = experiment_of(f"data.path={data}", slot, "data.shuffle_rows=1", "training.batch_size=8")
     with pytest.raises(Killed):
         ctr.train(experiment, run, callbacks=[After(4, kill)])

@@ -91,7 +91,7 @@ def best_of(run):
 def begun(experiment, tmp_path):
     """A model before its first step, one without a warm start, and what was told of it."""
     parent = open_parent(experiment, Run(tmp_path / "run"))
-    encoder = ctr.data.prepare_sets(experiment, ctr.data.open_sets(experiment), known=parent.encoder.statistics).encoder
+    encoder = ctr.data.prepare_sets(experiment, ctr.data.open_sets(experiment), known=parent.encoder).encoder
     model, fresh = build(experiment, encoder), build(experiment, encoder)
     return model, fresh, carry(parent, model, experiment)
 
@@ -163,7 +163,7 @@ def test_optimizers_may_be_others_where_state_begins_anew(next_of, first, tmp_pa
 def test_a_vocabulary_keeps_its_places_and_counts_go_on(next_of, first, tmp_path):
     experiment = next_of(first)
     parent = open_parent(experiment, Run(tmp_path / "run"))
-    known = parent.encoder.statistics
+    known = parent.encoder
     grown = ctr.data.prepare_sets(experiment, ctr.data.open_sets(experiment), known=known).encoder.statistics
     alone = ctr.data.prepare(experiment).encoder.statistics
     for table in ("user", "item"):

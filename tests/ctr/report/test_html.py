@@ -23,8 +23,8 @@ from tests.ctr.conftest import resealed
 from tests.ctr.report.conftest import EVIL, NAME
 from tests.ctr.report.pages import Page, assert_self_contained, assert_sortable, page_of
 
-SECTIONS = ["verdicts", "checks", "metrics", "learning", "scores", "stability", "over-time", "slices", "worst-rows"]
-SECTIONS += ["model", "origin"]
+SECTIONS = ["verdicts", "checks", "metrics", "learning", "scores", "stability", "over-time", "slices", "unknown-ids"]
+SECTIONS += ["worst-rows", "model", "origin"]
 
 
 def test_a_run_has_every_section_in_one_harmless_file(evil):
@@ -55,7 +55,16 @@ def test_an_evaluation_has_its_own_page(evil):
 def test_data_without_labels_has_what_needs_none(evil):
     page = page_of(evil / "scored")
     assert_self_contained(page)
-    assert page.sections == ["verdicts", "checks", "metrics", "stability", "over-time", "model", "origin"]
+    assert page.sections == [
+        "verdicts",
+        "checks",
+        "metrics",
+        "stability",
+        "over-time",
+        "unknown-ids",
+        "model",
+        "origin",
+    ]
     assert "the data has no label" in page.texts
 
 
@@ -244,6 +253,10 @@ def remove_periods(report, curves):
     report["psi"]["over_time"] = None
 
 
+def remove_unknown_ids(report, curves):
+    del report["unknown_ids"]  # as in a report of an earlier version
+
+
 def remove_worst_rows(report, curves):
     curves["worst_rows"] = {"valid": [], "test": []}
 
@@ -256,6 +269,7 @@ REMOVED = {
     "checks": remove_checks,
     "slices": remove_slices,
     "over-time": remove_periods,
+    "unknown-ids": remove_unknown_ids,
     "worst-rows": remove_worst_rows,
     "model": remove_model,
 }
@@ -286,7 +300,7 @@ def test_rare_ids_and_drivers_are_shown_where_there_are_any(evil, tmp_path):
         ]
 
     page = rewritten(evil, tmp_path, change)
-    assert page.sections == [*SECTIONS[:-3], "rare-ids", *SECTIONS[-3:]]
+    assert page.sections == [*SECTIONS[:-4], "rare-ids", *SECTIONS[-4:]]
     rare = page.texts.index("Rare ids in test")
     assert {"1 to 9", "z -7.50", "1 marked"} <= set(page.texts[rare:])
     drivers = page.texts.index("What drives the score in test")

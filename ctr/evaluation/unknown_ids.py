@@ -1,0 +1,54 @@
+"""Shares of ids that use the row of unknown values: unseen ids, and ids too rare for a vocabulary."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from features import NULL, OUT_OF_VOCABULARY, Batch, Encoder
+
+
+@dataclass
+class UnknownIds:
+    """Counts of the ids of each feature that can be unknown; those of a sequence one by one, nulls left out.
+
+    Two states merge by `merge`.
+
+    Args:
+        columns: feature -> its column of `ids`; None for a sequence.
+        values: feature -> ids counted.
+        unknown: feature -> unknown ids among them.
+    """
+
+    columns: dict[str, int | None]
+    values: dict[str, int] = field(default_factory=dict)
+    unknown: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, encoder: Encoder) -> "UnknownIds":
+        """The empty counts of an encoder's features."""
+        columns = {one["name"]: one["column"] for one in encoder.layout["categories"]}
+        columns |= dict.fromkeys((one["name"] for one in encoder.layout["histories"]), None)
+        return cls({name: columns[name] for name in encoder.features.columns if encoder.can_be_unknown(name)})
+
+    def add(self, batch: Batch) -> None:
+        """Count the ids of a batch."""
+        for name, column in self.columns.items():
+            ids = batch[f"sequences/{name}"] if column is None else batch["ids"][:, column]
+            self._count(name, int((ids > NULL).sum()), int((ids == OUT_OF_VOCABULARY).sum()))
+
+    def merge(self, other: "UnknownIds") -> "UnknownIds":
+        """The counts of both together."""
+        merged = UnknownIds(self.columns, dict(self.values), dict(self.unknown))
+        for name, values in other.values.items():
+            merged._count(name, values, other.unknown[name])
+        return merged
+
+    def result(self) -> dict[str, dict[str, Any]]:
+        """Feature -> `values` counted and the `share` of unknown ids, 0 to 1; the share of no values is None."""
+        return {
+            name: {"values": values, "share": self.unknown[name] / values if values else None}
+            for name, values in self.values.items()
+        }
+
+    def _count(self, name: str, values: int, unknown: int) -> None:
+        self.values[name] = self.values.get(name, 0) + values
+        self.unknown[name] = self.unknown.get(name, 0) + unknown
