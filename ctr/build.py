@@ -120,7 +120,7 @@ def build(experiment: Experiment, encoder: Encoder, steps_per_epoch: int = 1) ->
         ConfigError: a setting that the model or an optimizer refuses, patterns that do not fit the tables.
     """
     needed = sum(table.weights + table.state for table in table_costs(experiment, encoder))
-    base_logit = (encoder.log_odds or 0.0) if experiment.initializer.head_bias == "log_odds" else 0.0
+    base_logit = encoder.log_odds if experiment.initializer.head_bias == "log_odds" else None
     with _strategy(experiment.training, choose_device(experiment.training, needed).kind).scope():
         return _built(experiment, Inputs.from_layout(encoder.layout), steps_per_epoch, base_logit)
 
@@ -171,7 +171,9 @@ def _check_widths(model: Any) -> None:
         )
 
 
-def _built(experiment: Experiment, inputs: Inputs, steps_per_epoch: int = 1, base_logit: float = 0.0) -> CTRModel:
+def _built(
+    experiment: Experiment, inputs: Inputs, steps_per_epoch: int = 1, base_logit: float | None = None
+) -> CTRModel:
     """The compiled model, its variables and optimizer state made where the caller's scope puts them."""
     tower, _, grouping = _plan(experiment, inputs)
     with _precision(experiment.training.precision), _as_config_error("model"):

@@ -84,6 +84,16 @@ def put(values: dict[str, Any], key: list[str], value: Any, told: str) -> None:
     values[last] = value
 
 
+def put_default(values: dict[str, Any], key: Sequence[str], value: Any) -> None:
+    """Set the value of a key that is absent, unless a parent is not a mapping."""
+    *parents, last = key
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            return
+    values.setdefault(last, value)
+
+
 def split_key(key: str) -> list[str]:
     """Split at dots outside quotes.
 

@@ -39,7 +39,7 @@ class Initializer(Settings):
     )
     """Keras initializer of the kernels."""
     head_bias: Literal["log_odds", "zero"] = "log_odds"
-    """Bias of the logit before training: the log-odds of the training labels, weighted as the loss weights rows, or 0.
+    """Bias of the logit before training: the log-odds of the training labels, weighted by `data.weight`, or 0.
     From the log-odds, a model of rare positives does not spend its first epochs on their rate."""
 
 
@@ -233,6 +233,8 @@ class Report(Settings):
     """Rows of a set up to which metrics are exact and GAUC and slices are computed: some 150 bytes of memory each."""
 
 
+BEFORE = {("features", "unseen"): "own", ("model", "initializer", "head_bias"): "zero"}
+"""Settings that versions up to 0.4.0 did not have -> what those did."""
 BASE = choice(MODELS, "seed", "initializer", unfit={"can": "stands on another model, not on itself"})
 """The tower that another stands on."""
 MAX_NAME = 200  # a file system's 255, less what is put around it
@@ -321,6 +323,28 @@ def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Exp
     values = config_file.read(path)
     if {"experiment", "axes"} <= set(values):
         raise ConfigError(f"{path}: is a study, not an experiment; `ctr compare` takes it")
+    return _with_overrides(values, path, overrides)
+
+
+def load_saved_experiment(path: str | Path, overrides: list[str] | None = None) -> Experiment:
+    """Read the config of a run, which has every setting that its version knew.
+
+    A setting that it lacks is what the earlier version did, whatever the default is today.
+
+    Args:
+        path: config.yaml of the run.
+        overrides: as of `load_experiment`.
+
+    Raises:
+        ConfigError: as `load_experiment`.
+    """
+    values = config_file.read(path)
+    for keys, value in BEFORE.items():
+        config_file.put_default(values, keys, value)
+    return _with_overrides(values, path, overrides)
+
+
+def _with_overrides(values: dict[str, Any], path: str | Path, overrides: list[str] | None) -> Experiment:
     for override in overrides or []:
         config_file.put(values, *config_file.parse_override(override), f"--set {override!r}")
     return check_experiment(values, str(path))

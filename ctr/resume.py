@@ -7,11 +7,11 @@ from ctr.checkpoint import Position, fingerprint, newest, part_fingerprints
 from ctr.checksums import seal
 from ctr.differences import changed_settings, in_lines
 from ctr.errors import ConfigError, Damaged
-from ctr.experiment import Experiment, load_experiment
+from ctr.experiment import Experiment, load_saved_experiment
 from ctr.files import remove
 from ctr.run import Run, environment
 from ctr.run_data import CONTENTS, PUT_BACK, changed_contents, changed_files
-from features import DataError, Encoder, RowGroup
+from features import DataError, Encoder, RowGroup, Settings
 from models import CTRModel
 
 MAY_CHANGE = (
@@ -101,9 +101,10 @@ def check_initial_weights(run: Run, model: CTRModel, position: Position, warn: C
 
 
 def resumed(experiment: Experiment, run: Run) -> Experiment:
-    """Return the experiment with the threads that the run began with, unless the config sets `training.threads`.
+    """Return the experiment with the run's value of each setting whose default may have changed since it began.
 
-    Results are a function of their number, and its default is a function of the machine.
+    The default of `training.threads` is a function of the machine; `features.unseen` and `model.initializer.head_bias`
+    are newer than version 0.4.0. What the config sets itself is kept.
 
     Args:
         experiment: the experiment that the config describes here.
@@ -114,18 +115,26 @@ def resumed(experiment: Experiment, run: Run) -> Experiment:
     """
     config = run.file("config.yaml")
     try:
-        begun = load_experiment(config)
+        begun = load_saved_experiment(config)
     except ConfigError as error:
         raise ConfigError(f"{error}\nthe run's own config is damaged: {PUT_BACK.format('it')}") from error
-    if "threads" not in experiment.training.model_fields_set:
-        training = experiment.training.model_copy(update={"threads": begun.training.threads})
-        experiment = experiment.model_copy(update={"training": training})
+    experiment = experiment.model_copy(
+        update={
+            part: _kept(getattr(experiment, part), getattr(begun, part), name)
+            for part, name in (("training", "threads"), ("features", "unseen"), ("initializer", "head_bias"))
+        }
+    )
     if changed := changed_settings(begun, experiment, but=MAY_CHANGE):
         raise ConfigError(
             in_lines(f"{run.folder}: these settings decide the training, so they cannot change within it:", changed)
             + f"\n{PUT_BACK.format('them')}"
         )
     return experiment
+
+
+def _kept(here: Settings, begun: Settings, name: str) -> Settings:
+    """Settings with the value that another one has for a name, unless they set it themselves."""
+    return here if name in here.model_fields_set else here.model_copy(update={name: getattr(begun, name)})
 
 
 def _refuse(differences: list[str], run: Run) -> None:

@@ -124,9 +124,9 @@ class Run:
         Raises:
             ConfigError: it is missing or damaged.
         """
-        from ctr.experiment import load_experiment
+        from ctr.experiment import load_saved_experiment
 
-        return load_experiment(self.file(CONFIG), overrides)
+        return load_saved_experiment(self.file(CONFIG), overrides)
 
     def report(self) -> dict[str, Any]:
         """Return what report.json says.

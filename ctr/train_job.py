@@ -114,6 +114,10 @@ def _train(
     prepared = prepare_sets(experiment, sets, encoder, parent.encoder if parent else None)
     console.print(", ".join(f"{name}: {count_rows(groups):,} rows" for name, groups in prepared.sets.items()))
     show_bad_rows(prepared.bad_rows, console)
+    if parent is not None and prepared.encoder.lacks_record:
+        warn(
+            console, f"{parent.run.folder} has no record of the ids that it was trained on: unseen ids keep their rows"
+        )
     reader = _reader(experiment, prepared)
     for warning in check_fits(experiment, towers, run.folder, prepared):
         warn(console, warning)

@@ -21,7 +21,13 @@ from models import CTRModel
 from optimizers import Router
 
 MUST_AGREE = ("features", "features.*", "model.*")
-MAY_DIFFER = ("features.columns.*.vocabulary.*", "model.initializer.*", "model.dropout", "model.base.dropout")
+MAY_DIFFER = (
+    "features.columns.*.vocabulary.*",
+    "features.unseen",
+    "model.initializer.*",
+    "model.dropout",
+    "model.base.dropout",
+)
 COPIED_ROWS = 1 << 20
 RATES = ("name", "learning_rate", "l2_gradient")  # of an optimizer: they move no weight by themselves
 PENALTIES = ("l1", "l2", "l21")

@@ -16,7 +16,7 @@ from features.batch import NULL, OUT_OF_VOCABULARY, SPECIAL_ROWS, Batch
 from features.errors import DataError
 from features.hashing import cross, cross_sequence, fingerprints
 from features.labels import FLOAT32_MAX, Columns
-from features.layout import has_ids, layout_of, table_name
+from features.layout import has_ids, has_unfitted_ids, layout_of, table_name
 from features.ragged import Ragged
 from features.schema import PARTS, Categorical, Cross, CrossFeature, Feature, Features, Numeric, Sequence, SequenceCross
 from features.statistics import Moments, Statistics, numbers, transform
@@ -39,7 +39,7 @@ class Encoder:
         moments: numeric feature -> mean and deviation of its transformed values.
         edges: bucketed numeric -> float64, ascending; bucket k holds edges[k - 1] < x <= edges[k].
         meanings: column -> what the training data holds there: integer, text and so on.
-        log_odds: of the positive rate of the training data, weighted as the loss weights rows; None if unknown.
+        log_odds: log-odds of the training labels, weighted by the weight column; None if unknown.
         seen: table whose ids are not by vocabulary -> whether the training data uses each of its rows, bool [rows]; ids
             of other rows become out of vocabulary. A table that is absent keeps all its ids.
     """
@@ -132,7 +132,10 @@ class Encoder:
         flat = values.flat if isinstance(values, Ragged) else values
         if isinstance(feature, Numeric):
             is_bucket = feature.as_ == "buckets"
-            return _rows(self._buckets(name, flat)) if is_bucket else np.where(_nulls(flat), NULL, SPECIAL_ROWS)
+            rows = (
+                self._buckets(name, flat) if is_bucket else pa.array(np.zeros(len(flat), np.int64), mask=_nulls(flat))
+            )
+            return _rows(rows)
         rows = _rows(flat) if isinstance(feature, CrossFeature) else self._ids(feature, flat, where)
         seen = self.seen.get(table_name(feature))
         return rows if seen is None else np.where(seen[rows], rows, np.int32(OUT_OF_VOCABULARY))
@@ -147,6 +150,12 @@ class Encoder:
         if isinstance(feature, Numeric):
             return False
         return table_name(feature) in self.seen or getattr(feature, "vocabulary", None) is not None
+
+    @property
+    def lacks_record(self) -> bool:
+        """True if unseen ids keep their own rows although `features.unseen` is `shared`."""
+        unfitted = [table_name(feature) for feature in self.features.columns.values() if has_unfitted_ids(feature)]
+        return self.features.unseen == "shared" and not set(unfitted) <= set(self.seen)
 
     def scaled(self, feature: Numeric, values: Values) -> np.ndarray:
         """A numeric's values transformed, standardized and clipped, float64 [rows], NaN where null."""
@@ -320,7 +329,10 @@ class Encoder:
 
 def _unpacked(file: Path, rows: int) -> np.ndarray:
     """Read a record of seen rows, bool [rows]."""
-    return np.unpackbits(pq.read_table(file)["bits"].to_numpy(), count=rows).astype(bool)
+    bits = pq.read_table(file)["bits"].to_numpy()
+    if len(bits) != -(-rows // 8):
+        raise ValueError(f"{file.name} has {len(bits)} bytes, expected {-(-rows // 8)}")
+    return np.unpackbits(bits, count=rows).view(bool)
 
 
 def _rows(values: pa.Array) -> np.ndarray:

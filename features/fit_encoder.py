@@ -9,13 +9,13 @@ import pyarrow as pa
 from features.batch import SPECIAL_ROWS
 from features.encoder import Encoder
 from features.labels import Columns
-from features.layout import table_name
+from features.layout import has_unfitted_ids, table_name
 from features.row_groups import RowGroup
-from features.schema import CrossFeature, Feature, Features
+from features.schema import Features
 from features.statistics import THREADS, fit
 from features.tables import map_tables
 
-Seen = dict[str, np.ndarray]
+SeenRows = dict[str, np.ndarray]
 
 
 def fit_encoder(
@@ -43,15 +43,15 @@ def fit_encoder(
     return replace(encoder, seen=_seen(encoder, row_groups, None if known is None else known.seen))
 
 
-def _seen(encoder: Encoder, row_groups: list[RowGroup], known: Mapping[str, np.ndarray] | None) -> Seen:
-    """Table -> whether the training data, now or before, uses each of its rows, bool [rows].
+def _seen(encoder: Encoder, row_groups: list[RowGroup], known: Mapping[str, np.ndarray] | None) -> SeenRows:
+    """Return which rows of each table examples of a weight above 0 use, now or before, bool [rows].
 
-    A table that was trained before without a record of its rows has none: all of its rows may be trained.
+    A table that was trained before without a record of its rows gets none, because any of its rows may be trained.
     """
     tracked = {
         name: table_name(feature)
         for name, feature in encoder.features.columns.items()
-        if is_tracked(feature) and (known is None or table_name(feature) in known)
+        if has_unfitted_ids(feature) and (known is None or table_name(feature) in known)
     }
     seen = {table: np.zeros(encoder.table_rows(name), bool) for name, table in tracked.items()}
     for table, rows in seen.items():
@@ -60,20 +60,16 @@ def _seen(encoder: Encoder, row_groups: list[RowGroup], known: Mapping[str, np.n
             rows |= known[table]
     if not tracked:
         return seen
-    reduced = replace(encoder, features=encoder.features.only(tracked), columns=None)
+    reduced, columns = replace(encoder, features=encoder.features.only(tracked), columns=None), encoder.columns
+    weight = [] if columns is None or columns.weight is None else [columns.weight]
 
-    def used(group: RowGroup, table: pa.Table) -> Seen:
+    def rows_of(group: RowGroup, table: pa.Table) -> SeenRows:
+        if columns is not None and weight:
+            table = table.filter(pa.array(columns.weights(table, str(group)) > 0))
         values = reduced.values(table, str(group))
         return {name: reduced.rows(name, values[name], str(group)) for name in tracked}
 
-    for found in map_tables(used, row_groups, reduced.input_columns, THREADS):
+    for found in map_tables(rows_of, row_groups, [*reduced.input_columns, *weight], THREADS):
         for name, rows in found.items():
             seen[tracked[name]][rows] = True
     return seen
-
-
-def is_tracked(feature: Feature) -> bool:
-    """Return True if the ids of a feature are not fitted, so that the training data may never use some of them."""
-    if isinstance(feature, CrossFeature):
-        return True
-    return any(getattr(feature, key, None) is not None for key in ("hash", "identity", "part"))

@@ -12,6 +12,13 @@ def has_ids(feature: Feature) -> bool:
     return isinstance(feature, Categorical | Cross) or (isinstance(feature, Numeric) and feature.as_ != "plain")
 
 
+def has_unfitted_ids(feature: Feature) -> bool:
+    """Return True if the ids of a feature are not fitted, so that the training data may never use some of them."""
+    if isinstance(feature, CrossFeature):
+        return True
+    return any(getattr(feature, key, None) is not None for key in ("hash", "identity", "part"))
+
+
 def table_name(feature: Any) -> str:
     """Return the name of the table of a feature with ids."""
     name: str = getattr(feature, "table", feature.name)

@@ -39,7 +39,7 @@ class Statistics:
     moments: dict[str, Moments]  # numeric feature -> its moments
     edges: dict[str, np.ndarray]  # bucketed numeric -> where each bucket but the last ends
     meanings: dict[str, str]  # column -> what it holds: integer, text and so on
-    log_odds: float | None = None  # of the positive rate, weighted as the loss weights rows
+    log_odds: float | None = None  # log-odds of the labels, weighted by the weight column
 
 
 def fit(

@@ -26,8 +26,8 @@ class CTRModel(tfrs.Model):
         stddev: of the normal that starts the tables.
         seed: of the tables' start.
         grouping: table -> group; tables of one width and one group are fused. None: by width.
-        base_logit: the logit that an untrained model starts at, the bias of its head. With the log-odds of the
-            training labels the loss starts at that of a constant, however rare positives are.
+        base_logit: the bias of the logit before training; None: 0. With the log-odds of the training labels the loss
+            starts near that of a constant, however rare positives are.
 
     >>> from models import DCNV2, Field, Inputs, Table
     >>> inputs = Inputs((Table("user", 10, 4),), (Field("user", "user", column=0),), ("age",), (0,))
@@ -43,7 +43,7 @@ class CTRModel(tfrs.Model):
         stddev: float = 0.01,
         seed: int = 0,
         grouping: Mapping[str, str] | None = None,
-        base_logit: float = 0.0,
+        base_logit: float | None = None,
     ) -> None:
         super().__init__(name="ctr_model", autocast=False)  # numerics and labels stay float32
         self.tables = EmbeddingTables(tower.extend(inputs).trimmed(), stddev, seed, grouping)
@@ -52,7 +52,8 @@ class CTRModel(tfrs.Model):
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step", aggregation=one_for_all)
         self.mean_loss = tf_keras.metrics.Mean(name="loss", dtype="float64")
         self(self.tables.inputs.empty_batch())
-        tower.start_at(base_logit)
+        if base_logit is not None:
+            tower.start_at(base_logit)
 
     @property
     def logical_variables(self) -> list[tuple[str, list[str]]]:

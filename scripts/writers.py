@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 from writer_cases import FEATURES, ROWS, Case, cases, logical_table, remove
 
-from features import Cast, Columns, DataError, Encoder, Features, Statistics, check_columns, fit, open_data
+from features import Cast, Columns, DataError, Encoder, Features, Statistics, check_columns, fit_encoder, open_data
 from features.batch import Batch, concatenate, take
 
 LABEL = Columns("y", "w")
@@ -53,7 +53,7 @@ def read(path: Path, casts: dict[str, Any] | None = None, lacks: Iterable[str] =
     groups = open_data(str(path), casts=CASTS.validate_python(casts or {}))
     unfitted = Encoder(features, LABEL, {}, {})
     check_columns(groups, ["key", *unfitted.input_columns], unfitted.check)
-    encoder = Encoder.fitted(features, LABEL, fit(features, LABEL, groups, seed=1))
+    encoder = fit_encoder(features, LABEL, groups, seed=1)
     tables = [group.read(["key", *encoder.input_columns]) for group in groups]
     batches = [encoder(table, str(group)) for table, group in zip(tables, groups, strict=True)]
     return Read(
@@ -170,7 +170,7 @@ def check_large(path: Path, in_lists: bool) -> None:
     features = Features(columns={"x": {"kind": "sequence" if in_lists else "categorical", "dim": 4}})
     groups = open_data(str(path))
     assert len(groups) == 1
-    encoder = Encoder.fitted(features, Columns("y"), fit(features, Columns("y"), groups, seed=1))
+    encoder = fit_encoder(features, Columns("y"), groups, seed=1)
     batch = encoder(groups[0].read(["x", "y"]), str(groups[0]))
     ids = batch["sequences/x"][:, 0] if in_lists else batch["ids"][:, 0]
     assert (ids == np.arange(rows) + 3).all()  # of equal counts, in order of the text

@@ -24,7 +24,7 @@ class UnknownIds:
 
     @classmethod
     def of(cls, encoder: Encoder) -> "UnknownIds":
-        """The empty counts of an encoder's features."""
+        """Return empty counts of an encoder's features."""
         columns = {one["name"]: one["column"] for one in encoder.layout["categories"]}
         columns |= dict.fromkeys((one["name"] for one in encoder.layout["histories"]), None)
         return cls({name: columns[name] for name in encoder.features.columns if encoder.can_be_unknown(name)})
@@ -36,14 +36,14 @@ class UnknownIds:
             self._count(name, int((ids > NULL).sum()), int((ids == OUT_OF_VOCABULARY).sum()))
 
     def merge(self, other: "UnknownIds") -> "UnknownIds":
-        """The counts of both together."""
+        """Return the counts of both together."""
         merged = UnknownIds(self.columns, dict(self.values), dict(self.unknown))
         for name, values in other.values.items():
             merged._count(name, values, other.unknown[name])
         return merged
 
     def result(self) -> dict[str, dict[str, Any]]:
-        """Feature -> `values` counted and the `share` of unknown ids, 0 to 1; the share of no values is None."""
+        """Return each feature's number of `values` and the `share` of unknown ids, 0 to 1; None without values."""
         return {
             name: {"values": values, "share": self.unknown[name] / values if values else None}
             for name, values in self.values.items()

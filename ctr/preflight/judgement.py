@@ -9,7 +9,7 @@ import numpy as np
 from ctr.experiment import Data
 from ctr.preflight.finding import Finding
 from ctr.preflight.profile import InputProfile, SetProfile
-from features import BadRows, Categorical, Features, RowGroup, Sequence, count_rows
+from features import BadRows, Categorical, Cross, Features, RowGroup, Sequence, SequenceCross, count_rows
 
 ERRORS = 4.0  # standard errors beyond which a difference is called one
 FEW_POSITIVES = 100
@@ -108,7 +108,9 @@ def _ids(features: Features, sets: Mapping[str, SetProfile]) -> Iterator[str]:
         seen = sets["train"].inputs[name]
         for other, one in sets.items():
             share = one.inputs[name].unknown_share
-            if share is not None and share > UNKNOWN:
+            if (
+                share is not None and share > UNKNOWN and not isinstance(feature, Cross | SequenceCross)
+            ):  # new pairs are usual
                 if getattr(feature, "vocabulary", None) is None:
                     why = "ids that the training data never has"
                 else:

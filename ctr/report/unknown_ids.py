@@ -4,9 +4,9 @@ from typing import Any
 
 
 def unknown_ids(report: dict[str, Any]) -> dict[str, dict[str, float | None]]:
-    """Feature -> split -> share of unknown ids, the largest share of the last split first.
+    """Return the share of unknown ids by feature and split, the largest share of the last split first.
 
-    A report of an earlier version has none.
+    A report of an earlier version has no such shares.
     """
     by_set = report.get("unknown_ids", {})
     names = dict.fromkeys(name for found in by_set.values() for name in found)

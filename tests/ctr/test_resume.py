@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 import ctr
@@ -21,6 +22,7 @@ from ctr.cli import app
 from ctr.errors import ConfigError, Interrupted
 from ctr.evaluation.scoring import Scorer
 from ctr.experiment import load_experiment
+from ctr.resume import resumed
 from ctr.run import Run
 from features import DataError
 from tests.conftest import THREADS, click_log, swap_two_labels, write_clicks, write_config
@@ -379,6 +381,28 @@ def test_a_column_that_was_not_read_yet_of_a_file_of_another_time_is_refused(exp
     os.utime(data / "all.parquet")
     with pytest.raises(DataError, match="the time of change differs, and the run had not read column 'user' here yet"):
         ctr.train(experiment, run, resume=True)
+
+
+def make_earlier(run):
+    """Change a run into one of a version that knew neither `unseen` nor `head_bias`."""
+    values = yaml.safe_load((run / "config.yaml").read_text())
+    del values["features"]["unseen"], values["model"]["initializer"]["head_bias"]
+    (run / "config.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    resealed(run)
+
+
+def test_a_run_of_an_earlier_version_keeps_what_that_version_did(unfinished):
+    make_earlier(unfinished)
+    begun = Run(unfinished).experiment()
+    assert (begun.features.unseen, begun.initializer.head_bias) == ("own", "zero")
+
+
+def test_settings_that_are_newer_than_a_run_stay_its_own_unless_the_config_sets_them(experiment_of, unfinished):
+    make_earlier(unfinished)
+    experiment = resumed(experiment_of(*BY_STEPS), Run(unfinished))
+    assert (experiment.features.unseen, experiment.initializer.head_bias) == ("own", "zero")
+    with pytest.raises(ConfigError, match=r"model\.initializer\.head_bias: zero in the run, log_odds"):
+        resumed(experiment_of(*BY_STEPS, "model.initializer.head_bias=log_odds"), Run(unfinished))
 
 
 def test_other_versions_are_a_warning(experiment_of, unfinished):

@@ -134,3 +134,22 @@ def test_an_id_outside_identity_is_an_error_of_the_fitting_pass(tmp_path):
     data = written(tmp_path / "a.parquet", pa.table({"b": [1, 9], "y": [0, 1]}))
     with pytest.raises(DataError, match=r"a.parquet.*'b' holds the id 9"):
         fitted(data, {"b": {"identity": 9}})
+
+
+def test_examples_of_weight_0_do_not_count(tmp_path):
+    table = pa.table({"b": [1, 2, 3], "y": [0, 1, 0], "w": [1.0, 0.5, 0.0]})
+    features = Features(columns={"b": {"identity": 9}, "list": {"kind": "sequence", "table": "b", "identity": 9}})
+    table = table.append_column("list", pa.array([[4], [], [5, 6]], pa.list_(pa.int64())))
+
+    encoder = fit_encoder(features, Columns("y", "w"), written(tmp_path / "a.parquet", table), 1)
+
+    assert np.flatnonzero(encoder.seen["b"]).tolist() == [0, 1, 2, 4, 5, 7]  # ids 1, 2 and 4 behind the special rows
+
+
+def test_a_record_that_is_too_short_is_refused(tmp_path):
+    encoder = fitted(written(tmp_path / "a.parquet", rows_of(5, 1)))
+    encoder.save(tmp_path / "encoder")
+    pq.write_table(pa.table({"bits": np.zeros(1, np.uint8)}), tmp_path / "encoder" / "seen-001.parquet")
+
+    with pytest.raises(DataError, match=r"not a readable encoder: seen-001.parquet has 1 bytes, expected 2"):
+        Encoder.load(tmp_path / "encoder")

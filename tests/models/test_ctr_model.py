@@ -7,7 +7,7 @@ import tf_keras
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import DCNV2, CTRModel, Field, Inputs, Table
+from models import DCNV2, CTRModel, Field, Inputs, Table, Tower
 from optimizers import RMSPropV2, Router, adam
 
 USERS, ITEMS, HOURS = 601, 402, 27  # sizes that no tensor of a batch has
@@ -337,3 +337,20 @@ def test_a_restored_run_continues_bit_for_bit_with_dropout(tmp_path):
     second.fit(batches.skip(4), verbose=0)
 
     assert_same_bits(second.trainable_variables, straight.trainable_variables)
+
+
+class Headless(Tower):
+    """The sum of its inputs."""
+
+    @property
+    def towers(self):
+        return {}
+
+    def call(self, x0, step, training=False):
+        return tf.reduce_sum(x0, axis=1)
+
+
+def test_a_tower_without_a_head_starts_at_no_base_rate():
+    CTRModel(INPUTS, Headless())
+    with pytest.raises(ValueError, match=r"Headless must have a head with a bias to start at a logit of -2\.5"):
+        CTRModel(INPUTS, Headless(), base_logit=-2.5)
