@@ -36,7 +36,7 @@ class PreparedData:
     sets: dict[str, list[RowGroup]]  # train, and valid and test where there are such
     encoder: Encoder
     kept: pa.Schema
-    """The columns that are copied into the scores, in types that hold those of every file."""
+    """The columns that are copied into the scores (`score_columns`), in types that hold those of every file."""
     bad_rows: dict[str, BadRows]
     """What was left out of the sets that had bad rows."""
     row_bytes: int
@@ -61,8 +61,7 @@ def open_sets(experiment: Experiment) -> dict[str, list[RowGroup]]:
         DataError: files that cannot be read or divided.
     """
     data = experiment.data
-    if taken := set(data.keep) & set(RESERVED):
-        raise ConfigError(f"data.keep: {sorted(taken)[0]!r} is a column of the scores already; rename it in the data")
+    score_columns(experiment)
     if leak := [name for name, feature in experiment.features.of_columns.items() if feature.column == data.label]:
         raise ConfigError(f"features.columns.{leak[0]}: reads the label, {data.label!r}")
     sets = _divided(data, experiment.seed)
@@ -99,7 +98,7 @@ def prepare_sets(
     check_agreement(everything, unfitted.input_columns, numbers)
     beside = [name for name in report_columns(experiment) if name not in unfitted.input_columns]
     check_agreement(everything, beside, ())
-    kept = unified_schema(everything, data.keep)
+    kept = unified_schema(everything, score_columns(experiment))
     bad_rows = {}
     sets["train"], bad_rows["train"] = good_rows("train", sets["train"], unfitted, data)
     _check_some_batch(experiment.training, count_rows(sets["train"]))
@@ -112,6 +111,19 @@ def prepare_sets(
         _check_rows(name, sets[name], encoder, columns, steers_by_auc)
     bad_rows = {name: bad for name, bad in bad_rows.items() if bad.rows}
     return PreparedData(sets, encoder, kept, bad_rows, _row_bytes(sets["train"][0], encoder.input_columns))
+
+
+def score_columns(experiment: Experiment) -> list[str]:
+    """Return the columns that are copied into the scores: `data.keep`, and `report.group`, by which they are compared.
+
+    Raises:
+        ConfigError: one has the name of a column that scores have anyway.
+    """
+    keep, group = experiment.data.keep, experiment.report.group
+    for key, names in (("data.keep", keep), ("report.group", [group] if group is not None else [])):
+        if taken := set(names) & set(RESERVED):
+            raise ConfigError(f"{key}: {sorted(taken)[0]!r} is a column of the scores already; rename it in the data")
+    return [*keep, *([group] if group is not None and group not in keep else [])]
 
 
 def _row_bytes(group: RowGroup, columns: list[str]) -> int:

@@ -13,7 +13,7 @@ from rich.console import Console
 from ctr.build import build, set_threads
 from ctr.checkpoint import fingerprint, load_best
 from ctr.curves import save_curves
-from ctr.data import check_types, good_rows
+from ctr.data import check_types, good_rows, score_columns
 from ctr.errors import ConfigError
 from ctr.evaluation.conclusions import conclude
 from ctr.evaluation.observed import Observed
@@ -116,13 +116,13 @@ def _open_evaluation(experiment: Experiment, encoder: Encoder, data: str) -> tup
     """Open and check data to be evaluated: the encoder (without label where no file has one), rows, kept columns."""
     text = [name for name, meaning in encoder.meanings.items() if meaning == "text"]
     row_groups = open_data(data, text=text, casts=experiment.data.cast)
-    label, keep = experiment.data.label, experiment.data.keep
+    label = experiment.data.label
     if not any(label in file.schema.names for file in files_of(row_groups)):
         encoder = replace(encoder, columns=None)
     check_types(row_groups, experiment, encoder)
     numbers = encoder.features.number_columns.union([label, experiment.data.weight or label])
     check_agreement(row_groups, encoder.input_columns, numbers, encoder.meanings)
-    return encoder, row_groups, unified_schema(row_groups, keep)
+    return encoder, row_groups, unified_schema(row_groups, score_columns(experiment))
 
 
 def _warn_of(own: dict[str, dict[str, Any]], console: Console) -> None:

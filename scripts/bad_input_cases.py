@@ -116,6 +116,7 @@ SCHEMAS = [
     Case(
         "schemas", "a kept column called score", lambda: set_to("data.keep", ["score"]), TRAIN, ("data.keep", "score")
     ),
+    Case("schemas", "a group called score", lambda: set_to("report.group", "score"), TRAIN, ("report.group", "score")),
     schema("integers in one file, text in another", holds("item", range(ROWS)), "'item'", "string"),
     schema("a label of text", holds("clicked", "yes"), "'clicked'", "string"),
     schema("a weight of text", holds("w", "1"), "'w'", "string"),

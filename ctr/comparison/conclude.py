@@ -1,7 +1,7 @@
 """From finished trainings to comparison.json: each cell's metrics over seeds, and its differences to the baseline."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,10 +9,16 @@ from ctr.comparison.ranges import is_outermost
 from ctr.comparison.results import CellResults, Curve, Result
 from ctr.comparison.study import Study
 from ctr.comparison.verdicts import METRICS, beside_baseline, judge, lacking
-from ctr.metrics import mean_over_seeds
+from ctr.metrics import log_interval, log_odds_interval, metric_over_seeds
 from ctr.report.tables import zero_share
 
-OVER_SEEDS = ("auc", "log_loss", "calibration", "gauc")
+OVER_SEEDS: dict[str, Callable[[float, float], tuple[float, float]]] = {
+    "auc": log_odds_interval,
+    "log_loss": log_interval,
+    "calibration": log_interval,
+    "gauc": log_odds_interval,
+}
+"""Metric -> its interval on a scale that keeps it between 0 and 1, or above 0."""
 
 
 def best_trial(trials: Sequence[Result]) -> Result | None:
@@ -112,7 +118,7 @@ def _of_seed(result: Result, curve: Curve) -> dict[str, Any]:
 def _over_seeds(results: Sequence[Result], metric: str) -> dict[str, Any] | None:
     """Mean and interval of a metric; None where no training has it, or one lacks it."""
     values = [value for result in results if (value := result.metrics.get(metric)) is not None]
-    return asdict(mean_over_seeds(values)) if values and len(values) == len(results) else None
+    return asdict(metric_over_seeds(values, OVER_SEEDS[metric])) if values and len(values) == len(results) else None
 
 
 def _outermost(cell: CellResults) -> list[str]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from ctr.metrics import (
     log_loss_row_differences,
     mean_over_seeds,
 )
-from ctr.report.paired_scores import NotPaired, SavedScores
+from ctr.report.paired_scores import NoClusters, NotPaired, SavedScores
 
 SIGNIFICANT = 0.05  # an adjusted p below it is more than chance
 METRICS: dict[str, tuple[Callable[..., RowDifferences], int]] = {
@@ -35,7 +35,8 @@ PSI_BINS = 10
 def beside_baseline(baseline: CellResults, other: CellResults) -> dict[str, Any]:
     """Differences to the baseline in what is reported, paired by seed; PSI of the scores; what both began with.
 
-    Reads the scores of two trainings at a time; of each pair and metric some 20 bytes a row are kept.
+    Reads the scores of two trainings at a time; of each pair and metric some 20 bytes a row are kept, and of each pair
+    4 more where rows come in clusters.
     """
     by_seed = {result.run.seed: result for result in baseline.finished}
     pairs = [(result, by_seed[result.run.seed]) for result in other.finished if result.run.seed in by_seed]
@@ -43,6 +44,7 @@ def beside_baseline(baseline: CellResults, other: CellResults) -> dict[str, Any]
     shifts: list[float] = []
     reasons: list[str] = []
     unpaired: list[str] = []
+    no_clusters: list[str] = []
     first: SavedScores | None = None
     same_rows = alike = True
     for own, base in pairs:
@@ -53,16 +55,24 @@ def beside_baseline(baseline: CellResults, other: CellResults) -> dict[str, Any]
         except NotPaired as reason:
             unpaired.append(f"seed {seed}: {reason}")
             continue
+        clusters = None
+        try:
+            clusters = scores.clusters(before)
+        except NoClusters as reason:
+            no_clusters.append(f"seed {seed}: {reason}")
         for metric, (rows_of, _) in METRICS.items():
             try:
-                rows[metric][seed] = rows_of(scores.logit, before.logit, before.label, before.row_weights)
+                rows[metric][seed] = rows_of(scores.logit, before.logit, before.label, before.row_weights, clusters)
             except Undefined as reason:
                 reasons.append(f"seed {seed}: no difference in {metric}: {reason}")
         first = first or before
         same_rows = same_rows and _are_same_rows(first, before)
         shifts.append(_shift(before, scores))
         alike = alike and np.array_equal(scores.logit, before.logit)
+    if no_clusters:  # one of the seeds has none, and all are to be of one kind
+        rows = {metric: {seed: replace(one, clusters=None) for seed, one in of.items()} for metric, of in rows.items()}
     return {
+        **_interval_unit(rows, first, no_clusters),
         "metrics": {metric: _difference(found, same_rows) for metric, found in rows.items()},
         "psi": sum(shifts) / len(shifts) if shifts else None,
         "reasons": reasons,
@@ -70,6 +80,21 @@ def beside_baseline(baseline: CellResults, other: CellResults) -> dict[str, Any]
         "same_scores": alike and bool(shifts),
         "lacking": [*lacking(baseline), *lacking(other), *unpaired],
         "start": fairness(pairs),
+    }
+
+
+def _interval_unit(
+    rows: Mapping[str, Mapping[int, RowDifferences]], first: SavedScores | None, no_clusters: list[str]
+) -> dict[str, Any]:
+    """Return what the differences take as independent, rows or the values of a column."""
+    clusters = next((one.clusters for of in rows.values() for one in of.values()), None)
+    if first is None or clusters is None:
+        return {"interval_unit": "row", **({"no_clusters": no_clusters} if no_clusters else {})}
+    return {
+        "interval_unit": "cluster",
+        "cluster_column": first.cluster_column,
+        "clusters": clusters.count,
+        "effective_clusters": clusters.effective_count,
     }
 
 
@@ -100,7 +125,7 @@ def _difference(by_seed: Mapping[int, RowDifferences], same_rows: bool) -> dict[
     if not found:
         nothing = asdict(Difference(None, reason="no seed has both"))
         return {"by_seed": [], "over_seeds": nothing, "over_both": nothing}
-    over_seeds = mean_over_seeds([one.value for one in found])
+    over_seeds = mean_over_seeds([one.value for one in found]).within(found[0].bound)
     return {
         "by_seed": [{"seed": seed, **asdict(one.difference())} for seed, one in by_seed.items()],
         "over_seeds": asdict(over_seeds),

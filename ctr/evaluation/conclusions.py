@@ -9,8 +9,9 @@ from ctr.curves import drawn, score_shares
 from ctr.evaluation.checks import check
 from ctr.evaluation.frequency import LABELS
 from ctr.evaluation.histograms import SCORE, Histograms, by_feature
+from ctr.evaluation.observed import GROUP
 from ctr.evaluation.reference import Reference
-from ctr.evaluation.sets import FREQUENCY, GROUP, SetTally
+from ctr.evaluation.sets import FREQUENCY, SetTally
 from ctr.evaluation.timeline import Timeline
 from ctr.metrics import Undefined, compare, gauc
 from ctr.metrics.psi import MODERATE_ABOVE
@@ -77,13 +78,16 @@ def conclude(
 
 
 def metrics_of_set(tally: SetTally) -> dict[str, Any]:
-    """The metrics of a set, GAUC among them where a group is declared; without labels, the mean score alone."""
+    """The metrics of a set; without labels, the mean score alone.
+
+    Where a group is declared, GAUC is among them, and intervals and errors take groups as independent, not rows.
+    """
     if not tally.is_labelled:
         unknown = ("auc", "log_loss", "label_rate")
         reasons = dict.fromkeys(unknown, "the data has no label")
         mean = tally.score_sum / tally.rows
         return {"rows": tally.rows, **dict.fromkeys(unknown), "mean_score": mean, "reasons": reasons}
-    found = tally.metrics.result(tally.observed.report.threshold)
+    found = tally.metrics.result(tally.observed.report.threshold, tally.observed.cluster)
     if tally.observed.report.group is None:
         return found
     try:
@@ -95,7 +99,7 @@ def metrics_of_set(tally: SetTally) -> dict[str, Any]:
             "reasons": dict.fromkeys(("gauc", "mean_group_auc"), str(reason)),
         }
     reasons = {**found.pop("reasons", {}), **of_groups.pop("reasons", {})}
-    named = {"gauc_group": tally.observed.report.group}
+    named = {"cluster_column": tally.observed.report.group, "gauc_group": tally.observed.report.group}
     return {**found, **named, **of_groups, **({"reasons": reasons} if reasons else {})}
 
 

@@ -27,7 +27,7 @@ from features import (
     values_of_column,
 )
 
-SLICE = "slice/"
+SLICE, GROUP = "slice/", "group"
 FEW_VALUES = 20
 
 
@@ -77,6 +77,11 @@ class Observed:
         """The columns to read along with the features."""
         named = [self.report.group, self.time.column if self.time else None, *self.slice_columns]
         return [name for name in dict.fromkeys(named) if name is not None]
+
+    @property
+    def cluster(self) -> str | None:
+        """The name under which metrics have the groups whose rows are not independent; None: all rows are."""
+        return None if self.report.group is None else GROUP
 
     def slices(self, binning: Binning) -> Mapping[str, str]:
         """Name -> the column of `binning`, of everything to slice by.

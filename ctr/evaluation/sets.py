@@ -8,7 +8,7 @@ import pyarrow as pa
 from ctr.curves import score_edges
 from ctr.evaluation.histograms import FEATURE, SCORE, Binning, Codes, Histograms
 from ctr.evaluation.joint import Joint
-from ctr.evaluation.observed import SLICE, Observed, slice_values
+from ctr.evaluation.observed import GROUP, SLICE, Observed, slice_values
 from ctr.evaluation.reference import Reference
 from ctr.evaluation.repeated_rows import TrainingRows, row_hashes
 from ctr.evaluation.scoring import Scored, Scorer, sampling_weights
@@ -20,7 +20,7 @@ from ctr.metrics import BinaryMetrics
 from ctr.metrics.counts import sigmoid
 from features import Batch, RowGroup, Values, decoded, filtered, values_of_column
 
-GROUP, FREQUENCY = "group", "frequency/"
+FREQUENCY = "frequency/"
 
 
 def metrics_of(parts: Iterable[Scored], weighted: bool, negative_sampling_rate: float | None) -> BinaryMetrics:
@@ -140,7 +140,8 @@ def observe_training(
         tally.add(part, binning.assign(values), half)
     rows = TrainingRows.of([row_hashes(part.batch) for part in scored], halves, total, observed.negative_sampling_rate)
     edges = score_edges(np.concatenate([part.logit for part in scored]))
-    return tally, Reference(tally.histograms, tally.joint, rows, edges, tally.metrics.result())
+    metrics = tally.metrics.result(cluster=observed.cluster)
+    return tally, Reference(tally.histograms, tally.joint, rows, edges, metrics)
 
 
 def evaluate_set(

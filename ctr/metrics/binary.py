@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from ctr.metrics import calibration, ranking, thresholds
+from ctr.metrics import calibration, clusters, ranking, thresholds
 from ctr.metrics.counts import ScoreCounts, Undefined, sigmoid
 from ctr.metrics.groups import GroupMetrics
 
@@ -117,15 +117,33 @@ class BinaryMetrics:
         except Undefined:
             return []
 
-    def result(self, threshold: float = 0.5) -> dict[str, Any]:
+    def by_cluster(self, name: str) -> clusters.ClusterSums:
+        """Return the sums over the rows of each value of a group, each row without one a cluster of its own.
+
+        Raises:
+            KeyError: `update` was given no such group.
+            Undefined: there are no rows, or too many to hold.
+        """
+        if self.is_binned:
+            raise Undefined(f"more than {self.exact_rows:,} rows: their groups are not held")
+        if not self._held:
+            raise Undefined("no rows")
+        found = clusters.Clusters.of(self._groups[name])
+        return clusters.ClusterSums.of(*self._columns(), found, self.counts())
+
+    def result(self, threshold: float = 0.5, cluster: str | None = None) -> dict[str, Any]:
         """Every metric of the set as a whole; what cannot be computed is None, and "reasons" says why.
 
         Args:
             threshold: the probability from which a row counts as predicted positive.
+            cluster: the group whose values are independent, as users are; None: rows are.
 
         Returns:
-            rows, then what the functions of `ranking`, `calibration` and `thresholds` say: auc, auc_interval of 95 % as
-            [low, high], log_loss in nats, label_rate, mean_score, normalized_entropy, brier, average_precision, ks,
+            rows; interval_unit, "row" or "cluster", what intervals and errors take as independent; with `cluster`,
+            clusters, their number, None where groups are not held, and effective_clusters, the number of clusters of
+            equal weight that tell as much; then what the functions of `ranking`, `calibration`, `thresholds` and
+            `clusters` say: auc, auc_interval of 95 % as [low, high], log_loss in nats, log_loss_error, label_rate,
+            label_rate_error, mean_score, normalized_entropy, brier, average_precision, ks,
             ks_threshold, calibration, calibration_z, expected_calibration_error, threshold, precision, recall, f1,
             best_f1, best_f1_threshold. All thresholds are probabilities. In the binned form also auc_error.
         """
@@ -134,6 +152,7 @@ class BinaryMetrics:
             "auc": lambda: ranking.auc(counts),
             "auc_interval": lambda: list(ranking.auc_interval(counts)),
             "log_loss": lambda: calibration.log_loss(counts),
+            "log_loss_error": lambda: calibration.log_loss_error(counts),
             "label_rate": lambda: calibration.label_rate(counts),
             "label_rate_error": lambda: calibration.label_rate_error(counts),
             "mean_score": lambda: calibration.mean_score(counts),
@@ -154,8 +173,17 @@ class BinaryMetrics:
         }
         if self.is_binned:
             measures["auc_error"] = lambda: ranking.auc_error(counts)
-        found: dict[str, Any] = {"rows": self.rows}
+        found: dict[str, Any] = {"rows": self.rows, "interval_unit": "row"}
         reasons: dict[str, str] = {}
+        if cluster is not None:
+            try:
+                sums = self.by_cluster(cluster)
+                found |= {"interval_unit": "cluster", "clusters": len(sums.weight)}
+                found["effective_clusters"] = sums.effective_clusters
+                measures |= clusters.measures(sums, counts)
+            except Undefined as reason:
+                found |= {"clusters": None, "effective_clusters": None}
+                reasons["clusters"] = str(reason)
         for name, measure in measures.items():
             try:
                 found[name] = measure()

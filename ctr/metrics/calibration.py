@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from ctr.metrics.counts import ScoreCounts, Undefined, sum_of_products
+from ctr.metrics.ranking import variance_of_mean
 from ctr.metrics.thresholds import deciles
 
 
@@ -32,6 +33,23 @@ def log_loss(counts: ScoreCounts) -> float:
         Undefined: no row has a weight.
     """
     return float(log_losses(counts.score, counts.positives, counts.negatives).sum()) / sum(counts.classes())
+
+
+def log_loss_error(counts: ScoreCounts) -> float:
+    """Return the standard error of `log_loss` for independent rows, by `ranking.variance_of_mean`.
+
+    Raises:
+        Undefined: there are fewer than two rows.
+    """
+    value, none = log_loss(counts), np.zeros(len(counts.score))
+    of_positive, of_negative = (log_losses(counts.score, *one) for one in ((none + 1, none), (none, none + 1)))
+    return math.sqrt(
+        variance_of_mean(
+            np.concatenate([of_positive, of_negative]) - value,
+            np.concatenate([counts.positives, counts.negatives]),
+            np.concatenate([counts.positive_squares, counts.negative_squares]),
+        )[0]
+    )
 
 
 def normalized_entropy(counts: ScoreCounts) -> float:

@@ -75,7 +75,7 @@ class GroupMetrics:
             weight: [rows], None for 1.
             groups: the value of each row, [rows] in pieces of one type; null for none.
         """
-        values, code = _encoded(_of_one_type(groups))
+        values, code = codes_of(groups)
         grouped = code >= 0
         if not grouped.all():
             logit, label, code = logit[grouped], label[grouped], code[grouped]
@@ -136,15 +136,21 @@ def gauc(groups: GroupMetrics) -> dict[str, Any]:
     return {"gauc": sum_of_products(auc, weight) / float(weight.sum()), "mean_group_auc": float(auc.mean()), **counted}
 
 
-def _of_one_type(groups: Sequence[pa.Array]) -> pa.ChunkedArray:
-    """All pieces in the type of those that hold values, as text where these differ."""
-    types = {part.type for part in groups if part.null_count < len(part)} or {groups[0].type}
-    common = types.pop() if len(types) == 1 else pa.large_string()
-    return pa.chunked_array([part.cast(common) for part in groups], common)
+def codes_of(groups: Sequence[pa.Array]) -> tuple[pa.Array, np.ndarray]:
+    """Return the distinct values in ascending order, and the place of each row's among them.
 
+    Args:
+        groups: the value of each row, [rows] in pieces of one type, or of several, which are then compared as text.
 
-def _encoded(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
-    """The distinct values in ascending order, and the place of each row's among them, int32 [rows], -1 for null."""
+    Returns:
+        values: [groups].
+        code: int32 [rows], -1 for null.
+
+    >>> values, code = codes_of([pa.array(["b", None, "a", "b"])])
+    >>> values.to_pylist(), code.tolist()
+    (['a', 'b'], [1, -1, 0, 1])
+    """
+    column = _of_one_type(groups)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     encoded = column.dictionary_encode().combine_chunks()
@@ -154,6 +160,13 @@ def _encoded(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
     place[ascending] = np.arange(len(values), dtype=np.int32)
     place[-1] = -1
     return values.take(pa.array(ascending)), place[pc.fill_null(encoded.indices, -1).to_numpy()]
+
+
+def _of_one_type(groups: Sequence[pa.Array]) -> pa.ChunkedArray:
+    """All pieces in the type of those that hold values, as text where these differ."""
+    types = {part.type for part in groups if part.null_count < len(part)} or {groups[0].type}
+    common = types.pop() if len(types) == 1 else pa.large_string()
+    return pa.chunked_array([part.cast(common) for part in groups], common)
 
 
 def _ordered_bits(logit: np.ndarray) -> np.ndarray:

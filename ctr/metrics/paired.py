@@ -3,11 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 
 import numpy as np
+from scipy import special
 
 from ctr.metrics.calibration import log_losses
+from ctr.metrics.clusters import Clusters, variance_by_cluster
 from ctr.metrics.counts import ScoreCounts, Undefined
 from ctr.metrics.ranking import ROUNDING, auc, placements, variance_of_mean
 
@@ -26,13 +27,26 @@ class Difference:
     reason: str | None = None
 
     @classmethod
-    def of(cls, value: float, variance: float) -> "Difference":
-        """By the normal distribution."""
+    def of(cls, value: float, variance: float, freedom: float = math.inf) -> "Difference":
+        """By Student's distribution of `freedom` degrees of freedom, which is the normal one for infinitely many."""
         if variance < ROUNDING:
             return cls(value, reason="the estimated variance is 0")
         error = math.sqrt(variance)
-        margin = NormalDist().inv_cdf(0.975) * error
-        return cls(value, value - margin, value + margin, math.erfc(abs(value) / error / math.sqrt(2)))
+        margin = student(0.05, freedom) * error
+        p_value = 2 * float(special.stdtr(freedom, -abs(value) / error))
+        return cls(value, value - margin, value + margin, p_value)
+
+    def within(self, bound: float) -> "Difference":
+        """Return the same with an interval that ends at -bound and bound, beyond which no true difference can be.
+
+        The interval holds the truth as often as before, and holds 0 if it did before.
+
+        >>> Difference(0.4, -0.2, 1.1).within(1.0)
+        Difference(value=0.4, low=-0.2, high=1.0, p_value=None, reason=None)
+        """
+        if self.low is None or self.high is None:
+            return self
+        return replace(self, low=max(self.low, -bound), high=min(self.high, bound))
 
 
 @dataclass(frozen=True)
@@ -44,12 +58,16 @@ class RowDifferences:
         deviation: of each row's part from the mean of its stratum, float64 [rows].
         weight: float64 [rows].
         strata: rows that are one sample, bool [rows] each.
+        bound: the largest difference that there can be; infinite for a metric without an upper bound.
+        clusters: of the rows, such as users, that are independent of one another; None: rows are.
     """
 
     value: float
     deviation: np.ndarray
     weight: np.ndarray
     strata: tuple[np.ndarray, ...]
+    bound: float = math.inf
+    clusters: Clusters | None = None
 
     @classmethod
     def mean(cls, several: Sequence["RowDifferences"]) -> "RowDifferences":
@@ -61,26 +79,39 @@ class RowDifferences:
         deviation = np.mean([one.deviation for one in several], axis=0)
         return replace(several[0], value=value, deviation=deviation)
 
-    def variance(self) -> float:
-        """Of the difference, were other rows drawn.
+    def spread(self) -> tuple[float, float]:
+        """Return the variance of the difference, were other rows or clusters drawn, and its degrees of freedom.
+
+        Of rows the latter are infinite, as there are many. The deviations of a cluster are summed across the strata.
 
         Raises:
-            Undefined: a stratum has fewer than two rows.
+            Undefined: a stratum has fewer than two rows or clusters.
         """
-        return sum(
-            variance_of_mean(self.deviation[rows], self.weight[rows], self.weight[rows] ** 2)[0] for rows in self.strata
+        if self.clusters is None:
+            of_strata = [(self.deviation[rows], self.weight[rows]) for rows in self.strata]
+            return sum(variance_of_mean(one, weight, weight**2)[0] for one, weight in of_strata), math.inf
+        weighted = self.weight * self.deviation
+        return variance_by_cluster(
+            *(
+                (self.clusters.sums(weighted[rows], rows), self.clusters.sums(self.weight[rows], rows))
+                for rows in self.strata
+            )
         )
 
     def difference(self) -> Difference:
-        """With the interval of other rows."""
+        """With the interval of other rows or clusters."""
         try:
-            return Difference.of(self.value, self.variance())
+            return Difference.of(self.value, *self.spread()).within(self.bound)
         except Undefined as reason:
             return Difference(self.value, reason=str(reason))
 
 
 def auc_row_differences(
-    logit_a: np.ndarray, logit_b: np.ndarray, label: np.ndarray, weight: np.ndarray | None = None
+    logit_a: np.ndarray,
+    logit_b: np.ndarray,
+    label: np.ndarray,
+    weight: np.ndarray | None = None,
+    clusters: Clusters | None = None,
 ) -> RowDifferences:
     """AUC of a minus AUC of b on the same rows in the same order.
 
@@ -93,6 +124,8 @@ def auc_row_differences(
         logit_b: float32 [rows].
         label: 0 or 1, [rows].
         weight: [rows], None for 1.
+        clusters: of these rows; with them the variance is that of `clusters.variance_by_cluster`. None: rows are
+            independent.
 
     Raises:
         Undefined: a class is absent.
@@ -101,13 +134,16 @@ def auc_row_differences(
     auc_b, components_b = _components(logit_b, label, weight)
     value = auc_a - auc_b
     is_positive = label == 1
-    return RowDifferences(
-        value, components_a - components_b - value, _weights(label, weight), (is_positive, ~is_positive)
-    )
+    deviation, strata = components_a - components_b - value, (is_positive, ~is_positive)
+    return RowDifferences(value, deviation, _weights(label, weight), strata, bound=1.0, clusters=clusters)
 
 
 def log_loss_row_differences(
-    logit_a: np.ndarray, logit_b: np.ndarray, label: np.ndarray, weight: np.ndarray | None = None
+    logit_a: np.ndarray,
+    logit_b: np.ndarray,
+    label: np.ndarray,
+    weight: np.ndarray | None = None,
+    clusters: Clusters | None = None,
 ) -> RowDifferences:
     """Log loss of a minus log loss of b in nats on the same rows in the same order: below 0, a is better.
 
@@ -122,21 +158,29 @@ def log_loss_row_differences(
         raise Undefined("no rows with a weight above 0")
     loss_a, loss_b = (log_losses(logit, label, 1 - label) for logit in (logit_a, logit_b))
     value = float(np.average(loss_a - loss_b, weights=weights))
-    return RowDifferences(value, loss_a - loss_b - value, weights, (np.ones(len(label), bool),))
+    return RowDifferences(value, loss_a - loss_b - value, weights, (np.ones(len(label), bool),), clusters=clusters)
 
 
 def auc_difference(
-    logit_a: np.ndarray, logit_b: np.ndarray, label: np.ndarray, weight: np.ndarray | None = None
+    logit_a: np.ndarray,
+    logit_b: np.ndarray,
+    label: np.ndarray,
+    weight: np.ndarray | None = None,
+    clusters: Clusters | None = None,
 ) -> Difference:
     """AUC of a minus AUC of b with its interval, see `auc_row_differences`."""
     try:
-        return auc_row_differences(logit_a, logit_b, label, weight).difference()
+        return auc_row_differences(logit_a, logit_b, label, weight, clusters).difference()
     except Undefined as reason:
         return Difference(None, reason=str(reason))
 
 
 def log_loss_difference(
-    logit_a: np.ndarray, logit_b: np.ndarray, label: np.ndarray, weight: np.ndarray | None = None
+    logit_a: np.ndarray,
+    logit_b: np.ndarray,
+    label: np.ndarray,
+    weight: np.ndarray | None = None,
+    clusters: Clusters | None = None,
 ) -> Difference:
     """Log loss of a minus log loss of b with its interval, see `log_loss_row_differences`.
 
@@ -144,9 +188,18 @@ def log_loss_difference(
     -0.3798854930417224
     """
     try:
-        return log_loss_row_differences(logit_a, logit_b, label, weight).difference()
+        return log_loss_row_differences(logit_a, logit_b, label, weight, clusters).difference()
     except Undefined as reason:
         return Difference(None, reason=str(reason))
+
+
+def student(level: float, freedom: float) -> float:
+    """Return Student's t that both tails together exceed with a chance of `level`.
+
+    >>> round(student(0.05, 2), 3), round(student(0.05, math.inf), 3)
+    (4.303, 1.96)
+    """
+    return -float(special.stdtrit(freedom, level / 2))
 
 
 def _weights(label: np.ndarray, weight: np.ndarray | None) -> np.ndarray:

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import special
 
 from ctr.metrics.counts import ScoreCounts, Undefined, sum_of_products
+from ctr.metrics.scales import log_odds_interval
 
 ROUNDING = 1e-24  # a variance below it is what is left of 0 when weights are added: the square of 1e-12
 
@@ -41,7 +42,7 @@ def auc_interval(counts: ScoreCounts) -> tuple[float, float]:
     symmetric in ln(AUC / (1 - AUC)), so that it stays within 0 and 1, with Student's t at Satterthwaite's degrees of
     freedom, (a + b)^2 / (a^2 / (m - 1) + b^2 / (n - 1)) for the two terms a and b, because a rare class has few rows.
     In simulations (`scripts/auc_coverage.py`) that covers the truth most evenly. Rows that belong together, as those
-    of one user do, are not independent: then it is too narrow.
+    of one user do, are not independent: then it is too narrow, and `clusters.auc_interval` is the one to use.
 
     Sources: DeLong, DeLong, Clarke-Pearson 1988, Comparing the Areas under Two or More Correlated Receiver Operating
     Characteristic Curves; Brunner, Munzel 2000, The Nonparametric Behrens-Fisher Problem, for the degrees of freedom.
@@ -57,9 +58,7 @@ def auc_interval(counts: ScoreCounts) -> tuple[float, float]:
     if variance < ROUNDING or not 0 < value < 1:
         raise Undefined("the estimated variance is 0")
     freedom = variance**2 / (above**2 / (above_rows - 1) + below**2 / (below_rows - 1))
-    log_odds = math.log(value / (1 - value))
-    margin = float(special.stdtrit(freedom, 0.975)) * math.sqrt(variance) / (value * (1 - value))
-    return float(special.expit(log_odds - margin)), float(special.expit(log_odds + margin))
+    return log_odds_interval(value, float(special.stdtrit(freedom, 0.975)) * math.sqrt(variance))
 
 
 def variance_of_mean(deviation: np.ndarray, weight: np.ndarray, squares: np.ndarray) -> tuple[float, float]:

@@ -1,14 +1,15 @@
 """What several trainings with different seeds say together: means, paired differences, many comparisons."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy import special
 from scipy.optimize import brentq
 
 from ctr.metrics.counts import Undefined
-from ctr.metrics.paired import Difference, RowDifferences
+from ctr.metrics.paired import Difference, RowDifferences, student
 from ctr.metrics.ranking import ROUNDING
 
 TOO_FEW = "one seed tells nothing of others"
@@ -30,16 +31,39 @@ def mean_over_seeds(values: Sequence[float]) -> Difference:
     if variance < ROUNDING:
         return Difference(value, reason="all seeds give the same")
     error, freedom = math.sqrt(variance), len(values) - 1
-    margin = _student(0.05, freedom) * error
+    margin = student(0.05, freedom) * error
     p_value = 2 * float(special.stdtr(freedom, -abs(value) / error))
     return Difference(value, value - margin, value + margin, p_value)
+
+
+def metric_over_seeds(values: Sequence[float], interval: Callable[[float, float], tuple[float, float]]) -> Difference:
+    """Return the mean of a metric over seeds, with Student's 95% interval on a scale that keeps it where it can be.
+
+    Student's own interval of two seeds is 12.7 standard errors to either side, so of AUCs it can reach above 1 and of
+    log losses below 0. p is that of `mean_over_seeds`.
+
+    Args:
+        values: one for each seed.
+        interval: `scales.log_odds_interval` or `scales.log_interval`, of the mean and half the width of Student's.
+
+    >>> from ctr.metrics.scales import log_odds_interval
+    >>> found = metric_over_seeds([0.90, 0.98], log_odds_interval)
+    >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
+    (0.94, 0.002, 1.0)
+    """
+    found = mean_over_seeds(values)
+    if found.value is None or found.high is None:
+        return found
+    low, high = interval(found.value, found.high - found.value)
+    return replace(found, low=low, high=high)
 
 
 def difference_over_both(by_seed: Sequence[RowDifferences]) -> Difference:
     """The mean of paired differences, with the 95 % interval of training again and of other rows at once.
 
     Training again moves the mean as the differences of the seeds vary, S^2 / k; other rows move it as `RowDifferences`
-    of the mean say, V. With Student's t of k - 1 degrees of freedom for the first and the normal z for the second
+    of the mean say, V. With Student's t of k - 1 degrees of freedom for the first and z for the second, the normal
+    quantile or, where rows come in clusters, Student's of `variance_by_cluster`
 
         margin = sqrt(t^2 S^2 / k + z^2 V)
 
@@ -52,22 +76,22 @@ def difference_over_both(by_seed: Sequence[RowDifferences]) -> Difference:
     """
     mean = RowDifferences.mean(by_seed)
     try:
-        of_rows = mean.variance()
+        of_rows, freedom_of_rows = mean.spread()
     except Undefined as reason:
         return Difference(mean.value, reason=str(reason))
     if len(by_seed) == 1:
-        return Difference.of(mean.value, of_rows)
+        return Difference.of(mean.value, of_rows, freedom_of_rows).within(mean.bound)
     of_seeds, freedom = _variance_of_mean([one.value for one in by_seed]), len(by_seed) - 1
     if of_rows + of_seeds < ROUNDING:
         return Difference(mean.value, reason="the estimated variance is 0")
 
     def margin(level: float) -> float:
-        return math.sqrt(_student(level, freedom) ** 2 * of_seeds + float(special.ndtri(level / 2)) ** 2 * of_rows)
+        return math.sqrt(student(level, freedom) ** 2 * of_seeds + student(level, freedom_of_rows) ** 2 * of_rows)
 
     half, distance = margin(0.05), abs(mean.value)
     least = 1e-12
     p_value = least if margin(least) <= distance else brentq(lambda level: margin(level) - distance, least, 1.0)
-    return Difference(mean.value, mean.value - half, mean.value + half, float(p_value))
+    return Difference(mean.value, mean.value - half, mean.value + half, float(p_value)).within(mean.bound)
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -90,8 +114,3 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 def _variance_of_mean(values: Sequence[float]) -> float:
     return float(np.var(values, ddof=1)) / len(values)
-
-
-def _student(level: float, freedom: int) -> float:
-    """Student's t that both tails together exceed with a chance of `level`."""
-    return -float(special.stdtrit(freedom, level / 2))

@@ -12,6 +12,7 @@ from ctr.files import write_text
 from ctr.report import formats
 from ctr.report.heat import SHOWN, heat_map
 from ctr.report.history import History
+from ctr.report.interval_notes import ROWS, interval_notes
 from ctr.report.markdown import drift_markdown, run_markdown
 from ctr.report.metric_groups import metric_groups
 from ctr.report.shifts import feature_shifts, score_shift, sort_places
@@ -103,6 +104,7 @@ def _run(run: Run, report: dict[str, Any], curves: dict[str, Any]) -> dict[str, 
         "sets": sets,
         "cards": cards(report, score, features, history),
         "bad_rows": report.get("bad_rows", {}),  # an earlier version left none out
+        "interval_notes": interval_notes(metrics) or [ROWS],
         "metric_groups": metric_groups(metrics),
         "history": history,
         "learning": plots.learning_plots(history) if history else [],

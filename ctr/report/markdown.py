@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ctr.report import formats
+from ctr.report.interval_notes import interval_notes
 from ctr.report.shifts import SEVERITY
 from ctr.report.unknown_ids import unknown_ids
 
@@ -31,7 +32,9 @@ def run_markdown(report: dict[str, Any], name: str, is_run: bool) -> str:
     sets = "" if is_run else f": {', '.join(report['metrics'])}"
     left_out = _bad_rows(report.get("bad_rows", {}))  # an earlier version left none out
     title = [f"# {escaped(name + sets)}"]
-    parts = [title, _metrics(report), left_out, _checks(report["checks"]), _moved(report["psi"]), _unknown_ids(report)]
+    notes = [escaped(note) for note in interval_notes(report["metrics"])]
+    found = [_checks(report["checks"]), _moved(report["psi"]), _unknown_ids(report)]
+    parts = [title, _metrics(report), notes, left_out, *found]
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
 
 

@@ -50,6 +50,11 @@ def _auc_notes(metrics: Metrics) -> list[str]:
     return notes
 
 
+def _loss_notes(metrics: Metrics) -> list[str]:
+    error = metrics.get("log_loss_error")  # earlier versions had none
+    return [f"± {formats.metric(error)}"] if error is not None else []
+
+
 def _gauc_notes(metrics: Metrics) -> list[str]:
     groups = metrics["gauc_groups"]
     return [
@@ -84,7 +89,12 @@ METRICS: dict[str, list[_Metric]] = {
         _Metric("ks", "KS", "the widest gap between the classes' shares above one score", _at("ks_threshold")),
     ],
     "Probabilities": [
-        _Metric("log_loss", "log loss", "in nats, lower is better; compares sets of the same label rate only"),
+        _Metric(
+            "log_loss",
+            "log loss",
+            "in nats, lower is better, with its standard error; compares sets of the same label rate only",
+            _loss_notes,
+        ),
         _Metric(
             "normalized_entropy", "normalized entropy", "log loss over that of the label rate alone; below 1 is a gain"
         ),

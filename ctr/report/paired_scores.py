@@ -9,12 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ctr.metrics import Difference, auc_difference, log_loss_difference
+from ctr.metrics import Clusters, Difference, auc_difference, log_loss_difference
 from ctr.run import Run
 
 
 class NotPaired(ValueError):
     """Scores that cannot be compared row by row; the message says why."""
+
+
+class NoClusters(ValueError):
+    """Scores whose differences can only take rows as independent; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class SavedScores:
         label: int8 [rows].
         weight: float32 [rows], None where the data declares none.
         negative_weight: what a negative counts beside a positive, 1/r where the set was sampled at rate r, else 1.
+        cluster_column: the column whose values, such as users, are independent; None: no `report.group` is declared.
     """
 
     file: pq.ParquetFile
@@ -34,6 +39,7 @@ class SavedScores:
     label: np.ndarray
     weight: np.ndarray | None
     negative_weight: float
+    cluster_column: str | None = None
 
     @classmethod
     def load(cls, run: Run, name: str, report: Mapping[str, Any]) -> "SavedScores":
@@ -64,7 +70,8 @@ class SavedScores:
             raise NotPaired(f"{path} has {len(columns):,} rows, the report {metrics['rows']:,}")
         found = {column: columns[column].to_numpy() for column in columns.column_names}
         negative_weight = 1 / (report["negative_sampling_rate"][name] or 1.0)
-        return cls(file, found["logit"], found["label"], found.get("weight"), negative_weight)
+        column = metrics.get("cluster_column", metrics.get("gauc_group"))  # as earlier versions called it
+        return cls(file, found["logit"], found["label"], found.get("weight"), negative_weight, column)
 
     @property
     def row_weights(self) -> np.ndarray | None:
@@ -74,15 +81,40 @@ class SavedScores:
         sampling = np.where(self.label == 1, 1.0, self.negative_weight)
         return sampling if self.weight is None else self.weight.astype(np.float64) * sampling
 
-    def differences(self, base: "SavedScores") -> tuple[Difference, Difference]:
+    def differences(self, base: "SavedScores", clusters: Clusters | None = None) -> tuple[Difference, Difference]:
         """AUC of these scores minus that of `base`, and the same of the log loss.
+
+        Args:
+            base: the scores of another model.
+            clusters: of the rows, as `clusters` gives them; None: rows are independent.
 
         Raises:
             NotPaired: the rows are not the same, in the same order and of the same weight.
         """
         self.check_same_rows(base)
-        both = (self.logit, base.logit, self.label, self.row_weights)
+        both = (self.logit, base.logit, self.label, self.row_weights, clusters)
         return auc_difference(*both), log_loss_difference(*both)
+
+    def clusters(self, base: "SavedScores") -> Clusters | None:
+        """Return the clusters of the rows that differences to `base` take as independent; None: no group is declared.
+
+        Args:
+            base: scores of the same rows, see `check_same_rows`, which compares the column too.
+
+        Raises:
+            NoClusters: only one of both has them, or they name different columns.
+        """
+        column, other = self.cluster_column, base.cluster_column
+        if column != other:
+            raise NoClusters(f"report.group is {column or 'not set'} in one run and {other or 'not set'} in the other")
+        if column is None:
+            return None
+        if column not in self.kept_in_common(base):
+            raise NoClusters(f"scores of an earlier version do not hold the column {column!r}")
+        try:
+            return Clusters.of(self.file.read([column])[column].chunks or [pa.nulls(0)])
+        except (OSError, pa.ArrowException) as error:
+            raise NoClusters(f"column {column!r} cannot be read: {error}") from error
 
     def kept_in_common(self, other: "SavedScores") -> list[str]:
         """The kept columns that both files have."""

@@ -12,9 +12,10 @@ from rich.console import Console
 
 from ctr.config_file import join_key
 from ctr.errors import ConfigError
-from ctr.metrics import Difference
+from ctr.metrics import Clusters, Difference
 from ctr.report import formats
-from ctr.report.paired_scores import NotPaired, SavedScores
+from ctr.report.interval_notes import described
+from ctr.report.paired_scores import NoClusters, NotPaired, SavedScores
 from ctr.report.section import Section
 from ctr.run import Run
 
@@ -24,8 +25,8 @@ ABSENT = "-"
 DIFFERENCES = ["run", "metric", "difference", "95 % interval", "p"]
 HOW_TO_READ = (
     "Above 0 is better in AUC, below 0 in log loss; * marks an interval that leaves 0 out. Differences are of the same "
-    "rows, taken as independent: those of one user are not, and then intervals are too narrow. They speak of these "
-    "trained models, not of training again with other seeds."
+    "rows, taken as independent unless a note says that intervals are clustered: those of one user are not, and then "
+    "intervals are too narrow. They speak of these trained models, not of training again with other seeds."
 )
 
 
@@ -121,10 +122,12 @@ def _differences(name: str, runs: list[_Named]) -> Section:
         try:
             scores = scores or SavedScores.load(base.run, name, base.report)
             own = SavedScores.load(run.run, name, run.report)
-            found = own.differences(scores)
+            clusters, unit = _clusters(own, scores)
+            found = own.differences(scores, clusters)
         except NotPaired as reason:
             notes.append(f"{run.name}: no difference: {reason}")
             continue
+        notes += [f"{run.name}: {told}" for told in unit]
         if not own.kept_in_common(scores):
             notes.append(f"{run.name}: taken as the same rows because the labels are equal: no kept column tells more")
         for metric, difference in zip(("AUC", "log loss"), found, strict=True):
@@ -132,6 +135,17 @@ def _differences(name: str, runs: list[_Named]) -> Section:
             if difference.reason is not None:
                 notes.append(f"{run.name}: no interval of the {metric}: {difference.reason}")
     return Section(f"{name}, differences to {base.name}", DIFFERENCES, rows, notes, texts=2)
+
+
+def _clusters(own: SavedScores, base: SavedScores) -> tuple[Clusters | None, list[str]]:
+    """Return the clusters that a difference takes as independent, and a note of that where a group is declared."""
+    try:
+        clusters = own.clusters(base)
+    except NoClusters as reason:
+        return None, [f"intervals take rows as independent: {reason}"]
+    if clusters is None or own.cluster_column is None:
+        return None, []
+    return clusters, [f"intervals are {described(own.cluster_column, clusters.count, clusters.effective_count)}"]
 
 
 def _settings(runs: list[_Named]) -> list[Section]:

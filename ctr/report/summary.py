@@ -8,6 +8,7 @@ from rich.table import Table
 
 from ctr.errors import ConfigError
 from ctr.report import formats
+from ctr.report.interval_notes import interval_notes
 from ctr.report.shifts import SEVERITY
 
 STYLES = {"stable": "green", "moderate": "yellow", "unstable": "red", "insufficient_data": "dim"}
@@ -57,6 +58,8 @@ def _show_metrics(report: dict[str, Any], console: Console) -> None:
             missing = [metric for metric in NAMES if reasons.get(metric) == reason]
             if missing:
                 console.print(f"{escape(name)}: no {', '.join(missing)}: {escape(reason)}", highlight=False)
+    for note in interval_notes(sets):
+        console.print(note, highlight=False, markup=False, soft_wrap=True)
     found = [one for one in report["checks"] if one["level"] in LEVELS]
     for one in found:
         style, sentence = LEVELS[one["level"]], " ".join(one["sentence"].split())

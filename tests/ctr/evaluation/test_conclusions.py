@@ -12,6 +12,9 @@ import ctr
 from ctr.curves import load_curves
 from ctr.errors import ConfigError
 from ctr.experiment import load_experiment
+from ctr.files import read_json
+from ctr.metrics import ScoreCounts
+from ctr.metrics.ranking import auc_interval
 from ctr.run import Run
 from features import DataError
 from tests.conftest import CONFIG, THREADS, click_log
@@ -63,6 +66,25 @@ def test_gauc_is_the_weighted_mean_of_each_users_auc(run):
     assert found["gauc"] == pytest.approx(sum(aucs[user] * rows[user] for user in aucs) / len(scores), abs=1e-12)
     assert found["mean_group_auc"] == pytest.approx(np.mean(list(aucs.values())), abs=1e-12)
     assert found["gauc_groups"] == 8
+
+
+def test_intervals_and_errors_take_users_as_independent(run):
+    folder, report, scores = run
+    found = report["metrics"]["test"]
+    assert (found["interval_unit"], found["cluster_column"], found["clusters"]) == ("cluster", "user", 8)
+    rows = scores.groupby("user")["label"].agg(["size", "sum"])
+    rate = scores["label"].mean()
+    k = len(scores) ** 2 / (rows["size"] ** 2).sum()
+    residuals = rows["sum"] - rate * rows["size"]
+    expected = np.sqrt(k / (k - 1) * (residuals**2).sum()) / len(scores)
+    assert found["label_rate_error"] == pytest.approx(expected, rel=1e-9)
+    counts = ScoreCounts.of(scores["logit"].to_numpy(), scores["label"].to_numpy())
+    assert found["auc_interval"] != pytest.approx(auc_interval(counts), abs=1e-6)
+    assert report["metrics"]["train"]["interval_unit"] == "cluster"
+    assert read_json(folder / "run" / "reference" / "reference.json")["metrics"]["interval_unit"] == "cluster"
+    page = (folder / "run" / "report.html").read_text("utf-8")
+    assert "Intervals and standard errors are clustered by user (train 8, valid 8, test 8 clusters)." in page
+    assert "Few in train (8 of equal weight)" in page
 
 
 def assert_slice(found, rows):
@@ -178,6 +200,9 @@ def test_beyond_the_exact_rows_metrics_are_binned_and_groups_have_a_reason(run, 
     assert metrics["auc"] == pytest.approx(expected["auc"], abs=1e-4)
     assert metrics["gauc"] is None
     assert "more than 1,000 rows" in metrics["reasons"]["gauc"]
+    assert (metrics["interval_unit"], metrics["clusters"]) == ("row", None)
+    page = (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert "test: intervals and standard errors take rows as independent: more than 1,000 rows" in page
     assert found["slices"]["test"] == {name: [] for name in SLICED}
 
 

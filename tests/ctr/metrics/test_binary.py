@@ -16,9 +16,11 @@ from tests.ctr.metrics.scored_rows import drawn
 KEYS = [
     *(
         "rows",
+        "interval_unit",
         "auc",
         "auc_interval",
         "log_loss",
+        "log_loss_error",
         "label_rate",
         "label_rate_error",
         "mean_score",
@@ -28,6 +30,7 @@ KEYS = [
     *("average_precision", "ks", "ks_threshold", "calibration", "calibration_z", "expected_calibration_error"),
     *("threshold", "precision", "recall", "f1", "best_f1", "best_f1_threshold"),
 ]
+GIVEN = {"rows", "interval_unit", "threshold"}  # whatever the rows are
 
 
 def metrics_of(logit, label, weight=None, groups=None, **options):
@@ -163,8 +166,8 @@ def test_large_scores_stay_as_they_are_on_the_grid():
 @pytest.mark.parametrize(
     ("logit", "label", "weight", "reasons"),
     [
-        ([], [], None, dict.fromkeys({*KEYS} - {"rows", "threshold"}, "no rows with a weight above 0")),
-        ([0, 1], [0, 1], [0, 0], dict.fromkeys({*KEYS} - {"rows", "threshold"}, "no rows with a weight above 0")),
+        ([], [], None, dict.fromkeys({*KEYS} - GIVEN, "no rows with a weight above 0")),
+        ([0, 1], [0, 1], [0, 0], dict.fromkeys({*KEYS} - GIVEN, "no rows with a weight above 0")),
         ([0, 1], [0, 1], [1, 0], {"auc": "one class only", "recall": "no positives", "calibration": "no positives"}),
         ([0.5], [1], None, {"auc": "one class only", "ks": "one class only", "normalized_entropy": "one class only"}),
         ([-1, -2], [0, 1], None, {"precision": "no score reaches 0.5", "auc_interval": "fewer than two rows"}),

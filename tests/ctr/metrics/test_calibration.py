@@ -15,6 +15,7 @@ from ctr.metrics.calibration import (
     label_rate,
     label_rate_error,
     log_loss,
+    log_loss_error,
     mean_score,
     normalized_entropy,
 )
@@ -39,6 +40,17 @@ def test_calibration_is_its_definition(counts, logit, label, weight):
     assert calibration(counts) == pytest.approx((w @ p) / (w @ label), rel=1e-12)
     expected = (w @ label - w @ p) / np.sqrt(w**2 @ (p * (1 - p)))
     assert calibration_z(counts) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+@on_every_kind
+def test_the_error_of_the_log_loss_is_that_of_a_weighted_mean(counts, logit, label, weight):
+    w, p = np.ones(len(label)) if weight is None else weight, sigmoid(logit)
+    loss = -np.where(label == 1, np.log(p), np.log1p(-p))
+    deviation = loss - np.average(loss, weights=w)
+    expected = np.sqrt((w**2 @ deviation**2) / (w.sum() ** 2 - (w**2).sum()))
+    assert log_loss_error(counts) == pytest.approx(expected, rel=1e-9)
+    if weight is None:
+        assert log_loss_error(counts) == pytest.approx(stats.sem(loss), rel=1e-9)
 
 
 @pytest.mark.parametrize("is_weighted", [False, True])

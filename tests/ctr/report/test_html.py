@@ -227,7 +227,9 @@ def test_nothing_moved_and_nothing_computed_are_said(evil, tmp_path):
             "reason": "no values to compare",
         }
         metrics = report["metrics"]["test"]
-        undefined = [key for key in metrics if key not in ("rows", "threshold", "gauc_groups", "gauc_rows")]
+        known = {"rows", "interval_unit", "clusters", "effective_clusters", "cluster_column"}
+        known |= {"threshold", "gauc_groups", "gauc_rows"}
+        undefined = [key for key in metrics if key not in known]
         metrics |= {**dict.fromkeys(undefined), "reasons": dict.fromkeys(undefined, "no rows with a weight above 0")}
         report["deciles"]["test"] = []
         for drawn in ("roc", "precision_recall", "ks"):

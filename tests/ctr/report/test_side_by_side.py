@@ -17,7 +17,7 @@ import ctr
 from ctr.cli import app
 from ctr.experiment import load_experiment
 from ctr.files import read_json, write_json
-from ctr.metrics import BinaryMetrics
+from ctr.metrics import BinaryMetrics, Clusters, auc_difference
 from ctr.report.paired_scores import NotPaired, SavedScores, differing_rows
 from ctr.report.side_by_side import settings_of, short_names, show_side_by_side, side_by_side, to_markdown
 from ctr.run import Run
@@ -89,6 +89,54 @@ def test_a_difference_is_that_of_the_reports(case, tmp_path):
     assert log_loss.value == pytest.approx(second["log_loss"] - first["log_loss"], abs=1e-12)
     assert auc.low < auc.value < auc.high
     assert load(runs[0]).negative_weight == pytest.approx(1 / (rate or 1), rel=1e-12)
+
+
+def grouped(folder, seed, column="user", **changes):
+    """A run of 40 users with ten rows each, which `report.group` names."""
+    columns = {**scored(seed), "user": np.arange(ROWS) % 40, **changes}
+    return write_run(folder, {"test": columns}, cluster_column=column)
+
+
+def test_a_difference_is_clustered_by_the_group_of_both_runs(tmp_path):
+    first, second = grouped(tmp_path / "a", 1), grouped(tmp_path / "b", 2)
+    rows, notes = tables([first, second])
+    assert notes["test, differences to a"] == ["b: intervals are clustered by user (40 clusters)"]
+    a, b = load(first), load(second)
+    clusters = Clusters((np.arange(ROWS) % 40).astype(np.int32), 40)
+    expected = auc_difference(b.logit, a.logit, a.label, None, clusters)
+    assert b.differences(a, b.clusters(a))[0] == expected
+    assert rows["test, differences to a"][0][3].startswith(f"{expected.low:+.5f} to {expected.high:+.5f}")
+    assert expected.low != b.differences(a)[0].low
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        (["user", None], "report.group is not set in one run and user in the other"),
+        (["user", "shop"], "report.group is shop in one run and user in the other"),
+        (["shop", "shop"], "scores of an earlier version do not hold the column 'shop'"),
+    ],
+)
+def test_a_difference_takes_rows_as_independent_unless_both_runs_hold_one_group(columns, reason, tmp_path):
+    runs = [grouped(tmp_path / name, k, column) for k, (name, column) in enumerate(zip("ab", columns, strict=True))]
+    rows, notes = tables(runs)
+    assert notes["test, differences to a"] == [f"b: intervals take rows as independent: {reason}"]
+    expected = load(runs[1]).differences(load(runs[0]))[0]
+    assert rows["test, differences to a"][0][3].startswith(f"{expected.low:+.5f} to {expected.high:+.5f}")
+
+
+def test_other_groups_are_other_rows(tmp_path):
+    runs = [grouped(tmp_path / "a", 1), grouped(tmp_path / "b", 2, user=np.arange(ROWS) % 50)]
+    _, notes = tables(runs)
+    (note,) = notes["test, differences to a"]
+    assert note.startswith("b: no difference: other rows: column 'user' differs")
+
+
+def test_few_groups_are_said(tmp_path):
+    runs = [grouped(tmp_path / name, k, user=np.arange(ROWS) % 8) for k, name in enumerate("ab")]
+    _, notes = tables(runs)
+    (note,) = notes["test, differences to a"]
+    assert note.endswith("by user (8 clusters, as many as 8 of equal weight: few, so they can be too narrow)")
 
 
 def test_a_better_run_has_a_star_and_each_set_its_tables_in_order(tmp_path):

@@ -1,0 +1,40 @@
+"""Intervals on a scale that keeps them where a metric can be: log-odds for an AUC, logarithm for a loss or a ratio.
+
+An interval value -+ margin becomes g(value) -+ margin g'(value) on a scale g, by the delta method, and goes back.
+If the margin is small compared with the distance to the bound, the two are the same.
+
+Sources: Pepe 2003, The Statistical Evaluation of Medical Tests for Classification and Prediction, chapter 5, for the
+log-odds of an AUC; Bland, Altman 1996, Transformations, Means, and Confidence Intervals, for the logarithm.
+"""
+
+import math
+
+from scipy import special
+
+
+def log_odds_interval(value: float, margin: float) -> tuple[float, float]:
+    """Return value -+ margin on the scale ln(v / (1 - v)), which lies between 0 and 1.
+
+    Args:
+        value: a number above 0 and below 1.
+        margin: half the width of the interval on the scale of the value itself.
+
+    >>> [round(end, 3) for end in log_odds_interval(0.9, 0.2)]
+    [0.494, 0.988]
+    """
+    log_odds, half = math.log(value / (1 - value)), margin / (value * (1 - value))
+    return float(special.expit(log_odds - half)), float(special.expit(log_odds + half))
+
+
+def log_interval(value: float, margin: float) -> tuple[float, float]:
+    """Return value -+ margin on the scale ln v, which lies above 0.
+
+    Args:
+        value: a number above 0.
+        margin: half the width of the interval on the scale of the value itself.
+
+    >>> [round(end, 3) for end in log_interval(0.5, 0.6)]
+    [0.151, 1.66]
+    """
+    factor = math.exp(margin / value)
+    return value / factor, value * factor
