@@ -80,7 +80,7 @@ def write_comparison(folder: Path) -> None:
                 "cards": _cards(found),
                 "orders": {},
                 "sentences": tables.sentences(found),
-                "how_to_read": tables.HOW_TO_READ,
+                "how_to_read": tables.how_to_read(found),
                 "plots": list(plots.values()),
                 "sections": first,
                 "details": details,
@@ -150,17 +150,12 @@ def _rows(found: tables.Found) -> Iterator[dict[str, Any]]:
 
 def _cards(found: tables.Found) -> list[Card]:
     """The verdicts of the page's head."""
-    best = tables.best_of(found)
     judged = [cell for cell in found["cells"] if cell["difference"] is not None]
-    verdicts = [cell["difference"]["metrics"]["auc"]["verdict"] for cell in judged]
-    counts = {name: verdicts.count(name) for name in tables.WORDS}
     alike = [cell for cell in judged if cell["difference"]["start"]["equal"]]
     failed = sum(len(cell["failures"]) for cell in found["cells"])
-    auc = best["metrics"]["auc"]["value"] if best else None
-    told = ", ".join(f"{count} {tables.WORDS[name]}" for name, count in counts.items() if count)
     return [
-        Card("Highest mean AUC", formats.metric(auc), [best["name"]] if best else []),
-        Card(f"Beside {found['study']['baseline']}", f"{counts['better']} better", [f"Of {len(judged)}: {told}."]),
+        _best_card(found),
+        _verdict_card(judged, found["study"]["baseline"]),
         Card(
             "Same start",
             f"{len(alike)} of {len(judged)}",
@@ -168,6 +163,39 @@ def _cards(found: tables.Found) -> list[Card]:
         ),
         Card("Failed runs", str(failed), ["Each has a row with its reason."] if failed else []),
     ]
+
+
+def _best_card(found: tables.Found) -> Card:
+    """The cell with the highest AUC, and the log loss that comes with it, so that neither is read alone."""
+    best, lowest = tables.best_of(found), tables.lowest_loss(found)
+    if best is None:
+        return Card("Highest mean AUC", formats.metric(None), [])
+    told = [f"{best['name']}."]
+    if lowest is best:
+        told.append(f"Its mean log loss, {_mean(best, 'log_loss')}, is the lowest.")
+    elif lowest is not None:
+        told.append(
+            f"Its mean log loss is {_mean(best, 'log_loss')}; the lowest is {_mean(lowest, 'log_loss')}, of "
+            f"{lowest['name']} (AUC {_mean(lowest, 'auc')})."
+        )
+    return Card("Highest mean AUC", _mean(best, "auc"), told)
+
+
+def _verdict_card(judged: list[dict[str, Any]], baseline: str) -> Card:
+    """How many cells are better than the baseline by each metric, and what the others are."""
+    better, told = [], []
+    for metric, name in tables.NAMES.items():
+        verdicts = [cell["difference"]["metrics"][metric]["verdict"] for cell in judged]
+        counts = {word: verdicts.count(verdict) for verdict, word in tables.WORDS.items()}
+        better.append(f"{counts['better']} in {name}")
+        listed = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+        told.append(f"Of {len(judged)} in {name}: {listed}.")
+    return Card(f"Better than {baseline}", ", ".join(better), told)
+
+
+def _mean(cell: dict[str, Any], metric: str) -> str:
+    one = cell["metrics"][metric]
+    return formats.metric(one and one["value"])
 
 
 def _read(folder: Path) -> tables.Found:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ctr.report import formats
+from ctr.report.interval_notes import described
 from ctr.report.section import Section
 
 ABSENT = "-"
@@ -19,11 +20,13 @@ WORDS = {
 }
 HOW_TO_READ = (
     "An interval of a difference covers training again with other seeds and other rows to evaluate on, at once; the "
-    "training data and the tuned settings stay as they are. Rows are taken as independent, and those of one user are "
-    "not. Better and worse need p below 0.05 after Holm's correction for all comparisons of a metric; intervals are "
-    "not corrected. A * marks what every single seed shows beyond the chance of rows (DeLong, corrected too), where "
-    "seeds are too few, or differ too much, to speak of others."
+    "training data and the tuned settings stay as they are. Better and worse need p below 0.05 after Holm's correction "
+    "for all comparisons of a metric; intervals are not corrected. A * marks what every single seed shows beyond the "
+    "chance of rows (DeLong, corrected too), where seeds are too few, or differ too much, to speak of others."
 )
+ROWS = "Rows are taken as independent, and those of one user are not."
+NAMES = {"auc": "AUC", "log_loss": "log loss"}
+"""The metrics that are compared, as sentences and tables call them."""
 CLOCKS = "Times are of this machine with other runs beside: only large differences mean something."
 
 Found = dict[str, Any]
@@ -46,6 +49,20 @@ def best_of(found: Found) -> dict[str, Any] | None:
 
 def _is_whole(cell: dict[str, Any]) -> bool:
     return not cell["lacking"] and not (cell["difference"] and cell["difference"]["start"]["violations"])
+
+
+def how_to_read(found: Found) -> list[str]:
+    """Return what an interval covers, and what it takes as independent."""
+    units = [_unit(cell["difference"]) for cell in found["cells"] if cell["difference"] is not None]
+    return [HOW_TO_READ, *dict.fromkeys(text for unit in units for text in unit)]
+
+
+def _unit(difference: dict[str, Any]) -> list[str]:
+    if difference.get("interval_unit") == "cluster":
+        told = described(difference["cluster_column"], difference["clusters"], difference["effective_clusters"])
+        return [f"Intervals of differences are {told}."]
+    reasons = difference.get("no_clusters", [])
+    return [f"{ROWS} Not clustered: {'; '.join(reasons)}." if reasons else ROWS]
 
 
 def leaderboard(found: Found) -> Section:
@@ -107,7 +124,10 @@ def metrics(found: Found) -> Section:
         shift = cell["difference"] and cell["difference"]["psi"]
         rows.append([*_names(cell), *cells, formats.psi(shift)])
     header = [text for name in names.values() for text in (name, "95 % interval")]
-    notes = ["Intervals are Student's over seeds. PSI compares the scores with the baseline's, on the same rows."]
+    notes = [
+        "Intervals are Student's over seeds, on the log-odds of AUC and GAUC and on the logarithm of log loss and "
+        "calibration. PSI compares the scores with the baseline's, on the same rows."
+    ]
     return Section("metrics, mean over seeds", [*axes, *header, "score PSI"], rows, notes, texts=len(axes))
 
 
@@ -116,7 +136,7 @@ def differences(found: Found) -> Section:
     axes = list(found["study"]["axes"])
     rows = []
     for cell in ranked(found):
-        for metric, name in (("auc", "AUC"), ("log_loss", "log loss")):
+        for metric, name in NAMES.items():
             if cell["difference"] is None:
                 continue
             one = cell["difference"]["metrics"][metric]
@@ -135,7 +155,7 @@ def differences(found: Found) -> Section:
             )
     header = ["metric", "difference", "over seeds", "over seeds and rows", "p", "p adjusted", "verdict"]
     title = f"differences to {found['study']['baseline']}, paired by seed"
-    return Section(title, [*axes, *header], rows, [HOW_TO_READ, *_reasons(found)], texts=len(axes) + 1)
+    return Section(title, [*axes, *header], rows, [*how_to_read(found), *_reasons(found)], texts=len(axes) + 1)
 
 
 def by_seed(found: Found) -> Section:
@@ -194,15 +214,11 @@ def shared(found: Found) -> Section:
 def sentences(found: Found) -> list[str]:
     """What the numbers say, and no more."""
     study = found["study"]
-    cells, best = ranked(found), best_of(found)
-    told = []
-    if best is not None:
-        whose = " (the baseline)" if best["difference"] is None else ""
-        told.append(f"{best['name']} has the highest mean {study['evaluated']} AUC, {_value(best, 'auc')}{whose}.")
-    told += [_sentence(cell, study["baseline"]) for cell in cells if cell["difference"] is not None]
+    told = _best(found)
+    told += [_sentence(cell, study["baseline"]) for cell in ranked(found) if cell["difference"] is not None]
     if len(study["seeds"]) == 1:
         told.append("There is one seed: differences speak of these trained models, not of training them again.")
-    if any(cell["difference"] and not cell["difference"]["same_rows"] for cell in cells):
+    if any(cell["difference"] and not cell["difference"]["same_rows"] for cell in found["cells"]):
         told.append(
             "Each seed divides the data anew, so seeds share rows and are not independent: no verdict without a *."
         )
@@ -211,36 +227,82 @@ def sentences(found: Found) -> list[str]:
     return told
 
 
+def lowest_loss(found: Found) -> dict[str, Any] | None:
+    """Return the cell with the lowest mean log loss of those that lack nothing; None: no cell has one."""
+    having = [cell for cell in ranked(found) if _is_whole(cell) and cell["metrics"]["log_loss"]]
+    return min(having, key=lambda cell: cell["metrics"]["log_loss"]["value"], default=None)
+
+
+def _best(found: Found) -> list[str]:
+    """Return which cells are best by each metric, with the other metric of each."""
+    best, lowest, evaluated = best_of(found), lowest_loss(found), found["study"]["evaluated"]
+    if best is None:
+        return []
+    highest = f"{_whose(best)} has the highest mean {evaluated} AUC, {_value(best, 'auc')}"
+    if lowest is None:
+        return [f"{highest}."]
+    if lowest is best:
+        return [f"{highest}, and the lowest mean log loss, {_value(best, 'log_loss')}."]
+    return [
+        f"{highest}; its mean log loss is {_value(best, 'log_loss')}.",
+        f"{_whose(lowest)} has the lowest mean {evaluated} log loss, {_value(lowest, 'log_loss')}; its mean AUC is "
+        f"{_value(lowest, 'auc')}.",
+    ]
+
+
+def _whose(cell: dict[str, Any]) -> str:
+    return cell["name"] + (" (the baseline)" if cell["difference"] is None else "")
+
+
 def _sentence(cell: dict[str, Any], baseline: str) -> str:
-    one = cell["difference"]["metrics"]["auc"]
-    both, verdict = one["over_both"], one["verdict"]
+    """Say what a cell differs by from the baseline: the verdicts of all metrics, then their numbers."""
+    name, difference = cell["name"], cell["difference"]
+    by_metric = {metric: difference["metrics"][metric] for metric in NAMES}
+    verdict = by_metric["auc"]["verdict"]
     if verdict == "incomplete":
-        return f"{cell['name']} is not judged. {'; '.join(cell['difference']['lacking'])}."
+        return f"{name} is not judged. {'; '.join(difference['lacking'])}."
     if verdict == "unfair":
-        return f"{cell['name']} cannot be compared with {baseline}: {cell['difference']['start']['violations'][0]}."
-    if both["value"] is None:
-        reasons = "; ".join(cell["difference"]["reasons"]) or both["reason"]
-        return f"{cell['name']} cannot be compared with {baseline}: {reasons}."
+        return f"{name} cannot be compared with {baseline}: {difference['start']['violations'][0]}."
+    if all(one["over_both"]["value"] is None for one in by_metric.values()):
+        reasons = "; ".join(difference["reasons"]) or by_metric["auc"]["over_both"]["reason"]
+        return f"{name} cannot be compared with {baseline}: {reasons}."
     if verdict == "same":
-        return f"{cell['name']} and {baseline}: no difference, every row has the same score."
-    size, count = f"{abs(both['value']):.5f}", len(one["by_seed"])
+        return f"{name} and {baseline}: no difference, every row has the same score."
+    metrics_by_verdict: dict[tuple[str, str], list[str]] = {}
+    for metric, one in by_metric.items():
+        metrics_by_verdict.setdefault(_verdict(one), []).append(NAMES[metric])
+    judged = ", ".join(
+        f"{word} in {' and '.join(names)}{by_seed}" for (word, by_seed), names in metrics_by_verdict.items()
+    )
+    numbers = " ".join(_numbers(NAMES[metric], one) for metric, one in by_metric.items())
+    return f"{name} against {baseline}: {judged}. {numbers}"
+
+
+def _verdict(one: dict[str, Any]) -> tuple[str, str]:
+    """Return the verdict of a difference in words, and what follows the metric's name."""
+    if one["over_both"]["value"] is None:
+        return "no difference is known", ""
+    count, verdict = len(one["by_seed"]), str(one["verdict"])
+    if verdict in ("better each time", "worse each time"):
+        return verdict.split()[0], f" with {f'each of the {count} seeds' if count > 1 else 'the one seed'}"
+    return ("no difference is shown" if verdict == "not shown" else verdict), ""
+
+
+def _numbers(name: str, one: dict[str, Any]) -> str:
+    """Return the size of a difference, and how sure it is, as a sentence."""
+    both, verdict, told = one["over_both"], one["verdict"], name[0].upper() + name[1:]
+    if both["value"] is None:
+        return f"{told}: {both['reason']}."
     if verdict in ("better each time", "worse each time"):
         values = ", ".join(_signed(seed["value"]) for seed in one["by_seed"])
-        with_seeds = f"each of the {count} seeds" if count > 1 else "the one seed"
-        return (
-            f"{cell['name']} is {verdict.split()[0]} than {baseline} with {with_seeds}, beyond the chance of rows (AUC "
-            f"{values}); that it would be with other seeds is not shown."
-        )
+        return f"{told} {values}, beyond the chance of rows; that it would be so with other seeds is not shown."
     if both["low"] is None:
-        return f"{cell['name']}: AUC {_signed(both['value'])} beside {baseline}; no interval: {both['reason']}."
+        return f"{told} {_signed(both['value'])}; no interval: {both['reason']}."
     where = f"{_interval(both, signed=True)}, adjusted p {formats.p_value(one['p_adjusted'])}"
     if verdict == "not shown":
         widest = max(abs(both["low"]), abs(both["high"]))
-        return (
-            f"{cell['name']}: no difference to {baseline} is shown, {_signed(both['value'])} ({where}); one of up to "
-            f"{widest:.5f} is not ruled out."
-        )
-    return f"{cell['name']} is {verdict} than {baseline} by {size} AUC ({where})."
+        return f"{told} {_signed(both['value'])} ({where}); one of up to {widest:.5f} is not ruled out."
+    return f"{told} {_signed(both['value'])} ({where})."
 
 
 def _shared(found: Found) -> Iterable[str]:

@@ -8,14 +8,14 @@ import signal
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from scipy import stats
+from scipy import special, stats
 from sklearn.metrics import roc_auc_score
 
 from ctr.comparison import job
 from ctr.comparison.fairness import ORDER
 from ctr.comparison.pool import Failure
 from ctr.errors import ConfigError, Interrupted
-from ctr.metrics import auc_difference, holm
+from ctr.metrics import Clusters, auc_difference, holm, log_loss_difference
 from ctr.report.comparison import write_comparison
 from features import DataError
 from tests.conftest import swap_two_labels
@@ -99,11 +99,11 @@ def test_metrics_are_means_over_seeds_of_those_of_the_scores(compared):
             logit, label = scores(folder, cell["name"], seed)
             aucs.append(roc_auc_score(label, logit))
         assert [one["auc"] for one in cell["seeds"]] == pytest.approx(aucs, abs=1e-12)
-        mean = cell["metrics"]["auc"]
-        assert mean["value"] == pytest.approx(np.mean(aucs), abs=1e-12)
-        assert (mean["low"], mean["high"]) == pytest.approx(
-            stats.t.interval(0.95, 1, np.mean(aucs), stats.sem(aucs)), abs=1e-9
-        )
+        mean, found_mean = cell["metrics"]["auc"], np.mean(aucs)
+        assert mean["value"] == pytest.approx(found_mean, abs=1e-12)
+        error = stats.sem(aucs) / (found_mean * (1 - found_mean))
+        expected = special.expit(stats.t.interval(0.95, 1, special.logit(found_mean), error))
+        assert (mean["low"], mean["high"]) == pytest.approx(expected, abs=1e-9)
 
 
 def test_differences_are_paired_by_seed_and_by_row(compared):
@@ -120,7 +120,26 @@ def test_differences_are_paired_by_seed_and_by_row(compared):
     values = [of_seed["value"] for of_seed in one["by_seed"]]
     assert one["over_seeds"]["p_value"] == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
     assert one["over_both"]["value"] == pytest.approx(np.mean(values))
-    assert one["over_both"]["low"] < one["over_seeds"]["low"]
+    assert one["over_both"]["high"] > one["over_seeds"]["high"]
+    assert one["over_both"]["low"] == one["over_seeds"]["low"] == -1  # two seeds reach further, where no AUC can be
+
+
+def test_differences_are_clustered_by_the_group_that_the_scores_hold(config, tmp_path, in_this_process):
+    settings = {"report.group": "user", "training.threads": 2, "training.epochs": 1}
+    study = write_study(config, axes=TWO, settings=settings, seeds=[3])
+    found, _ = compare(study, tmp_path / "out")
+    difference = cell_of(found, "adagrad")["difference"]
+    assert (difference["interval_unit"], difference["cluster_column"], difference["clusters"]) == ("cluster", "user", 8)
+    (logit, label), (base, _) = (scores(tmp_path / "out", name, 3) for name in ("adagrad", "base"))
+    saved = pq.read_table(tmp_path / "out/runs/base/seed-3/scores/test.parquet")
+    assert saved.column_names == ["label", "logit", "score", "ts", "user"]  # `data.keep` names ts alone
+    clusters = Clusters.of(saved["user"].chunks)
+    for metric, of in (("auc", auc_difference), ("log_loss", log_loss_difference)):
+        expected = of(logit, base, label, None, clusters)
+        one = difference["metrics"][metric]["by_seed"][0]
+        assert (one["low"], one["high"], one["p_value"]) == (expected.low, expected.high, expected.p_value)
+        assert difference["metrics"][metric]["over_both"]["low"] == expected.low
+    assert "Intervals of differences are clustered by user (8 clusters" in (tmp_path / "out/report.md").read_text()
 
 
 def test_p_values_are_corrected_for_all_comparisons(compared):
@@ -134,8 +153,8 @@ def test_what_is_worse_with_each_seed_is_said_of_these_seeds_only(compared):
     slow = cell_of(found, "slow")["difference"]["metrics"]["auc"]
     assert slow["verdict"] == "worse each time"
     assert all(of_seed["high"] < 0 for of_seed in slow["by_seed"])
-    assert "slow is worse than rmsprop_v2 with each of the 2 seeds, beyond the chance of rows" in printed
-    assert "that it would be with other seeds is not shown" in printed
+    assert "slow against rmsprop_v2: worse in AUC with each of the 2 seeds, worse in log loss" in printed
+    assert "beyond the chance of rows; that it would be so with other seeds is not shown" in printed
 
 
 def test_runs_of_a_seed_begin_alike_and_see_the_same_order(compared):

@@ -175,11 +175,78 @@ def test_every_run_is_a_row(found):
 
 def test_sentences_say_what_the_verdicts_back(found):
     told = sentences(found)
-    assert told[0] == "sgd+adam has the highest mean test AUC, 0.81000."
-    assert "sgd+adam is better than ftrl+adam by 0.01000 AUC (+0.00700 to +0.01300, adjusted p 0.040)." in told
-    assert "ftrl+lion is worse than ftrl+adam by 0.01000 AUC (-0.01300 to -0.00700, adjusted p 0.040)." in told
-    where = "+0.00500 (+0.00200 to +0.00800, adjusted p 0.040)"
-    assert f"sgd+lion: no difference to ftrl+adam is shown, {where}; one of up to 0.00800 is not ruled out." in told
+    assert told[0] == "sgd+adam has the highest mean test AUC, 0.81000, and the lowest mean log loss, 0.40000."
+    where = "+0.01000 (+0.00700 to +0.01300, adjusted p 0.040)"
+    expected = f"sgd+adam against ftrl+adam: better in AUC and log loss. AUC {where}. Log loss {where}."
+    assert expected in told
+    where = "-0.01000 (-0.01300 to -0.00700, adjusted p 0.040)"
+    assert f"ftrl+lion against ftrl+adam: worse in AUC and log loss. AUC {where}. Log loss {where}." in told
+    where = "+0.00500 (+0.00200 to +0.00800, adjusted p 0.040); one of up to 0.00800 is not ruled out."
+    expected = f"sgd+lion against ftrl+adam: no difference is shown in AUC and log loss. AUC {where} Log loss {where}"
+    assert expected in told
+
+
+@pytest.fixture
+def opposed(found):
+    """A comparison whose cell with the highest AUC has by far the highest log loss."""
+    best = found["cells"][2]
+    best["metrics"]["log_loss"] = number(0.0256)
+    for one in (found["cells"][0], found["cells"][1], found["cells"][3]):
+        one["metrics"]["log_loss"] = number(0.0088)
+    loss = best["difference"]["metrics"]["log_loss"]
+    loss |= {"over_both": number(0.0168, 0.003), "verdict": "worse", "p_adjusted": 0.00001}
+    return found
+
+
+def test_better_in_one_metric_and_worse_in_the_other_is_said_first(opposed):
+    told = sentences(opposed)
+    assert told[:2] == [
+        "sgd+adam has the highest mean test AUC, 0.81000; its mean log loss is 0.02560.",
+        "sgd+lion has the lowest mean test log loss, 0.00880; its mean AUC is 0.80500.",
+    ]
+    assert (
+        "sgd+adam against ftrl+adam: better in AUC, worse in log loss. AUC +0.01000 (+0.00700 to +0.01300, adjusted p "
+        "0.040). Log loss +0.01680 (+0.01380 to +0.01980, adjusted p < 0.0001)."
+    ) in told
+
+
+def test_the_first_cards_state_both_metrics(opposed, written, tmp_path):
+    page = written(opposed)
+    text = " ".join(page.texts)
+    assert "Its mean log loss is 0.02560; the lowest is 0.00880, of sgd+lion (AUC 0.80500)." in text
+    assert "1 in AUC, 0 in log loss" in text
+    assert "Of 3 in log loss: 2 worse, 1 not shown." in text
+    markdown = (tmp_path / "report.md").read_text()
+    assert "sgd+adam against ftrl+adam: better in AUC, worse in log loss." in markdown
+    console = Console(file=io.StringIO(), width=200)
+    show_comparison(tmp_path, console)
+    assert "sgd+adam against ftrl+adam: better in AUC, worse in log loss." in console.file.getvalue()
+
+
+def test_a_metric_with_each_seed_only_stands_beside_one_that_is_not_known(opposed):
+    metrics = opposed["cells"][2]["difference"]["metrics"]
+    metrics["auc"] |= {"over_both": NOTHING | {"reason": "the labels are of one class only"}, "by_seed": []}
+    metrics["log_loss"]["verdict"] = "worse each time"
+    (told,) = [one for one in sentences(opposed) if one.startswith("sgd+adam against")]
+    assert told == (
+        "sgd+adam against ftrl+adam: no difference is known in AUC, worse in log loss with each of the 2 seeds. AUC: "
+        "the labels are of one class only. Log loss +0.01000, +0.01000, beyond the chance of rows; that it would be so "
+        "with other seeds is not shown."
+    )
+
+
+def test_what_intervals_take_as_independent_is_said(found, written):
+    rows = "Rows are taken as independent, and those of one user are not."
+    assert rows in written().texts
+    clusters = {"interval_unit": "cluster", "cluster_column": "<user>", "clusters": 900, "effective_clusters": 20.0}
+    for one in found["cells"][1:]:
+        one["difference"] |= clusters
+    texts = written(found).texts
+    few = "as many as 20 of equal weight: few, so they can be too narrow"
+    assert f"Intervals of differences are clustered by <user> (900 clusters, {few})." in texts
+    assert rows not in texts
+    found["cells"][1]["difference"] |= {"interval_unit": "row", "no_clusters": ["seed 1: other groups"]}
+    assert f"{rows} Not clustered: seed 1: other groups." in written(found).texts
 
 
 def test_what_is_not_judged_wins_nothing(found):
@@ -201,7 +268,7 @@ def test_a_baseline_that_lacks_a_run_wins_nothing(found):
         for metric in one["difference"]["metrics"].values():
             metric["verdict"] = "incomplete"
     assert best_of(found)["name"] == "sgd+adam"
-    assert sentences(found)[0] == "sgd+adam has the highest mean test AUC, 0.81000."
+    assert sentences(found)[0].startswith("sgd+adam has the highest mean test AUC, 0.81000, and the lowest")
 
 
 def test_one_seed_and_no_test_set_are_said(found):
