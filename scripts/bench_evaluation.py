@@ -1,5 +1,7 @@
 """Time and memory of evaluating scored rows: every metric with the interval of AUC, GAUC by user, PSI of the score.
 
+`result by user` is `result` again, with intervals that take users as independent; the total counts both.
+
     python scripts/bench_evaluation.py [--rows 10000000] [--users 1000000] [--weighted]
 
 The rows are made up, 5 % of them positive, and come in row groups of 100,000, as those of a file do. Making them is not
@@ -56,7 +58,8 @@ def main() -> None:
         timed("update", metrics.update, logit, label, weight, {"user": pa.array(user)})
         actual += timed("PSI of the score", bins.count, logit)
     timed("counts", metrics.counts)
-    result = timed("result", metrics.result)
+    timed("result", metrics.result)
+    result = timed("result by user", metrics.result, 0.5, "user")
     timed("deciles", metrics.deciles)
     result |= timed("GAUC", lambda: gauc(metrics.by_group("user")))
     result["psi"] = timed("PSI of the score", compare, expected, actual, len(reference), args.rows, 0.2)["psi"]

@@ -2,11 +2,11 @@
 
     python scripts/cluster_coverage.py [--simulations 2000] [--processes 2]
 
-Two models score the same rows. A user has an effect on the label that both models know in part. Each model has an
-error of its own for each user, as an embedding has. So the labels, the scores and the losses of a user's rows are
-alike. Every simulation draws new users, each with equally many rows, or with numbers of rows that differ much (skewed:
-lognormal; the largest of 1,000 users has about 50 times the median). 20% of the labels are 1, in the settings marked
-"rare" 2%. The truth is that of 8 million rows of different users.
+Two models, equally good, score the same rows. A user has an effect on the label that both models know in part. Each
+model has an error of its own for each user, as an embedding has. So the labels, the scores and the losses of a user's
+rows are alike. Every simulation draws new users, each with equally many rows, or with numbers of rows that differ much
+(skewed: lognormal; the largest of 1,000 users has about 50 times the median). 20% of the labels are 1, in the settings
+marked "rare" 2%. The truth is that of 8 million rows of different users.
 
 For each metric the table has two shares of intervals that hold the truth: `row` takes rows as independent, `user` takes
 users. AUC is `auc_interval`. Log loss and calibration (the ratio) are the value -+ 1.96 standard errors. z is the share

@@ -122,14 +122,17 @@ class BinaryMetrics:
 
         Raises:
             KeyError: `update` was given no such group.
-            Undefined: there are no rows, or too many to hold.
+            Undefined: there are no rows, too many to hold, or all in one cluster.
         """
         if self.is_binned:
             raise Undefined(f"more than {self.exact_rows:,} rows: their groups are not held")
         if not self._held:
             raise Undefined("no rows")
         found = clusters.Clusters.of(self._groups[name])
-        return clusters.ClusterSums.of(*self._columns(), found, self.counts())
+        sums = clusters.ClusterSums.of(*self._columns(), found, self.counts())
+        if 0 < sums.effective_clusters < 1 + 1e-9:
+            raise Undefined("all rows are in one cluster")
+        return sums
 
     def result(self, threshold: float = 0.5, cluster: str | None = None) -> dict[str, Any]:
         """Every metric of the set as a whole; what cannot be computed is None, and "reasons" says why.

@@ -71,7 +71,7 @@ class Clusters:
 
         Args:
             column: a number for each of `rows`.
-            rows: a mask or slice of the rows to sum; by default all.
+            rows: a mask or the places of the rows to sum; by default all.
         """
         return np.bincount(self.code[rows], column, self.count)
 
@@ -116,7 +116,8 @@ class ClusterSums:
             at_scores = None
         found = np.zeros((6, clusters.count))
         for start in range(0, len(logit), CHUNK_ROWS):
-            rows = slice(start, start + CHUNK_ROWS)
+            # in order of the score, for which the search below is four times as fast
+            rows = start + np.argsort(logit[start : start + CHUNK_ROWS])
             y = label[rows].astype(np.float64)
             w = np.ones(len(y)) if weight is None else weight[rows].astype(np.float64)
             columns = [w, w * y, w * sigmoid(logit[rows]), calibration.log_losses(logit[rows], w * y, w * (1 - y))]

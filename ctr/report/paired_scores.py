@@ -102,7 +102,7 @@ class SavedScores:
             base: scores of the same rows, see `check_same_rows`, which compares the column too.
 
         Raises:
-            NoClusters: only one of both has them, or they name different columns.
+            NoClusters: only one of both has them, they name different columns, or all rows are in one cluster.
         """
         column, other = self.cluster_column, base.cluster_column
         if column != other:
@@ -112,9 +112,12 @@ class SavedScores:
         if column not in self.kept_in_common(base):
             raise NoClusters(f"scores of an earlier version do not hold the column {column!r}")
         try:
-            return Clusters.of(self.file.read([column])[column].chunks or [pa.nulls(0)])
+            found = Clusters.of(self.file.read([column])[column].chunks or [pa.nulls(0)])
         except (OSError, pa.ArrowException) as error:
             raise NoClusters(f"column {column!r} cannot be read: {error}") from error
+        if found.count < 2:
+            raise NoClusters(f"all rows have one value of {column!r}")
+        return found
 
     def kept_in_common(self, other: "SavedScores") -> list[str]:
         """The kept columns that both files have."""

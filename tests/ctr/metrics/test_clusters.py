@@ -234,7 +234,7 @@ def test_rows_that_are_not_held_have_the_errors_of_rows_and_a_reason():
 @pytest.mark.parametrize(
     ("label", "user", "reasons"),
     [
-        ([0, 1, 0, 1], [0, 0, 0, 0], {"auc_interval": "two clusters", "log_loss_error": "two clusters"}),
+        ([0, 1, 0, 1], [0, 0, 0, 0], {"clusters": "all rows are in one cluster"}),
         ([0, 0, 1, 1], [0, 1, 2, 2], {"auc_interval": "fewer than two clusters"}),
         ([0, 0, 0, 0], [0, 0, 1, 1], {"auc_interval": "one class only", "calibration_error": "no positives"}),
     ],
@@ -245,6 +245,14 @@ def test_what_clusters_do_not_define_has_a_reason(label, user, reasons):
     for name, reason in reasons.items():
         assert found[name] is None
         assert reason in found["reasons"][name]
+
+
+def test_where_all_rows_are_in_one_cluster_errors_are_those_of_rows():
+    logit, label, weight, user = rows_of_users()
+    state = state_of(logit, label, weight, np.zeros_like(user))
+    found, rows = state.result(cluster="user"), state.result()
+    assert {name for name in rows if rows[name] != found[name]} == set()
+    assert (found["clusters"], found["interval_unit"]) == (None, "row")
 
 
 def test_one_cluster_gives_a_difference_without_an_interval():

@@ -132,6 +132,12 @@ def test_other_groups_are_other_rows(tmp_path):
     assert note.startswith("b: no difference: other rows: column 'user' differs")
 
 
+def test_one_group_alone_leaves_rows_independent(tmp_path):
+    _, notes = tables([grouped(tmp_path / name, k, user=np.zeros(ROWS, int)) for k, name in enumerate("ab")])
+    (note,) = notes["test, differences to a"]
+    assert note == "b: intervals take rows as independent: all rows have one value of 'user'"
+
+
 def test_few_groups_are_said(tmp_path):
     runs = [grouped(tmp_path / name, k, user=np.arange(ROWS) % 8) for k, name in enumerate("ab")]
     _, notes = tables(runs)
