@@ -1,11 +1,12 @@
 """Why a step diverged: what is not finite, and which rows, values and columns have to do with it; losses that soar."""
 
+import math
 import reprlib
 import shlex
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +15,7 @@ from ctr.errors import Diverged
 from ctr.lookups import lookups_of
 from ctr.run import Run
 from ctr.saved_step import save_step
-from ctr.step import Tensors, share_of
+from ctr.step import LARGEST_NORM, Tensors, share_of
 from features import PADDING, Batch, Encoder, columns_of, decoded_batch, id_features, in_words, take
 from models import CTRModel, Field
 
@@ -49,11 +50,14 @@ class LossWatch:
 
 
 class Gradient(NamedTuple):
-    """Of a variable, before anything is summed or clipped; of all replicas together."""
+    """Of a variable, before anything is clipped; of all replicas together."""
 
-    values: np.ndarray
+    is_finite: bool
+    """Whether each number is, before anything is summed."""
+    norms: np.ndarray
+    """Of the sum of each row of a table, or of a whole tower variable, float64."""
     rows: np.ndarray | None
-    """Of a table: the row of each value."""
+    """Of a table: the row of each norm."""
 
 
 def explained(model: CTRModel, encoder: Encoder, loss: float, batch: Batch, tensors: Tensors, run: Run) -> Diverged:
@@ -70,19 +74,25 @@ def explained(model: CTRModel, encoder: Encoder, loss: float, batch: Batch, tens
     step = int(model.step.numpy()) + 1
     saved = _saved(model, encoder, batch, run, f"step-{step:09d}.parquet")
     is_scoreless = ~np.isfinite(model(tensors, training=False).numpy())
-    gradients = _gradients(model, tensors)
+    gradients, is_sum_finite = _gradients(model, tensors)
+    smallest = math.inf  # norm of a gradient that is to be named
     if not np.isfinite(loss):
         found = f"the loss is {loss}"
-    elif not all(np.isfinite(gradient.values).all() for gradient in gradients):
+    elif not all(gradient.is_finite for gradient in gradients):
         found = f"the loss is {loss:.6g}, but gradients are not finite"
     elif not all(np.isfinite(tf.identity(variable).numpy()).all() for variable in model.non_trainable_variables):
         found = f"the loss is {loss:.6g}, but a moving average of a batch norm is not finite"
     else:
-        found = f"the loss is {loss:.6g}, but a sum of gradients or the norm that clip_norm bounds is not finite"
+        # where none is too large by itself, many are together: then the largest is named
+        smallest = min(LARGEST_NORM, max(float(gradient.norms.max()) for gradient in gradients))
+        overflowed = "a sum of gradients or the norm that clip_norm bounds"
+        if is_sum_finite:
+            overflowed = "the sum of a gradient's squares"
+        found = f"the loss is {loss:.6g}, but {overflowed} is not finite"
     lines = [
         f"step {step}: {found}; its update was not made",
-        *_tables(model, encoder, batch, gradients, is_scoreless),
-        *_towers(model, gradients),
+        *_tables(model, encoder, batch, gradients, smallest, is_scoreless),
+        *_towers(model, gradients, smallest),
         *_numbers(encoder, batch),
         *_a_row(encoder, batch, is_scoreless),
         saved,
@@ -100,26 +110,64 @@ def _saved(model: CTRModel, encoder: Encoder, batch: Batch, run: Run, name: str)
     return f"the batch is saved; to see where it begins: ctr replay {shlex.quote(str(path))}"
 
 
-def _gradients(model: CTRModel, tensors: Tensors) -> list[Gradient]:
-    """In the order of `trainable_variables`."""
+def _gradients(model: CTRModel, tensors: Tensors) -> tuple[list[Gradient], bool]:
+    """In the order of `trainable_variables`; and whether all are finite once they are summed and clipped."""
     strategy = model.distribute_strategy
-    # moves moving averages on, which nobody reads any more but to tell what was not finite
-    _, gradients = strategy.run(lambda batch: model.loss_and_gradients(share_of(batch)), args=(tensors,))
-    found = []
-    for gradient in gradients:
-        parts = strategy.experimental_local_results(gradient)
-        if isinstance(parts[0], tf.IndexedSlices):
-            values, rows = ([getattr(part, name).numpy() for part in parts] for name in ("values", "indices"))
-            found.append(Gradient(np.concatenate(values), np.concatenate(rows)))
-        else:
-            found.append(Gradient(np.stack([part.numpy() for part in parts]), None))
-    return found
+
+    def computed(batch: Tensors) -> tuple[list[Any], list[Any]]:
+        # moves moving averages on, which nobody reads any more but to tell what was not finite
+        _, gradients = model.loss_and_gradients(share_of(batch))
+        return gradients, model.optimizer.combine(gradients, model.trainable_variables)
+
+    gradients, combined = strategy.run(computed, args=(tensors,))
+    applied = [strategy.experimental_local_results(gradient)[0] for gradient in combined]
+    is_sum_finite = all(np.isfinite(getattr(gradient, "values", gradient).numpy()).all() for gradient in applied)
+    return [_of_replicas(strategy.experimental_local_results(gradient)) for gradient in gradients], is_sum_finite
+
+
+def _of_replicas(parts: Sequence[Any]) -> Gradient:
+    if not isinstance(parts[0], tf.IndexedSlices):
+        values = np.stack([part.numpy() for part in parts])
+        with np.errstate(invalid="ignore"):
+            summed = values.sum(axis=0, dtype=np.float64)
+        return Gradient(_is_finite(values), _norms(summed.reshape(1, -1)), None)
+    values, rows = (np.concatenate([getattr(part, name).numpy() for part in parts]) for name in ("values", "indices"))
+    distinct, places = np.unique(rows, return_inverse=True)
+    summed = np.zeros((len(distinct), values.shape[1]))
+    with np.errstate(invalid="ignore"):
+        np.add.at(summed, places, values)
+    return Gradient(_is_finite(values), _norms(summed), distinct)
+
+
+def _is_finite(values: np.ndarray) -> bool:
+    return bool(np.isfinite(values).all())
+
+
+def _norms(rows: np.ndarray) -> np.ndarray:
+    """Euclidean, NaN and infinite where a number is; in float64, which the square of no float32 overflows."""
+    return np.sqrt(np.square(rows).sum(axis=1))
 
 
 def _tables(
-    model: CTRModel, encoder: Encoder, batch: Batch, gradients: list[Gradient], is_scoreless: np.ndarray
+    model: CTRModel,
+    encoder: Encoder,
+    batch: Batch,
+    gradients: list[Gradient],
+    smallest: float,
+    is_scoreless: np.ndarray,
 ) -> list[str]:
-    """Lines on the tables whose rows are extreme or not finite, or else on those whose gradients are not finite."""
+    """Lines on the tables whose rows are extreme or not finite, or else on those whose gradients are not finite.
+
+    Where `smallest` is finite: on those with a gradient of this norm, and then on those whose rows are extreme.
+
+    Args:
+        model: as the step found it.
+        encoder: of the batch.
+        batch: of the step.
+        gradients: of the trainable variables.
+        smallest: norm from which a gradient is extreme; infinite: only one that is not finite is.
+        is_scoreless: rows of the batch without a finite score.
+    """
     gradient_of = {id(one): found for one, found in zip(model.trainable_variables, gradients, strict=True)}
     suspects = take(batch, is_scoreless) if is_scoreless.any() else batch
     of_weights, of_gradients = {}, {}
@@ -135,12 +183,20 @@ def _tables(
             of_weights[lookup.table.name] = f"{table} holds {sizes[is_extreme].max():.6g} in {rows}"
         gradient = gradient_of[id(lookup.fused)]
         assert gradient.rows is not None
-        without = gradient.rows[~np.isfinite(gradient.values).all(axis=1)] - lookup.offset
-        found = np.intersect1d(without, lookup.rows(suspects))
+        norm_of = dict(zip((gradient.rows - lookup.offset).tolist(), gradient.norms.tolist(), strict=True))
+        extreme = [row for row, norm in norm_of.items() if not norm < smallest]
+        found = np.intersect1d(extreme, lookup.rows(suspects))
         if len(found := found[found != PADDING]):
-            rows = _rows_in_words(encoder, names[0], found)
-            of_gradients[lookup.table.name] = f"{table} has no finite gradient in {rows}"
-    lines = of_weights or of_gradients
+            largest = max(norm_of[row] for row in found.tolist())
+            named = "no finite gradient" if math.isinf(smallest) else f"a gradient of norm {largest:.6g}"
+            of_gradients[lookup.table.name] = f"{table} has {named} in {_rows_in_words(encoder, names[0], found)}"
+    if math.isinf(smallest):
+        return _listed(of_weights or of_gradients)
+    return _listed(of_gradients) + _listed(of_weights)
+
+
+def _listed(lines: dict[str, str]) -> list[str]:
+    """The lines of the first tables, and one on the others."""
     others = list(lines)[TABLES:]
     return [*lines.values()][:TABLES] + ([f"likewise tables {_some(others)}"] if others else [])
 
@@ -161,21 +217,26 @@ def _feature_of(encoder: Encoder, field: Field) -> str:
     return id_features(encoder)[field.column]
 
 
-def _towers(model: CTRModel, gradients: list[Gradient]) -> list[str]:
-    """A line on the towers whose weights are extreme or not finite, or else on those whose gradients are not finite."""
+def _towers(model: CTRModel, gradients: list[Gradient], smallest: float) -> list[str]:
+    """A line on the towers whose weights are extreme or not finite, and on those whose gradients are, as `_tables`."""
     owned = list(zip(model.logical_variables, model.trainable_variables, gradients, strict=True))
     largest: dict[str, float] = {}
-    without_gradient: dict[str, None] = {}
+    of_gradients: dict[str, float] = {}
     for (kind, names), variable, gradient in owned:
         if kind == "tower":
             size = float(np.abs(variable.numpy()).max())
             largest[names[0]] = float(np.maximum(largest.get(names[0], 0.0), size))
-            if not np.isfinite(gradient.values).all():
-                without_gradient[names[0]] = None
+            norm = float(gradient.norms[0])
+            if not norm < smallest:
+                of_gradients[names[0]] = max(of_gradients.get(names[0], 0.0), norm)
     extreme = [f"{name} ({size:.6g})" for name, size in largest.items() if not size <= EXTREME]
-    if extreme:
-        return [f"towers that hold extreme weights: {', '.join(extreme)}"]
-    return [f"towers that have no finite gradient: {', '.join(without_gradient)}"] if without_gradient else []
+    of_weights = [f"towers that hold extreme weights: {', '.join(extreme)}"] if extreme else []
+    if not of_gradients:
+        return of_weights
+    if math.isinf(smallest):
+        return of_weights or [f"towers that have no finite gradient: {', '.join(of_gradients)}"]
+    named = [f"{name} ({norm:.6g})" for name, norm in of_gradients.items()]
+    return [f"towers that have an extreme gradient, by its norm: {', '.join(named)}", *of_weights]
 
 
 def _numbers(encoder: Encoder, batch: Batch) -> list[str]:

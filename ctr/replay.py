@@ -23,6 +23,7 @@ from ctr.resume import load_encoder
 from ctr.run import Run
 from ctr.saved_step import load_batch, load_weights
 from ctr.state import read_state
+from ctr.step import LARGEST_NORM
 from features import Batch
 from models import CTRModel
 
@@ -68,6 +69,14 @@ class Replayed:
             (f"the gradient of {part.name}" for part in backward if not math.isfinite(part.gradient or 0)), None
         )
 
+    @property
+    def overflowed(self) -> str:
+        """What overflowed where all is finite: the squares of the largest gradient, or else a sum of gradients."""
+        largest = max(self.parts, key=lambda part: part.gradient or 0)
+        if (largest.gradient or 0) > LARGEST_NORM:
+            return f"the sum of the squares of the gradient of {largest.name}"
+        return "a sum of gradients, or the norm that optimizers.clip_norm bounds"
+
 
 def replay(file: str | Path, console: Console | None = None) -> list[Replayed]:
     """Do a saved step again, forward and backward, on one device.
@@ -110,7 +119,7 @@ def replay(file: str | Path, console: Console | None = None) -> list[Replayed]:
         begins = "all is finite" if one.first is None else f"it begins at {one.first}"
         shown(f"with the weights of {one.weights} the loss is {one.loss:.6g}: {begins}")
     if found[0].first is None:
-        shown("so what overflowed is a sum of gradients, or the norm that optimizers.clip_norm bounds")
+        shown(f"so what overflowed is {found[0].overflowed}")
     elif len(found) > 1:
         shown(f"so it is {'the weights since' if found[1].first is None else 'not the weights since, but the batch'}")
     return found

@@ -10,6 +10,7 @@ from models import CTRModel
 
 Tensors: TypeAlias = Mapping[str, tf.Tensor]
 """A batch on its device."""
+LARGEST_NORM = 2.0**64  # of a gradient whose squares float32 can sum: 1.8e19
 
 
 class Outcome(NamedTuple):
@@ -18,7 +19,7 @@ class Outcome(NamedTuple):
     loss: float
     """Of the batch, before the update."""
     is_finite: bool
-    """Whether loss, gradients and moving averages are; if not, no update was made."""
+    """Whether loss, gradients, their squares and moving averages are; if not, no update was made."""
 
 
 def compiled_step(model: CTRModel, encoder: Encoder) -> Callable[[Tensors], Outcome]:
@@ -26,7 +27,9 @@ def compiled_step(model: CTRModel, encoder: Encoder) -> Callable[[Tensors], Outc
 
     Where the loss, a moving average or a number of the gradients, summed and clipped as they would be applied, is not
     finite, the step leaves no trace: weights, optimizer state, moving averages, mean loss and step number stay as they
-    were.
+    were. Nor does it where the squares of a variable's gradient have no finite sum in float32, as optimizers keep such
+    squares in their state: a number above 1.8e19 is enough. A penalty that an optimizer adds to the gradient
+    (`l2_gradient`) comes after this check.
     """
     strategy = model.distribute_strategy
     moved_by_forward = [variable for variable in model.non_trainable_variables if variable is not model.step]
@@ -53,7 +56,7 @@ def compiled_step(model: CTRModel, encoder: Encoder) -> Callable[[Tensors], Outc
         # gradients have been summed over replicas: all have the same
         applied = [strategy.experimental_local_results(gradient)[0] for gradient in gradients]
         is_finite = tf.reduce_all(
-            [*strategy.experimental_local_results(is_forward_finite), *(_is_finite(gradient) for gradient in applied)]
+            [*strategy.experimental_local_results(is_forward_finite), *map(_has_finite_squares, applied)]
         )
         tf.cond(
             is_finite,
@@ -82,6 +85,12 @@ def share_of(batch: Tensors) -> Tensors:
     return {key: array[context.replica_id_in_sync_group :: replicas] for key, array in batch.items()}
 
 
-def _is_finite(array: tf.Tensor | tf.Variable | tf.IndexedSlices) -> tf.Tensor:
-    values = array.values if isinstance(array, tf.IndexedSlices) else array
-    return tf.reduce_all(tf.math.is_finite(values))
+def _is_finite(array: tf.Tensor | tf.Variable) -> tf.Tensor:
+    return tf.reduce_all(tf.math.is_finite(array))
+
+
+def _has_finite_squares(gradient: tf.Tensor | tf.IndexedSlices) -> tf.Tensor:
+    """Whether the sum of all squares is finite, and so are each number, the squares of each row and their sums."""
+    values = gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient
+    # half the sum, in one pass without temporaries, which takes less time than looking at each number
+    return tf.math.is_finite(2 * tf.nn.l2_loss(values))

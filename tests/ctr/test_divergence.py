@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -144,17 +145,6 @@ def test_a_moving_average_that_overflows_is_found_though_loss_and_gradients_are_
     assert not found.is_finite
 
 
-@pytest.mark.parametrize(("clip_norm", "is_finite"), [("null", True), ("1", False)])
-def test_a_norm_that_overflows_counts_where_gradients_are_clipped_by_it(make_experiment, clip_norm, is_finite):
-    one = OneStep(make_experiment(UNBOUNDED, DENSE, f"optimizers.clip_norm={clip_norm}"))
-    numerics, label = (one.batch()[key].numpy() for key in ("numerics", "label"))
-    numerics[:4, 0] = [1e25, 1e25, -1e25, -1e25]
-    label[:4] = [0, 1, 0, 1]  # the sign of the logit is right for one of each two
-    found = one.step(one.batch(numerics=numerics, label=label))
-    assert 1e20 < found.loss < np.inf
-    assert found.is_finite is is_finite
-
-
 def test_a_row_whose_gradients_overflow_when_they_are_summed_counts(make_experiment, monkeypatch):
     one = OneStep(make_experiment(DENSE))
     compute = one.model.loss_and_gradients
@@ -167,6 +157,59 @@ def test_a_row_whose_gradients_overflow_when_they_are_summed_counts(make_experim
 
     monkeypatch.setattr(one.model, "loss_and_gradients", with_twice_a_huge_gradient)
     assert not one.step(one.batch()).is_finite
+
+
+def planted(one, place, size):
+    """Make the gradients of a model hold one number of this size: `row` 5 of the table, or the tower's `head`."""
+    compute = one.model.loss_and_gradients
+
+    def with_a_planted_gradient(batch):
+        loss, gradients = compute(batch)
+        names = [(kind, *names) for kind, names in one.model.logical_variables]
+        if place == "row":
+            [at] = [k for k, name in enumerate(names) if name[0] == "table"]
+            row = tf.constant([one.model.tables.offsets["user"] + 5])
+            values = tf.concat([gradients[at].values, [[0.0, size, 0.0, 0.0]]], axis=0)
+            indices = tf.concat([gradients[at].indices, tf.cast(row, gradients[at].indices.dtype)], axis=0)
+            gradients[at] = tf.IndexedSlices(values, indices, gradients[at].dense_shape)
+        else:
+            at = names.index(("tower", place))
+            first = tf.one_hot(0, gradients[at].shape.num_elements()) * size
+            gradients[at] = tf.reshape(first, gradients[at].shape)
+        return loss, gradients
+
+    return with_a_planted_gradient
+
+
+@pytest.mark.parametrize("place", ["row", "head"])
+@pytest.mark.parametrize(("size", "is_finite"), [(1e18, True), (1e20, False)])
+def test_a_gradient_whose_square_overflows_leaves_no_trace(make_experiment, monkeypatch, place, size, is_finite):
+    one = OneStep(make_experiment())
+    assert one.step(one.batch(seed=1)).is_finite
+    before = one.variables()
+    monkeypatch.setattr(one.model, "loss_and_gradients", planted(one, place, size))
+    step = compiled_step(one.model, one.encoder)
+
+    found = step(one.batch())
+
+    assert found.is_finite is is_finite
+    assert np.isfinite(found.loss)
+    after = one.variables()
+    assert all(np.array_equal(*pair) for pair in zip(after, before, strict=True)) is not is_finite
+    assert all(np.isfinite(array).all() for array in after)
+
+
+@pytest.mark.parametrize(("clip_norm", "is_finite"), [("null", True), ("1", False)])
+def test_a_norm_that_overflows_counts_where_gradients_are_clipped_by_it(
+    make_experiment, monkeypatch, clip_norm, is_finite
+):
+    one = OneStep(make_experiment(f"optimizers.clip_norm={clip_norm}"))
+    for place in ("row", "head"):
+        # 1.5e19 squared is 2.3e38, which float32 holds, as it does not hold twice as much
+        monkeypatch.setattr(one.model, "loss_and_gradients", planted(one, place, 1.5e19))
+    found = compiled_step(one.model, one.encoder)(one.batch())
+    assert np.isfinite(found.loss)
+    assert found.is_finite is is_finite
 
 
 def test_a_number_whose_square_overflows_is_named_with_its_row(overflowed):
@@ -189,6 +232,21 @@ def test_a_number_whose_square_overflows_is_named_with_its_row(overflowed):
 
     assert again.exit_code == 0
     assert "the loss is inf: it begins at dcn_v2/cross_0" in again.stdout
+
+
+def test_a_gradient_whose_square_overflows_is_replayed(config, data_folder, tmp_path):
+    plant_price(data_folder, 1e24)
+
+    result = ctr("train", config, "--run", tmp_path / "run", "--set", UNBOUNDED, "--set", DENSE)
+
+    assert result.exit_code == 3
+    assert "but the sum of a gradient's squares is not finite; its update was not made" in result.stderr
+    assert "towers that have an extreme gradient, by its norm: deep" in result.stderr
+    [saved] = (tmp_path / "run" / "diverged").glob("*.parquet")
+    again = ctr("replay", saved)
+    assert again.exit_code == 0
+    assert "all is finite" in again.stdout
+    assert "so what overflowed is the sum of the squares of the gradient of dnn/" in again.stdout
 
 
 def test_a_table_row_that_holds_nan_is_named_by_its_value_and_columns(make_experiment, tmp_path):
@@ -216,6 +274,34 @@ def test_a_table_row_that_holds_nan_is_named_by_its_value_and_columns(make_exper
     assert from_checkpoint.weights == "checkpoint step-000000004"
     assert from_checkpoint.first is None
     assert from_checkpoint.loss < 2
+
+
+class Planting(tf_keras.callbacks.Callback):
+    """Trains on gradients that hold a number of 1e20."""
+
+    def __init__(self, place):
+        super().__init__()
+        self.place = place
+
+    def on_train_begin(self, logs=None):
+        self.model.loss_and_gradients = planted(self, self.place, 1e20)
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("row", "table 'user' (columns: user) has a gradient of norm 1e+20 in row 5 ("),
+        ("head", "towers that have an extreme gradient, by its norm: head (1e+20)"),
+    ],
+)
+def test_a_gradient_whose_square_overflows_is_named(make_experiment, tmp_path, place, expected):
+    with pytest.raises(Diverged) as raised:
+        train(make_experiment(), tmp_path / "run", callbacks=[Planting(place)])
+
+    lines = str(raised.value).splitlines()
+    assert re.fullmatch(r"step 1: the loss is 0\.\d+, but the sum of a gradient's squares is not finite; .*", lines[0])
+    assert [line.strip().startswith(expected) for line in lines[1:]].count(True) == 1
+    assert "not finite" not in "".join(lines[1:])
 
 
 @pytest.mark.parametrize(
