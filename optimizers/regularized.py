@@ -47,10 +47,14 @@ class Regularized(Wrapper):
 
     def wrapped_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
         """A step of base on the gradient of loss and penalty."""
-        if variable.shape.rank >= 2:
-            weight = tf.convert_to_tensor(variable)
-            gradient += self.l1_gradient * tf.sign(weight) + self.l2_gradient * weight
-        self.base.update_step(gradient, variable)
+        self.base.update_step(self.penalized(gradient, variable), variable)
+
+    def penalized(self, gradient: tf.Tensor, variable: tf.Variable) -> tf.Tensor:
+        """The gradient of loss and penalty."""
+        if variable.shape.rank < 2:
+            return gradient
+        weight = tf.convert_to_tensor(variable)
+        return gradient + (self.l1_gradient * tf.sign(weight) + self.l2_gradient * weight)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "l1_gradient": self.l1_gradient, "l2_gradient": self.l2_gradient}
