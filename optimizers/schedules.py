@@ -38,6 +38,28 @@ class InverseSquareRootDecay(tf_keras.optimizers.schedules.LearningRateSchedule)
 
 
 @tf_keras.utils.register_keras_serializable("ctr")
+class ExactExponentialDecay(tf_keras.optimizers.schedules.LearningRateSchedule):
+    """initial_learning_rate * k^step, computed in float64 and rounded once.
+
+    Keras's `ExponentialDecay` rounds k to float32 first: its power of k = 0.9999 is off by 0.17% after 100,000 steps.
+
+    >>> rate = ExactExponentialDecay(0.1, k=0.5)
+    >>> [round(float(rate(step)), 4) for step in (0, 1, 3)]
+    [0.1, 0.05, 0.0125]
+    """
+
+    def __init__(self, initial_learning_rate: float, k: float) -> None:
+        self.initial_learning_rate, self.k = initial_learning_rate, k
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        power = tf.pow(tf.constant(self.k, tf.float64), tf.cast(step, tf.float64))
+        return tf.cast(self.initial_learning_rate * power, tf.float32)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"initial_learning_rate": self.initial_learning_rate, "k": self.k}
+
+
+@tf_keras.utils.register_keras_serializable("ctr")
 class Adjustable(tf_keras.optimizers.schedules.LearningRateSchedule):
     """A schedule after a linear warm-up from zero, times a factor that may be lowered while training.
 
@@ -96,7 +118,9 @@ def hyperbolic(initial: float, k: float, *, unit: int, whole: int) -> Schedule:
 def exponential(initial: float, k: float, *, unit: int, whole: int) -> Schedule:
     """initial * k^t, t in units."""
     check_at_least_0(initial=initial, k=k)
-    return keras.ExponentialDecay(initial, unit, k, staircase=unit > 1)
+    if unit == 1:
+        return ExactExponentialDecay(initial, k)
+    return keras.ExponentialDecay(initial, unit, k, staircase=True)  # powers by epoch are small: exact to 2e-8 each
 
 
 def inverse_sqrt(initial: float, *, unit: int, whole: int) -> Schedule:

@@ -45,6 +45,35 @@ def test_by_step_the_rate_changes_with_every_step(name):
     )
 
 
+@pytest.mark.parametrize("k", [0.9999, 0.99999, 0.999999, 1.00001])
+def test_exponential_by_step_is_exact_after_a_million_steps(k):
+    steps = [10**5, 10**6, 2**24 + 1]
+    steps = [step for step in steps if 1e-30 < k**step < 1e30]
+    # the nearest float32
+    expected = [0.1 * k**step for step in steps]
+    assert rates("exponential", steps, unit=1, initial=0.1, k=k) == pytest.approx(expected, rel=1e-7)
+
+
+def test_exponential_by_step_with_a_factor_of_zero_is_zero_after_the_first_step():
+    assert rates("exponential", [0, 1, 5], unit=1, initial=0.1, k=0.0) == pytest.approx([0.1, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("steps", [10**6, 10**8])
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("hyperbolic", {"initial": 1.0, "k": 1e-6}, lambda step, whole: 1 / (1 + 1e-6 * step)),
+        ("inverse_sqrt", {"initial": 1.0}, lambda step, whole: 1 / math.sqrt(step + 1)),
+        ("cosine", {"initial": 1.0}, lambda step, whole: (1 + math.cos(math.pi * step / whole)) / 2),
+        ("polynomial", {"initial": 1.0, "power": 2.0}, lambda step, whole: (1 - step / whole) ** 2),
+    ],
+)
+def test_the_other_schedules_keep_to_float64_at_large_steps(steps, name, arguments, expected):
+    schedule = SCHEDULES[name](**arguments, unit=1, whole=steps)
+    for step in (steps // 10, steps // 2, steps - 10):
+        assert float(schedule(tf.constant(step, tf.int64))) == pytest.approx(expected(step, steps), abs=2e-7)
+
+
 CONTINUOUS = {
     "cosine": lambda t: 0.01 + (0.1 - 0.01) * (1 + math.cos(math.pi * t)) / 2,
     "polynomial": lambda t: 0.01 + (0.1 - 0.01) * (1 - t),
