@@ -30,7 +30,8 @@ def adam(
         learning_rate: a number, or a Keras schedule.
         beta_1: decay of the first moment.
         beta_2: decay of the second moment.
-        epsilon: outside the root.
+        epsilon: outside the root, of v as it is: "epsilon hat" in the paper; `GroupAdam` adds it to that of the
+            corrected v.
         amsgrad: divide by the root of the largest v so far (Reddi et al. 2018, arXiv 1904.09237).
         bias_correction: false leaves out the factor of the powers of beta; see `UncorrectedAdam`.
     """

@@ -25,7 +25,9 @@ class GroupAdam(RowOptimizer):
 
     with a = learning_rate, t the steps of the table, and c that of the row's last touch, 0 at first. Without penalties
     it is Adam, lazy: a row without a gradient keeps its weight and its moments, and a row's first touches in a table
-    that is long in training are not corrected for their moments' start at zero. Unlike in FTRL, a start is evidence: at
+    that is long in training are not corrected for their moments' start at zero. epsilon is added to the root of the
+    corrected V, as in algorithm 1 of Adam's paper; `lazy_adam` and `adam`, as Keras, add it to the root of v and so
+    divide by a larger epsilon at first: epsilon / sqrt(1 - beta_2^t). Unlike in FTRL, a start is evidence: at
     the first touch it is shrunk by the penalties, but not lost. A row at zero keeps its state and returns once ||s||
     exceeds l21 sqrt(d).
 
@@ -37,7 +39,7 @@ class GroupAdam(RowOptimizer):
         learning_rate: a, the rate of a step.
         beta_1: decay of the first moment, at a touch.
         beta_2: decay of the second moment, at a touch.
-        epsilon: outside the root.
+        epsilon: outside the root, of the corrected V.
         l1: proximal, on single weights.
         l21: proximal, on rows.
         l2: proximal, counted once; the paper counts it twice: halve it for the paper's.

@@ -34,7 +34,7 @@ class LazyAdam(RowOptimizer):
         learning_rate: a number, or a Keras schedule.
         beta_1: decay of the first moment, 0 to below 1.
         beta_2: decay of the second moment, 0 to below 1, or the text "1 - 1/t".
-        epsilon: outside the root.
+        epsilon: outside the root, of v as it is; `GroupAdam` adds it to that of the corrected v.
         bias_correction: what t counts. `table`: the steps so far, whatever they touched; `row`: the touches of the row,
             for two numbers more of state a row; None: no correction, the two factors that hold t are 1. Touches are
             counted, for "1 - 1/t", in the table's type: float32 counts 16 million.

@@ -22,13 +22,18 @@ class RMSPropV2(RowOptimizer):
     tends to learning_rate * sqrt(1 - beta). beta = 1 is Adagrad. From v = 0 it equals RMSProp with the rate
     learning_rate * sqrt(1 - beta) and epsilon * (1 - beta).
 
+    While v is far below epsilon, the step is that of gradient descent with the rate learning_rate / sqrt(epsilon), and
+    shrinks with the gradient. So it is at a row's first touches where gradients are below sqrt(epsilon), 1e-4 by
+    default, and always where they stay below sqrt(epsilon * (1 - beta)), 1e-5. For steps near `learning_rate` at such
+    gradients, lower `epsilon` or set `epsilon_inside=False`.
+
     With `momentum` the step is a sum that forgets: m <- momentum * m + learning_rate * g / sqrt(v + epsilon),
     w <- w - m, at touches only. No coordinate then moves further than learning_rate / (1 - momentum).
 
     Args:
         learning_rate: the largest step of a coordinate.
         beta: what is kept of v at a touch, or in a step: see `decay`; 0 to 1.
-        epsilon: added to v inside the root.
+        epsilon: added to v inside the root; the step is that of gradient descent where it outweighs v.
         epsilon_inside: False: epsilon is added to the root, sqrt(v) + epsilon.
         momentum: what is kept of the last step, 0 to below 1; above 0 it costs a second state as wide as the row.
         decay: `touch`: v <- beta * v + g^2 at each touch; `time`: v <- beta^k * v + g^2, k the steps since the row's

@@ -28,7 +28,9 @@ class RowWiseAdagrad(RowOptimizer):
         max_norm: bound on the norm of a touched row; None: no bound.
         name: of the optimizer.
 
-    Source: FBGEMM's `EXACT_ROWWISE_ADAGRAD`, TorchRec's `RowWiseAdagrad`.
+    Source: FBGEMM's exact row-wise Adagrad, `EXACT_ROWWISE_ADAGRAD`. The class `RowWiseAdagrad` in TorchRec's
+    `torchrec.optim` differs: it averages the gradient over the row first, n <- n + mean_i(g_i)^2, and moves all
+    coordinates by this average.
 
     >>> table = tf.Variable([[1.0, 1.0], [0.0, 0.0]])
     >>> gradient = tf.IndexedSlices(tf.constant([[1.0, 7.0]]), tf.constant([1]), tf.constant([2, 2]))
