@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from ctr.metrics import calibration, clusters, ranking, thresholds
-from ctr.metrics.counts import ScoreCounts, Undefined, sigmoid
+from ctr.metrics.counts import ScoreCounts, Undefined, refuse_nan, sigmoid
 from ctr.metrics.groups import GroupMetrics
 
 BIN_ROWS = 1 << 20  # rows that are binned at once: each time takes the time of sorting the whole grid
@@ -55,11 +55,16 @@ class BinaryMetrics:
         """Add rows.
 
         Args:
-            logit: float32 [rows], finite; the rank is by it as it is, the rest is computed in float64.
+            logit: float32 [rows], not NaN; the rank is by it as it is, the rest is computed in float64. Infinite ones
+                are the probabilities 0 and 1: with the other label their log loss is infinite.
             label: 0 or 1, [rows].
-            weight: [rows], not negative; None for 1.
+            weight: [rows], finite, not negative; None for 1.
             groups: by name, the value of each row, [rows]; the same names and types every time.
+
+        Raises:
+            ValueError: a logit is NaN.
         """
+        refuse_nan(logit)
         if len(logit):
             copied = None if weight is None else np.array(weight)
             self._held.append(_Rows(np.array(logit, np.float32), np.array(label, np.int8), copied))

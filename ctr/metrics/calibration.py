@@ -15,19 +15,25 @@ from ctr.metrics.thresholds import deciles
 def log_losses(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     """Log loss in nats of the rows at each logit, summed by weight: float64 [k].
 
-    -w ln p of a positive, -w ln(1 - p) of a negative, from the logit, so that neither overflows.
+    -w ln p of a positive, -w ln(1 - p) of a negative, from the logit, so that neither overflows. At an infinite logit
+    it is 0 for the label that it says, and infinite for the other.
 
-    >>> log_losses(np.array([0.0, 1000.0]), np.array([1, 0]), np.array([1, 2])).round(4).tolist()
-    [1.3863, 2000.0]
+    >>> log_losses(np.array([0.0, 1000.0, np.inf]), np.array([1, 0, 1]), np.array([1, 2, 0])).round(4).tolist()
+    [1.3863, 2000.0, 0.0]
     """
     exact = np.asarray(logit, np.float64)
     # ln(1 + exp(x)) = max(x, 0) + ln(1 + exp(-|x|)), for x = -logit of a positive and logit of a negative
     tail = np.log1p(np.exp(-np.abs(exact)))
-    return positives * (np.maximum(-exact, 0) + tail) + negatives * (np.maximum(exact, 0) + tail)
+    return _times(positives, np.maximum(-exact, 0) + tail) + _times(negatives, np.maximum(exact, 0) + tail)
+
+
+def _times(weight: np.ndarray, loss: np.ndarray) -> np.ndarray:
+    """Their product, where no weight is no loss, however large the loss."""
+    return np.multiply(weight, loss, out=np.zeros_like(loss), where=np.asarray(weight) != 0)
 
 
 def log_loss(counts: ScoreCounts) -> float:
-    """Mean log loss in nats.
+    """Mean log loss in nats; infinite where a row with a weight has an infinite logit of the other label.
 
     Raises:
         Undefined: no row has a weight.

@@ -1,10 +1,13 @@
 """The weight of positives and of negatives at each distinct score: all that a metric of a whole set needs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+
+ORDINARY = 160  # log2 of the largest weight that is kept as it is, and of its inverse: float32 holds none beyond
+APART = 2.0**300  # how many times the weight of one class may be that of the other
 
 
 class Undefined(ValueError):
@@ -19,11 +22,13 @@ class ScoreCounts:
     weights it is float64. O(distinct scores) of memory.
 
     Attributes:
-        score: float32 [k], ascending: a logit, finite.
+        score: float32 [k], ascending: a logit; infinite ones rank first and last.
         positives: [k], the weight of the rows with label 1 there.
         negatives: [k], that of the rows with label 0.
         positive_squares: [k], the sum of the squared weights of the rows with label 1 there: what variances need.
         negative_squares: [k], that of the rows with label 0.
+        exponent: the weights are 2^exponent times those above, so that their squares neither overflow nor vanish: 0
+            unless the largest lies outside 2^-160 to 2^160.
     """
 
     score: np.ndarray
@@ -31,26 +36,32 @@ class ScoreCounts:
     negatives: np.ndarray
     positive_squares: np.ndarray
     negative_squares: np.ndarray
+    exponent: int = 0
 
     @classmethod
     def of(cls, logit: np.ndarray, label: np.ndarray, weight: np.ndarray | None = None) -> "ScoreCounts":
         """The counts of rows in any order.
 
         Args:
-            logit: float32 [rows].
+            logit: float32 [rows], not NaN.
             label: 0 or 1, [rows].
-            weight: [rows], None for 1.
+            weight: [rows], finite, not negative; None for 1.
+
+        Raises:
+            ValueError: a logit is NaN.
 
         >>> counts = ScoreCounts.of(np.array([2, -1, 2], np.float32), np.array([1, 0, 0]))
         >>> counts.score.tolist(), counts.positives.tolist(), counts.negatives.tolist()
         ([-1.0, 2.0], [0, 1], [1, 1])
         """
+        refuse_nan(logit)
         is_positive = label.astype(np.int8)
         if weight is None:
             return _collapsed(logit, is_positive, 1 - is_positive)
-        exact = weight.astype(np.float64)
+        exact, exponent = scaled(weight)
         positives, negatives = exact * is_positive, exact * (1 - is_positive)
-        return _collapsed(logit, positives, negatives, exact * positives, exact * negatives)
+        counts = _collapsed(logit, positives, negatives, exact * positives, exact * negatives)
+        return replace(counts, exponent=exponent)
 
     @classmethod
     def merged(cls, parts: Sequence["ScoreCounts"]) -> "ScoreCounts":
@@ -62,10 +73,13 @@ class ScoreCounts:
         """
         if not parts:
             return cls.of(np.empty(0, np.float32), np.empty(0, np.int8))
+        exponent = max((part.exponent for part in parts if part.positives.any() or part.negatives.any()), default=0)
+        parts = [part._at(exponent) for part in parts]
         names = ["score", "positives", "negatives"]
         if not all(part.positive_squares is part.positives for part in parts):
             names += ["positive_squares", "negative_squares"]
-        return _collapsed(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        merged = _collapsed(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        return replace(merged, exponent=exponent)
 
     def on_grid(self, step: float) -> "ScoreCounts":
         """The binned form: scores rounded to multiples of `step`, a power of two.
@@ -78,7 +92,7 @@ class ScoreCounts:
         if self.positive_squares is not self.positives:
             columns += [self.positive_squares, self.negative_squares]
         rounded = np.round(self.score.astype(np.float64) / step) * step
-        return _collapsed(rounded.astype(np.float32), *columns)
+        return replace(_collapsed(rounded.astype(np.float32), *columns), exponent=self.exponent)
 
     @cached_property
     def probability(self) -> np.ndarray:
@@ -111,12 +125,43 @@ class ScoreCounts:
         """As `classes`, for measures that need both.
 
         Raises:
-            Undefined: one of them is 0.
+            Undefined: one of them is 0, or so small that float64 cannot hold its squares with those of the other.
         """
         positives, negatives = self.classes()
         if positives == 0 or negatives == 0:
             raise Undefined("the labels are of one class only")
+        if not 1 / APART <= positives / negatives <= APART:
+            raise Undefined("the weight of one class is more than 2e90 times that of the other")
         return positives, negatives
+
+    def _at(self, exponent: int) -> "ScoreCounts":
+        """The same with another exponent."""
+        down = self.exponent - exponent
+        if down == 0:
+            return self
+        weights = (np.ldexp(self.positives, down), np.ldexp(self.negatives, down))
+        squares = (np.ldexp(self.positive_squares, 2 * down), np.ldexp(self.negative_squares, 2 * down))
+        return ScoreCounts(self.score, *weights, *squares, exponent)
+
+
+def refuse_nan(logit: np.ndarray) -> None:
+    """Raise ValueError if a logit is NaN, which has no rank."""
+    if count := int(np.isnan(logit).sum()):
+        raise ValueError(f"logit: {count} of {len(logit)} are NaN. Leave these rows out; infinite logits are allowed.")
+
+
+def scaled(weight: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return weights in float64, times 2^-e, and e: 0 unless their largest lies outside 2^-160 to 2^160.
+
+    A power of two rounds nothing. A metric does not depend on the scale of the weights, but their squares overflow from
+    1e154 and vanish below 1e-162.
+
+    >>> scaled(np.array([2.0**600, 2.0**599]))
+    (array([0.5 , 0.25]), 601)
+    """
+    exact = weight.astype(np.float64)
+    exponent = int(np.frexp(exact.max(initial=0.0))[1])
+    return (exact, 0) if abs(exponent) <= ORDINARY else (np.ldexp(exact, -exponent), exponent)
 
 
 def sigmoid(logit: np.ndarray | float) -> np.ndarray:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ctr.metrics.calibration import log_losses
-from ctr.metrics.counts import run_starts, run_sums, sigmoid, sum_of_products
+from ctr.metrics.counts import APART, ORDINARY, refuse_nan, run_starts, run_sums, sigmoid, sum_of_products
 
 SIGN, SCORE_BITS = np.uint32(1 << 31), np.uint64(32)
 
@@ -18,6 +18,8 @@ SIGN, SCORE_BITS = np.uint32(1 << 31), np.uint64(32)
 class GroupMetrics:
     """Sums and the AUC of each group, in order of the group's value; rows without a value are left out.
 
+    The sums of a group are those of weights 2^-exponent times its own, which is 0 for weights that float32 holds.
+
     Attributes:
         values: [groups], the distinct values.
         rows: int64 [groups].
@@ -25,10 +27,11 @@ class GroupMetrics:
         label: [groups], the sum of weighted labels.
         score: float64 [groups], the sum of weighted probabilities.
         loss: float64 [groups], the sum of weighted log losses in nats.
-        auc: float64 [groups]; NaN where a class is absent.
+        auc: float64 [groups]; NaN where a class is absent, or has less than 1 / 2e90 of the weight of the other.
         positive_squares: [groups], the sum of the squared weights of the rows with label 1.
         negative_squares: [groups], that of the rows with label 0.
         variance: float64 [groups], the sum of w^2 p (1 - p).
+        exponent: int [groups].
     """
 
     values: pa.Array
@@ -41,6 +44,7 @@ class GroupMetrics:
     positive_squares: np.ndarray
     negative_squares: np.ndarray
     variance: np.ndarray
+    exponent: np.ndarray
 
     @property
     def auc_standard_error(self) -> np.ndarray:
@@ -70,16 +74,23 @@ class GroupMetrics:
         """One sort of all rows by (group, score), then sums over runs: O(rows log rows), whatever the groups.
 
         Args:
-            logit: float32 [rows], finite.
+            logit: float32 [rows], not NaN.
             label: 0 or 1, [rows].
-            weight: [rows], None for 1.
+            weight: [rows], finite, not negative; None for 1.
             groups: the value of each row, [rows] in pieces of one type; null for none.
+
+        Raises:
+            ValueError: a logit is NaN.
         """
+        refuse_nan(logit)
         values, code = codes_of(groups)
         grouped = code >= 0
         if not grouped.all():
             logit, label, code = logit[grouped], label[grouped], code[grouped]
             weight = None if weight is None else weight[grouped]
+        exponent = np.zeros(len(values), np.int32)
+        if weight is not None:
+            weight, exponent = _scaled(weight, code, len(values))
         key = code.astype(np.uint64) << SCORE_BITS | _ordered_bits(logit)
         if weight is None:  # the label rides on the key, which is faster than sorting by an index
             key = np.sort(key << np.uint64(1) | label.astype(np.uint64))
@@ -88,7 +99,7 @@ class GroupMetrics:
             weights = np.ones(1, np.int8)
         else:
             order = np.argsort(key)
-            key, is_positive, weights = key[order], label[order].astype(np.int8), weight[order].astype(np.float64)
+            key, is_positive, weights = key[order], label[order].astype(np.int8), weight[order]
         starts = run_starts(key)
         of_rows = weights * is_positive, weights * (1 - is_positive)
         positives, negatives = (run_sums(one, starts) for one in of_rows)
@@ -111,6 +122,7 @@ class GroupMetrics:
             positive_squares=run_sums(squares[0], firsts),
             negative_squares=run_sums(squares[1], firsts),
             variance=run_sums(sum(squares) * probability * (1 - probability), firsts),
+            exponent=exponent,
         )
 
 
@@ -125,7 +137,9 @@ def gauc(groups: GroupMetrics) -> dict[str, Any]:
         of the rows that stand in them. The first two are None where there are none, and "reasons" says so.
     """
     both = ~np.isnan(groups.auc)
-    auc, weight = groups.auc[both], groups.weight[both]
+    auc, weight, exponent = groups.auc[both], groups.weight[both], groups.exponent[both]
+    if exponent.any():
+        weight = np.ldexp(weight, exponent - exponent.max())
     counted = {
         "gauc_groups": int(both.sum()),
         "gauc_rows": float(groups.rows[both].sum() / max(groups.rows.sum(), 1)),
@@ -134,6 +148,19 @@ def gauc(groups: GroupMetrics) -> dict[str, Any]:
         reasons = dict.fromkeys(("gauc", "mean_group_auc"), "no group has labels of both classes")
         return {"gauc": None, "mean_group_auc": None, **counted, "reasons": reasons}
     return {"gauc": sum_of_products(auc, weight) / float(weight.sum()), "mean_group_auc": float(auc.mean()), **counted}
+
+
+def _scaled(weight: np.ndarray, code: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights in float64, those of each group as `scaled`, and the exponents, int32 [groups]."""
+    exact = weight.astype(np.float64)
+    some = exact[exact > 0]
+    if not len(some) or 2.0**-ORDINARY < some.min() <= some.max() < 2.0**ORDINARY:
+        return exact, np.zeros(groups, np.int32)
+    largest = np.zeros(groups)
+    np.maximum.at(largest, code, exact)
+    exponent = np.frexp(largest)[1]
+    exponent[np.abs(exponent) <= ORDINARY] = 0
+    return np.ldexp(exact, -exponent[code]), exponent
 
 
 def codes_of(groups: Sequence[pa.Array]) -> tuple[pa.Array, np.ndarray]:
@@ -181,7 +208,7 @@ def _unordered_bits(bits: np.ndarray) -> np.ndarray:
 
 
 def _group_auc(positives: np.ndarray, negatives: np.ndarray, firsts: np.ndarray) -> np.ndarray:
-    """AUC of each group from the counts at its scores; NaN where a class is absent."""
+    """AUC of each group from the counts at its scores; NaN where a class is absent, or is nothing beside the other."""
     p, n = run_sums(positives, firsts), run_sums(negatives, firsts)
     # The sum runs through all groups, so it is brought back to 0 where one begins: it would lose the digits of small
     # weights otherwise. What rounding leaves there is measured and taken off, so that it does not add up either.
@@ -191,5 +218,5 @@ def _group_auc(positives: np.ndarray, negatives: np.ndarray, firsts: np.ndarray)
     left = running[firsts] - negatives[firsts]
     running -= np.repeat(left, np.diff(firsts, append=len(negatives)))
     twice = run_sums(positives * (2 * running - negatives), firsts)
-    both = (p > 0) & (n > 0)
+    both = (p > n / APART) & (n > p / APART)
     return np.divide(twice / 2, p.astype(np.float64) * n, out=np.full(len(p), np.nan), where=both)

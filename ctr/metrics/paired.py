@@ -9,7 +9,7 @@ from scipy import special
 
 from ctr.metrics.calibration import log_losses
 from ctr.metrics.clusters import Clusters, variance_by_cluster
-from ctr.metrics.counts import ScoreCounts, Undefined
+from ctr.metrics.counts import ScoreCounts, Undefined, refuse_nan, scaled
 from ctr.metrics.ranking import ROUNDING, auc, placements, variance_of_mean
 
 
@@ -56,7 +56,7 @@ class RowDifferences:
     Attributes:
         value: the difference.
         deviation: of each row's part from the mean of its stratum, float64 [rows].
-        weight: float64 [rows].
+        weight: float64 [rows], up to a factor.
         strata: rows that are one sample, bool [rows] each.
         bound: the largest difference that there can be; infinite for a metric without an upper bound.
         clusters: of the rows, such as users, that are independent of one another; None: rows are.
@@ -120,15 +120,16 @@ def auc_row_differences(
     components, which is the variance of each row's difference of them. O(rows log rows).
 
     Args:
-        logit_a: float32 [rows].
-        logit_b: float32 [rows].
+        logit_a: float32 [rows], not NaN.
+        logit_b: float32 [rows], not NaN.
         label: 0 or 1, [rows].
-        weight: [rows], None for 1.
+        weight: [rows], finite, not negative; None for 1.
         clusters: of these rows; with them the variance is that of `clusters.variance_by_cluster`. None: rows are
             independent.
 
     Raises:
         Undefined: a class is absent.
+        ValueError: a logit is NaN.
     """
     auc_a, components_a = _components(logit_a, label, weight)
     auc_b, components_b = _components(logit_b, label, weight)
@@ -151,14 +152,21 @@ def log_loss_row_differences(
     Arguments as of `auc_row_differences`.
 
     Raises:
-        Undefined: no row has a weight above 0.
+        Undefined: no row has a weight above 0; a row with a weight has an infinite loss.
+        ValueError: a logit is NaN.
     """
+    for logit in (logit_a, logit_b):
+        refuse_nan(logit)
     weights = _weights(label, weight)
     if weights.sum() == 0:
         raise Undefined("no rows with a weight above 0")
     loss_a, loss_b = (log_losses(logit, label, 1 - label) for logit in (logit_a, logit_b))
-    value = float(np.average(loss_a - loss_b, weights=weights))
-    return RowDifferences(value, loss_a - loss_b - value, weights, (np.ones(len(label), bool),), clusters=clusters)
+    is_infinite = np.isinf(loss_a) | np.isinf(loss_b)
+    if (is_infinite & (weights > 0)).any():
+        raise Undefined("a log loss is infinite: an infinite logit has the other label")
+    difference = np.where(is_infinite, 0, loss_a) - np.where(is_infinite, 0, loss_b)
+    value = float(np.average(difference, weights=weights))
+    return RowDifferences(value, difference - value, weights, (np.ones(len(label), bool),), clusters=clusters)
 
 
 def auc_difference(
@@ -203,7 +211,7 @@ def student(level: float, freedom: float) -> float:
 
 
 def _weights(label: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-    return np.ones(len(label)) if weight is None else weight.astype(np.float64)
+    return np.ones(len(label)) if weight is None else scaled(weight)[0]
 
 
 def _components(logit: np.ndarray, label: np.ndarray, weight: np.ndarray | None) -> tuple[float, np.ndarray]:

@@ -73,9 +73,11 @@ def variance_of_mean(deviation: np.ndarray, weight: np.ndarray, squares: np.ndar
         squares: [k], the sum of their squared weights.
 
     Raises:
-        Undefined: there are fewer than two rows.
+        Undefined: there are fewer than two rows, or the squares overflow or vanish.
     """
     total, square = float(weight.sum()), float(squares.sum())
+    if not 0 < square < math.inf:
+        raise Undefined("the squares of the weights are beyond float64")
     rows = total * total / square
     if rows - 1 < 1e-9:
         raise Undefined("fewer than two rows to estimate a variance from")

@@ -89,7 +89,7 @@ def deciles(counts: ScoreCounts) -> list[dict[str, Any]]:
     rate = positives / (positives + negatives)
     return [
         {
-            "weight": w,
+            "weight": float(np.ldexp(w, counts.exponent)),
             "mean_score": s / w,
             "label_rate": y / w,
             "lift": y / w / rate if rate else None,
