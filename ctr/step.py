@@ -27,8 +27,8 @@ def compiled_step(model: CTRModel, encoder: Encoder) -> Callable[[Tensors], Outc
 
     Where the loss, a moving average or a number of the gradients, summed and clipped as they would be applied, is not
     finite, the step leaves no trace: weights, optimizer state, moving averages, mean loss and step number stay as they
-    were. Nor does it where the squares of a variable's gradient have no finite sum in float32, as optimizers keep such
-    squares in their state: a number above 1.8e19 is enough. A penalty that an optimizer adds to the gradient
+    were. The same holds where the squares of a variable's gradient have no finite sum in float32, because optimizers
+    keep such squares in their state: a number above 1.8e19 is enough. A penalty that an optimizer adds to the gradient
     (`l2_gradient`) comes after this check.
     """
     strategy = model.distribute_strategy

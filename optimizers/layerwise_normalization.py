@@ -38,10 +38,10 @@ class LayerwiseNormalization(Wrapper):
 
     Where the step of base does not depend on the weight, it is computed by itself and keeps all its digits: around
     `adam`, `adamw`, `amsgrad`, `adagrad`, `rmsprop`, `sgd`, `momentum`, `ema_momentum`, `lion` and `rmsprop_v2`, also
-    inside `Regularized`. Around the others (`lamb`, `lars`, `amos`, `adafactor`, `fobos_group_lasso`, and `rmsprop_v2`
-    with `l2_gradient`, `weight_decay` or `max_norm`) it is the difference of the weights before and after, which is
-    rounded to their spacing: the direction of a step of 1e-5 of the weights is off by about 0.3%, of 1e-7 by 20%, and
-    one below 1e-8 is lost.
+    inside `Regularized`. Around any other (`lamb`, `lars`, `amos`, `adafactor`, `fobos_group_lasso`, `rmsprop_v2` with
+    `l2_gradient`, `weight_decay` or `max_norm`, a wrapper) it is the difference of the weights before and after, which
+    is rounded to their spacing: the direction of a step of 1e-5 of the weights is off by about 0.3%, of 1e-7 by 20%,
+    and one below 1e-8 is lost.
 
     Args:
         base: gives the direction, the rate and the weight decay.

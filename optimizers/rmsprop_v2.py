@@ -23,7 +23,7 @@ class RMSPropV2(RowOptimizer):
     learning_rate * sqrt(1 - beta) and epsilon * (1 - beta).
 
     While v is far below epsilon, the step is that of gradient descent with the rate learning_rate / sqrt(epsilon), and
-    shrinks with the gradient. So it is at a row's first touches where gradients are below sqrt(epsilon), 1e-4 by
+    shrinks with the gradient. This holds at a row's first touches where gradients are below sqrt(epsilon), 1e-4 by
     default, and always where they stay below sqrt(epsilon * (1 - beta)), 1e-5. For steps near `learning_rate` at such
     gradients, lower `epsilon` or set `epsilon_inside=False`.
 
