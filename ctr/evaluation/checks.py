@@ -5,11 +5,31 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from ctr.evaluation.frequency import LABELS
-from ctr.evaluation.significance import ERRORS, MIN_ROWS, is_ranked_worse, is_told
+from ctr.evaluation.significance import (
+    ERRORS,
+    MIN_ROWS,
+    Z95,
+    Interval,
+    Outcome,
+    auc_error,
+    auc_fall,
+    is_ranked_alike,
+    is_ranked_worse,
+    is_told,
+    judge,
+    judge_calibration,
+    judge_excess,
+    largest_psi,
+    ratio_interval,
+)
+from ctr.metrics.psi import MODERATE_ABOVE
 
 Level = Literal["warning", "note", "ok"]
 NAMED = 5
 COLD = LABELS[1:3]
+TRAIN = "train"
+NEAR_CHANCE, TOO_GOOD = 0.55, 0.99  # an AUC
+MAX_FALL = 0.05  # of the AUC since training, as a share of it
 
 
 class Check(NamedTuple):
@@ -49,51 +69,63 @@ def _ranking(report: Mapping[str, Any], training: Mapping[str, Any], main: str) 
     auc, interval = metrics["auc"], metrics.get("auc_interval")
     if auc is None:
         return
-    if interval is not None and interval[1] < 0.5:
+    low, high = interval or (0.0, 1.0)
+    told = f"AUC of {auc:.4f} ({f'95% CI {low:.4f} to {high:.4f}' if interval else 'without a 95% CI'})"
+    if auc > TOO_GOOD and is_told(metrics):
+        yield "warning", main, f"An {told} is suspiciously good: look for a feature that knows the label."
+    elif high < 0.5:
         yield (
             "warning",
             main,
-            f"An AUC of {auc:.4f} ranks the wrong way round, beyond chance: are the labels swapped, or is the model "
-            f"hardly trained?",
+            f"An {told} ranks the wrong way round, beyond chance: are the labels swapped, or is the model hardly "
+            f"trained?",
         )
-    elif interval is not None and interval[0] <= 0.5:
-        yield (
-            "warning",
-            main,
-            f"The AUC of {auc:.4f} cannot be told from chance: its interval reaches down to {interval[0]:.4f}.",
-        )
-    elif auc < 0.55:
-        yield "warning", main, f"The AUC of {auc:.4f} is hardly better than chance."
-    elif auc > 0.99:
-        yield "warning", main, f"An AUC of {auc:.4f} is suspiciously good: look for a feature that knows the label."
+    elif high <= NEAR_CHANCE and low <= 0.5:
+        yield "warning", main, f"The {told} cannot be told from chance."
+    elif high <= NEAR_CHANCE:
+        yield "warning", main, f"The {told} is hardly better than chance."
+    elif low >= NEAR_CHANCE and high <= TOO_GOOD:
+        yield "ok", main, f"The {told} is neither near chance nor suspiciously good."
     else:
-        yield "ok", main, f"The AUC of {auc:.4f} is neither near chance nor suspiciously good."
+        could_be = "near chance" if low < NEAR_CHANCE else "suspiciously good"
+        yield "note", main, f"The {told} could be {could_be}: {_few(metrics)} to say."
+
+
+def _few(metrics: Mapping[str, Any]) -> str:
+    """`only 43 positives are too few`, or of negatives where these are fewer."""
+    positives = metrics["positives"]
+    rate = metrics["label_rate"]
+    if rate <= 0.5:
+        return f"{positives:,.0f} positives are too few"
+    return f"{positives * (1 - rate) / rate:,.0f} negatives are too few"
 
 
 def _overfitting(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
-    auc, before = report["metrics"][main]["auc"], training["auc"]
-    if main not in report["psi"]["score"] or auc is None or not before:
+    metrics = report["metrics"][main]
+    auc, before, interval = metrics["auc"], training["auc"], metrics.get("auc_interval")
+    if main not in report["psi"]["score"] or auc is None or not before or interval is None or auc < 0.5:
         return
-    drop, interval = 1 - auc / before, report["metrics"][main]["auc_interval"]
-    if auc < 0.5 or interval is None or interval[0] <= before <= interval[1]:
-        if is_told(report["metrics"][main]) and auc >= 0.5:
-            yield "ok", main, f"No overfitting beyond chance: AUC {before:.4f} in training, {auc:.4f} in {main}."
-        return
-    told = f"AUC {before:.4f} in training, {auc:.4f} in {main}"
-    if drop > 0.05:
+    fall = auc_fall(auc, interval, before, training.get("auc_interval"))
+    told = (
+        f"AUC {before:.4f} in training, {auc:.4f} in {main}, {100 * fall.share:.1f}% less "
+        f"(95% CI {100 * fall.interval[0]:+.1f}% to {100 * fall.interval[1]:+.1f}%)"
+    )
+    if fall.share > MAX_FALL and fall.errors > ERRORS:
         yield (
             "warning",
             main,
-            f"Overfitting: {told}, {100 * drop:.1f} % less. Penalize more, stop earlier, or see whether the data is "
-            f"alike.",
+            f"Overfitting: {told}. Penalize more, stop earlier, or see whether the data is alike.",
         )
+    elif fall.interval[1] <= MAX_FALL:
+        yield "ok", main, f"No overfitting beyond {100 * MAX_FALL:.0f}%: {told}."
     else:
-        yield "ok", main, f"No overfitting beyond 5 %: {told}."
+        yield "note", main, f"Cannot say whether the model overfits: {told}; {_few(metrics)}."
 
 
 def _single_features(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
     for name, leakage in report["leakage"].items():
-        if not is_told(report["metrics"][name]):
+        metrics = report["metrics"][name]
+        if not is_told(metrics):
             continue
         known = {feature: auc for feature, auc in leakage["single_feature_auc"].items() if auc is not None}
         suspects = sorted((feature for feature, auc in known.items() if auc > 0.95), key=lambda one: -known[one])
@@ -105,11 +137,12 @@ def _single_features(report: Mapping[str, Any], training: Mapping[str, Any], mai
             )
         if name == main and known and not suspects:
             best = max(known, key=lambda feature: known[feature])
-            yield (
-                "ok",
-                name,
-                f"No single feature gives the label away: the best alone, {best}, reaches an AUC of {known[best]:.4f}.",
-            )
+            error = auc_error(known[best], metrics)
+            told = f"the best alone, {best}, has an AUC of {known[best]:.4f} (± {error:.4f})"
+            if known[best] + Z95 * error <= 0.95:
+                yield "ok", name, f"No single feature gives the label away: {told}."
+            else:
+                yield "note", name, f"Cannot say whether a feature gives the label away: {told}; {_few(metrics)}."
 
 
 def _repeated_rows(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
@@ -133,23 +166,52 @@ def _label_rate(report: Mapping[str, Any], training: Mapping[str, Any], main: st
     rate = metrics["label_rate"]
     if main not in report["psi"]["score"] or not before or rate is None:
         return
-    change = rate / before - 1
     by_chance = max(metrics["label_rate_error"], math.sqrt(before * (1 - before) / metrics["rows"]))
-    error = math.hypot(training["label_rate_error"], by_chance)
-    told = f"{before:.4f} in training, {rate:.4f} in {main} ({100 * change:+.1f} %)"
-    if abs(change) > 0.1 and abs(rate - before) > ERRORS * error:
-        yield "warning", main, f"The label rate changed: {told}."
-    elif metrics["rows"] >= MIN_ROWS:
-        yield "ok", main, f"The label rate holds: {told}."
+    of_training = training["label_rate_error"]
+    interval: Interval = (-1.0, math.inf)
+    if rate:
+        of_ratio = math.hypot(of_training / before, metrics["label_rate_error"] / rate)
+        interval = ratio_interval(rate / before, of_ratio * rate / before)
+    told = f"{before:.4f} in training, {rate:.4f} in {main} ({_percents(rate / before - 1, interval)}; "
+    told += f"{_positives(training)} and {_positives(metrics)} positives)"
+    outcome = judge(rate / before - 1, (rate - before) / math.hypot(of_training, by_chance), interval, 0.1)
+    said: dict[Outcome, tuple[Level, str, str]] = {
+        "off": ("warning", main, f"The label rate changed: {told}."),
+        "holds": ("ok", main, f"The label rate holds: {told}."),
+        "too few": ("note", main, f"Too few positives to say whether the label rate holds: {told}."),
+    }
+    yield said[outcome]
+
+
+def _positives(metrics: Mapping[str, Any]) -> str:
+    """Their count; of a run of an earlier version it is unknown."""
+    return f"{metrics['positives']:,.0f}" if "positives" in metrics else "?"
+
+
+def _percents(change: float, interval: Interval) -> str:
+    """`+46.3%, 95% CI -3.0% to +120.7%`; the interval is left out where there is none."""
+    told = f"{100 * change:+.1f}%"
+    if not math.isfinite(interval[1]):
+        return told
+    return f"{told}, 95% CI {100 * interval[0]:+.1f}% to {100 * interval[1]:+.1f}%"
 
 
 def _calibration(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
+    if main != TRAIN:
+        yield from _training_calibration(training)
     metrics = report["metrics"][main]
-    ratio, z = metrics.get("calibration"), metrics.get("calibration_z")
-    if ratio is None or z is None:
+    if metrics.get("calibration_z") is None:
         return
-    side = "more" if ratio > 1 else "fewer"
-    told = f"the scores expect {100 * abs(ratio - 1):.1f} % {side} labels of 1 than there are"
+    judged = judge_calibration(metrics)
+    if judged is None:  # no positives
+        told = f"the mean score is {metrics['mean_score']:.4f}, and none of {metrics['rows']:,} rows is positive"
+        is_off = abs(metrics["calibration_z"]) > ERRORS
+    else:
+        told = _expected(metrics, judged[1])
+        is_off = judged[0] == "off"
+    if is_off:
+        yield "warning", main, f"Miscalibrated: {told}. Calibrate the scores before you use them as probabilities."
+        return
     off = [
         place
         for place, one in enumerate(report["deciles"][main], 1)
@@ -157,18 +219,63 @@ def _calibration(report: Mapping[str, Any], training: Mapping[str, Any], main: s
         and abs(one["calibration_z"]) > ERRORS
         and abs((one["calibration"] or math.inf) - 1) > 0.1
     ]
-    if abs(ratio - 1) > 0.05 and abs(z) > ERRORS:
-        yield "warning", main, f"Miscalibrated: {told}. Calibrate before they are used as probabilities."
-    elif off:
-        listed = ", ".join(map(str, off))
+    listed = f"decile{'s' * (len(off) > 1)} {', '.join(map(str, off))} of ten from the highest score down"
+    if judged is not None and judged[0] == "holds":
+        if off:
+            yield "note", main, f"Calibrated as a whole ({told}), but off by over 10% in {listed}."
+        else:
+            yield "ok", main, f"Calibrated as a whole: {told}."
+        return
+    yield "note", main, f"Too few positives to say whether the scores are calibrated: {told}."
+    if off:
+        yield "note", main, f"Miscalibrated by over 10% in {listed}."
+
+
+def _training_calibration(training: Mapping[str, Any]) -> Found:
+    """A warning where the scores of the training data itself are off: then no other data is at fault."""
+    judged = judge_calibration(training)
+    if judged is not None and judged[0] == "off":
         yield (
+            "warning",
+            TRAIN,
+            f"Miscalibrated on the training data itself: {_expected(training, judged[1])}. Train longer, or choose the "
+            f"checkpoint by log loss (training.early_stopping.metric).",
+        )
+
+
+def _expected(metrics: Mapping[str, Any], interval: Interval) -> str:
+    """`the scores expect 10.0% more positives than there are (95% CI +7.1% to +13.0%, 4,000 positives)`."""
+    ratio = metrics["calibration"]
+    low, high = (100 * end for end in interval)
+    return (
+        f"the scores expect {100 * abs(ratio - 1):.1f}% {'more' if ratio > 1 else 'fewer'} positives than there are "
+        f"(95% CI {low:+.1f}% to {high:+.1f}%, {_positives(metrics)} positives)"
+    )
+
+
+def _constant(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
+    metrics = report["metrics"][main]
+    outcome = judge_excess(metrics)
+    if outcome is None:
+        return
+    excess, error, loss = metrics["log_loss_excess"], metrics["log_loss_excess_error"], metrics["log_loss"]
+    side = "above" if excess > 0 else "below"
+    told = f"{abs(excess):.5f} (± {error:.5f}) {side} the {loss - excess:.5f} of a constant, the label rate"
+    counted = f"{_positives(metrics)} positives"
+    said: dict[Outcome, tuple[Level, str, str]] = {
+        "off": (
+            "warning",
+            main,
+            f"Worse than a constant: the log loss of {loss:.5f} is {told}. Do not use the scores as probabilities.",
+        ),
+        "holds": ("ok", main, f"Better than a constant: the log loss of {loss:.5f} is {told}."),
+        "too few": (
             "note",
             main,
-            f"Calibrated as a whole ({told}), but off by over 10 % in decile{'s' * (len(off) > 1)} {listed} of ten "
-            f"from the highest score down.",
-        )
-    else:
-        yield "ok", main, f"Well calibrated: {told}."
+            f"Too close to say whether the scores beat a constant: the log loss of {loss:.5f} is {told} ({counted}).",
+        ),
+    }
+    yield said[outcome]
 
 
 def _score_shift(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
@@ -185,6 +292,13 @@ def _score_shift(report: Mapping[str, Any], training: Mapping[str, Any], main: s
         yield "note", main, f"The score has moved somewhat: {told}.{driven}"
     elif score["verdict"] == "insufficient_data":
         yield "note", main, f"Too few rows to say whether the score has moved: {told}."
+    elif largest_psi(score) > MODERATE_ABOVE:
+        yield (
+            "note",
+            main,
+            f"Too few rows to say whether the score's distribution holds: {told}, but the 95% CI reaches "
+            f"{largest_psi(score):.4f}.",
+        )
     else:
         yield "ok", main, f"The score's distribution holds: {told}."
 
@@ -211,11 +325,16 @@ def _feature_shifts(report: Mapping[str, Any], training: Mapping[str, Any], main
         listed = ", ".join(f"{name} ({features[name]['psi']:.4f})" for name in somewhat[:NAMED])
         rest = f" and {len(somewhat) - NAMED} more" if len(somewhat) > NAMED else ""
         yield "note", main, f"Moved somewhat, by PSI: {listed}{rest}."
-    unknown = sum(one["verdict"] == "insufficient_data" for one in features.values())
+    unknown = sum(one["verdict"] == "insufficient_data" or _could_have_moved(one) for one in features.values())
     if unknown:
         yield "note", main, f"Too few rows to say whether {_features(unknown)} moved."
     if len(features) > unknown and not moved and not elsewhere and not somewhat:
         yield "ok", main, f"None of {_features(len(features) - unknown)} has moved away from the training data."
+
+
+def _could_have_moved(psi: Mapping[str, Any]) -> bool:
+    """Return True for a stable PSI whose 95% CI reaches beyond what is stable."""
+    return psi["verdict"] == "stable" and largest_psi(psi) > MODERATE_ABOVE
 
 
 def _features(count: int) -> str:
@@ -227,14 +346,13 @@ def _cold_ids(report: Mapping[str, Any], training: Mapping[str, Any], main: str)
     if overall is None:
         return
     rows = report["metrics"][main]["rows"]
-    looked, found = 0, []
-    for feature, buckets in report["frequency"].get(main, {}).items():
-        for one in buckets:
-            if one["seen"] not in COLD or not is_told(one):
-                continue
-            looked += 1
-            if is_ranked_worse(one, overall, 0.02):
-                found.append((overall - one["auc"], feature, one))
+    buckets = [
+        (feature, one)
+        for feature, of_feature in report["frequency"].get(main, {}).items()
+        for one in of_feature
+        if one["seen"] in COLD and is_told(one)
+    ]
+    found = [(overall - one["auc"], feature, one) for feature, one in buckets if is_ranked_worse(one, overall, 0.02)]
     for _, feature, one in sorted(found, key=lambda item: -item[0])[:NAMED]:
         yield (
             "note",
@@ -242,8 +360,20 @@ def _cold_ids(report: Mapping[str, Any], training: Mapping[str, Any], main: str)
             f"Cold ids: where {feature} is {_seen(one['seen'])} (as in {100 * one['rows'] / rows:.1f} % of rows), the "
             f"AUC is {one['auc']:.4f}, of all rows {overall:.4f}.",
         )
-    if looked and not found:
-        yield "ok", main, "Rows with rare ids are ranked about as well as all rows."
+    if found or not buckets:
+        return
+    alike = sum(is_ranked_alike(one, overall, 0.02) for _, one in buckets)
+    if alike == len(buckets):
+        yield "ok", main, "Rows with rare ids are ranked about as well as all rows: no AUC is 0.02 lower."
+    else:
+        lowest = min(one["auc"] - Z95 * one["auc_standard_error"] for _, one in buckets)
+        yield (
+            "note",
+            main,
+            f"Too few rows with rare ids to say whether they are ranked as well as all rows (AUC {overall:.4f}): the "
+            f"95% CI of {len(buckets) - alike} of {len(buckets)} groups reaches below {overall - 0.02:.4f}, down to "
+            f"{lowest:.4f}.",
+        )
 
 
 def _seen(label: str) -> str:
@@ -261,12 +391,13 @@ def _slices(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -
         )
     if overall["auc"] is None:
         return
-    weak, off, looked = [], [], 0
+    weak, off, looked, clear = [], [], 0, 0
     for name, slices in report["slices"].get(main, {}).items():
         for one in slices:
             if not is_told(one):
                 continue
             looked += 1
+            clear += is_ranked_alike(one, overall["auc"], 0.05) and _is_calibrated(one, 0.2)
             if is_ranked_worse(one, overall["auc"], 0.05):
                 weak.append((one["auc"], f"{name} = {one['value']} ({one['auc']:.4f})"))
             if (
@@ -281,8 +412,28 @@ def _slices(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -
         yield "note", main, f"Ranked far worse than all rows (AUC {overall['auc']:.4f}): {_listed(weak)}."
     if off:
         yield "note", main, f"Miscalibrated by over 20 %: {_listed(off)}."
-    if looked and not weak and not off:
-        yield "ok", main, f"None of {looked} slices is ranked or calibrated far worse than the whole."
+    if weak or off or not looked:
+        return
+    has = "has" if looked - clear == 1 else "have"
+    unclear = f"{looked - clear} of {_slice_count(looked)} {has} too few rows to say"
+    if clear:
+        rest = "" if clear == looked else f"; {unclear}"
+        yield "ok", main, f"None of {_slice_count(clear)} is ranked or calibrated far worse than the whole{rest}."
+    else:
+        yield "note", main, f"Cannot say whether a slice is ranked or calibrated far worse than the whole: {unclear}."
+
+
+def _slice_count(count: int) -> str:
+    return f"{count} slice{'s' if count > 1 else ''}"
+
+
+def _is_calibrated(metrics: Mapping[str, Any], margin: float) -> bool:
+    """Return True if the 95% CI of a slice's calibration lies within `margin` of 1."""
+    ratio, error = metrics["calibration"], metrics["calibration_error"]
+    if not ratio or error is None:
+        return False
+    low, high = ratio_interval(ratio, error)
+    return -margin <= low and high <= margin
 
 
 def _listed(found: list[tuple[float, str]]) -> str:
@@ -297,6 +448,7 @@ CHECKS: tuple[Callable[[Mapping[str, Any], Mapping[str, Any], str], Found], ...]
     _repeated_rows,
     _label_rate,
     _calibration,
+    _constant,
     _score_shift,
     _feature_shifts,
     _cold_ids,

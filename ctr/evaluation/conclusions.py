@@ -174,6 +174,7 @@ def _by_group(tally: SetTally, name: str) -> Iterator[tuple[int, dict[str, Any]]
                 "label_rate": label / weight if weight else None,
                 "mean_score": score / weight if weight else None,
                 "calibration": score / label if label else None,
+                "calibration_error": score / label * float(groups.variance[place]) ** 0.5 / label if label else None,
                 "calibration_z": _number(groups.calibration_z[place]),
             },
         )

@@ -1,11 +1,133 @@
-"""When a slice of a set is spoken of, and when a difference is called one: a report looks at hundreds of numbers."""
+"""Thresholds of the report: which slices it judges, and when it may say that something is off or that it holds.
 
+Every judgement has a margin, the smallest deviation that matters, and one of three outcomes:
+
+- `off`: the deviation is beyond the margin and beyond four standard errors. Four, because a report looks at hundreds of
+  numbers.
+- `holds`: the 95% CI lies within the margin, so the data would have shown a deviation of that size.
+- `too few`: everything else. More rows of the rarer class would decide it, so this is a note and never `ok`.
+
+A sentence states its number with the 95% CI or the standard error, and the count of positives where they are what is
+scarce.
+"""
+
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, NamedTuple
+
+from scipy import special
+
+from ctr.metrics.psi import NOISE_LEVEL
 
 ERRORS = 4.0  # standard errors beyond which a difference is called one
 MIN_ROWS = 100
 MIN_OF_A_CLASS = 10  # with fewer, standard errors are far too small
+Z95 = 1.959964  # standard errors on either side of a 95% CI
+CALIBRATION_MARGIN = 0.05
+
+Outcome = Literal["off", "holds", "too few"]
+Interval = tuple[float, float]
+
+
+def judge(deviation: float, errors: float, interval: Interval, margin: float) -> Outcome:
+    """Return the outcome for a deviation from 0.
+
+    Args:
+        deviation: the estimate.
+        errors: the deviation in standard errors, of either sign.
+        interval: its 95% CI.
+        margin: the smallest deviation that matters.
+
+    >>> judge(0.3, 5.0, (0.18, 0.42), 0.05), judge(0.01, 1.0, (-0.01, 0.03), 0.05), judge(0.3, 2.0, (0.0, 0.6), 0.05)
+    ('off', 'holds', 'too few')
+    """
+    if abs(deviation) > margin and abs(errors) > ERRORS:
+        return "off"
+    return "holds" if -margin <= interval[0] and interval[1] <= margin else "too few"
+
+
+def ratio_interval(ratio: float, error: float) -> Interval:
+    """Return the 95% CI of a ratio above 0 minus 1, symmetric in the logarithm so that it stays above -1.
+
+    >>> low, high = ratio_interval(1.0, 0.1)
+    >>> round(low, 3), round(high, 3)
+    (-0.178, 0.217)
+    """
+    factor = math.exp(min(Z95 * error / ratio, 700.0))
+    return ratio / factor - 1, ratio * factor - 1
+
+
+def judge_calibration(metrics: Mapping[str, Any]) -> tuple[Outcome, Interval] | None:
+    """Return the outcome for the calibration of a set, and the 95% CI of calibration - 1; None where undefined."""
+    ratio, error, z = (metrics.get(key) for key in ("calibration", "calibration_error", "calibration_z"))
+    if ratio is None or error is None or z is None:
+        return None
+    interval = ratio_interval(ratio, error)
+    return judge(ratio - 1, z, interval, CALIBRATION_MARGIN), interval
+
+
+def judge_excess(metrics: Mapping[str, Any]) -> Outcome | None:
+    """Return the outcome for log loss against that of the constant rate: `off` is worse, `holds` is better.
+
+    Both need four standard errors. None where the excess is undefined.
+    """
+    excess, error = metrics.get("log_loss_excess"), metrics.get("log_loss_excess_error")
+    if excess is None or error is None:
+        return None
+    if excess > ERRORS * error:
+        return "off"
+    return "holds" if excess < -ERRORS * error else "too few"
+
+
+def largest_psi(psi: Mapping[str, Any]) -> float:
+    """Return the upper end of the 95% CI of a PSI, as `ctr.metrics.psi.compare` describes it.
+
+    PSI / (1/n + 1/m) is about noncentral chi-square with bins - 1 degrees of freedom, its noncentrality the true PSI /
+    (1/n + 1/m). The end is the true PSI under which so small a PSI has a chance of 2.5%.
+
+    Source: Patnaik 1949, The Non-Central chi-square- and F-Distributions and their Applications.
+    """
+    freedom = psi["bins"] - 1
+    if freedom < 1:
+        return float(psi["psi"])
+    per_degree = psi["noise"] / float(special.chdtri(freedom, NOISE_LEVEL))
+    end = float(special.chndtrinc(psi["psi"] / per_degree, freedom, 0.025))
+    return per_degree * end if math.isfinite(end) else float(psi["psi"])
+
+
+class Fall(NamedTuple):
+    """How much lower an AUC is than in training, as a share of the latter."""
+
+    share: float
+    errors: float  # the fall in standard errors
+    interval: Interval  # 95% CI of the share
+
+
+def auc_fall(auc: float, interval: Interval, before: float, interval_before: Interval | None) -> Fall:
+    """Return the fall of an AUC, from the 95% CIs of both; without a CI the AUC in training counts as known.
+
+    >>> fall = auc_fall(0.75, (0.74, 0.76), 0.80, (0.795, 0.805))
+    >>> round(fall.share, 4), round(fall.errors, 1)
+    (0.0625, 8.9)
+    """
+    error = (interval[1] - interval[0]) / (2 * Z95)
+    error_before = (interval_before[1] - interval_before[0]) / (2 * Z95) if interval_before else 0.0
+    of_ratio = auc / before * math.hypot(error / auc, error_before / before)
+    low, high = ratio_interval(auc / before, of_ratio)
+    fall = 1 - auc / before
+    return Fall(fall, fall / of_ratio if of_ratio else math.copysign(math.inf, fall), (-high, -low))
+
+
+def auc_error(auc: float, metrics: Mapping[str, Any]) -> float:
+    """Return the standard error of an AUC on the rows of a set, from its positives and its label rate.
+
+    Source: Hanley, McNeil 1982, The Meaning and Use of the Area under a ROC Curve, equation 1.
+    """
+    positives = metrics["positives"]
+    negatives = positives * (1 - metrics["label_rate"]) / metrics["label_rate"]
+    both, two = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    spread = (positives - 1) * (both - auc**2) + (negatives - 1) * (two - auc**2)
+    return math.sqrt(max(auc * (1 - auc) + spread, 0.0) / (positives * negatives))
 
 
 def is_told(metrics: Mapping[str, Any]) -> bool:
@@ -19,6 +141,11 @@ def is_ranked_worse(metrics: Mapping[str, Any], auc: float | None, margin: float
     return (
         auc is not None and is_told(metrics) and metrics["auc"] + ERRORS * metrics["auc_standard_error"] < auc - margin
     )
+
+
+def is_ranked_alike(metrics: Mapping[str, Any], auc: float, margin: float) -> bool:
+    """Return True if the 95% CI of a slice's AUC ends above that of all rows less `margin`."""
+    return is_told(metrics) and metrics["auc"] - Z95 * metrics["auc_standard_error"] >= auc - margin
 
 
 def is_miscalibrated(metrics: Mapping[str, Any], margin: float = 0.0) -> bool:

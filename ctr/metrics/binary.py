@@ -150,10 +150,11 @@ class BinaryMetrics:
             rows; interval_unit, "row" or "cluster", what intervals and errors take as independent; with `cluster`,
             clusters, their number, None where groups are not held, and effective_clusters, the number of clusters of
             equal weight that tell as much; then what the functions of `ranking`, `calibration`, `thresholds` and
-            `clusters` say: auc, auc_interval of 95 % as [low, high], log_loss in nats, log_loss_error, label_rate,
-            label_rate_error, mean_score, normalized_entropy, brier, average_precision, ks,
-            ks_threshold, calibration, calibration_z, expected_calibration_error, threshold, precision, recall, f1,
-            best_f1, best_f1_threshold. All thresholds are probabilities. In the binned form also auc_error.
+            `clusters` say: auc, auc_interval of 95 % as [low, high], log_loss in nats with log_loss_error,
+            log_loss_excess and log_loss_excess_error in nats, positives, label_rate, label_rate_error, mean_score,
+            normalized_entropy, brier, average_precision, ks, ks_threshold, calibration, calibration_error,
+            calibration_z, expected_calibration_error, threshold, precision, recall, f1, best_f1, best_f1_threshold. All
+            thresholds are probabilities. In the binned form also auc_error.
         """
         counts = self.counts()
         measures: dict[str, Callable[[], Any]] = {
@@ -161,6 +162,9 @@ class BinaryMetrics:
             "auc_interval": lambda: list(ranking.auc_interval(counts)),
             "log_loss": lambda: calibration.log_loss(counts),
             "log_loss_error": lambda: calibration.log_loss_error(counts),
+            "log_loss_excess": lambda: calibration.log_loss_excess(counts),
+            "log_loss_excess_error": lambda: calibration.log_loss_excess_error(counts),
+            "positives": lambda: calibration.positives(counts),
             "label_rate": lambda: calibration.label_rate(counts),
             "label_rate_error": lambda: calibration.label_rate_error(counts),
             "mean_score": lambda: calibration.mean_score(counts),
@@ -170,6 +174,7 @@ class BinaryMetrics:
             "ks": lambda: ranking.ks(counts)[0],
             "ks_threshold": lambda: float(sigmoid(ranking.ks(counts)[1])),
             "calibration": lambda: calibration.calibration(counts),
+            "calibration_error": lambda: calibration.calibration_error(counts),
             "calibration_z": lambda: calibration.calibration_z(counts),
             "expected_calibration_error": lambda: calibration.expected_calibration_error(counts),
             "threshold": lambda: threshold,

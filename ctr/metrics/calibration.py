@@ -1,6 +1,7 @@
 """How true scores are as probabilities: log loss, Brier, calibration and its z. Pure functions of ScoreCounts.
 
-Everywhere p = sigmoid(score), y the label, w the weight of a row, and sums go over the rows.
+Everywhere p = sigmoid(score), y the label, w the weight of a row, and sums go over the rows. Standard errors are those
+of independent rows.
 """
 
 import math
@@ -56,6 +57,46 @@ def log_loss_error(counts: ScoreCounts) -> float:
             np.concatenate([counts.positive_squares, counts.negative_squares]),
         )[0]
     )
+
+
+def log_loss_excess(counts: ScoreCounts) -> float:
+    """Log loss in nats minus that of the constant r = sum w y / sum w of the same rows.
+
+    Above 0 the constant predicts better than the scores.
+
+    Raises:
+        Undefined: a class is absent.
+
+    >>> counts = ScoreCounts.of(np.array([0, 0], np.float32), np.array([0, 1]))
+    >>> log_loss_excess(counts)
+    0.0
+    """
+    positives, negatives = counts.both_classes()
+    of_positive, of_negative = _constant_losses(positives, negatives)
+    total = positives + negatives
+    return log_loss(counts) - (positives * of_positive + negatives * of_negative) / total
+
+
+def log_loss_excess_error(counts: ScoreCounts) -> float:
+    """Paired standard error of `log_loss_excess`, sqrt(sum w^2 (d - mean d)^2) / sum w.
+
+    d is the log loss of a row minus the row's log loss under the constant r. Estimating r from the same rows adds
+    nothing at first order: r minimizes the mean loss of a constant, so the derivative of the mean by r is 0. A bias
+    remains: the constant of these rows is better than the true rate by about 1 / (2 rows) nats.
+
+    Source: linearization of a function of means, Cochran 1977, Sampling Techniques, section 6.
+
+    Raises:
+        Undefined: a class is absent.
+    """
+    positives, negatives = counts.both_classes()
+    of_positive, of_negative = _constant_losses(positives, negatives)
+    one, none = np.ones(len(counts.score)), np.zeros(len(counts.score))
+    mean = log_loss_excess(counts)
+    above = log_losses(counts.score, one, none) - of_positive - mean
+    below = log_losses(counts.score, none, one) - of_negative - mean
+    squares = sum_of_products(counts.positive_squares, above**2) + sum_of_products(counts.negative_squares, below**2)
+    return math.sqrt(squares) / (positives + negatives)
 
 
 def normalized_entropy(counts: ScoreCounts) -> float:
@@ -123,6 +164,34 @@ def calibration(counts: ScoreCounts) -> float:
     return _total_score(counts) / positives
 
 
+def calibration_error(counts: ScoreCounts) -> float:
+    """Standard error of `calibration`, sqrt(sum w^2 (p - R y)^2) / sum w y, with R the calibration.
+
+    It is the linearized error of a ratio of two means, so both the scores and the labels vary from sample to sample.
+
+    Source: Cochran 1977, Sampling Techniques, equation 6.13.
+
+    Raises:
+        Undefined: no row has a weight, or none of them is positive.
+    """
+    ratio, p = calibration(counts), counts.probability
+    squares = sum_of_products(counts.positive_squares, (p - ratio) ** 2)
+    squares += sum_of_products(counts.negative_squares, p**2)
+    return math.sqrt(squares) / counts.some_positives()
+
+
+def positives(counts: ScoreCounts) -> float:
+    """Effective number of positives, (sum w y)^2 / sum w^2 y: their count where all of them weigh the same.
+
+    Source: Kish 1965, Survey Sampling.
+
+    Raises:
+        Undefined: no row has a weight.
+    """
+    total, _ = counts.classes()
+    return total * total / float(counts.positive_squares.sum()) if total else 0.0
+
+
 def calibration_z(counts: ScoreCounts) -> float:
     """(sum w y - sum w p) / sqrt(sum w^2 p (1 - p)): about standard normal if each row is positive by its p.
 
@@ -144,6 +213,12 @@ def expected_calibration_error(counts: ScoreCounts) -> float:
         Undefined: no row has a weight.
     """
     return float(np.mean([abs(group["mean_score"] - group["label_rate"]) for group in deciles(counts)]))
+
+
+def _constant_losses(positives: float, negatives: float) -> tuple[float, float]:
+    """Log loss in nats of a positive and of a negative under their own rate as the score."""
+    total = positives + negatives
+    return -math.log(positives / total), -math.log(negatives / total)
 
 
 def _total_score(counts: ScoreCounts) -> float:

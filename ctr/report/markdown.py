@@ -104,7 +104,8 @@ def _moved(psi: dict[str, Any], kind: str = "feature") -> list[str]:
     unknown = sum(SEVERITY[place] == "insufficient_data" for place in worst.values())
     too_little = f"{unknown} {kind}{'s' if unknown != 1 else ''} with too little data to tell." if unknown else ""
     if not moved:
-        return [f"No {kind} has moved. {too_little}".strip()]
+        none = f"No {'other ' if unknown else ''}{kind} has moved. " if unknown < len(names) else ""
+        return [f"{none}{too_little}".strip()]
     lines = _header([kind, *(f"PSI, {escaped(of)}" for of in by_set), *(["unstable since"] if dated else [])])
     for name in moved[:FEATURES]:
         since = [escaped(over_time[name]["since"] or "-")] if dated else []

@@ -50,17 +50,34 @@ def _auc_notes(metrics: Metrics) -> list[str]:
     return notes
 
 
-def _loss_notes(metrics: Metrics) -> list[str]:
-    error = metrics.get("log_loss_error")  # earlier versions had none
-    return [f"± {formats.metric(error)}"] if error is not None else []
-
-
 def _gauc_notes(metrics: Metrics) -> list[str]:
     groups = metrics["gauc_groups"]
     return [
         f"{formats.count(groups)} group{'s' if groups != 1 else ''} by {metrics['gauc_group']}",
         f"{formats.percent(metrics['gauc_rows'])} of rows",
     ]
+
+
+def _loss_notes(metrics: Metrics) -> list[str]:
+    error = metrics.get("log_loss_error")  # an earlier version had none, as of the others
+    notes = [f"± {formats.metric(error)}"] if error is not None else []
+    excess, error = metrics.get("log_loss_excess"), metrics.get("log_loss_excess_error")
+    if excess is not None and error is not None:
+        notes.append(f"{excess:+.5f} ± {error:.5f} against the label rate")
+    return notes
+
+
+def _calibration_notes(metrics: Metrics) -> list[str]:
+    error = metrics.get("calibration_error")  # an earlier version had none
+    return [
+        *([f"± {formats.metric(error)}"] if error is not None else []),
+        f"z {formats.signed(metrics['calibration_z'])}",
+    ]
+
+
+def _rate_notes(metrics: Metrics) -> list[str]:
+    counted = [f"{formats.count(metrics['positives'])} positives"] if "positives" in metrics else []
+    return [f"± {formats.metric(metrics['label_rate_error'])}", *counted]
 
 
 def _at(threshold: str) -> Callable[[Metrics], list[str]]:
@@ -92,7 +109,8 @@ METRICS: dict[str, list[_Metric]] = {
         _Metric(
             "log_loss",
             "log loss",
-            "in nats, lower is better, with its standard error; compares sets of the same label rate only",
+            "in nats, lower is better, with its standard error; compares sets of the same label rate only; with its "
+            "difference from that of the label rate alone",
             _loss_notes,
         ),
         _Metric(
@@ -102,8 +120,8 @@ METRICS: dict[str, list[_Metric]] = {
         _Metric(
             "calibration",
             "calibration",
-            "sum of scores over sum of labels; a z beyond ± 4 is more than chance",
-            lambda metrics: [f"z {formats.signed(metrics['calibration_z'])}"],
+            "sum of scores over sum of labels, with its standard error; a z beyond ± 4 is more than chance",
+            _calibration_notes,
         ),
         _Metric(
             "expected_calibration_error",
@@ -114,7 +132,7 @@ METRICS: dict[str, list[_Metric]] = {
             "label_rate",
             "label rate",
             "the share of rows with label 1, with its standard error",
-            lambda metrics: [f"± {formats.metric(metrics['label_rate_error'])}"],
+            _rate_notes,
         ),
         _Metric("mean_score", "mean score", "where far from the label rate, calibrate the scores before use"),
     ],

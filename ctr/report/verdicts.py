@@ -5,12 +5,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ctr.evaluation.significance import judge_calibration, judge_excess, largest_psi
+from ctr.metrics.psi import MODERATE_ABOVE
 from ctr.report import formats
 from ctr.report.history import History
 from ctr.report.shifts import Shift
 from ctr.report.tables import zero_share
 
 NAMED = 8  # features that a card names before it counts the rest
+CALIBRATION = {
+    "off": "The scores are off by more than chance",
+    "holds": "The scores are calibrated as a whole",
+    "too few": "Too few positives to say whether the scores are calibrated",
+}
 
 
 @dataclass(frozen=True)
@@ -85,9 +92,14 @@ def _loss(metrics: dict[str, Any], main: str, others: list[str]) -> Card:
         sentences.append(f"There is none: {metrics[main]['reasons']['log_loss']}.")
     elif 0 < rate < 1:
         constant = -rate * math.log(rate) - (1 - rate) * math.log(1 - rate)
-        compared = "better" if loss <= constant else "worse"
+        of_constant = f"{formats.metric(constant)}, which the label rate alone would give"
         gain = formats.percent(abs(1 - loss / constant))
-        sentences.append(f"{gain} {compared} than {formats.metric(constant)}, which the label rate alone would give.")
+        outcome = judge_excess(metrics[main])
+        if outcome is None or outcome == "too few":
+            side = "below" if loss <= constant else "above"
+            sentences.append(f"Too close to {of_constant}, to say which is better: {gain} {side} it.")
+        else:
+            sentences.append(f"{gain} {'better' if outcome == 'holds' else 'worse'} than {of_constant}.")
     return Card(f"Log loss, {main}", formats.metric(loss), sentences)
 
 
@@ -98,8 +110,11 @@ def _calibration(metrics: dict[str, Any]) -> Card:
     sentences = [f"Mean score {formats.metric(mean)}, label rate {formats.metric(rate)}."]
     if not rate:
         return Card("Calibration", "-", [*sentences, "No row has label 1."])
-    side = "high" if mean > rate else "low"
-    sentences.append(f"On average the scores are {formats.percent(abs(mean / rate - 1))} too {side}.")
+    judged = judge_calibration(metrics)
+    if judged is not None:
+        outcome, (low, high) = judged
+        interval = f"95% CI {100 * low:+.1f}% to {100 * high:+.1f}%, {formats.count(metrics['positives'])} positives"
+        sentences.append(f"{CALIBRATION[outcome]} ({interval}).")
     return Card("Calibration", f"{mean / rate - 1:+.1%}".replace("%", " %"), sentences)
 
 
@@ -118,6 +133,8 @@ def _score_stability(score: Shift, main: str) -> Card:
         sentences.append(f"There is none: {psi['reason']}.")
     elif psi["psi"] <= psi["noise"]:
         sentences.append(f"Within its noise of {formats.psi(psi['noise'])}: no more than chance would do.")
+        if psi["verdict"] == "insufficient_data" or largest_psi(psi) > MODERATE_ABOVE:
+            sentences.append("Too few rows to say that it is stable.")
     else:
         noise = formats.psi(psi["noise"])
         sentences.append(f"Above its noise of {noise}: more than chance sets the scores apart from training's.")
@@ -155,12 +172,14 @@ def _feature_stability(features: list[Shift], title: str = "Features that moved"
         if found
     ]
     unknown = sum(one.verdict == "insufficient_data" for one in features)
+    known = len(features) - unknown
     if unknown:
         sentences.append(f"{unknown} with too little data to tell.")
-    if not moved:
-        sentences.insert(0, "None is unstable, none is moderate.")
+    if not moved and known:
+        of_known = f"{known} with enough data: none" if unknown else "None"
+        sentences.insert(0, f"{of_known} is unstable, none is moderate.")
     verdict = features[0].verdict if moved or not unknown else ""
-    return Card(title, f"{len(moved)} of {len(features)}", sentences, verdict)
+    return Card(title, f"{len(moved)} of {known}" if known else "-", sentences, verdict)
 
 
 def _training(report: dict[str, Any], history: History) -> Card:

@@ -21,13 +21,17 @@ KEYS = [
         "auc_interval",
         "log_loss",
         "log_loss_error",
+        "log_loss_excess",
+        "log_loss_excess_error",
+        "positives",
         "label_rate",
         "label_rate_error",
         "mean_score",
         "normalized_entropy",
         "brier",
     ),
-    *("average_precision", "ks", "ks_threshold", "calibration", "calibration_z", "expected_calibration_error"),
+    *("average_precision", "ks", "ks_threshold", "calibration", "calibration_error"),
+    *("calibration_z", "expected_calibration_error"),
     *("threshold", "precision", "recall", "f1", "best_f1", "best_f1_threshold"),
 ]
 GIVEN = {"rows", "interval_unit", "threshold"}  # whatever the rows are

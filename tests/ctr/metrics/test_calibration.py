@@ -6,18 +6,22 @@ from scipy import stats
 from sklearn.metrics import brier_score_loss
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from ctr.metrics import ScoreCounts, sigmoid
+from ctr.metrics import ScoreCounts, Undefined, sigmoid
 from ctr.metrics.calibration import (
     brier,
     calibration,
+    calibration_error,
     calibration_z,
     expected_calibration_error,
     label_rate,
     label_rate_error,
     log_loss,
     log_loss_error,
+    log_loss_excess,
+    log_loss_excess_error,
     mean_score,
     normalized_entropy,
+    positives,
 )
 from tests.ctr.metrics.scored_rows import on_every_kind
 
@@ -88,3 +92,52 @@ def test_the_error_of_the_label_rate_is_its_spread_over_samples():
         rates.append(label_rate(counts))
         errors.append(label_rate_error(counts))
     assert np.mean(errors) == pytest.approx(np.std(rates), rel=0.05)
+
+
+def losses_of(label, p):
+    return -np.log(np.where(label == 1, p, 1 - p))
+
+
+@on_every_kind
+def test_the_excess_over_a_constant_is_that_of_each_row(counts, logit, label, weight):
+    w = np.ones(len(label)) if weight is None else weight
+    rate = np.average(label, weights=w)
+    difference = losses_of(label, sigmoid(logit)) - losses_of(label, np.full(len(label), rate))
+    mean = np.average(difference, weights=w)
+    error = np.sqrt((w**2 * (difference - mean) ** 2).sum()) / w.sum()
+    assert log_loss_excess(counts) == pytest.approx(mean, rel=1e-9, abs=1e-12)
+    assert log_loss_excess_error(counts) == pytest.approx(error, rel=1e-9, abs=1e-12)
+
+
+@on_every_kind
+def test_the_error_of_calibration_is_that_of_a_ratio_of_means(counts, logit, label, weight):
+    w, p = np.ones(len(label)) if weight is None else weight, sigmoid(logit)
+    ratio = (w @ p) / (w @ label)
+    assert calibration_error(counts) == pytest.approx(np.linalg.norm(w * (p - ratio * label)) / (w @ label), rel=1e-9)
+    assert positives(counts) == pytest.approx((w @ label) ** 2 / (w**2 @ label), rel=1e-12)
+
+
+def test_without_positives_there_are_none_to_count():
+    counts = ScoreCounts.of(np.zeros(3, np.float32), np.zeros(3))
+    assert positives(counts) == 0.0
+    for measure in (calibration_error, log_loss_excess, log_loss_excess_error):
+        with pytest.raises(Undefined, match=r"no positives|one class only"):
+            measure(counts)
+
+
+@pytest.mark.parametrize(
+    ("value", "error"), [(calibration, calibration_error), (log_loss_excess, log_loss_excess_error)]
+)
+@pytest.mark.parametrize("is_weighted", [False, True])
+@pytest.mark.parametrize("shift", [0.0, 0.5])
+def test_an_error_is_the_spread_over_samples(value, error, is_weighted, shift):
+    rng = np.random.default_rng(2)
+    values, errors = [], []
+    for _ in range(2000):
+        logit = rng.normal(-2, 1, 1000).astype(np.float32)
+        label = rng.random(1000) < sigmoid(logit)
+        counts = ScoreCounts.of(logit + np.float32(shift), label, rng.uniform(0.1, 3, 1000) if is_weighted else None)
+        values.append(value(counts))
+        errors.append(error(counts))
+    # over 2000 samples a standard deviation is known to 1.6%
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(values), rel=0.06)

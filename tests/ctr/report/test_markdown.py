@@ -92,6 +92,11 @@ def test_nothing_that_moved_is_said(summary):
     stable = {name: {"psi": 0.01, "verdict": "stable"} for name in ("a", "b")}
     psi = {**report["psi"], "features": {"test": stable}, "over_time": None}
     assert "No feature has moved." in run_markdown({**report, "psi": psi}, "calm", is_run=True)
+    unknown = {"psi": 0.3, "verdict": "insufficient_data"}
+    psi["features"] = {"test": {**stable, "c": unknown}}
+    assert "No other feature has moved. 1 feature with" in run_markdown({**report, "psi": psi}, "small", is_run=True)
+    psi["features"] = {"test": {"c": unknown}}
+    assert "has moved" not in run_markdown({**report, "psi": psi}, "tiny", is_run=True)
 
 
 def test_an_evaluation_is_named_by_its_set(evil):

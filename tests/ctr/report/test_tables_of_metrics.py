@@ -24,6 +24,7 @@ def test_every_metric_that_is_computed_is_shown():
     # these stand below another metric
     beside = {"auc_interval", "log_loss_error", "label_rate_error"}
     beside |= {"ks_threshold", "calibration_z", "best_f1_threshold"}
+    beside |= {"log_loss_excess", "log_loss_excess_error", "positives", "calibration_error"}
     of_groups = {"gauc", "mean_group_auc"}
     assert {metric.key for metrics in METRICS.values() for metric in metrics} == (computed - beside) | of_groups
 
@@ -39,9 +40,14 @@ def test_what_stands_below_a_number():
     found = cells({"test": metrics})
     low, high = metrics["auc_interval"]
     assert found["AUC"][0].notes == [f"{low:.4f} to {high:.4f}"]
-    assert found["log loss"][0].notes == [f"± {metrics['log_loss_error']:.5f}"]
     assert found["GAUC"][0].notes == ["1 group by user", "50.0 % of rows"]
-    assert found["calibration"][0].notes == [f"z {metrics['calibration_z']:+.2f}"]
+    assert found["calibration"][0].notes == [
+        f"± {metrics['calibration_error']:.5f}",
+        f"z {metrics['calibration_z']:+.2f}",
+    ]
+    excess = f"{metrics['log_loss_excess']:+.5f} ± {metrics['log_loss_excess_error']:.5f}"
+    assert found["log loss"][0].notes == [f"± {metrics['log_loss_error']:.5f}", f"{excess} against the label rate"]
+    assert found["label rate"][0].notes == [f"± {metrics['label_rate_error']:.5f}", f"{LABEL.sum()} positives"]
     assert found["precision"][0].notes == ["at 0.5"]
 
 

@@ -1,0 +1,78 @@
+"""The cards agree with the checks: what the rows could not have shown is not said."""
+
+import numpy as np
+import pytest
+
+from ctr.evaluation.checks import check
+from ctr.metrics import BinaryMetrics
+from ctr.report.shifts import Shift
+from ctr.report.verdicts import cards
+
+
+def metrics_of(rows, shift, seed=0):
+    """Scores that are `shift` too high in log-odds, at a rate of about 5%."""
+    random = np.random.default_rng(seed)
+    logit = random.normal(-3.2, 0.8, rows)
+    metrics = BinaryMetrics()
+    metrics.update((logit + shift).astype(np.float32), random.random(rows) < 1 / (1 + np.exp(-logit)))
+    return metrics.result()
+
+
+def psi(value, verdict, noise=0.003):
+    return {"psi": value, "psi_corrected": value, "verdict": verdict, "noise": noise, "bins": 11}
+
+
+def report_of(metrics, score):
+    return {
+        "metrics": {"train": metrics, "test": metrics},
+        "deciles": {"test": []},
+        "psi": {"score": {"test": score}, "features": {"test": {}}, "drivers": {"test": []}, "over_time": None},
+        "slices": {},
+        "frequency": {},
+        "leakage": {},
+        "tables": [],
+        "seconds": {"total": 1.0},
+    }
+
+
+def both(metrics, score=None, features=()):
+    """Title of a card -> its sentences as one text, and name of a check -> its level."""
+    score = score or psi(0.001, "stable")
+    report = report_of(metrics, score)
+    found = cards(report, Shift("score", {"test": score}, []), list(features), None)
+    levels = {one["check"]: one["level"] for one in check(report, metrics) if one["set"] == "test"}
+    return {card.title: f"{card.value}: {' '.join(card.sentences)}" for card in found}, levels
+
+
+CASES = {
+    "true scores of many rows": (100_000, 0.0, "calibrated as a whole", " better than ", ("ok", "ok")),
+    "scores that are off": (100_000, 1.5, "off by more than chance", " worse than ", ("warning", "warning")),
+    "few rows": (400, 0.3, "Too few positives to say", "Too close to ", ("note", "note")),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_calibration_and_log_loss_say_what_the_checks_say(case):
+    rows, shift, calibrated, compared, expected = CASES[case]
+    found, levels = both(metrics_of(rows, shift))
+    assert calibrated in found["Calibration"]
+    assert "(95% CI " in found["Calibration"]
+    assert compared in found["Log loss, test"]
+    assert (levels["calibration"], levels["constant"]) == expected
+
+
+def test_a_score_within_a_wide_noise_is_not_called_stable():
+    few = both(metrics_of(400, 0.0), psi(0.09, "insufficient_data", 0.2))[0]["PSI of the score, test"]
+    assert few.endswith("no more than chance would do. Too few rows to say that it is stable.")
+    many = both(metrics_of(400, 0.0), psi(0.001, "stable"))[0]["PSI of the score, test"]
+    assert many.endswith("no more than chance would do.")
+
+
+def test_features_with_too_little_data_are_not_among_those_that_have_not_moved():
+    unknown = [Shift(name, {"test": psi(0.2, "insufficient_data", 0.3)}, []) for name in "ab"]
+    stable = Shift("c", {"test": psi(0.01, "stable")}, [])
+    metrics = metrics_of(400, 0.0)
+    found = both(metrics, features=unknown)[0]["Features that moved"]
+    assert found == "-: 2 with too little data to tell."
+    found = both(metrics, features=[*unknown, stable])[0]["Features that moved"]
+    assert found == "0 of 1: 1 with enough data: none is unstable, none is moderate. 2 with too little data to tell."
