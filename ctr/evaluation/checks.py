@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from ctr.evaluation.frequency import LABELS
 from ctr.evaluation.significance import (
+    COPIED_MARGIN,
     ERRORS,
     MIN_ROWS,
     Z95,
@@ -147,18 +148,36 @@ def _single_features(report: Mapping[str, Any], training: Mapping[str, Any], mai
 
 def _repeated_rows(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
     for name, leakage in report["leakage"].items():
-        repeated = leakage["rows_in_training"]
-        if repeated["share"] is None:
-            continue
+        repeated, rows = leakage["rows_in_training"], report["metrics"][name]["rows"]
         if repeated["is_suspect"]:
+            known = repeated["identified_rows"]
+            rest = f" The other {rows - known:,} have a value out of vocabulary." if rows > known else ""
             yield (
                 "warning",
                 name,
-                f"Leak? About {100 * repeated['share']:.1f} % of the rows of {name} (± {100 * repeated['error']:.1f}) "
-                f"stand in the training data too, with label and features, beyond those that repeat by themselves.",
+                f"Leak? About {100 * repeated['share']:.1f}% (± {100 * repeated['error']:.1f}%) of the {known:,} rows "
+                f"of {name} that can be identified are in the training data too, with label and features, beyond those "
+                f"that repeat by themselves.{rest}",
             )
-        elif name == main and report["metrics"][name]["rows"] >= MIN_ROWS:
-            yield "ok", main, f"No sign that rows of {name} were copied from the training data."
+        elif name == main and rows >= MIN_ROWS:
+            yield _without_copies(repeated, name)
+
+
+def _without_copies(repeated: Mapping[str, Any], name: str) -> tuple[Level, str, str]:
+    """The sentence on rows that were not found to be copied."""
+    if repeated["share"] is None:
+        return (
+            "note",
+            name,
+            f"Cannot say whether rows of {name} were copied from the training data: {repeated['reason']}.",
+        )
+    at_most = (
+        f"at most {100 * repeated['upper']:.2f}% (95% CI) of the {repeated['identified_rows']:,} rows that can be "
+    )
+    at_most += "identified"
+    if repeated["upper"] <= COPIED_MARGIN:
+        return "ok", name, f"No sign that rows of {name} were copied from the training data: {at_most}."
+    return "note", name, f"Too few rows to say whether some of {name} were copied from the training data: {at_most}."
 
 
 def _label_rate(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:

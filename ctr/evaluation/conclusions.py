@@ -53,9 +53,7 @@ def conclude(
         "unknown_ids": {name: tally.unknown_ids.result() for name, tally in others.items()},
         "leakage": {
             name: {
-                "rows_in_training": reference.rows.share(
-                    tally.repeated, tally.rows, tally.observed.negative_sampling_rate
-                ),
+                "rows_in_training": reference.rows.share(tally.repeats, tally.observed.negative_sampling_rate),
                 "single_feature_auc": reference.joint.single_feature_auc(tally.joint),
             }
             for name, tally in labelled.items()

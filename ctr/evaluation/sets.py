@@ -10,7 +10,7 @@ from ctr.evaluation.histograms import FEATURE, SCORE, Binning, Codes, Histograms
 from ctr.evaluation.joint import Joint
 from ctr.evaluation.observed import GROUP, SLICE, Observed, slice_values
 from ctr.evaluation.reference import Reference
-from ctr.evaluation.repeated_rows import TrainingRows, row_hashes
+from ctr.evaluation.repeated_rows import Repeats, TrainingRows, row_hashes
 from ctr.evaluation.scoring import Scored, Scorer, sampling_weights
 from ctr.evaluation.timeline import Timeline, periods_of
 from ctr.evaluation.unknown_ids import UnknownIds
@@ -54,7 +54,8 @@ class SetTally:
         self.histograms, self.joint, self.timeline = Histograms(binning), Joint(binning), Timeline(binning)
         self.worst = WorstRows(observed.report.worst_rows)
         self.unknown_ids = UnknownIds(observed.unknown_ids.columns)
-        self.rows, self.score_sum, self.repeated, self.is_labelled = 0, 0.0, 0, False
+        self.rows, self.score_sum, self.is_labelled = 0, 0.0, False
+        self.repeats = Repeats(0, np.zeros(0 if training_rows is None else len(training_rows.hashes), np.int64))
 
     @property
     def is_reference(self) -> bool:
@@ -89,7 +90,7 @@ class SetTally:
         self.metrics.update(part.logit, label, weights, self._groups(part, codes))
         self.worst.add(part.table, part.logit, label)
         if self.training_rows is not None:
-            self.repeated += self.training_rows.count(row_hashes(part.batch))
+            self.repeats = self.repeats.merge(self.training_rows.find(row_hashes(part.batch)))
 
     def _groups(self, part: Scored, codes: Mapping[str, Codes]) -> dict[str, pa.Array]:
         """The group of each row in every grouping that metrics are computed by."""

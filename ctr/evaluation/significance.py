@@ -24,6 +24,7 @@ MIN_ROWS = 100
 MIN_OF_A_CLASS = 10  # with fewer, standard errors are far too small
 Z95 = 1.959964  # standard errors on either side of a 95% CI
 CALIBRATION_MARGIN = 0.05
+COPIED_MARGIN = 0.005  # share of rows that are copies of training rows
 
 Outcome = Literal["off", "holds", "too few"]
 Interval = tuple[float, float]

@@ -134,10 +134,11 @@ def _ids(features: Features, sets: Mapping[str, SetProfile]) -> Iterator[str]:
 def _copies(sets: Mapping[str, SetProfile]) -> Iterator[str]:
     for name, one in sets.items():
         if one.repeated is not None and one.repeated["is_suspect"]:
-            share, error = 100 * one.repeated["share"], 100 * one.repeated["error"]
+            share, error, rows = (one.repeated[key] for key in ("share", "error", "identified_rows"))
             yield (
-                f"about {share:.1f} % of the rows of {name} (± {error:.1f}) "
-                f"stand in the training data too, with label and features, beyond those that repeat by themselves"
+                f"about {100 * share:.1f} % (± {100 * error:.1f}) of the {rows:,} rows of {name} that can be "
+                f"identified stand in the training data too, with label and features, beyond those that repeat by "
+                f"themselves"
             )
 
 

@@ -113,8 +113,10 @@ def profile_sets(experiment: Experiment, prepared: PreparedData) -> dict[str, Se
         halves.append(np.random.default_rng([experiment.seed, 5, place]).random(len(sample[-1])) < 0.5)
     training = TrainingRows.of(sample, halves, total, rate)
     for name in [name for name in profiles if name != "train"]:
-        found = sum(map(training.count, _counted(profiles[name], prepared.sets[name], encoder, beside)))
-        profiles[name].repeated = training.share(found, profiles[name].rows, rate)
+        found = training.find(np.empty(0, np.uint64))
+        for hashes in _counted(profiles[name], prepared.sets[name], encoder, beside):
+            found = found.merge(training.find(hashes))
+        profiles[name].repeated = training.share(found, rate)
     return profiles
 
 

@@ -65,7 +65,13 @@ REPORT = {
     "leakage": {
         "test": {
             "single_feature_auc": {"channel": 0.6, "price": None},
-            "rows_in_training": {"share": 0.0, "error": 0.0, "is_suspect": False},
+            "rows_in_training": {
+                "share": 0.0,
+                "error": 0.0005,
+                "upper": 0.002,
+                "identified_rows": 20_000,
+                "is_suspect": False,
+            },
         }
     },
 }
@@ -140,9 +146,11 @@ FINDINGS = {
         changing("leakage", "test", "single_feature_auc", channel=0.97),
         "warning",
     ),
-    "Leak? About 12.0 % of the rows of test": (
+    "Leak? About 40.0% (± 1.4%) of the 16,000 rows of test that can be identified are in the training data too": (
         "repeated_rows",
-        changing("leakage", "test", "rows_in_training", share=0.12, error=0.01, is_suspect=True),
+        changing(
+            "leakage", "test", "rows_in_training", share=0.4, error=0.014, identified_rows=16_000, is_suspect=True
+        ),
         "warning",
     ),
     "label rate changed: 0.2000 in training, 0.2500": (
@@ -428,6 +436,18 @@ UNBACKED = {  # what used to be fine, though so few rows could not have shown ot
         "score_shift",
         changing("psi", "score", test={**stable(0.08), "noise": 0.09}),
         "Too few rows to say whether the score's distribution holds: PSI 0.0800, 0.0800 without what chance adds, but",
+    ),
+    "rows that could have been copied": (
+        "repeated_rows",
+        changing("leakage", "test", "rows_in_training", upper=0.031),
+        "Too few rows to say whether some of test were copied from the training data: at most 3.10% (95% CI)",
+    ),
+    "rows that cannot be identified": (
+        "repeated_rows",
+        changing(
+            "leakage", "test", "rows_in_training", share=None, reason="no row is without a value out of vocabulary"
+        ),
+        "Cannot say whether rows of test were copied from the training data: no row is without a value out",
     ),
     "features that could have moved": (
         "feature_shifts",

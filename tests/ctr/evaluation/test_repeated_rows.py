@@ -34,41 +34,87 @@ def test_label_features_and_their_order_count_and_weight_does_not():
     assert row_hashes(one) == row_hashes({**one, "weight": np.array([7], np.float32)})
 
 
-def share_found(values, copied, seed=0, total=400_000, rows=40_000):
-    """What is said of a set of which a share was copied from training rows of three fields with so many values."""
+def share_found(values, copied, seed=0, total=400_000, rows=40_000, unknown=0.0):
+    """What is said of a set of which a share was copied from training rows of three fields with so many values.
+
+    Returns:
+        The estimate, and the true share among the rows without an unknown value.
+    """
     random = np.random.default_rng(seed)
-    training = random.integers(3, 3 + values, (total, 3))
+
+    def drawn(count):
+        ids = random.integers(3, 3 + values, (count, 3))
+        ids[random.random(count) < unknown, 0] = OUT_OF_VOCABULARY
+        return ids
+
+    training, fresh = drawn(total), drawn(rows)
     sample = training[random.random(total) < 0.25]
-    fresh = random.integers(3, 3 + values, (rows, 3))
     count = round(copied * rows)
     fresh[:count] = training[random.integers(0, total, count)]
     reference = TrainingRows.of([row_hashes(batch_of(sample))], [random.random(len(sample)) < 0.5], total, None)
-    return reference.share(reference.count(row_hashes(batch_of(fresh))), rows, None)
+    known = fresh[:, 0] != OUT_OF_VOCABULARY
+    found = reference.share(reference.find(row_hashes(batch_of(fresh))), None)
+    assert found["identified_rows"] == known.sum()
+    return found, known[:count].sum() / known.sum()
 
 
 @pytest.mark.parametrize("copied", [0.01, 0.1, 1.0])
 def test_copied_rows_are_found_and_their_share_estimated(copied):
-    found = share_found(10_000, copied)
+    found, truth = share_found(10_000, copied)
     assert found["is_suspect"]
-    assert found["share"] == pytest.approx(copied, abs=4 * found["error"])
+    assert found["share"] == pytest.approx(truth, abs=4 * found["error"])
 
 
 @pytest.mark.parametrize("values", [10, 30, 100, 10_000])
 def test_rows_that_repeat_by_themselves_are_no_leak(values):
-    assert not any(share_found(values, 0.0, seed)["is_suspect"] for seed in range(5))
+    assert not any(share_found(values, 0.0, seed)[0]["is_suspect"] for seed in range(5))
+
+
+@pytest.mark.parametrize("values", [100, 10_000])
+def test_the_share_is_of_the_rows_that_can_be_identified_and_its_error_is_right(values):
+    pairs = [share_found(values, 0.4, seed, total=100_000, rows=5000, unknown=0.2) for seed in range(100)]
+    shares, truths = np.array([(found["share"], truth) for found, truth in pairs]).T
+    errors = np.array([found["error"] for found, _ in pairs])
+    assert truths.mean() == pytest.approx(0.4, abs=0.01)
+    assert shares.mean() == pytest.approx(0.4, abs=4 * errors.mean() / 10)
+    assert np.mean(np.abs(shares - truths) <= 1.96 * errors) >= 0.9  # 0.95 less three errors of 100 repetitions
+    assert (errors**2).mean() ** 0.5 == pytest.approx((shares - truths).std(), rel=0.35)
+    assert all(found["is_suspect"] for found, _ in pairs)
+
+
+def test_where_no_row_is_found_the_upper_end_is_that_of_a_poisson_count():
+    found, _ = share_found(10_000, 0.0, rows=1000)
+    hit = 1 / 8  # of the training rows are in the first half of the sample
+    assert (found["share"], found["is_suspect"]) == (0.0, False)
+    assert found["upper"] == pytest.approx(-np.log(0.025) / 1000 / hit, rel=0.02)
+
+
+def test_rows_that_repeat_too_often_tell_nothing():
+    found, _ = share_found(10, 0.4)
+    assert (found["share"], found["upper"], found["is_suspect"]) == (None, None, False)
+    assert "repeat too often" in found["reason"]
 
 
 def test_without_rows_nothing_is_said():
     reference = TrainingRows.of([np.empty(0, np.uint64)], [np.empty(0, bool)], 0, None)
-    assert reference.count(np.array([1], np.uint64)) == 0
-    assert reference.share(0, 1, None) == {"share": None, "error": None, "is_suspect": False}
+    found = reference.share(reference.find(np.array([1], np.uint64)), None)
+    assert (found["share"], found["error"], found["is_suspect"]) == (None, None, False)
+    assert found["reason"] == "no row is without a value out of vocabulary"
 
 
 def test_a_row_with_a_value_out_of_vocabulary_is_like_many_and_counts_as_none():
     sample = batch_of([[7, 8, 9], [7, 8, OUT_OF_VOCABULARY]])
     assert row_hashes(sample)[1] == 0
     reference = TrainingRows.of([row_hashes(sample)], [np.ones(2, bool)], 2, None)
-    assert reference.count(row_hashes(sample)) == 1
+    found = reference.find(row_hashes(sample))
+    assert (found.identified, found.times.tolist()) == (1, [1])
+
+
+def test_a_sequence_with_a_value_out_of_vocabulary_identifies_nothing_either():
+    batch = batch_of([[7, 8], [7, 8], [7, 8]])
+    batch["sequences/history"] = np.array([[5, 6, 0], [5, OUT_OF_VOCABULARY, 0], [0, 0, 0]], np.int32)
+    batch["lengths/history"] = np.array([2, 2, 0], np.int32)
+    assert (row_hashes(batch) == 0).tolist() == [False, True, False]
 
 
 def test_a_pattern_that_got_frequent_by_itself_is_no_leak():
@@ -81,11 +127,32 @@ def test_a_pattern_that_got_frequent_by_itself_is_no_leak():
 
     sample = rows(100_000, 0.001)
     reference = TrainingRows.of([sample], [random.random(len(sample)) < 0.5], 400_000, None)
-    assert not reference.share(reference.count(rows(40_000, 0.01)), 40_000, None)["is_suspect"]
+    assert not reference.share(reference.find(rows(40_000, 0.01)), None)["is_suspect"]
+
+
+def test_the_parts_of_a_set_add_up():
+    sample = row_hashes(batch_of(np.random.default_rng(0).integers(3, 50, (2000, 2))))
+    reference = TrainingRows.of([sample], [np.arange(2000) < 1000], 2000, None)
+    whole = reference.find(sample)
+    merged = reference.find(sample[:700]).merge(reference.find(sample[700:]))
+    assert (whole.identified, whole.times.tolist()) == (merged.identified, merged.times.tolist())
 
 
 def test_sets_that_were_sampled_otherwise_are_not_compared():
-    sample = row_hashes(batch_of([[7, 8, 9]] * 4))
-    reference = TrainingRows.of([sample], [np.array([True, True, False, False])], 4, 0.1)
-    assert reference.share(4, 4, None) == {"share": None, "error": None, "is_suspect": False}
-    assert reference.share(4, 4, 0.1)["share"] is not None
+    sample = row_hashes(batch_of(np.arange(3, 603).reshape(200, 3)))
+    reference = TrainingRows.of([sample], [np.arange(200) < 100], 200, 0.1)
+    found = reference.share(reference.find(sample), None)
+    assert (found["share"], found["is_suspect"]) == (None, False)
+    assert found["reason"].startswith("negatives were sampled otherwise")
+    assert reference.share(reference.find(sample), 0.1)["share"] == pytest.approx(1.0)
+
+
+def test_what_an_earlier_version_saved_can_be_read_and_says_nothing():
+    sample = row_hashes(batch_of(np.arange(3, 603).reshape(200, 3)))
+    saved = TrainingRows.of([sample], [np.arange(200) < 100], 200, None)
+    again = TrainingRows(saved.hashes, **saved.to_json())
+    assert again.share(again.find(sample), None) == saved.share(saved.find(sample), None)
+    described = {key: value for key, value in saved.to_json().items() if key not in ("identified", "repeat_squares")}
+    old = TrainingRows(saved.hashes, **described)
+    found = old.share(old.find(sample), None)
+    assert (found["share"], found["reason"]) == (None, "the run was measured by an earlier version; train it again")
