@@ -230,8 +230,11 @@ def _count(
 
 def _over_time(timeline: Timeline, reference: Histograms, settings: DriftSettings) -> dict[str, Any] | None:
     """PSI of every period of the current data; None without a time, or within one period."""
-    found = timeline.compare(reference, settings.psi.unstable_above)
-    if settings.time is None or found is None:
+    if settings.time is None:
+        return None
+    itself = {FEATURE + settings.time.column: "it is the time column"}
+    found = timeline.compare(reference, settings.psi.unstable_above, by_nature=itself)
+    if found is None:
         return None
     described = {"column": settings.time.column, "by": settings.time.by, **found}
     if "columns" in found:

@@ -325,30 +325,61 @@ def _score_shift(report: Mapping[str, Any], training: Mapping[str, Any], main: s
 def _feature_shifts(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:
     features = report["psi"]["features"].get(main, {})
     over_time = (report["psi"]["over_time"] or {}).get("features", {})
-    moved = sorted(
-        (name for name, one in features.items() if one["verdict"] == "unstable"), key=lambda n: -features[n]["psi"]
-    )
+    calendar = set(report["psi"].get("calendar", {}).get(main, ()))
+    judged = sorted(features.keys() - calendar, key=lambda name: -(features[name]["psi"] or 0))
+    moved = [name for name in judged if features[name]["verdict"] == "unstable"]
     for name in moved[:NAMED]:
-        since = over_time.get(name, {}).get("since")
-        began = f", since {since}" if since else ""
-        yield "warning", main, f"{name} has moved away from the training data: PSI {features[name]['psi']:.4f}{began}."
+        told = f"{name} has moved away from the training data: PSI {features[name]['psi']:.4f}"
+        since, reason = (over_time.get(name, {}).get(key) for key in ("since", "reason"))
+        but = f" But {reason}." if reason else ""
+        yield "warning", main, f"{told}, since {since}." if since else f"{told}.{but}"
     if len(moved) > NAMED:
         yield "warning", main, f"{len(moved) - NAMED} more features have moved."
     elsewhere = [name for name, one in over_time.items() if one["since"] and name not in moved]
     for name in elsewhere[:NAMED]:
         yield "note", main, f"{name} is unstable at the end of the data, since {over_time[name]['since']}."
-    somewhat = sorted(
-        (name for name, one in features.items() if one["verdict"] == "moderate"), key=lambda n: -features[n]["psi"]
-    )
+    somewhat = [name for name in judged if features[name]["verdict"] == "moderate"]
     if somewhat:
         listed = ", ".join(f"{name} ({features[name]['psi']:.4f})" for name in somewhat[:NAMED])
         rest = f" and {len(somewhat) - NAMED} more" if len(somewhat) > NAMED else ""
         yield "note", main, f"Moved somewhat, by PSI: {listed}{rest}."
-    unknown = sum(one["verdict"] == "insufficient_data" or _could_have_moved(one) for one in features.values())
+    by_nature = [
+        name for name in features if name in calendar and features[name]["verdict"] in ("unstable", "moderate")
+    ]
+    if by_nature:
+        listed = ", ".join(f"{name} (PSI {features[name]['psi']:.4f})" for name in by_nature)
+        yield "note", main, f"No drift, but a part of the time of which {main} does not hold all values: {listed}."
+    yield from _undated(report["psi"]["over_time"] or {}, [*moved, *by_nature], main)
+    unknown = sum(
+        features[name]["verdict"] == "insufficient_data" or _could_have_moved(features[name]) for name in judged
+    )
     if unknown:
         yield "note", main, f"Too few rows to say whether {_features(unknown)} moved."
-    if len(features) > unknown and not moved and not elsewhere and not somewhat:
-        yield "ok", main, f"None of {_features(len(features) - unknown)} has moved away from the training data."
+    if len(judged) > unknown and not moved and not elsewhere and not somewhat:
+        yield "ok", main, f"None of {_features(len(judged) - unknown)} has moved away from the training data."
+
+
+def _undated(over_time: Mapping[str, Any], said: list[str], main: str) -> Found:
+    """Notes on features that are unstable in a period without any drift: why, or that the period is partial."""
+    features = {name: one for name, one in over_time.get("features", {}).items() if name not in said}
+    unstable = {name: one for name, one in features.items() if "unstable" in one.get("verdict", ())}
+    for reason in dict.fromkeys(one["reason"] for one in unstable.values() if "reason" in one):
+        names = [name for name, one in unstable.items() if one.get("reason") == reason]
+        yield "note", main, f"PSI over time is no sign of drift for {_cut_short(names)}: {reason}."
+    for period in over_time.get("partial", ()):
+        place = over_time["periods"].index(period)
+        names = [name for name, one in unstable.items() if "reason" not in one and one["verdict"][place] == "unstable"]
+        if names and place:
+            yield (
+                "note",
+                main,
+                f"{period} is a partial period, so its PSI is no sign of drift: {_cut_short(names)}.",
+            )
+
+
+def _cut_short(names: list[str]) -> str:
+    rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + rest
 
 
 def _could_have_moved(psi: Mapping[str, Any]) -> bool:

@@ -8,11 +8,11 @@ import numpy as np
 from ctr.curves import drawn, score_shares
 from ctr.evaluation.checks import check
 from ctr.evaluation.frequency import LABELS
-from ctr.evaluation.histograms import SCORE, Histograms, by_feature
+from ctr.evaluation.histograms import FEATURE, SCORE, by_feature
 from ctr.evaluation.observed import GROUP
 from ctr.evaluation.reference import Reference
 from ctr.evaluation.sets import FREQUENCY, SetTally
-from ctr.evaluation.timeline import Timeline
+from ctr.evaluation.timeline import Timeline, lacks_values
 from ctr.metrics import Undefined, compare, gauc
 from ctr.metrics.psi import MODERATE_ABOVE
 
@@ -46,7 +46,8 @@ def conclude(
             "score": {name: one[SCORE] for name, one in psi.items()},
             "features": {name: one["features"] for name, one in psi.items()},
             "drivers": {name: _drivers(reference, tally, psi[name][SCORE]) for name, tally in others.items()},
-            "over_time": _over_time(list(tallies.values()), reference.histograms, unstable_above),
+            "over_time": _over_time(list(tallies.values()), reference, unstable_above),
+            "calendar": {name: _calendar(reference, tally) for name, tally in others.items()},
         },
         "slices": {name: _slices(tally, reference, unstable_above) for name, tally in labelled.items()},
         "frequency": {name: _by_frequency(tally) for name, tally in labelled.items()},
@@ -109,21 +110,36 @@ def _drivers(reference: Reference, tally: SetTally, score: Mapping[str, Any]) ->
     return reference.joint.drivers(tally.joint, before, after)
 
 
-def _over_time(tallies: list[SetTally], reference: Histograms, unstable_above: float) -> dict[str, Any] | None:
+def _calendar(reference: Reference, tally: SetTally) -> list[str]:
+    """Return the parts of a time, and the crosses of these, of which a set does not hold all values."""
+    return [
+        name
+        for name, parts in tally.observed.calendar.items()
+        if any(lacks_values(reference.histograms, tally.histograms, FEATURE + part) for part in parts)
+    ]
+
+
+def _over_time(tallies: list[SetTally], reference: Reference, unstable_above: float) -> dict[str, Any] | None:
     """PSI of every period of all sets together; None without a time column, or within one period."""
     time = tallies[0].observed.time
     if time is None:
         return None
-    whole = Timeline(reference.binning)
+    whole = Timeline(reference.histograms.binning)
     for tally in tallies:
         whole = whole.merge(tally.timeline)
-    found = whole.compare(reference, unstable_above)
+    made = tallies[0].observed.calendar
+    calendar = {FEATURE + name: [FEATURE + part for part in parts] for name, parts in made.items()}
+    found = whole.compare(reference.histograms, unstable_above, reference.periods, calendar)
     if found is None:
         return None
     described = {"column": time.column, "by": time.by}
     if "reason" in found:
         return {**described, **found}
-    return {**described, **{key: found[key] for key in ("periods", "rows", "undated")}, **by_feature(found["columns"])}
+    return {
+        **described,
+        **{key: found[key] for key in ("periods", "rows", "undated", "partial")},
+        **by_feature(found["columns"]),
+    }
 
 
 def _slices(tally: SetTally, reference: Reference, unstable_above: float) -> dict[str, list[dict[str, Any]]]:

@@ -1,7 +1,7 @@
 """What a report looks at beside the score: the columns that group, date and slice its rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -13,8 +13,10 @@ from ctr.experiment import Experiment, Report
 from ctr.metrics import CategoryBins
 from ctr.settings import Time
 from features import (
+    Categorical,
     DataError,
     Encoder,
+    Features,
     RowGroup,
     Sequence,
     SequenceCross,
@@ -44,6 +46,7 @@ class Observed:
         unknown_ids: empty counts of the features whose ids can be unknown.
         weighted: the data declares weights.
         negative_sampling_rate: of the set; None: 1.
+        calendar: the parts of a time, and the crosses of these -> the parts.
     """
 
     report: Report
@@ -54,6 +57,7 @@ class Observed:
     unknown_ids: UnknownIds
     weighted: bool
     negative_sampling_rate: float | None
+    calendar: Mapping[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -70,6 +74,7 @@ class Observed:
             UnknownIds.of(encoder),
             experiment.data.weight is not None and encoder.columns is not None,
             negative_sampling_rate,
+            calendar_features(experiment.features),
         )
 
     @property
@@ -96,6 +101,16 @@ class Observed:
             for name, (column, bins) in columns.items()
             if isinstance(bins, CategoryBins) and 1 < len(bins.values) + len(bins.others) <= FEW_VALUES
         }
+
+
+def calendar_features(features: Features) -> dict[str, list[str]]:
+    """Return each feature that is a part of a time, or a cross of such parts, with the parts that it is made of."""
+    parts = [name for name, one in features.columns.items() if isinstance(one, Categorical) and one.part is not None]
+    made = {name: [name] for name in parts}
+    for name, cross in features.crosses.items():
+        if crossed := [part for part in cross.of if part in parts]:
+            made[name] = crossed
+    return made
 
 
 def slice_columns(experiment: Experiment) -> list[str]:

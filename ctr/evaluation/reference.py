@@ -1,7 +1,7 @@
 """What is kept of the training data, so that later data can be compared without it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from ctr.errors import ConfigError
 from ctr.evaluation.histograms import Histograms
 from ctr.evaluation.joint import Joint
 from ctr.evaluation.repeated_rows import TrainingRows
+from ctr.evaluation.timeline import TrainingPeriods
 from ctr.files import read_json, write_text
 from ctr.run import Run
 
@@ -26,6 +27,7 @@ class Reference:
     rows: TrainingRows
     score_edges: list[float]  # of the plots of scores, in log-odds
     metrics: dict[str, Any]  # of the sample
+    periods: TrainingPeriods | None = None  # without a time column, or of an earlier version
 
     def save(self, folder: Path) -> None:
         """Write `reference.json` and `rows.npy` into a new folder, and seal it."""
@@ -36,6 +38,7 @@ class Reference:
             "rows": self.rows.to_json(),
             "score_edges": self.score_edges,
             "metrics": self.metrics,
+            "periods": None if self.periods is None else asdict(self.periods),
         }
         write_text(folder / "reference.json", json.dumps(described, allow_nan=False) + "\n")
         rows = BytesIO()  # of a full disk NumPy says only how many numbers it has written
@@ -60,6 +63,7 @@ class Reference:
                 TrainingRows(np.load(folder / "rows.npy", allow_pickle=False), **described["rows"]),
                 described["score_edges"],
                 described["metrics"],
+                TrainingPeriods(**periods) if (periods := described.get("periods")) else None,
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"{folder}: damaged: {error}") from error

@@ -82,8 +82,8 @@ class SetTally:
         self.joint.add(codes, weight, label)
         time = observed.time
         if time is not None:
-            period = periods_of(part.table.column(time.column), time.by, time.time_zone, time.time_unit)
-            self.timeline.add(codes, weight, period)
+            dated = periods_of(part.table.column(time.column), time.by, time.time_zone, time.time_unit)
+            self.timeline.add(codes, weight, dated)
         if label is None:
             return
         weights = row_weights(part.batch, observed.weighted, observed.negative_sampling_rate)
@@ -141,8 +141,9 @@ def observe_training(
         tally.add(part, binning.assign(values), half)
     rows = TrainingRows.of([row_hashes(part.batch) for part in scored], halves, total, observed.negative_sampling_rate)
     edges = score_edges(np.concatenate([part.logit for part in scored]))
+    periods = tally.timeline.training_periods(tally.histograms, observed.report.psi.unstable_above)
     metrics = tally.metrics.result(cluster=observed.cluster)
-    return tally, Reference(tally.histograms, tally.joint, rows, edges, metrics)
+    return tally, Reference(tally.histograms, tally.joint, rows, edges, metrics, periods)
 
 
 def evaluate_set(

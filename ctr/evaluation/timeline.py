@@ -4,7 +4,8 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,12 +18,27 @@ from features import wall_clock
 MAX_PERIODS = 1000
 Period = Literal["hour", "day", "week", "month"]
 UNITS = {"hour": "h", "day": "D", "week": "D", "month": "M"}  # NumPy's
+DAY = 86_400  # seconds
+COMPLETE = 0.9  # a first or last period that spans less of the others' span is partial
+EXPECTED = 10  # rows: of so many, none is there by chance in 1 of 20,000 cases
+CUT = "it is a part of the time, and a period does not hold all of its values"
+FOLLOWS = "it has one value in each period, so it follows the calendar"
+VARIES = "it is unstable from period to period within the training data too"
+
+
+class Dated(NamedTuple):
+    """The period that each row is of, and where in it."""
+
+    period: pa.DictionaryArray  # of texts that sort in time; null where the time is
+    place: (
+        np.ndarray | None
+    )  # float64 [rows], from 0 to below 1; None where nothing tells when a period begins and ends
 
 
 def periods_of(
     column: pa.ChunkedArray, by: Period, time_zone: str = "UTC", time_unit: str | None = None, where: str = ""
-) -> pa.Array:
-    """The period that each row is of, as a dictionary of texts that sort in time; null where the time is.
+) -> Dated:
+    """Return the period that each row is of.
 
     Args:
         column: timestamps, dates, or integers that count `time_unit`s since 1970; of any other type, and of integers
@@ -32,25 +48,31 @@ def periods_of(
         time_unit: s, ms, us or ns.
         where: the file and row group, for errors.
 
-    >>> periods_of(pa.chunked_array([[0, 86_399, 86_400]]), "day", time_unit="s").to_pylist()
-    ['1970-01-01', '1970-01-01', '1970-01-02']
+    >>> dated = periods_of(pa.chunked_array([[0, 64_800, 86_400]]), "day", time_unit="s")
+    >>> dated.period.to_pylist(), dated.place.tolist()
+    (['1970-01-01', '1970-01-01', '1970-01-02'], [0.0, 0.75, 0.0])
     """
     times = column.combine_chunks()
     is_time = pa.types.is_timestamp(times.type) or pa.types.is_date(times.type)
     if not is_time and (time_unit is None or not pa.types.is_integer(times.type)):
-        return times.cast(pa.large_string()).dictionary_encode()
+        return Dated(times.cast(pa.large_string()).dictionary_encode(), None)
     try:
         days, seconds = wall_clock(times, time_zone, time_unit)
     except pa.ArrowInvalid as error:
         raise ConfigError(f"{where}: the time column holds a value that is no time: {error}") from error
     if by == "hour":
         starts = days * 24 + seconds // 3600
+        place = seconds % 3600 / 3600
     elif by == "month":
-        starts = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+        months = days.astype("datetime64[D]").astype("datetime64[M]")
+        starts = months.astype(np.int64)
+        first, after = (month.astype("datetime64[D]").astype(np.int64) for month in (months, months + 1))
+        place = (days - first + seconds / DAY) / np.maximum(after - first, 1)
     else:
         starts = days - (days + 3) % 7 if by == "week" else days  # the first of January 1970 was a Thursday
+        place = (days - starts + seconds / DAY) / (7 if by == "week" else 1)
     encoded = pa.array(starts, mask=times.is_null().to_numpy(zero_copy_only=False)).dictionary_encode()
-    return pa.DictionaryArray.from_arrays(encoded.indices, _names(encoded.dictionary.to_numpy(), by))
+    return Dated(pa.DictionaryArray.from_arrays(encoded.indices, _names(encoded.dictionary.to_numpy(), by)), place)
 
 
 def _names(starts: np.ndarray, by: Period) -> pa.Array:
@@ -61,6 +83,19 @@ def _names(starts: np.ndarray, by: Period) -> pa.Array:
     if by == "hour":
         names = np.char.add(np.char.replace(names, "T", " "), ":00")
     return pa.array(names.tolist(), pa.large_string())
+
+
+@dataclass(frozen=True)
+class TrainingPeriods:
+    """What later periods need to know of those of the training data.
+
+    Attributes:
+        last: the last period with a training row.
+        varying: the columns that are unstable in over half of the training data's own periods.
+    """
+
+    last: str
+    varying: list[str]
 
 
 @dataclass
@@ -74,11 +109,13 @@ class Timeline:
     periods: dict[str, Histograms] = field(default_factory=dict)
     undated: int = 0  # rows without a time
     is_too_long: bool = False
+    spans: dict[str, tuple[float, float]] = field(default_factory=dict)  # period -> first and last place of a row in it
 
-    def add(self, codes: Mapping[str, Codes], weight: np.ndarray, period: pa.DictionaryArray) -> None:
+    def add(self, codes: Mapping[str, Codes], weight: np.ndarray, dated: Dated) -> None:
         """Count rows, each in its period, float64 [rows] of weights."""
+        period = dated.period
         if self.is_too_long or len(period.dictionary) > MAX_PERIODS:
-            self.periods, self.is_too_long = {}, True
+            self.periods, self.spans, self.is_too_long = {}, {}, True
             return
         names = period.dictionary.to_pylist()
         places = pc.fill_null(period.indices, len(names)).to_numpy()
@@ -97,23 +134,57 @@ class Timeline:
         for place, one in enumerate(names):
             if one in found:
                 found[one].weight, found[one].square = float(sizes[place]), float(squares[place])
-        self._absorb(found)
+        self._absorb(found, _spans(names, places, dated.place))
 
     def merge(self, other: "Timeline") -> "Timeline":
         """The state of both together."""
         merged = Timeline(
-            self.binning, dict(self.periods), self.undated + other.undated, self.is_too_long or other.is_too_long
+            self.binning,
+            dict(self.periods),
+            self.undated + other.undated,
+            self.is_too_long or other.is_too_long,
+            dict(self.spans),
         )
-        merged._absorb(other.periods)
+        merged._absorb(other.periods, other.spans)
         return merged
 
-    def compare(self, reference: Histograms, unstable_above: float) -> dict[str, Any] | None:
+    def training_periods(self, reference: Histograms, unstable_above: float) -> TrainingPeriods | None:
+        """Return what later periods need to know, if this is the training data; None without a period."""
+        if not self.periods:
+            return None
+        names = sorted(self.periods, key=_in_time)
+        compared = [reference.compare(self.periods[name], unstable_above) for name in names]
+        varying = []
+        for column in self.binning.bins:
+            verdicts = [one[column]["verdict"] for one in compared]
+            judged = [verdict for verdict in verdicts if verdict != "insufficient_data"]
+            if len(judged) > 1 and judged.count("unstable") > len(judged) / 2:
+                varying.append(column)
+        return TrainingPeriods(names[-1], varying)
+
+    def compare(
+        self,
+        reference: Histograms,
+        unstable_above: float,
+        training: TrainingPeriods | None = None,
+        calendar: Mapping[str, list[str]] = {},
+        by_nature: Mapping[str, str] = {},
+    ) -> dict[str, Any] | None:
         """PSI of every period against the reference, in order of time; None where there are fewer than two periods.
 
+        Args:
+            reference: the histograms to compare with.
+            unstable_above: the PSI above which a period is unstable.
+            training: the training data's own periods, if the reference is of these.
+            calendar: column -> the parts of a time that it is or is made of.
+            by_nature: column -> the reason why its periods differ without any drift.
+
         Returns:
-            periods: their names; rows: of each; undated: rows without a time.
-            columns: name -> {"psi": [...], "verdict": [...], "since": ...}; `since` is where the last unbroken stretch
-                of unstable periods begins, if it reaches the end, else None.
+            periods: their names; rows: of each; undated: rows without a time; partial: those of the first and the last
+                period whose rows span less than `COMPLETE` of what the others do.
+            columns: name -> {"psi": [...], "verdict": [...], "since": ..., "reason": ...}. `since` is where the last
+                unbroken stretch of unstable periods begins, if it reaches the end, else None. It is a complete period
+                after the training data. Where periods differ without any drift it is None, and there is a reason.
         """
         if self.is_too_long:
             return {"reason": f"more than {MAX_PERIODS:,} periods; choose longer ones"}
@@ -121,26 +192,96 @@ class Timeline:
             return None
         names = sorted(self.periods, key=_in_time)
         compared = [reference.compare(self.periods[name], unstable_above) for name in names]
+        partial = self._partial(names)
+        complete = [name for name in names if name not in partial]
+        later = [name for name in complete if training is None or _in_time(name) > _in_time(training.last)]
+        reasons = {**self._reasons(reference, complete, later, training, calendar), **by_nature}
+        columns = {}
+        for column in self.binning.bins:
+            verdicts = {name: one[column]["verdict"] for name, one in zip(names, compared, strict=True)}
+            since = _since(later, [verdicts[name] for name in later])
+            columns[column] = {
+                "psi": [one[column]["psi"] for one in compared],
+                "verdict": list(verdicts.values()),
+                "since": None if column in reasons else since,
+                **({"reason": reasons[column]} if column in reasons else {}),
+            }
         return {
             "periods": names,
             "rows": [round(self.periods[name].rows) for name in names],
             "undated": self.undated,
-            "columns": {
-                column: {
-                    "psi": [one[column]["psi"] for one in compared],
-                    "verdict": [one[column]["verdict"] for one in compared],
-                    "since": _since(names, [one[column]["verdict"] for one in compared]),
-                }
-                for column in self.binning.bins
-            },
+            "partial": partial,
+            "columns": columns,
         }
 
-    def _absorb(self, found: Mapping[str, Histograms]) -> None:
+    def _partial(self, names: list[str]) -> list[str]:
+        """Return the first and the last period where the data begins or ends within them."""
+        widths = {name: last - first for name, (first, last) in self.spans.items()}
+        return [
+            name
+            for name in dict.fromkeys([names[0], names[-1]])
+            if name in widths
+            and len(widths) > 1
+            and widths[name] < COMPLETE * float(np.median([widths[other] for other in widths if other != name]))
+        ]
+
+    def _reasons(
+        self,
+        reference: Histograms,
+        complete: list[str],
+        later: list[str],
+        training: TrainingPeriods | None,
+        calendar: Mapping[str, list[str]],
+    ) -> dict[str, str]:
+        """Return why the periods of a column differ without any drift, of the columns where they do."""
+        reasons = dict.fromkeys(training.varying if training else [], VARIES)
+        if training is None:
+            follows = [name for name in self.binning.bins if self._follows(name, complete)]
+            reasons |= dict.fromkeys(follows, FOLLOWS)
+        looked = later or complete
+        for column, parts in calendar.items():
+            lacking = [any(lacks_values(reference, self.periods[name], part) for part in parts) for name in looked]
+            if sum(lacking) > len(looked) / 2:
+                reasons[column] = CUT
+        return reasons
+
+    def _follows(self, column: str, names: list[str]) -> bool:
+        """Return True for a column with one value in each period, which changes at most of their borders."""
+        counts = [self.periods[name].counts[column] for name in names]
+        if len(counts) < 3 or any((one > 0).sum() != 1 for one in counts):
+            return False
+        values = [int(one.argmax()) for one in counts]
+        return sum(one != other for one, other in pairwise(values)) > (len(values) - 1) / 2
+
+    def _absorb(self, found: Mapping[str, Histograms], spans: Mapping[str, tuple[float, float]]) -> None:
         for name, histograms in found.items():
             there = self.periods.get(name)
             self.periods[name] = histograms if there is None else there.merge(histograms)
+        for name, (first, last) in spans.items():
+            known = self.spans.get(name, (first, last))
+            self.spans[name] = min(known[0], first), max(known[1], last)
         if len(self.periods) > MAX_PERIODS or self.is_too_long:
-            self.periods, self.is_too_long = {}, True
+            self.periods, self.spans, self.is_too_long = {}, {}, True
+
+
+def lacks_values(reference: Histograms, current: Histograms, column: str) -> bool:
+    """Return True if one side has no row in a bin where the other's share lets expect `EXPECTED` or more."""
+    before, after = reference.counts[column], current.counts[column]
+    if not before.sum() or not after.sum():
+        return False
+    missing = (after == 0) & (before / before.sum() * current.rows >= EXPECTED)
+    added = (before == 0) & (after / after.sum() * reference.rows >= EXPECTED)
+    return bool((missing | added).any())
+
+
+def _spans(names: list[str], places: np.ndarray, place: np.ndarray | None) -> dict[str, tuple[float, float]]:
+    """Period -> the first and the last place of a row in it; nothing where rows have no places."""
+    if place is None or not len(names):
+        return {}
+    first, last = np.full(len(names) + 1, np.inf), np.full(len(names) + 1, -np.inf)
+    np.minimum.at(first, places, place)
+    np.maximum.at(last, places, place)
+    return {name: (float(first[k]), float(last[k])) for k, name in enumerate(names) if first[k] <= last[k]}
 
 
 def _in_time(name: str) -> tuple[float, str]:

@@ -1,6 +1,6 @@
 """PSI over time as a heat map: a strip of periods for the score and for each feature."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
@@ -30,6 +30,7 @@ class Strip:
     worst: float | None
     worst_period: str  # "" where it is stable, or where `since` says more
     since: str | None
+    reason: str = ""  # why its periods differ without any drift
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class HeatMap:
         rows: the fewest and the most of a period.
         score: None where there is no score.
         features: the worst first.
+        partial: the first or the last period, where the data begins or ends within it.
     """
 
     periods: list[str]
@@ -49,6 +51,7 @@ class HeatMap:
     rows: tuple[int, int]
     score: Strip | None
     features: list[Strip]
+    partial: list[str] = field(default_factory=list)
 
 
 def heat_map(over_time: dict[str, Any], thresholds: dict[str, float]) -> HeatMap:
@@ -60,7 +63,7 @@ def heat_map(over_time: dict[str, Any], thresholds: dict[str, float]) -> HeatMap
     last = len(periods) - 1
     places = sorted({round(k * last / (LABELS - 1)) for k in range(LABELS)})
     labels = [(periods[place], 100 * (place + 0.5) / len(periods)) for place in places]
-    return HeatMap(periods, labels, (min(rows), max(rows)), score, features)
+    return HeatMap(periods, labels, (min(rows), max(rows)), score, features, over_time.get("partial", []))
 
 
 def _strip(name: str, one: dict[str, Any], periods: list[str], thresholds: dict[str, float]) -> Strip:
@@ -75,9 +78,9 @@ def _strip(name: str, one: dict[str, Any], periods: list[str], thresholds: dict[
     told = [place for place, level in enumerate(levels) if level != "none"]
     worst = max(told, key=lambda place: one["psi"][place], default=None)
     if worst is None:
-        return Strip(name, cells, None, "", one["since"])
+        return Strip(name, cells, None, "", one["since"], one.get("reason", ""))
     is_news = one["verdict"][worst] != "stable" and one["since"] is None
-    return Strip(name, cells, one["psi"][worst], periods[worst] if is_news else "", one["since"])
+    return Strip(name, cells, one["psi"][worst], periods[worst] if is_news else "", one["since"], one.get("reason", ""))
 
 
 def _level(psi: float | None, verdict: str, thresholds: dict[str, float]) -> str:

@@ -94,11 +94,12 @@ def _moved(psi: dict[str, Any], kind: str = "feature") -> list[str]:
     by_set = psi["features"]
     if not by_set:
         return []
-    names = list(next(iter(by_set.values())))
+    left_out = {name for names in psi.get("calendar", {}).values() for name in names}  # an earlier version had none
+    names = [name for name in next(iter(by_set.values())) if name not in left_out]
     worst = {name: min(SEVERITY.index(found[name]["verdict"]) for found in by_set.values()) for name in names}
     largest = {name: max(found[name]["psi"] or 0 for found in by_set.values()) for name in names}
     over_time = (psi["over_time"] or {}).get("features", {})
-    dated = {name for name, one in over_time.items() if one["since"]}
+    dated = {name for name, one in over_time.items() if one["since"] and name not in left_out}
     moved = [name for name in names if SEVERITY[worst[name]] in ("unstable", "moderate") or name in dated]
     moved.sort(key=lambda name: (worst[name], -largest[name]))
     unknown = sum(SEVERITY[place] == "insufficient_data" for place in worst.values())

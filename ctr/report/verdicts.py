@@ -47,7 +47,8 @@ def cards(report: dict[str, Any], score: Shift | None, features: list[Shift], hi
     if score is not None:
         found.append(_score_stability(score, main))
     if features:
-        found.append(_feature_stability(features))
+        by_set = report["psi"].get("calendar", {}).values()  # an earlier version had none
+        found.append(_feature_stability(features, "Features that moved", {name for names in by_set for name in names}))
     found.append(
         _training(report, history) if history else Card("Time", _total(report), ["Reading, scoring and measuring."])
     )
@@ -145,25 +146,32 @@ def drift_cards(report: dict[str, Any], columns: list[Shift]) -> list[Card]:
     """Everything worth knowing first of two data sets that `ctr psi` compared."""
     rows = report["rows"]
     found = [
-        _feature_stability(columns, "Columns that moved"),
+        _feature_stability(columns, "Columns that moved", set()),
         Card(
             "Rows compared",
             formats.count(rows["current"]),
             [f"With {formats.count(rows['reference'])} of the reference."],
         ),
     ]
-    since = {name: one["since"] for name, one in (report["psi"]["over_time"] or {}).get("features", {}).items()}
+    over_time = (report["psi"]["over_time"] or {}).get("features", {})
+    since = {name: one["since"] for name, one in over_time.items()}
     unstable = sorted((first, name) for name, first in since.items() if first is not None)
     if unstable:
         listed = _named(f"{name} (since {first})" for first, name in unstable)
         found.append(Card("Unstable since", unstable[0][0], [f"To the end of the data: {listed}."], "unstable"))
+    by_nature = [name for name, one in over_time.items() if "reason" in one and "unstable" in one["verdict"]]
+    if by_nature:
+        sentences = [f"{_named(by_nature)}: they follow the time by nature, so no date is given."]
+        found.append(Card("Not dated", formats.count(len(by_nature)), sentences))
     left_out = report["not_compared"]
     if left_out:
         found.append(Card("Not compared", formats.count(len(left_out)), [f"{_named(left_out)}."]))
     return found
 
 
-def _feature_stability(features: list[Shift], title: str = "Features that moved") -> Card:
+def _feature_stability(compared: list[Shift], title: str, calendar: set[str]) -> Card:
+    """The card of all features but parts of a time of which a set does not hold all values."""
+    features = [one for one in compared if one.name not in calendar]
     by_verdict = {name: [one for one in features if one.verdict == name] for name in ("unstable", "moderate")}
     moved = [*by_verdict["unstable"], *by_verdict["moderate"]]
     sentences = [
@@ -178,7 +186,10 @@ def _feature_stability(features: list[Shift], title: str = "Features that moved"
     if not moved and known:
         of_known = f"{known} with enough data: none" if unknown else "None"
         sentences.insert(0, f"{of_known} is unstable, none is moderate.")
-    verdict = features[0].verdict if moved or not unknown else ""
+    left_out = [one.name for one in compared if one.name in calendar]
+    if left_out:
+        sentences.append(f"Left out, as parts of the time of which a set does not hold all values: {_named(left_out)}.")
+    verdict = features[0].verdict if features and (moved or not unknown) else ""
     return Card(title, f"{len(moved)} of {known}" if known else "-", sentences, verdict)
 
 

@@ -22,7 +22,7 @@ from ctr import drift
 from ctr.cli import app
 from ctr.drift import DriftSettings, compare_data
 from ctr.errors import ConfigError
-from ctr.evaluation.timeline import MAX_PERIODS
+from ctr.evaluation.timeline import FOLLOWS, MAX_PERIODS
 from ctr.settings import Time
 from features import DataError, sample
 
@@ -451,6 +451,43 @@ def test_too_many_periods_are_none(compare):
     columns = {"x": np.arange(3000.0), "id": np.arange(3000)}
     report = compare(columns, columns, time=Time(column="id"))
     assert report["psi"]["over_time"]["reason"] == f"more than {MAX_PERIODS:,} periods; choose longer ones"
+
+
+def test_a_column_that_follows_the_calendar_is_not_dated(compare):
+    before, after = days(14_000, 99), days(20_000, 6)
+    before["weekday"] = np.arange(14_000) % 7
+    after["weekday"] = (after["ts"].astype("datetime64[D]").astype(int) + 3) % 7
+    console = Console(record=True, width=200)
+    over_time = compare(before, after, console, time=Time(column="ts"))["psi"]["over_time"]
+    assert over_time["features"]["weekday"]["verdict"] == ["unstable"] * 10
+    assert over_time["features"]["weekday"]["since"] is None
+    assert over_time["features"]["weekday"]["reason"] == FOLLOWS
+    assert over_time["features"]["x"]["since"] == "2026-03-07"
+    page = (compare.folder / "report.html").read_text()
+    assert "weekday: they follow the time by nature, so no date is given." in page
+    assert f"no sign of drift: <span>{FOLLOWS}</span>" in page
+
+
+def test_the_time_column_itself_is_not_dated(compare):
+    day = np.arange(5000) * 5 // 5000 + 20260301
+    columns = {"day": day, "x": np.random.default_rng(0).standard_normal(5000)}
+    over_time = compare(columns, {**columns, "day": day + 5}, columns=("day", "x"), time=Time(column="day"))["psi"]
+    found = over_time["over_time"]["features"]["day"]
+    assert (found["since"], found["reason"]) == (None, "it is the time column")
+
+
+def test_a_partial_last_period_is_no_drift(compare):
+    seconds = np.arange(20_000) * 9.1 * 86_400 / 20_000
+    columns = {
+        "ts": (np.datetime64("2026-03-01") + seconds.astype("timedelta64[s]")).astype("datetime64[us]"),
+        "hour": (seconds % 86_400 // 3600).astype(int),
+    }
+    report = compare({"hour": columns["hour"]}, columns, time=Time(column="ts"), categorical=("hour",))
+    over_time = report["psi"]["over_time"]
+    assert over_time["partial"] == ["2026-03-10"]
+    assert over_time["features"]["hour"]["verdict"] == ["stable"] * 9 + ["unstable"]
+    assert over_time["features"]["hour"]["since"] is None
+    assert "Partial: 2026-03-10; no drift is dated by such a period." in (compare.folder / "report.html").read_text()
 
 
 # the command

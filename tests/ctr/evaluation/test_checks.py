@@ -232,6 +232,57 @@ def test_a_shifted_feature_is_named_with_its_day_and_what_it_drives():
     assert found["score_shift"][1].endswith("What drives it: channel (93 % of it).")
 
 
+def over_time(report, **features):
+    report["psi"]["over_time"] |= {"periods": ["2026-01-09", "2026-01-10"], "partial": ["2026-01-10"]}
+    for name, one in features.items():
+        report["psi"]["over_time"]["features"][name] = {"since": None, **one}
+
+
+def test_a_part_of_the_time_that_a_set_does_not_cover_is_no_drift():
+    def change(report):
+        report["psi"]["features"]["test"]["channel"] = stable(5.1, "unstable")
+        report["psi"]["calendar"] = {"test": ["channel"]}
+        over_time(report, channel={"verdict": ["unstable", "unstable"], "reason": "it is a part of the time"})
+
+    report = copy.deepcopy(REPORT)
+    change(report)
+    found = [(one["level"], one["sentence"]) for one in check(report, TRAINING) if one["check"] == "feature_shifts"]
+    assert found == [
+        ("note", "No drift, but a part of the time of which test does not hold all values: channel (PSI 5.1000)."),
+        ("ok", "None of 1 feature has moved away from the training data."),
+    ]
+
+
+def test_why_a_feature_is_not_dated_is_said():
+    def change(report):
+        reason = "it is unstable from period to period within the training data too"
+        over_time(report, channel={"verdict": ["unstable", "stable"], "reason": reason})
+
+    assert checked(change)["feature_shifts"] == (
+        "note",
+        "PSI over time is no sign of drift for channel: it is unstable from period to period within the training data "
+        "too.",
+    )
+
+    def moved_too(report):
+        change(report)
+        report["psi"]["features"]["test"]["channel"] = stable(0.3, "unstable")
+
+    assert checked(moved_too)["feature_shifts"] == (
+        "warning",
+        "channel has moved away from the training data: PSI 0.3000. But it is unstable from period to period within "
+        "the training data too.",
+    )
+
+
+def test_what_is_unstable_in_a_partial_last_period_alone_is_no_drift():
+    found = checked(lambda report: over_time(report, price={"verdict": ["stable", "unstable"]}))
+    assert found["feature_shifts"] == (
+        "note",
+        "2026-01-10 is a partial period, so its PSI is no sign of drift: price.",
+    )
+
+
 @pytest.mark.parametrize("rows", [200, 99])
 def test_what_chance_could_do_is_neither_a_finding_nor_fine(rows):
     def change(report):
