@@ -171,12 +171,12 @@ def _without_copies(repeated: Mapping[str, Any], name: str) -> tuple[Level, str,
             name,
             f"Cannot say whether rows of {name} were copied from the training data: {repeated['reason']}.",
         )
-    at_most = (
-        f"at most {100 * repeated['upper']:.2f}% (95% CI) of the {repeated['identified_rows']:,} rows that can be "
-    )
-    at_most += "identified"
+    of_rows = f"of the {repeated['identified_rows']:,} rows that can be identified"
+    at_most = f"at most {100 * repeated['upper']:.2f}% (95% CI) {of_rows}"
     if repeated["upper"] <= COPIED_MARGIN:
         return "ok", name, f"No sign that rows of {name} were copied from the training data: {at_most}."
+    if repeated["upper"] >= 1:
+        at_most = f"any share {of_rows} is possible"
     return "note", name, f"Too few rows to say whether some of {name} were copied from the training data: {at_most}."
 
 
@@ -305,7 +305,10 @@ def _score_shift(report: Mapping[str, Any], training: Mapping[str, Any], main: s
     drivers = [one for one in report["psi"]["drivers"][main] if one["explained"] > 0.1][:3]
     because = ", ".join(f"{one['feature']} ({100 * one['explained']:.0f} % of it)" for one in drivers)
     driven = f" What drives it: {because}." if because else ""
-    if score["verdict"] == "unstable":
+    overfitting = report["psi"].get("overfitting", {}).get(main)
+    if overfitting:
+        yield "warning" if score["verdict"] == "unstable" else "note", main, _not_drift(overfitting, told, main)
+    elif score["verdict"] == "unstable":
         yield "warning", main, f"The score has moved away from training's: {told}.{driven}"
     elif score["verdict"] == "moderate":
         yield "note", main, f"The score has moved somewhat: {told}.{driven}"
@@ -320,6 +323,20 @@ def _score_shift(report: Mapping[str, Any], training: Mapping[str, Any], main: s
         )
     else:
         yield "ok", main, f"The score's distribution holds: {told}."
+
+
+def _not_drift(overfitting: Mapping[str, Any], told: str, main: str) -> str:
+    between = "".join(
+        f" The score of {name} differs as much (PSI {alone:.4f}), and that of {main} does not differ from it (PSI "
+        f"{against:.4f})."
+        for name, (alone, against) in overfitting["between"].items()
+    )
+    (positives_before, positives), (negatives_before, negatives) = overfitting["positives"], overfitting["negatives"]
+    return (
+        f"Overfitting, not drift: the score differs from training's ({told}), but no feature's own shift explains over "
+        f"{100 * max(overfitting['explained'], 0):.1f}% of it.{between} Positives score {positives:.4f} on average, in "
+        f"training {positives_before:.4f}; negatives {negatives:.4f}, in training {negatives_before:.4f}."
+    )
 
 
 def _feature_shifts(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Found:

@@ -10,6 +10,7 @@ from ctr.evaluation.checks import check
 from ctr.evaluation.frequency import LABELS
 from ctr.evaluation.histograms import FEATURE, SCORE, by_feature
 from ctr.evaluation.observed import GROUP
+from ctr.evaluation.overfitting import class_scores, find_overfitting
 from ctr.evaluation.reference import Reference
 from ctr.evaluation.sets import FREQUENCY, SetTally
 from ctr.evaluation.timeline import Timeline, lacks_values
@@ -60,6 +61,13 @@ def conclude(
             for name, tally in labelled.items()
         },
     }
+    report["psi"]["overfitting"] = _overfitting(others, report, reference, unstable_above)
+    over_time = report["psi"]["over_time"] or {}
+    if report["psi"]["overfitting"] and "score" in over_time:
+        over_time[SCORE] |= {
+            "since": None,
+            "reason": "it is overfitting: the scores of unseen rows differ from the first",
+        }
     report["checks"] = check(report, reference.metrics)
     histograms = {name: tally.histograms for name, tally in others.items()}
     counts = {name: tally.metrics.counts() for name, tally in tallies.items() if tally.is_labelled}
@@ -74,6 +82,27 @@ def conclude(
         "worst_rows": {name: tally.worst.result() for name, tally in labelled.items()},
     }
     return report, curves
+
+
+def _overfitting(
+    others: Mapping[str, SetTally], report: Mapping[str, Any], reference: Reference, unstable_above: float
+) -> dict[str, dict[str, Any]]:
+    """The set that matters most -> why the shift of its score is overfitting; nothing where it is not."""
+    *names, main = others
+    if not others[main].is_labelled:
+        return {}
+    score, histograms = report["psi"]["score"], others[main].histograms
+    unseen = {name: (score[name], others[name].histograms.compare(histograms, unstable_above)[SCORE]) for name in names}
+    found = find_overfitting(
+        score[main],
+        report["psi"]["drivers"][main],
+        report["metrics"][main],
+        reference.metrics,
+        class_scores(others[main].metrics.counts()),
+        reference.class_scores,
+        unseen,
+    )
+    return {main: found} if found else {}
 
 
 def metrics_of_set(tally: SetTally) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class Reference:
     score_edges: list[float]  # of the plots of scores, in log-odds
     metrics: dict[str, Any]  # of the sample
     periods: TrainingPeriods | None = None  # without a time column, or of an earlier version
+    class_scores: dict[str, list[float]] | None = None  # of the sample; None of an earlier version
 
     def save(self, folder: Path) -> None:
         """Write `reference.json` and `rows.npy` into a new folder, and seal it."""
@@ -39,6 +40,7 @@ class Reference:
             "score_edges": self.score_edges,
             "metrics": self.metrics,
             "periods": None if self.periods is None else asdict(self.periods),
+            "class_scores": self.class_scores,
         }
         write_text(folder / "reference.json", json.dumps(described, allow_nan=False) + "\n")
         rows = BytesIO()  # of a full disk NumPy says only how many numbers it has written
@@ -64,6 +66,7 @@ class Reference:
                 described["score_edges"],
                 described["metrics"],
                 TrainingPeriods(**periods) if (periods := described.get("periods")) else None,
+                described.get("class_scores"),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"{folder}: damaged: {error}") from error

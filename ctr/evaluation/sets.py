@@ -9,6 +9,7 @@ from ctr.curves import score_edges
 from ctr.evaluation.histograms import FEATURE, SCORE, Binning, Codes, Histograms
 from ctr.evaluation.joint import Joint
 from ctr.evaluation.observed import GROUP, SLICE, Observed, slice_values
+from ctr.evaluation.overfitting import class_scores
 from ctr.evaluation.reference import Reference
 from ctr.evaluation.repeated_rows import Repeats, TrainingRows, row_hashes
 from ctr.evaluation.scoring import Scored, Scorer, sampling_weights
@@ -142,8 +143,8 @@ def observe_training(
     rows = TrainingRows.of([row_hashes(part.batch) for part in scored], halves, total, observed.negative_sampling_rate)
     edges = score_edges(np.concatenate([part.logit for part in scored]))
     periods = tally.timeline.training_periods(tally.histograms, observed.report.psi.unstable_above)
-    metrics = tally.metrics.result(cluster=observed.cluster)
-    return tally, Reference(tally.histograms, tally.joint, rows, edges, metrics, periods)
+    metrics, scores = tally.metrics.result(cluster=observed.cluster), class_scores(tally.metrics.counts())
+    return tally, Reference(tally.histograms, tally.joint, rows, edges, metrics, periods, scores)
 
 
 def evaluate_set(

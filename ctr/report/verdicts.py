@@ -45,7 +45,8 @@ def cards(report: dict[str, Any], score: Shift | None, features: list[Shift], hi
             _calibration(metrics[main]),
         ]
     if score is not None:
-        found.append(_score_stability(score, main))
+        overfitting = report["psi"].get("overfitting", {}).get(main)  # an earlier version had none
+        found.append(_score_stability(score, main, overfitting is not None))
     if features:
         by_set = report["psi"].get("calendar", {}).values()  # an earlier version had none
         found.append(_feature_stability(features, "Features that moved", {name for names in by_set for name in names}))
@@ -123,7 +124,7 @@ def _scores_only(metrics: dict[str, Any]) -> Card:
     return Card("Mean score", formats.metric(metrics["mean_score"]), [f"There is no AUC: {metrics['reasons']['auc']}."])
 
 
-def _score_stability(score: Shift, main: str) -> Card:
+def _score_stability(score: Shift, main: str, is_overfitting: bool) -> Card:
     psi = score.psi[main]
     sentences = [
         f"{name} {formats.psi(one['psi'])} {formats.verdict(one['verdict'])}."
@@ -136,6 +137,11 @@ def _score_stability(score: Shift, main: str) -> Card:
         sentences.append(f"Within its noise of {formats.psi(psi['noise'])}: no more than chance would do.")
         if psi["verdict"] == "insufficient_data" or largest_psi(psi) > MODERATE_ABOVE:
             sentences.append("Too few rows to say that it is stable.")
+    elif is_overfitting:
+        sentences.append(
+            f"Above its noise of {formats.psi(psi['noise'])}. This is overfitting, not drift: rows that the model has "
+            f"not seen score nearer to the middle, and no feature's shift explains it."
+        )
     else:
         noise = formats.psi(psi["noise"])
         sentences.append(f"Above its noise of {noise}: more than chance sets the scores apart from training's.")

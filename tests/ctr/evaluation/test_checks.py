@@ -232,6 +232,27 @@ def test_a_shifted_feature_is_named_with_its_day_and_what_it_drives():
     assert found["score_shift"][1].endswith("What drives it: channel (93 % of it).")
 
 
+def test_overfitting_is_said_in_place_of_drift():
+    why = {
+        "explained": 0.018,
+        "positives": [0.98374, 0.32027],
+        "negatives": [0.00862, 0.23869],
+        "between": {"valid": [2.56298, 0.01026]},
+    }
+
+    def change(report):
+        report["psi"]["score"]["test"] = stable(2.6383, "unstable")
+        report["psi"]["overfitting"] = {"test": why}
+
+    assert checked(change)["score_shift"] == (
+        "warning",
+        "Overfitting, not drift: the score differs from training's (PSI 2.6383, 2.6383 without what chance adds), but "
+        "no feature's own shift explains over 1.8% of it. The score of valid differs as much (PSI 2.5630), and that of "
+        "test does not differ from it (PSI 0.0103). Positives score 0.3203 on average, in training 0.9837; negatives "
+        "0.2387, in training 0.0086.",
+    )
+
+
 def over_time(report, **features):
     report["psi"]["over_time"] |= {"periods": ["2026-01-09", "2026-01-10"], "partial": ["2026-01-10"]}
     for name, one in features.items():

@@ -11,6 +11,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 import ctr
 from ctr.curves import load_curves
 from ctr.errors import ConfigError
+from ctr.evaluation.reference import Reference
 from ctr.experiment import load_experiment
 from ctr.files import read_json
 from ctr.metrics import ScoreCounts
@@ -222,6 +223,88 @@ def test_planted_leaks_are_named(tmp_path):
     assert repeated["is_suspect"]
     assert repeated["share"] == pytest.approx(0.1, abs=3 * repeated["error"])
     assert not found["leakage"]["valid"]["rows_in_training"]["is_suspect"]
+
+
+def planted(folder, tables, columns, epochs, report):
+    """The report of the tiny model on other columns."""
+    values = yaml.safe_load(CONFIG.format(data="", threads=THREADS))
+    values["data"] = {**files_of(folder / "data", tables), "label": "clicked"}
+    values["features"]["columns"] = columns
+    values["model"] |= {"hidden": [64, 32], "dropout": 0.0}
+    values["training"] |= {"epochs": epochs, "early_stopping": None}
+    values["optimizers"]["dense"]["learning_rate"] = 0.003
+    values["report"] = report
+    (folder / "config.yaml").write_text(yaml.safe_dump(values))
+    return ctr.train(load_experiment(folder / "config.yaml"), folder / "run")
+
+
+def sentences(report, level):
+    return {one["check"]: one["sentence"] for one in report["checks"] if one["level"] == level}
+
+
+def test_calendar_features_and_a_partial_last_day_are_no_drift(tmp_path):
+    """Ten days from a Monday on, the last one of three hours; eight are the training data."""
+    random = np.random.default_rng(0)
+    seconds = np.concatenate(
+        [86_400 * day + random.integers(0, 3600 * (3 if day == 9 else 24), 2500) for day in range(10)]
+    )
+    user = random.integers(0, 20, len(seconds))
+    table = pa.table(
+        {
+            "ts": (np.datetime64("2026-01-05") + np.sort(seconds).astype("timedelta64[s]")).astype("datetime64[us]"),
+            "user": user,
+            "clicked": (random.random(len(user)) < 0.1 + 0.03 * user).astype(np.int8),
+        }
+    )
+    tables = {"train": table.slice(0, 20_000), "valid": table.slice(20_000, 2500), "test": table.slice(22_500)}
+    columns = {"user": {}, "hour": {"column": "ts", "part": "hour"}, "weekday": {"column": "ts", "part": "weekday"}}
+    columns["user_by_weekday"] = {"kind": "cross", "of": ["user", "weekday"], "hash": 500}
+    report = planted(tmp_path, tables, columns, 1, {"time": {"column": "ts", "by": "day"}})
+    over_time = report["psi"]["over_time"]
+    assert over_time["partial"] == ["2026-01-14"]
+    assert over_time["features"]["weekday"]["verdict"] == ["unstable"] * 10
+    assert {one["since"] for one in over_time["features"].values()} == {None}
+    assert report["psi"]["calendar"] == {
+        "valid": ["weekday", "user_by_weekday"],
+        "test": ["hour", "weekday", "user_by_weekday"],
+    }
+    assert "feature_shifts" not in sentences(report, "warning")
+    notes = [one["sentence"] for one in report["checks"] if one["check"] == "feature_shifts"]
+    assert notes[0].startswith("No drift, but a part of the time of which test does not hold all values: hour (PSI ")
+    assert "None of 1 feature has moved away from the training data." in notes
+
+    again = ctr.evaluate(tmp_path / "run", str(tmp_path / "data" / "valid.parquet"), tmp_path / "valid")
+    assert again["psi"]["calendar"] == {"valid": ["weekday", "user_by_weekday"]}
+
+
+def test_an_evaluation_knows_the_last_period_of_the_training_data(run):
+    folder, report, _ = run
+    found = ctr.evaluate(folder / "run", str(folder / "data" / "train.parquet"), folder / "known")
+    last = Reference.load(Run(folder / "run")).periods.last
+    assert last == max(report["psi"]["over_time"]["periods"][:34])  # 2,000 minutes of training
+    assert {one["since"] for one in found["psi"]["over_time"]["features"].values()} == {None}
+
+
+def test_overfitting_is_not_called_drift(tmp_path):
+    """Columns of noise and one that tells of the label, learned by heart."""
+    random = np.random.default_rng(0)
+
+    def noise(rows):
+        x = random.normal(size=(rows, 200))
+        clicked = random.random(rows) < 1 / (1 + np.exp(1 - x[:, 0]))
+        return pa.table({**{f"x{k}": x[:, k] for k in range(200)}, "clicked": clicked.astype(np.int8)})
+
+    # one epoch over six copies, so that no earlier epoch can be the best
+    tables = {"train": pa.concat_tables([noise(2000)] * 6), "valid": noise(2000), "test": noise(2000)}
+    report = planted(tmp_path, tables, {f"x{k}": {"kind": "numeric"} for k in range(200)}, 1, {})
+    assert report["psi"]["score"]["test"]["verdict"] == "unstable"
+    assert report["psi"]["score"]["valid"]["verdict"] == "unstable"
+    warning = sentences(report, "warning")["score_shift"]
+    assert warning.startswith("Overfitting, not drift: the score differs from training's (PSI ")
+    assert " The score of valid differs as much (PSI " in warning
+    assert "This is overfitting, not drift" in (tmp_path / "run" / "report.html").read_text()
+    again = ctr.evaluate(tmp_path / "run", str(tmp_path / "data" / "test.parquet"), tmp_path / "test")
+    assert sentences(again, "warning")["score_shift"].startswith("Overfitting, not drift")
 
 
 MISTAKES = {

@@ -35,15 +35,17 @@ def report_of(metrics, score):
     }
 
 
-def both(metrics, score=None, features=()):
+def both(metrics, score=None, features=(), **psi_of_report):
     """Title of a card -> its sentences as one text, and name of a check -> its level."""
     score = score or psi(0.001, "stable")
     report = report_of(metrics, score)
+    report["psi"] |= psi_of_report
     found = cards(report, Shift("score", {"test": score}, []), list(features), None)
     levels = {one["check"]: one["level"] for one in check(report, metrics) if one["set"] == "test"}
     return {card.title: f"{card.value}: {' '.join(card.sentences)}" for card in found}, levels
 
 
+MOVED = [("weekday", 5.1, "unstable"), ("price", 0.01, "stable")]
 CASES = {
     "true scores of many rows": (100_000, 0.0, "calibrated as a whole", " better than ", ("ok", "ok")),
     "scores that are off": (100_000, 1.5, "off by more than chance", " worse than ", ("warning", "warning")),
@@ -76,3 +78,22 @@ def test_features_with_too_little_data_are_not_among_those_that_have_not_moved()
     assert found == "-: 2 with too little data to tell."
     found = both(metrics, features=[*unknown, stable])[0]["Features that moved"]
     assert found == "0 of 1: 1 with enough data: none is unstable, none is moderate. 2 with too little data to tell."
+
+
+def test_a_shift_by_overfitting_is_not_called_drift():
+    why = {"explained": 0.0, "positives": [0.9, 0.3], "negatives": [0.0, 0.2], "between": {}}
+    unstable = psi(2.6, "unstable")
+    card = both(metrics_of(400, 0.0), unstable, overfitting={"test": why})[0]["PSI of the score, test"]
+    assert "Above its noise of 0.0030. This is overfitting, not drift: rows that the model has not seen score" in card
+    assert "overfitting" not in both(metrics_of(400, 0.0), unstable)[0]["PSI of the score, test"]
+
+
+def test_a_part_of_the_time_that_a_set_lacks_is_left_out_of_the_features_that_moved():
+    weekday, price = (Shift(name, {"test": psi(value, word)}, []) for name, value, word in MOVED)
+    found = both(metrics_of(400, 0.0), features=[weekday, price], calendar={"test": ["weekday"]})[0]
+    assert found["Features that moved"] == (
+        "0 of 1: None is unstable, none is moderate. Left out, as parts of the time of which a set does not hold all "
+        "values: weekday."
+    )
+    alone = both(metrics_of(400, 0.0), features=[weekday], calendar={"test": ["weekday"]})[0]
+    assert alone["Features that moved"].startswith("-: Left out")
