@@ -93,7 +93,7 @@ def _ranking(report: Mapping[str, Any], training: Mapping[str, Any], main: str) 
 
 
 def _few(metrics: Mapping[str, Any]) -> str:
-    """`only 43 positives are too few`, or of negatives where these are fewer."""
+    """`43 positives are too few`, or of negatives where these are fewer."""
     positives = metrics["positives"]
     rate = metrics["label_rate"]
     if rate <= 0.5:
@@ -107,10 +107,8 @@ def _overfitting(report: Mapping[str, Any], training: Mapping[str, Any], main: s
     if main not in report["psi"]["score"] or auc is None or not before or interval is None or auc < 0.5:
         return
     fall = auc_fall(auc, interval, before, training.get("auc_interval"))
-    told = (
-        f"AUC {before:.4f} in training, {auc:.4f} in {main}, {100 * fall.share:.1f}% less "
-        f"(95% CI {100 * fall.interval[0]:+.1f}% to {100 * fall.interval[1]:+.1f}%)"
-    )
+    change = _percents(-fall.share, (-fall.interval[1], -fall.interval[0]))
+    told = f"AUC {before:.4f} in training, {auc:.4f} in {main} ({change})"
     if fall.share > MAX_FALL and fall.errors > ERRORS:
         yield (
             "warning",
@@ -193,7 +191,8 @@ def _label_rate(report: Mapping[str, Any], training: Mapping[str, Any], main: st
         interval = ratio_interval(rate / before, of_ratio * rate / before)
     told = f"{before:.4f} in training, {rate:.4f} in {main} ({_percents(rate / before - 1, interval)}; "
     told += f"{_positives(training)} and {_positives(metrics)} positives)"
-    outcome = judge(rate / before - 1, (rate - before) / math.hypot(of_training, by_chance), interval, 0.1)
+    error = math.hypot(of_training, by_chance)  # 0 where all rows of both are positive
+    outcome = judge(rate / before - 1, (rate - before) / error if error else 0.0, interval, 0.1)
     said: dict[Outcome, tuple[Level, str, str]] = {
         "off": ("warning", main, f"The label rate changed: {told}."),
         "holds": ("ok", main, f"The label rate holds: {told}."),
@@ -343,7 +342,8 @@ def _feature_shifts(report: Mapping[str, Any], training: Mapping[str, Any], main
     features = report["psi"]["features"].get(main, {})
     over_time = (report["psi"]["over_time"] or {}).get("features", {})
     calendar = set(report["psi"].get("calendar", {}).get(main, ()))
-    judged = sorted(features.keys() - calendar, key=lambda name: -(features[name]["psi"] or 0))
+    judged = [name for name in features if name not in calendar]
+    judged.sort(key=lambda name: -(features[name]["psi"] or 0))
     moved = [name for name in judged if features[name]["verdict"] == "unstable"]
     for name in moved[:NAMED]:
         told = f"{name} has moved away from the training data: PSI {features[name]['psi']:.4f}"

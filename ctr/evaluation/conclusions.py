@@ -88,9 +88,9 @@ def _overfitting(
     others: Mapping[str, SetTally], report: Mapping[str, Any], reference: Reference, unstable_above: float
 ) -> dict[str, dict[str, Any]]:
     """The set that matters most -> why the shift of its score is overfitting; nothing where it is not."""
-    *names, main = others
-    if not others[main].is_labelled:
+    if not others or not others[list(others)[-1]].is_labelled:
         return {}
+    *names, main = others
     score, histograms = report["psi"]["score"], others[main].histograms
     unseen = {name: (score[name], others[name].histograms.compare(histograms, unstable_above)[SCORE]) for name in names}
     found = find_overfitting(

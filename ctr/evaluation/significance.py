@@ -7,6 +7,9 @@ Every judgement has a margin, the smallest deviation that matters, and one of th
 - `holds`: the 95% CI lies within the margin, so the data would have shown a deviation of that size.
 - `too few`: everything else. More rows of the rarer class would decide it, so this is a note and never `ok`.
 
+Two numbers of a set differ: its AUC is near chance if the 95% CI says so, and its log loss is above or below that of a
+constant, a margin of 0, by four standard errors.
+
 A sentence states its number with the 95% CI or the standard error, and the count of positives where they are what is
 scarce.
 """

@@ -454,6 +454,12 @@ def test_the_label_rate_holds_changed_or_cannot_be_told(case):
     assert f"; 20,000 and {round(rate * rows):,} positives)" in found[1]
 
 
+def test_a_label_rate_of_one_in_both_sets_is_no_division_by_zero():
+    training = TRAINING | {"label_rate": 1.0, "label_rate_error": 0.0}
+    metrics = measured(0.5, 400, 1.0) | {"label_rate": 1.0, "label_rate_error": 0.0}
+    assert said("label_rate", metrics, training)[0] == "ok"
+
+
 def test_scores_that_are_off_on_the_training_data_have_a_warning_of_their_own():
     off = measured(0.05, 100_000, 1.8)
     found = check(REPORT, TRAINING | {key: off[key] for key in ("calibration", "calibration_error", "calibration_z")})
@@ -494,7 +500,7 @@ UNBACKED = {  # what used to be fine, though so few rows could not have shown ot
     "a fall of the AUC that could be large": (
         "overfitting",
         changing("metrics", "test", auc=0.76, auc_interval=[0.70, 0.82], positives=60),
-        "Cannot say whether the model overfits: AUC 0.8000 in training, 0.7600 in test, 5.0% less (95% CI -2",
+        "Cannot say whether the model overfits: AUC 0.8000 in training, 0.7600 in test (-5.0%, 95% CI -12",
     ),
     "a feature that could know the label": (
         "single_features",

@@ -92,7 +92,7 @@ def test_every_check_is_a_sentence_warnings_first_and_what_is_well_is_folded(evi
     places = [page.texts.index(one["sentence"]) for one in checks]
     assert places == sorted(places)
     fine = [place for place, one in zip(places, checks, strict=True) if one["level"] == "ok"]
-    folded = page.texts.index(f"{len(fine)} checks found nothing")
+    folded = page.texts.index(f"{len(fine)} check{'s' if len(fine) != 1 else ''} found nothing")
     assert [place for place in places if place > folded] == fine
 
 

@@ -47,7 +47,7 @@ def test_it_holds_metrics_checks_and_the_features_that_moved(summary):
         assert {formats.metric(metrics[key]) for key in ("auc", "gauc", "log_loss", "calibration")} <= set(found["td"])
     said = [f"{one['level']}: {one['sentence']}" for one in report["checks"] if one["level"] != "ok"]
     fine = len(report["checks"]) - len(said)
-    assert found["li"] == [*said, f"{fine} checks found nothing"]
+    assert found["li"] == [*said, f"{fine} check{'s' if fine != 1 else ''} found nothing"]
     psi = report["psi"]["features"]["test"][NAME]["psi"]
     assert {NAME, f"{formats.psi(psi)} unstable"} <= set(found["td"])
     assert len(markdown.splitlines()) <= 40
@@ -96,7 +96,9 @@ def test_nothing_that_moved_is_said(summary):
     psi["features"] = {"test": {**stable, "c": unknown}}
     assert "No other feature has moved. 1 feature with" in run_markdown({**report, "psi": psi}, "small", is_run=True)
     psi["features"] = {"test": {"c": unknown}}
-    assert "has moved" not in run_markdown({**report, "psi": psi}, "tiny", is_run=True)
+    tiny = run_markdown({**report, "psi": psi, "checks": []}, "tiny", is_run=True)
+    assert "1 feature with too little data to tell." in tiny
+    assert "has moved" not in tiny
 
 
 def test_an_evaluation_is_named_by_its_set(evil):

@@ -35,7 +35,8 @@ def test_checks_that_found_something_are_one_line_each(evil):
     lines = shown(report).splitlines()
     said = [f"{one['level']}: {' '.join(one['sentence'].split())}" for one in report["checks"] if one["level"] != "ok"]
     assert lines[-len(said) - 1 : -1] == said
-    assert lines[-1] == f"{len(report['checks']) - len(said)} checks found nothing"
+    fine = len(report["checks"]) - len(said)
+    assert lines[-1] == f"{fine} check{'s' if fine != 1 else ''} found nothing"
 
 
 def test_a_common_report_fits_a_narrow_terminal(evil):
