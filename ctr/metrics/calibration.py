@@ -12,6 +12,8 @@ from ctr.metrics.counts import ScoreCounts, Undefined, sum_of_products
 from ctr.metrics.ranking import variance_of_mean
 from ctr.metrics.thresholds import deciles
 
+INFINITE_LOSS = "a log loss is infinite: an infinite logit has the other label"
+
 
 def log_losses(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
     """Log loss in nats of the rows at each logit, summed by weight: float64 [k].
@@ -46,10 +48,9 @@ def log_loss_error(counts: ScoreCounts) -> float:
     """Return the standard error of `log_loss` for independent rows, by `ranking.variance_of_mean`.
 
     Raises:
-        Undefined: there are fewer than two rows.
+        Undefined: there are fewer than two rows, or the log loss is infinite.
     """
-    value, none = log_loss(counts), np.zeros(len(counts.score))
-    of_positive, of_negative = (log_losses(counts.score, *one) for one in ((none + 1, none), (none, none + 1)))
+    value, (of_positive, of_negative) = log_loss(counts), _losses_of_classes(counts)
     return math.sqrt(
         variance_of_mean(
             np.concatenate([of_positive, of_negative]) - value,
@@ -87,14 +88,15 @@ def log_loss_excess_error(counts: ScoreCounts) -> float:
     Source: linearization of a function of means, Cochran 1977, Sampling Techniques, section 6.
 
     Raises:
-        Undefined: a class is absent.
+        Undefined: a class is absent, or the log loss is infinite.
     """
     positives, negatives = counts.both_classes()
-    of_positive, of_negative = _constant_losses(positives, negatives)
-    one, none = np.ones(len(counts.score)), np.zeros(len(counts.score))
-    mean = log_loss_excess(counts)
-    above = log_losses(counts.score, one, none) - of_positive - mean
-    below = log_losses(counts.score, none, one) - of_negative - mean
+    constants, losses, mean = (
+        _constant_losses(positives, negatives),
+        _losses_of_classes(counts),
+        log_loss_excess(counts),
+    )
+    above, below = (loss - constant - mean for loss, constant in zip(losses, constants, strict=True))
     squares = sum_of_products(counts.positive_squares, above**2) + sum_of_products(counts.negative_squares, below**2)
     return math.sqrt(squares) / (positives + negatives)
 
@@ -172,8 +174,10 @@ def calibration_error(counts: ScoreCounts) -> float:
     Source: Cochran 1977, Sampling Techniques, equation 6.13.
 
     Raises:
-        Undefined: no row has a weight, or none of them is positive.
+        Undefined: no row has a weight, none of them is positive, or the weights of the classes are too far apart.
     """
+    if all(counts.classes()):
+        counts.both_classes()  # the square of a ratio beyond 1e154 overflows
     ratio, p = calibration(counts), counts.probability
     squares = sum_of_products(counts.positive_squares, (p - ratio) ** 2)
     squares += sum_of_products(counts.negative_squares, p**2)
@@ -186,10 +190,13 @@ def positives(counts: ScoreCounts) -> float:
     Source: Kish 1965, Survey Sampling.
 
     Raises:
-        Undefined: no row has a weight.
+        Undefined: no row has a weight, or the squares of the positives' weights vanish.
     """
     total, _ = counts.classes()
-    return total * total / float(counts.positive_squares.sum()) if total else 0.0
+    square = float(counts.positive_squares.sum())
+    if total and not square:
+        raise Undefined("the squares of the weights are beyond float64")
+    return total * total / square if total else 0.0
 
 
 def calibration_z(counts: ScoreCounts) -> float:
@@ -213,6 +220,20 @@ def expected_calibration_error(counts: ScoreCounts) -> float:
         Undefined: no row has a weight.
     """
     return float(np.mean([abs(group["mean_score"] - group["label_rate"]) for group in deciles(counts)]))
+
+
+def _losses_of_classes(counts: ScoreCounts) -> tuple[np.ndarray, np.ndarray]:
+    """Return the log loss in nats of a positive and of a negative at each score, 0 where it is infinite.
+
+    Raises:
+        Undefined: a row with a weight has an infinite loss.
+    """
+    if math.isinf(log_loss(counts)):
+        raise Undefined(INFINITE_LOSS)
+    one, none = np.ones(len(counts.score)), np.zeros(len(counts.score))
+    losses = (log_losses(counts.score, one, none), log_losses(counts.score, none, one))
+    of_positive, of_negative = (np.where(np.isinf(loss), 0.0, loss) for loss in losses)
+    return of_positive, of_negative
 
 
 def _constant_losses(positives: float, negatives: float) -> tuple[float, float]:

@@ -80,6 +80,8 @@ class Clusters:
 class ClusterSums:
     """Sums over the rows of each cluster, all that errors and intervals need; 48 bytes a cluster.
 
+    Weights are those of the rows times 2^-exponent of their `ScoreCounts`.
+
     Attributes:
         weight: float64 [clusters], the sum of the weights.
         label: float64 [clusters], the sum of weighted labels.
@@ -119,7 +121,7 @@ class ClusterSums:
             # in order of the score, for which the search below is four times as fast
             rows = start + np.argsort(logit[start : start + CHUNK_ROWS])
             y = label[rows].astype(np.float64)
-            w = np.ones(len(y)) if weight is None else weight[rows].astype(np.float64)
+            w = np.ones(len(y)) if weight is None else np.ldexp(weight[rows].astype(np.float64), -counts.exponent)
             columns = [w, w * y, w * sigmoid(logit[rows]), calibration.log_losses(logit[rows], w * y, w * (1 - y))]
             if at_scores is not None:
                 place = np.searchsorted(counts.score, logit[rows])
@@ -269,10 +271,12 @@ def _mean_error(totals: np.ndarray, sums: ClusterSums) -> float:
     """Return the standard error of the mean of what `totals` sums by cluster.
 
     Raises:
-        Undefined: no row has a weight, or all rows are in one cluster.
+        Undefined: no row has a weight, all rows are in one cluster, or a log loss is infinite.
     """
     whole = float(sums.weight.sum())
     if whole == 0:
         raise Undefined("no rows with a weight above 0")
+    if np.isinf(totals).any():
+        raise Undefined(calibration.INFINITE_LOSS)
     mean = float(totals.sum()) / whole
     return math.sqrt(variance_by_cluster((totals - mean * sums.weight, sums.weight))[0])

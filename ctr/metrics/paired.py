@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from ctr.metrics.calibration import log_losses
+from ctr.metrics.calibration import INFINITE_LOSS, log_losses
 from ctr.metrics.clusters import Clusters, variance_by_cluster
 from ctr.metrics.counts import ScoreCounts, Undefined, refuse_nan, scaled
 from ctr.metrics.ranking import ROUNDING, auc, placements, variance_of_mean
@@ -163,7 +163,7 @@ def log_loss_row_differences(
     loss_a, loss_b = (log_losses(logit, label, 1 - label) for logit in (logit_a, logit_b))
     is_infinite = np.isinf(loss_a) | np.isinf(loss_b)
     if (is_infinite & (weights > 0)).any():
-        raise Undefined("a log loss is infinite: an infinite logit has the other label")
+        raise Undefined(INFINITE_LOSS)
     difference = np.where(is_infinite, 0, loss_a) - np.where(is_infinite, 0, loss_b)
     value = float(np.average(difference, weights=weights))
     return RowDifferences(value, difference - value, weights, (np.ones(len(label), bool),), clusters=clusters)

@@ -41,6 +41,7 @@ def test_metrics_do_not_depend_on_the_scale_of_the_weights(power, exact_rows):
     plain, extreme = (state_of(logit, label, one, exact_rows) for one in (weight, weight * power))
 
     assert extreme.result() == plain.result()
+    assert extreme.result(cluster="user") == plain.result(cluster="user")
     for one, other in zip(extreme.deciles(), plain.deciles(), strict=True):
         assert one == {**other, "weight": other["weight"] * power}
 
@@ -164,3 +165,27 @@ def test_a_logit_that_is_nan_is_refused():
     ):
         with pytest.raises(ValueError, match=r"logit: 1 of 3000 are NaN\. Leave these rows out"):
             compute()
+
+
+@pytest.mark.parametrize("cluster", [None, "user"])
+def test_errors_of_an_infinite_log_loss_are_none_with_its_reason(cluster):
+    logit, label, _ = drawn("random")
+    logit, label = np.append(logit, np.float32(np.inf)), np.append(label, 0)
+
+    found = state_of(logit, label, None).result(cluster=cluster)
+
+    assert found["log_loss"] == math.inf
+    for name in ("log_loss_error", "log_loss_excess_error"):
+        assert found[name] is None
+        assert found["reasons"][name] == "a log loss is infinite: an infinite logit has the other label"
+
+
+@pytest.mark.parametrize("cluster", [None, "user"])
+def test_an_infinite_logit_of_its_own_label_leaves_errors_finite(cluster):
+    logit, label, _ = drawn("random")
+    found = [
+        state_of(np.append(logit, np.float32(far)), np.append(label, 1), None).result(cluster=cluster)
+        for far in (np.inf, 3e38)
+    ]
+    for name in ("log_loss", "log_loss_error", "log_loss_excess", "log_loss_excess_error", "calibration_error"):
+        assert found[0][name] == pytest.approx(found[1][name], rel=1e-12)
