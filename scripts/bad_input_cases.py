@@ -239,6 +239,8 @@ CONFIGS = [
     setting("fractions beyond 1", "data.split.fractions", [0.6, 0.2, 0.3], "data.split", "sum to 1"),
     setting("a fraction of NaN", "data.split.fractions", [0.6, NAN, 0.2], "data.split.fractions"),
     setting("a start of infinity", "model.initializer", {"tables": INFINITY}, "initializer.tables"),
+    setting("a numeric head bias", "model.initializer", {"head_bias": -3}, "initializer.head_bias", "log_odds"),
+    setting("unseen ids left out", "features.unseen", "skip", "features.unseen", "shared"),
     setting("a norm of NaN", "optimizers.clip_norm", NAN),
     setting("a negative size", "training.batch_size", -1),
     setting("a batch of 10^15 rows", "training.batch_size", 10**15),
