@@ -56,7 +56,7 @@ def compiled_step(model: CTRModel, encoder: Encoder) -> Callable[[Tensors], Outc
         # gradients have been summed over replicas: all have the same
         applied = [strategy.experimental_local_results(gradient)[0] for gradient in gradients]
         is_finite = tf.reduce_all(
-            [*strategy.experimental_local_results(is_forward_finite), *map(_has_finite_squares, applied)]
+            [*strategy.experimental_local_results(is_forward_finite), _have_finite_squares(applied)]
         )
         tf.cond(
             is_finite,
@@ -89,8 +89,9 @@ def _is_finite(array: tf.Tensor | tf.Variable) -> tf.Tensor:
     return tf.reduce_all(tf.math.is_finite(array))
 
 
-def _has_finite_squares(gradient: tf.Tensor | tf.IndexedSlices) -> tf.Tensor:
-    """Whether the sum of all squares is finite, and so are each number, the squares of each row and their sums."""
-    values = gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient
-    # half the sum, in one pass without temporaries, which takes less time than looking at each number
-    return tf.math.is_finite(2 * tf.nn.l2_loss(values))
+def _have_finite_squares(gradients: Sequence[tf.Tensor | tf.IndexedSlices]) -> tf.Tensor:
+    """Whether each gradient has a finite sum of squares, and so finite numbers, squares, and sums of these by row."""
+    values = [gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in gradients]
+    # half of each sum, in one pass without temporaries, which takes less time than looking at each number
+    halves = tf.stack([tf.nn.l2_loss(one) for one in values])
+    return tf.reduce_all(tf.math.is_finite(2 * halves))
