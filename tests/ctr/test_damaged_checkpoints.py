@@ -19,9 +19,10 @@ FILES = [
     "state.index",
     "timing.jsonl",
 ]
+SETTINGS = [*BY_STEPS, "training.epochs=5"]
 # Killed after this step, a run has these checkpoints, and each names this best.
 NEW_BEST = 11, {5: 5, 9: 5, 10: 10}
-OLD_BEST = 31, {25: 25, 27: 25, 30: 25}
+OLD_BEST = 38, {30: 30, 33: 30, 36: 30}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def killed_after(experiment_of, place):
         run = place / f"killed-{step}"
         if not run.exists():
             with pytest.raises(Killed):
-                ctr.train(experiment_of(*BY_STEPS), run, callbacks=[After(step, kill)])
+                ctr.train(experiment_of(*SETTINGS), run, callbacks=[After(step, kill)])
         return run
 
     return after
@@ -69,7 +70,7 @@ def test_every_kept_checkpoint_has_its_best(killed_after, step, bests):
 
 @pytest.mark.parametrize(
     ("step", "resumed_from"),
-    [(NEW_BEST[0], {5: 10, 9: 10, 10: 9}), (OLD_BEST[0], {25: None, 27: 30, 30: 27})],
+    [(NEW_BEST[0], {5: 10, 9: 10, 10: 9}), (OLD_BEST[0], {30: None, 33: 36, 36: 33})],
     ids=["after a new best", "after an old best"],
 )
 @pytest.mark.parametrize("damage", [flip, truncate, lambda path: path.unlink()], ids=["one bit", "half", "missing"])
@@ -97,7 +98,7 @@ def test_any_damaged_file_leaves_the_newest_intact_checkpoint_with_its_best(copy
         (NEW_BEST[0], [10], 9),
         (NEW_BEST[0], [9, 10], 5),
         (NEW_BEST[0], [5, 10], None),
-        (OLD_BEST[0], [25], None),
+        (OLD_BEST[0], [30], None),
     ],
     ids=["the new best", "all of the last", "both bests", "the best of all"],
 )
@@ -107,23 +108,23 @@ def test_a_run_with_damaged_checkpoints_ends_the_same(
     run = copy_of_killed(step)
     for other in damaged:
         flip(checkpoint_of(run, other) / "state.data-00000-of-00001")
-    shown = resume(experiment_of(*BY_STEPS), run)
+    shown = resume(experiment_of(*SETTINGS), run)
     if resumed_from is None:
         assert f"warning: {run}: no checkpoint can be used. The run starts over from its first step." in shown
         assert "going on from step" not in shown
     else:
         assert f"going on from step {resumed_from}\n" in shown
-    assert ending(run) == undisturbed(*BY_STEPS)
+    assert ending(run) == undisturbed(*SETTINGS)
 
 
 def test_a_damaged_best_is_named_by_each_later_checkpoint(copy_of_killed):
     run, warnings = copy_of_killed(OLD_BEST[0]), []
-    (checkpoint_of(run, 25) / "state.index").unlink()
+    (checkpoint_of(run, 30) / "state.index").unlink()
     assert newest(run / "checkpoints", warnings.append) is None
-    lost = f"{checkpoint_of(run, 25)}: damaged: state.index is missing."
-    named = "it names step-000000025 as the best until then, and step-000000025 is damaged"
+    lost = f"{checkpoint_of(run, 30)}: damaged: state.index is missing."
+    named = "it names step-000000030 as the best until then, and step-000000030 is damaged"
     assert warnings == [
-        f"step-000000030 cannot be used: {named}: {lost}",
-        f"step-000000027 cannot be used: {named}: {lost}",
-        f"step-000000025 cannot be used: {lost}",
+        f"step-000000036 cannot be used: {named}: {lost}",
+        f"step-000000033 cannot be used: {named}: {lost}",
+        f"step-000000030 cannot be used: {lost}",
     ]

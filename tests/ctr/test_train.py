@@ -86,6 +86,7 @@ def test_report_json_is_as_the_contract_says(make_experiment, tmp_path):
     report = ctr.train(make_experiment(), tmp_path / "run")
     assert report == json.loads((tmp_path / "run" / "report.json").read_text())
     measured = {"metrics", "negative_sampling_rate", "deciles", "psi", "slices", "frequency", "leakage", "checks"}
+    measured |= {"unknown_ids"}
     assert set(report) - measured == {
         *("training", "files", "bad_rows", "model", "warm_start", "tables", "state_bytes", "fingerprints", "seconds")
     }

@@ -15,7 +15,7 @@ from tests.conftest import write_clicks, write_config
 from tests.ctr.undrawn import undrawn
 
 ADAGRAD = {"optimizers.sparse": {"*": {"type": "adagrad", "learning_rate": 0.1, "initial_accumulator": 0.001}}}
-SLOW = {"optimizers.sparse": {"*": {"type": "sgd", "learning_rate": 0.0001}}, "optimizers.dense.learning_rate": 0.00001}
+SLOW = {"optimizers.sparse": {"*": {"type": "sgd", "learning_rate": 0.0001}}, "optimizers.dense.learning_rate": 0.003}
 
 
 class InThisProcess:

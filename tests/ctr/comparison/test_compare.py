@@ -121,7 +121,7 @@ def test_differences_are_paired_by_seed_and_by_row(compared):
     assert one["over_seeds"]["p_value"] == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
     assert one["over_both"]["value"] == pytest.approx(np.mean(values))
     assert one["over_both"]["high"] > one["over_seeds"]["high"]
-    assert one["over_both"]["low"] == one["over_seeds"]["low"] == -1  # two seeds reach further, where no AUC can be
+    assert -1 <= one["over_both"]["low"] < one["over_seeds"]["low"]
 
 
 def test_differences_are_clustered_by_the_group_that_the_scores_hold(config, tmp_path, in_this_process):
@@ -153,7 +153,7 @@ def test_what_is_worse_with_each_seed_is_said_of_these_seeds_only(compared):
     slow = cell_of(found, "slow")["difference"]["metrics"]["auc"]
     assert slow["verdict"] == "worse each time"
     assert all(of_seed["high"] < 0 for of_seed in slow["by_seed"])
-    assert "slow against rmsprop_v2: worse in AUC with each of the 2 seeds, worse in log loss" in printed
+    assert "slow against rmsprop_v2: worse in AUC and log loss with each of the 2 seeds" in printed
     assert "beyond the chance of rows; that it would be so with other seeds is not shown" in printed
 
 

@@ -51,6 +51,16 @@ def test_one_seed_has_the_interval_of_other_rows(rows_of, weighted):
     assert difference_over_both([one]) == one.difference()
 
 
+def test_a_difference_of_two_seeds_ends_where_no_auc_can_be():
+    logit, label, _ = drawn("random")
+    noise = np.random.default_rng(7).normal(size=len(logit)).astype(np.float32)
+    by_seed = [auc_row_differences(logit, noise, label), auc_row_differences(noise, logit, label)]
+
+    found = difference_over_both(by_seed)
+
+    assert (found.low, found.high) == (-1, 1)
+
+
 def test_models_that_err_alike_gain_nothing_by_being_many():
     (pair,), label, _ = seeds_of("random", 1)
     one = auc_row_differences(*pair, label)
