@@ -137,7 +137,7 @@ class Encoder:
             )
             return _rows(rows)
         rows = _rows(flat) if isinstance(feature, CrossFeature) else self._ids(feature, flat, where)
-        seen = self.seen.get(table_name(feature))
+        seen = self._incomplete.get(table_name(feature))
         return rows if seen is None else np.where(seen[rows], rows, np.int32(OUT_OF_VOCABULARY))
 
     def table_rows(self, name: str) -> int:
@@ -252,6 +252,11 @@ class Encoder:
     def _indexes(self) -> dict[str, VocabularyIndex]:
         """Table -> index of its vocabulary."""
         return {name: VocabularyIndex(values) for name, values in self.vocabularies.items()}
+
+    @cached_property
+    def _incomplete(self) -> dict[str, np.ndarray]:
+        """The records of tables that have unseen rows; in the others no id needs to be looked up."""
+        return {table: rows for table, rows in self.seen.items() if not rows.all()}
 
     def _size(self, feature: Feature) -> int:
         if isinstance(feature, Numeric):
