@@ -22,6 +22,7 @@ from ctr.evaluation.significance import (
     judge_excess,
     largest_psi,
     ratio_interval,
+    too_few,
 )
 from ctr.metrics.psi import MODERATE_ABOVE
 
@@ -196,7 +197,7 @@ def _label_rate(report: Mapping[str, Any], training: Mapping[str, Any], main: st
     said: dict[Outcome, tuple[Level, str, str]] = {
         "off": ("warning", main, f"The label rate changed: {told}."),
         "holds": ("ok", main, f"The label rate holds: {told}."),
-        "too few": ("note", main, f"Too few positives to say whether the label rate holds: {told}."),
+        "too few": ("note", main, f"{too_few(metrics)} to say whether the label rate holds: {told}."),
     }
     yield said[outcome]
 
@@ -244,7 +245,7 @@ def _calibration(report: Mapping[str, Any], training: Mapping[str, Any], main: s
         else:
             yield "ok", main, f"Calibrated as a whole: {told}."
         return
-    yield "note", main, f"Too few positives to say whether the scores are calibrated: {told}."
+    yield "note", main, f"{too_few(metrics)} to say whether the scores are calibrated: {told}."
     if off:
         yield "note", main, f"Miscalibrated by over 10% in {listed}."
 

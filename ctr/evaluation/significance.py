@@ -83,6 +83,16 @@ def judge_excess(metrics: Mapping[str, Any]) -> Outcome | None:
     return "holds" if excess < -ERRORS * error else "too few"
 
 
+def too_few(metrics: Mapping[str, Any]) -> str:
+    """Return the start of a sentence on what a set lacks, where its CI is too wide.
+
+    >>> too_few({"interval_unit": "row"}), too_few({"interval_unit": "cluster", "cluster_column": "user"})
+    ('Too few positives', 'Too few positives that are independent by user')
+    """
+    by = f" that are independent by {metrics['cluster_column']}" if metrics.get("interval_unit") == "cluster" else ""
+    return f"Too few positives{by}"
+
+
 def largest_psi(psi: Mapping[str, Any]) -> float:
     """Return the upper end of the 95% CI of a PSI, as `ctr.metrics.psi.compare` describes it.
 

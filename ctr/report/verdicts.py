@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ctr.evaluation.significance import judge_calibration, judge_excess, largest_psi
+from ctr.evaluation.significance import judge_calibration, judge_excess, largest_psi, too_few
 from ctr.metrics.psi import MODERATE_ABOVE
 from ctr.report import formats
 from ctr.report.history import History
@@ -16,7 +16,6 @@ NAMED = 8  # features that a card names before it counts the rest
 CALIBRATION = {
     "off": "The scores are off by more than chance",
     "holds": "The scores are calibrated as a whole",
-    "too few": "Too few positives to say whether the scores are calibrated",
 }
 
 
@@ -116,7 +115,8 @@ def _calibration(metrics: dict[str, Any]) -> Card:
     if judged is not None:
         outcome, (low, high) = judged
         interval = f"95% CI {100 * low:+.1f}% to {100 * high:+.1f}%, {formats.count(metrics['positives'])} positives"
-        sentences.append(f"{CALIBRATION[outcome]} ({interval}).")
+        found = CALIBRATION.get(outcome, f"{too_few(metrics)} to say whether the scores are calibrated")
+        sentences.append(f"{found} ({interval}).")
     return Card("Calibration", f"{mean / rate - 1:+.1%}".replace("%", " %"), sentences)
 
 

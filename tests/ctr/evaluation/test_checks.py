@@ -562,3 +562,9 @@ def test_the_largest_psi_covers_the_true_one(rows, shift):
     pairs = [(random.multinomial(rows, before), random.multinomial(rows, after)) for _ in range(1000)]
     ends = [largest_psi(compare(e.astype(float), a.astype(float), rows, rows, 0.2)) for e, a in pairs]
     assert np.mean(np.array(ends) >= truth) == pytest.approx(0.975, abs=0.015)
+
+
+def test_too_few_positives_of_few_users_are_said_to_depend_on_them():
+    clustered = measured(0.005, 8_600, 1.0) | {"interval_unit": "cluster", "cluster_column": "user"}
+    words = "Too few positives that are independent by user to say whether the scores are calibrated"
+    assert said("calibration", clustered)[1].startswith(words)
