@@ -22,7 +22,7 @@ HOW_TO_READ = (
     "An interval of a difference covers training again with other seeds and other rows to evaluate on, at once; the "
     "training data and the tuned settings stay as they are. Better and worse need p below 0.05 after Holm's correction "
     "for all comparisons of a metric; intervals are not corrected. A * marks what every single seed shows beyond the "
-    "chance of rows (DeLong, corrected too), where seeds are too few, or differ too much, to speak of others."
+    "chance of rows (corrected too), where seeds are too few, or differ too much, to speak of others."
 )
 ROWS = "Rows are taken as independent, and those of one user are not."
 NAMES = {"auc": "AUC", "log_loss": "log loss"}
@@ -159,7 +159,7 @@ def differences(found: Found) -> Section:
 
 
 def by_seed(found: Found) -> Section:
-    """Every reported training, with DeLong's interval of its difference."""
+    """Every reported training, with the interval of its difference on other rows."""
     axes = list(found["study"]["axes"])
     rows = []
     for cell in ranked(found):
@@ -180,7 +180,7 @@ def by_seed(found: Found) -> Section:
                     str(one["epochs"]),
                 ]
             )
-    header = ["seed", "valid AUC", "AUC", "log loss", "difference in AUC", "DeLong's 95 %", "p", "epochs"]
+    header = ["seed", "valid AUC", "AUC", "log loss", "difference in AUC", "95 % of other rows", "p", "epochs"]
     return Section("seed by seed", [*axes, *header], rows, texts=len(axes))
 
 
