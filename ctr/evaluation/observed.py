@@ -8,6 +8,7 @@ import pyarrow as pa
 from ctr.errors import ConfigError
 from ctr.evaluation.frequency import Frequencies
 from ctr.evaluation.histograms import FEATURE, Binning
+from ctr.evaluation.repeated_rows import NeverTrained
 from ctr.evaluation.unknown_ids import UnknownIds
 from ctr.experiment import Experiment, Report
 from ctr.metrics import CategoryBins
@@ -44,6 +45,7 @@ class Observed:
         categories: the features that are one category in each row.
         frequencies: of the features' values.
         unknown_ids: empty counts of the features whose ids can be unknown.
+        never_trained: the features whose unknown ids are surely not in the training data.
         weighted: the data declares weights.
         negative_sampling_rate: of the set; None: 1.
         calendar: the parts of a time, and the crosses of these -> the parts.
@@ -55,6 +57,7 @@ class Observed:
     categories: list[str]
     frequencies: Frequencies
     unknown_ids: UnknownIds
+    never_trained: NeverTrained
     weighted: bool
     negative_sampling_rate: float | None
     calendar: Mapping[str, list[str]] = field(default_factory=dict)
@@ -72,6 +75,7 @@ class Observed:
             experiment.features.categories,
             Frequencies(encoder),
             UnknownIds.of(encoder),
+            NeverTrained.of(encoder),
             experiment.data.weight is not None and encoder.columns is not None,
             negative_sampling_rate,
             calendar_features(experiment.features),

@@ -7,23 +7,62 @@ import numpy as np
 from scipy import special
 
 from ctr.evaluation.significance import COPIED_MARGIN, ERRORS, Z95
-from features import OUT_OF_VOCABULARY, Batch
+from features import OUT_OF_VOCABULARY, Batch, Encoder
 
 SEQUENCES = "sequences/"  # of a batch's keys
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Knuth, The Art of Computer Programming 3, 6.4
 
 
-def row_hashes(batch: Batch) -> np.ndarray:
+@dataclass(frozen=True)
+class NeverTrained:
+    """Features whose unknown ids are surely not in the training data: none of its ids is too rare to be known.
+
+    Attributes:
+        columns: of `ids`.
+        sequences: their names.
+    """
+
+    columns: tuple[int, ...] = ()
+    sequences: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, encoder: Encoder) -> "NeverTrained":
+        """Find these features of an encoder.
+
+        A record of seen rows leaves out rows of weight 0, so with weights an unknown id may be in the training data.
+        """
+        weighted = encoder.columns is not None and encoder.columns.weight is not None
+        certain = set()
+        for name, feature in encoder.features.columns.items():
+            vocabulary = getattr(feature, "vocabulary", None)
+            if vocabulary is not None and vocabulary.min_count == 1:
+                certain.add(name)
+            if vocabulary is None and encoder.can_be_unknown(name) and not weighted:
+                certain.add(name)
+        categories, histories = encoder.layout["categories"], encoder.layout["histories"]
+        return cls(
+            tuple(one["column"] for one in categories if one["name"] in certain),
+            tuple(one["name"] for one in histories if one["name"] in certain),
+        )
+
+
+def row_hashes(batch: Batch, never_trained: NeverTrained = NeverTrained()) -> np.ndarray:
     """A 64-bit hash of each row's label and of all that a model sees of it, uint64 [rows].
 
     0 where a value is out of vocabulary, in a sequence too: such a row may be like many, so nothing identifies it.
+
+    Args:
+        batch: the rows.
+        never_trained: features of which an unknown id does identify a row, as one that was not copied. Without such
+            rows, those that are left would repeat more often than all rows do.
     """
     hashed = np.zeros(len(batch["label"]), np.uint64)
-    unknown = (batch["ids"] == OUT_OF_VOCABULARY).any(axis=1)
+    rare = np.delete(batch["ids"], never_trained.columns, axis=1) if never_trained.columns else batch["ids"]
+    unknown = (rare == OUT_OF_VOCABULARY).any(axis=1)
     for key in sorted(batch):
         if key == "weight":
             continue
-        if key.startswith(SEQUENCES):
+        if key.startswith(SEQUENCES) and key.removeprefix(SEQUENCES) not in never_trained.sequences:
             unknown |= (batch[key] == OUT_OF_VOCABULARY).any(axis=1)
         for words in np.ascontiguousarray(np.atleast_2d(batch[key].T)).view(np.uint32):
             hashed = (hashed ^ words) * MULTIPLIER

@@ -91,7 +91,7 @@ class SetTally:
         self.metrics.update(part.logit, label, weights, self._groups(part, codes))
         self.worst.add(part.table, part.logit, label)
         if self.training_rows is not None:
-            self.repeats = self.repeats.merge(self.training_rows.find(row_hashes(part.batch)))
+            self.repeats = self.repeats.merge(self.training_rows.find(row_hashes(part.batch, observed.never_trained)))
 
     def _groups(self, part: Scored, codes: Mapping[str, Codes]) -> dict[str, pa.Array]:
         """The group of each row in every grouping that metrics are computed by."""
@@ -140,7 +140,8 @@ def observe_training(
     tally = SetTally(binning, observed)
     for part, values, half in zip(scored, found, halves, strict=True):
         tally.add(part, binning.assign(values), half)
-    rows = TrainingRows.of([row_hashes(part.batch) for part in scored], halves, total, observed.negative_sampling_rate)
+    hashes = [row_hashes(part.batch, observed.never_trained) for part in scored]
+    rows = TrainingRows.of(hashes, halves, total, observed.negative_sampling_rate)
     edges = score_edges(np.concatenate([part.logit for part in scored]))
     periods = tally.timeline.training_periods(tally.histograms, observed.report.psi.unstable_above)
     metrics, scores = tally.metrics.result(cluster=observed.cluster), class_scores(tally.metrics.counts())

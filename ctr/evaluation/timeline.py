@@ -29,10 +29,10 @@ VARIES = "it is unstable from period to period within the training data too"
 class Dated(NamedTuple):
     """The period that each row is of, and where in it."""
 
-    period: pa.DictionaryArray  # of texts that sort in time; null where the time is
-    place: (
-        np.ndarray | None
-    )  # float64 [rows], from 0 to below 1; None where nothing tells when a period begins and ends
+    period: pa.DictionaryArray
+    """Texts that sort in time; null where the time is."""
+    place: np.ndarray | None
+    """float64 [rows], from 0 to below 1; None where nothing tells when a period begins and ends."""
 
 
 def periods_of(

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from ctr.data import PreparedData
 from ctr.evaluation.observed import report_columns
-from ctr.evaluation.repeated_rows import TrainingRows, row_hashes
+from ctr.evaluation.repeated_rows import NeverTrained, TrainingRows, row_hashes
 from ctr.experiment import Experiment
 from ctr.preflight.distinct import DistinctCount
 from features import (
@@ -122,10 +122,11 @@ def profile_sets(experiment: Experiment, prepared: PreparedData) -> dict[str, Se
 
 def _counted(profile: SetProfile, groups: list[RowGroup], encoder: Encoder, beside: list[str]) -> Iterator[np.ndarray]:
     """Count a set; the hashes of its rows, row group by row group."""
+    never_trained = NeverTrained.of(encoder)
     for group, table, values, batch in read_ahead(_encoded(groups, encoder, beside), depth=1):
         profile.positives += int(batch["label"].sum())
         _add(profile, encoder, {**values, **_values_beside(encoder, table, batch, beside, str(group))}, batch)
-        yield row_hashes(batch)
+        yield row_hashes(batch, never_trained)
 
 
 def _encoded(

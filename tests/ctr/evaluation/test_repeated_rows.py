@@ -1,10 +1,12 @@
 """Rows that stand in the training data and in another set, told from rows that repeat by themselves."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from ctr.evaluation.repeated_rows import TrainingRows, row_hashes
-from features import OUT_OF_VOCABULARY
+from ctr.evaluation.repeated_rows import NeverTrained, TrainingRows, row_hashes
+from features import OUT_OF_VOCABULARY, Columns, Features, fit_encoder, open_data
 
 
 def batch_of(ids, label=None):
@@ -156,3 +158,51 @@ def test_what_an_earlier_version_saved_can_be_read_and_says_nothing():
     old = TrainingRows(saved.hashes, **described)
     found = old.share(old.find(sample), None)
     assert (found["share"], found["reason"]) == (None, "the run was measured by an earlier version; train it again")
+
+
+FEATURES = {
+    "all": {"dim": 2},
+    "frequent": {"vocabulary": {"min_count": 2}, "dim": 2},
+    "hashed": {"hash": 50, "dim": 2},
+    "list": {"kind": "sequence", "identity": 9, "dim": 2},
+    "rare_list": {"kind": "sequence", "vocabulary": {"min_count": 2}, "dim": 2},
+}
+
+
+def encoder_of(tmp_path, weight):
+    path = tmp_path / "a.parquet"
+    lists = pa.array([[1], [2], [1, 2]])
+    columns = {"all": [1, 1, 2], "frequent": [1, 1, 2], "hashed": [1, 2, 2], "list": lists, "rare_list": lists}
+    pq.write_table(pa.table({**columns, "y": [0, 1, 0], "w": [1.0, 1.0, 1.0]}), path)
+    return fit_encoder(Features(columns=FEATURES), Columns("y", weight), open_data(str(path)), 1)
+
+
+@pytest.mark.parametrize(("weight", "columns", "sequences"), [(None, (0, 2), ("list",)), ("w", (0,), ())])
+def test_an_unknown_id_of_some_features_is_surely_not_in_the_training_data(tmp_path, weight, columns, sequences):
+    assert NeverTrained.of(encoder_of(tmp_path, weight)) == NeverTrained(columns, sequences)
+
+
+def test_a_row_with_an_id_that_training_never_has_is_identified():
+    batch = batch_of([[2, 5], [5, 2], [2, 2], [7, 8]]) | {"sequences/list": np.array([[2], [3], [3], [2]], np.int32)}
+
+    hashes = row_hashes(batch, NeverTrained((0,), ("list",)))
+
+    assert (hashes == 0).tolist() == [False, True, True, False]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_that_repeat_by_themselves_are_no_leak_where_many_ids_are_new(seed):
+    """Half of all rows are of users who have no other row, so the other half repeats twice as often as all rows do."""
+    random = np.random.default_rng(seed)
+    training, fresh = (random.integers(3, 33, (rows, 3)) for rows in (400_000, 40_000))
+    alone = [random.random(len(rows)) < 0.5 for rows in (training, fresh)]
+    training[alone[0], 0] = 100 + np.arange(alone[0].sum())
+    fresh[alone[1], 0] = OUT_OF_VOCABULARY
+    sample, never_trained = training[random.random(len(training)) < 0.05], NeverTrained((0, 1, 2))
+    halves = [random.random(len(sample)) < 0.5]
+    reference = TrainingRows.of([row_hashes(batch_of(sample), never_trained)], halves, len(training), None)
+
+    found = reference.share(reference.find(row_hashes(batch_of(fresh), never_trained)), None)
+
+    assert found["identified_rows"] == len(fresh)
+    assert not found["is_suspect"]
