@@ -96,7 +96,7 @@ def _run(run: Run, report: dict[str, Any], curves: dict[str, Any]) -> dict[str, 
     auc = metrics[main]["auc"]
     slices = slicings(report["slices"].get(main, {}), "value", auc)
     frequency = slicings(report["frequency"].get(main, {}), "seen", auc)
-    deciles = report["deciles"].get(main, [])
+    deciles, unknown = report["deciles"].get(main, []), unknown_ids(report)
     return {
         "report": report,
         "run": curves["run"],
@@ -123,7 +123,8 @@ def _run(run: Run, report: dict[str, Any], curves: dict[str, Any]) -> dict[str, 
         "slice_scale": auc_scale(slices),
         "frequency": frequency,
         "frequency_scale": auc_scale(frequency),
-        "unknown_ids": unknown_ids(report),
+        "unknown_ids": {name: shares for name, shares in unknown.items() if any(shares.values())},
+        "all_known": sum(not any(shares.values()) for shares in unknown.values()),
         "errors": f"{ERRORS:g}",
         "min_rows": MIN_ROWS,
         "worst_rows": curves["worst_rows"].get(main, []),
