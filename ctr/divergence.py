@@ -50,14 +50,14 @@ class LossWatch:
 
 
 class Gradient(NamedTuple):
-    """Of a variable, before anything is clipped; of all replicas together."""
+    """Gradient of a variable before anything is clipped, all replicas together."""
 
     is_finite: bool
-    """Whether each number is, before anything is summed."""
+    """True if each number is finite before anything is summed."""
     norms: np.ndarray
-    """Of the sum of each row of a table, or of a whole tower variable, float64."""
+    """Norms of the sums by row of a table, or of a whole tower variable, float64."""
     rows: np.ndarray | None
-    """Of a table: the row of each norm."""
+    """Table row of each norm; None for a tower variable."""
 
 
 def explained(model: CTRModel, encoder: Encoder, loss: float, batch: Batch, tensors: Tensors, run: Run) -> Diverged:

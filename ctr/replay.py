@@ -71,7 +71,7 @@ class Replayed:
 
     @property
     def overflowed(self) -> str:
-        """What overflowed where all is finite: the squares of the largest gradient, or else a sum of gradients."""
+        """Name of what overflowed where all is finite: squares of the largest gradient, or else a sum of gradients."""
         largest = max(self.parts, key=lambda part: part.gradient or 0)
         if (largest.gradient or 0) > LARGEST_NORM:
             return f"the sum of the squares of the gradient of {largest.name}"

@@ -19,7 +19,7 @@ class Outcome(NamedTuple):
     loss: float
     """Of the batch, before the update."""
     is_finite: bool
-    """Whether loss, gradients, their squares and moving averages are; if not, no update was made."""
+    """True if loss, gradients, their squares and moving averages are finite; if not, no update was made."""
 
 
 def compiled_step(model: CTRModel, encoder: Encoder) -> Callable[[Tensors], Outcome]:
@@ -90,7 +90,7 @@ def _is_finite(array: tf.Tensor | tf.Variable) -> tf.Tensor:
 
 
 def _have_finite_squares(gradients: Sequence[tf.Tensor | tf.IndexedSlices]) -> tf.Tensor:
-    """Whether each gradient has a finite sum of squares, and so finite numbers, squares, and sums of these by row."""
+    """Return True if each gradient has a finite sum of squares, and so finite numbers and finite sums by row."""
     values = [gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in gradients]
     # half of each sum, in one pass without temporaries, which takes less time than looking at each number
     halves = tf.stack([tf.nn.l2_loss(one) for one in values])

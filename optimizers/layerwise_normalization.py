@@ -72,7 +72,7 @@ class LayerwiseNormalization(Wrapper):
 
 
 def _step_of(optimizer: Optimizer, gradient: tf.Tensor, variable: tf.Variable) -> tf.Tensor:
-    """What an optimizer adds to a variable, whose state moves; the variable itself may."""
+    """Return what an optimizer adds to a variable; its state moves, and the variable itself may."""
     if isinstance(optimizer, Regularized):
         return _step_of(optimizer.base, optimizer.penalized(gradient, variable), variable)
     if _is_blind(optimizer):
@@ -85,6 +85,6 @@ def _step_of(optimizer: Optimizer, gradient: tf.Tensor, variable: tf.Variable) -
 
 
 def _is_blind(optimizer: Optimizer) -> bool:
-    """Whether the step does not depend on the weight."""
+    """Return True if the step does not depend on the weight."""
     reads = ("l2_gradient", "row_decay", "max_norm")  # of a `RowOptimizer`
     return type(optimizer) in BLIND and not any(getattr(optimizer, name, None) for name in reads)

@@ -1,4 +1,4 @@
-"""What an optimizer adds to a variable, unrounded by the variable's own size."""
+"""A stand-in for a variable that records an optimizer's step, unrounded by the variable's own size."""
 
 from typing import Any
 

@@ -87,7 +87,7 @@ def _names(starts: np.ndarray, by: Period) -> pa.Array:
 
 @dataclass(frozen=True)
 class TrainingPeriods:
-    """What later periods need to know of those of the training data.
+    """Facts about the periods of the training data that later periods are judged by.
 
     Attributes:
         last: the last period with a training row.

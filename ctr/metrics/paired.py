@@ -28,7 +28,7 @@ class Difference:
 
     @classmethod
     def of(cls, value: float, variance: float, freedom: float = math.inf) -> "Difference":
-        """By Student's distribution of `freedom` degrees of freedom, which is the normal one for infinitely many."""
+        """Return the interval by Student's distribution with `freedom` degrees of freedom; inf is the normal."""
         if variance < ROUNDING:
             return cls(value, reason="the estimated variance is 0")
         error = math.sqrt(variance)
