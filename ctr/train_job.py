@@ -37,7 +37,7 @@ from ctr.run import Run, environment
 from ctr.run_data import CONTENTS, contents_of, describe_data
 from ctr.show import PLAIN, show_bad_rows, show_cost, show_results, show_variables, show_warm_start, warn
 from ctr.trainer import Trainer
-from ctr.warm_start import carry, check_unchanged, open_parent
+from ctr.warm_start import Parent, carry, check_unchanged, open_parent
 from features import (
     Reader,
     batch_signature,
@@ -112,12 +112,7 @@ def _train(
     if parent is not None and unfinished is not None:
         check_unchanged(parent, run)
     prepared = prepare_sets(experiment, sets, encoder, parent.encoder if parent else None)
-    console.print(", ".join(f"{name}: {count_rows(groups):,} rows" for name, groups in prepared.sets.items()))
-    show_bad_rows(prepared.bad_rows, console)
-    if parent is not None and prepared.encoder.lacks_record:
-        warn(
-            console, f"{parent.run.folder} has no record of the ids that it was trained on: unseen ids keep their rows"
-        )
+    _show_data(prepared, parent, console)
     reader = _reader(experiment, prepared)
     for warning in check_fits(experiment, towers, run.folder, prepared):
         warn(console, warning)
@@ -182,6 +177,15 @@ def _finish(run: Run, report: dict[str, Any], curves: dict[str, Any], contents: 
     save_curves(run.folder, curves)
     write_json(run.folder / "report.json", report)
     run.seal()
+
+
+def _show_data(prepared: PreparedData, parent: Parent | None, console: Console) -> None:
+    """Print the rows of each set, and what a user should know of the data."""
+    console.print(", ".join(f"{name}: {count_rows(groups):,} rows" for name, groups in prepared.sets.items()))
+    show_bad_rows(prepared.bad_rows, console)
+    if parent is not None and prepared.encoder.lacks_record:
+        told = f"{parent.run.folder} has no record of the ids that it was trained on: unseen ids keep their own rows"
+        warn(console, told)
 
 
 def _reader(experiment: Experiment, prepared: PreparedData) -> Reader:

@@ -73,7 +73,7 @@ def row_hashes(batch: Batch, never_trained: NeverTrained = NeverTrained()) -> np
 
 @dataclass(frozen=True)
 class Repeats:
-    """Rows of a set that stand in the first half of the sample. Two states merge by `merge`."""
+    """Rows of a set that are in the first half of the sample. Two states merge by `merge`."""
 
     identified: int  # rows without a value out of vocabulary
     times: np.ndarray  # int64 [hashes], rows of each hash

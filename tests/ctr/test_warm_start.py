@@ -370,3 +370,13 @@ def test_a_run_that_is_trained_again_while_it_is_read_is_an_error(next_of, first
     (parent / "encoder" / "checksums.json").write_text("{}")
     with pytest.raises(ConfigError, match="was trained again while it was read"):
         carry(opened, model, experiment)
+
+
+def test_a_parent_without_a_record_of_its_ids_is_a_warning(make_experiment, tmp_path):
+    ctr.train(make_experiment("features.unseen=own", "training.epochs=1"), tmp_path / "parent")
+    console = Console(file=io.StringIO(), width=200)
+
+    warm = f"training.warm_start={{run: {tmp_path / 'parent'}}}"
+    ctr.train(make_experiment(warm, "training.epochs=1"), tmp_path / "next", console=console)
+
+    assert "parent has no record of the ids that it was trained on" in console.file.getvalue()
