@@ -14,7 +14,7 @@ class Shadow:
     no checkpoint holds it.
 
     Args:
-        variable: what it stands in for.
+        variable: variable that it replaces during a step.
         key: what an optimizer finds the state of the variable by, its `_var_key`.
 
     >>> variable = tf.Variable([0.1])

@@ -60,7 +60,7 @@ class Rows(NamedTuple):
 
 @dataclass(frozen=True)
 class World:
-    """What rows are drawn from, and what is true of it.
+    """Population that rows are drawn from, with its true values.
 
     Attributes:
         bias: of the label's log-odds.
@@ -130,7 +130,7 @@ def sizes_of(rng: np.random.Generator, users: int, rows: int) -> np.ndarray:
 
 
 def hits(rows: Rows, world: World) -> np.ndarray:
-    """Return whether each interval holds the truth, float64 [metrics, 2], of rows and of users; NaN: there is none."""
+    """Return 1 where an interval, by rows or users, holds the truth, else 0, float64 [metrics, 2]; NaN without one."""
     counts = ScoreCounts.of(rows.first, rows.label)
     if not rows.label.any():
         return np.full((len(NAMES), 2), np.nan)

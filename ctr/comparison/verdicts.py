@@ -35,7 +35,7 @@ PSI_BINS = 10
 def beside_baseline(baseline: CellResults, other: CellResults) -> dict[str, Any]:
     """Differences to the baseline in what is reported, paired by seed; PSI of the scores; what both began with.
 
-    Reads the scores of two trainings at a time; of each pair and metric some 20 bytes a row are kept, and of each pair
+    Reads the scores of two runs at a time; of each pair and metric about 20 bytes a row are kept, and of each pair
     4 more where rows come in clusters.
     """
     by_seed = {result.run.seed: result for result in baseline.finished}

@@ -208,7 +208,7 @@ def _positives(metrics: Mapping[str, Any]) -> str:
 
 
 def _percents(change: float, interval: Interval) -> str:
-    """`+46.3%, 95% CI -3.0% to +120.7%`; the interval is left out where there is none."""
+    """Return `+46.3%, 95% CI -3.0% to +120.7%`; without the interval if it is infinite."""
     told = f"{100 * change:+.1f}%"
     if not math.isfinite(interval[1]):
         return told

@@ -123,8 +123,8 @@ class TrainingRows:
     def share(self, found: Repeats, negative_sampling_rate: float | None) -> dict[str, Any]:
         """Estimate the share of a set's identified rows that were copied from the training data.
 
-        Let t be the share of the set's identified rows that stand in the first half, and b that of the second half's,
-        which are rows that repeat by themselves. A copy stands there with the chance q that its original is one of the
+        Let t be the share of the set's identified rows that are in the first half, and b that of the second half's,
+        which are rows that repeat by themselves. A copy is there with the chance q that its original is one of the
         kept hashes, q = hashes / identified training rows, or, if its original is not in the first half (chance 1 - f),
         with the chance b, as any row. So t = s (q + (1 - f) b) + (1 - s) b, and s = (t - b) / (q - f b).
 

@@ -45,7 +45,7 @@ class SetTally:
     Args:
         binning: of the training data.
         observed: what to look at beside the score.
-        training_rows: to count the rows that stand in the training data too; None: do not.
+        training_rows: sample of the training rows, to count copies of them; None: they are not counted.
     """
 
     def __init__(self, binning: Binning, observed: Observed, training_rows: TrainingRows | None = None) -> None:

@@ -208,7 +208,7 @@ def _unordered_bits(bits: np.ndarray) -> np.ndarray:
 
 
 def _group_auc(positives: np.ndarray, negatives: np.ndarray, firsts: np.ndarray) -> np.ndarray:
-    """AUC of each group from the counts at its scores; NaN where a class is absent, or is nothing beside the other."""
+    """AUC of each group from the counts at its scores; NaN without one class, or where its weight vanishes."""
     p, n = run_sums(positives, firsts), run_sums(negatives, firsts)
     # The sum runs through all groups, so it is brought back to 0 where one begins: it would lose the digits of small
     # weights otherwise. What rounding leaves there is measured and taken off, so that it does not add up either.

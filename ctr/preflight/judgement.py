@@ -137,7 +137,7 @@ def _copies(sets: Mapping[str, SetProfile]) -> Iterator[str]:
             share, error, rows = (one.repeated[key] for key in ("share", "error", "identified_rows"))
             yield (
                 f"about {100 * share:.1f} % (± {100 * error:.1f}) of the {rows:,} rows of {name} that can be "
-                f"identified stand in the training data too, with label and features, beyond those that repeat by "
+                f"identified are in the training data too, with label and features, beyond those that repeat by "
                 f"themselves"
             )
 

@@ -401,6 +401,14 @@ def said(name, metrics, training=TRAINING):
     return checked(lambda report: report["metrics"].update(test=metrics), training)[name]
 
 
+def assert_said(name, metrics, level, words):
+    """Check level and first words of what a check says of the test set; return its sentence."""
+    found = said(name, metrics)
+    assert found[0] == level
+    assert found[1].startswith(words)
+    return found[1]
+
+
 CALIBRATIONS = {
     "holds": (measured(0.05, 100_000, 1.01), "ok", "Calibrated as a whole: the scores expect 1.0% more positives"),
     "is off": (measured(0.05, 100_000, 1.2), "warning", "Miscalibrated: the scores expect 20.0% more positives"),
@@ -417,10 +425,7 @@ CALIBRATIONS = {
 
 @pytest.mark.parametrize("case", CALIBRATIONS)
 def test_calibration_holds_is_off_or_cannot_be_told(case):
-    metrics, level, words = CALIBRATIONS[case]
-    found = said("calibration", metrics)
-    assert found[0] == level
-    assert found[1].startswith(words)
+    assert_said("calibration", *CALIBRATIONS[case])
 
 
 @pytest.mark.parametrize(("rows", "level"), [(20_000, "warning"), (200, "note")])
@@ -483,12 +488,10 @@ EXCESSES = {
 @pytest.mark.parametrize("case", EXCESSES)
 def test_log_loss_is_compared_with_that_of_a_constant(case):
     metrics, level, words = EXCESSES[case]
-    found = said("constant", metrics)
-    assert found[0] == level
-    assert found[1].startswith(words)
+    sentence = assert_said("constant", metrics, level, words)
     constant = metrics["log_loss"] / metrics["normalized_entropy"]
-    assert f"(± {metrics['log_loss_excess_error']:.5f})" in found[1]
-    assert f"the {constant:.5f} of a constant, the label rate" in found[1]
+    assert f"(± {metrics['log_loss_excess_error']:.5f})" in sentence
+    assert f"the {constant:.5f} of a constant, the label rate" in sentence
 
 
 UNBACKED = {  # what used to be fine, though so few rows could not have shown otherwise

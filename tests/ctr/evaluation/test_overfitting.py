@@ -1,4 +1,4 @@
-"""Overfitting is told from drift: by planted cases of either, and of both."""
+"""Overfitting and drift are distinguished, on planted cases of either and of both."""
 
 import numpy as np
 import pyarrow as pa
