@@ -233,7 +233,7 @@ class Report(Settings):
     """Rows of a set up to which metrics are exact and GAUC and slices are computed: some 150 bytes of memory each."""
 
 
-BEFORE = {("features", "unseen"): "own", ("model", "initializer", "head_bias"): "zero"}
+EARLIER_SETTINGS = {("features", "unseen"): "own", ("model", "initializer", "head_bias"): "zero"}
 """Settings that versions up to 0.4.0 did not have -> what those did."""
 BASE = choice(MODELS, "seed", "initializer", unfit={"can": "stands on another model, not on itself"})
 """The tower that another stands on."""
@@ -339,7 +339,7 @@ def load_saved_experiment(path: str | Path, overrides: list[str] | None = None) 
         ConfigError: as `load_experiment`.
     """
     values = config_file.read(path)
-    for keys, value in BEFORE.items():
+    for keys, value in EARLIER_SETTINGS.items():
         config_file.put_default(values, keys, value)
     return _with_overrides(values, path, overrides)
 

@@ -22,6 +22,8 @@ MAY_CHANGE = (
     "training.warm_start.run",  # it has given what it had to give
     "report.*",
 )
+KEPT_UNLESS_SET = (("training", "threads"), ("features", "unseen"), ("initializer", "head_bias"))
+"""Settings of an experiment's parts whose default may be another than when a run began."""
 
 
 @dataclass(frozen=True)
@@ -119,10 +121,7 @@ def resumed(experiment: Experiment, run: Run) -> Experiment:
     except ConfigError as error:
         raise ConfigError(f"{error}\nthe run's own config is damaged: {PUT_BACK.format('it')}") from error
     experiment = experiment.model_copy(
-        update={
-            part: _kept(getattr(experiment, part), getattr(begun, part), name)
-            for part, name in (("training", "threads"), ("features", "unseen"), ("initializer", "head_bias"))
-        }
+        update={part: _kept(getattr(experiment, part), getattr(begun, part), name) for part, name in KEPT_UNLESS_SET}
     )
     if changed := changed_settings(begun, experiment, but=MAY_CHANGE):
         raise ConfigError(

@@ -108,11 +108,11 @@ class Encoder:
             found = values[name]
             if isinstance(feature, Sequence | SequenceCross):
                 assert isinstance(found, Ragged)
-                rows = self.rows(name, found, where)
+                rows = self.ids(name, found, where)
                 batch[f"sequences/{name}"] = _pad(rows, found.lengths, self.features.max_length(feature))
                 batch[f"lengths/{name}"] = found.lengths.astype(np.int32)
             elif has_ids(feature):
-                ids.append(self.rows(name, found, where))
+                ids.append(self.ids(name, found, where))
             if isinstance(feature, Numeric) and feature.as_ != "buckets":
                 numerics += self._numerics(feature, found, where)
         batch = {"ids": _side_by_side(ids, table.num_rows, np.int32), **batch}
@@ -122,8 +122,8 @@ class Encoder:
             batch["weight"] = self.columns.weights(table, where)
         return batch
 
-    def rows(self, name: str, values: Values, where: str) -> np.ndarray:
-        """Return the table row of each of a feature's `values`, int32; those of a sequence end to end.
+    def ids(self, name: str, values: Values, where: str) -> np.ndarray:
+        """Return the id of each of a feature's `values`, local to its table, int32; those of a sequence end to end.
 
         Raises:
             DataError: an id outside 0 <= id < identity, values of another type than fitted.
@@ -136,11 +136,11 @@ class Encoder:
                 self._buckets(name, flat) if is_bucket else pa.array(np.zeros(len(flat), np.int64), mask=_nulls(flat))
             )
             return _rows(rows)
-        rows = _rows(flat) if isinstance(feature, CrossFeature) else self._ids(feature, flat, where)
+        rows = _rows(flat) if isinstance(feature, CrossFeature) else self._category_ids(feature, flat, where)
         seen = self._incomplete.get(table_name(feature))
         return rows if seen is None else np.where(seen[rows], rows, np.int32(OUT_OF_VOCABULARY))
 
-    def table_rows(self, name: str) -> int:
+    def table_size(self, name: str) -> int:
         """Return how many rows the table of a feature with ids has, the special ones included."""
         return SPECIAL_ROWS + self._sizes[name]
 
@@ -276,7 +276,7 @@ class Encoder:
         x = numbers(values)
         return pa.array(np.searchsorted(self.edges[name], x, side="left"), mask=np.isnan(x))
 
-    def _ids(self, feature: Categorical | Sequence, values: pa.Array, where: str) -> np.ndarray:
+    def _category_ids(self, feature: Categorical | Sequence, values: pa.Array, where: str) -> np.ndarray:
         """Rows of the feature's table, int32 [values]."""
         if feature.vocabulary is None and feature.hash is None:
             return self._identity_ids(feature, values, where)

@@ -53,7 +53,7 @@ def _seen(encoder: Encoder, row_groups: list[RowGroup], known: Mapping[str, np.n
         for name, feature in encoder.features.columns.items()
         if has_unfitted_ids(feature) and (known is None or table_name(feature) in known)
     }
-    seen = {table: np.zeros(encoder.table_rows(name), bool) for name, table in tracked.items()}
+    seen = {table: np.zeros(encoder.table_size(name), bool) for name, table in tracked.items()}
     for table, rows in seen.items():
         rows[:SPECIAL_ROWS] = True
         if known is not None:
@@ -63,13 +63,13 @@ def _seen(encoder: Encoder, row_groups: list[RowGroup], known: Mapping[str, np.n
     reduced, columns = replace(encoder, features=encoder.features.only(tracked), columns=None), encoder.columns
     weight = [] if columns is None or columns.weight is None else [columns.weight]
 
-    def rows_of(group: RowGroup, table: pa.Table) -> SeenRows:
+    def ids_of(group: RowGroup, table: pa.Table) -> SeenRows:
         if columns is not None and weight:
             table = table.filter(pa.array(columns.weights(table, str(group)) > 0))
         values = reduced.values(table, str(group))
-        return {name: reduced.rows(name, values[name], str(group)) for name in tracked}
+        return {name: reduced.ids(name, values[name], str(group)) for name in tracked}
 
-    for found in map_tables(rows_of, row_groups, [*reduced.input_columns, *weight], THREADS):
+    for found in map_tables(ids_of, row_groups, [*reduced.input_columns, *weight], THREADS):
         for name, rows in found.items():
             seen[tracked[name]][rows] = True
     return seen

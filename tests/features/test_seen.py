@@ -56,7 +56,7 @@ def fitted(row_groups, declared=DECLARED, known=None, **settings_):
 def ids_by_feature(encoder, table):
     """Feature -> the table rows of its values."""
     values = encoder.values(table, "here")
-    return {name: encoder.rows(name, values[name], "here") for name in encoder.features.columns}
+    return {name: encoder.ids(name, values[name], "here") for name in encoder.features.columns}
 
 
 @given(seed=st.integers(0, 10**6), sizes=st.tuples(st.integers(2, 8), st.integers(2, 8)))
