@@ -8,15 +8,15 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tensorflow-recommenders ref
 
 _HOMES = {
     "Study": "ctr.comparison.study",
-    "compare": "ctr.comparison.job",
-    "ConfigError": "ctr.experiment",
+    "compare": "ctr.jobs.compare",
+    "ConfigError": "ctr.config.experiment",
     "Diverged": "ctr.evaluation.scoring",
-    "Experiment": "ctr.experiment",
-    "evaluate": "ctr.evaluate_job",
-    "load_experiment": "ctr.experiment",
+    "Experiment": "ctr.config.experiment",
+    "evaluate": "ctr.jobs.evaluate",
+    "load_experiment": "ctr.config.experiment",
     "load_study": "ctr.comparison.study",
     "sparsity_report": "ctr.report",
-    "train": "ctr.train_job",
+    "train": "ctr.jobs.train",
 }
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 from rich.console import Console
 
-from ctr.terminal import Terminal, plain
+from ctr.console import Terminal, plain
 
 app = typer.Typer(
     help="Train click-through-rate models from Parquet, and report how well they rank and whether they will hold.",
@@ -54,9 +54,9 @@ def train(
     """Train, keep the best checkpoint, report AUC and PSI."""
     with _user_mistakes() as console:
         with _silent_stderr():
-            from ctr import train_job
-            from ctr.callbacks import find_makers, load_callbacks
-            from ctr.experiment import load_experiment
+            from ctr.config.experiment import load_experiment
+            from ctr.jobs import train as train_job
+            from ctr.training.callbacks import find_makers, load_callbacks
         chosen = [] if warm_start is None else [f"training.warm_start.run={json.dumps(str(warm_start))}"]
         experiment = load_experiment(config, [*(settings or []), *chosen])
         folder = run or Path("runs") / experiment.name
@@ -73,8 +73,8 @@ def inspect(
     """Show what the data holds and a training needs, and all that would go wrong; 2 if it could not succeed."""
     with _user_mistakes() as console:
         with _silent_stderr():
-            from ctr.experiment import load_experiment
-            from ctr.preflight.inspection import inspect as look
+            from ctr.config.experiment import load_experiment
+            from ctr.jobs.inspect import inspect as look
         experiment = load_experiment(config, settings)
         if look(experiment, run or Path("runs") / experiment.name, console).worst == "error":
             raise typer.Exit(2)
@@ -93,7 +93,7 @@ def evaluate(
     """Score Parquet with a trained run, report AUC and PSI; of data without a label, scores and PSI."""
     with _user_mistakes() as console:
         with _silent_stderr():
-            from ctr import evaluate_job
+            from ctr.jobs import evaluate as evaluate_job
         evaluate_job.evaluate(run, data, out, sampled, overwrite, console)
 
 
@@ -114,11 +114,11 @@ def compare(
     """Train an experiment under several choices, such as optimizers: which is better, and is it more than luck."""
     with _user_mistakes() as console:
         with _silent_stderr():
-            from ctr.comparison import job
             from ctr.comparison.study import load_study
+            from ctr.jobs import compare as compare_job
         study = load_study(config, settings)
         folder = out or Path("comparisons") / study.name
-        job.compare(study, folder, overwrite, processes, memory, callbacks or [], console)
+        compare_job.compare(study, folder, overwrite, processes, memory, callbacks or [], console)
 
 
 @app.command()
@@ -128,7 +128,7 @@ def replay(
     """Do the step again at which a training diverged: the norms of every table and layer, and where it began."""
     with _user_mistakes() as console:
         with _silent_stderr():
-            from ctr.replay import replay as do_again
+            from ctr.jobs.replay import replay as do_again
         do_again(file, console)
 
 
@@ -147,11 +147,11 @@ def report(
     """Show the report of runs and evaluations, several side by side; write report.html and report.md of each again."""
     with _user_mistakes() as console:
         from ctr.errors import ConfigError
-        from ctr.files import write_text
         from ctr.report import show_report, write_html
         from ctr.report.comparison import FILE, show_comparison, write_comparison
         from ctr.report.side_by_side import check_markdown, show_side_by_side, side_by_side, to_markdown
-        from ctr.run import Run
+        from ctr.runs.files import write_text
+        from ctr.runs.run import Run
 
         if out is not None:
             check_markdown(out)
@@ -224,9 +224,9 @@ def psi(
     with _user_mistakes() as console:
         from pydantic import ValidationError
 
-        from ctr.drift import DriftSettings, compare_data
+        from ctr.config.messages import explain
         from ctr.errors import ConfigError
-        from ctr.settings import explain
+        from ctr.jobs.psi import DriftSettings, compare_data
 
         casts = [_named_cast(option) for option in cast or []]
         if repeated := [name for name, times in Counter(name for name, _ in casts).items() if times > 1]:

@@ -18,8 +18,8 @@ import numpy as np
 
 def rows_per_second(config: str, overrides: list[str]) -> float:
     """Rows a second of the second epoch."""
-    from ctr.data import prepare
-    from ctr.experiment import load_experiment
+    from ctr.config.experiment import load_experiment
+    from ctr.training.data import prepare
     from features import Reader
 
     experiment = load_experiment(config, overrides)

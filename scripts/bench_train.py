@@ -28,11 +28,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ctr.build import build, set_threads
-from ctr.data import prepare
-from ctr.experiment import load_experiment
-from ctr.step import compiled_step
-from ctr.trainer import Placed, copied_ahead
+from ctr.config.experiment import load_experiment
+from ctr.training.build import build, set_threads
+from ctr.training.data import prepare
+from ctr.training.step import compiled_step
+from ctr.training.trainer import Placed, copied_ahead
 from features import Batch, Reader
 from models import CTRModel
 from optimizers import adam

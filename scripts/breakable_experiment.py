@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from ctr.run import Run
+from ctr.runs.run import Run
 
 CONFIG, PART, RUN = Path("config.yaml"), Path("clicks/part-1.parquet"), Path("runs/tiny")
 STUDY, COMPARISON = Path("study.yaml"), Path("comparisons/tiny")

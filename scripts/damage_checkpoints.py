@@ -32,7 +32,7 @@ from kill_and_resume import ending, steps_of
 from rich.console import Console
 
 from ctr import train
-from ctr.experiment import Experiment, load_experiment
+from ctr.config.experiment import Experiment, load_experiment
 
 
 @dataclass(frozen=True)

@@ -31,14 +31,14 @@ import numpy as np
 from rich.console import Console
 
 import ctr
-from ctr.build import build
-from ctr.checkpoint import fingerprint, load_best
+from ctr.config.experiment import Experiment, WarmStart, load_experiment
 from ctr.errors import ConfigError
-from ctr.experiment import Experiment, WarmStart, load_experiment
 from ctr.report import render_html, show_report
 from ctr.report.side_by_side import side_by_side, to_markdown
-from ctr.run import BEGUN_WITH, LINES, Run
-from ctr.warm_start import open_parent
+from ctr.runs.run import BEGUN_WITH, LINES, Run
+from ctr.training.build import build
+from ctr.training.checkpoint import fingerprint, load_best
+from ctr.training.warm_start import open_parent
 from features import DataError, files_of, open_data
 
 MAY_BE_EDITED = ("report.html", "report.md")

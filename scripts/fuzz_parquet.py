@@ -3,11 +3,12 @@
     PYTHONPATH=. python scripts/fuzz_parquet.py --cases 2000
 
 A case is a function of its number: a file of a few hundred rows in one of several forms, and one kind of damage. The
-file goes through `ctr.data.prepare` as training data, a split by time, and an epoch of the reader. That must end in a
-`DataError` of one line that names the file, or in what `tests/reference/encoding.py` makes of the rows that Arrow finds
-in the file with its page checksums verified. Anything else fails: another exception, another value, a crash of the
-interpreter, more than SECONDS; memory is bounded by MEMORY_GB. Parquet has checksums of pages alone, and only where the
-writer asks for them: any other damaged file may be a valid one of other values, and such cases are counted apart.
+file goes through `ctr.training.data.prepare` as training data, a split by time, and an epoch of the reader. That must
+end in a `DataError` of one line that names the file, or in what `tests/reference/encoding.py` makes of the rows that
+Arrow finds in the file with its page checksums verified. Anything else fails: another exception, another value, a crash
+of the interpreter, more than SECONDS; memory is bounded by MEMORY_GB. Parquet has checksums of pages alone, and only
+where the writer asks for them: any other damaged file may be a valid one of other values, and such cases are counted
+apart.
 """
 
 import argparse
@@ -130,8 +131,8 @@ def judged(path: Path, folder: Path, table: pa.Table) -> str:
 
 def encoded_by_us(path: Path, folder: Path) -> dict[str, np.ndarray]:
     """The whole file as one batch, in the order of the file, after everything that training does before the model."""
-    from ctr.data import prepare
-    from ctr.experiment import Experiment
+    from ctr.config.experiment import Experiment
+    from ctr.training.data import prepare
     from features import Reader, Split, count_rows, open_data, split_data
     from features.batch import concatenate
     from tests.reference.encoding import FEATURES
@@ -158,7 +159,7 @@ def is_equal(batch: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> b
 
 def work(cases: range, seed: int, results: Connection) -> None:
     """Send each case's outcome; runs in a process of its own, which a case may take down."""
-    import ctr.data  # noqa: F401 - before the memory is bounded
+    import ctr.training.data  # noqa: F401 - before the memory is bounded
 
     used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_GB * 2**30,) * 2)

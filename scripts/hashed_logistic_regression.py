@@ -18,8 +18,8 @@ from sklearn.feature_extraction import FeatureHasher
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from ctr.data import prepare
-from ctr.experiment import load_experiment
+from ctr.config.experiment import load_experiment
+from ctr.training.data import prepare
 from features import Encoder, Ragged, RowGroup, Values
 
 HASH_SIZE = 1 << 18

@@ -25,7 +25,7 @@ import tf_keras
 from rich.console import Console
 
 from ctr import train
-from ctr.experiment import Experiment, load_experiment
+from ctr.config.experiment import Experiment, load_experiment
 from features import Categorical, DataError, Numeric, open_data
 
 KINDS = ("label", "id", "number")

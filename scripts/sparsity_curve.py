@@ -18,13 +18,13 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 import ctr
-from ctr.build import build
-from ctr.checkpoint import load_best
-from ctr.data import prepare
 from ctr.evaluation.scoring import Scorer
-from ctr.evaluation.sets import metrics_of
-from ctr.report.tables import zero_share
-from ctr.run import Run
+from ctr.evaluation.split_metrics import metrics_of
+from ctr.runs.run import Run
+from ctr.training.build import build
+from ctr.training.checkpoint import load_best
+from ctr.training.data import prepare
+from ctr.training.sparsity import zero_share
 
 LOWEST_AUC = 0.94  # of the drawing
 RUNS = Path("runs/sparsity")

@@ -20,13 +20,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import ctr
-from ctr.build import build
-from ctr.checkpoint import load_best
-from ctr.data import open_sets, prepare_sets
-from ctr.experiment import Experiment, load_experiment
-from ctr.resume import load_encoder
-from ctr.run import Run
-from ctr.warm_start import carry, open_parent
+from ctr.config.experiment import Experiment, load_experiment
+from ctr.runs.run import Run
+from ctr.training.build import build
+from ctr.training.checkpoint import load_best
+from ctr.training.data import open_sets, prepare_sets
+from ctr.training.resume import load_encoder
+from ctr.training.warm_start import carry, open_parent
 from models import CTRModel
 
 NEW_USER = 20  # every so many

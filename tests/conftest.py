@@ -12,7 +12,7 @@ import tensorflow as tf
 import tf_keras
 import yaml
 
-from ctr.experiment import load_experiment
+from ctr.config.experiment import load_experiment
 from features import open_data
 
 THREADS = 2

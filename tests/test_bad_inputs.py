@@ -8,10 +8,10 @@ from bad_input_cases import CASES
 from bad_inputs import Ran, in_copy, make_good
 from typer.testing import CliRunner
 
-from ctr.checkpoint import newest
-from ctr.checksums import seal
 from ctr.cli import app
-from ctr.files import write_json
+from ctr.runs.checksums import seal
+from ctr.runs.files import write_json
+from ctr.training.checkpoint import newest
 
 
 def in_process(arguments):

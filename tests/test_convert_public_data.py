@@ -17,8 +17,8 @@ import pytest
 from sklearn.model_selection import KFold, StratifiedKFold
 from typer.testing import CliRunner
 
-from ctr.data import prepare
-from ctr.experiment import load_experiment
+from ctr.config.experiment import load_experiment
+from ctr.training.data import prepare
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "scripts" / "convert_public_data.py"

@@ -7,7 +7,7 @@ import pytest
 
 from ctr.comparison.plan import planned_seeds, planned_trials
 from ctr.comparison.study import cells_of, load_study
-from ctr.experiment import load_experiment
+from ctr.config.experiment import load_experiment
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("ctr", "features", "models", "optimizers")

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ctr.comparison.results import Result
-from ctr.differences import changed_settings
-from ctr.run_data import have_same_data
+from ctr.config.config_diff import changed_settings
+from ctr.runs.run_data import have_same_data
 
 MOVES_NO_START = (  # settings that change neither initial weights nor the order of rows
     "name",

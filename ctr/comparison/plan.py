@@ -8,17 +8,17 @@ from typing import Any
 
 import yaml
 
-from ctr.checksums import check_file, read_sums, rewriting
-from ctr.comparison.ranges import Drawn, draw
+from ctr.comparison.search_ranges import Drawn, draw
 from ctr.comparison.study import Cell, Study
-from ctr.data import open_sets
-from ctr.differences import changed_settings, in_lines
+from ctr.config.config_diff import changed_settings, in_lines
+from ctr.config.experiment import Experiment
 from ctr.errors import ConfigError
-from ctr.experiment import Experiment
-from ctr.files import read_json, write_json, write_text
-from ctr.preflight.needs import unfitted
-from ctr.run import Run
-from ctr.run_data import CONTENTS, changed_contents, changed_files
+from ctr.preflight.resources import unfitted
+from ctr.runs.checksums import check_file, read_sums, rewriting
+from ctr.runs.files import read_json, write_json, write_text
+from ctr.runs.run import Run
+from ctr.runs.run_data import CONTENTS, changed_contents, changed_files
+from ctr.training.data import open_sets
 from features import RowGroup
 
 TRIALS = "trials.json"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctr.comparison.plan import Planned
-from ctr.files import remove, write_text
+from ctr.runs.files import remove, write_text
 
 POLL_SECONDS = 0.1
 ROOT = Path(__file__).parents[2]  # of the packages
@@ -120,7 +120,7 @@ class Pool:
         with log.open("wb") as out:
             process = subprocess.Popen(
                 # -P: a file of the working directory that is called as a package is not taken for it
-                [sys.executable, "-P", "-m", "ctr.comparison.worker", *arguments],
+                [sys.executable, "-P", "-m", "ctr.jobs.worker", *arguments],
                 env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys_path])},
                 stdin=subprocess.PIPE,  # which closes when this process dies
                 stdout=out,

@@ -11,8 +11,8 @@ from ctr.comparison.plan import Planned
 from ctr.comparison.pool import Failure
 from ctr.comparison.study import Cell
 from ctr.errors import ConfigError
-from ctr.files import read_json, remove, write_json
-from ctr.run import LINES
+from ctr.runs.files import read_json, remove, write_json
+from ctr.runs.run import LINES
 
 FAILED = ".failed.json"  # beside a run's folder
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from ctr import config_file
-from ctr.comparison.ranges import Drawn, Range, filled, ranges_in
+from ctr.comparison.search_ranges import Drawn, Range, filled, ranges_in
+from ctr.config import yaml_file
+from ctr.config.experiment import Experiment, check_experiment, plain_name
+from ctr.config.messages import explain
 from ctr.errors import ConfigError
-from ctr.experiment import Experiment, check_experiment, plain_name
-from ctr.settings import explain
 from features import Settings, nearest
 
 THREADS = 1  # of each run, so that results do not depend on how many run at once
@@ -130,14 +130,14 @@ def load_study(path: str | Path, overrides: list[str] | None = None) -> Study:
     Raises:
         ConfigError: a file is missing or not YAML, or something in it is wrong.
     """
-    values = config_file.read(path)
+    values = yaml_file.read(path)
     for override in overrides or []:
-        key, value = config_file.parse_override(override)
+        key, value = yaml_file.parse_override(override)
         is_own = key[0] in Study.model_fields
-        at = key if is_own else ["settings", config_file.join_key(key)]
-        config_file.put(values, at, value, f"--set {override!r}")
+        at = key if is_own else ["settings", yaml_file.join_key(key)]
+        yaml_file.put(values, at, value, f"--set {override!r}")
     if isinstance(values.get("experiment"), str):
-        values["experiment"] = config_file.read(Path(path).parent / values["experiment"])
+        values["experiment"] = yaml_file.read(Path(path).parent / values["experiment"])
     try:
         study = Study.model_validate(values)
         cells_of(study)
@@ -157,7 +157,7 @@ def cells_of(study: Study) -> list[Cell]:
     cells = []
     for names in itertools.product(*study.axes.values()):
         choices = dict(zip(study.axes, names, strict=True))
-        values = config_file.copied(study.experiment)
+        values = yaml_file.copied(study.experiment)
         _put_all(values, study.settings, "settings")
         for axis, choice in choices.items():
             _put_all(values, study.axes[axis][choice], f"axes.{axis}.{choice}")
@@ -189,12 +189,12 @@ def _check_budget(study: Study, cells: list[Cell]) -> None:
 def _put_all(values: dict[str, Any], settings: Mapping[str, Any], told: str) -> None:
     for key, value in settings.items():
         try:
-            parts = config_file.split_key(key)
+            parts = yaml_file.split_key(key)
         except ValueError as error:
             raise ConfigError(f"{told}: {error}") from error
         if parts[0] in OF_THE_STUDY:
             raise ConfigError(f"{told}: {key} is set by the comparison; {OF_THE_STUDY[parts[0]]}")
-        config_file.put(values, parts, config_file.copied(value), f"{told}: {key}")
+        yaml_file.put(values, parts, yaml_file.copied(value), f"{told}: {key}")
 
 
 def _choices(axis: str, declared: Any) -> Any:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ctr.evaluation.significance import ERRORS, auc_fall
+from ctr.checks.significance import ERRORS, auc_fall
 from ctr.metrics import ScoreCounts
 from ctr.metrics.counts import sum_of_products
 

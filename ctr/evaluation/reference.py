@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ctr.checksums import seal
 from ctr.errors import ConfigError
+from ctr.evaluation.duplicates import TrainingRows
 from ctr.evaluation.histograms import Histograms
-from ctr.evaluation.joint import Joint
-from ctr.evaluation.repeated_rows import TrainingRows
+from ctr.evaluation.score_by_bin import Joint
 from ctr.evaluation.timeline import TrainingPeriods
-from ctr.files import read_json, write_text
-from ctr.run import Run
+from ctr.runs.checksums import seal
+from ctr.runs.files import read_json, write_text
+from ctr.runs.run import Run
 
 
 @dataclass(frozen=True)

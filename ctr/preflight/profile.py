@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ctr.data import PreparedData
-from ctr.evaluation.observed import report_columns
-from ctr.evaluation.repeated_rows import NeverTrained, TrainingRows, row_hashes
-from ctr.experiment import Experiment
+from ctr.config.experiment import Experiment
+from ctr.evaluation.duplicates import NeverTrained, TrainingRows, row_hashes
+from ctr.evaluation.report_columns import report_columns
 from ctr.preflight.distinct import DistinctCount
+from ctr.training.data import PreparedData
 from features import (
     OUT_OF_VOCABULARY,
     Batch,

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from ctr.data import check_types
+from ctr.checks.finding import Finding
+from ctr.config.experiment import Experiment
 from ctr.errors import ConfigError
-from ctr.evaluation.observed import report_columns
-from ctr.experiment import Experiment
-from ctr.preflight.finding import Finding
+from ctr.evaluation.report_columns import report_columns
+from ctr.training.data import check_types
 from features import DataError, Encoder, RowGroup, check_agreement, files_of, type_name
 
 NAMED = 5

@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ctr.experiment import Experiment
-from ctr.preflight.needs import Needs, size
+from ctr.config.experiment import Experiment
 from ctr.preflight.profile import InputProfile, SetProfile
+from ctr.preflight.resources import Needs, size
 from features import RowGroup, files_of, type_name
 
 if TYPE_CHECKING:
-    from ctr.preflight.inspection import Inspection
+    from ctr.jobs.inspect import Inspection
 
 STYLES = {"error": "bold red", "warning": "yellow", "fine": "green"}
 LONGEST = 20  # characters of a value that are shown

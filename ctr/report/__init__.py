@@ -1,7 +1,7 @@
 """What a run says of itself: report.json, its summary in the terminal, and report.html."""
 
 from ctr.report.html import render_html, write_html
-from ctr.report.summary import show_report
-from ctr.report.tables import sparsity_report
+from ctr.report.terminal_report import show_report
+from ctr.training.sparsity import sparsity_report
 
 __all__ = ["render_html", "show_report", "sparsity_report", "write_html"]

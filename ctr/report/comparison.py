@@ -10,16 +10,16 @@ from typing import Any, NamedTuple, TypeAlias
 from rich.console import Console
 from rich.text import Text
 
-from ctr.checksums import FILE as CHECKSUMS
-from ctr.checksums import check_file, read_sums
 from ctr.errors import ConfigError
-from ctr.files import read_json, remove, write_text
 from ctr.report import comparison_tables as tables
 from ctr.report import formats
 from ctr.report.html import rendered
 from ctr.report.markdown import escaped
-from ctr.report.section import Section
-from ctr.report.verdicts import Card
+from ctr.report.summary_cards import Card
+from ctr.report.text_table import Section
+from ctr.runs.checksums import FILE as CHECKSUMS
+from ctr.runs.checksums import check_file, read_sums
+from ctr.runs.files import read_json, remove, write_text
 
 FILE = "comparison.json"
 TableOf: TypeAlias = Callable[[tables.Found], Section]

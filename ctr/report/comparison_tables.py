@@ -5,7 +5,7 @@ from typing import Any
 
 from ctr.report import formats
 from ctr.report.interval_notes import described
-from ctr.report.section import Section
+from ctr.report.text_table import Section
 
 ABSENT = "-"
 WORDS = {

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from ctr.errors import ConfigError
-from ctr.run import Run
+from ctr.runs.run import Run
 
 
 @dataclass(frozen=True)

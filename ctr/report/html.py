@@ -5,23 +5,23 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 
-from ctr.curves import load_curves
+from ctr.checks.significance import ERRORS, MIN_ROWS
+from ctr.console import plain
 from ctr.errors import ConfigError
-from ctr.evaluation.significance import ERRORS, MIN_ROWS
-from ctr.files import write_text
+from ctr.evaluation.curves import load_curves
 from ctr.report import formats
-from ctr.report.heat import SHOWN, heat_map
+from ctr.report.drift import feature_shifts, score_shift, sort_places
+from ctr.report.heatmap import SHOWN, heat_map
 from ctr.report.history import History
 from ctr.report.interval_notes import ROWS, interval_notes
 from ctr.report.markdown import drift_markdown, run_markdown
 from ctr.report.metric_groups import metric_groups
-from ctr.report.shifts import feature_shifts, score_shift, sort_places
 from ctr.report.slices import auc_scale, slicings
-from ctr.report.tables import zero_share
+from ctr.report.summary_cards import cards, drift_cards
 from ctr.report.unknown_ids import unknown_ids
-from ctr.report.verdicts import cards, drift_cards
-from ctr.run import Run
-from ctr.terminal import plain
+from ctr.runs.files import write_text
+from ctr.runs.run import Run
+from ctr.training.sparsity import zero_share
 
 FILTERS = (
     formats.metric,

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ctr.report import formats
+from ctr.report.drift import SEVERITY
 from ctr.report.interval_notes import interval_notes
-from ctr.report.shifts import SEVERITY
 from ctr.report.unknown_ids import unknown_ids
 
 FEATURES, CHECKS = 10, 12  # lines of each before the rest is counted

@@ -10,14 +10,14 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from ctr.config_file import join_key
+from ctr.config.yaml_file import join_key
 from ctr.errors import ConfigError
+from ctr.evaluation.paired_scores import NoClusters, NotPaired, SavedScores
 from ctr.metrics import Clusters, Difference
 from ctr.report import formats
 from ctr.report.interval_notes import described
-from ctr.report.paired_scores import NoClusters, NotPaired, SavedScores
-from ctr.report.section import Section
-from ctr.run import Run
+from ctr.report.text_table import Section
+from ctr.runs.run import Run
 
 MOST_KEYS = 20
 TEXT_LENGTH = 40

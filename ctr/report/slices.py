@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ctr.evaluation.significance import is_miscalibrated, is_ranked_worse, is_told
+from ctr.checks.significance import is_miscalibrated, is_ranked_worse, is_told
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import tf_keras
 from rich.console import Console
 
 import ctr
-from ctr.checkpoint import CheckpointWriter
-from ctr.experiment import load_experiment
-from ctr.run import Run
+from ctr.config.experiment import load_experiment
+from ctr.runs.run import Run
+from ctr.training.checkpoint import CheckpointWriter
 from tests.conftest import write_clicks, write_config
 from tests.ctr.undrawn import undrawn
 

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 import ctr
 from ctr.cli import app
-from ctr.data import prepare
 from ctr.errors import ConfigError
+from ctr.training.data import prepare
 from features import DataError
 from tests.conftest import click_log
 from tests.ctr.report.pages import page_of

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 import ctr
 from ctr.cli import app
+from ctr.config.experiment import load_experiment
 from ctr.errors import ConfigError
-from ctr.evaluate_job import _name_of
-from ctr.experiment import load_experiment
+from ctr.jobs.evaluate import _name_of
 from features import DataError
 from tests.conftest import click_log, swap_two_labels
 

@@ -5,9 +5,9 @@ import os
 import pytest
 from typer.testing import CliRunner
 
-from ctr.callbacks import load_callbacks
 from ctr.cli import app
 from ctr.errors import ConfigError
+from ctr.training.callbacks import load_callbacks
 
 OWN = """
 import tf_keras

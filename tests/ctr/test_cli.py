@@ -262,7 +262,7 @@ def fail_while_measuring(monkeypatch, error):
     def fail(*arguments):
         raise error
 
-    monkeypatch.setattr("ctr.train_job._measure", fail)
+    monkeypatch.setattr("ctr.jobs.train._measure", fail)
 
 
 def test_a_failure_after_training_leaves_the_run_that_was_to_be_replaced(trained, config, monkeypatch):

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import auc, precision_recall_curve, roc_curve
 
-from ctr.curves import (
+from ctr.errors import ConfigError
+from ctr.evaluation.curves import (
     POINTS,
     drawn,
     ks,
@@ -20,9 +21,8 @@ from ctr.curves import (
     score_shares,
     shares,
 )
-from ctr.errors import ConfigError
 from ctr.metrics import BinaryMetrics
-from ctr.run import Run
+from ctr.runs.run import Run
 
 
 def counts_of(logit, label, weight=None):

@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 import ctr
-from ctr.checkpoint import newest
-from ctr.files import read_json
+from ctr.runs.files import read_json
+from ctr.training.checkpoint import newest
 from tests.ctr.conftest import BY_STEPS, After, Killed, ending, kill, resume
 
 pytestmark = pytest.mark.usefixtures("every_checkpoint_is_saved", "undrawn_plots")

@@ -19,14 +19,14 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from ctr import Diverged, train
-from ctr.build import build
 from ctr.cli import app
-from ctr.data import prepare
-from ctr.divergence import LossWatch
 from ctr.errors import ConfigError
-from ctr.replay import replay
-from ctr.saved_step import RAW, load_batch
-from ctr.step import compiled_step
+from ctr.jobs.replay import replay
+from ctr.training.build import build
+from ctr.training.data import prepare
+from ctr.training.divergence import LossWatch
+from ctr.training.step import compiled_step
+from ctr.training.step_snapshot import RAW, load_batch
 from features import Encoder
 from tests.conftest import click_log, write_clicks, write_config
 from tests.ctr.conftest import resealed
@@ -407,7 +407,7 @@ def test_a_batch_that_cannot_be_saved_does_not_hide_the_divergence(config, data_
         raise OSError("no space left on device")
 
     plant_price(data_folder, 1e30)
-    monkeypatch.setattr("ctr.divergence.save_step", fail)
+    monkeypatch.setattr("ctr.training.divergence.save_step", fail)
     result = ctr("train", config, "--run", tmp_path / "run", "--set", UNBOUNDED)
     assert result.exit_code == 3
     assert "the loss is inf" in result.stderr

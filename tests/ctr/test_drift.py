@@ -18,12 +18,12 @@ from rich.console import Console
 from scipy import stats
 from typer.testing import CliRunner
 
-from ctr import drift
 from ctr.cli import app
-from ctr.drift import DriftSettings, compare_data
+from ctr.config.messages import Time
 from ctr.errors import ConfigError
 from ctr.evaluation.timeline import FOLLOWS, MAX_PERIODS
-from ctr.settings import Time
+from ctr.jobs import psi
+from ctr.jobs.psi import DriftSettings, compare_data
 from features import DataError, sample
 
 NAN, INF = float("nan"), float("inf")
@@ -385,7 +385,7 @@ def test_threads_do_not_matter(tmp_path, monkeypatch):
     folders = [write_files(tmp_path / name, click_columns(seed), (0, 1, 2), 900) for seed, name in enumerate("ab")]
     found = []
     for threads in (1, 2, 8):
-        monkeypatch.setattr(drift, "THREADS", threads)
+        monkeypatch.setattr(psi, "THREADS", threads)
         found.append(compare_data(*folders, DriftSettings(time=Time(column="ts")))["psi"])
     assert found[0] == found[1] == found[2]
 

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import ctr
-from ctr.build import build
-from ctr.data import prepare
-from ctr.experiment import ConfigError
+from ctr.config.experiment import ConfigError
+from ctr.training.build import build
+from ctr.training.data import prepare
 from models import MODELS
 from tests.conftest import click_log
 

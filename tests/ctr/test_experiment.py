@@ -2,7 +2,7 @@
 
 import pytest
 
-from ctr.experiment import ConfigError, load_experiment
+from ctr.config.experiment import ConfigError, load_experiment
 
 
 def test_the_resolved_config_loads_to_the_same_experiment(make_experiment, tmp_path):

@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 
 import ctr
 from ctr.cli import app
-from ctr.data import open_sets
-from ctr.files import write_json
-from ctr.resume import find_unfinished
-from ctr.run import Run, environment, new_folder
-from ctr.state import write_state
+from ctr.runs.files import write_json
+from ctr.runs.run import Run, environment, new_folder
+from ctr.training.data import open_sets
+from ctr.training.model_state import write_state
+from ctr.training.resume import find_unfinished
 from features import DataError, open_data
 from tests.conftest import swap_two_labels
 from tests.ctr.conftest import BY_STEPS, EVERY, After, ending, resealed, resume
@@ -36,7 +36,7 @@ def changed(*settings):
 @pytest.fixture
 def disk_fills_up_after_training(monkeypatch):
     """Until `monkeypatch.undo()`."""
-    monkeypatch.setattr("ctr.train_job._measure", full_disk)
+    monkeypatch.setattr("ctr.jobs.train._measure", full_disk)
     return monkeypatch
 
 
@@ -78,7 +78,7 @@ def test_a_run_that_cannot_even_begin_leaves_the_one_that_it_was_to_replace(expe
     resealed(unfinished)  # finished, and its checkpoints deleted to save space
     for path in (unfinished / "checkpoints").rglob("*.*"):
         path.unlink()
-    monkeypatch.setattr("ctr.run.write_json", full_disk)
+    monkeypatch.setattr("ctr.runs.run.write_json", full_disk)
     with pytest.raises(OSError, match="No space left on device") as raised:
         ctr.train(experiment_of(), unfinished, overwrite=True)
     assert not getattr(raised.value, "__notes__", [])
@@ -181,7 +181,7 @@ def test_a_new_folder_that_cannot_be_filled_is_named_and_gone(tmp_path):
 
 def test_a_file_that_cannot_be_written_is_named_and_the_one_before_stays(tmp_path, monkeypatch):
     write_json(tmp_path / "best.json", {"step": 3})
-    monkeypatch.setattr("ctr.files.sync", full_disk)
+    monkeypatch.setattr("ctr.runs.files.sync", full_disk)
     with pytest.raises(OSError, match=r"No space left on device: '.*best\.json'"):
         write_json(tmp_path / "best.json", {"step": 6})
     assert [path.name for path in tmp_path.iterdir()] == ["best.json"]

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from ctr import evaluate, train
 from ctr.cli import app
-from ctr.drift import DriftSettings, compare_data
-from ctr.experiment import load_experiment
-from ctr.preflight.inspection import inspect
+from ctr.config.experiment import load_experiment
+from ctr.jobs.inspect import inspect
+from ctr.jobs.psi import DriftSettings, compare_data
 from tests.conftest import click_log
 
 CITIES = ["New York", "São Paulo", "a/b=c", "+1", "100%"]

@@ -12,14 +12,14 @@ import tensorflow as tf
 from typer.testing import CliRunner
 
 import features.row_groups
-from ctr.build import build, rehearse, table_costs, tower_bytes
 from ctr.cli import app
-from ctr.data import prepare
 from ctr.errors import ConfigError
-from ctr.preflight import machine
+from ctr.jobs.inspect import inspect
 from ctr.preflight.distinct import KEPT, DistinctCount
-from ctr.preflight.inspection import inspect
-from ctr.preflight.needs import needs_of, unfitted
+from ctr.preflight.resources import needs_of, unfitted
+from ctr.runs import machine
+from ctr.training.build import build, rehearse, table_costs, tower_bytes
+from ctr.training.data import prepare
 from optimizers import SPARSE
 from tests.conftest import click_log
 
@@ -209,7 +209,7 @@ def test_tables_unlike_their_ids_are_a_warning(user, words, look):
 
 def set_own_memory(monkeypatch, now, peak):
     own = machine.OwnMemory(now, peak, private=now)
-    for module in ("ctr.preflight.machine", "ctr.preflight.inspection"):
+    for module in ("ctr.runs.machine", "ctr.jobs.inspect"):
         monkeypatch.setattr(f"{module}.own_memory", lambda: own)
 
 
@@ -270,7 +270,7 @@ def test_rows_that_would_not_fit_are_told_before_tables_are_made(config, make_ex
     experiment = make_experiment()
     without_rows = needs_of(experiment, tower_bytes(rehearse(experiment))).memory
     monkeypatch.setattr(machine, "free_memory", lambda: without_rows)
-    monkeypatch.setattr("ctr.train_job.build", None)
+    monkeypatch.setattr("ctr.jobs.train.build", None)
     result = ctr("train", config, "--run", tmp_path / "run")
     assert result.exit_code == 2
     assert re.match(r"error: memory: the run needs [\d.]+ MiB, but [\d.]+ KiB is free", result.stderr)
@@ -341,7 +341,7 @@ def test_tables_of_more_rows_than_int32_counts_are_told_before_anything_is_read(
 
 
 def test_towers_that_no_memory_holds_are_told_before_anything_is_read(config, tmp_path, monkeypatch):
-    monkeypatch.setattr("ctr.build.free_memory", lambda: 8 * GIB)
+    monkeypatch.setattr("ctr.training.build.free_memory", lambda: 8 * GIB)
     settings = ("--set", "model.hidden=[60000, 60000, 60000, 60000]", "--set", "data.path=no/such/folder")
     result = ctr("train", config, "--run", tmp_path / "run", *settings)
     assert result.exit_code == 2
@@ -362,7 +362,7 @@ def test_what_only_making_a_model_tells_is_told_in_one_line(make_experiment, mon
     def refuse(*_):
         raise REFUSALS[message]
 
-    monkeypatch.setattr("ctr.build.CTRModel", refuse)
+    monkeypatch.setattr("ctr.training.build.CTRModel", refuse)
     with pytest.raises(ConfigError) as raised:
         rehearse(make_experiment())
     assert str(raised.value) == message
@@ -444,7 +444,7 @@ def gpu(monkeypatch):
 
     def show(size):
         device = SimpleNamespace(device_type="GPU", memory_limit=size)
-        monkeypatch.setattr("ctr.build.device_lib.list_local_devices", lambda: [device])
+        monkeypatch.setattr("ctr.training.build.device_lib.list_local_devices", lambda: [device])
 
     return show
 

@@ -9,10 +9,13 @@ from typer.testing import CliRunner
 
 from ctr.cli import app
 from ctr.errors import ConfigError
-from ctr.lock import only_process_in
-from ctr.run import new_folder
+from ctr.runs.lock import only_process_in
+from ctr.runs.run import new_folder
 
-HOLD = "import sys, pathlib; from ctr.lock import only_process_in\nwith only_process_in(pathlib.Path(sys.argv[1])):\n "
+HOLD = (
+    "import sys, pathlib; from ctr.runs.lock import only_process_in\n"
+    "with only_process_in(pathlib.Path(sys.argv[1])):\n "
+)
 UNTIL_TOLD = "print('held', flush=True); input()"
 
 

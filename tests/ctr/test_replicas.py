@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import ctr
-from ctr.build import build
-from ctr.checkpoint import load_best
-from ctr.data import prepare
-from ctr.experiment import ConfigError
-from ctr.run import Run
+from ctr.config.experiment import ConfigError
+from ctr.runs.run import Run
+from ctr.training.build import build
+from ctr.training.checkpoint import load_best
+from ctr.training.data import prepare
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
 

@@ -16,14 +16,14 @@ import yaml
 from typer.testing import CliRunner
 
 import ctr
-from ctr.checkpoint import newest
-from ctr.checksums import check_sealed, seal
 from ctr.cli import app
+from ctr.config.experiment import load_experiment
 from ctr.errors import ConfigError, Interrupted
 from ctr.evaluation.scoring import Scorer
-from ctr.experiment import load_experiment
-from ctr.resume import resumed
-from ctr.run import Run
+from ctr.runs.checksums import check_sealed, seal
+from ctr.runs.run import Run
+from ctr.training.checkpoint import newest
+from ctr.training.resume import resumed
 from features import DataError
 from tests.conftest import THREADS, click_log, swap_two_labels, write_clicks, write_config
 from tests.ctr.conftest import BY_STEPS, EVERY, After, Killed, ending, kill, resealed, resume
@@ -146,7 +146,7 @@ def test_a_signal_does_not_wait_for_a_validation(experiment_of, undisturbed, tmp
 def test_a_signal_while_measuring_leaves_a_trained_run(experiment_of, undisturbed, tmp_path, monkeypatch):
     experiment, run = experiment_of(*BY_STEPS), tmp_path / "run"
     with monkeypatch.context() as patched:
-        patched.setattr("ctr.train_job.conclude", lambda *_: signal.raise_signal(signal.SIGTERM))
+        patched.setattr("ctr.jobs.train.conclude", lambda *_: signal.raise_signal(signal.SIGTERM))
         with pytest.raises(Interrupted, match="trained, but not measured"):
             ctr.train(experiment, run)
     assert "going on from step 36" in resume(experiment, run)
@@ -463,14 +463,14 @@ def test_a_run_that_replaces_another_is_resumed_and_the_other_kept_until_then(ex
 
 
 def test_a_checkpoint_that_cannot_be_written_is_an_error_and_the_ones_before_stay(experiment_of, tmp_path, monkeypatch):
-    write = ctr.checkpoint.write_state
+    write = ctr.training.checkpoint.write_state
 
     def full_after_the_first(prefix, values):
         if "step-000000003" not in str(prefix):
             raise OSError(28, "No space left on device", str(prefix))
         write(prefix, values)
 
-    monkeypatch.setattr("ctr.checkpoint.write_state", full_after_the_first)
+    monkeypatch.setattr("ctr.training.checkpoint.write_state", full_after_the_first)
     with pytest.raises(OSError, match="No space left on device"):
         ctr.train(experiment_of(*BY_STEPS), tmp_path / "run")
     assert newest(tmp_path / "run" / "checkpoints", pytest.fail).step == 3

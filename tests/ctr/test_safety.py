@@ -13,13 +13,13 @@ import pytest
 from typer.testing import CliRunner
 
 import ctr
-from ctr.checkpoint import newest
-from ctr.checksums import seal
 from ctr.cli import app
-from ctr.evaluate_job import _name_of
-from ctr.experiment import load_experiment
-from ctr.files import read_json, write_json, write_text
-from ctr.run import Run, new_folder
+from ctr.config.experiment import load_experiment
+from ctr.jobs.evaluate import _name_of
+from ctr.runs.checksums import seal
+from ctr.runs.files import read_json, write_json, write_text
+from ctr.runs.run import Run, new_folder
+from ctr.training.checkpoint import newest
 from tests.conftest import THREADS, click_log
 from tests.ctr.conftest import BY_STEPS, ending, resealed, resume
 

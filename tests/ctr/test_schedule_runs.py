@@ -5,7 +5,7 @@ import json
 import pytest
 
 import ctr
-from ctr.experiment import ConfigError, load_experiment
+from ctr.config.experiment import ConfigError, load_experiment
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
 

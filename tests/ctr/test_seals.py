@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 import ctr
-from ctr.checksums import check_sealed, read_sums, rewriting, seal
 from ctr.cli import app
 from ctr.errors import Damaged
-from ctr.run import Run
+from ctr.runs.checksums import check_sealed, read_sums, rewriting, seal
+from ctr.runs.run import Run
 from tests.conftest import click_log
 from tests.ctr.conftest import flip
 from tests.ctr.undrawn import undrawn

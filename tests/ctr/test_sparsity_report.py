@@ -1,8 +1,8 @@
 """The share of a table that is exactly zero, and what is left for serving."""
 
 import ctr
-from ctr.build import build
-from ctr.data import prepare
+from ctr.training.build import build
+from ctr.training.data import prepare
 from features.batch import SPECIAL_ROWS
 
 

@@ -16,13 +16,13 @@ from rich.console import Console
 from sklearn.metrics import log_loss, roc_auc_score
 
 import ctr
-from ctr.build import build
-from ctr.data import prepare
+from ctr.config.experiment import load_experiment
 from ctr.evaluation.reference import Reference
-from ctr.experiment import load_experiment
-from ctr.progress import Progress
-from ctr.run import Run
-from ctr.trainer import Trainer
+from ctr.runs.run import Run
+from ctr.training.build import build
+from ctr.training.data import prepare
+from ctr.training.progress import Progress
+from ctr.training.trainer import Trainer
 from features import Reader, as_tf_dataset
 from tests.conftest import click_log
 

@@ -7,11 +7,11 @@ import pytest
 import tf_keras
 
 import ctr
-from ctr.build import build
-from ctr.checkpoint import CheckpointWriter, Position, fingerprint, load_best
-from ctr.experiment import ConfigError
-from ctr.run import Run
-from ctr.run_data import HASHES
+from ctr.config.experiment import ConfigError
+from ctr.runs.run import Run
+from ctr.runs.run_data import HASHES
+from ctr.training.build import build
+from ctr.training.checkpoint import CheckpointWriter, Position, fingerprint, load_best
 from features import Encoder
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")

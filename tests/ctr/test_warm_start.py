@@ -16,16 +16,16 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import ctr
-from ctr.build import build
-from ctr.checkpoint import load_best
 from ctr.cli import app
+from ctr.config.experiment import load_experiment
 from ctr.errors import ConfigError, Interrupted
-from ctr.experiment import load_experiment
-from ctr.lookups import lookups_of
-from ctr.preflight.inspection import inspect
-from ctr.resume import load_encoder
-from ctr.run import Run
-from ctr.warm_start import carry, open_parent
+from ctr.jobs.inspect import inspect
+from ctr.runs.run import Run
+from ctr.training.build import build
+from ctr.training.checkpoint import load_best
+from ctr.training.embedding_lookups import lookups_of
+from ctr.training.resume import load_encoder
+from ctr.training.warm_start import carry, open_parent
 from features import DataError
 from tests.conftest import CONFIG, THREADS, click_log
 from tests.ctr.conftest import resealed
@@ -91,7 +91,9 @@ def best_of(run):
 def begun(experiment, tmp_path):
     """A model before its first step, one without a warm start, and what was told of it."""
     parent = open_parent(experiment, Run(tmp_path / "run"))
-    encoder = ctr.data.prepare_sets(experiment, ctr.data.open_sets(experiment), known=parent.encoder).encoder
+    encoder = ctr.training.data.prepare_sets(
+        experiment, ctr.training.data.open_sets(experiment), known=parent.encoder
+    ).encoder
     model, fresh = build(experiment, encoder), build(experiment, encoder)
     return model, fresh, carry(parent, model, experiment)
 
@@ -164,8 +166,10 @@ def test_a_vocabulary_keeps_its_places_and_counts_go_on(next_of, first, tmp_path
     experiment = next_of(first)
     parent = open_parent(experiment, Run(tmp_path / "run"))
     known = parent.encoder
-    grown = ctr.data.prepare_sets(experiment, ctr.data.open_sets(experiment), known=known).encoder.statistics
-    alone = ctr.data.prepare(experiment).encoder.statistics
+    grown = ctr.training.data.prepare_sets(
+        experiment, ctr.training.data.open_sets(experiment), known=known
+    ).encoder.statistics
+    alone = ctr.training.data.prepare(experiment).encoder.statistics
     for table in ("user", "item"):
         size = len(known.vocabularies[table])
         assert grown.vocabularies[table][:size].equals(known.vocabularies[table])

@@ -5,10 +5,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import ctr
-from ctr.build import build
-from ctr.data import prepare
-from ctr.experiment import ConfigError, load_experiment
+from ctr.config.experiment import ConfigError, load_experiment
 from ctr.report import sparsity_report
+from ctr.training.build import build
+from ctr.training.data import prepare
 from tests.conftest import click_log
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")

@@ -7,10 +7,10 @@ import yaml
 from rich.console import Console
 
 import ctr
-from ctr.comparison import job
 from ctr.comparison.pool import Failure
 from ctr.comparison.study import load_study
 from ctr.errors import ConfigError, Diverged
+from ctr.jobs import compare as compare_job
 from tests.conftest import write_clicks, write_config
 from tests.ctr.undrawn import undrawn
 
@@ -66,7 +66,7 @@ def compared_anew(folder, **values):
     """Config of the small experiment in a folder, and result and output of a comparison of it, which is in `out`."""
     config = write_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(job, "Pool", InThisProcess)
+        patched.setattr(compare_job, "Pool", InThisProcess)
         return config, *compare(write_study(config, **values), folder / "out")
 
 

@@ -11,10 +11,10 @@ import pytest
 from scipy import special, stats
 from sklearn.metrics import roc_auc_score
 
-from ctr.comparison import job
 from ctr.comparison.fairness import ORDER
 from ctr.comparison.pool import Failure
 from ctr.errors import ConfigError, Interrupted
+from ctr.jobs import compare as compare_job
 from ctr.metrics import Clusters, auc_difference, holm, log_loss_difference
 from ctr.report.comparison import write_comparison
 from features import DataError
@@ -44,7 +44,7 @@ TUNED = {
 @pytest.fixture
 def in_this_process(monkeypatch):
     """Trainings are made here; the list of those that were."""
-    monkeypatch.setattr(job, "Pool", InThisProcess)
+    monkeypatch.setattr(compare_job, "Pool", InThisProcess)
     monkeypatch.setattr(InThisProcess, "trained", trained := [])
     return trained
 
@@ -274,7 +274,7 @@ def test_other_settings_than_those_of_the_runs_are_refused(begun):
 
 
 def test_what_cannot_be_trained_is_a_row_and_the_others_stand(config, tmp_path, in_this_process, monkeypatch):
-    monkeypatch.setattr("ctr.preflight.machine.free_memory", lambda: 2**33)
+    monkeypatch.setattr("ctr.runs.machine.free_memory", lambda: 2**33)
     diverging = {"optimizers.sparse": {"*": {"type": "sgd", "learning_rate": 1e38}}, "training.early_stopping": None}
     huge = {"features.columns.user": {"hash": 10**9}}
     axes = {"sparse": {"base": {}, "diverging": diverging, "huge": huge, "adagrad": ADAGRAD}}

@@ -5,10 +5,10 @@ import json
 import pytest
 import yaml
 
-from ctr.checksums import seal
 from ctr.comparison.plan import TRIALS, check_as_before, planned_seeds, planned_trials, write_plan
 from ctr.comparison.study import cells_of, load_study
 from ctr.errors import ConfigError
+from ctr.runs.checksums import seal
 from tests.ctr.conftest import flip
 
 RATE = 'optimizers.sparse."*".learning_rate'

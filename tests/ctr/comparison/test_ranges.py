@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ctr.comparison.ranges import Range, draw, filled, is_outermost, ranges_in
+from ctr.comparison.search_ranges import Range, draw, filled, is_outermost, ranges_in
 from ctr.errors import ConfigError
 
 VALUES = {

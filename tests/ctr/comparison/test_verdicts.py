@@ -5,7 +5,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from ctr.comparison.verdicts import judge
+from ctr.comparison.baseline_diff import judge
 from ctr.metrics import RowDifferences, difference_over_both, mean_over_seeds
 
 

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from ctr.comparison import watch as watch_module
+from ctr.comparison import progress as watch_module
 from ctr.comparison.pool import Failure
-from ctr.comparison.watch import Watch
-from ctr.run import Run
+from ctr.comparison.progress import Watch
+from ctr.runs.run import Run
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ctr.evaluation.checks import check
-from ctr.evaluation.significance import largest_psi
+from ctr.checks.evaluated import check
+from ctr.checks.significance import largest_psi
 from ctr.metrics import BinaryMetrics, compare, sigmoid
 
 TRAINING = {

@@ -9,14 +9,14 @@ import yaml
 from sklearn.metrics import log_loss, roc_auc_score
 
 import ctr
-from ctr.curves import load_curves
+from ctr.config.experiment import load_experiment
 from ctr.errors import ConfigError
+from ctr.evaluation.curves import load_curves
 from ctr.evaluation.reference import Reference
-from ctr.experiment import load_experiment
-from ctr.files import read_json
 from ctr.metrics import ScoreCounts
 from ctr.metrics.ranking import auc_interval
-from ctr.run import Run
+from ctr.runs.files import read_json
+from ctr.runs.run import Run
 from features import DataError
 from tests.conftest import CONFIG, THREADS, click_log
 

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from ctr.evaluation.histograms import Binning, Histograms
-from ctr.evaluation.joint import Joint
+from ctr.evaluation.score_by_bin import Joint
 
 
 def click_rows(random, rows, share=0.5, leak=False):

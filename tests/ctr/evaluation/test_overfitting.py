@@ -6,8 +6,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from ctr.evaluation.histograms import SCORE, Binning, Histograms
-from ctr.evaluation.joint import Joint
 from ctr.evaluation.overfitting import class_scores, find_overfitting
+from ctr.evaluation.score_by_bin import Joint
 from ctr.metrics import BinaryMetrics
 
 FEATURES = 150

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ctr.evaluation.repeated_rows import NeverTrained, TrainingRows, row_hashes
+from ctr.evaluation.duplicates import NeverTrained, TrainingRows, row_hashes
 from features import OUT_OF_VOCABULARY, Columns, Features, fit_encoder, open_data
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import ctr
 from ctr.evaluation.unknown_ids import UnknownIds
-from ctr.preflight.inspection import inspect
+from ctr.jobs.inspect import inspect
 from features import Columns, Features, fit_encoder, open_data
 from tests.conftest import click_log
 

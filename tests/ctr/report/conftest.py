@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 import ctr
-from ctr.experiment import load_experiment
+from ctr.config.experiment import load_experiment
 from tests.conftest import CONFIG, THREADS, click_log
 
 EVIL = "<script>alert(1)</script>"

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from ctr.evaluation.checks import check
+from ctr.checks.evaluated import check
 from ctr.metrics import BinaryMetrics
-from ctr.report.shifts import Shift
-from ctr.report.verdicts import cards
+from ctr.report.drift import Shift
+from ctr.report.summary_cards import cards
 
 
 def metrics_of(rows, shift, seed=0):

@@ -10,14 +10,14 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from ctr.checksums import rewriting
 from ctr.cli import app
 from ctr.comparison.study import COLUMNS
 from ctr.errors import ConfigError
-from ctr.files import write_json
 from ctr.report.comparison import runs_csv, show_comparison, write_comparison
 from ctr.report.comparison_tables import best_of, ranked, sentences
-from ctr.run import environment
+from ctr.runs.checksums import rewriting
+from ctr.runs.files import write_json
+from ctr.runs.run import environment
 from tests.ctr.report.pages import Page, assert_self_contained
 
 NOTHING = {"value": None, "low": None, "high": None, "p_value": None, "reason": "no seed has both"}

@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ctr.cli import app
-from ctr.files import read_json
 from ctr.report import formats, write_html
+from ctr.runs.files import read_json
 from tests.ctr.report.conftest import EVIL, NAME
 from tests.ctr.report.pages import assert_self_contained, assert_sortable, page_of
 

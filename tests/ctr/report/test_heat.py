@@ -2,7 +2,7 @@
 
 import pytest
 
-from ctr.report.heat import heat_map
+from ctr.report.heatmap import heat_map
 
 THRESHOLDS = {"moderate_above": 0.1, "unstable_above": 0.2}
 

@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 import ctr
 from ctr.cli import app
 from ctr.errors import ConfigError
-from ctr.files import read_json, write_json
 from ctr.report import formats, render_html, write_html
+from ctr.report.drift import feature_shifts
 from ctr.report.history import History
 from ctr.report.metric_groups import METRICS
 from ctr.report.plots import learning_plots
-from ctr.report.shifts import feature_shifts
-from ctr.run import Run
+from ctr.runs.files import read_json, write_json
+from ctr.runs.run import Run
 from tests.ctr.conftest import resealed
 from tests.ctr.report.conftest import EVIL, NAME
 from tests.ctr.report.pages import Page, assert_self_contained, assert_sortable, page_of
@@ -171,7 +171,7 @@ def test_a_page_that_cannot_be_written_does_not_lose_the_run(make_experiment, tm
     def fail(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr("ctr.show.write_html", fail)
+    monkeypatch.setattr("ctr.jobs.show.write_html", fail)
     with pytest.raises(OSError, match="no space"):
         ctr.train(make_experiment("training.epochs=1"), tmp_path / "run")
     with pytest.raises(OSError, match="no space"):

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from ctr.files import read_json
 from ctr.report import formats, write_html
 from ctr.report.markdown import escaped, run_markdown
+from ctr.runs.files import read_json
 from tests.ctr.report.conftest import EVIL, NAME
 
 

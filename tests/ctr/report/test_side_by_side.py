@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 
 import ctr
 from ctr.cli import app
-from ctr.experiment import load_experiment
-from ctr.files import read_json, write_json
+from ctr.config.experiment import load_experiment
+from ctr.evaluation.paired_scores import NotPaired, SavedScores, differing_rows
 from ctr.metrics import BinaryMetrics, Clusters, auc_difference
-from ctr.report.paired_scores import NotPaired, SavedScores, differing_rows
 from ctr.report.side_by_side import settings_of, short_names, show_side_by_side, side_by_side, to_markdown
-from ctr.run import Run
+from ctr.runs.files import read_json, write_json
+from ctr.runs.run import Run
 from tests.conftest import CONFIG, THREADS, click_log
 from tests.ctr.conftest import resealed
 from tests.ctr.undrawn import undrawn

@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
-from ctr.files import read_json
 from ctr.report import formats, show_report
+from ctr.runs.files import read_json
 
 
 def shown(report, width=100):

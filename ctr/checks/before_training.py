@@ -1,0 +1,147 @@
+"""What the profile of the sets says about a training: sentences with how bad it is."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ctr.checks.finding import Finding
+from ctr.config.experiment import Data
+from ctr.preflight.profile import InputProfile, SetProfile
+from features import BadRows, Categorical, Cross, Features, RowGroup, Sequence, SequenceCross, count_rows
+
+ERRORS = 4.0  # standard errors beyond which a difference is called one
+FEW_POSITIVES = 100
+UNKNOWN = 0.5
+NULLS = 0.1
+RATES = 0.1
+UNUSED = 10  # times as many rows as ids
+SHARED = 0.5
+
+
+def judge(data: Data, features: Features, sets: Mapping[str, SetProfile]) -> list[Finding]:
+    """Warnings of labels, nulls, ids and repeated rows, a `fine` for each of these with none."""
+    looks = {
+        "labels": _labels(sets),
+        "values": _values(sets, [data.label, data.weight]),
+        "ids": _ids(features, sets),
+        "copies": _copies(sets),
+    }
+    fine = {
+        "labels": "labels: both classes in every set, about as often",
+        "values": "values: no input is constant, or null much more often in one set than in training",
+        "ids": "ids: tables are about as large as their ids need",
+        "copies": "copies: no sign that rows of another set were copied from the training data",
+    }
+    found = {check: [Finding("warning", check, f"{check}: {told}") for told in told] for check, told in looks.items()}
+    return [finding for check in looks for finding in found[check] or [Finding("fine", check, fine[check])]]
+
+
+def judge_bad_rows(data: Data, bad_rows: Mapping[str, BadRows]) -> list[Finding]:
+    """Bad rows of each set, by reason: an error where there are more than `data.bad_rows` allows, which may be none."""
+    at_most = 0.0 if data.bad_rows == "error" else data.bad_rows.skip
+    found = []
+    for name, bad in bad_rows.items():
+        reasons = ", ".join(f"{reason} ({count:,})" for reason, count in bad.reasons.items())
+        told = f"bad rows: {name}: {bad.rows:,} rows, a share of {bad.share:.3g}: {reasons}"
+        if bad.share > at_most:
+            allowed = "errors unless `data.bad_rows: {skip: SHARE}` allows them"
+            told += f"; {allowed if not at_most else f'`data.bad_rows` allows {at_most:g}'}"
+        found.append(Finding("error" if bad.share > at_most else "warning", "bad rows", told))
+    return found or [Finding("fine", "bad rows", "bad rows: none")]
+
+
+def judge_order(data: Data, train: list[RowGroup]) -> Finding:
+    """A warning if the training data is one row group of more rows than are shuffled together."""
+    rows = count_rows(train)
+    if train[0].slice is None or len({group.place for group in train}) > 1 or rows <= data.shuffle_rows:
+        return Finding("fine", "order", "order: every epoch mixes rows of different row groups, or all rows")
+    return Finding(
+        "warning",
+        "order",
+        f"order: the training data is one row group of {rows:,} rows, and `data.shuffle_rows` mixes "
+        f"{data.shuffle_rows:,} neighbors at a time. Write the file again in row groups of 65,536 rows, or raise "
+        f"`data.shuffle_rows`.",
+    )
+
+
+def _labels(sets: Mapping[str, SetProfile]) -> Iterator[str]:
+    train = sets["train"]
+    for name, one in sets.items():
+        fewer = min(one.positives, one.rows - one.positives)
+        if not fewer:
+            yield f"{name} has labels of one class only, so it has no AUC"
+        elif fewer < FEW_POSITIVES:
+            yield f"{name} has only {fewer} rows of the rarer class; its metrics will be noisy"
+        change = abs(one.label_rate / train.label_rate - 1)
+        if change > RATES and _differ(one.label_rate, one.rows, train.label_rate, train.rows):
+            yield f"the label rate is {one.label_rate:.4f} in {name}, but {train.label_rate:.4f} in training"
+
+
+def _values(sets: Mapping[str, SetProfile], label_and_weight: list[str | None]) -> Iterator[str]:
+    train = sets["train"]
+    for name, before in train.inputs.items():
+        if name in label_and_weight:
+            continue
+        if not before.values:
+            yield f"{name!r} has no value in the training data"
+        elif before.different == 1 and not before.nulls:
+            yield f"{name!r} is {_shown(before.low)} in every row of the training data"
+        for other, one in sets.items():
+            after = one.inputs[name]
+            change = after.null_share - before.null_share
+            if abs(change) > NULLS and _differ(after.null_share, after.rows, before.null_share, before.rows):
+                yield f"{name!r} is null in {_percent(after)} of {other}, but in {_percent(before)} of training"
+
+
+def _shown(value: Any) -> str:
+    return str(value) if isinstance(value, np.datetime64) else repr(value)
+
+
+def _percent(seen: InputProfile) -> str:
+    return f"{100 * seen.null_share:.1f} %"
+
+
+def _ids(features: Features, sets: Mapping[str, SetProfile]) -> Iterator[str]:
+    for name, feature in features.columns.items():
+        seen = sets["train"].inputs[name]
+        for other, one in sets.items():
+            share = one.inputs[name].unknown_share
+            if (
+                share is not None and share > UNKNOWN and not isinstance(feature, Cross | SequenceCross)
+            ):  # new pairs are usual
+                if getattr(feature, "vocabulary", None) is None:
+                    why = "ids that the training data never has"
+                else:
+                    why = "too rare for the vocabulary" if other == "train" else "out of the vocabulary"
+                yield f"{100 * share:.1f} % of the values of {name!r} in {other} are {why}"
+        if not seen.values:
+            continue
+        identity = feature.identity if isinstance(feature, Categorical | Sequence) else None
+        if identity is not None and identity > UNUSED * (seen.high + 1):
+            yield f"{name!r} has `identity: {identity}`, but its largest id in the training data is {seen.high}"
+        buckets = feature.hash if isinstance(feature, Categorical | Sequence) else None
+        if buckets is not None:
+            shared = 1 - math.exp(-(seen.different - 1) / buckets)
+            if shared > SHARED:
+                yield (
+                    f"{100 * shared:.0f} % of the about {seen.different:,} values of {name!r} share a row with "
+                    f"another: `hash: {buckets}` is small"
+                )
+
+
+def _copies(sets: Mapping[str, SetProfile]) -> Iterator[str]:
+    for name, one in sets.items():
+        if one.repeated is not None and one.repeated["is_suspect"]:
+            share, error, rows = (one.repeated[key] for key in ("share", "error", "identified_rows"))
+            yield (
+                f"about {100 * share:.1f} % (± {100 * error:.1f}) of the {rows:,} rows of {name} that can be "
+                f"identified are in the training data too, with label and features, beyond those that repeat by "
+                f"themselves"
+            )
+
+
+def _differ(one: float, rows: int, other: float, others: int) -> bool:
+    """Whether two shares differ by more than chance would have it."""
+    return abs(one - other) > ERRORS * math.sqrt(one * (1 - one) / rows + other * (1 - other) / others)

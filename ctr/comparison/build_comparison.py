@@ -1,0 +1,178 @@
+"""From finished trainings to comparison.json: each cell's metrics over seeds, and its differences to the baseline."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ctr.comparison.baseline_diff import METRICS, beside_baseline, judge, lacking
+from ctr.comparison.results import CellResults, Curve, Result
+from ctr.comparison.search_ranges import is_outermost
+from ctr.comparison.study import Study
+from ctr.metrics import log_interval, log_odds_interval, metric_over_seeds
+from ctr.training.sparsity import zero_share
+
+OVER_SEEDS: dict[str, Callable[[float, float], tuple[float, float]]] = {
+    "auc": log_odds_interval,
+    "log_loss": log_interval,
+    "calibration": log_interval,
+    "gauc": log_odds_interval,
+}
+"""Metric -> its interval on a scale that keeps it between 0 and 1, or above 0."""
+
+
+def best_trial(trials: Sequence[Result]) -> Result | None:
+    """The trial whose validation was best by the metric that steers training, the first of equals; None: all failed."""
+
+    def goodness(result: Result) -> float:
+        assert result.report is not None
+        stopping = result.run.experiment.training.early_stopping
+        metric = "auc" if stopping is None else stopping.metric
+        value = result.report["metrics"]["valid"][metric]
+        return -math.inf if value is None else METRICS[metric][1] * value
+
+    return max((result for result in trials if result.report is not None), key=goodness, default=None)
+
+
+def conclude(study: Study, cells: Sequence[CellResults]) -> dict[str, Any]:
+    """What comparison.json says, the baseline first; clock readings are under `clock` alone.
+
+    Args:
+        study: what was compared.
+        cells: the baseline first.
+    """
+    baseline = cells[0]
+    target = study.target_auc or _reached_by_all(baseline.finished)
+    found = [_described(cell, target) for cell in cells]
+    differences = [beside_baseline(baseline, cell) for cell in cells[1:]]
+    for metric in METRICS:
+        judge(differences, metric)
+    for one, difference in zip(found[1:], differences, strict=True):
+        one["difference"] = difference
+    return {
+        "study": {
+            "name": study.name,
+            "axes": {axis: list(choices) for axis, choices in study.axes.items()},
+            "baseline": baseline.cell.name,
+            "seeds": study.seeds,
+            "tuning": study.tuning and study.tuning.model_dump(mode="json"),
+            "target_auc": target,
+            "evaluated": next((result.evaluated for cell in cells for result in cell.finished), None),
+        },
+        "cells": found,
+    }
+
+
+def _described(cell: CellResults, target: float | None) -> dict[str, Any]:
+    """What is said of a cell by itself."""
+    curves = [result.curve() for result in cell.finished]
+    return {
+        "name": cell.cell.name,
+        "choices": cell.cell.choices,
+        "tuned": cell.chosen and cell.chosen.run.drawn,
+        "outermost": _outermost(cell),
+        "trials": [_of_trial(result, result is cell.chosen) for result in cell.trials],
+        "failures": [
+            {"run": one.run.label, "trial": one.run.trial, "seed": one.run.seed, **asdict(one.failure)}
+            for one in (*cell.trials, *cell.seeds)
+            if one.failure is not None
+        ],
+        "seeds": [
+            {"seed": result.run.seed, **_of_seed(result, curve)}
+            for result, curve in zip(cell.finished, curves, strict=True)
+        ],
+        "metrics": {name: _over_seeds(cell.finished, name) for name in OVER_SEEDS},
+        "to_target": _to_target(curves, target),
+        **_sizes(cell.finished),
+        "lacking": lacking(cell),
+        "difference": None,
+        "clock": _clock(cell.finished, curves, target),
+    }
+
+
+def _of_trial(result: Result, is_chosen: bool) -> dict[str, Any]:
+    """Of validation only: test data is looked at with the chosen one."""
+    valid = result.report["metrics"]["valid"] if result.report else {}
+    return {
+        "trial": result.run.trial,
+        "values": result.run.drawn,
+        "auc": valid.get("auc"),
+        "log_loss": valid.get("log_loss"),
+        "reason": result.failure and result.failure.reason,
+        "chosen": is_chosen,
+    }
+
+
+def _of_seed(result: Result, curve: Curve) -> dict[str, Any]:
+    assert result.report is not None
+    training = result.report["training"]
+    return {
+        **{name: result.metrics.get(name) for name in OVER_SEEDS},
+        "auc_interval": result.metrics.get("auc_interval"),
+        "valid_auc": result.report["metrics"].get("valid", {}).get("auc"),
+        **{name: training[name] for name in ("epochs", "steps", "rows", "stopped_early")},
+        "curve": {"rows": curve.rows, "auc": curve.auc, "log_loss": curve.log_loss},
+    }
+
+
+def _over_seeds(results: Sequence[Result], metric: str) -> dict[str, Any] | None:
+    """Mean and interval of a metric; None where no training has it, or one lacks it."""
+    values = [value for result in results if (value := result.metrics.get(metric)) is not None]
+    return asdict(metric_over_seeds(values, OVER_SEEDS[metric])) if values and len(values) == len(results) else None
+
+
+def _outermost(cell: CellResults) -> list[str]:
+    """The ranges whose best value is the least or the most of those tried."""
+    if cell.chosen is None:
+        return []
+    tried = [trial.run.drawn for trial in cell.trials]
+    return [key for key, value in cell.chosen.run.drawn.items() if is_outermost(value, [one[key] for one in tried])]
+
+
+def _reached_by_all(results: Sequence[Result]) -> float | None:
+    """The highest validation AUC that every training reaches."""
+    reached = [result.curve().best_auc for result in results]
+    known = [auc for auc in reached if auc is not None]
+    return min(known) if known and len(known) == len(reached) else None
+
+
+def _to_target(curves: Sequence[Curve], target: float | None) -> dict[str, Any] | None:
+    """How many trainings reach the AUC, and the mean steps and rows of these until then."""
+    if target is None or not curves:
+        return None
+    at = [(curve, place) for curve in curves if (place := curve.first_above(target)) is not None]
+    return {
+        "reached": len(at),
+        "of": len(curves),
+        "steps": _mean(curve.steps[place] for curve, place in at),
+        "rows": _mean(curve.rows[place] for curve, place in at),
+    }
+
+
+def _clock(results: Sequence[Result], curves: Sequence[Curve], target: float | None) -> dict[str, Any]:
+    """Readings of clocks, which no two comparisons share."""
+    reports = [result.report for result in results if result.report is not None]
+    at = [(curve, curve.first_above(target)) for curve in curves] if target is not None else []
+    return {
+        "seconds": _mean(report["seconds"]["train"] for report in reports),
+        "rows_per_second": _mean(report["training"]["rows"] / report["seconds"]["train"] for report in reports),
+        "seconds_to_target": _mean(curve.seconds[place] for curve, place in at if place is not None),
+        "curves": [curve.seconds for curve in curves],
+    }
+
+
+def _sizes(results: Sequence[Result]) -> dict[str, Any]:
+    """Tables, their zero rows and the optimizers' state: means over the trainings."""
+    reports = [result.report for result in results if result.report is not None]
+    tables = [report["tables"] for report in reports]
+    return {
+        "zero_share": _mean(zero_share(one) for one in tables),
+        "table_bytes": _mean(sum(table["weight_bytes"] for table in one) for one in tables),
+        "nonzero_table_bytes": _mean(sum(table["nonzero_weight_bytes"] for table in one) for one in tables),
+        "state_bytes": _mean(sum(report["state_bytes"].values()) for report in reports),
+    }
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    listed = list(values)
+    return sum(listed) / len(listed) if listed else None

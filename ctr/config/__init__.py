@@ -1,0 +1,1 @@
+"""The config: one experiment as a YAML file, and the messages about mistakes in it."""

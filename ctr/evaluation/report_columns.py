@@ -1,0 +1,185 @@
+"""What a report looks at beside the score: the columns that group, date and slice its rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from ctr.config.experiment import Experiment, Report
+from ctr.config.messages import Time
+from ctr.errors import ConfigError
+from ctr.evaluation.duplicates import NeverTrained
+from ctr.evaluation.frequency import Frequencies
+from ctr.evaluation.histograms import FEATURE, Binning
+from ctr.evaluation.unknown_ids import UnknownIds
+from ctr.metrics import CategoryBins
+from features import (
+    Categorical,
+    DataError,
+    Encoder,
+    Features,
+    RowGroup,
+    Sequence,
+    SequenceCross,
+    Values,
+    cast_hint,
+    date_texts,
+    files_of,
+    nearest,
+    type_name,
+    values_of_column,
+)
+
+SLICE, GROUP = "slice/", "group"
+FEW_VALUES = 20
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What is counted of every set of a run.
+
+    Args:
+        report: the settings.
+        time: the column that says when a row was, if there is one.
+        slice_columns: the columns to slice by that are no features.
+        categories: the features that are one category in each row.
+        frequencies: of the features' values.
+        unknown_ids: empty counts of the features whose ids can be unknown.
+        never_trained: the features whose unknown ids are surely not in the training data.
+        weighted: the data declares weights.
+        negative_sampling_rate: of the set; None: 1.
+        calendar: the parts of a time, and the crosses of these -> the parts.
+    """
+
+    report: Report
+    time: Time | None
+    slice_columns: list[str]
+    categories: list[str]
+    frequencies: Frequencies
+    unknown_ids: UnknownIds
+    never_trained: NeverTrained
+    weighted: bool
+    negative_sampling_rate: float | None
+    calendar: Mapping[str, list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, experiment: Experiment, encoder: Encoder, row_groups: list[RowGroup], negative_sampling_rate: float | None
+    ) -> "Observed":
+        """What `experiment` asks for, of these row groups."""
+        report = experiment.report
+        return cls(
+            report,
+            report.time or _time_of_split(experiment, row_groups),
+            slice_columns(experiment),
+            experiment.features.categories,
+            Frequencies(encoder),
+            UnknownIds.of(encoder),
+            NeverTrained.of(encoder),
+            experiment.data.weight is not None and encoder.columns is not None,
+            negative_sampling_rate,
+            calendar_features(experiment.features),
+        )
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns to read along with the features."""
+        named = [self.report.group, self.time.column if self.time else None, *self.slice_columns]
+        return [name for name in dict.fromkeys(named) if name is not None]
+
+    @property
+    def cluster(self) -> str | None:
+        """The name under which metrics have the groups whose rows are not independent; None: all rows are."""
+        return None if self.report.group is None else GROUP
+
+    def slices(self, binning: Binning) -> Mapping[str, str]:
+        """Name -> the column of `binning`, of everything to slice by.
+
+        Where the config names nothing: the categoricals with at most 20 different values.
+        """
+        if self.report.slices is not None:
+            return {name: SLICE + name if name in self.slice_columns else FEATURE + name for name in self.report.slices}
+        columns = {name: (FEATURE + name, binning.bins[FEATURE + name]) for name in self.categories}
+        return {
+            name: column
+            for name, (column, bins) in columns.items()
+            if isinstance(bins, CategoryBins) and 1 < len(bins.values) + len(bins.others) <= FEW_VALUES
+        }
+
+
+def calendar_features(features: Features) -> dict[str, list[str]]:
+    """Return each feature that is a part of a time, or a cross of such parts, with the parts that it is made of."""
+    parts = [name for name, one in features.columns.items() if isinstance(one, Categorical) and one.part is not None]
+    made = {name: [name] for name in parts}
+    for name, cross in features.crosses.items():
+        if crossed := [part for part in cross.of if part in parts]:
+            made[name] = crossed
+    return made
+
+
+def slice_columns(experiment: Experiment) -> list[str]:
+    """The columns that `report.slices` names and no feature is called."""
+    return [name for name in experiment.report.slices or () if name not in experiment.features.columns]
+
+
+def report_columns(experiment: Experiment) -> list[str]:
+    """The columns that the report's settings name beside features."""
+    group, time = experiment.report.group, experiment.report.time
+    return [*([group] if group else []), *([time.column] if time else []), *slice_columns(experiment)]
+
+
+def check_report(experiment: Experiment, schema: pa.Schema, where: str) -> None:
+    """See that the columns that the report's settings name hold what they are for.
+
+    Raises:
+        ConfigError: a slice by a sequence, or by the label.
+        DataError: a column is not in the file `where`, or has another type there.
+    """
+    report = experiment.report
+    named = {"slices": report.slices or [], "group": [report.group] if report.group else []}
+    named["time"] = [report.time.column] if report.time else []
+    for key, names in named.items():
+        for name in names:
+            if name == experiment.data.label:
+                raise ConfigError(f"report.{key}: {name!r} is the label")
+            if name not in schema.names and name not in experiment.features.columns:
+                raise DataError(f"{where}: report.{key}: no column {name!r}; {nearest(name, schema.names)}")
+    for name in report.slices or ():
+        if isinstance(experiment.features.columns.get(name), Sequence | SequenceCross):
+            raise ConfigError(f"report.slices: {name!r} is a sequence; a slice needs one value a row")
+    if report.time is not None:
+        report.time.check(schema, where)
+    for name in slice_columns(experiment):
+        type_ = schema.field(name).type
+        if not isinstance(slice_values(pa.chunked_array([pa.nulls(0, type_)])), pa.Array):
+            raise DataError(
+                f"{where}: report.slices: column {name!r} is {type_name(type_)}; "
+                f"a slice needs one number, text, date or flag a row{cast_hint(name, type_, 'category')}"
+            )
+    if report.group is not None:
+        type_ = schema.field(report.group).type
+        values = values_of_column(pa.chunked_array([pa.nulls(0, type_)]))
+        if not isinstance(values, pa.Array) or pa.types.is_floating(values.type):
+            raise DataError(
+                f"{where}: report.group: column {report.group!r} is {type_name(type_)}; "
+                f"a group needs integers or text{cast_hint(report.group, type_, 'category')}"
+            )
+
+
+def slice_values(column: pa.ChunkedArray) -> Values | None:
+    """The values of a column to slice by; None of a type that has none. A date is the text of it."""
+    if pa.types.is_date(column.type):
+        return values_of_column(pa.chunked_array([date_texts(column.combine_chunks())]))
+    return values_of_column(column)
+
+
+def _time_of_split(experiment: Experiment, row_groups: list[RowGroup]) -> Time | None:
+    """The column that a split by time has, where every file has it and it holds times."""
+    split = experiment.data.split
+    if split is None or split.column is None:
+        return None
+    for file in files_of(row_groups):
+        place = file.schema.get_field_index(split.column)
+        if place < 0 or not pa.types.is_temporal(file.schema.field(place).type):
+            return None
+    return Time(column=split.column)

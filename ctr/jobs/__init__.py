@@ -1,0 +1,1 @@
+"""One module per command, and what commands print."""

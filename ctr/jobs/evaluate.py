@@ -1,0 +1,157 @@
+"""`ctr evaluate`: scores and a report of other data with a trained run."""
+
+import os
+import re
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from rich.console import Console
+
+from ctr.config.experiment import Experiment
+from ctr.errors import ConfigError
+from ctr.evaluation.build_report import conclude
+from ctr.evaluation.curves import save_curves
+from ctr.evaluation.reference import Reference
+from ctr.evaluation.report_columns import Observed
+from ctr.evaluation.scoring import Scorer
+from ctr.evaluation.split_metrics import evaluate_set
+from ctr.evaluation.writer import ScoreWriter
+from ctr.jobs.show import show_bad_rows, show_results, warn
+from ctr.report import sparsity_report
+from ctr.runs.files import write_json
+from ctr.runs.run import Run, check_replaceable, environment, new_folder
+from ctr.runs.run_data import CONTENTS, files_of_run
+from ctr.training.build import build, set_threads
+from ctr.training.checkpoint import fingerprint, load_best
+from ctr.training.data import check_types, good_rows, score_columns
+from ctr.training.resume import load_encoder
+from features import (
+    Encoder,
+    RowGroup,
+    check_agreement,
+    files_of,
+    open_data,
+    rows_of_files,
+    unified_schema,
+)
+
+
+def evaluate(
+    run_folder: str | Path,
+    data: str,
+    out: str | Path | None = None,
+    sampled: bool = False,
+    overwrite: bool = False,
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Score Parquet with a trained run; returns the report of that set.
+
+    Data without the label column gets scores and PSI, and no metrics.
+
+    Args:
+        run_folder: of a finished training.
+        data: a path, glob or folder.
+        out: where scores and report go; None: `evaluations/<stem of data>` of the run.
+        sampled: the data's negatives were sampled at the run's `negative_sampling_rate`.
+        overwrite: replace what is in `out`.
+        console: where the summary goes; None: nowhere.
+
+    Raises:
+        ConfigError, DataError: the user's mistakes.
+    """
+    started = time.perf_counter()
+    console = console or Console(quiet=True)
+    run = Run(run_folder)
+    run.report()  # an error unless the run is finished
+    run.file(CONTENTS)  # an error before the work, not after it
+    reference = Reference.load(run)
+    # a run that was trained on a GPU is evaluated where there may be none
+    experiment = run.experiment(["training.device=auto"])
+    rate = experiment.data.negative_sampling_rate
+    if sampled and rate is None:
+        raise ConfigError("--sampled: the run was trained without negative_sampling_rate")
+    stem = _name_of(data)
+    target = Path(out).resolve() if out is not None else run.folder / "evaluations" / stem
+    check_replaceable(target, overwrite, "an evaluation", _is_evaluation)
+    encoder, row_groups, kept = _open_evaluation(experiment, load_encoder(run), data)
+    is_labelled = encoder.columns is not None
+    if not is_labelled:
+        if sampled:
+            raise ConfigError(f"--sampled: needs labels, but {data} has no column {experiment.data.label!r}")
+        console.print(f"no column {experiment.data.label!r}: scores and PSI, no metrics", highlight=False, markup=False)
+    row_groups, bad = good_rows(stem, row_groups, encoder, experiment.data)
+    bad_rows = {stem: bad} if bad.rows else {}
+    show_bad_rows(bad_rows, console)
+    set_threads(experiment.training.threads)
+    model = build(experiment, encoder)
+    load_best(run, model)
+    scorer = Scorer(model, encoder, experiment.training.batch_size, rate)
+    with new_folder(target) as partial:
+        observed = Observed.of(experiment, encoder, row_groups, rate if sampled else None)
+        writer = ScoreWriter(partial / "scores" / f"{stem}.parquet", observed.weighted, kept)
+        found = evaluate_set(scorer, row_groups, reference, observed, writer)
+        measured, curves = conclude({stem: found}, reference, experiment.report.psi.unstable_above)
+        own = files_of_run(run, row_groups)
+        report = {
+            **measured,
+            "files": {stem: rows_of_files(row_groups)},
+            "files_of_run": own,
+            "bad_rows": {name: asdict(bad) for name, bad in bad_rows.items()},
+            "tables": sparsity_report(model),
+            "fingerprints": {"final_weights": fingerprint(model)},
+            "seconds": {"total": round(time.perf_counter() - started, 3)},
+        }
+        save_curves(partial, {"run": experiment.name, **curves})
+        write_json(partial / "environment.json", environment())
+        write_json(partial / "report.json", report)
+    show_results(report, target, console)
+    _warn_of(own, console)
+    return report
+
+
+def _open_evaluation(experiment: Experiment, encoder: Encoder, data: str) -> tuple[Encoder, list[RowGroup], pa.Schema]:
+    """Open and check data to be evaluated: the encoder (without label where no file has one), rows, kept columns."""
+    text = [name for name, meaning in encoder.meanings.items() if meaning == "text"]
+    row_groups = open_data(data, text=text, casts=experiment.data.cast)
+    label = experiment.data.label
+    if not any(label in file.schema.names for file in files_of(row_groups)):
+        encoder = replace(encoder, columns=None)
+    check_types(row_groups, experiment, encoder)
+    numbers = encoder.features.number_columns.union([label, experiment.data.weight or label])
+    check_agreement(row_groups, encoder.input_columns, numbers, encoder.meanings)
+    return encoder, row_groups, unified_schema(row_groups, score_columns(experiment))
+
+
+def _warn_of(own: dict[str, dict[str, Any]], console: Console) -> None:
+    """Say that files are the run's training data, or no longer hold what it read of them."""
+    changed = [path for path, file in own.items() if not file["unchanged"]]
+    trained = [path for path, file in own.items() if file["unchanged"] and "train" in file["sets"]]
+    for paths, sentence in (
+        (changed, "data of the run, but with other values than the run read"),
+        (trained, "training data of the run, so the metrics do not show how well the run ranks new data"),
+    ):
+        if paths:
+            others = f" and {len(paths) - 1:,} more" if paths[1:] else ""
+            warn(console, f"{paths[0]}{others}: {sentence}")
+
+
+def _name_of(data: str) -> str:
+    """Return the name of an evaluation: the name of the file or folder; of a glob, the fixed part of its last part.
+
+    >>> _name_of("data/day-*.parquet"), _name_of("data/clicks/*.parquet")
+    ('day-', 'clicks')
+    """
+    path = Path(data) if "://" in data else Path(data).resolve()
+    for part in (path, *path.parents):
+        name = part.name.removesuffix(".parquet")
+        name = name if os.path.exists(part) else re.sub(r"[*?\[\]]+", "", name)
+        if name.strip("/."):
+            return name
+    return "data"
+
+
+def _is_evaluation(report: dict[str, Any]) -> bool:
+    return "metrics" in report and "training" not in report

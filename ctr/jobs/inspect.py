@@ -1,0 +1,127 @@
+"""`ctr inspect`: all that is wrong with a training and can be known before it, not only the first of it."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from ctr.checks.before_training import judge, judge_bad_rows, judge_order
+from ctr.checks.finding import LEVELS, Finding, Level
+from ctr.config.experiment import Experiment, SkipBadRows
+from ctr.errors import ConfigError
+from ctr.preflight.profile import SetProfile, profile_sets
+from ctr.preflight.resources import Needs, findings_of, needs_of, unfitted
+from ctr.preflight.schemas import check_schemas
+from ctr.preflight.show import show
+from ctr.runs.machine import OwnMemory, own_memory
+from ctr.runs.run import Run
+from ctr.training.build import rehearse, set_threads, tower_bytes
+from ctr.training.data import PreparedData, open_sets, prepare_sets
+from ctr.training.warm_start import open_parent
+from features import DataError, Encoder, RowGroup
+
+ANY_SHARE = SkipBadRows(skip=math.nextafter(1, 0))
+
+
+@dataclass
+class Inspection:
+    """What was found out; what could not be is None."""
+
+    findings: list[Finding] = field(default_factory=list)
+    sets: dict[str, list[RowGroup]] | None = None
+    needs: Needs | None = None
+    prepared: PreparedData | None = None
+    profiles: dict[str, SetProfile] | None = None
+    own_memory: OwnMemory | None = None
+    """Memory of this process after the data was prepared and before it was profiled."""
+
+    @property
+    def worst(self) -> Level:
+        """The level of the worst finding."""
+        return min((finding.level for finding in self.findings), key=LEVELS.index)
+
+    @contextmanager
+    def stage(self, check: str, fine: str | None = None) -> Iterator[None]:
+        """What the user did wrong inside becomes an error; if nothing, `fine` is said."""
+        try:
+            yield
+        except (ConfigError, DataError, OSError) as error:
+            self.findings.append(Finding("error", check, f"{check}: {error}"))
+        else:
+            if fine is not None:
+                self.findings.append(Finding("fine", check, f"{check}: {fine}"))
+
+
+def inspect(experiment: Experiment, folder: str | Path, console: Console | None = None) -> Inspection:
+    """Find out what a training of `experiment` would meet; writes nothing.
+
+    The data is read as a training reads it before its first step, and then once more, row group by row group, for what
+    it holds. Bad rows are counted and left out, whatever `data.bad_rows` says.
+
+    Args:
+        experiment: what would be trained.
+        folder: of the run.
+        console: where the tables go; None: nowhere.
+    """
+    found = Inspection()
+    run = Run(folder)
+    towers = _look_at_config(found, experiment, run)
+    _look_at_data(found, experiment, run)
+    if towers is not None:
+        with found.stage("device"):
+            found.needs = needs_of(experiment, towers, found.prepared, found.own_memory)
+            found.findings += findings_of(found.needs, Path(folder))
+    found.findings.sort(key=lambda finding: LEVELS.index(finding.level))
+    if console is not None:
+        show(found, experiment, console)
+    return found
+
+
+def _look_at_config(found: Inspection, experiment: Experiment, run: Run) -> int | None:
+    """Folder, model and optimizers; the bytes of the towers."""
+    with found.stage("run folder"):
+        run.check_free(overwrite=True)
+        if run.exists:
+            told = f"run folder: {run.folder} already holds a run: `ctr train` needs --resume or --overwrite"
+            found.findings.append(Finding("warning", "run folder", told))
+    with found.stage("model", "features, model and optimizers fit each other"):
+        set_threads(experiment.training.threads)
+        return tower_bytes(rehearse(experiment))
+    return None
+
+
+def _look_at_data(found: Inspection, experiment: Experiment, run: Run) -> None:
+    with found.stage("data"):
+        found.sets = open_sets(experiment)
+    if found.sets is None:
+        return
+    with found.stage("schema"):
+        schemas = check_schemas(experiment, unfitted(experiment), found.sets)
+        found.findings += schemas
+        if any(finding.level == "error" for finding in schemas):
+            return
+    known = None
+    with found.stage("warm start"):
+        parent = open_parent(experiment, run)
+        known = parent.encoder if parent else None
+    with found.stage("data"):
+        before = own_memory()
+        found.prepared, own = _prepared(experiment, found.sets, known), own_memory()
+        found.own_memory = own if own.peak > before.peak else own._replace(peak=own.now)
+        found.findings += judge_bad_rows(experiment.data, found.prepared.bad_rows)
+        found.profiles = profile_sets(experiment, found.prepared)
+        found.findings += judge(experiment.data, experiment.features, found.profiles)
+        found.findings.append(judge_order(experiment.data, found.prepared.sets["train"]))
+
+
+def _prepared(experiment: Experiment, sets: dict[str, list[RowGroup]], known: Encoder | None) -> PreparedData:
+    """The data without its bad rows, however many; what else is wrong with it is said as `ctr train` says it."""
+    data = experiment.data.model_copy(update={"bad_rows": ANY_SHARE})
+    try:
+        return prepare_sets(experiment.model_copy(update={"data": data}), sets, known=known)
+    except DataError:
+        prepare_sets(experiment, sets, known=known)
+        raise

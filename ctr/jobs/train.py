@@ -1,0 +1,275 @@
+"""`ctr train`: from an experiment to a run folder with its report."""
+
+import shlex
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tensorflow as tf
+import tf_keras
+from rich.console import Console
+
+from ctr.config.experiment import Experiment
+from ctr.errors import ConfigError, Diverged, Interrupted
+from ctr.evaluation.build_report import TRAIN, conclude
+from ctr.evaluation.curves import save_curves
+from ctr.evaluation.report_columns import Observed
+from ctr.evaluation.scoring import Scorer
+from ctr.evaluation.split_metrics import evaluate_set, observe_training
+from ctr.evaluation.writer import ScoreWriter
+from ctr.jobs.show import PLAIN, show_bad_rows, show_cost, show_results, show_variables, show_warm_start, warn
+from ctr.preflight.resources import check_fits, unfitted
+from ctr.runs.files import name_folder, write_json
+from ctr.runs.lock import only_process_in
+from ctr.runs.run import Run, environment
+from ctr.runs.run_data import CONTENTS, contents_of, describe_data
+from ctr.training.build import build, rehearse, set_threads, tower_bytes
+from ctr.training.checkpoint import Position, fingerprint, part_fingerprints, restore
+from ctr.training.data import PreparedData, open_sets, prepare_sets
+from ctr.training.interruption import interruptible
+from ctr.training.progress import Progress
+from ctr.training.resume import check_device, check_initial_weights, find_unfinished, resumed, save_encoder
+from ctr.training.sparsity import sparsity_report, state_bytes
+from ctr.training.trainer import Trainer
+from ctr.training.warm_start import Parent, carry, check_unchanged, open_parent
+from features import (
+    Reader,
+    batch_signature,
+    count_rows,
+    draw_sample,
+    rows_of_files,
+)
+from models import CTRModel, PartCost, cost_of
+
+Callbacks: TypeAlias = Sequence[tf_keras.callbacks.Callback] | Callable[[], Sequence[tf_keras.callbacks.Callback]]
+
+
+def train(
+    experiment: Experiment,
+    folder: str | Path,
+    overwrite: bool = False,
+    resume: bool = False,
+    callbacks: Callbacks = (),
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Train an experiment into a run folder; returns its report.
+
+    Nothing is written before data and model are known to be good, and a run that fails before its first checkpoint
+    leaves nothing. A run that is resumed ends as it would have without the interruption, bit for bit.
+
+    Args:
+        experiment: what to do.
+        folder: of the run; it must not hold one, unless `overwrite` or `resume`.
+        overwrite: replace the run that is there, once this one is trained.
+        resume: go on with the run that is there; if it is finished, show its report, if there is none, begin it.
+        callbacks: tf_keras callbacks, or what makes them once the folder is there.
+        console: where progress goes; None: nowhere.
+
+    Raises:
+        ConfigError, DataError: the user's mistakes.
+        Diverged: the loss is no longer finite.
+        Interrupted: SIGTERM or SIGINT came; a checkpoint is saved.
+    """
+    console = console or Console(quiet=True)
+    run = Run(folder)
+    if resume and overwrite:
+        raise ConfigError("--resume goes on with a run, --overwrite begins it anew: choose one")
+    is_there = resume and run.exists
+    if not is_there:
+        run.check_free(overwrite)
+    with only_process_in(run.folder):
+        if is_there:
+            experiment = resumed(experiment, run)
+        if is_there and run.is_finished:
+            return _show_finished(run, console)
+        return _train(experiment, run, is_there, callbacks, console)
+
+
+def _train(
+    experiment: Experiment,
+    run: Run,
+    is_there: bool,
+    callbacks: Callbacks,
+    console: Console,
+) -> dict[str, Any]:
+    """Begin a run, or go on with the one that is there."""
+    started = time.perf_counter()
+    settings = experiment.training
+    set_threads(settings.threads)
+    towers = tower_bytes(rehearse(experiment))
+    check_fits(experiment, towers, run.folder)  # as far as the config says; with what the data says, below
+    sets = open_sets(experiment)
+    columns = unfitted(experiment).input_columns
+    unfinished = find_unfinished(run, sets, columns, partial(warn, console)) if is_there else None
+    encoder = unfinished.encoder if unfinished else None
+    parent = open_parent(experiment, run) if encoder is None else None
+    if parent is not None and unfinished is not None:
+        check_unchanged(parent, run)
+    prepared = prepare_sets(experiment, sets, encoder, parent.encoder if parent else None)
+    _show_data(prepared, parent, console)
+    reader = _reader(experiment, prepared)
+    for warning in check_fits(experiment, towers, run.folder, prepared):
+        warn(console, warning)
+    model = build(experiment, prepared.encoder, reader.batches_per_epoch)
+    device = tf.DeviceSpec.from_string(model.distribute_strategy.extended.worker_devices[0]).device_type
+    console.print(f"on the {device}, {settings.threads} threads")
+    show_variables(model, console)
+    parts = cost_of(model, batch_signature(prepared.encoder))
+    show_cost(parts, console)
+    warm_start = carry(parent, model, experiment) if parent and unfinished is None else None
+    show_warm_start(warm_start, console)
+    with _run_in(run), interruptible() as interruption:
+        if unfinished is not None:
+            position = unfinished.position
+            check_device(run, device, partial(warn, console))
+            check_initial_weights(run, model, position, partial(warn, console))
+            _go_on(position, experiment, model, run, console)
+        else:
+            position = Position(initial_weights=fingerprint(model))
+            if is_there:
+                warn(console, f"{run.folder}: no checkpoint can be used. The run starts over from its first step.")
+                run.discard()
+            began_with = {
+                "environment": {**environment(), "device": device},
+                "data": describe_data(sets),
+                "initial_weights": part_fingerprints(model),
+                "warm_start": warm_start,
+            }
+            run.create(experiment, began_with)
+        if encoder is None:
+            save_encoder(prepared.encoder, run)
+        valid, earlier = prepared.sets.get("valid", []), position.seconds
+        with Progress(console, settings.epochs) as progress:
+            made = callbacks() if callable(callbacks) else callbacks
+            trainer = Trainer(
+                experiment,
+                model,
+                reader,
+                valid,
+                run,
+                progress,
+                made,
+                position,
+                is_asked_to_end=lambda: interruption.is_asked,
+                contents=partial(contents_of, sets),
+            )
+            trainer.train()
+        interruption.at_once(f"{run.folder}: trained, but not measured; go on with `ctr train CONFIG --resume`")
+        measured, curves = _measure(experiment, prepared, trainer.scorer, run)
+        total = earlier + time.perf_counter() - started
+        seconds = {"train": round(position.seconds, 3), "total": round(total, 3)}
+        report = {**measured, **_described(prepared, trainer, parts), "seconds": seconds}
+        _finish(run, report, curves, contents_of(sets))
+    run.settle()
+    show_results(report, run.folder, console)
+    return report
+
+
+def _finish(run: Run, report: dict[str, Any], curves: dict[str, Any], contents: pa.Table) -> None:
+    """Write what a run ends with, and seal it: from then on it is finished."""
+    pq.write_table(contents, run.folder / CONTENTS)
+    save_curves(run.folder, curves)
+    write_json(run.folder / "report.json", report)
+    run.seal()
+
+
+def _show_data(prepared: PreparedData, parent: Parent | None, console: Console) -> None:
+    """Print the rows of each set, and what a user should know of the data."""
+    console.print(", ".join(f"{name}: {count_rows(groups):,} rows" for name, groups in prepared.sets.items()))
+    show_bad_rows(prepared.bad_rows, console)
+    if parent is not None and prepared.encoder.lacks_record:
+        told = f"{parent.run.folder} has no record of the ids that it was trained on: unseen ids keep their own rows"
+        warn(console, told)
+
+
+def _reader(experiment: Experiment, prepared: PreparedData) -> Reader:
+    """Of the training data."""
+    settings = experiment.training
+    return Reader(
+        prepared.sets["train"],
+        prepared.encoder,
+        settings.batch_size,
+        experiment.seed,
+        settings.last_batch,
+        experiment.data.shuffle_rows,
+        settings.threads,
+    )
+
+
+def _go_on(position: Position, experiment: Experiment, model: CTRModel, run: Run, console: Console) -> None:
+    """Bring model and run folder to where a checkpoint was saved."""
+    console.print(f"going on from step {position.step}", **PLAIN)
+    restore(run.folder / "checkpoints", position, model)
+    run.go_on(experiment, run.folder / "checkpoints" / position.name)
+
+
+def _described(prepared: PreparedData, trainer: Trainer, parts: list[PartCost]) -> dict[str, Any]:
+    """What report.json says of a training, beside what was measured."""
+    return {
+        "training": trainer.summary(),
+        "files": {name: rows_of_files(groups) for name, groups in prepared.sets.items()},
+        "bad_rows": {name: asdict(bad) for name, bad in prepared.bad_rows.items()},
+        "model": {"parts": [part._asdict() for part in parts]},
+        "warm_start": trainer.run.warm_start(),
+        "tables": sparsity_report(trainer.model),
+        "state_bytes": state_bytes(trainer.model),
+        "fingerprints": {
+            "initial_weights": trainer.position.initial_weights,
+            "final_weights": fingerprint(trainer.model),
+            "data_order": trainer.position.data_order,
+        },
+    }
+
+
+@contextmanager
+def _run_in(run: Run) -> Iterator[None]:
+    """Of what fails inside, nothing is left but what can be gone on from."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except Diverged:
+        run.abandon("diverged")
+        raise
+    except BaseException as error:
+        name_folder(error, run.folder)
+        if (kept := run.abandon("unfinished")) is not None:
+            command = f"ctr train CONFIG --run {shlex.quote(str(kept))} --resume"
+            error.add_note(f"its checkpoints are kept; to go on once that is mended: {command}")
+        raise
+
+
+def _show_finished(run: Run, console: Console) -> dict[str, Any]:
+    """What `--resume` has left to do where all is done: a kill may have come before the last lines of `train`."""
+    run.settle()
+    report = run.report()
+    console.print(f"{run.folder} is finished; its report:", **PLAIN)
+    show_results(report, run.folder, console)
+    return report
+
+
+def _measure(
+    experiment: Experiment, prepared: PreparedData, scorer: Scorer, run: Run
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Score every set with the trained model, scores and reference going to disk: for report.json, for curves.json."""
+    data, psi = experiment.data, experiment.report.psi
+    everything = [group for groups in prepared.sets.values() for group in groups]
+    observed = Observed.of(experiment, prepared.encoder, everything, data.negative_sampling_rate)
+    # a fixed sample of the training data: the reference of PSI, and what train metrics are computed on
+    columns = list(dict.fromkeys([*prepared.encoder.input_columns, *observed.columns]))
+    drawn = draw_sample(prepared.sets[TRAIN], columns, experiment.seed)
+    scored = [scorer.score_table(table, "sample of the training data") for table in drawn]
+    tally, reference = observe_training(scored, observed, psi.bins, count_rows(prepared.sets[TRAIN]), experiment.seed)
+    reference.save(run.folder / "reference")
+    tallies = {TRAIN: tally}
+    for name in [name for name in prepared.sets if name != TRAIN]:
+        writer = ScoreWriter(run.folder / "scores" / f"{name}.parquet", observed.weighted, prepared.kept)
+        tallies[name] = evaluate_set(scorer, prepared.sets[name], reference, observed, writer)
+    report, curves = conclude(tallies, reference, psi.unstable_above)
+    return report, {"run": experiment.name, **curves}

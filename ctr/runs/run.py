@@ -1,0 +1,357 @@
+"""The run folder: what is in it, reading it checked, and writing it so that nothing half-written is left behind."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ctr.runs.checksums import FILE as CHECKSUMS
+from ctr.runs.checksums import check_file, check_sealed, read_sums, rewriting, seal, sums_of, write_sums
+from ctr.errors import ConfigError, Damaged
+from ctr.runs.files import check_writable, name_folder, read_json, remove, write_json, write_text
+from ctr.runs.lock import only_process_in
+
+if TYPE_CHECKING:
+    from ctr.config.experiment import Experiment  # it knows every model and optimizer, so it imports TensorFlow
+
+CONFIG, REPORT = "config.yaml", "report.json"
+LINES = ("metrics.jsonl", "timing.jsonl")
+BEGUN_WITH = (CONFIG, "data.json", "environment.json", "initial_weights.json", "warm_start.json")
+MEASURED = ("reference", "scores", "contents.parquet", "curves.json", REPORT)
+SEALED = (*BEGUN_WITH, *LINES, "encoder", "checkpoints", *MEASURED)
+ONLY_HERE = (CONFIG, "data.json", "initial_weights.json", "warm_start.json")  # resuming need not make them again
+MAY_LIE_ELSEWHERE = ("checkpoints", "evaluations")  # on a larger disk, by a link
+PACKAGES = ("tensorflow", "tf-keras", "tensorflow-recommenders", "numpy", "pandas", "pyarrow", "scipy", "pydantic")
+
+
+class Run:
+    """One run's folder.
+
+    config.yaml       the resolved config           checkpoints/      the best and the last, with optimizer state
+    encoder/          the fitted features           reference/        what later data is compared with
+    metrics.jsonl     one object a line, no clocks  timing.jsonl      clock readings
+    scores/           one Parquet file per set      report.json       metrics and PSI of each set
+    environment.json  versions and git commit       curves.json       what report.html draws
+    data.json         files and rows of each set    report.html       all of it; report.md its gist
+    contents.parquet  hashes of all that was read   initial_weights.json  SHA-256 of each table and weight
+    warm_start.json   what another run gave, if any
+    evaluations/      of other data, one each       diverged/         the step at which training ended, for `ctr replay`
+    checksums.json    SHA-256 of these but the last two and report.*ml; a run is finished once it lists report.json
+
+    An evaluation and what `ctr psi` writes are read as a run that lacks the rest.
+
+    Args:
+        folder: where it is, or is to be.
+        mend: what to do where a file is damaged, for the message; None: what helps a run, or else an evaluation.
+    """
+
+    def __init__(self, folder: str | Path, mend: str | None = None) -> None:
+        path = Path(os.path.normpath(folder))
+        self.folder = path.resolve() if path.is_symlink() else path  # what is written beside it is on the same disk
+        self._mend_by = mend
+        self._checked: dict[str, str] = {}
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder holds a run."""
+        return (self.folder / CONFIG).is_file()
+
+    @property
+    def is_finished(self) -> bool:
+        """True once checksums.json, the last file that a run writes, lists the report; false if that was deleted since.
+
+        Raises:
+            Damaged: checksums.json, which says so, is damaged.
+        """
+        return (self.folder / REPORT).is_file() and REPORT in (self._sums() or {})
+
+    def file(self, name: str) -> Path:
+        """Return the path of a file, once its bytes are known to be those that were written.
+
+        What a run does not list is taken as it is until the run is finished: it is written by then, or an earlier
+        version made the run.
+
+        Args:
+            name: its path in the folder.
+
+        Raises:
+            Damaged: they are not, or checksums.json is damaged.
+        """
+        sums = self._sums() or {}
+        if name in sums or REPORT in sums:
+            if name not in sums or self._checked.get(name) != sums[name]:
+                check_file(self.folder, name, sums, self.mend(name))
+            self._checked[name] = sums[name]
+        return self.folder / name
+
+    def part(self, name: str) -> Path:
+        """Return the path of a folder that is sealed itself, such as `encoder`, once it is known to be whole.
+
+        Raises:
+            Damaged: it is not.
+        """
+        self.file(f"{name}/{CHECKSUMS}")
+        check_sealed(self.folder / name, self.mend(name))
+        return self.folder / name
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Return what a JSON file holds.
+
+        Raises:
+            ConfigError: it is damaged.
+        """
+        return read_json(self.file(name))
+
+    def read_text(self, name: str) -> str:
+        """Return what a text file holds.
+
+        Raises:
+            ConfigError: it is damaged.
+        """
+        return self.file(name).read_text(encoding="utf-8")
+
+    def experiment(self, overrides: list[str] | None = None) -> "Experiment":
+        """Return the experiment of config.yaml.
+
+        Args:
+            overrides: `KEY=VALUE`, as those of `load_experiment`.
+
+        Raises:
+            ConfigError: it is missing or damaged.
+        """
+        from ctr.config.experiment import load_saved_experiment
+
+        return load_saved_experiment(self.file(CONFIG), overrides)
+
+    def report(self) -> dict[str, Any]:
+        """Return what report.json says.
+
+        Raises:
+            ConfigError: there is none, the folder is not sealed, or it is damaged.
+        """
+        if not self.is_finished:
+            raise ConfigError(f"{self.folder}: {self._lack()}")
+        report = self.read_json(REPORT)
+        if not isinstance(report.get("psi"), dict):
+            raise ConfigError(f"{self.folder / REPORT}: damaged: holds no report")
+        return report
+
+    def _lack(self) -> str:
+        """Say why there is no report to show, and what to do."""
+        if (self.folder / REPORT).is_file() and self._sums() is None:
+            what = f"has no {CHECKSUMS}: an earlier version made the folder, or the file was deleted."
+            again = "`ctr train CONFIG --resume` measures the run again and seals it."
+            return f"{what} {again if self.exists else 'Make the folder again with --overwrite.'}"
+        if self.exists:
+            return "an unfinished run; go on with `ctr train CONFIG --resume`, or train it again with --overwrite"
+        return "no run here; train one with `ctr train`"
+
+    def warm_start(self) -> dict[str, Any] | None:
+        """What another run gave to begin with; None: nothing."""
+        name = "warm_start.json"
+        return self.read_json(name) if (self.folder / name).is_file() or name in (self._sums() or {}) else None
+
+    def mend(self, name: str) -> str:
+        """Say what to do where a file is damaged."""
+        if self._mend_by is not None:
+            return self._mend_by
+        if not self.exists:
+            return "Restore it from a backup, or make the folder again with --overwrite."
+        can_be_measured = (self.folder / REPORT).is_file() and self._has_checkpoint
+        if name != CHECKSUMS and (name in ONLY_HERE or not can_be_measured):
+            return "Restore it from a backup, or train again with --overwrite or another --run."
+        deleted = "it" if name == CHECKSUMS else REPORT
+        again = f"delete {deleted} and run `ctr train CONFIG --resume`, which makes it again"
+        return f"Restore it from a backup, {again}, or train again with --overwrite."
+
+    def _sums(self) -> dict[str, str] | None:
+        """Return what checksums.json lists; None if there is none."""
+        return read_sums(self.folder, self.mend(CHECKSUMS))
+
+    def check_free(self, overwrite: bool) -> None:
+        """Raise ConfigError unless a new run may go here."""
+        if self.exists and not overwrite:
+            other = "--overwrite it" if self.is_finished else "--resume or --overwrite it"
+            raise ConfigError(f"{self.folder} already holds a run: choose another folder with --run, or {other}")
+        if not self.exists and self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise ConfigError(f"{self.folder} exists and is not a run: choose another folder with --run")
+        check_writable(self.folder)
+
+    def create(self, experiment: "Experiment", described: dict[str, dict[str, Any] | None]) -> None:
+        """Make the folder anew, with config.yaml and `<name>.json` for each of `described` that is not None.
+
+        It is there whole or not at all.
+
+        A run that stood there is kept aside until `settle` deletes it or `abandon` puts it back; one that a killed run
+        has kept aside stays there.
+        """
+        partial = self._beside("partial")
+        remove(partial)
+        partial.mkdir(parents=True)
+        for name, values in described.items():
+            if values is not None:
+                write_json(partial / f"{name}.json", values)
+        (partial / CONFIG).write_text(experiment.to_yaml(), encoding="utf-8")
+        seal(partial)
+        if self._beside("replaced").exists() and not self.may_be_finished:
+            self.discard()
+        elif self.exists and not (self.may_be_finished or self._has_checkpoint):
+            self.discard()  # nothing that could be put back
+        elif self.exists:
+            self.settle()
+            os.replace(self.folder, self._beside("replaced"))
+        os.replace(partial, self.folder)
+
+    def go_on(self, experiment: "Experiment", checkpoint: Path) -> None:
+        """Make an unfinished run what it was at a checkpoint.
+
+        Args:
+            experiment: becomes config.yaml.
+            checkpoint: its folder, which has the lines until then.
+        """
+        for path in self.folder.iterdir():
+            if path.is_symlink() and path.name not in MAY_LIE_ELSEWHERE:
+                path.unlink()  # or what follows would be written to where it leads
+        sums = self._sums() or {}
+        begun = {name: sums[name] for name in BEGUN_WITH if name in sums and name != CONFIG}
+        write_sums(self.folder, begun)  # a kill from here on leaves an unfinished run without a wrong SHA-256
+        write_text(self.folder / CONFIG, experiment.to_yaml())
+        write_sums(self.folder, sums_of(self.folder, BEGUN_WITH) | begun)
+        for file in LINES:
+            write_text(self.folder / file, (checkpoint / file).read_text(encoding="utf-8"))
+        for measured in ("reference", "scores"):  # by a run that was killed while it measured
+            remove(self.folder / measured)
+
+    def replace(self, name: str, value: Any) -> None:
+        """Write a JSON file of an unfinished run again."""
+        with rewriting(self.folder, [name]):
+            write_json(self.folder / name, value)
+
+    def seal(self) -> None:
+        """List every file in checksums.json, by which the run is finished.
+
+        What it began with keeps the SHA-256 of then: damage since is not to be sealed.
+        """
+        begun = self._sums() or {}
+        write_sums(self.folder, sums_of(self.folder, SEALED) | begun)
+
+    def discard(self) -> None:
+        """Delete this run."""
+        remove(self.folder)
+
+    def settle(self) -> None:
+        """Delete the run that this one replaces."""
+        remove(self._beside("replaced"))
+
+    def abandon(self, fate: str) -> Path | None:
+        """Put back the run that this one was to replace; keep this one if it has a checkpoint or a step that diverged.
+
+        Returns where it is kept, as `kept_folder` says; None if there is nothing to keep, and it is deleted.
+        """
+        remove(self._beside("partial"))
+        if self.may_be_finished:  # it is the one that was to be replaced: this one was not even made
+            return None
+        kept = self.kept_folder(fate) if self._has_checkpoint or (self.folder / "diverged").is_dir() else None
+        if kept is None:
+            self.discard()
+        elif kept != self.folder:
+            os.replace(self.folder, kept)
+        if self._beside("replaced").exists():
+            os.replace(self._beside("replaced"), self.folder)
+        return kept
+
+    def kept_folder(self, fate: str) -> Path:
+        """Where a run that fails is kept: its folder, or `<name>.<fate>` if it replaces another, which is put back."""
+        if not self._beside("replaced").exists():
+            return self.folder
+        names = (f"{self.folder.name}.{fate}{suffix}" for suffix in ("", *(f"-{k}" for k in range(2, 1000))))
+        return next(path for path in map(self.folder.with_name, names) if not path.exists())
+
+    @property
+    def may_be_finished(self) -> bool:
+        """True if there is a report, unless checksums.json does not list it: a run that should be put back."""
+        return (self.folder / REPORT).is_file() and self.was_finished
+
+    @property
+    def was_finished(self) -> bool:
+        """True if checksums.json lists a report, which may be deleted since; or, without it, if there is a report."""
+        try:
+            sums = read_sums(self.folder)
+        except Damaged:
+            sums = None
+        return (self.folder / REPORT).is_file() if sums is None else REPORT in sums
+
+    @property
+    def _has_checkpoint(self) -> bool:
+        return any(self.folder.glob("checkpoints/step-*"))
+
+    def _beside(self, purpose: str) -> Path:
+        return self.folder.with_name(f".{self.folder.name}.{purpose}")
+
+    def append(self, file: str, line: dict[str, Any]) -> int:
+        """Add a line to `metrics.jsonl` or `timing.jsonl`; returns the bytes that the file now has."""
+        with (self.folder / file).open("a", encoding="utf-8") as out:
+            out.write(json.dumps(line) + "\n")
+            return out.tell()
+
+
+def check_replaceable(target: Path, overwrite: bool, kind: str, is_of_kind: Callable[[dict[str, Any]], bool]) -> None:
+    """Raise ConfigError unless a report may go to `target`; only an earlier one of its kind is ever replaced.
+
+    Args:
+        target: a folder.
+        overwrite: replace what is there.
+        kind: of the report, in words.
+        is_of_kind: tells by report.json.
+    """
+    check_writable(target)
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    there = target / REPORT  # read unchecked: it only says whether this may be replaced
+    if not there.is_file() or not is_of_kind(read_json(there)):
+        raise ConfigError(f"{target} exists and is not {kind}: choose another folder with --out")
+    if not overwrite:
+        raise ConfigError(f"{target} exists: choose another folder with --out, or --overwrite it")
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the place of `target`, sealed, once it is whole.
+
+    Raises:
+        ConfigError: another process fills it.
+    """
+    partial = target.with_name(f".{target.name}.partial")
+    with only_process_in(target):
+        remove(partial)
+        partial.mkdir()
+        try:
+            yield partial
+            seal(partial)
+        except BaseException as error:
+            name_folder(error, target)
+            remove(partial)
+            raise
+        remove(target)
+        os.replace(partial, target)
+
+
+def environment() -> dict[str, Any]:
+    """Versions of Python and of the packages that decide results, and the git commit."""
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), "packages": versions, "git_commit": _git_commit()}
+
+
+def _git_commit() -> str | None:
+    """The commit of the checkout that runs, if it is one."""
+    here = Path(__file__).parent
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() if found.returncode == 0 else None

@@ -1,0 +1,113 @@
+"""A step as files, so that it can be done again: its batch as Parquet, and the weights that the batch meets."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import tensorflow as tf
+
+from ctr.errors import ConfigError
+from ctr.training.embedding_lookups import lookups_of
+from ctr.training.model_state import variables_of
+from features import Batch, Encoder, decoded_batch
+from models import CTRModel
+
+RAW = "batch/"
+"""Begins the names of the columns that hold the batch's own arrays, beside those of the features."""
+
+
+def save_step(path: Path, model: CTRModel, encoder: Encoder, batch: Batch) -> None:
+    """Write `path` and, beside it, its weights as .npz.
+
+    The Parquet file has a column for each feature, as `decoded_batch` gives it, and after them `batch/<key>` for each
+    array of the batch, exact. The weights are those of the towers and the rows of the tables that the batch reads.
+
+    Args:
+        path: a .parquet file; its folder is made.
+        model: compiled.
+        encoder: of the batch.
+        batch: of the step.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {f"{RAW}{key}": _column(array) for key, array in batch.items() if 0 not in array.shape[1:]}
+    table = pa.table({**decoded_batch(encoder, batch), **arrays})
+    read = _rows_read(model, batch)
+    weights: dict[str, np.ndarray] = {}
+    for name, variable in _weights_of(model).items():
+        rows = read.get(id(variable))
+        if rows is not None:
+            weights[f"{name}/rows"] = rows
+            weights[name] = tf.gather(variable, rows).numpy()
+        else:
+            weights[name] = tf.identity(variable).numpy()
+    _write(path.with_suffix(".npz"), lambda partial: np.savez(partial, allow_pickle=False, **weights))
+    _write(path, lambda partial: pq.write_table(table, partial))
+
+
+def load_batch(path: Path, encoder: Encoder) -> Batch:
+    """The batch of a saved step.
+
+    Raises:
+        ConfigError: the file is damaged, or of other features.
+    """
+    try:
+        table = pq.read_table(path)
+        batch = {}
+        for key, (shape, dtype) in encoder.batch_spec.items():
+            if 0 in shape:
+                batch[key] = np.empty((table.num_rows, *shape), dtype)
+                continue
+            column = table[f"{RAW}{key}"].combine_chunks()
+            flat = pc.list_flatten(column) if shape else column
+            batch[key] = flat.to_numpy(zero_copy_only=False).astype(dtype, casting="no").reshape(-1, *shape)
+            if len(batch[key]) != table.num_rows:
+                raise ValueError(f"batch/{key} has another width")
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise ConfigError(f"{path}: not the saved step of a run with these features: {error}") from error
+    return batch
+
+
+def load_weights(path: Path, model: CTRModel) -> None:
+    """Set the weights that the batch of a saved step meets; `path` is that of its batch.
+
+    Raises:
+        ConfigError: the weights are missing, damaged, or of another model.
+    """
+    file = path.with_suffix(".npz")
+    try:
+        with np.load(file, allow_pickle=False) as weights:
+            for name, variable in _weights_of(model).items():
+                if f"{name}/rows" in weights:
+                    variable.scatter_update(tf.IndexedSlices(weights[name], weights[f"{name}/rows"]))
+                else:
+                    variable.assign(weights[name])
+    except (OSError, KeyError, ValueError, EOFError, BadZipFile, tf.errors.OpError) as error:
+        raise ConfigError(f"{file}: not the weights of this run: {str(error).splitlines()[0]}") from error
+
+
+def _rows_read(model: CTRModel, batch: Batch) -> dict[int, np.ndarray]:
+    """Identity of a variable that holds tables -> its rows that the batch reads, each once."""
+    found: dict[int, list[np.ndarray]] = {}
+    for lookup in lookups_of(model):
+        found.setdefault(id(lookup.fused), []).append(lookup.rows(batch) + lookup.offset)
+    return {key: np.concatenate(rows) for key, rows in found.items()}
+
+
+def _weights_of(model: CTRModel) -> dict[str, tf.Variable]:
+    return {name: one for name, one in variables_of(model).items() if not name.startswith("optimizer/")}
+
+
+def _column(array: np.ndarray) -> pa.Array:
+    return pa.array(array) if array.ndim == 1 else pa.FixedSizeListArray.from_arrays(array.ravel(), array.shape[1])
+
+
+def _write(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file that is there whole or not at all."""
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    write(partial)
+    os.replace(partial, path)

@@ -1,0 +1,254 @@
+"""A run that begins with what another has learned: old ids keep their rows, new ids get fresh ones."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from ctr.config.config_diff import changed_settings, in_lines
+from ctr.config.experiment import Experiment
+from ctr.errors import ConfigError
+from ctr.runs.checksums import FILE as CHECKSUMS
+from ctr.runs.checksums import sha256
+from ctr.runs.run import Run
+from ctr.training.build import build, rehearse
+from ctr.training.checkpoint import load_best
+from ctr.training.embedding_lookups import lookups_of
+from ctr.training.resume import load_encoder
+from features import Encoder
+from models import CTRModel
+from optimizers import Router
+
+MUST_AGREE = ("features", "features.*", "model.*")
+MAY_DIFFER = (
+    "features.columns.*.vocabulary.*",
+    "features.unseen",
+    "model.initializer.*",
+    "model.dropout",
+    "model.base.dropout",
+)
+COPIED_ROWS = 1 << 20
+RATES = ("name", "learning_rate", "l2_gradient")  # of an optimizer: they move no weight by themselves
+PENALTIES = ("l1", "l2", "l21")
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The run that another begins with."""
+
+    run: Run
+    experiment: Experiment
+    """As it was, for one CPU and in the precision of the new run."""
+    encoder: Encoder
+    encoder_sum: str
+    """SHA-256 of the encoder's checksums: another once the run is trained again on other data."""
+
+
+def open_parent(experiment: Experiment, run: Run) -> Parent | None:
+    """The run that `training.warm_start` names; None if it names none.
+
+    Args:
+        experiment: that is to begin with it.
+        run: of `experiment`.
+
+    Raises:
+        ConfigError: no finished run; one with other features or another model; the run itself; optimizers that cannot
+            go on from the state that it has, or, without it, from its weights.
+        ConfigError, DataError: its encoder is damaged.
+    """
+    asked = experiment.training.warm_start
+    if asked is None:
+        return None
+    parent = Run(asked.run)
+    if parent.folder.resolve() == run.folder.resolve():
+        raise ConfigError(f"training.warm_start.run: {asked.run} is the run's own folder: choose another with --run")
+    try:
+        parent.report()  # an error unless it is finished
+        # beside the new model there is this one while it is copied, in the memory of the machine, not of a GPU
+        one_cpu = ["training.device=cpu", "training.replicas=1", f"training.precision={experiment.training.precision}"]
+        before = parent.experiment(one_cpu)
+    except ConfigError as error:
+        raise ConfigError(f"training.warm_start.run: {error}") from error
+    if changed := changed_settings(before, experiment, MUST_AGREE, MAY_DIFFER):
+        title = f"training.warm_start.run: {asked.run} has other features or another model:"
+        raise ConfigError(in_lines(title, changed) + "\nput them back, or train without a warm start")
+    for column, cast in experiment.data.cast.items():
+        if before.data.cast.get(column, cast) != cast:
+            raise ConfigError(
+                f"training.warm_start.run: {asked.run} reads column {column!r} as {before.data.cast[column]}, "
+                f"but `data.cast` here as {cast}, so no id of it would be known. Use the same cast."
+            )
+    _check_optimizers(rehearse(before), rehearse(experiment), asked.state)
+    return Parent(parent, before, load_encoder(parent), _encoder_sum(parent))
+
+
+def check_unchanged(parent: Parent, run: Run) -> None:
+    """See that an unfinished run can have its features fitted again on those of the run that it began with.
+
+    Raises:
+        ConfigError: that one has others by now.
+    """
+    begun = run.warm_start()
+    if begun is None or begun["encoder"] != parent.encoder_sum:
+        raise ConfigError(
+            f"training.warm_start.run: {parent.run.folder} was trained again since {run.folder} began with it: put it "
+            f"back, or train anew with --overwrite or another --run"
+        )
+
+
+def carry(parent: Parent, model: CTRModel, experiment: Experiment) -> dict[str, Any]:
+    """Bring the best weights of a run into a new model, and the state of its optimizers if that is asked for.
+
+    Rows of a table that the run did not have stay as they are. Schedules of learning rates begin anew.
+
+    Args:
+        parent: as `open_parent` gives it.
+        model: compiled, of an encoder whose vocabularies have grown from the parent's.
+        experiment: of the model.
+
+    Returns:
+        warm_start.json: `run`, `checkpoint` and `step` of it, `state`, the SHA-256 of its
+            `encoder`, and of each table its `carried` and `new` rows.
+
+    Raises:
+        ConfigError: the checkpoint is damaged, or the run another by now.
+    """
+    asked = experiment.training.warm_start
+    assert asked is not None
+    old = build(parent.experiment, parent.encoder)
+    best = load_best(parent.run, old)
+    if _encoder_sum(parent.run) != parent.encoder_sum:
+        raise ConfigError(f"training.warm_start.run: {asked.run} was trained again while it was read")
+    for pair in _pairs(old, model):
+        pair.copy(pair.before, pair.now, model.distribute_strategy)
+        if asked.state == "carry" and pair.now.trainable:
+            _carry_state(old, model, pair)
+    if asked.state == "carry":
+        model.optimizer.iterations.assign(old.optimizer.iterations.numpy())
+        model.optimizer.restart_schedules()
+    carried = {table.name: table.rows for table in old.tables.inputs.tables}
+    return {
+        "run": asked.run,
+        "checkpoint": best["checkpoint"],
+        "step": best["step"],
+        "state": asked.state,
+        "encoder": parent.encoder_sum,
+        "tables": {
+            table.name: {"carried": carried[table.name], "new": table.rows - carried[table.name]}
+            for table in model.tables.inputs.tables
+        },
+    }
+
+
+def _encoder_sum(run: Run) -> str:
+    return sha256(run.folder / "encoder" / CHECKSUMS)
+
+
+@dataclass(frozen=True)
+class _Same:
+    """What both models hold: a variable of a tower, or the rows of a table, perhaps beside others in its variable."""
+
+    name: str
+    """Such as `table user` or `tower deep`."""
+    before: tf.Variable
+    now: tf.Variable
+    rows: int | None = None
+    """Of the table; None: the whole variable."""
+    first_before: int = 0
+    first_now: int = 0
+    new: int = 0
+    """Rows of the table that were not there before; they follow."""
+
+    def copy(self, before: tf.Variable, now: tf.Variable, strategy: tf.distribute.Strategy) -> None:
+        """Copy it from and to variables of the same rows: the weights themselves, or one state of their optimizer."""
+        for replica in strategy.experimental_local_results(now):
+            if self.rows is None:
+                replica.assign(before.numpy())
+                continue
+            for first in range(0, self.rows, COPIED_ROWS):
+                places = tf.range(first, min(first + COPIED_ROWS, self.rows))
+                rows = tf.gather(before, places + self.first_before)
+                replica.scatter_update(tf.IndexedSlices(rows, places + self.first_now))
+
+    def fill_new(self, now: tf.Variable, value: float, strategy: tf.distribute.Strategy) -> None:
+        """Set the new rows of a state to a value."""
+        assert self.rows is not None
+        rows = tf.fill([self.new, now.shape[1]], tf.cast(value, now.dtype))
+        for replica in strategy.experimental_local_results(now):
+            places = tf.range(self.new) + self.first_now + self.rows
+            replica.scatter_update(tf.IndexedSlices(rows, places))
+
+
+def _pairs(old: CTRModel, new: CTRModel) -> Iterator[_Same]:
+    """All weights of two models of the same features and towers: tables, then towers."""
+    earlier = {lookup.table.name: lookup for lookup in lookups_of(old)}
+    for now in lookups_of(new):
+        before = earlier[now.table.name]
+        old_rows, new_rows = before.table.rows, now.table.rows - before.table.rows
+        yield _Same(f"table {now.table.name}", before.fused, now.fused, old_rows, before.offset, now.offset, new_rows)
+    for tower, layers in new.tower.towers.items():
+        for was, is_ in zip(old.tower.towers[tower], layers, strict=True):
+            for old_variable, variable in zip(was.variables, is_.variables, strict=True):
+                yield _Same(f"tower {tower}", old_variable, variable)
+
+
+def _carry_state(old: CTRModel, new: CTRModel, pair: _Same) -> None:
+    """What the optimizers remember of a pair, and what they must of the rows that are new."""
+    before, now = old.optimizer.state_of(pair.before), new.optimizer.state_of(pair.now)
+    for name in before:
+        pair.copy(before[name], now[name], new.distribute_strategy)
+    if pair.rows is not None:
+        steps = int(old.optimizer.iterations.numpy())
+        for name, value in new.optimizer.optimizer_of(pair.now).state_of_new_rows(steps).items():
+            pair.fill_new(now[name], value, new.distribute_strategy)
+
+
+def _check_optimizers(old: CTRModel, new: CTRModel, state: str) -> None:
+    """See that the optimizers can go on from the state that the run's had, or, without it, from its weights.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    pairs = [pair for pair in _pairs(old, new) if pair.now.trainable]
+    if state == "reset":
+        _check_weights_outlive_state(new.optimizer, pairs)
+        return
+    changed = [
+        f"{pair.name}: {key} {then[key]} in the run, {here.get(key, 'none')} now"
+        for pair in pairs
+        for then, here in [(_described(old.optimizer, pair.before), _described(new.optimizer, pair.now))]
+        for key in then
+        if then[key] != here.get(key)
+    ]
+    if changed:
+        title = "training.warm_start: these optimizers cannot go on from the state of the run's:"
+        raise ConfigError(
+            in_lines(title, list(dict.fromkeys(changed)))
+            + "\nput them back, or let all state begin anew with --set training.warm_start.state=reset"
+        )
+
+
+def _described(router: Router, variable: tf.Variable) -> dict[str, Any]:
+    """What must be as it was: the optimizer, its kinds of state, and how it makes weights of them, if it does."""
+    optimizer = router.optimizer_of(variable)
+    described = {"optimizer": f"{optimizer.name} ({', '.join(router.state_of(variable)) or 'no state'})"}
+    while hasattr(optimizer, "base"):
+        optimizer = optimizer.base
+    if getattr(optimizer, "weights_in_state", False):
+        config = optimizer.get_config()
+        if not any(config.get(penalty) for penalty in PENALTIES):
+            config.pop("penalty_rate")
+        described |= {key: value for key, value in config.items() if key not in RATES}
+    return described
+
+
+def _check_weights_outlive_state(router: Router, pairs: Iterable[_Same]) -> None:
+    """Raise ConfigError if an optimizer makes weights from its state alone, so that without it they would be lost."""
+    for pair in pairs:
+        optimizer = router.optimizer_of(pair.now)
+        if not getattr(optimizer, "starts_from_weight", True):
+            raise ConfigError(
+                f"training.warm_start.state: without its state {optimizer.name} would lose the weights of {pair.name} "
+                f"at their first touch: carry the state, or give it `preserve_initial: true` and a `beta` above 0"
+            )
