@@ -11,8 +11,6 @@ from typing import Annotated, Any, TypeAlias
 import typer
 from rich.console import Console
 
-from ctr.console import Terminal, plain
-
 app = typer.Typer(
     help="Train click-through-rate models from Parquet, and report how well they rank and whether they will hold.",
     add_completion=False,
@@ -52,7 +50,7 @@ def train(
     settings: Overrides = None,
 ) -> None:
     """Train, keep the best checkpoint, report AUC and PSI."""
-    with _user_mistakes() as console:
+    with _command() as console:
         with _silent_stderr():
             from ctr.config.experiment import load_experiment
             from ctr.jobs import train as train_job
@@ -71,7 +69,7 @@ def inspect(
     settings: Overrides = None,
 ) -> None:
     """Show what the data holds and a training needs, and all that would go wrong; 2 if it could not succeed."""
-    with _user_mistakes() as console:
+    with _command() as console:
         with _silent_stderr():
             from ctr.config.experiment import load_experiment
             from ctr.jobs.inspect import inspect as look
@@ -91,7 +89,7 @@ def evaluate(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
     """Score Parquet with a trained run, report AUC and PSI; of data without a label, scores and PSI."""
-    with _user_mistakes() as console:
+    with _command() as console:
         with _silent_stderr():
             from ctr.jobs import evaluate as evaluate_job
         evaluate_job.evaluate(run, data, out, sampled, overwrite, console)
@@ -112,7 +110,7 @@ def compare(
     settings: Overrides = None,
 ) -> None:
     """Train an experiment under several choices, such as optimizers: which is better, and is it more than luck."""
-    with _user_mistakes() as console:
+    with _command() as console:
         with _silent_stderr():
             from ctr.comparison.study import load_study
             from ctr.jobs import compare as compare_job
@@ -126,7 +124,7 @@ def replay(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="RUN/diverged/step-N.parquet, left by `ctr train`.")],
 ) -> None:
     """Do the step again at which a training diverged: the norms of every table and layer, and where it began."""
-    with _user_mistakes() as console:
+    with _command() as console:
         with _silent_stderr():
             from ctr.jobs.replay import replay as do_again
         do_again(file, console)
@@ -145,45 +143,10 @@ def report(
     ] = None,
 ) -> None:
     """Show the report of runs and evaluations, several side by side; write report.html and report.md of each again."""
-    with _user_mistakes() as console:
-        from ctr.errors import ConfigError
-        from ctr.report import show_report, write_html
-        from ctr.report.comparison import FILE, show_comparison, write_comparison
-        from ctr.report.side_by_side import check_markdown, show_side_by_side, side_by_side, to_markdown
-        from ctr.runs.files import write_text
-        from ctr.runs.run import Run
+    with _command() as console:
+        from ctr.jobs import report as report_job
 
-        if out is not None:
-            check_markdown(out)
-            if len(runs) > 1 and (comparisons := [run for run in runs if (run / FILE).is_file()]):
-                raise ConfigError(f"--out: {comparisons[0]} is a comparison, which stands alone; give it by itself")
-        found, mistakes = [], []
-        for run in runs:
-            if len(runs) > 1:
-                console.print(str(run), style="bold", highlight=False, markup=False, soft_wrap=True)
-            try:
-                if (run / FILE).is_file():
-                    write_comparison(run)
-                    show_comparison(run, console)
-                    continue
-                show_report(Run(run).report(), console)
-                console.print(f"report: {write_html(run)}", highlight=False, markup=False, soft_wrap=True)
-                found.append(Run(run))
-            except ConfigError as error:
-                mistakes.append(str(error) if str(run) in str(error) else f"{run}: {error}")
-        sections = []
-        try:
-            sections = side_by_side(found) if len(found) > 1 else []
-        except ConfigError as error:
-            mistakes.append(str(error))
-        if sections:
-            show_side_by_side(sections, console)
-        if mistakes:
-            raise ConfigError("\n".join(mistakes))
-        if out is not None:
-            only = found[0].folder if found else runs[0]
-            write_text(out, to_markdown(sections) if sections else (only / "report.md").read_text("utf-8"))
-            console.print(f"written: {out}", highlight=False, markup=False, soft_wrap=True)
+        report_job.report(runs, out, console)
 
 
 @app.command()
@@ -221,7 +184,7 @@ def psi(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the report that is there.")] = False,
 ) -> None:
     """PSI of every column of two Parquet data sets, without a model."""
-    with _user_mistakes() as console:
+    with _command() as console:
         from pydantic import ValidationError
 
         from ctr.config.messages import explain
@@ -282,29 +245,13 @@ def _listed(names: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def _user_mistakes() -> Iterator[Console]:
-    """One clear message instead of a traceback, where the mistake is the user's."""
+def _command() -> Iterator[Console]:
+    """The console of a command, which ends with the exit codes of `ctr.jobs.exit_codes`."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from ctr.errors import ConfigError, Diverged, Interrupted
-    from features import DataError
+    from ctr.jobs.exit_codes import exit_codes
 
-    try:
-        yield Terminal()
-    except (ConfigError, DataError, OSError) as error:
-        typer.echo(plain("\n".join([f"error: {error}", *getattr(error, "__notes__", [])])), err=True)
-        raise typer.Exit(2) from error
-    except MemoryError as error:
-        typer.echo(f"error: memory is not enough: {error}", err=True)
-        raise typer.Exit(2) from error
-    except KeyboardInterrupt as error:
-        typer.echo("interrupted", err=True)
-        raise typer.Exit(130) from error
-    except Interrupted as error:
-        typer.echo(plain(f"interrupted: {error}"), err=True)
-        raise typer.Exit(75) from error
-    except Diverged as error:
-        typer.echo(plain(f"diverged: {error}"), err=True)
-        raise typer.Exit(3) from error
+    with exit_codes() as console:
+        yield console
 
 
 @contextmanager

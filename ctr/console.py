@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 # control characters but the line feed, marks that turn the direction of text, and bytes that are no text
 ORDERS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
+"""How paths and messages are printed: as they are."""
 
 
 class Terminal(Console):
@@ -26,3 +30,8 @@ def plain(text: str) -> str:
     'a?[2Jb'
     """
     return ORDERS.sub("?", text)
+
+
+def warn(console: Console, message: str) -> None:
+    """A line that the user should read, though the job goes on."""
+    console.print(f"warning: {message}", **PLAIN)

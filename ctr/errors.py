@@ -21,6 +21,10 @@ class Damaged(ConfigError):
 class Interrupted(Exception):
     """A signal ended the job; what it had done is saved."""
 
+    exit_code = 75
+
 
 class Diverged(ArithmeticError):
     """Loss, gradients or scores are no longer finite."""
+
+    exit_code = 3

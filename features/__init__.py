@@ -2,9 +2,10 @@
 
 from features.ahead import read_ahead
 from features.bad_rows import BadRows, leave_out_bad_rows
-from features.batch import NULL, OUT_OF_VOCABULARY, PADDING, SPECIAL_ROWS, Batch, as_tf_dataset, batch_signature, take
+from features.batch import NULL, OUT_OF_VOCABULARY, PADDING, SPECIAL_ROWS, Batch, take
 from features.casts import Cast, cast_column, cast_hint
 from features.columns import check_agreement, check_columns, check_known, files_of, rows_of_files, unified_schema
+from features.dataset import as_tf_dataset, batch_signature
 from features.encoder import Encoder
 from features.errors import DataError
 from features.fit_encoder import fit_encoder

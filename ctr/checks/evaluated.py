@@ -23,7 +23,7 @@ from ctr.checks.significance import (
     ratio_interval,
     too_few,
 )
-from ctr.evaluation.frequency import LABELS
+from ctr.metrics.frequency_bands import LABELS
 from ctr.metrics.psi import MODERATE_ABOVE
 
 Level = Literal["warning", "note", "ok"]

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctr.comparison.plan import Planned
+from ctr.errors import Diverged
 from ctr.runs.files import remove, write_text
 
 POLL_SECONDS = 0.1
 ROOT = Path(__file__).parents[2]  # of the packages
-DIVERGED = 3
 TELLING = ("error: ", "diverged: ", "interrupted: ")  # how `ctr` begins what it says of its end
 
 
@@ -30,7 +30,7 @@ class Failure:
     @property
     def is_final(self) -> bool:
         """Whether it would fail in the same way again."""
-        return self.code == DIVERGED
+        return self.code == Diverged.exit_code
 
 
 @dataclass(frozen=True)
@@ -114,14 +114,12 @@ class Pool:
             remove(run.folder)  # what a killed run left of its folder
         config, log = self._file_of(run, "yaml"), self._file_of(run, "log")
         write_text(config, run.experiment.to_yaml())
-        added = [part for one in self.callbacks for part in ("--callback", one)]
-        arguments = ["train", str(config), "--run", str(run.folder), "--resume", *added]
         sys_path = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
         with log.open("wb") as out:
             process = subprocess.Popen(
                 # -P: a file of the working directory that is called as a package is not taken for it
-                [sys.executable, "-P", "-m", "ctr.jobs.worker", *arguments],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys_path])},
+                [sys.executable, "-P", "-m", "ctr.jobs.worker", str(config), str(run.folder), *self.callbacks],
+                env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys_path])},
                 stdin=subprocess.PIPE,  # which closes when this process dies
                 stdout=out,
                 stderr=subprocess.STDOUT,

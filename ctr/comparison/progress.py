@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from ctr.comparison.plan import Planned
 from ctr.comparison.pool import Failure
-from ctr.jobs.show import PLAIN
+from ctr.console import PLAIN
 from ctr.report import formats
 
 REFRESH_SECONDS = 1.0

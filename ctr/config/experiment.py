@@ -16,8 +16,9 @@ from pydantic import (
 )
 
 from ctr.config import yaml_file
-from ctr.config.messages import PSI, Time, explain
+from ctr.config.messages import explain
 from ctr.config.registry_settings import EpochsOrSteps, choice
+from ctr.config.report import Report
 from ctr.errors import ConfigError as ConfigError
 from features import Cast, Count, Features, Settings, Split
 from models import MODELS
@@ -213,24 +214,6 @@ class Training(Settings):
     """What towers compute in; tables, all weights and their state, and the logit stay float32."""
     deterministic: bool = True
     """The same command gives the same bytes. A CPU always does; a GPU then uses slower kernels."""
-
-
-class Report(Settings):
-    """What the report shows. The columns that it names are read along with the features."""
-
-    psi: PSI = PSI()
-    group: str | None = None
-    """Column whose values GAUC ranks within, such as the user."""
-    time: Time | None = None
-    """For PSI over time; None: the column that a split by time has, if it holds times, by day."""
-    slices: list[str] | None = None
-    """Features or columns; None: every categorical with at most 20 different values."""
-    threshold: float = Field(0.5, gt=0, lt=1)
-    """The score from which on a row is called positive in precision, recall and F1."""
-    worst_rows: int = Field(20, ge=0, le=1000)
-    """How many of the worst-predicted rows the report lists, with their values."""
-    exact_rows: Count = 20_000_000
-    """Rows of a set up to which metrics are exact and GAUC and slices are computed: some 150 bytes of memory each."""
 
 
 EARLIER_SETTINGS = {("features", "unseen"): "own", ("model", "initializer", "head_bias"): "zero"}

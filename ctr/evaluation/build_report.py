@@ -7,7 +7,6 @@ import numpy as np
 
 from ctr.checks.evaluated import check
 from ctr.evaluation.curves import drawn, score_shares
-from ctr.evaluation.frequency import LABELS
 from ctr.evaluation.histograms import FEATURE, SCORE, by_feature
 from ctr.evaluation.overfitting import class_scores, find_overfitting
 from ctr.evaluation.reference import Reference
@@ -15,6 +14,7 @@ from ctr.evaluation.report_columns import GROUP
 from ctr.evaluation.split_metrics import FREQUENCY, SetTally
 from ctr.evaluation.timeline import Timeline, lacks_values
 from ctr.metrics import Undefined, compare, gauc
+from ctr.metrics.frequency_bands import LABELS
 from ctr.metrics.psi import MODERATE_ABOVE
 
 TRAIN = "train"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ctr.metrics.counts import ScoreCounts
+from ctr.metrics.shares import shares
 from ctr.runs.files import write_text
 from ctr.runs.run import Run
 
@@ -85,11 +86,6 @@ def score_shares(counts: ScoreCounts, edges: list[float]) -> dict[str, list[floa
         for name, weight in (("positives", counts.positives), ("negatives", counts.negatives))
     }
     return {name: shares(weight) for name, weight in binned.items() if weight.sum()}
-
-
-def shares(weight: np.ndarray) -> list[float]:
-    """Each bin's part of the whole, to 6 digits; 0 where there is nothing."""
-    return _rounded(weight / (weight.sum() or 1.0))
 
 
 def save_curves(folder: Path, curves: dict[str, Any]) -> None:

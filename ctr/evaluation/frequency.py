@@ -7,7 +7,6 @@ import numpy as np
 from features import NULL, OUT_OF_VOCABULARY, SPECIAL_ROWS, Batch, Encoder
 
 MANY_VALUES = 100
-LABELS = ("missing", "new, or too rare for the vocabulary", "1 to 9", "10 to 99", "100 to 999", "1,000 or more")
 
 
 class Frequencies:

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from ctr.evaluation.curves import shares
 from ctr.metrics import CategoryBins, QuantileBins, bins_from_json, compare
 from ctr.metrics.bins import Bins
 from ctr.metrics.counts import sigmoid, sum_of_products
+from ctr.metrics.shares import shares
 from features import DataError, Ragged, Values, decoded
 
 SCORE = "score"

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from ctr.config.experiment import Experiment, Report
-from ctr.config.messages import Time
+from ctr.config.experiment import Experiment
+from ctr.config.report import Report, Time
 from ctr.errors import ConfigError
 from ctr.evaluation.duplicates import NeverTrained
 from ctr.evaluation.frequency import Frequencies

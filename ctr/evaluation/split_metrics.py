@@ -13,12 +13,13 @@ from ctr.evaluation.reference import Reference
 from ctr.evaluation.report_columns import GROUP, SLICE, Observed, slice_values
 from ctr.evaluation.score_by_bin import Joint
 from ctr.evaluation.scoring import Scored, Scorer, sampling_weights
-from ctr.evaluation.timeline import Timeline, periods_of
+from ctr.evaluation.timeline import Timeline
 from ctr.evaluation.unknown_ids import UnknownIds
 from ctr.evaluation.worst_rows import WorstRows
 from ctr.evaluation.writer import ScoreWriter
 from ctr.metrics import BinaryMetrics
 from ctr.metrics.counts import sigmoid
+from ctr.metrics.periods import periods_of
 from features import Batch, RowGroup, Values, decoded, filtered, values_of_column
 
 FREQUENCY = "frequency/"

@@ -25,15 +25,15 @@ from ctr.comparison.progress import Watch
 from ctr.comparison.resources import budget_of, leave_gpus, may_differ_in_size, needs_of_cells
 from ctr.comparison.results import CellResults, Result, forget_failure, result_of, write_failure
 from ctr.comparison.study import Cell, Study, cells_of
+from ctr.console import PLAIN, warn
 from ctr.errors import ConfigError, Interrupted
-from ctr.jobs.show import PLAIN, warn
 from ctr.preflight.resources import size
 from ctr.report.comparison import FILE, show_comparison, write_comparison
 from ctr.runs.checksums import rewriting
+from ctr.runs.environment import environment
 from ctr.runs.files import check_writable, remove, write_json
 from ctr.runs.lock import only_process_in
 from ctr.runs.machine import free_disk
-from ctr.runs.run import environment
 from ctr.training.callbacks import find_makers
 from ctr.training.interruption import interruptible
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from rich.console import Console
 
 from ctr.config.experiment import Experiment
+from ctr.console import warn
 from ctr.errors import ConfigError
 from ctr.evaluation.build_report import conclude
 from ctr.evaluation.curves import save_curves
@@ -19,10 +20,12 @@ from ctr.evaluation.report_columns import Observed
 from ctr.evaluation.scoring import Scorer
 from ctr.evaluation.split_metrics import evaluate_set
 from ctr.evaluation.writer import ScoreWriter
-from ctr.jobs.show import show_bad_rows, show_results, warn
+from ctr.jobs.show import show_bad_rows, show_results
 from ctr.report import sparsity_report
+from ctr.runs.environment import environment
 from ctr.runs.files import write_json
-from ctr.runs.run import Run, check_replaceable, environment, new_folder
+from ctr.runs.folders import check_replaceable, new_folder
+from ctr.runs.run import Run
 from ctr.runs.run_data import CONTENTS, files_of_run
 from ctr.training.build import build, set_threads
 from ctr.training.checkpoint import fingerprint, load_best

@@ -1,22 +1,19 @@
 """`ctr inspect`: all that is wrong with a training and can be known before it, not only the first of it."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 
-from ctr.checks.before_training import judge, judge_bad_rows, judge_order
-from ctr.checks.finding import LEVELS, Finding, Level
+from ctr.checks.finding import LEVELS, Finding
 from ctr.config.experiment import Experiment, SkipBadRows
-from ctr.errors import ConfigError
-from ctr.preflight.profile import SetProfile, profile_sets
-from ctr.preflight.resources import Needs, findings_of, needs_of, unfitted
+from ctr.preflight.data_checks import judge, judge_bad_rows, judge_order
+from ctr.preflight.inspection import Inspection
+from ctr.preflight.profile import profile_sets
+from ctr.preflight.resources import findings_of, needs_of, unfitted
 from ctr.preflight.schemas import check_schemas
 from ctr.preflight.show import show
-from ctr.runs.machine import OwnMemory, own_memory
+from ctr.runs.machine import own_memory
 from ctr.runs.run import Run
 from ctr.training.build import rehearse, set_threads, tower_bytes
 from ctr.training.data import PreparedData, open_sets, prepare_sets
@@ -24,35 +21,6 @@ from ctr.training.warm_start import open_parent
 from features import DataError, Encoder, RowGroup
 
 ANY_SHARE = SkipBadRows(skip=math.nextafter(1, 0))
-
-
-@dataclass
-class Inspection:
-    """What was found out; what could not be is None."""
-
-    findings: list[Finding] = field(default_factory=list)
-    sets: dict[str, list[RowGroup]] | None = None
-    needs: Needs | None = None
-    prepared: PreparedData | None = None
-    profiles: dict[str, SetProfile] | None = None
-    own_memory: OwnMemory | None = None
-    """Memory of this process after the data was prepared and before it was profiled."""
-
-    @property
-    def worst(self) -> Level:
-        """The level of the worst finding."""
-        return min((finding.level for finding in self.findings), key=LEVELS.index)
-
-    @contextmanager
-    def stage(self, check: str, fine: str | None = None) -> Iterator[None]:
-        """What the user did wrong inside becomes an error; if nothing, `fine` is said."""
-        try:
-            yield
-        except (ConfigError, DataError, OSError) as error:
-            self.findings.append(Finding("error", check, f"{check}: {error}"))
-        else:
-            if fine is not None:
-                self.findings.append(Finding("fine", check, f"{check}: {fine}"))
 
 
 def inspect(experiment: Experiment, folder: str | Path, console: Console | None = None) -> Inspection:

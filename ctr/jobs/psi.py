@@ -11,16 +11,18 @@ import pyarrow.compute as pc
 from pydantic import Field, ValidationInfo, field_validator
 from rich.console import Console
 
-from ctr.config.messages import PSI, Time
+from ctr.config.report import PSI, Time
 from ctr.errors import ConfigError
 from ctr.evaluation.column_types import Kind, columns_of_both, kinds_by_type, values_of_kind
 from ctr.evaluation.curves import save_curves
 from ctr.evaluation.histograms import FEATURE, Binning, Histograms
-from ctr.evaluation.timeline import Timeline, periods_of
+from ctr.evaluation.timeline import Timeline
+from ctr.metrics.periods import periods_of
 from ctr.metrics.psi import MODERATE_ABOVE
 from ctr.report import show_report, write_html
+from ctr.runs.environment import environment
 from ctr.runs.files import write_json
-from ctr.runs.run import check_replaceable, environment, new_folder
+from ctr.runs.folders import check_replaceable, new_folder
 from features import (
     Cast,
     RowGroup,

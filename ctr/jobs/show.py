@@ -9,17 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ctr.console import PLAIN
 from ctr.report import show_report, write_html
 from features import BadRows
 from models import CTRModel, PartCost
-
-PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
-"""How paths and messages are printed: as they are."""
-
-
-def warn(console: Console, message: str) -> None:
-    """A line that the user should read, though the job goes on."""
-    console.print(f"warning: {message}", **PLAIN)
 
 
 def show_results(report: dict[str, Any], folder: Path, console: Console) -> None:

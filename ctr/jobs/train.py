@@ -16,6 +16,7 @@ import tf_keras
 from rich.console import Console
 
 from ctr.config.experiment import Experiment
+from ctr.console import PLAIN, warn
 from ctr.errors import ConfigError, Diverged, Interrupted
 from ctr.evaluation.build_report import TRAIN, conclude
 from ctr.evaluation.curves import save_curves
@@ -23,11 +24,12 @@ from ctr.evaluation.report_columns import Observed
 from ctr.evaluation.scoring import Scorer
 from ctr.evaluation.split_metrics import evaluate_set, observe_training
 from ctr.evaluation.writer import ScoreWriter
-from ctr.jobs.show import PLAIN, show_bad_rows, show_cost, show_results, show_variables, show_warm_start, warn
+from ctr.jobs.show import show_bad_rows, show_cost, show_results, show_variables, show_warm_start
 from ctr.preflight.resources import check_fits, unfitted
+from ctr.runs.environment import environment
 from ctr.runs.files import name_folder, write_json
 from ctr.runs.lock import only_process_in
-from ctr.runs.run import Run, environment
+from ctr.runs.run import Run
 from ctr.runs.run_data import CONTENTS, contents_of, describe_data
 from ctr.training.build import build, rehearse, set_threads, tower_bytes
 from ctr.training.checkpoint import Position, fingerprint, part_fingerprints, restore

@@ -1,4 +1,4 @@
-"""`ctr` in a process that ends with the one that started it: arguments are those of `ctr`.
+"""`ctr train --resume` in a process that ends with the one that started it: CONFIG RUN [CALLBACK]...
 
 The other process holds the writing end of this one's standard input, so that its death, by whatever signal, closes it.
 """
@@ -6,8 +6,12 @@ The other process holds the writing end of this one's standard input, so that it
 import os
 import sys
 import threading
+from pathlib import Path
 
-from ctr.cli import app
+from ctr.config.experiment import load_experiment
+from ctr.jobs.exit_codes import exit_codes
+from ctr.jobs.train import train
+from ctr.training.callbacks import load_callbacks
 
 
 def _end_with_parent() -> None:
@@ -15,6 +19,11 @@ def _end_with_parent() -> None:
     os._exit(1)  # at once: a run that is killed goes on from its checkpoint
 
 
+def _train(config: str, folder: Path, callbacks: list[str]) -> None:
+    with exit_codes() as console:
+        train(load_experiment(config), folder, False, True, lambda: load_callbacks(callbacks, folder), console)
+
+
 if __name__ == "__main__":
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    app()
+    _train(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])

@@ -1,7 +1,7 @@
 """What `ctr inspect` shows in the terminal."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -9,18 +9,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from ctr.config.experiment import Experiment
+from ctr.preflight.inspection import Inspection
 from ctr.preflight.profile import InputProfile, SetProfile
 from ctr.preflight.resources import Needs, size
 from features import RowGroup, files_of, type_name
-
-if TYPE_CHECKING:
-    from ctr.jobs.inspect import Inspection
 
 STYLES = {"error": "bold red", "warning": "yellow", "fine": "green"}
 LONGEST = 20  # characters of a value that are shown
 
 
-def show(found: "Inspection", experiment: Experiment, console: Console) -> None:
+def show(found: Inspection, experiment: Experiment, console: Console) -> None:
     """Sets, their columns, tables, and the findings, worst first."""
     if found.profiles is not None and found.sets is not None:
         _show_sets(found.profiles, console)

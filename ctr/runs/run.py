@@ -1,32 +1,26 @@
 """The run folder: what is in it, reading it checked, and writing it so that nothing half-written is left behind."""
 
-import importlib.metadata
 import json
 import os
-import platform
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ctr.errors import ConfigError, Damaged
 from ctr.runs.checksums import FILE as CHECKSUMS
 from ctr.runs.checksums import check_file, check_sealed, read_sums, rewriting, seal, sums_of, write_sums
-from ctr.errors import ConfigError, Damaged
-from ctr.runs.files import check_writable, name_folder, read_json, remove, write_json, write_text
-from ctr.runs.lock import only_process_in
+from ctr.runs.files import check_writable, read_json, remove, write_json, write_text
+from ctr.runs.folders import REPORT
 
 if TYPE_CHECKING:
     from ctr.config.experiment import Experiment  # it knows every model and optimizer, so it imports TensorFlow
 
-CONFIG, REPORT = "config.yaml", "report.json"
+CONFIG = "config.yaml"
 LINES = ("metrics.jsonl", "timing.jsonl")
 BEGUN_WITH = (CONFIG, "data.json", "environment.json", "initial_weights.json", "warm_start.json")
 MEASURED = ("reference", "scores", "contents.parquet", "curves.json", REPORT)
 SEALED = (*BEGUN_WITH, *LINES, "encoder", "checkpoints", *MEASURED)
 ONLY_HERE = (CONFIG, "data.json", "initial_weights.json", "warm_start.json")  # resuming need not make them again
 MAY_LIE_ELSEWHERE = ("checkpoints", "evaluations")  # on a larger disk, by a link
-PACKAGES = ("tensorflow", "tf-keras", "tensorflow-recommenders", "numpy", "pandas", "pyarrow", "scipy", "pydantic")
 
 
 class Run:
@@ -298,60 +292,3 @@ class Run:
         with (self.folder / file).open("a", encoding="utf-8") as out:
             out.write(json.dumps(line) + "\n")
             return out.tell()
-
-
-def check_replaceable(target: Path, overwrite: bool, kind: str, is_of_kind: Callable[[dict[str, Any]], bool]) -> None:
-    """Raise ConfigError unless a report may go to `target`; only an earlier one of its kind is ever replaced.
-
-    Args:
-        target: a folder.
-        overwrite: replace what is there.
-        kind: of the report, in words.
-        is_of_kind: tells by report.json.
-    """
-    check_writable(target)
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return
-    there = target / REPORT  # read unchecked: it only says whether this may be replaced
-    if not there.is_file() or not is_of_kind(read_json(there)):
-        raise ConfigError(f"{target} exists and is not {kind}: choose another folder with --out")
-    if not overwrite:
-        raise ConfigError(f"{target} exists: choose another folder with --out, or --overwrite it")
-
-
-@contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the place of `target`, sealed, once it is whole.
-
-    Raises:
-        ConfigError: another process fills it.
-    """
-    partial = target.with_name(f".{target.name}.partial")
-    with only_process_in(target):
-        remove(partial)
-        partial.mkdir()
-        try:
-            yield partial
-            seal(partial)
-        except BaseException as error:
-            name_folder(error, target)
-            remove(partial)
-            raise
-        remove(target)
-        os.replace(partial, target)
-
-
-def environment() -> dict[str, Any]:
-    """Versions of Python and of the packages that decide results, and the git commit."""
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {"python": platform.python_version(), "packages": versions, "git_commit": _git_commit()}
-
-
-def _git_commit() -> str | None:
-    """The commit of the checkout that runs, if it is one."""
-    here = Path(__file__).parent
-    try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() if found.returncode == 0 else None

@@ -7,8 +7,9 @@ from ctr.config.config_diff import changed_settings, in_lines
 from ctr.config.experiment import Experiment, load_saved_experiment
 from ctr.errors import ConfigError, Damaged
 from ctr.runs.checksums import seal
+from ctr.runs.environment import environment
 from ctr.runs.files import remove
-from ctr.runs.run import Run, environment
+from ctr.runs.run import Run
 from ctr.runs.run_data import CONTENTS, PUT_BACK, changed_contents, changed_files
 from ctr.training.checkpoint import Position, fingerprint, newest, part_fingerprints
 from features import DataError, Encoder, RowGroup, Settings

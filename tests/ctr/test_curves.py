@@ -19,9 +19,9 @@ from ctr.evaluation.curves import (
     save_curves,
     score_edges,
     score_shares,
-    shares,
 )
 from ctr.metrics import BinaryMetrics
+from ctr.metrics.shares import shares
 from ctr.runs.run import Run
 
 

@@ -19,11 +19,12 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from ctr.cli import app
-from ctr.config.messages import Time
+from ctr.config.report import Time
 from ctr.errors import ConfigError
-from ctr.evaluation.timeline import FOLLOWS, MAX_PERIODS
+from ctr.evaluation.timeline import FOLLOWS
 from ctr.jobs import psi
 from ctr.jobs.psi import DriftSettings, compare_data
+from ctr.metrics.periods import MAX_PERIODS
 from features import DataError, sample
 
 NAN, INF = float("nan"), float("inf")

@@ -9,8 +9,10 @@ from typer.testing import CliRunner
 
 import ctr
 from ctr.cli import app
+from ctr.runs.environment import environment
 from ctr.runs.files import write_json
-from ctr.runs.run import Run, environment, new_folder
+from ctr.runs.folders import new_folder
+from ctr.runs.run import Run
 from ctr.training.data import open_sets
 from ctr.training.model_state import write_state
 from ctr.training.resume import find_unfinished

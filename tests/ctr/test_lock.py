@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from ctr.cli import app
 from ctr.errors import ConfigError
+from ctr.runs.folders import new_folder
 from ctr.runs.lock import only_process_in
-from ctr.runs.run import new_folder
 
 HOLD = (
     "import sys, pathlib; from ctr.runs.lock import only_process_in\n"

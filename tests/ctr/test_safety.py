@@ -18,7 +18,8 @@ from ctr.config.experiment import load_experiment
 from ctr.jobs.evaluate import _name_of
 from ctr.runs.checksums import seal
 from ctr.runs.files import read_json, write_json, write_text
-from ctr.runs.run import Run, new_folder
+from ctr.runs.folders import new_folder
+from ctr.runs.run import Run
 from ctr.training.checkpoint import newest
 from tests.conftest import THREADS, click_log
 from tests.ctr.conftest import BY_STEPS, ending, resealed, resume

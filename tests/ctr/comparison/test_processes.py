@@ -32,7 +32,7 @@ def here(tmp_path_factory):
 
 def workers_of(out):
     """Process numbers of trainings in a comparison's folder."""
-    found = subprocess.run(["pgrep", "-f", f"ctr.jobs.worker train {out}/"], capture_output=True, text=True)
+    found = subprocess.run(["pgrep", "-f", f"ctr.jobs.worker {out}/"], capture_output=True, text=True)
     return [int(number) for number in found.stdout.split()]
 
 

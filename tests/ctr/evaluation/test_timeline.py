@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from ctr.evaluation.histograms import Binning, Histograms
-from ctr.evaluation.timeline import CUT, FOLLOWS, VARIES, Dated, Timeline, periods_of
+from ctr.evaluation.timeline import CUT, FOLLOWS, VARIES, Timeline
+from ctr.metrics.periods import Dated, periods_of
 
 
 def chunked(values, type_=None):

@@ -16,8 +16,8 @@ from ctr.errors import ConfigError
 from ctr.report.comparison import runs_csv, show_comparison, write_comparison
 from ctr.report.comparison_tables import best_of, ranked, sentences
 from ctr.runs.checksums import rewriting
+from ctr.runs.environment import environment
 from ctr.runs.files import write_json
-from ctr.runs.run import environment
 from tests.ctr.report.pages import Page, assert_self_contained
 
 NOTHING = {"value": None, "low": None, "high": None, "p_value": None, "reason": "no seed has both"}

@@ -1,0 +1,62 @@
+"""`ctr report`: the reports of runs, evaluations and comparisons, shown and written again."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from ctr.console import PLAIN
+from ctr.errors import ConfigError
+from ctr.report import show_report, write_html
+from ctr.report.comparison import FILE, show_comparison, write_comparison
+from ctr.report.side_by_side import check_markdown, show_side_by_side, side_by_side, to_markdown
+from ctr.runs.files import write_text
+from ctr.runs.run import Run
+
+
+def report(folders: list[Path], out: Path | None, console: Console) -> None:
+    """Show the report of each folder, of several runs side by side too; write report.html and report.md of each again.
+
+    Args:
+        folders: trained runs, evaluations or comparisons.
+        out: Markdown file for the runs side by side, or for a copy of the only one's report.md; None: none.
+        console: where the reports go.
+
+    Raises:
+        ConfigError: folders without a report, all named after the others are shown, or an unsuitable `out`.
+    """
+    if out is not None:
+        check_markdown(out)
+        if len(folders) > 1 and (comparisons := [folder for folder in folders if (folder / FILE).is_file()]):
+            raise ConfigError(f"--out: {comparisons[0]} is a comparison, which stands alone; give it by itself")
+    runs, mistakes = [], []
+    for folder in folders:
+        if len(folders) > 1:
+            console.print(str(folder), style="bold", **PLAIN)
+        try:
+            if (folder / FILE).is_file():
+                write_comparison(folder)
+                show_comparison(folder, console)
+            else:
+                runs.append(_shown(folder, console))
+        except ConfigError as error:
+            mistakes.append(str(error) if str(folder) in str(error) else f"{folder}: {error}")
+    sections = []
+    try:
+        sections = side_by_side(runs) if len(runs) > 1 else []
+    except ConfigError as error:
+        mistakes.append(str(error))
+    if sections:
+        show_side_by_side(sections, console)
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    if out is not None:
+        only = runs[0].folder if runs else folders[0]
+        write_text(out, to_markdown(sections) if sections else (only / "report.md").read_text("utf-8"))
+        console.print(f"written: {out}", **PLAIN)
+
+
+def _shown(folder: Path, console: Console) -> Run:
+    """Show a run or an evaluation, and write its pages again."""
+    show_report(Run(folder).report(), console)
+    console.print(f"report: {write_html(folder)}", **PLAIN)
+    return Run(folder)

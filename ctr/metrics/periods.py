@@ -1,0 +1,73 @@
+"""The hour, day, week or month that each row is of."""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from ctr.errors import ConfigError
+from features import wall_clock
+
+MAX_PERIODS = 1000
+Period = Literal["hour", "day", "week", "month"]
+UNITS = {"hour": "h", "day": "D", "week": "D", "month": "M"}  # NumPy's
+DAY = 86_400  # seconds
+
+
+class Dated(NamedTuple):
+    """The period that each row is of, and where in it."""
+
+    period: pa.DictionaryArray
+    """Texts that sort in time; null where the time is."""
+    place: np.ndarray | None
+    """float64 [rows], from 0 to below 1; None where nothing tells when a period begins and ends."""
+
+
+def periods_of(
+    column: pa.ChunkedArray, by: Period, time_zone: str = "UTC", time_unit: str | None = None, where: str = ""
+) -> Dated:
+    """Return the period that each row is of.
+
+    Args:
+        column: timestamps, dates, or integers that count `time_unit`s since 1970; of any other type, and of integers
+            without a unit, each value is a period of its own.
+        by: what a period is; a week is named by its Monday.
+        time_zone: of the calendar that timestamps are read by.
+        time_unit: s, ms, us or ns.
+        where: the file and row group, for errors.
+
+    >>> dated = periods_of(pa.chunked_array([[0, 64_800, 86_400]]), "day", time_unit="s")
+    >>> dated.period.to_pylist(), dated.place.tolist()
+    (['1970-01-01', '1970-01-01', '1970-01-02'], [0.0, 0.75, 0.0])
+    """
+    times = column.combine_chunks()
+    is_time = pa.types.is_timestamp(times.type) or pa.types.is_date(times.type)
+    if not is_time and (time_unit is None or not pa.types.is_integer(times.type)):
+        return Dated(times.cast(pa.large_string()).dictionary_encode(), None)
+    try:
+        days, seconds = wall_clock(times, time_zone, time_unit)
+    except pa.ArrowInvalid as error:
+        raise ConfigError(f"{where}: the time column holds a value that is no time: {error}") from error
+    if by == "hour":
+        starts = days * 24 + seconds // 3600
+        place = seconds % 3600 / 3600
+    elif by == "month":
+        months = days.astype("datetime64[D]").astype("datetime64[M]")
+        starts = months.astype(np.int64)
+        first, after = (month.astype("datetime64[D]").astype(np.int64) for month in (months, months + 1))
+        place = (days - first + seconds / DAY) / np.maximum(after - first, 1)
+    else:
+        starts = days - (days + 3) % 7 if by == "week" else days  # the first of January 1970 was a Thursday
+        place = (days - starts + seconds / DAY) / (7 if by == "week" else 1)
+    encoded = pa.array(starts, mask=times.is_null().to_numpy(zero_copy_only=False)).dictionary_encode()
+    return Dated(pa.DictionaryArray.from_arrays(encoded.indices, _names(encoded.dictionary.to_numpy(), by)), place)
+
+
+def _names(starts: np.ndarray, by: Period) -> pa.Array:
+    """Return the names of periods, from the hours, days or months between 1970 and their start."""
+    if not len(starts):  # NumPy has no longest of none
+        return pa.array([], pa.large_string())
+    names = np.datetime_as_string(starts.astype(f"datetime64[{UNITS[by]}]"))
+    if by == "hour":
+        names = np.char.add(np.char.replace(names, "T", " "), ":00")
+    return pa.array(names.tolist(), pa.large_string())

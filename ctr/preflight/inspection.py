@@ -1,0 +1,42 @@
+"""All that an inspection of a config and its data came to."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from ctr.checks.finding import LEVELS, Finding, Level
+from ctr.errors import ConfigError
+from ctr.preflight.profile import SetProfile
+from ctr.preflight.resources import Needs
+from ctr.runs.machine import OwnMemory
+from ctr.training.data import PreparedData
+from features import DataError, RowGroup
+
+
+@dataclass
+class Inspection:
+    """What was found out; what could not be is None."""
+
+    findings: list[Finding] = field(default_factory=list)
+    sets: dict[str, list[RowGroup]] | None = None
+    needs: Needs | None = None
+    prepared: PreparedData | None = None
+    profiles: dict[str, SetProfile] | None = None
+    own_memory: OwnMemory | None = None
+    """Memory of this process after the data was prepared and before it was profiled."""
+
+    @property
+    def worst(self) -> Level:
+        """The level of the worst finding."""
+        return min((finding.level for finding in self.findings), key=LEVELS.index)
+
+    @contextmanager
+    def stage(self, check: str, fine: str | None = None) -> Iterator[None]:
+        """What the user did wrong inside becomes an error; if nothing, `fine` is said."""
+        try:
+            yield
+        except (ConfigError, DataError, OSError) as error:
+            self.findings.append(Finding("error", check, f"{check}: {error}"))
+        else:
+            if fine is not None:
+                self.findings.append(Finding("fine", check, f"{check}: {fine}"))

@@ -1,0 +1,1 @@
+"""Run folders: files written whole, checksums, locks, and the machine that they are on."""
