@@ -54,11 +54,11 @@ def train(
         with _silent_stderr():
             from ctr.config.experiment import load_experiment
             from ctr.jobs import train as train_job
-            from ctr.training.callbacks import find_makers, load_callbacks
+            from ctr.training.callbacks import load_callbacks, resolve_factories
         chosen = [] if warm_start is None else [f"training.warm_start.run={json.dumps(str(warm_start))}"]
         experiment = load_experiment(config, [*(settings or []), *chosen])
         folder = run or Path("runs") / experiment.name
-        find_makers(callbacks or [])  # so that a wrong name is told before any work
+        resolve_factories(callbacks or [])  # so that a wrong name is told before any work
         train_job.train(experiment, folder, overwrite, resume, lambda: load_callbacks(callbacks or [], folder), console)
 
 

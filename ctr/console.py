@@ -14,19 +14,19 @@ PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "soft_wrap": True}
 """How paths and messages are printed: as they are."""
 
 
-class Terminal(Console):
+class SafeConsole(Console):
     """A console that shows what would give orders to a terminal as a question mark."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """The segments of a renderable; those with which rich itself moves the cursor stay."""
         for text, style, control in super().render(renderable, options):
-            yield Segment(text if control else plain(text), style, control)
+            yield Segment(text if control else strip_control_characters(text), style, control)
 
 
-def plain(text: str) -> str:
+def strip_control_characters(text: str) -> str:
     """Text without orders to a terminal.
 
-    >>> plain("a\x1b[2Jb")
+    >>> strip_control_characters("a\x1b[2Jb")
     'a?[2Jb'
     """
     return ORDERS.sub("?", text)

@@ -12,7 +12,7 @@ from features.fit_encoder import fit_encoder
 from features.labels import Columns
 from features.layout import layout_of
 from features.numbers import as_floats
-from features.originals import columns_of, decoded_batch, id_features, in_words, originals
+from features.originals import columns_of, decode_ids, decoded_batch, describe_row, id_features
 from features.ragged import Ragged, list_lengths
 from features.reader import Reader
 from features.row_groups import DataFile, RowGroup, count_rows
@@ -69,15 +69,16 @@ __all__ = [
     "columns_of",
     "count_rows",
     "date_texts",
+    "decode_ids",
     "decoded",
     "decoded_batch",
+    "describe_row",
     "draw_sample",
     "files_of",
     "filtered",
     "fit",
     "fit_encoder",
     "id_features",
-    "in_words",
     "innermost",
     "is_bytes",
     "is_number",
@@ -89,7 +90,6 @@ __all__ = [
     "map_tables",
     "nearest",
     "open_data",
-    "originals",
     "read_ahead",
     "read_tables",
     "rows_of_files",

@@ -11,7 +11,7 @@ from features.schema import Categorical, CrossFeature, Numeric, Sequence, Sequen
 SPECIAL = ("padding", "null", "out of vocabulary")
 
 
-def originals(encoder: Encoder, name: str, rows: np.ndarray) -> pa.Array:
+def decode_ids(encoder: Encoder, name: str, rows: np.ndarray) -> pa.Array:
     """The values behind rows of the table of the feature `name`; the three special rows are null.
 
     A vocabulary's values are those of the data; `identity` gives the id, `part` the hour, weekday (0-6) or day of the
@@ -31,12 +31,12 @@ def originals(encoder: Encoder, name: str, rows: np.ndarray) -> pa.Array:
     return pa.array(rows.astype(np.int64) - SPECIAL_ROWS + first, mask=special)
 
 
-def in_words(encoder: Encoder, name: str, row: int) -> str:
+def describe_row(encoder: Encoder, name: str, row: int) -> str:
     """What a row of the table of the feature `name` stands for, such as `'item 5'`, `null` or `hash bucket 17`."""
     if row < SPECIAL_ROWS:
         return SPECIAL[row]
     feature = encoder.features.columns[name]
-    value = originals(encoder, name, np.array([row]))[0].as_py()
+    value = decode_ids(encoder, name, np.array([row]))[0].as_py()
     if isinstance(feature, Numeric):
         if feature.as_ == "embedding":
             return "any number"
@@ -59,7 +59,7 @@ def columns_of(encoder: Encoder, name: str) -> list[str]:
 
 
 def decoded_batch(encoder: Encoder, batch: Batch) -> dict[str, pa.Array]:
-    """The features of a batch by name: categories and lists as `originals`, numbers as the model sees them."""
+    """The features of a batch by name: categories and lists as `decode_ids`, numbers as the model sees them."""
     found: dict[str, pa.Array] = {}
     places = {name: place for place, name in enumerate(id_features(encoder))}
     for name, feature in encoder.features.columns.items():
@@ -67,8 +67,8 @@ def decoded_batch(encoder: Encoder, batch: Batch) -> dict[str, pa.Array]:
             ids, lengths = batch[f"sequences/{name}"], batch[f"lengths/{name}"]
             is_value = np.arange(ids.shape[1]) < lengths[:, None]
             ends = np.concatenate([[0], np.cumsum(is_value.sum(axis=1))]).astype(np.int32)
-            found[name] = pa.ListArray.from_arrays(pa.array(ends), originals(encoder, name, ids[is_value]))
+            found[name] = pa.ListArray.from_arrays(pa.array(ends), decode_ids(encoder, name, ids[is_value]))
         elif name in places:
-            found[name] = originals(encoder, name, batch["ids"][:, places[name]])
+            found[name] = decode_ids(encoder, name, batch["ids"][:, places[name]])
     numerics = {name: pa.array(batch["numerics"][:, k]) for k, name in enumerate(encoder.layout["numerics"])}
     return {**found, **numerics}

@@ -16,14 +16,14 @@ if tf.keras.Model is not tf_keras.Model:
 from models.blocks import MLP, Dropout
 from models.can import CAN
 from models.compressed_dot import CompressedDot
-from models.cost import PartCost, cost_of
+from models.cost import ComponentCost, cost_of
 from models.ctr_model import CTRModel
 from models.dcn import DCN
 from models.dcn_mix import DCNMix
 from models.dcn_v2 import DCNV2
 from models.din import DIN
 from models.dnn import DNN
-from models.inputs import Behaviors, Category, Field, History, Inputs, Table
+from models.inputs import Behaviors, Category, Field, Inputs, SequenceInput, Table
 from models.seeds import PathInitializer, seed_of
 from models.tables import EmbeddingTables, fuse
 from models.tower import Tower
@@ -52,15 +52,15 @@ __all__ = [
     "Behaviors",
     "CTRModel",
     "Category",
+    "ComponentCost",
     "CompressedDot",
     "DCNMix",
     "Dropout",
     "EmbeddingTables",
     "Field",
-    "History",
     "Inputs",
-    "PartCost",
     "PathInitializer",
+    "SequenceInput",
     "Table",
     "Tower",
     "WideDeep",

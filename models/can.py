@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from models.blocks import MAX_LAYERS, check_most, check_widths
-from models.inputs import Behaviors, Category, Field, History, Inputs, Table
+from models.inputs import Behaviors, Category, Field, Inputs, SequenceInput, Table
 from models.tower import Tower
 
 Activation: TypeAlias = Literal["tanh", "selu", "linear"]
@@ -156,14 +156,14 @@ class CAN(Tower):
                         part,
                         table.name,
                         column=feature.column if isinstance(feature, Category) else None,
-                        sequence=feature.name if isinstance(feature, History) else None,
+                        sequence=feature.name if isinstance(feature, SequenceInput) else None,
                         part=part,
                     )
                 )
         own = [table for table in tables.values() if table not in inputs.tables]
         return replace(inputs, tables=(*inputs.tables, *own), fields=(*inputs.fields, *fields))
 
-    def _table(self, feature: Category | History, side: str, part: str, dim: int, inputs: Inputs) -> Table:
+    def _table(self, feature: Category | SequenceInput, side: str, part: str, dim: int, inputs: Inputs) -> Table:
         """The table of one side of a pair."""
         if self.independent_parameters:
             name = part if self.independent_combinations else f"can/{feature.name}/{side}"

@@ -19,7 +19,7 @@ MOVES = {  # numbers are copied, none is computed
 }
 
 
-class PartCost(NamedTuple):
+class ComponentCost(NamedTuple):
     """What a part of a model costs."""
 
     part: str
@@ -29,7 +29,7 @@ class PartCost(NamedTuple):
     """Floating-point operations of one row's forward pass in evaluation mode."""
 
 
-def cost_of(model: CTRModel, signature: Mapping[str, tf.TensorSpec]) -> list[PartCost]:
+def cost_of(model: CTRModel, signature: Mapping[str, tf.TensorSpec]) -> list[ComponentCost]:
     """The cost of `tables` and of each tower, and of what the model's tower computes outside of them, by its name.
 
     Operations are those of the graph, for a row whose sequences are as long as the signature has them: 2 for each
@@ -62,8 +62,8 @@ def cost_of(model: CTRModel, signature: Mapping[str, tf.TensorSpec]) -> list[Par
     costs = []
     for part, layers in parts.items():
         variables = [variable for layer in layers for variable in layer.trainable_variables]
-        costs.append(PartCost(part, sum(math.prod(variable.shape) for variable in variables), flops.pop(part, 0)))
-    return costs + [PartCost(part, 0, count) for part, count in flops.items() if count]
+        costs.append(ComponentCost(part, sum(math.prod(variable.shape) for variable in variables), flops.pop(part, 0)))
+    return costs + [ComponentCost(part, 0, count) for part, count in flops.items() if count]
 
 
 def _flops(

@@ -36,7 +36,7 @@ class Field:
     """What the vector is for: `deep` is the tower's x0; other parts reach the tower under their own name."""
 
     @property
-    def is_apart(self) -> bool:
+    def is_unpooled(self) -> bool:
         """Whether it is a vector for each value of a sequence."""
         return self.sequence is not None and self.pooling is None
 
@@ -54,7 +54,7 @@ class Category:
 
 
 @dataclass(frozen=True)
-class History:
+class SequenceInput:
     """A feature whose value in a row is a list of some of `rows` ids."""
 
     name: str
@@ -86,7 +86,7 @@ class Inputs:
     """The columns of `numerics` that are inputs of their own."""
     categories: tuple[Category, ...] = ()
     """All features that are one category, whether they have a field or not."""
-    histories: tuple[History, ...] = ()
+    histories: tuple[SequenceInput, ...] = ()
     """All features that are a sequence, whether they have a field or not."""
 
     def __post_init__(self) -> None:
@@ -103,7 +103,7 @@ class Inputs:
             numerics=tuple(layout["numerics"]),
             plain=tuple(layout["plain"]),
             categories=tuple(Category(**category) for category in layout["categories"]),
-            histories=tuple(History(**history) for history in layout["histories"]),
+            histories=tuple(SequenceInput(**history) for history in layout["histories"]),
         )
 
     def table(self, name: str) -> Table:
@@ -123,7 +123,7 @@ class Inputs:
         """
         return _named(name, self.categories, "categorical", key)
 
-    def history(self, name: str, key: str) -> History:
+    def history(self, name: str, key: str) -> SequenceInput:
         """The feature of that name that is a sequence; `key` is the setting that names it.
 
         Raises:
@@ -131,7 +131,7 @@ class Inputs:
         """
         return _named(name, self.histories, "sequence", key)
 
-    def category_or_history(self, name: str, key: str) -> Category | History:
+    def category_or_history(self, name: str, key: str) -> Category | SequenceInput:
         """The feature of that name, whichever it is; `key` is the setting that names it.
 
         Raises:

@@ -70,11 +70,12 @@ class EmbeddingTables(tf_keras.layers.Layer):
         apart: dict[str, Behaviors] = {}
         for key in used:
             runs = self._look_up(key, batch)
-            apart |= {run[0].part: Behaviors(vectors, _mask(run[0], batch)) for run, vectors in runs if run[0].is_apart}
-            if reduced := [_reduce(run, some, batch) for run, some in runs if not run[0].is_apart]:
+            unpooled = [(run[0], vectors) for run, vectors in runs if run[0].is_unpooled]
+            apart |= {field.part: Behaviors(vectors, _mask(field, batch)) for field, vectors in unpooled}
+            if reduced := [_reduce(run, some, batch) for run, some in runs if not run[0].is_unpooled]:
                 found[key] = _side_by_side(reduced)
         blocks: dict[str, list[tf.Tensor]] = {"deep": []}
-        one_by_one = [field for field in self.inputs.fields if not field.is_apart]
+        one_by_one = [field for field in self.inputs.fields if not field.is_unpooled]
         for (part, key), run in groupby(one_by_one, lambda field: (field.part, self._group_of[field.table])):
             start, vectors = used[key], found[key]
             used[key] += len(list(run))

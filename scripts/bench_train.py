@@ -32,7 +32,7 @@ from ctr.config.experiment import load_experiment
 from ctr.training.build import build, set_threads
 from ctr.training.data import prepare
 from ctr.training.step import compiled_step
-from ctr.training.trainer import Placed, copied_ahead
+from ctr.training.trainer import Placed, prefetch_to_device
 from features import Batch, Reader
 from models import CTRModel
 from optimizers import adam
@@ -188,7 +188,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     first.close()  # type: ignore[attr-defined]
     inputs = [{"x0": model.tables(batch)["deep"], "label": batch["label"]} for batch in batches]
     works: dict[str, Callable[[], Iterator[int]]] = {
-        "from_parquet": lambda: stepping(step, tensors_of(copied_ahead(endless(reader), model))),
+        "from_parquet": lambda: stepping(step, tensors_of(prefetch_to_device(endless(reader), model))),
         "bare_step": lambda: stepping(step, cycling(batches)),
         "tower_only": lambda: stepping(tower, cycling(inputs)),
         "tower_input": lambda: stepping(tower_to_input, cycling(inputs)),

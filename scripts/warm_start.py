@@ -26,7 +26,7 @@ from ctr.training.build import build
 from ctr.training.checkpoint import load_best
 from ctr.training.data import open_sets, prepare_sets
 from ctr.training.resume import load_encoder
-from ctr.training.warm_start import carry, open_parent
+from ctr.training.warm_start import copy_weights, open_parent
 from models import CTRModel
 
 NEW_USER = 20  # every so many
@@ -67,7 +67,7 @@ def begun(experiment: Experiment, run: Path) -> CTRModel:
     assert parent is not None
     prepared = prepare_sets(experiment, open_sets(experiment), known=parent.encoder)
     model = build(experiment, prepared.encoder)
-    carry(parent, model, experiment)
+    copy_weights(parent, model, experiment)
     return model
 
 

@@ -9,7 +9,7 @@ from bad_inputs import Ran, in_copy, make_good
 from typer.testing import CliRunner
 
 from ctr.cli import app
-from ctr.runs.checksums import seal
+from ctr.runs.checksums import write_checksums
 from ctr.runs.files import write_json
 from ctr.training.checkpoint import newest
 
@@ -37,7 +37,7 @@ def test_a_position_whose_best_checkpoint_is_elsewhere_is_not_gone_on_from(tmp_p
     checkpoint = tmp_path / "checkpoints" / "step-000000003"
     checkpoint.mkdir(parents=True)
     write_json(checkpoint / "position.json", {"step": 3, "best": {"checkpoint": "../../elsewhere", "step": 3}})
-    seal(checkpoint)
+    write_checksums(checkpoint)
     warnings = []
     assert newest(checkpoint.parent, warnings.append) is None
     assert "position.json: damaged: checkpoint and step do not agree" in warnings[0]

@@ -1,1 +1,1 @@
-"""Findings: their levels, the thresholds that they are held to, and the checks before and after training."""
+"""Findings: their levels, the thresholds that they are held to, and the checks of a report."""

@@ -22,7 +22,7 @@ from scipy import special
 
 from ctr.metrics.psi import NOISE_LEVEL
 
-ERRORS = 4.0  # standard errors beyond which a difference is called one
+STANDARD_ERRORS = 4.0  # standard errors beyond which a difference is called one
 MIN_ROWS = 100
 MIN_OF_A_CLASS = 10  # with fewer, standard errors are far too small
 Z95 = 1.959964  # standard errors on either side of a 95% CI
@@ -45,7 +45,7 @@ def judge(deviation: float, errors: float, interval: Interval, margin: float) ->
     >>> judge(0.3, 5.0, (0.18, 0.42), 0.05), judge(0.01, 1.0, (-0.01, 0.03), 0.05), judge(0.3, 2.0, (0.0, 0.6), 0.05)
     ('off', 'holds', 'too few')
     """
-    if abs(deviation) > margin and abs(errors) > ERRORS:
+    if abs(deviation) > margin and abs(errors) > STANDARD_ERRORS:
         return "off"
     return "holds" if -margin <= interval[0] and interval[1] <= margin else "too few"
 
@@ -78,9 +78,9 @@ def judge_excess(metrics: Mapping[str, Any]) -> Outcome | None:
     excess, error = metrics.get("log_loss_excess"), metrics.get("log_loss_excess_error")
     if excess is None or error is None:
         return None
-    if excess > ERRORS * error:
+    if excess > STANDARD_ERRORS * error:
         return "off"
-    return "holds" if excess < -ERRORS * error else "too few"
+    return "holds" if excess < -STANDARD_ERRORS * error else "too few"
 
 
 def too_few(metrics: Mapping[str, Any]) -> str:
@@ -144,7 +144,7 @@ def auc_error(auc: float, metrics: Mapping[str, Any]) -> float:
     return math.sqrt(max(auc * (1 - auc) + spread, 0.0) / (positives * negatives))
 
 
-def is_told(metrics: Mapping[str, Any]) -> bool:
+def has_enough_examples(metrics: Mapping[str, Any]) -> bool:
     """Whether a slice, a bucket or a set has rows enough of both classes to be spoken of."""
     rows, rate = metrics["rows"], metrics["label_rate"]
     return metrics["auc"] is not None and rows >= MIN_ROWS and rows * min(rate, 1 - rate) >= MIN_OF_A_CLASS
@@ -153,13 +153,15 @@ def is_told(metrics: Mapping[str, Any]) -> bool:
 def is_ranked_worse(metrics: Mapping[str, Any], auc: float | None, margin: float = 0.0) -> bool:
     """Whether a slice's AUC lies below that of all rows by more than `margin` and chance."""
     return (
-        auc is not None and is_told(metrics) and metrics["auc"] + ERRORS * metrics["auc_standard_error"] < auc - margin
+        auc is not None
+        and has_enough_examples(metrics)
+        and metrics["auc"] + STANDARD_ERRORS * metrics["auc_standard_error"] < auc - margin
     )
 
 
 def is_ranked_alike(metrics: Mapping[str, Any], auc: float, margin: float) -> bool:
     """Return True if the 95% CI of a slice's AUC ends above that of all rows less `margin`."""
-    return is_told(metrics) and metrics["auc"] - Z95 * metrics["auc_standard_error"] >= auc - margin
+    return has_enough_examples(metrics) and metrics["auc"] - Z95 * metrics["auc_standard_error"] >= auc - margin
 
 
 def is_miscalibrated(metrics: Mapping[str, Any], margin: float = 0.0) -> bool:
@@ -169,5 +171,5 @@ def is_miscalibrated(metrics: Mapping[str, Any], margin: float = 0.0) -> bool:
         expected >= MIN_OF_A_CLASS
         and metrics["rows"] >= MIN_ROWS
         and abs((metrics["calibration"] or 1) - 1) > margin
-        and abs(metrics["calibration_z"] or 0) > ERRORS
+        and abs(metrics["calibration_z"] or 0) > STANDARD_ERRORS
     )

@@ -32,7 +32,7 @@ METRICS: dict[str, tuple[Callable[..., RowDifferences], int]] = {
 PSI_BINS = 10
 
 
-def beside_baseline(baseline: CellResults, other: CellResults) -> dict[str, Any]:
+def compare_with_baseline(baseline: CellResults, other: CellResults) -> dict[str, Any]:
     """Differences to the baseline in what is reported, paired by seed; PSI of the scores; what both began with.
 
     Reads the scores of two runs at a time; of each pair and metric about 20 bytes a row are kept, and of each pair
@@ -78,7 +78,7 @@ def beside_baseline(baseline: CellResults, other: CellResults) -> dict[str, Any]
         "reasons": reasons,
         "same_rows": same_rows,
         "same_scores": alike and bool(shifts),
-        "lacking": [*lacking(baseline), *lacking(other), *unpaired],
+        "lacking": [*missing_runs(baseline), *missing_runs(other), *unpaired],
         "start": fairness(pairs),
     }
 
@@ -98,7 +98,7 @@ def _interval_unit(
     }
 
 
-def lacking(cell: CellResults) -> list[str]:
+def missing_runs(cell: CellResults) -> list[str]:
     """Why a cell cannot be judged, in words: runs that it lacks.
 
     A choice that fails with one seed is not better for the others, and one whose trials were lost had fewer of them.
@@ -134,7 +134,7 @@ def _difference(by_seed: Mapping[int, RowDifferences], same_rows: bool) -> dict[
     }
 
 
-def judge(differences: Sequence[dict[str, Any]], metric: str) -> None:
+def assign_verdicts(differences: Sequence[dict[str, Any]], metric: str) -> None:
     """Adjust p of a metric for so many comparisons, and give each a verdict.
 
     better, worse: than the baseline, whatever the seed and the rows. better each time, worse each time: with every

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ctr.comparison.baseline_diff import METRICS, beside_baseline, judge, lacking
+from ctr.comparison.baseline_diff import METRICS, assign_verdicts, compare_with_baseline, missing_runs
 from ctr.comparison.results import CellResults, Curve, Result
 from ctr.comparison.search_ranges import is_outermost
 from ctr.comparison.study import Study
@@ -34,7 +34,7 @@ def best_trial(trials: Sequence[Result]) -> Result | None:
     return max((result for result in trials if result.report is not None), key=goodness, default=None)
 
 
-def conclude(study: Study, cells: Sequence[CellResults]) -> dict[str, Any]:
+def build_comparison(study: Study, cells: Sequence[CellResults]) -> dict[str, Any]:
     """What comparison.json says, the baseline first; clock readings are under `clock` alone.
 
     Args:
@@ -44,9 +44,9 @@ def conclude(study: Study, cells: Sequence[CellResults]) -> dict[str, Any]:
     baseline = cells[0]
     target = study.target_auc or _reached_by_all(baseline.finished)
     found = [_described(cell, target) for cell in cells]
-    differences = [beside_baseline(baseline, cell) for cell in cells[1:]]
+    differences = [compare_with_baseline(baseline, cell) for cell in cells[1:]]
     for metric in METRICS:
-        judge(differences, metric)
+        assign_verdicts(differences, metric)
     for one, difference in zip(found[1:], differences, strict=True):
         one["difference"] = difference
     return {
@@ -84,7 +84,7 @@ def _described(cell: CellResults, target: float | None) -> dict[str, Any]:
         "metrics": {name: _over_seeds(cell.finished, name) for name in OVER_SEEDS},
         "to_target": _to_target(curves, target),
         **_sizes(cell.finished),
-        "lacking": lacking(cell),
+        "lacking": missing_runs(cell),
         "difference": None,
         "clock": _clock(cell.finished, curves, target),
     }

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ctr.comparison.results import Result
-from ctr.config.config_diff import changed_settings
+from ctr.config.config_diff import diff_experiments
 from ctr.runs.run_data import have_same_data
 
 MOVES_NO_START = (  # settings that change neither initial weights nor the order of rows
@@ -53,7 +53,7 @@ def fairness(pairs: Sequence[tuple[Result, Result]]) -> dict[str, Any]:
 
 
 def _changed(base: Result, other: Result, within: tuple[str, ...] = ("*",), but: tuple[str, ...] = ()) -> list[str]:
-    return changed_settings(base.run.experiment, other.run.experiment, within, but)
+    return diff_experiments(base.run.experiment, other.run.experiment, within, but)
 
 
 def _starts(base: Result, other: Result) -> tuple[dict[str, str], dict[str, str]]:

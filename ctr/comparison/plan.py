@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
-from ctr.comparison.search_ranges import Drawn, draw
-from ctr.comparison.study import Cell, Study
-from ctr.config.config_diff import changed_settings, in_lines
+from ctr.comparison.search_ranges import Sampled, draw
+from ctr.comparison.study import Study, Variant
+from ctr.config.config_diff import bullet_list, diff_experiments
 from ctr.config.experiment import Experiment
 from ctr.errors import ConfigError
-from ctr.preflight.resources import unfitted
+from ctr.preflight.resources import empty_encoder
 from ctr.runs.checksums import check_file, read_sums, rewriting
 from ctr.runs.files import read_json, write_json, write_text
 from ctr.runs.run import Run
@@ -28,7 +28,7 @@ PUT_BACK = "\nput them back, or compare anew with --overwrite or another --out"
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedRun:
     """One training.
 
     Attributes:
@@ -40,9 +40,9 @@ class Planned:
         folder: of the run.
     """
 
-    cell: Cell
+    cell: Variant
     trial: int | None
-    drawn: Drawn
+    drawn: Sampled
     seed: int
     experiment: Experiment
     folder: Path
@@ -59,7 +59,7 @@ class Planned:
         return f"{self.cell.name}, {f'seed {self.seed}' if self.trial is None else f'trial {self.trial}'}"
 
 
-def planned_trials(study: Study, cells: list[Cell], folder: Path) -> list[Planned]:
+def planned_trials(study: Study, cells: list[Variant], folder: Path) -> list[PlannedRun]:
     """The trials of every cell, first all first ones, then all second ones; none where nothing is tuned.
 
     Those that `trials.json` has are taken from there, more are drawn behind them.
@@ -79,11 +79,13 @@ def planned_trials(study: Study, cells: list[Cell], folder: Path) -> list[Planne
         drawn = [*known, *draw(cell.ranges, study.tuning.trials, seed)[len(known) :]]
         for k, values in enumerate(drawn[: study.tuning.trials]):
             where = folder / "runs" / cell.name / f"trial-{k + 1}"
-            runs.append(Planned(cell, k + 1, values, seed, cell.experiment(values, seed), where))
+            runs.append(PlannedRun(cell, k + 1, values, seed, cell.experiment(values, seed), where))
     return sorted(runs, key=lambda run: run.trial or 0)
 
 
-def planned_seeds(study: Study, chosen: dict[str, Planned | None], cells: list[Cell], folder: Path) -> list[Planned]:
+def planned_seeds(
+    study: Study, chosen: dict[str, PlannedRun | None], cells: list[Variant], folder: Path
+) -> list[PlannedRun]:
     """The trainings that are reported: of every cell one a seed, with what its best trial drew.
 
     Args:
@@ -101,23 +103,23 @@ def planned_seeds(study: Study, chosen: dict[str, Planned | None], cells: list[C
             drawn = trial.drawn if trial else {}
             of_trial = f"trial-{trial.trial}-" if trial else ""  # another one may be the best of more trials
             where = folder / "runs" / cell.name / f"{of_trial}seed-{seed}"
-            runs.append(Planned(cell, None, drawn, seed, cell.experiment(drawn, seed), where))
+            runs.append(PlannedRun(cell, None, drawn, seed, cell.experiment(drawn, seed), where))
     return runs
 
 
-def check_as_before(runs: Sequence[Planned]) -> None:
+def check_as_before(runs: Sequence[PlannedRun]) -> None:
     """See that runs which are there already are those that are planned.
 
     Raises:
         ConfigError: a setting differs.
     """
     for run in _existing(runs):
-        changed = changed_settings(run.saved.experiment(), run.experiment, but=("name",))
+        changed = diff_experiments(run.saved.experiment(), run.experiment, but=("name",))
         if changed:
-            raise ConfigError(in_lines(f"{run.folder}: was made with other settings:", changed) + PUT_BACK)
+            raise ConfigError(bullet_list(f"{run.folder}: was made with other settings:", changed) + PUT_BACK)
 
 
-def check_data_as_before(runs: Sequence[Planned], tell: Callable[[str], None]) -> None:
+def check_data_as_before(runs: Sequence[PlannedRun], tell: Callable[[str], None]) -> None:
     """See that runs which are there already were trained on the data that there is now.
 
     A run that is not finished is left to its `--resume`, which checks what it read until then.
@@ -138,18 +140,18 @@ def check_data_as_before(runs: Sequence[Planned], tell: Callable[[str], None]) -
         sets, there = opened[key], run.saved
         differences = changed_files(sets, there)
         if not differences and there.is_finished:
-            columns = unfitted(run.experiment).input_columns
+            columns = empty_encoder(run.experiment).input_columns
             differences = changed_contents(sets, there, there.file(CONTENTS), columns, tell)
         if differences:
             title = f"{run.folder}: was trained on other data than there is now:"
-            raise ConfigError(in_lines(title, differences) + PUT_BACK)
+            raise ConfigError(bullet_list(title, differences) + PUT_BACK)
 
 
-def _existing(runs: Sequence[Planned]) -> list[Planned]:
+def _existing(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
     return [run for run in runs if run.saved.exists]
 
 
-def write_plan(study: Study, trials: list[Planned], folder: Path) -> None:
+def write_plan(study: Study, trials: list[PlannedRun], folder: Path) -> None:
     """`study.yaml`: the study, its base experiment written out; `trials.json`: what each trial drew, and from what."""
     folder.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
@@ -179,5 +181,5 @@ def _written_trials(folder: Path) -> dict[str, Any]:
     return read_json(path)
 
 
-def _ranges(cell: Cell) -> dict[str, Any]:
+def _ranges(cell: Variant) -> dict[str, Any]:
     return {key: one.model_dump(mode="json") for key, one in cell.ranges.items()}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ctr.comparison.plan import Planned
+from ctr.comparison.plan import PlannedRun
 from ctr.errors import Diverged
 from ctr.runs.files import remove, write_text
 
@@ -44,7 +44,7 @@ class Budget:
 
 @dataclass
 class _Running:
-    run: Planned
+    run: PlannedRun
     process: subprocess.Popen[bytes]
     memory: int
 
@@ -58,7 +58,7 @@ class Pool:
             says itself whether that is too much.
         folder: for the config of each run, and what it prints.
         callbacks: `--callback` of every training.
-        is_asked_to_end: asked all the time; then trainings save and end.
+        stop_requested: asked all the time; then trainings save and end.
     """
 
     def __init__(
@@ -67,16 +67,16 @@ class Pool:
         needs: dict[str, int],
         folder: Path,
         callbacks: Sequence[str],
-        is_asked_to_end: Callable[[], bool],
+        stop_requested: Callable[[], bool],
     ) -> None:
         self.budget, self.needs, self.folder, self.callbacks = budget, needs, folder, callbacks
-        self.is_asked_to_end = is_asked_to_end
+        self.stop_requested = stop_requested
 
     def train(
         self,
-        runs: Sequence[Planned],
-        started: Callable[[Planned], None],
-        ended: Callable[[Planned, Failure | None], None],
+        runs: Sequence[PlannedRun],
+        started: Callable[[PlannedRun], None],
+        ended: Callable[[PlannedRun, Failure | None], None],
         waiting: Callable[[], None],
     ) -> None:
         """Train them all, in their order, or until it is asked to end.
@@ -89,7 +89,7 @@ class Pool:
         """
         queue, running = deque(runs), list[_Running]()
         try:
-            while (queue or running) and not self.is_asked_to_end():
+            while (queue or running) and not self.stop_requested():
                 while queue and self._fits(queue[0], running):
                     running.append(self._start(queue.popleft()))
                     started(running[-1].run)
@@ -104,12 +104,12 @@ class Pool:
             for one in running:
                 one.process.wait()
 
-    def _fits(self, run: Planned, running: list[_Running]) -> bool:
+    def _fits(self, run: PlannedRun, running: list[_Running]) -> bool:
         taken = sum(one.memory for one in running)
         fits = len(running) < self.budget.processes and taken + self.needs[run.cell.name] <= self.budget.memory
         return fits or not running
 
-    def _start(self, run: Planned) -> _Running:
+    def _start(self, run: PlannedRun) -> _Running:
         if not run.saved.exists:
             remove(run.folder)  # what a killed run left of its folder
         config, log = self._file_of(run, "yaml"), self._file_of(run, "log")
@@ -131,18 +131,19 @@ class Pool:
         code = one.process.returncode
         if code == 0:
             return None
-        return Failure(code, told(code, self._file_of(one.run, "log").read_text(encoding="utf-8", errors="replace")))
+        log = self._file_of(one.run, "log").read_text(encoding="utf-8", errors="replace")
+        return Failure(code, failure_reason(code, log))
 
-    def _file_of(self, run: Planned, suffix: str) -> Path:
+    def _file_of(self, run: PlannedRun, suffix: str) -> Path:
         return self.folder / f"{run.cell.name}, {run.folder.name}.{suffix}"
 
 
-def told(code: int, log: str) -> str:
+def failure_reason(code: int, log: str) -> str:
     """Why a training ended, in one line, of its exit code and what it printed.
 
-    >>> told(2, "epoch 1\\nerror: a.parquet is missing\\n")
+    >>> failure_reason(2, "epoch 1\\nerror: a.parquet is missing\\n")
     'a.parquet is missing'
-    >>> told(1, "Traceback ...\\n  File ...\\nZeroDivisionError: division by zero\\nits checkpoints are kept\\n")
+    >>> failure_reason(1, "Traceback ...\\n  ...\\nZeroDivisionError: division by zero\\nits checkpoints are kept\\n")
     'ZeroDivisionError: division by zero'
     """
     if code < 0:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from ctr.comparison.plan import Planned
+from ctr.comparison.plan import PlannedRun
 from ctr.comparison.pool import Failure
 from ctr.console import PLAIN
 from ctr.report import formats
@@ -16,7 +16,7 @@ from ctr.report import formats
 REFRESH_SECONDS = 1.0
 
 
-class Watch:
+class ComparisonProgress:
     """Follows a `Pool`; without a terminal there are lines only.
 
     Args:
@@ -38,22 +38,22 @@ class Watch:
             disable=not console.is_terminal,
         )
         self._all = self._bars.add_task("all runs", total=total, completed=done, told="")
-        self._running: dict[str, tuple[Planned, TaskID, float]] = {}
+        self._running: dict[str, tuple[PlannedRun, TaskID, float]] = {}
         self._refreshed = 0.0
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "ComparisonProgress":
         self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
-    def started(self, run: Planned) -> None:
+    def started(self, run: PlannedRun) -> None:
         """A bar for it, of its epochs."""
         bar = self._bars.add_task(escape(run.label), total=run.experiment.training.epochs, told="")
         self._running[run.label] = run, bar, time.perf_counter()
 
-    def ended(self, run: Planned, failure: Failure | None) -> None:
+    def ended(self, run: PlannedRun, failure: Failure | None) -> None:
         """A line for it."""
         _, bar, started = self._running.pop(run.label)
         self._bars.remove_task(bar)
@@ -82,7 +82,7 @@ def _measured(report: dict[str, Any]) -> str:
     return f"{name} AUC {formats.metric(found['auc'])}, log loss {formats.metric(found['log_loss'])}"
 
 
-def _last_validation(run: Planned) -> dict[str, Any] | None:
+def _last_validation(run: PlannedRun) -> dict[str, Any] | None:
     try:
         lines = (run.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:

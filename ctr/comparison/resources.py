@@ -4,20 +4,20 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from ctr.comparison.plan import Planned
+from ctr.comparison.plan import PlannedRun
 from ctr.comparison.pool import Budget
-from ctr.comparison.study import Cell
+from ctr.comparison.study import Variant
 from ctr.config.experiment import available_cpus
 from ctr.errors import ConfigError
-from ctr.preflight.resources import needs_of
+from ctr.preflight.resources import estimate_resources
 from ctr.runs.machine import free_memory
-from ctr.training.build import rehearse, tower_bytes
+from ctr.training.build import dry_build, tower_bytes
 from ctr.training.data import PreparedData, prepare
 
 UNKNOWN = 1 << 62  # more bytes than any machine has
 
 
-def needs_of_cells(runs: Sequence[Planned]) -> tuple[dict[str, int], int]:
+def needs_of_cells(runs: Sequence[PlannedRun]) -> tuple[dict[str, int], int]:
     """Bytes of memory that a training of each cell takes, and of disk that any takes at most.
 
     Reads the data once, as a training does before its first step.
@@ -41,7 +41,7 @@ def needs_of_cells(runs: Sequence[Planned]) -> tuple[dict[str, int], int]:
             read[data] = prepare(experiment)
             _check_sets(run, read[data])
         try:
-            found = needs_of(experiment, of_towers, read[data])
+            found = estimate_resources(experiment, of_towers, read[data])
         except ConfigError:
             memory[run.cell.name] = UNKNOWN  # it runs alone, and says what is wrong as its row
             continue
@@ -50,19 +50,19 @@ def needs_of_cells(runs: Sequence[Planned]) -> tuple[dict[str, int], int]:
     return memory, disk
 
 
-def _tower_bytes(run: Planned) -> int:
+def _tower_bytes(run: PlannedRun) -> int:
     try:
-        return tower_bytes(rehearse(run.experiment))
+        return tower_bytes(dry_build(run.experiment))
     except ConfigError as error:
         raise ConfigError(f"{run.cell.name}: {error}") from error
 
 
-def may_differ_in_size(cell: Cell) -> bool:
+def may_differ_in_size(cell: Variant) -> bool:
     """Whether trials of a cell may need more memory than others."""
     return any(key.startswith(("features.", "model.")) for key in cell.ranges)
 
 
-def _check_sets(run: Planned, prepared: PreparedData) -> None:
+def _check_sets(run: PlannedRun, prepared: PreparedData) -> None:
     """Raise ConfigError if there is nothing to choose trials by, or nothing to report."""
     if run.trial is not None and "valid" not in prepared.sets:
         raise ConfigError(f"tuning: {run.cell.name} has no validation data to choose trials by; give `data.valid`")
@@ -70,7 +70,7 @@ def _check_sets(run: Planned, prepared: PreparedData) -> None:
         raise ConfigError(f"{run.cell.name}: has neither validation nor test data to compare on; give `data.test`")
 
 
-def budget_of(runs: Sequence[Planned], processes: int | None, memory: float | None) -> Budget:
+def budget_of(runs: Sequence[PlannedRun], processes: int | None, memory: float | None) -> Budget:
     """How many trainings there may be at once, and the bytes that they may take.
 
     Args:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ctr.comparison.plan import Planned
+from ctr.comparison.plan import PlannedRun
 from ctr.comparison.pool import Failure
-from ctr.comparison.study import Cell
+from ctr.comparison.study import Variant
 from ctr.errors import ConfigError
 from ctr.runs.files import read_json, remove, write_json
 from ctr.runs.run import LINES
@@ -47,7 +47,7 @@ class Curve:
 class Result:
     """A training that has ended: its report, or why it has none."""
 
-    run: Planned
+    run: PlannedRun
     report: dict[str, Any] | None
     failure: Failure | None
 
@@ -92,7 +92,7 @@ class Result:
 class CellResults:
     """How all trainings of a cell ended."""
 
-    cell: Cell
+    cell: Variant
     trials: list[Result]
     chosen: Result | None
     """The best trial; None: nothing was tuned, or all failed."""
@@ -104,7 +104,7 @@ class CellResults:
         return [result for result in self.seeds if result.report is not None]
 
 
-def result_of(run: Planned) -> Result | None:
+def result_of(run: PlannedRun) -> Result | None:
     """How a planned run ended before; None: it has not."""
     if run.saved.exists and run.saved.is_finished:
         return Result(run, run.saved.report(), None)
@@ -116,19 +116,19 @@ def result_of(run: Planned) -> Result | None:
     return None
 
 
-def write_failure(run: Planned, failure: Failure) -> None:
+def write_failure(run: PlannedRun, failure: Failure) -> None:
     """Note beside the run's folder that it failed, and how."""
     path = _failed(run)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {**asdict(failure), "config": run.experiment.to_yaml()})
 
 
-def forget_failure(run: Planned) -> None:
+def forget_failure(run: PlannedRun) -> None:
     """So that it is tried again."""
     remove(_failed(run))
 
 
-def _failed(run: Planned) -> Path:
+def _failed(run: PlannedRun) -> Path:
     return run.folder.with_name(run.folder.name + FAILED)
 
 

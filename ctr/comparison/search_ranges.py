@@ -16,11 +16,11 @@ from features import Settings
 TUNE = "tune"
 DIGITS = 4  # significant, of what is drawn
 
-Drawn = dict[str, float]
+Sampled = dict[str, float]
 """Dotted key -> value."""
 
 
-class Range(Settings):
+class SearchRange(Settings):
     """What a trial draws from: `{tune: [0.001, 0.1]}`."""
 
     tune: tuple[float, float]
@@ -31,7 +31,7 @@ class Range(Settings):
     """Whether they are whole numbers."""
 
     @model_validator(mode="after")
-    def _ascends(self) -> "Range":
+    def _ascends(self) -> "SearchRange":
         low, high = self.tune
         if not low < high:
             raise ValueError(f"`tune` needs the least and the most. Received: [{low:g}, {high:g}]")
@@ -42,7 +42,7 @@ class Range(Settings):
     def at(self, share: float) -> float:
         """The value at a share of the way from the least to the most.
 
-        >>> Range(tune=(0.001, 0.1)).at(0.5), Range(tune=(32, 512), whole=True).at(0.5)
+        >>> Range(tune=(0.001, 0.1)).at(0.5), SearchRange(tune=(32, 512), whole=True).at(0.5)
         (0.01, 128)
         """
         low, high = self.tune
@@ -50,7 +50,7 @@ class Range(Settings):
         return round(value) if self.whole else float(f"{value:.{DIGITS}g}")
 
 
-def ranges_in(values: Mapping[str, Any]) -> dict[str, Range]:
+def ranges_in(values: Mapping[str, Any]) -> dict[str, SearchRange]:
     """Every range of a config by its dotted key, in the config's order.
 
     Raises:
@@ -59,13 +59,13 @@ def ranges_in(values: Mapping[str, Any]) -> dict[str, Range]:
     found = {}
     for key, value in _ranges(values):
         try:
-            found[join_key(key)] = Range.model_validate(value)
+            found[join_key(key)] = SearchRange.model_validate(value)
         except ValidationError as error:
             raise ConfigError(f"{join_key(key)}: {explain(error)}") from error
     return found
 
 
-def filled(values: Mapping[str, Any], drawn: Drawn) -> dict[str, Any]:
+def filled(values: Mapping[str, Any], drawn: Sampled) -> dict[str, Any]:
     """A copy of a config with a value in the place of each range."""
     copy = copied(values)
     for key, _ in _ranges(values):
@@ -73,7 +73,7 @@ def filled(values: Mapping[str, Any], drawn: Drawn) -> dict[str, Any]:
     return copy
 
 
-def draw(ranges: Mapping[str, Range], trials: int, seed: int) -> list[Drawn]:
+def draw(ranges: Mapping[str, SearchRange], trials: int, seed: int) -> list[Sampled]:
     """The values of each trial, evenly spread over all ranges at once: points of a scrambled Halton sequence.
 
     More trials begin with the same ones. Every number of ranges has its own sequence, the same for all choices, so that

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from ctr.comparison.search_ranges import Drawn, Range, filled, ranges_in
+from ctr.comparison.search_ranges import Sampled, SearchRange, filled, ranges_in
 from ctr.config import yaml_file
 from ctr.config.experiment import Experiment, check_experiment, plain_name
 from ctr.config.messages import explain
@@ -95,7 +95,7 @@ class Study(Settings):
 
 
 @dataclass(frozen=True)
-class Cell:
+class Variant:
     """One choice on every axis.
 
     Attributes:
@@ -108,9 +108,9 @@ class Cell:
     name: str
     choices: dict[str, str]
     values: dict[str, Any]
-    ranges: dict[str, Range]
+    ranges: dict[str, SearchRange]
 
-    def experiment(self, drawn: Drawn, seed: int) -> Experiment:
+    def experiment(self, drawn: Sampled, seed: int) -> Experiment:
         """The experiment with what a trial drew.
 
         Raises:
@@ -148,7 +148,7 @@ def load_study(path: str | Path, overrides: list[str] | None = None) -> Study:
     return study
 
 
-def cells_of(study: Study) -> list[Cell]:
+def cells_of(study: Study) -> list[Variant]:
     """Every combination of choices, the baseline first.
 
     Raises:
@@ -164,13 +164,13 @@ def cells_of(study: Study) -> list[Cell]:
         training = values.setdefault("training", {})
         if isinstance(training, dict):
             training.setdefault("threads", THREADS)
-        cells.append(Cell(JOIN.join(names), choices, values, ranges_in(values)))
+        cells.append(Variant(JOIN.join(names), choices, values, ranges_in(values)))
     _check_budget(study, cells)
     first = {axis: next(iter(choices)) for axis, choices in study.axes.items()}
     return sorted(cells, key=lambda cell: cell.choices != {**first, **study.baseline})
 
 
-def _check_budget(study: Study, cells: list[Cell]) -> None:
+def _check_budget(study: Study, cells: list[Variant]) -> None:
     """Raise ConfigError unless there are two cells, and all or none have something to tune."""
     if len(cells) < 2:
         raise ConfigError("axes: there is one choice only, and nothing to compare it with")

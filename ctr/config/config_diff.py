@@ -11,7 +11,7 @@ from ctr.config.experiment import Experiment
 SHOWN = 5  # lines
 
 
-def changed_settings(
+def diff_experiments(
     before: Experiment, now: Experiment, within: tuple[str, ...] = ("*",), but: tuple[str, ...] = ()
 ) -> list[str]:
     """Each setting that differs, with its value in the run and now.
@@ -30,7 +30,7 @@ def changed_settings(
     ]
 
 
-def in_lines(title: str, lines: list[str]) -> str:
+def bullet_list(title: str, lines: list[str]) -> str:
     """A title, and below it the first of some lines."""
     more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
     return "\n  ".join([title, *lines[:SHOWN], *more])

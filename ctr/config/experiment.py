@@ -3,7 +3,7 @@
 import os
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import yaml
 from pydantic import (
@@ -17,7 +17,7 @@ from pydantic import (
 
 from ctr.config import yaml_file
 from ctr.config.messages import explain
-from ctr.config.registry_settings import EpochsOrSteps, choice
+from ctr.config.registry_settings import EpochsOrSteps, settings_from_registry
 from ctr.config.report import Report
 from ctr.errors import ConfigError as ConfigError
 from features import Cast, Count, Features, Settings, Split
@@ -142,12 +142,16 @@ class TowerOptimizer(Settings):
     lookahead: LookaheadSettings | None = None
 
 
+SparseOptimizer: TypeAlias = settings_from_registry(SPARSE, unfit=DENSE_ONLY)  # type: ignore[valid-type]
+DenseOptimizer: TypeAlias = settings_from_registry(DENSE, base=TowerOptimizer)  # type: ignore[valid-type]
+
+
 class Optimizers(Settings):
     """The optimizer of each table and tower."""
 
-    sparse: dict[str, choice(SPARSE, unfit=DENSE_ONLY)] = Field({"*": {"type": "rmsprop_v2"}}, validate_default=True)  # type: ignore[valid-type]
+    sparse: dict[str, SparseOptimizer] = Field({"*": {"type": "rmsprop_v2"}}, validate_default=True)
     """Pattern of table names -> optimizer; a wide table that only `*` matches is FTRL's."""
-    dense: dict[str, choice(DENSE, base=TowerOptimizer)] = Field({"*": {"type": "adam"}}, validate_default=True)  # type: ignore[valid-type]
+    dense: dict[str, DenseOptimizer] = Field({"*": {"type": "adam"}}, validate_default=True)
     """Pattern of tower names -> optimizer; or one optimizer for all towers."""
     clip_norm: PositiveFloat | None = None
     """Bound on the global norm of all gradients, after duplicates are summed."""
@@ -218,8 +222,11 @@ class Training(Settings):
 
 EARLIER_SETTINGS = {("features", "unseen"): "own", ("model", "initializer", "head_bias"): "zero"}
 """Settings that versions up to 0.4.0 did not have -> what those did."""
-BASE = choice(MODELS, "seed", "initializer", unfit={"can": "stands on another model, not on itself"})
+Base: TypeAlias = settings_from_registry(  # type: ignore[valid-type]
+    MODELS, "seed", "initializer", unfit={"can": "stands on another model, not on itself"}
+)
 """The tower that another stands on."""
+Model: TypeAlias = settings_from_registry(MODELS, "seed", "initializer", arguments={"base": Base})  # type: ignore[valid-type]
 MAX_NAME = 200  # a file system's 255, less what is put around it
 WIDE_OPTIMIZER = {"type": "ftrl", "learning_rate": 0.1, "l1": 0.001}
 
@@ -240,7 +247,7 @@ class Experiment(Settings):
     seed: int = Field(1, ge=0, lt=2**31)
     data: Data
     features: Features
-    model: choice(MODELS, "seed", "initializer", arguments={"base": BASE})  # type: ignore[valid-type]
+    model: Model
     initializer: Initializer = Initializer()
     optimizers: Optimizers = Optimizers()
     training: Training = Training()

@@ -39,7 +39,7 @@ class ScheduleSettings(Settings):
     """The rate grows linearly from zero in this stretch."""
 
 
-def choice(
+def settings_from_registry(
     registry: Mapping[str, Callable[..., Any]],
     *passed: str,
     key: str = "type",
@@ -109,4 +109,4 @@ def _rate_or_schedule(value: Any) -> Any:
 
 LearningRate = Annotated[Any, BeforeValidator(_rate_or_schedule)]
 """A number, or the settings of a schedule."""
-Schedule = choice(SCHEDULES, "unit", "whole", key="schedule", base=ScheduleSettings)
+Schedule = settings_from_registry(SCHEDULES, "unit", "whole", key="schedule", base=ScheduleSettings)

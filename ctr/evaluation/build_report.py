@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from ctr.checks.evaluated import check
-from ctr.evaluation.curves import drawn, score_shares
+from ctr.evaluation.curves import build_curves, score_shares
 from ctr.evaluation.histograms import FEATURE, SCORE, by_feature
 from ctr.evaluation.overfitting import class_scores, find_overfitting
 from ctr.evaluation.reference import Reference
 from ctr.evaluation.report_columns import GROUP
-from ctr.evaluation.split_metrics import FREQUENCY, SetTally
+from ctr.evaluation.split_metrics import FREQUENCY, SplitAccumulator
 from ctr.evaluation.timeline import Timeline, lacks_values
 from ctr.metrics import Undefined, compare, gauc
 from ctr.metrics.frequency_bands import LABELS
@@ -20,8 +20,8 @@ from ctr.metrics.psi import MODERATE_ABOVE
 TRAIN = "train"
 
 
-def conclude(
-    tallies: Mapping[str, SetTally], reference: Reference, unstable_above: float
+def build_report(
+    tallies: Mapping[str, SplitAccumulator], reference: Reference, unstable_above: float
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Everything that is said of some sets, beside the training data.
 
@@ -73,7 +73,7 @@ def conclude(
     counts = {name: tally.metrics.counts() for name, tally in tallies.items() if tally.is_labelled}
     curves = {
         "psi": {"moderate_above": MODERATE_ABOVE, "unstable_above": unstable_above},
-        **drawn(counts),
+        **build_curves(counts),
         "score_distribution": {
             "edges": reference.score_edges,
             "sets": {name: score_shares(one, reference.score_edges) for name, one in counts.items()},
@@ -85,7 +85,7 @@ def conclude(
 
 
 def _overfitting(
-    others: Mapping[str, SetTally], report: Mapping[str, Any], reference: Reference, unstable_above: float
+    others: Mapping[str, SplitAccumulator], report: Mapping[str, Any], reference: Reference, unstable_above: float
 ) -> dict[str, dict[str, Any]]:
     """The set that matters most -> why the shift of its score is overfitting; nothing where it is not."""
     if not others or not others[list(others)[-1]].is_labelled:
@@ -105,7 +105,7 @@ def _overfitting(
     return {main: found} if found else {}
 
 
-def metrics_of_set(tally: SetTally) -> dict[str, Any]:
+def metrics_of_set(tally: SplitAccumulator) -> dict[str, Any]:
     """The metrics of a set; without labels, the mean score alone.
 
     Where a group is declared, GAUC is among them, and intervals and errors take groups as independent, not rows.
@@ -131,7 +131,7 @@ def metrics_of_set(tally: SetTally) -> dict[str, Any]:
     return {**found, **named, **of_groups, **({"reasons": reasons} if reasons else {})}
 
 
-def _drivers(reference: Reference, tally: SetTally, score: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _drivers(reference: Reference, tally: SplitAccumulator, score: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The features that drive the score's shift; none where chance alone could have moved it so far."""
     if score["psi"] is None or score["psi"] <= score["noise"]:
         return []
@@ -139,7 +139,7 @@ def _drivers(reference: Reference, tally: SetTally, score: Mapping[str, Any]) ->
     return reference.joint.drivers(tally.joint, before, after)
 
 
-def _calendar(reference: Reference, tally: SetTally) -> list[str]:
+def _calendar(reference: Reference, tally: SplitAccumulator) -> list[str]:
     """Return the parts of a time, and the crosses of these, of which a set does not hold all values."""
     return [
         name
@@ -148,7 +148,7 @@ def _calendar(reference: Reference, tally: SetTally) -> list[str]:
     ]
 
 
-def _over_time(tallies: list[SetTally], reference: Reference, unstable_above: float) -> dict[str, Any] | None:
+def _over_time(tallies: list[SplitAccumulator], reference: Reference, unstable_above: float) -> dict[str, Any] | None:
     """PSI of every period of all sets together; None without a time column, or within one period."""
     time = tallies[0].observed.time
     if time is None:
@@ -171,7 +171,7 @@ def _over_time(tallies: list[SetTally], reference: Reference, unstable_above: fl
     }
 
 
-def _slices(tally: SetTally, reference: Reference, unstable_above: float) -> dict[str, list[dict[str, Any]]]:
+def _slices(tally: SplitAccumulator, reference: Reference, unstable_above: float) -> dict[str, list[dict[str, Any]]]:
     """Name -> metrics of each of its slices, and how far its scores have moved from the same slice in training."""
     found = {}
     for name, column in tally.slices.items():
@@ -190,7 +190,7 @@ def _slices(tally: SetTally, reference: Reference, unstable_above: float) -> dic
     return found
 
 
-def _by_frequency(tally: SetTally) -> dict[str, list[dict[str, Any]]]:
+def _by_frequency(tally: SplitAccumulator) -> dict[str, list[dict[str, Any]]]:
     """Feature -> metrics by how often the training data has a row's value, the rarest first."""
     return {
         name: [{"seen": LABELS[code], **metrics} for code, metrics in _by_group(tally, FREQUENCY + name)]
@@ -198,7 +198,7 @@ def _by_frequency(tally: SetTally) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _by_group(tally: SetTally, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _by_group(tally: SplitAccumulator, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """The metrics of each group, by its code; those that it has not are None. Nothing where groups are not held."""
     try:
         groups = tally.metrics.by_group(name)

@@ -24,11 +24,11 @@ from features import (
     values_of_column,
 )
 
-Kind = Literal["numeric", "categorical", "list", "list of numbers"]
+ColumnType = Literal["numeric", "categorical", "list", "list of numbers"]
 LIST_OF = "list of "  # what check_agreement says of lists, before what is in them
 
 
-def columns_of_both(before: list[RowGroup], after: list[RowGroup]) -> tuple[list[str], dict[str, str]]:
+def shared_columns(before: list[RowGroup], after: list[RowGroup]) -> tuple[list[str], dict[str, str]]:
     """The columns that every file of both sets has, in the first file's order; and the others, with what lacks them."""
     sets = {"the reference": files_of(before), "the current data": files_of(after)}
     names_in = {where: [set(file.schema.names) for file in files] for where, files in sets.items()}
@@ -45,13 +45,13 @@ def columns_of_both(before: list[RowGroup], after: list[RowGroup]) -> tuple[list
     return [name for name in seen if name in everywhere], lacking
 
 
-def kinds_by_type(
+def infer_column_types(
     before: list[RowGroup],
     after: list[RowGroup],
     names: list[str],
     categorical: Collection[str],
     numeric: Collection[str],
-) -> tuple[dict[str, Kind | None], dict[str, str]]:
+) -> tuple[dict[str, ColumnType | None], dict[str, str]]:
     """The kind of each column, as far as its type decides it. Of lists it is that of their values.
 
     Args:
@@ -79,7 +79,7 @@ def kinds_by_type(
     # a flag is no number, unless said to be one; and integers that are categories are not compared with floats
     numbers = {name for name in compared if all(map(_is_number, types[name]))} - set(categorical) | set(numeric)
     meanings = check_agreement(before + after, compared, numbers)
-    kinds: dict[str, Kind | None] = {}
+    kinds: dict[str, ColumnType | None] = {}
     for name in compared:
         meaning = meanings.get(name, "nulls")
         is_list, values = meaning.startswith(LIST_OF), meaning.removeprefix(LIST_OF)
@@ -94,7 +94,7 @@ def kinds_by_type(
     return kinds, others
 
 
-def values_of_kind(column: pa.ChunkedArray, kind: Kind | None) -> Values:
+def values_of_kind(column: pa.ChunkedArray, kind: ColumnType | None) -> Values:
     """The values of a column as its kind has them: float64, where null or NaN is missing, or categories."""
     if pa.types.is_null(innermost(column.type)):  # of a file that has no values where others have some
         return pa.nulls(len(column), pa.float64() if kind in ("numeric", "list of numbers") else pa.large_string())
@@ -136,7 +136,7 @@ def _is_number(type_: pa.DataType) -> bool:
     return pa.types.is_integer(type_) or (is_number(inner) and not pa.types.is_integer(inner))
 
 
-def _kind_of_numbers(types: list[pa.DataType]) -> Kind | None:
+def _kind_of_numbers(types: list[pa.DataType]) -> ColumnType | None:
     """None of integers; as categories uint64 would have no type in common with other integers, so both are numbers."""
     is_whole = all(map(pa.types.is_integer, types))
     return None if is_whole and len(set(map(pa.types.is_uint64, types))) == 1 else "numeric"

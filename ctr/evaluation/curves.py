@@ -17,7 +17,7 @@ POINTS = 200
 SCORE_BINS = 40
 
 
-def drawn(sets: Mapping[str, ScoreCounts]) -> dict[str, dict[str, Any]]:
+def build_curves(sets: Mapping[str, ScoreCounts]) -> dict[str, dict[str, Any]]:
     """The curves of each set that has both classes: `roc`, `precision_recall`, `ks`."""
     both = {name: counts for name, counts in sets.items() if counts.positives.any() and counts.negatives.any()}
     return {

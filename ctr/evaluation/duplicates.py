@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from ctr.checks.significance import COPIED_MARGIN, ERRORS, Z95
+from ctr.checks.significance import COPIED_MARGIN, STANDARD_ERRORS, Z95
 from features import OUT_OF_VOCABULARY, Batch, Encoder
 
 SEQUENCES = "sequences/"  # of a batch's keys
@@ -84,7 +84,7 @@ class Repeats:
 
 
 @dataclass(frozen=True)
-class TrainingRows:
+class TrainingHashes:
     """A fixed sample of the training rows by their hashes; half of it says how often rows repeat by themselves."""
 
     hashes: np.ndarray  # uint64, distinct, ascending: of the first half
@@ -98,7 +98,7 @@ class TrainingRows:
     @classmethod
     def of(
         cls, hashes: list[np.ndarray], halves: list[np.ndarray], total: int, negative_sampling_rate: float | None
-    ) -> "TrainingRows":
+    ) -> "TrainingHashes":
         """From the hashes of the sample's rows, and which of them are of the first half, part by part."""
         sample, is_first = np.concatenate(hashes), np.concatenate(halves)
         first, second = sample[is_first], sample[~is_first]
@@ -145,7 +145,7 @@ class TrainingRows:
         drawn, known = sum(self.halves), (first + second) / sum(self.halves)
         half, by_itself = self.halves[0] / self.total, self.repeats / second
         gain = len(self.hashes) / (self.total * known) - half * by_itself
-        if gain * self.total <= ERRORS * np.sqrt(len(self.hashes) + self.repeat_squares):
+        if gain * self.total <= STANDARD_ERRORS * np.sqrt(len(self.hashes) + self.repeat_squares):
             reason = "rows of the training data repeat too often to tell copies from them"
             return {**nothing, "is_suspect": False, "reason": reason}
         raw = (repeats / rows - by_itself) / gain
@@ -157,7 +157,7 @@ class TrainingRows:
         at_most = special.chdtri(2 * (repeats + 1), 0.025) / 2  # the Poisson mean under which so few are found in 2.5%
         above = (at_most - repeats) * np.sqrt(squares / repeats if repeats else 1.0) / rows / gain
         upper = min(max(raw, 0.0) + float(np.hypot(above, Z95 * others)), 1.0)
-        is_suspect = share >= COPIED_MARGIN and share > ERRORS * error
+        is_suspect = share >= COPIED_MARGIN and share > STANDARD_ERRORS * error
         return {"share": share, "error": error, "upper": upper, "identified_rows": rows, "is_suspect": is_suspect}
 
     def to_json(self) -> dict[str, Any]:

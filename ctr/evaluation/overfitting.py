@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ctr.checks.significance import ERRORS, auc_fall
+from ctr.checks.significance import STANDARD_ERRORS, auc_fall
 from ctr.metrics import ScoreCounts
 from ctr.metrics.counts import sum_of_products
 
@@ -80,9 +80,12 @@ def find_overfitting(
     if scores is None or training_scores is None:
         return None
     fall = auc_fall(metrics["auc"], interval, training["auc"], training.get("auc_interval"))
-    if fall.errors <= ERRORS or drivers[0]["explained"] > EXPLAINED:
+    if fall.errors <= STANDARD_ERRORS or drivers[0]["explained"] > EXPLAINED:
         return None
-    if _rise(scores, training_scores, "positives") >= -ERRORS or _rise(scores, training_scores, "negatives") <= ERRORS:
+    if (
+        _rise(scores, training_scores, "positives") >= -STANDARD_ERRORS
+        or _rise(scores, training_scores, "negatives") <= STANDARD_ERRORS
+    ):
         return None
     judged = {
         name: both for name, both in unseen.items() if "insufficient_data" not in (one["verdict"] for one in both)

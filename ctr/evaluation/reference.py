@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from ctr.errors import ConfigError
-from ctr.evaluation.duplicates import TrainingRows
+from ctr.evaluation.duplicates import TrainingHashes
 from ctr.evaluation.histograms import Histograms
-from ctr.evaluation.score_by_bin import Joint
+from ctr.evaluation.score_by_bin import ScoreByBin
 from ctr.evaluation.timeline import TrainingPeriods
-from ctr.runs.checksums import seal
+from ctr.runs.checksums import write_checksums
 from ctr.runs.files import read_json, write_text
 from ctr.runs.run import Run
 
@@ -23,8 +23,8 @@ class Reference:
     """A fixed sample of the training data, reduced."""
 
     histograms: Histograms
-    joint: Joint
-    rows: TrainingRows
+    joint: ScoreByBin
+    rows: TrainingHashes
     score_edges: list[float]  # of the plots of scores, in log-odds
     metrics: dict[str, Any]  # of the sample
     periods: TrainingPeriods | None = None  # without a time column, or of an earlier version
@@ -46,7 +46,7 @@ class Reference:
         rows = BytesIO()  # of a full disk NumPy says only how many numbers it has written
         np.save(rows, self.rows.hashes, allow_pickle=False)
         (folder / "rows.npy").write_bytes(rows.getbuffer())
-        seal(folder)
+        write_checksums(folder)
 
     @classmethod
     def load(cls, run: Run) -> "Reference":
@@ -61,8 +61,8 @@ class Reference:
             histograms = Histograms.from_json(described["histograms"])
             return cls(
                 histograms,
-                Joint.from_json(histograms.binning, described["joint"]),
-                TrainingRows(np.load(folder / "rows.npy", allow_pickle=False), **described["rows"]),
+                ScoreByBin.from_json(histograms.binning, described["joint"]),
+                TrainingHashes(np.load(folder / "rows.npy", allow_pickle=False), **described["rows"]),
                 described["score_edges"],
                 described["metrics"],
                 TrainingPeriods(**periods) if (periods := described.get("periods")) else None,

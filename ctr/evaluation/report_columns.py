@@ -35,7 +35,7 @@ FEW_VALUES = 20
 
 
 @dataclass(frozen=True)
-class Observed:
+class ReportColumns:
     """What is counted of every set of a run.
 
     Args:
@@ -65,7 +65,7 @@ class Observed:
     @classmethod
     def of(
         cls, experiment: Experiment, encoder: Encoder, row_groups: list[RowGroup], negative_sampling_rate: float | None
-    ) -> "Observed":
+    ) -> "ReportColumns":
         """What `experiment` asks for, of these row groups."""
         report = experiment.report
         return cls(

@@ -14,7 +14,7 @@ DOUBT = 10.0  # rows of the overall distribution that are added to a bin's own, 
 
 
 @dataclass
-class Joint:
+class ScoreByBin:
     """Weight in every pair of a column's bin and the score's bin, and of label 1 in every bin."""
 
     binning: Binning
@@ -43,7 +43,7 @@ class Joint:
             if hits is not None:
                 self.positives[name] += np.bincount(bins, codes[name].weights(hits), len(scores))
 
-    def drivers(self, other: "Joint", score: np.ndarray, moved: np.ndarray) -> list[dict[str, Any]]:
+    def drivers(self, other: "ScoreByBin", score: np.ndarray, moved: np.ndarray) -> list[dict[str, Any]]:
         """How much of the score's shift each feature's own shift explains, the most first.
 
         Give the reference's rows the other set's mix of the feature's bins: P(s) = sum over bins of P_other(bin)
@@ -82,7 +82,7 @@ class Joint:
             )
         return sorted(found, key=lambda one: -one["explained"])
 
-    def single_feature_auc(self, other: "Joint") -> dict[str, float | None]:
+    def single_feature_auc(self, other: "ScoreByBin") -> dict[str, float | None]:
         """AUC in the other set of each feature alone: its bins ranked by their label rate here.
 
         None where the other set has one class only. A bin that is empty here has the rate of all rows.
@@ -108,7 +108,7 @@ class Joint:
         }
 
     @classmethod
-    def from_json(cls, binning: Binning, described: Mapping[str, Any]) -> "Joint":
+    def from_json(cls, binning: Binning, described: Mapping[str, Any]) -> "ScoreByBin":
         """What a `to_json` described."""
         arrays = {
             kind: {name: np.array(counts) for name, counts in described[kind].items()}

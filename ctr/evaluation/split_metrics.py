@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 
 from ctr.evaluation.curves import score_edges
-from ctr.evaluation.duplicates import Repeats, TrainingRows, row_hashes
+from ctr.evaluation.duplicates import Repeats, TrainingHashes, row_hashes
 from ctr.evaluation.histograms import FEATURE, SCORE, Binning, Codes, Histograms
 from ctr.evaluation.overfitting import class_scores
 from ctr.evaluation.reference import Reference
-from ctr.evaluation.report_columns import GROUP, SLICE, Observed, slice_values
-from ctr.evaluation.score_by_bin import Joint
+from ctr.evaluation.report_columns import GROUP, SLICE, ReportColumns, slice_values
+from ctr.evaluation.score_by_bin import ScoreByBin
 from ctr.evaluation.scoring import Scored, Scorer, sampling_weights
 from ctr.evaluation.timeline import Timeline
 from ctr.evaluation.unknown_ids import UnknownIds
@@ -40,7 +40,7 @@ def row_weights(batch: Batch, weighted: bool, negative_sampling_rate: float | No
     return batch["weight"].astype(np.float64) * sampling_weights(batch["label"], negative_sampling_rate)
 
 
-class SetTally:
+class SplitAccumulator:
     """The states of one set, updated by each of its parts.
 
     Args:
@@ -49,11 +49,11 @@ class SetTally:
         training_rows: sample of the training rows, to count copies of them; None: they are not counted.
     """
 
-    def __init__(self, binning: Binning, observed: Observed, training_rows: TrainingRows | None = None) -> None:
+    def __init__(self, binning: Binning, observed: ReportColumns, training_rows: TrainingHashes | None = None) -> None:
         self.observed, self.training_rows = observed, training_rows
         self.slices = observed.slices(binning)
         self.metrics = BinaryMetrics(exact_rows=observed.report.exact_rows)
-        self.histograms, self.joint, self.timeline = Histograms(binning), Joint(binning), Timeline(binning)
+        self.histograms, self.joint, self.timeline = Histograms(binning), ScoreByBin(binning), Timeline(binning)
         self.worst = WorstRows(observed.report.worst_rows)
         self.unknown_ids = UnknownIds(observed.unknown_ids.columns)
         self.rows, self.score_sum, self.is_labelled = 0, 0.0, False
@@ -117,9 +117,9 @@ def values_of_part(part: Scored, slice_columns: list[str]) -> dict[str, Values]:
     return values
 
 
-def observe_training(
-    scored: list[Scored], observed: Observed, bins: int, total: int, seed: int
-) -> tuple[SetTally, Reference]:
+def build_reference(
+    scored: list[Scored], observed: ReportColumns, bins: int, total: int, seed: int
+) -> tuple[SplitAccumulator, Reference]:
     """Fit bins on a sample of the training data, count it in them, and make of it what later sets are compared with.
 
     A random half fixes the bins and the other is counted: in the rows that chose them, the most frequent of many values
@@ -138,20 +138,20 @@ def observe_training(
         {name: filtered(one, ~half) for name, one in values.items()} for values, half in zip(found, halves, strict=True)
     ]
     binning = Binning.fitted({name: [values[name] for values in fixing] for name in found[0]}, bins)
-    tally = SetTally(binning, observed)
+    tally = SplitAccumulator(binning, observed)
     for part, values, half in zip(scored, found, halves, strict=True):
         tally.add(part, binning.assign(values), half)
     hashes = [row_hashes(part.batch, observed.never_trained) for part in scored]
-    rows = TrainingRows.of(hashes, halves, total, observed.negative_sampling_rate)
+    rows = TrainingHashes.of(hashes, halves, total, observed.negative_sampling_rate)
     edges = score_edges(np.concatenate([part.logit for part in scored]))
     periods = tally.timeline.training_periods(tally.histograms, observed.report.psi.unstable_above)
     metrics, scores = tally.metrics.result(cluster=observed.cluster), class_scores(tally.metrics.counts())
     return tally, Reference(tally.histograms, tally.joint, rows, edges, metrics, periods, scores)
 
 
-def evaluate_set(
-    scorer: Scorer, row_groups: list[RowGroup], reference: Reference, observed: Observed, scores: ScoreWriter
-) -> SetTally:
+def evaluate_split(
+    scorer: Scorer, row_groups: list[RowGroup], reference: Reference, observed: ReportColumns, scores: ScoreWriter
+) -> SplitAccumulator:
     """Score a set once: write its scores, and count all that its report says. Without labels it has no metrics.
 
     Args:
@@ -162,7 +162,7 @@ def evaluate_set(
         scores: where the scores go.
     """
     binning = reference.histograms.binning
-    tally = SetTally(binning, observed, reference.rows)
+    tally = SplitAccumulator(binning, observed, reference.rows)
     with scores:
         for part in scorer.score(row_groups, [*scores.kept.names, *observed.columns]):
             scores.write(part)

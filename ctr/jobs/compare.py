@@ -9,11 +9,11 @@ from typing import Any
 
 from rich.console import Console
 
-from ctr.comparison.build_comparison import best_trial, conclude
+from ctr.comparison.build_comparison import best_trial, build_comparison
 from ctr.comparison.plan import (
     STUDY,
     UNSEAL,
-    Planned,
+    PlannedRun,
     check_as_before,
     check_data_as_before,
     planned_seeds,
@@ -21,10 +21,10 @@ from ctr.comparison.plan import (
     write_plan,
 )
 from ctr.comparison.pool import Failure, Pool
-from ctr.comparison.progress import Watch
+from ctr.comparison.progress import ComparisonProgress
 from ctr.comparison.resources import budget_of, leave_gpus, may_differ_in_size, needs_of_cells
 from ctr.comparison.results import CellResults, Result, forget_failure, result_of, write_failure
-from ctr.comparison.study import Cell, Study, cells_of
+from ctr.comparison.study import Study, Variant, cells_of
 from ctr.console import PLAIN, warn
 from ctr.errors import ConfigError, Interrupted
 from ctr.preflight.resources import size
@@ -32,9 +32,9 @@ from ctr.report.comparison import FILE, show_comparison, write_comparison
 from ctr.runs.checksums import rewriting
 from ctr.runs.environment import environment
 from ctr.runs.files import check_writable, remove, write_json
-from ctr.runs.lock import only_process_in
+from ctr.runs.lock import lock_folder
 from ctr.runs.machine import free_disk
-from ctr.training.callbacks import find_makers
+from ctr.training.callbacks import resolve_factories
 from ctr.training.interruption import interruptible
 
 
@@ -68,8 +68,8 @@ def compare(
     console, folder = console or Console(quiet=True), Path(folder)
     folder = folder if folder.name else folder.resolve()  # `.` has no name to put a lock beside
     _check_folder(folder)
-    find_makers(callbacks)
-    with only_process_in(folder):
+    resolve_factories(callbacks)
+    with lock_folder(folder):
         stage = _Stage(folder, processes, memory, callbacks, console)
         cells, trials, pending = _begun(study, folder, overwrite, stage)
         of_trials = stage.results("tuning", trials, pending) if trials else []
@@ -90,9 +90,9 @@ class _Stage:
         self.folder, self.processes, self.memory = folder, processes, memory
         self.callbacks, self.console = callbacks, console
         self.needs: dict[str, int] = {}
-        self.known: list[Planned] = []
+        self.known: list[PlannedRun] = []
 
-    def results(self, what: str, runs: Sequence[Planned], pending: Sequence[Planned]) -> list[Result]:
+    def results(self, what: str, runs: Sequence[PlannedRun], pending: Sequence[PlannedRun]) -> list[Result]:
         """Of each run, in their order, once those that are `pending` are trained.
 
         Raises:
@@ -102,14 +102,17 @@ class _Stage:
             budget = budget_of(pending, self.processes, self.memory)
             at_once = min(budget.processes, len(pending))
             self.console.print(f"{what}: {len(runs)} runs, {len(pending)} to train, {at_once} at once", **PLAIN)
-            with interruptible() as interruption, Watch(self.console, len(runs), len(runs) - len(pending)) as watch:
-                pool = Pool(budget, self.needs, self._logs(), self.callbacks, lambda: interruption.is_asked)
+            with (
+                interruptible() as interruption,
+                ComparisonProgress(self.console, len(runs), len(runs) - len(pending)) as watch,
+            ):
+                pool = Pool(budget, self.needs, self._logs(), self.callbacks, lambda: interruption.stop_requested)
                 pool.train(pending, partial(_begin, watch), partial(_end, watch), watch.waiting)
-                if interruption.is_asked:
+                if interruption.stop_requested:
                     raise Interrupted(f"{self.folder}: what was trained is kept; the same command goes on")
         return [_ended(run) for run in runs]
 
-    def prepared(self, runs: Sequence[Planned]) -> list[Planned]:
+    def prepared(self, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
         """Those that are to be trained, once they are known to fit what is there and the data; writes nothing.
 
         Raises:
@@ -141,7 +144,7 @@ class _Stage:
 
 def _begun(
     study: Study, folder: Path, overwrite: bool, stage: _Stage
-) -> tuple[list[Cell], list[Planned], list[Planned]]:
+) -> tuple[list[Variant], list[PlannedRun], list[PlannedRun]]:
     """The cells, the trials of them, and the runs of the first stage to train; written down once all is good."""
     leave_gpus()
     cells = cells_of(study)
@@ -175,7 +178,7 @@ def _out_of_the_way(folder: Path, overwrite: bool) -> Iterator[None]:
     remove(aside)
 
 
-def _of(cell: Cell, results: Sequence[Result]) -> list[Result]:
+def _of(cell: Variant, results: Sequence[Result]) -> list[Result]:
     return [one for one in results if one.run.cell is cell]
 
 
@@ -184,7 +187,7 @@ def _report(study: Study, folder: Path, cells: list[CellResults], console: Conso
     if not any(cell.finished for cell in cells):
         failure = next(one.failure for cell in cells for one in (*cell.seeds, *cell.trials) if one.failure is not None)
         raise ConfigError(f"{folder}: no run came to its end; the first: {failure.reason}")
-    found = conclude(study, cells)
+    found = build_comparison(study, cells)
     with rewriting(folder, [FILE], UNSEAL):
         write_json(folder / FILE, {**found, "environment": environment()})
     write_comparison(folder)
@@ -192,12 +195,12 @@ def _report(study: Study, folder: Path, cells: list[CellResults], console: Conso
     return found
 
 
-def _begin(watch: Watch, run: Planned) -> None:
+def _begin(watch: ComparisonProgress, run: PlannedRun) -> None:
     forget_failure(run)
     watch.started(run)
 
 
-def _end(watch: Watch, run: Planned, failure: Failure | None) -> None:
+def _end(watch: ComparisonProgress, run: PlannedRun, failure: Failure | None) -> None:
     if failure is not None:
         write_failure(run, failure)
     watch.ended(run, failure)
@@ -208,7 +211,7 @@ def _is_pending(result: Result | None) -> bool:
     return result is None or (result.failure is not None and not result.failure.is_final)
 
 
-def _ended(run: Planned) -> Result:
+def _ended(run: PlannedRun) -> Result:
     result = result_of(run)
     assert result is not None
     return result

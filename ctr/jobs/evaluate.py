@@ -13,14 +13,14 @@ from rich.console import Console
 from ctr.config.experiment import Experiment
 from ctr.console import warn
 from ctr.errors import ConfigError
-from ctr.evaluation.build_report import conclude
+from ctr.evaluation.build_report import build_report
 from ctr.evaluation.curves import save_curves
 from ctr.evaluation.reference import Reference
-from ctr.evaluation.report_columns import Observed
+from ctr.evaluation.report_columns import ReportColumns
 from ctr.evaluation.scoring import Scorer
-from ctr.evaluation.split_metrics import evaluate_set
+from ctr.evaluation.split_metrics import evaluate_split
 from ctr.evaluation.writer import ScoreWriter
-from ctr.jobs.show import show_bad_rows, show_results
+from ctr.jobs.show import print_bad_rows, print_results
 from ctr.report import sparsity_report
 from ctr.runs.environment import environment
 from ctr.runs.files import write_json
@@ -87,16 +87,16 @@ def evaluate(
         console.print(f"no column {experiment.data.label!r}: scores and PSI, no metrics", highlight=False, markup=False)
     row_groups, bad = good_rows(stem, row_groups, encoder, experiment.data)
     bad_rows = {stem: bad} if bad.rows else {}
-    show_bad_rows(bad_rows, console)
+    print_bad_rows(bad_rows, console)
     set_threads(experiment.training.threads)
     model = build(experiment, encoder)
     load_best(run, model)
     scorer = Scorer(model, encoder, experiment.training.batch_size, rate)
     with new_folder(target) as partial:
-        observed = Observed.of(experiment, encoder, row_groups, rate if sampled else None)
+        observed = ReportColumns.of(experiment, encoder, row_groups, rate if sampled else None)
         writer = ScoreWriter(partial / "scores" / f"{stem}.parquet", observed.weighted, kept)
-        found = evaluate_set(scorer, row_groups, reference, observed, writer)
-        measured, curves = conclude({stem: found}, reference, experiment.report.psi.unstable_above)
+        found = evaluate_split(scorer, row_groups, reference, observed, writer)
+        measured, curves = build_report({stem: found}, reference, experiment.report.psi.unstable_above)
         own = files_of_run(run, row_groups)
         report = {
             **measured,
@@ -110,7 +110,7 @@ def evaluate(
         save_curves(partial, {"run": experiment.name, **curves})
         write_json(partial / "environment.json", environment())
         write_json(partial / "report.json", report)
-    show_results(report, target, console)
+    print_results(report, target, console)
     _warn_of(own, console)
     return report
 

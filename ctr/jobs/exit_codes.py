@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from ctr.console import Terminal, plain
+from ctr.console import SafeConsole, strip_control_characters
 from ctr.errors import ConfigError, Diverged, Interrupted
 from features.errors import DataError
 
@@ -18,7 +18,7 @@ MISTAKE, CTRL_C = 2, 130
 def exit_codes() -> Iterator[Console]:
     """A console to run a command with: one clear message instead of a traceback, where the mistake is the user's."""
     try:
-        yield Terminal()
+        yield SafeConsole()
     except (ConfigError, DataError, OSError) as error:
         _end(MISTAKE, "\n".join([f"error: {error}", *getattr(error, "__notes__", [])]), error)
     except MemoryError as error:
@@ -32,5 +32,5 @@ def exit_codes() -> Iterator[Console]:
 
 
 def _end(code: int, message: str, error: BaseException) -> NoReturn:
-    print(plain(message), file=sys.stderr)
+    print(strip_control_characters(message), file=sys.stderr)
     raise SystemExit(code) from error

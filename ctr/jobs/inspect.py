@@ -7,15 +7,15 @@ from rich.console import Console
 
 from ctr.checks.finding import LEVELS, Finding
 from ctr.config.experiment import Experiment, SkipBadRows
-from ctr.preflight.data_checks import judge, judge_bad_rows, judge_order
+from ctr.preflight.data_checks import check_bad_rows, check_data, check_order
 from ctr.preflight.inspection import Inspection
 from ctr.preflight.profile import profile_sets
-from ctr.preflight.resources import findings_of, needs_of, unfitted
+from ctr.preflight.resources import empty_encoder, estimate_resources, findings_of
 from ctr.preflight.schemas import check_schemas
-from ctr.preflight.show import show
+from ctr.preflight.show import print_inspection
 from ctr.runs.machine import own_memory
 from ctr.runs.run import Run
-from ctr.training.build import rehearse, set_threads, tower_bytes
+from ctr.training.build import dry_build, set_threads, tower_bytes
 from ctr.training.data import PreparedData, open_sets, prepare_sets
 from ctr.training.warm_start import open_parent
 from features import DataError, Encoder, RowGroup
@@ -40,11 +40,11 @@ def inspect(experiment: Experiment, folder: str | Path, console: Console | None 
     _look_at_data(found, experiment, run)
     if towers is not None:
         with found.stage("device"):
-            found.needs = needs_of(experiment, towers, found.prepared, found.own_memory)
+            found.needs = estimate_resources(experiment, towers, found.prepared, found.own_memory)
             found.findings += findings_of(found.needs, Path(folder))
     found.findings.sort(key=lambda finding: LEVELS.index(finding.level))
     if console is not None:
-        show(found, experiment, console)
+        print_inspection(found, experiment, console)
     return found
 
 
@@ -57,7 +57,7 @@ def _look_at_config(found: Inspection, experiment: Experiment, run: Run) -> int 
             found.findings.append(Finding("warning", "run folder", told))
     with found.stage("model", "features, model and optimizers fit each other"):
         set_threads(experiment.training.threads)
-        return tower_bytes(rehearse(experiment))
+        return tower_bytes(dry_build(experiment))
     return None
 
 
@@ -67,7 +67,7 @@ def _look_at_data(found: Inspection, experiment: Experiment, run: Run) -> None:
     if found.sets is None:
         return
     with found.stage("schema"):
-        schemas = check_schemas(experiment, unfitted(experiment), found.sets)
+        schemas = check_schemas(experiment, empty_encoder(experiment), found.sets)
         found.findings += schemas
         if any(finding.level == "error" for finding in schemas):
             return
@@ -79,10 +79,10 @@ def _look_at_data(found: Inspection, experiment: Experiment, run: Run) -> None:
         before = own_memory()
         found.prepared, own = _prepared(experiment, found.sets, known), own_memory()
         found.own_memory = own if own.peak > before.peak else own._replace(peak=own.now)
-        found.findings += judge_bad_rows(experiment.data, found.prepared.bad_rows)
+        found.findings += check_bad_rows(experiment.data, found.prepared.bad_rows)
         found.profiles = profile_sets(experiment, found.prepared)
-        found.findings += judge(experiment.data, experiment.features, found.profiles)
-        found.findings.append(judge_order(experiment.data, found.prepared.sets["train"]))
+        found.findings += check_data(experiment.data, experiment.features, found.profiles)
+        found.findings.append(check_order(experiment.data, found.prepared.sets["train"]))
 
 
 def _prepared(experiment: Experiment, sets: dict[str, list[RowGroup]], known: Encoder | None) -> PreparedData:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ctr.config.report import PSI, Time
 from ctr.errors import ConfigError
-from ctr.evaluation.column_types import Kind, columns_of_both, kinds_by_type, values_of_kind
+from ctr.evaluation.column_types import ColumnType, infer_column_types, shared_columns, values_of_kind
 from ctr.evaluation.curves import save_curves
 from ctr.evaluation.histograms import FEATURE, Binning, Histograms
 from ctr.evaluation.timeline import Timeline
@@ -109,7 +109,7 @@ def compare_data(
     if settings.time is not None:
         check_columns(after, [settings.time.column], settings.time.check)
     names, not_compared = _columns(before, after, settings)
-    by_type, without_kind = kinds_by_type(before, after, names, settings.categorical, settings.numeric)
+    by_type, without_kind = infer_column_types(before, after, names, settings.categorical, settings.numeric)
     not_compared |= without_kind
     if not by_type:
         reasons = "; ".join(f"{name!r}: {reason}" for name, reason in not_compared.items())
@@ -164,7 +164,7 @@ def _columns(
     if settings.columns is not None:
         names = list(dict.fromkeys(settings.columns))
     else:
-        names, reasons = columns_of_both(before, after)
+        names, reasons = shared_columns(before, after)
         if settings.time is not None and settings.time.column in names:
             names.remove(settings.time.column)
             reasons[settings.time.column] = "the time column"
@@ -176,8 +176,8 @@ def _columns(
 
 
 def _drawn(
-    row_groups: list[RowGroup], by_type: Mapping[str, Kind | None], bins: int
-) -> tuple[dict[str, Kind], list[dict[str, Values]], int]:
+    row_groups: list[RowGroup], by_type: Mapping[str, ColumnType | None], bins: int
+) -> tuple[dict[str, ColumnType], list[dict[str, Values]], int]:
     """The rows that fix the bins, a random half of the sample; their number, and the kind of every column by them."""
     fixing: list[dict[str, Values]] = []
     rows = 0
@@ -185,7 +185,7 @@ def _drawn(
         half = table.filter(pa.array(np.random.default_rng([SEED, 5, place]).random(table.num_rows) < 0.5))
         rows += half.num_rows
         fixing.append(_values(half, by_type))
-    kinds: dict[str, Kind] = {name: kind or "categorical" for name, kind in by_type.items()}
+    kinds: dict[str, ColumnType] = {name: kind or "categorical" for name, kind in by_type.items()}
     for name in [name for name, kind in by_type.items() if kind is None]:
         numbers = [as_floats(part[FEATURE + name]) for part in fixing]
         if len(pc.unique(pa.chunked_array(numbers)).drop_null()) > bins:
@@ -204,13 +204,13 @@ def _take_out(fixing: list[dict[str, Values]], rows: int, histograms: Histograms
     histograms.weight, histograms.square = histograms.weight - rows, histograms.square - rows
 
 
-def _values(table: pa.Table, kinds: Mapping[str, Kind | None]) -> dict[str, Values]:
+def _values(table: pa.Table, kinds: Mapping[str, ColumnType | None]) -> dict[str, Values]:
     """What has bins, by the name of its bins."""
     return {FEATURE + name: values_of_kind(table.column(name), kind) for name, kind in kinds.items()}
 
 
 def _count(
-    row_groups: list[RowGroup], binning: Binning, kinds: Mapping[str, Kind], clock: Time | None = None
+    row_groups: list[RowGroup], binning: Binning, kinds: Mapping[str, ColumnType], clock: Time | None = None
 ) -> tuple[Histograms, Timeline]:
     """All rows in their bins, and in those of their periods; row groups are merged in order, whichever is first."""
     columns = [*kinds, *([] if clock is None else [clock.column])]

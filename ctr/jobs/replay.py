@@ -19,7 +19,7 @@ from ctr.errors import ConfigError
 from ctr.runs.run import Run
 from ctr.training.build import build, set_threads
 from ctr.training.checkpoint import newest
-from ctr.training.embedding_lookups import lookups_of
+from ctr.training.embedding_lookups import embedding_lookups
 from ctr.training.model_state import read_state
 from ctr.training.resume import load_encoder
 from ctr.training.step import LARGEST_NORM
@@ -142,7 +142,7 @@ def _replayed(model: CTRModel, batch: Batch, weights: str) -> Replayed:
 
 def _tables(model: CTRModel, batch: Batch, gradient_of: dict[int, Any]) -> Iterator[Part]:
     """Each table: the rows that the batch reads, and their gradients, each row's summed."""
-    for lookup in lookups_of(model):
+    for lookup in embedding_lookups(model):
         read, gradient = lookup.rows(batch), gradient_of[id(lookup.fused)]
         rows = gradient.indices.numpy() - lookup.offset
         is_own = (rows >= 0) & (rows < lookup.table.rows)

@@ -12,16 +12,16 @@ from rich.table import Table
 from ctr.console import PLAIN
 from ctr.report import show_report, write_html
 from features import BadRows
-from models import CTRModel, PartCost
+from models import ComponentCost, CTRModel
 
 
-def show_results(report: dict[str, Any], folder: Path, console: Console) -> None:
+def print_results(report: dict[str, Any], folder: Path, console: Console) -> None:
     """The last thing that a job does: whatever happens here, its results are in the folder."""
     show_report(report, console)
     console.print(f"report: {write_html(folder)}", **PLAIN)
 
 
-def show_bad_rows(bad_rows: dict[str, BadRows], console: Console) -> None:
+def print_bad_rows(bad_rows: dict[str, BadRows], console: Console) -> None:
     """One line, where rows were left out: how many of each set, and why."""
     left_out = [
         f"{name} {bad.rows:,} ({', '.join(f'{reason}: {count:,}' for reason, count in bad.reasons.items())})"
@@ -31,7 +31,7 @@ def show_bad_rows(bad_rows: dict[str, BadRows], console: Console) -> None:
         console.print(f"bad rows left out: {', '.join(left_out)}", **PLAIN)
 
 
-def show_warm_start(warm_start: dict[str, Any] | None, console: Console) -> None:
+def print_warm_start(warm_start: dict[str, Any] | None, console: Console) -> None:
     """One line: what another run gave, as warm_start.json says; nothing where there was none."""
     if warm_start is not None:
         carried, new = (sum(rows[kind] for rows in warm_start["tables"].values()) for kind in ("carried", "new"))
@@ -43,7 +43,7 @@ def show_warm_start(warm_start: dict[str, Any] | None, console: Console) -> None
         )
 
 
-def show_variables(model: CTRModel, console: Console) -> None:
+def print_variables(model: CTRModel, console: Console) -> None:
     """Each fused table and each tower with its optimizer, and the bytes of weights and state."""
     table = Table(box=None, pad_edge=False)
     for column in ("variables of", "weights", "optimizer", "pattern", "MB", "state MB"):
@@ -58,12 +58,12 @@ def show_variables(model: CTRModel, console: Console) -> None:
     console.print(table)
 
 
-def show_cost(parts: list[PartCost], console: Console) -> None:
+def print_cost(parts: list[ComponentCost], console: Console) -> None:
     """Parameters of each part of the model and floating-point operations of a row, and those of the whole."""
     table = Table(box=None, pad_edge=False)
     for column in ("part", "parameters", "operations a row"):
         table.add_column(column, justify="left" if column == "part" else "right")
-    total = PartCost("all", sum(part.parameters for part in parts), sum(part.flops for part in parts))
+    total = ComponentCost("all", sum(part.parameters for part in parts), sum(part.flops for part in parts))
     for name, parameters, flops in (*parts, total):
         table.add_row(escape(name), f"{parameters:,}", f"{flops:,}")
     console.print(table)

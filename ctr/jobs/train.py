@@ -18,20 +18,20 @@ from rich.console import Console
 from ctr.config.experiment import Experiment
 from ctr.console import PLAIN, warn
 from ctr.errors import ConfigError, Diverged, Interrupted
-from ctr.evaluation.build_report import TRAIN, conclude
+from ctr.evaluation.build_report import TRAIN, build_report
 from ctr.evaluation.curves import save_curves
-from ctr.evaluation.report_columns import Observed
+from ctr.evaluation.report_columns import ReportColumns
 from ctr.evaluation.scoring import Scorer
-from ctr.evaluation.split_metrics import evaluate_set, observe_training
+from ctr.evaluation.split_metrics import build_reference, evaluate_split
 from ctr.evaluation.writer import ScoreWriter
-from ctr.jobs.show import show_bad_rows, show_cost, show_results, show_variables, show_warm_start
-from ctr.preflight.resources import check_fits, unfitted
+from ctr.jobs.show import print_bad_rows, print_cost, print_results, print_variables, print_warm_start
+from ctr.preflight.resources import check_fits, empty_encoder
 from ctr.runs.environment import environment
 from ctr.runs.files import name_folder, write_json
-from ctr.runs.lock import only_process_in
+from ctr.runs.lock import lock_folder
 from ctr.runs.run import Run
 from ctr.runs.run_data import CONTENTS, contents_of, describe_data
-from ctr.training.build import build, rehearse, set_threads, tower_bytes
+from ctr.training.build import build, dry_build, set_threads, tower_bytes
 from ctr.training.checkpoint import Position, fingerprint, part_fingerprints, restore
 from ctr.training.data import PreparedData, open_sets, prepare_sets
 from ctr.training.interruption import interruptible
@@ -39,7 +39,7 @@ from ctr.training.progress import Progress
 from ctr.training.resume import check_device, check_initial_weights, find_unfinished, resumed, save_encoder
 from ctr.training.sparsity import sparsity_report, state_bytes
 from ctr.training.trainer import Trainer
-from ctr.training.warm_start import Parent, carry, check_unchanged, open_parent
+from ctr.training.warm_start import ParentRun, check_unchanged, copy_weights, open_parent
 from features import (
     Reader,
     batch_signature,
@@ -47,7 +47,7 @@ from features import (
     draw_sample,
     rows_of_files,
 )
-from models import CTRModel, PartCost, cost_of
+from models import ComponentCost, CTRModel, cost_of
 
 Callbacks: TypeAlias = Sequence[tf_keras.callbacks.Callback] | Callable[[], Sequence[tf_keras.callbacks.Callback]]
 
@@ -85,7 +85,7 @@ def train(
     is_there = resume and run.exists
     if not is_there:
         run.check_free(overwrite)
-    with only_process_in(run.folder):
+    with lock_folder(run.folder):
         if is_there:
             experiment = resumed(experiment, run)
         if is_there and run.is_finished:
@@ -104,10 +104,10 @@ def _train(
     started = time.perf_counter()
     settings = experiment.training
     set_threads(settings.threads)
-    towers = tower_bytes(rehearse(experiment))
+    towers = tower_bytes(dry_build(experiment))
     check_fits(experiment, towers, run.folder)  # as far as the config says; with what the data says, below
     sets = open_sets(experiment)
-    columns = unfitted(experiment).input_columns
+    columns = empty_encoder(experiment).input_columns
     unfinished = find_unfinished(run, sets, columns, partial(warn, console)) if is_there else None
     encoder = unfinished.encoder if unfinished else None
     parent = open_parent(experiment, run) if encoder is None else None
@@ -121,11 +121,11 @@ def _train(
     model = build(experiment, prepared.encoder, reader.batches_per_epoch)
     device = tf.DeviceSpec.from_string(model.distribute_strategy.extended.worker_devices[0]).device_type
     console.print(f"on the {device}, {settings.threads} threads")
-    show_variables(model, console)
+    print_variables(model, console)
     parts = cost_of(model, batch_signature(prepared.encoder))
-    show_cost(parts, console)
-    warm_start = carry(parent, model, experiment) if parent and unfinished is None else None
-    show_warm_start(warm_start, console)
+    print_cost(parts, console)
+    warm_start = copy_weights(parent, model, experiment) if parent and unfinished is None else None
+    print_warm_start(warm_start, console)
     with _run_in(run), interruptible() as interruption:
         if unfinished is not None:
             position = unfinished.position
@@ -136,7 +136,7 @@ def _train(
             position = Position(initial_weights=fingerprint(model))
             if is_there:
                 warn(console, f"{run.folder}: no checkpoint can be used. The run starts over from its first step.")
-                run.discard()
+                run.delete()
             began_with = {
                 "environment": {**environment(), "device": device},
                 "data": describe_data(sets),
@@ -158,7 +158,7 @@ def _train(
                 progress,
                 made,
                 position,
-                is_asked_to_end=lambda: interruption.is_asked,
+                stop_requested=lambda: interruption.stop_requested,
                 contents=partial(contents_of, sets),
             )
             trainer.train()
@@ -168,8 +168,8 @@ def _train(
         seconds = {"train": round(position.seconds, 3), "total": round(total, 3)}
         report = {**measured, **_described(prepared, trainer, parts), "seconds": seconds}
         _finish(run, report, curves, contents_of(sets))
-    run.settle()
-    show_results(report, run.folder, console)
+    run.delete_replaced()
+    print_results(report, run.folder, console)
     return report
 
 
@@ -181,10 +181,10 @@ def _finish(run: Run, report: dict[str, Any], curves: dict[str, Any], contents: 
     run.seal()
 
 
-def _show_data(prepared: PreparedData, parent: Parent | None, console: Console) -> None:
+def _show_data(prepared: PreparedData, parent: ParentRun | None, console: Console) -> None:
     """Print the rows of each set, and what a user should know of the data."""
     console.print(", ".join(f"{name}: {count_rows(groups):,} rows" for name, groups in prepared.sets.items()))
-    show_bad_rows(prepared.bad_rows, console)
+    print_bad_rows(prepared.bad_rows, console)
     if parent is not None and prepared.encoder.lacks_record:
         told = f"{parent.run.folder} has no record of the ids that it was trained on: unseen ids keep their own rows"
         warn(console, told)
@@ -208,10 +208,10 @@ def _go_on(position: Position, experiment: Experiment, model: CTRModel, run: Run
     """Bring model and run folder to where a checkpoint was saved."""
     console.print(f"going on from step {position.step}", **PLAIN)
     restore(run.folder / "checkpoints", position, model)
-    run.go_on(experiment, run.folder / "checkpoints" / position.name)
+    run.rewind_to(experiment, run.folder / "checkpoints" / position.name)
 
 
-def _described(prepared: PreparedData, trainer: Trainer, parts: list[PartCost]) -> dict[str, Any]:
+def _described(prepared: PreparedData, trainer: Trainer, parts: list[ComponentCost]) -> dict[str, Any]:
     """What report.json says of a training, beside what was measured."""
     return {
         "training": trainer.summary(),
@@ -237,11 +237,11 @@ def _run_in(run: Run) -> Iterator[None]:
     except Interrupted:
         raise
     except Diverged:
-        run.abandon("diverged")
+        run.restore_replaced("diverged")
         raise
     except BaseException as error:
         name_folder(error, run.folder)
-        if (kept := run.abandon("unfinished")) is not None:
+        if (kept := run.restore_replaced("unfinished")) is not None:
             command = f"ctr train CONFIG --run {shlex.quote(str(kept))} --resume"
             error.add_note(f"its checkpoints are kept; to go on once that is mended: {command}")
         raise
@@ -249,10 +249,10 @@ def _run_in(run: Run) -> Iterator[None]:
 
 def _show_finished(run: Run, console: Console) -> dict[str, Any]:
     """What `--resume` has left to do where all is done: a kill may have come before the last lines of `train`."""
-    run.settle()
+    run.delete_replaced()
     report = run.report()
     console.print(f"{run.folder} is finished; its report:", **PLAIN)
-    show_results(report, run.folder, console)
+    print_results(report, run.folder, console)
     return report
 
 
@@ -262,16 +262,16 @@ def _measure(
     """Score every set with the trained model, scores and reference going to disk: for report.json, for curves.json."""
     data, psi = experiment.data, experiment.report.psi
     everything = [group for groups in prepared.sets.values() for group in groups]
-    observed = Observed.of(experiment, prepared.encoder, everything, data.negative_sampling_rate)
+    observed = ReportColumns.of(experiment, prepared.encoder, everything, data.negative_sampling_rate)
     # a fixed sample of the training data: the reference of PSI, and what train metrics are computed on
     columns = list(dict.fromkeys([*prepared.encoder.input_columns, *observed.columns]))
     drawn = draw_sample(prepared.sets[TRAIN], columns, experiment.seed)
     scored = [scorer.score_table(table, "sample of the training data") for table in drawn]
-    tally, reference = observe_training(scored, observed, psi.bins, count_rows(prepared.sets[TRAIN]), experiment.seed)
+    tally, reference = build_reference(scored, observed, psi.bins, count_rows(prepared.sets[TRAIN]), experiment.seed)
     reference.save(run.folder / "reference")
     tallies = {TRAIN: tally}
     for name in [name for name in prepared.sets if name != TRAIN]:
         writer = ScoreWriter(run.folder / "scores" / f"{name}.parquet", observed.weighted, prepared.kept)
-        tallies[name] = evaluate_set(scorer, prepared.sets[name], reference, observed, writer)
-    report, curves = conclude(tallies, reference, psi.unstable_above)
+        tallies[name] = evaluate_split(scorer, prepared.sets[name], reference, observed, writer)
+    report, curves = build_report(tallies, reference, psi.unstable_above)
     return report, {"run": experiment.name, **curves}

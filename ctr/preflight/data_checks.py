@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ctr.checks.finding import Finding
+from ctr.checks.significance import STANDARD_ERRORS
 from ctr.config.experiment import Data
 from ctr.preflight.profile import InputProfile, SetProfile
 from features import BadRows, Categorical, Cross, Features, RowGroup, Sequence, SequenceCross, count_rows
 
-ERRORS = 4.0  # standard errors beyond which a difference is called one
 FEW_POSITIVES = 100
 UNKNOWN = 0.5
 NULLS = 0.1
@@ -20,7 +20,7 @@ UNUSED = 10  # times as many rows as ids
 SHARED = 0.5
 
 
-def judge(data: Data, features: Features, sets: Mapping[str, SetProfile]) -> list[Finding]:
+def check_data(data: Data, features: Features, sets: Mapping[str, SetProfile]) -> list[Finding]:
     """Warnings of labels, nulls, ids and repeated rows, a `fine` for each of these with none."""
     looks = {
         "labels": _labels(sets),
@@ -38,7 +38,7 @@ def judge(data: Data, features: Features, sets: Mapping[str, SetProfile]) -> lis
     return [finding for check in looks for finding in found[check] or [Finding("fine", check, fine[check])]]
 
 
-def judge_bad_rows(data: Data, bad_rows: Mapping[str, BadRows]) -> list[Finding]:
+def check_bad_rows(data: Data, bad_rows: Mapping[str, BadRows]) -> list[Finding]:
     """Bad rows of each set, by reason: an error where there are more than `data.bad_rows` allows, which may be none."""
     at_most = 0.0 if data.bad_rows == "error" else data.bad_rows.skip
     found = []
@@ -52,7 +52,7 @@ def judge_bad_rows(data: Data, bad_rows: Mapping[str, BadRows]) -> list[Finding]
     return found or [Finding("fine", "bad rows", "bad rows: none")]
 
 
-def judge_order(data: Data, train: list[RowGroup]) -> Finding:
+def check_order(data: Data, train: list[RowGroup]) -> Finding:
     """A warning if the training data is one row group of more rows than are shuffled together."""
     rows = count_rows(train)
     if train[0].slice is None or len({group.place for group in train}) > 1 or rows <= data.shuffle_rows:
@@ -144,4 +144,4 @@ def _copies(sets: Mapping[str, SetProfile]) -> Iterator[str]:
 
 def _differ(one: float, rows: int, other: float, others: int) -> bool:
     """Whether two shares differ by more than chance would have it."""
-    return abs(one - other) > ERRORS * math.sqrt(one * (1 - one) / rows + other * (1 - other) / others)
+    return abs(one - other) > STANDARD_ERRORS * math.sqrt(one * (1 - one) / rows + other * (1 - other) / others)

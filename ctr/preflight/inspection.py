@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ctr.checks.finding import LEVELS, Finding, Level
 from ctr.errors import ConfigError
 from ctr.preflight.profile import SetProfile
-from ctr.preflight.resources import Needs
+from ctr.preflight.resources import ResourceEstimate
 from ctr.runs.machine import OwnMemory
 from ctr.training.data import PreparedData
 from features import DataError, RowGroup
@@ -19,7 +19,7 @@ class Inspection:
 
     findings: list[Finding] = field(default_factory=list)
     sets: dict[str, list[RowGroup]] | None = None
-    needs: Needs | None = None
+    needs: ResourceEstimate | None = None
     prepared: PreparedData | None = None
     profiles: dict[str, SetProfile] | None = None
     own_memory: OwnMemory | None = None

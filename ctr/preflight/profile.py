@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ctr.config.experiment import Experiment
-from ctr.evaluation.duplicates import NeverTrained, TrainingRows, row_hashes
+from ctr.evaluation.duplicates import NeverTrained, TrainingHashes, row_hashes
 from ctr.evaluation.report_columns import report_columns
 from ctr.preflight.distinct import DistinctCount
 from ctr.training.data import PreparedData
@@ -91,7 +91,7 @@ class SetProfile:
     inputs: dict[str, InputProfile] = field(default_factory=dict)
     """By name: features, the label and the weight, kept columns and those of the report."""
     repeated: dict[str, Any] | None = None
-    """The share of rows that were copied from the training data, as `TrainingRows.share` says it."""
+    """The share of rows that were copied from the training data, as `TrainingHashes.share` says it."""
 
     @property
     def label_rate(self) -> float:
@@ -111,7 +111,7 @@ def profile_sets(experiment: Experiment, prepared: PreparedData) -> dict[str, Se
         drawn = np.random.default_rng([experiment.seed, 2, place]).random(len(hashes)) < HASHED_ROWS / total
         sample.append(hashes[drawn])
         halves.append(np.random.default_rng([experiment.seed, 5, place]).random(len(sample[-1])) < 0.5)
-    training = TrainingRows.of(sample, halves, total, rate)
+    training = TrainingHashes.of(sample, halves, total, rate)
     for name in [name for name in profiles if name != "train"]:
         found = training.find(np.empty(0, np.uint64))
         for hashes in _counted(profiles[name], prepared.sets[name], encoder, beside):

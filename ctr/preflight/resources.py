@@ -28,7 +28,7 @@ WINDOWS = 2  # of encoded rows in memory: one in use, and its parts or those of 
 
 
 @dataclass(frozen=True)
-class Needs:
+class ResourceEstimate:
     """Bytes that a run needs; `at_least` where sizes are not known before the data is read."""
 
     tables: list[TableCost]
@@ -73,7 +73,7 @@ class Needs:
         return self.checkpoint * self.checkpoints + self.scores
 
 
-def unfitted(experiment: Experiment) -> Encoder:
+def empty_encoder(experiment: Experiment) -> Encoder:
     """An encoder whose tables are as small as they can be: no vocabulary has a value, no bucket an edge."""
     declared = experiment.features.of_columns.values()
     embedded = [feature for feature in declared if isinstance(feature, Categorical | Sequence)]
@@ -86,9 +86,9 @@ def unfitted(experiment: Experiment) -> Encoder:
     )
 
 
-def needs_of(
+def estimate_resources(
     experiment: Experiment, towers: int, prepared: PreparedData | None = None, own: OwnMemory | None = None
-) -> Needs:
+) -> ResourceEstimate:
     """What a run needs, from the config alone, or from its data too.
 
     Args:
@@ -100,7 +100,7 @@ def needs_of(
     Raises:
         ConfigError: the device that the config asks for is not there, or does not hold the tables.
     """
-    encoder = unfitted(experiment) if prepared is None else prepared.encoder
+    encoder = empty_encoder(experiment) if prepared is None else prepared.encoder
     tables = table_costs(experiment, encoder)
     settings = experiment.training
     device = choose_device(settings, sum(table.weights + table.state for table in tables))
@@ -109,7 +109,7 @@ def needs_of(
         scored = sum(count_rows(groups) for name, groups in prepared.sets.items() if name != "train")
         rows = max(_while_trained(experiment, prepared), _while_measured(experiment, prepared, scored))
         scores = scored * (ROW_OF_SCORES + KEPT_VALUE * len(prepared.kept))
-    return Needs(
+    return ResourceEstimate(
         tables=tables,
         towers=towers,
         device=device,
@@ -152,7 +152,7 @@ def _encoded_row(encoder: Encoder) -> int:
     return sum(math.prod(shape) * np.dtype(kind).itemsize for shape, kind in encoder.batch_spec.values())
 
 
-def findings_of(needs: Needs, folder: Path) -> list[Finding]:
+def findings_of(needs: ResourceEstimate, folder: Path) -> list[Finding]:
     """Whether the machine has what a run in `folder` needs."""
     return [*_memory(needs), *_disk(needs, folder), *_device(needs)]
 
@@ -170,7 +170,9 @@ def check_fits(experiment: Experiment, towers: int, folder: Path, prepared: Prep
         ConfigError: it has not.
     """
     own = machine.own_memory()
-    needs = needs_of(experiment, towers, prepared, own._replace(peak=own.now))  # what is over needs no memory now
+    needs = estimate_resources(
+        experiment, towers, prepared, own._replace(peak=own.now)
+    )  # what is over needs no memory now
     findings = findings_of(needs, folder)
     refuse_errors(findings)
     return [finding.sentence for finding in findings if finding.level == "warning"]
@@ -186,7 +188,7 @@ def size(count: int) -> str:
     return f"{count / unit:,.1f} {name}"
 
 
-def _memory(needs: Needs) -> Iterator[Finding]:
+def _memory(needs: ResourceEstimate) -> Iterator[Finding]:
     free = machine.free_memory()
     free = None if free is None else free + needs.own.private
     told = f"memory: the run needs {'at least ' if needs.at_least else ''}{size(needs.memory)}"
@@ -201,7 +203,7 @@ def _memory(needs: Needs) -> Iterator[Finding]:
         yield Finding("fine", "memory", f"{told}; {size(free)} is free")
 
 
-def _parts(needs: Needs) -> str:
+def _parts(needs: ResourceEstimate) -> str:
     """What the memory is for, and what would take less."""
     largest = max(needs.tables, key=lambda table: table.weights + table.state, default=None)
     parts = [
@@ -224,7 +226,7 @@ def _parts(needs: Needs) -> str:
     )
 
 
-def _disk(needs: Needs, folder: Path) -> Iterator[Finding]:
+def _disk(needs: ResourceEstimate, folder: Path) -> Iterator[Finding]:
     free = machine.free_disk(folder)
     least = "at least " if needs.at_least else ""
     told = (
@@ -241,7 +243,7 @@ def _disk(needs: Needs, folder: Path) -> Iterator[Finding]:
         yield Finding("fine", "disk", f"{told}; {size(free)} is free")
 
 
-def _device(needs: Needs) -> Iterator[Finding]:
+def _device(needs: ResourceEstimate) -> Iterator[Finding]:
     kind, gpus = needs.device
     tables = size(sum(table.weights + table.state for table in needs.tables))
     if gpus is None:

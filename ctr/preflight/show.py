@@ -11,14 +11,14 @@ from rich.table import Table
 from ctr.config.experiment import Experiment
 from ctr.preflight.inspection import Inspection
 from ctr.preflight.profile import InputProfile, SetProfile
-from ctr.preflight.resources import Needs, size
+from ctr.preflight.resources import ResourceEstimate, size
 from features import RowGroup, files_of, type_name
 
 STYLES = {"error": "bold red", "warning": "yellow", "fine": "green"}
 LONGEST = 20  # characters of a value that are shown
 
 
-def show(found: Inspection, experiment: Experiment, console: Console) -> None:
+def print_inspection(found: Inspection, experiment: Experiment, console: Console) -> None:
     """Sets, their columns, tables, and the findings, worst first."""
     if found.profiles is not None and found.sets is not None:
         _show_sets(found.profiles, console)
@@ -50,7 +50,7 @@ def _show_inputs(profiles: Mapping[str, SetProfile], described: Mapping[str, str
     console.print(table)
 
 
-def _show_tables(needs: Needs, console: Console) -> None:
+def _show_tables(needs: ResourceEstimate, console: Console) -> None:
     table = _table("table", "optimizer", "rows", "dim", "weights", "state", text=2)
     for one in needs.tables:
         table.add_row(

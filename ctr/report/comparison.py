@@ -16,13 +16,13 @@ from ctr.report import formats
 from ctr.report.html import rendered
 from ctr.report.markdown import escaped
 from ctr.report.summary_cards import Card
-from ctr.report.text_table import Section
+from ctr.report.text_table import TextTable
 from ctr.runs.checksums import FILE as CHECKSUMS
 from ctr.runs.checksums import check_file, read_sums
 from ctr.runs.files import read_json, remove, write_text
 
 FILE = "comparison.json"
-TableOf: TypeAlias = Callable[[tables.Found], Section]
+TableOf: TypeAlias = Callable[[tables.Found], TextTable]
 FIRST: dict[str, TableOf] = {"Leaderboard": tables.leaderboard, "Cost": tables.costs}
 DETAILS: dict[str, TableOf] = {
     "Metrics": tables.metrics,
@@ -39,7 +39,7 @@ class Named(NamedTuple):
     """A table under the name that it has on the page."""
 
     name: str
-    section: Section
+    section: TextTable
 
     @property
     def id(self) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from ctr.report import formats
 from ctr.report.interval_notes import described
-from ctr.report.text_table import Section
+from ctr.report.text_table import TextTable
 
 ABSENT = "-"
 WORDS = {
@@ -65,7 +65,7 @@ def _unit(difference: dict[str, Any]) -> list[str]:
     return [f"{ROWS} Not clustered: {'; '.join(reasons)}." if reasons else ROWS]
 
 
-def leaderboard(found: Found) -> Section:
+def leaderboard(found: Found) -> TextTable:
     """Every cell with its metrics and its difference to the baseline."""
     study = found["study"]
     rows = [
@@ -74,10 +74,10 @@ def leaderboard(found: Found) -> Section:
     ]
     header = [*study["axes"], "AUC", "log loss", "difference", "95 % interval", "verdict"]
     title = f"{study['evaluated']}, mean of {_seeds(len(study['seeds']))}; differences in AUC to {study['baseline']}"
-    return Section(title, header, rows, texts=len(study["axes"]))
+    return TextTable(title, header, rows, texts=len(study["axes"]))
 
 
-def costs(found: Found) -> Section:
+def costs(found: Found) -> TextTable:
     """What each cell takes: tables, state, time."""
     rows = [
         [
@@ -90,10 +90,10 @@ def costs(found: Found) -> Section:
         for cell in ranked(found)
     ]
     header = [*found["study"]["axes"], "zero rows", "serve MB", "state MB", "rows/s", "training"]
-    return Section("cost, mean over seeds", header, rows, [CLOCKS], texts=len(found["study"]["axes"]))
+    return TextTable("cost, mean over seeds", header, rows, [CLOCKS], texts=len(found["study"]["axes"]))
 
 
-def to_target(found: Found) -> Section:
+def to_target(found: Found) -> TextTable:
     """Steps, rows and time until validation reaches an AUC; of the seeds that do."""
     target, axes = found["study"]["target_auc"], list(found["study"]["axes"])
     rows = []
@@ -105,10 +105,10 @@ def to_target(found: Found) -> Section:
             rows.append([*_names(cell), f"{reached['reached']} of {reached['of']}", *counts, time])
     title = f"until validation reaches an AUC of {formats.metric(target)}"
     notes = ["Steps, rows and time are means over the seeds that do.", CLOCKS] if rows else []
-    return Section(title, [*axes, "seeds that do", "steps", "rows", "training"], rows, notes, texts=len(axes))
+    return TextTable(title, [*axes, "seeds that do", "steps", "rows", "training"], rows, notes, texts=len(axes))
 
 
-def metrics(found: Found) -> Section:
+def metrics(found: Found) -> TextTable:
     """Means over seeds with their intervals, and how far scores moved from the baseline's."""
     axes = list(found["study"]["axes"])
     has_gauc = any(cell["metrics"]["gauc"] for cell in found["cells"])
@@ -128,10 +128,10 @@ def metrics(found: Found) -> Section:
         "Intervals are Student's over seeds, on the log-odds of AUC and GAUC and on the logarithm of log loss and "
         "calibration. PSI compares the scores with the baseline's, on the same rows."
     ]
-    return Section("metrics, mean over seeds", [*axes, *header, "score PSI"], rows, notes, texts=len(axes))
+    return TextTable("metrics, mean over seeds", [*axes, *header, "score PSI"], rows, notes, texts=len(axes))
 
 
-def differences(found: Found) -> Section:
+def differences(found: Found) -> TextTable:
     """Every difference: over seeds alone, and over seeds and rows at once."""
     axes = list(found["study"]["axes"])
     rows = []
@@ -155,10 +155,10 @@ def differences(found: Found) -> Section:
             )
     header = ["metric", "difference", "over seeds", "over seeds and rows", "p", "p adjusted", "verdict"]
     title = f"differences to {found['study']['baseline']}, paired by seed"
-    return Section(title, [*axes, *header], rows, [*how_to_read(found), *_reasons(found)], texts=len(axes) + 1)
+    return TextTable(title, [*axes, *header], rows, [*how_to_read(found), *_reasons(found)], texts=len(axes) + 1)
 
 
-def by_seed(found: Found) -> Section:
+def by_seed(found: Found) -> TextTable:
     """Every reported training, with the interval of its difference on other rows."""
     axes = list(found["study"]["axes"])
     rows = []
@@ -181,10 +181,10 @@ def by_seed(found: Found) -> Section:
                 ]
             )
     header = ["seed", "valid AUC", "AUC", "log loss", "difference in AUC", "95 % of other rows", "p", "epochs"]
-    return Section("seed by seed", [*axes, *header], rows, texts=len(axes))
+    return TextTable("seed by seed", [*axes, *header], rows, texts=len(axes))
 
 
-def trials(found: Found) -> Section:
+def trials(found: Found) -> TextTable:
     """What was tried, and what validation said of it; the chosen one is marked."""
     axes = list(found["study"]["axes"])
     keys = list(dict.fromkeys(key for cell in found["cells"] for one in cell["trials"] for key in one["values"]))
@@ -197,18 +197,18 @@ def trials(found: Found) -> Section:
     outermost = [f"{cell['name']} ({', '.join(cell['outermost'])})" for cell in ranked(found) if cell["outermost"]]
     beyond = "The best is the least or the most that was tried, so a better one may lie beyond"
     edges = [f"{beyond}: {', '.join(outermost)}."] if outermost else []
-    return Section("trials, by validation", [*axes, "trial", *keys, "valid AUC", ""], rows, edges, texts=len(axes))
+    return TextTable("trials, by validation", [*axes, "trial", *keys, "valid AUC", ""], rows, edges, texts=len(axes))
 
 
-def failures(found: Found) -> Section:
+def failures(found: Found) -> TextTable:
     """Trainings without a report."""
     rows = [[one["run"], one["reason"]] for cell in found["cells"] for one in cell["failures"]]
-    return Section("failed runs", ["run", "reason"], rows, texts=2)
+    return TextTable("failed runs", ["run", "reason"], rows, texts=2)
 
 
-def shared(found: Found) -> Section:
+def shared(found: Found) -> TextTable:
     """What the trainings of one seed began with in common."""
-    return Section("what the runs of a seed share", [], [], list(_shared(found)))
+    return TextTable("what the runs of a seed share", [], [], list(_shared(found)))
 
 
 def sentences(found: Found) -> list[str]:

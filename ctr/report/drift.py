@@ -16,7 +16,7 @@ class Bin:
 
 
 @dataclass(frozen=True)
-class Shift:
+class Drift:
     """The score or a feature: its PSI in each set, and its bins that hold anything."""
 
     name: str
@@ -40,13 +40,13 @@ class Shift:
         return max((max(one.reference, *one.sets.values()) for one in self.bins), default=1.0)
 
 
-def score_shift(report: dict[str, Any], curves: dict[str, Any]) -> Shift | None:
+def score_shift(report: dict[str, Any], curves: dict[str, Any]) -> Drift | None:
     """The score's; None where no set was compared."""
     psi = report["psi"]["score"]
     return _shift("score", psi, curves["bins"]["score"]) if psi else None
 
 
-def feature_shifts(report: dict[str, Any], curves: dict[str, Any]) -> list[Shift]:
+def feature_shifts(report: dict[str, Any], curves: dict[str, Any]) -> list[Drift]:
     """Those of the features, the worst verdict first, then the largest PSI."""
     by_set = report["psi"]["features"]
     names = list(next(iter(by_set.values()), {}))
@@ -57,7 +57,7 @@ def feature_shifts(report: dict[str, Any], curves: dict[str, Any]) -> list[Shift
     return sorted(shifts, key=lambda shift: (SEVERITY.index(shift.verdict), -(shift.worst or 0)))
 
 
-def sort_places(shifts: list[Shift], sets: list[str]) -> dict[str, dict[str, int]]:
+def sort_places(shifts: list[Drift], sets: list[str]) -> dict[str, dict[str, int]]:
     """Where each shift stands, from 0, in every order that a reader may choose.
 
     Args:
@@ -77,10 +77,10 @@ def _number(psi: float | None) -> float:
     return -1.0 if psi is None else psi
 
 
-def _shift(name: str, psi: dict[str, Any], described: dict[str, Any]) -> Shift:
+def _shift(name: str, psi: dict[str, Any], described: dict[str, Any]) -> Drift:
     sets = described["sets"]
     bins = [
         Bin(label, described["reference"][k], {of: shares[k] for of, shares in sets.items()})
         for k, label in enumerate(described["labels"])
     ]
-    return Shift(name, psi, [one for one in bins if one.reference or any(one.sets.values())])
+    return Drift(name, psi, [one for one in bins if one.reference or any(one.sets.values())])

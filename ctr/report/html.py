@@ -5,8 +5,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 
-from ctr.checks.significance import ERRORS, MIN_ROWS
-from ctr.console import plain
+from ctr.checks.significance import MIN_ROWS, STANDARD_ERRORS
+from ctr.console import strip_control_characters
 from ctr.errors import ConfigError
 from ctr.evaluation.curves import load_curves
 from ctr.report import formats
@@ -17,7 +17,7 @@ from ctr.report.interval_notes import ROWS, interval_notes
 from ctr.report.markdown import drift_markdown, run_markdown
 from ctr.report.metric_groups import metric_groups
 from ctr.report.slices import auc_scale, slicings
-from ctr.report.summary_cards import cards, drift_cards
+from ctr.report.summary_cards import drift_cards, summary_cards
 from ctr.report.unknown_ids import unknown_ids
 from ctr.runs.files import write_text
 from ctr.runs.run import Run
@@ -81,7 +81,7 @@ def rendered(name: str, values: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {function.__name__: function for function in FILTERS}
-    return plain(environment.get_template(name).render(values))
+    return strip_control_characters(environment.get_template(name).render(values))
 
 
 def _run(run: Run, report: dict[str, Any], curves: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _run(run: Run, report: dict[str, Any], curves: dict[str, Any]) -> dict[str, 
         "run": curves["run"],
         "main": main,
         "sets": sets,
-        "cards": cards(report, score, features, history),
+        "cards": summary_cards(report, score, features, history),
         "bad_rows": report.get("bad_rows", {}),  # an earlier version left none out
         "interval_notes": interval_notes(metrics) or [ROWS],
         "metric_groups": metric_groups(metrics),
@@ -125,7 +125,7 @@ def _run(run: Run, report: dict[str, Any], curves: dict[str, Any]) -> dict[str, 
         "frequency_scale": auc_scale(frequency),
         "unknown_ids": {name: shares for name, shares in unknown.items() if any(shares.values())},
         "all_known": sum(not any(shares.values()) for shares in unknown.values()),
-        "errors": f"{ERRORS:g}",
+        "errors": f"{STANDARD_ERRORS:g}",
         "min_rows": MIN_ROWS,
         "worst_rows": curves["worst_rows"].get(main, []),
         "parts": report["model"]["parts"] if "model" in report else [],  # an evaluation has the run's model

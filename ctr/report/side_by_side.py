@@ -16,7 +16,7 @@ from ctr.evaluation.paired_scores import NoClusters, NotPaired, SavedScores
 from ctr.metrics import Clusters, Difference
 from ctr.report import formats
 from ctr.report.interval_notes import described
-from ctr.report.text_table import Section
+from ctr.report.text_table import TextTable
 from ctr.runs.run import Run
 
 MOST_KEYS = 20
@@ -39,7 +39,7 @@ class _Named:
     report: dict[str, Any]
 
 
-def side_by_side(runs: Sequence[Run]) -> list[Section]:
+def side_by_side(runs: Sequence[Run]) -> list[TextTable]:
     """What there is to compare between runs or evaluations that have their reports.
 
     Every set that at least two of them have under one name: test, valid, then others. Reads their scores: at a time
@@ -60,20 +60,20 @@ def side_by_side(runs: Sequence[Run]) -> list[Section]:
         for section in (_metrics(name, found), _differences(name, found))
     ]
     if not sections:
-        sections = [Section("no set is in two of them", [], [])]
+        sections = [TextTable("no set is in two of them", [], [])]
     elif any(section.header == DIFFERENCES and section.rows for section in sections):
-        sections.append(Section("how to read a difference", [], [], [HOW_TO_READ]))
+        sections.append(TextTable("how to read a difference", [], [], [HOW_TO_READ]))
     return [*sections, *_settings(named)]
 
 
-def show_side_by_side(sections: Sequence[Section], console: Console) -> None:
+def show_side_by_side(sections: Sequence[TextTable], console: Console) -> None:
     """Print all of it."""
     console.print("\nside by side", style="bold")
     for section in sections:
         section.show(console)
 
 
-def to_markdown(sections: Sequence[Section]) -> str:
+def to_markdown(sections: Sequence[TextTable]) -> str:
     """All of it, for a pull request."""
     return "\n\n".join(["### Side by side", *(section.markdown() for section in sections)]) + "\n"
 
@@ -97,7 +97,7 @@ def short_names(runs: Sequence[Run]) -> list[str]:
     return [str(folder.relative_to(common)) for folder in folders]
 
 
-def _metrics(name: str, runs: list[_Named]) -> Section:
+def _metrics(name: str, runs: list[_Named]) -> TextTable:
     """The metrics of one set, a run a row."""
     header = ["run", "rows", "AUC", "95 % interval", "log loss", "score PSI"]
     has_gauc = all("gauc" in run.report["metrics"][name] for run in runs)
@@ -109,10 +109,10 @@ def _metrics(name: str, runs: list[_Named]) -> Section:
         cells += [formats.interval(bounds) if bounds else "-", formats.metric(metrics["log_loss"])]
         cells.append(f"{formats.psi(psi['psi'])} {formats.verdict(psi['verdict'])}")
         rows.append([run.name, *cells, *([formats.metric(metrics["gauc"])] if has_gauc else [])])
-    return Section(name, [*header, *(["GAUC"] if has_gauc else [])], rows)
+    return TextTable(name, [*header, *(["GAUC"] if has_gauc else [])], rows)
 
 
-def _differences(name: str, runs: list[_Named]) -> Section:
+def _differences(name: str, runs: list[_Named]) -> TextTable:
     """The differences of one set to its first run, a run and metric a row."""
     base, *others = runs
     rows: list[list[str]] = []
@@ -134,7 +134,7 @@ def _differences(name: str, runs: list[_Named]) -> Section:
             rows.append([run.name, metric, *_cells(difference)])
             if difference.reason is not None:
                 notes.append(f"{run.name}: no interval of the {metric}: {difference.reason}")
-    return Section(f"{name}, differences to {base.name}", DIFFERENCES, rows, notes, texts=2)
+    return TextTable(f"{name}, differences to {base.name}", DIFFERENCES, rows, notes, texts=2)
 
 
 def _clusters(own: SavedScores, base: SavedScores) -> tuple[Clusters | None, list[str]]:
@@ -148,7 +148,7 @@ def _clusters(own: SavedScores, base: SavedScores) -> tuple[Clusters | None, lis
     return clusters, [f"intervals are {described(own.cluster_column, clusters.count, clusters.effective_count)}"]
 
 
-def _settings(runs: list[_Named]) -> list[Section]:
+def _settings(runs: list[_Named]) -> list[TextTable]:
     """The keys of config.yaml whose values differ; nothing where fewer than two runs have one."""
     found = {place: settings_of(run.run) for place, run in enumerate(runs)}
     configs = {place: settings for place, settings in found.items() if settings is not None}
@@ -163,7 +163,7 @@ def _settings(runs: list[_Named]) -> list[Section]:
     notes = [f"and {len(keys) - MOST_KEYS} more"] if len(keys) > MOST_KEYS else []
     notes += [f"{run.name}: no config.yaml to compare" for place, run in enumerate(runs) if place not in configs]
     title = "settings that differ" if rows else "the settings are the same"
-    return [Section(title, ["key", *(runs[place].name for place in configs)], rows, notes, texts=len(configs) + 1)]
+    return [TextTable(title, ["key", *(runs[place].name for place in configs)], rows, notes, texts=len(configs) + 1)]
 
 
 def settings_of(run: Run) -> dict[str, str] | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ctr.checks.significance import is_miscalibrated, is_ranked_worse, is_told
+from ctr.checks.significance import has_enough_examples, is_miscalibrated, is_ranked_worse
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Slicing:
     @property
     def aucs(self) -> tuple[float, float] | None:
         """The lowest and the highest AUC among slices of enough rows; None where there is none."""
-        found = [one.metrics["auc"] for one in self.slices if is_told(one.metrics)]
+        found = [one.metrics["auc"] for one in self.slices if has_enough_examples(one.metrics)]
         return (min(found), max(found)) if found else None
 
 
@@ -66,6 +66,8 @@ def slicings(by_column: dict[str, list[dict[str, Any]]], key: str, auc: float | 
 
 def auc_scale(found: list[Slicing]) -> tuple[float, float]:
     """Ends of an axis that holds the interval of every slice of enough rows."""
-    intervals = [one.interval for slicing in found for one in slicing.slices if one.interval and is_told(one.metrics)]
+    intervals = [
+        one.interval for slicing in found for one in slicing.slices if one.interval and has_enough_examples(one.metrics)
+    ]
     low, high = min((ends[0] for ends in intervals), default=0.0), max((ends[1] for ends in intervals), default=1.0)
     return (low, high) if low < high else (0.0, 1.0)

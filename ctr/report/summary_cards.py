@@ -8,7 +8,7 @@ from typing import Any
 from ctr.checks.significance import judge_calibration, judge_excess, largest_psi, too_few
 from ctr.metrics.psi import MODERATE_ABOVE
 from ctr.report import formats
-from ctr.report.drift import Shift
+from ctr.report.drift import Drift
 from ctr.report.history import History
 from ctr.training.sparsity import zero_share
 
@@ -29,7 +29,9 @@ class Card:
     verdict: str = ""  # of PSI: stable, moderate, unstable, insufficient_data
 
 
-def cards(report: dict[str, Any], score: Shift | None, features: list[Shift], history: History | None) -> list[Card]:
+def summary_cards(
+    report: dict[str, Any], score: Drift | None, features: list[Drift], history: History | None
+) -> list[Card]:
     """Everything worth knowing before the tables, of the set that matters most: test, else the last there is."""
     metrics = report["metrics"]
     main = list(metrics)[-1]  # train, valid, test is their order
@@ -124,7 +126,7 @@ def _scores_only(metrics: dict[str, Any]) -> Card:
     return Card("Mean score", formats.metric(metrics["mean_score"]), [f"There is no AUC: {metrics['reasons']['auc']}."])
 
 
-def _score_stability(score: Shift, main: str, is_overfitting: bool) -> Card:
+def _score_stability(score: Drift, main: str, is_overfitting: bool) -> Card:
     psi = score.psi[main]
     sentences = [
         f"{name} {formats.psi(one['psi'])} {formats.verdict(one['verdict'])}."
@@ -148,7 +150,7 @@ def _score_stability(score: Shift, main: str, is_overfitting: bool) -> Card:
     return Card(f"PSI of the score, {main}", formats.psi(psi["psi"]), sentences, psi["verdict"])
 
 
-def drift_cards(report: dict[str, Any], columns: list[Shift]) -> list[Card]:
+def drift_cards(report: dict[str, Any], columns: list[Drift]) -> list[Card]:
     """Everything worth knowing first of two data sets that `ctr psi` compared."""
     rows = report["rows"]
     found = [
@@ -175,7 +177,7 @@ def drift_cards(report: dict[str, Any], columns: list[Shift]) -> list[Card]:
     return found
 
 
-def _feature_stability(compared: list[Shift], title: str, calendar: set[str]) -> Card:
+def _feature_stability(compared: list[Drift], title: str, calendar: set[str]) -> Card:
     """The card of all features but parts of a time of which a set does not hold all values."""
     features = [one for one in compared if one.name not in calendar]
     by_verdict = {name: [one for one in features if one.verdict == name] for name in ("unstable", "moderate")}

@@ -10,7 +10,7 @@ from ctr.report.markdown import escaped
 
 
 @dataclass(frozen=True)
-class Section:
+class TextTable:
     """A table of texts with a title, and what is to be said of it."""
 
     title: str

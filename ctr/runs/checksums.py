@@ -12,7 +12,7 @@ from ctr.runs.files import read_json, sync, write_json
 FILE = "checksums.json"
 
 
-def seal(folder: Path) -> None:
+def write_checksums(folder: Path) -> None:
     """Write `checksums.json`: file -> SHA-256 of its bytes; when this returns, all of the folder is on the disk."""
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     write_sums(folder, sums_of(folder, [name for name in names if name != FILE]))
@@ -115,8 +115,8 @@ def check_file(folder: Path, name: str, sums: dict[str, str], mend: str = "") ->
         raise Damaged(f"{folder}: damaged: {name} differs from its SHA-256 in {FILE}.", mend)
 
 
-def check_sealed(folder: Path, mend: str = "") -> None:
-    """Check that a folder is as `seal` left it.
+def verify_checksums(folder: Path, mend: str = "") -> None:
+    """Check that a folder is as `write_checksums` left it.
 
     Args:
         folder: of files only.

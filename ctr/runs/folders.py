@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ctr.errors import ConfigError
-from ctr.runs.checksums import seal
+from ctr.runs.checksums import write_checksums
 from ctr.runs.files import check_writable, name_folder, read_json, remove
-from ctr.runs.lock import only_process_in
+from ctr.runs.lock import lock_folder
 
 REPORT = "report.json"
 
@@ -41,12 +41,12 @@ def new_folder(target: Path) -> Iterator[Path]:
         ConfigError: another process fills it.
     """
     partial = target.with_name(f".{target.name}.partial")
-    with only_process_in(target):
+    with lock_folder(target):
         remove(partial)
         partial.mkdir()
         try:
             yield partial
-            seal(partial)
+            write_checksums(partial)
         except BaseException as error:
             name_folder(error, target)
             remove(partial)

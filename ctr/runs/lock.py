@@ -10,7 +10,7 @@ from ctr.errors import ConfigError
 
 
 @contextmanager
-def only_process_in(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Keep other processes that ask for the same out of a folder, there or to be made, until this one is done with it.
 
     The lock is a file beside the folder. It goes at the end, with folders above that were made for it and stayed empty;

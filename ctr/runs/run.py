@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ctr.errors import ConfigError, Damaged
 from ctr.runs.checksums import FILE as CHECKSUMS
-from ctr.runs.checksums import check_file, check_sealed, read_sums, rewriting, seal, sums_of, write_sums
+from ctr.runs.checksums import check_file, read_sums, rewriting, sums_of, verify_checksums, write_checksums, write_sums
 from ctr.runs.files import check_writable, read_json, remove, write_json, write_text
 from ctr.runs.folders import REPORT
 
@@ -90,7 +90,7 @@ class Run:
             Damaged: it is not.
         """
         self.file(f"{name}/{CHECKSUMS}")
-        check_sealed(self.folder / name, self.mend(name))
+        verify_checksums(self.folder / name, self.mend(name))
         return self.folder / name
 
     def read_json(self, name: str) -> dict[str, Any]:
@@ -181,8 +181,8 @@ class Run:
 
         It is there whole or not at all.
 
-        A run that stood there is kept aside until `settle` deletes it or `abandon` puts it back; one that a killed run
-        has kept aside stays there.
+        A run that stood there is kept aside until `delete_replaced` deletes it or `restore_replaced` puts it back; one
+        that a killed run has kept aside stays there.
         """
         partial = self._beside("partial")
         remove(partial)
@@ -191,17 +191,17 @@ class Run:
             if values is not None:
                 write_json(partial / f"{name}.json", values)
         (partial / CONFIG).write_text(experiment.to_yaml(), encoding="utf-8")
-        seal(partial)
+        write_checksums(partial)
         if self._beside("replaced").exists() and not self.may_be_finished:
-            self.discard()
+            self.delete()
         elif self.exists and not (self.may_be_finished or self._has_checkpoint):
-            self.discard()  # nothing that could be put back
+            self.delete()  # nothing that could be put back
         elif self.exists:
-            self.settle()
+            self.delete_replaced()
             os.replace(self.folder, self._beside("replaced"))
         os.replace(partial, self.folder)
 
-    def go_on(self, experiment: "Experiment", checkpoint: Path) -> None:
+    def rewind_to(self, experiment: "Experiment", checkpoint: Path) -> None:
         """Make an unfinished run what it was at a checkpoint.
 
         Args:
@@ -234,36 +234,36 @@ class Run:
         begun = self._sums() or {}
         write_sums(self.folder, sums_of(self.folder, SEALED) | begun)
 
-    def discard(self) -> None:
+    def delete(self) -> None:
         """Delete this run."""
         remove(self.folder)
 
-    def settle(self) -> None:
+    def delete_replaced(self) -> None:
         """Delete the run that this one replaces."""
         remove(self._beside("replaced"))
 
-    def abandon(self, fate: str) -> Path | None:
+    def restore_replaced(self, suffix: str) -> Path | None:
         """Put back the run that this one was to replace; keep this one if it has a checkpoint or a step that diverged.
 
-        Returns where it is kept, as `kept_folder` says; None if there is nothing to keep, and it is deleted.
+        Returns where it is kept, as `failed_run_folder` says; None if there is nothing to keep, and it is deleted.
         """
         remove(self._beside("partial"))
         if self.may_be_finished:  # it is the one that was to be replaced: this one was not even made
             return None
-        kept = self.kept_folder(fate) if self._has_checkpoint or (self.folder / "diverged").is_dir() else None
+        kept = self.failed_run_folder(suffix) if self._has_checkpoint or (self.folder / "diverged").is_dir() else None
         if kept is None:
-            self.discard()
+            self.delete()
         elif kept != self.folder:
             os.replace(self.folder, kept)
         if self._beside("replaced").exists():
             os.replace(self._beside("replaced"), self.folder)
         return kept
 
-    def kept_folder(self, fate: str) -> Path:
-        """Where a run that fails is kept: its folder, or `<name>.<fate>` if it replaces another, which is put back."""
+    def failed_run_folder(self, suffix: str) -> Path:
+        """Where a failed run is kept: its folder, or `<name>.<suffix>` if it replaces another, which is put back."""
         if not self._beside("replaced").exists():
             return self.folder
-        names = (f"{self.folder.name}.{fate}{suffix}" for suffix in ("", *(f"-{k}" for k in range(2, 1000))))
+        names = (f"{self.folder.name}.{suffix}{number}" for number in ("", *(f"-{k}" for k in range(2, 1000))))
         return next(path for path in map(self.folder.with_name, names) if not path.exists())
 
     @property

@@ -73,7 +73,7 @@ def changed_files(sets: Sets, run: Run) -> list[str]:
         if list(then) != list(here) and then.keys() == here.keys():
             differences.append(f"{name}: its files come in another order")
         differences += [
-            f"{path}: {_said(then.get(path))} of {name} in the run, {_said(here.get(path))} now"
+            f"{path}: {format_file(then.get(path))} of {name} in the run, {format_file(here.get(path))} now"
             for path in {**then, **here}
             if then.get(path) != here.get(path)
         ]
@@ -240,7 +240,7 @@ def _by_path(described: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
     }
 
 
-def _said(file: dict[str, Any] | None) -> str:
+def format_file(file: dict[str, Any] | None) -> str:
     if file is None:
         return "not a file"
     return f"{file['rows']:,} rows ({file['bytes']:,} bytes, footer {file['footer'][:8]})"

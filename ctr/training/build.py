@@ -143,7 +143,7 @@ def table_costs(experiment: Experiment, encoder: Encoder) -> list[TableCost]:
     return costs
 
 
-def rehearse(experiment: Experiment) -> CTRModel:
+def dry_build(experiment: Experiment) -> CTRModel:
     """Build once with tables of a few rows, to find out before any data is read what `build` will refuse.
 
     Raises:

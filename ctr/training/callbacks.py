@@ -22,10 +22,10 @@ def load_callbacks(names: Sequence[str], run: Path) -> list[tf_keras.callbacks.C
     Raises:
         ConfigError: there is no such module or name, or what it gives is no callback.
     """
-    return [_made(name, make, run) for name, make in zip(names, find_makers(names), strict=True)]
+    return [_made(name, make, run) for name, make in zip(names, resolve_factories(names), strict=True)]
 
 
-def find_makers(names: Sequence[str]) -> list[Callable[[str], Any]]:
+def resolve_factories(names: Sequence[str]) -> list[Callable[[str], Any]]:
     """What makes the callbacks; modules are looked for in the working directory, too.
 
     Raises:

@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from ctr.errors import ConfigError
-from ctr.runs.checksums import check_sealed, seal
+from ctr.runs.checksums import verify_checksums, write_checksums
 from ctr.runs.files import read_json, remove, sync, write_json
 from ctr.runs.run import LINES, Run
 from ctr.runs.run_data import CONTENTS
-from ctr.training.model_state import copied, read_state, write_state
+from ctr.training.model_state import copy_variables, read_state, write_state
 from models import CTRModel
 
 BEST = "best.json"
@@ -97,7 +97,7 @@ class CheckpointWriter:
             OSError: the checkpoint before this one could not be written.
         """
         self.wait()
-        self._saving = self._pool.submit(self._write, copied(model), replace(position), self.contents())
+        self._saving = self._pool.submit(self._write, copy_variables(model), replace(position), self.contents())
 
     def wait(self) -> None:
         """Wait until the last checkpoint is written.
@@ -125,7 +125,7 @@ class CheckpointWriter:
             lines = self.folder.parent / file
             (partial / file).write_bytes(lines.read_bytes()[: position.sizes.get(file, 0)] if lines.exists() else b"")
         pq.write_table(contents, partial / CONTENTS)
-        seal(partial)
+        write_checksums(partial)
         if target.exists():
             os.replace(target, replaced)
         os.replace(partial, target)
@@ -173,7 +173,7 @@ def _checked(checkpoint: Path) -> Position:
     Raises:
         ConfigError, TypeError: the checkpoint is damaged, or the one that it names as the best until then.
     """
-    check_sealed(checkpoint)
+    verify_checksums(checkpoint)
     position = Position(**read_json(checkpoint / "position.json"))
     if position.name != checkpoint.name:
         raise ConfigError(f"{checkpoint}: damaged: it is the checkpoint of step {position.step}")
@@ -181,7 +181,7 @@ def _checked(checkpoint: Path) -> Position:
         _check_best(position.best, checkpoint / "position.json")
         if (best := position.best["checkpoint"]) != checkpoint.name:
             try:
-                check_sealed(checkpoint.with_name(best))
+                verify_checksums(checkpoint.with_name(best))
             except ConfigError as error:
                 raise ConfigError(f"it names {best} as the best until then, and {best} is damaged: {error}") from error
     return position

@@ -13,10 +13,10 @@ import tensorflow as tf
 
 from ctr.errors import Diverged
 from ctr.runs.run import Run
-from ctr.training.embedding_lookups import lookups_of
+from ctr.training.embedding_lookups import embedding_lookups
 from ctr.training.step import LARGEST_NORM, Tensors, share_of
-from ctr.training.step_snapshot import save_step
-from features import PADDING, Batch, Encoder, columns_of, decoded_batch, id_features, in_words, take
+from ctr.training.step_snapshot import save_snapshot
+from features import PADDING, Batch, Encoder, columns_of, decoded_batch, describe_row, id_features, take
 from models import CTRModel, Field
 
 EXTREME = 1000.0  # numbers and weights beyond it are named
@@ -60,7 +60,9 @@ class Gradient(NamedTuple):
     """Table row of each norm; None for a tower variable."""
 
 
-def explained(model: CTRModel, encoder: Encoder, loss: float, batch: Batch, tensors: Tensors, run: Run) -> Diverged:
+def explain_divergence(
+    model: CTRModel, encoder: Encoder, loss: float, batch: Batch, tensors: Tensors, run: Run
+) -> Diverged:
     """What to raise for a step that `compiled_step` refused; the step is saved in `diverged/` of the run.
 
     Args:
@@ -69,7 +71,7 @@ def explained(model: CTRModel, encoder: Encoder, loss: float, batch: Batch, tens
         loss: of the batch.
         batch: of the step.
         tensors: the same on the model's device.
-        run: gets `diverged/step-N.parquet`, N from 1, and what else `save_step` writes.
+        run: gets `diverged/step-N.parquet`, N from 1, and what else `save_snapshot` writes.
     """
     step = int(model.step.numpy()) + 1
     saved = _saved(model, encoder, batch, run, f"step-{step:09d}.parquet")
@@ -103,10 +105,10 @@ def explained(model: CTRModel, encoder: Encoder, loss: float, batch: Batch, tens
 
 def _saved(model: CTRModel, encoder: Encoder, batch: Batch, run: Run, name: str) -> str:
     try:
-        save_step(run.folder / "diverged" / name, model, encoder, batch)
+        save_snapshot(run.folder / "diverged" / name, model, encoder, batch)
     except OSError as error:
         return f"the batch could not be saved: {error}"
-    path = run.kept_folder("diverged") / "diverged" / name
+    path = run.failed_run_folder("diverged") / "diverged" / name
     return f"the batch is saved; to see where it begins: ctr replay {shlex.quote(str(path))}"
 
 
@@ -171,7 +173,7 @@ def _tables(
     gradient_of = {id(one): found for one, found in zip(model.trainable_variables, gradients, strict=True)}
     suspects = take(batch, is_scoreless) if is_scoreless.any() else batch
     of_weights, of_gradients = {}, {}
-    for lookup in lookups_of(model):
+    for lookup in embedding_lookups(model):
         names = [_feature_of(encoder, field) for field in lookup.fields]
         columns = dict.fromkeys(column for name in names for column in columns_of(encoder, name))
         table = f"table {lookup.table.name!r} (columns: {', '.join(columns)})"
@@ -202,7 +204,7 @@ def _listed(lines: dict[str, str]) -> list[str]:
 
 
 def _rows_in_words(encoder: Encoder, name: str, rows: np.ndarray) -> str:
-    return _some([f"row {row} ({in_words(encoder, name, row)})" for row in rows.tolist()])
+    return _some([f"row {row} ({describe_row(encoder, name, row)})" for row in rows.tolist()])
 
 
 def _some(named: list[str]) -> str:

@@ -10,7 +10,7 @@ from models import CTRModel, Field, Table
 
 
 @dataclass(frozen=True)
-class Lookup:
+class EmbeddingLookup:
     """A table of a model, and the fields that look its rows up."""
 
     table: Table
@@ -33,11 +33,11 @@ class Lookup:
         return tf.gather(self.fused, rows + self.offset).numpy()
 
 
-def lookups_of(model: CTRModel) -> list[Lookup]:
+def embedding_lookups(model: CTRModel) -> list[EmbeddingLookup]:
     """Every table of a model."""
     tables = model.tables
     return [
-        Lookup(
+        EmbeddingLookup(
             table,
             [field for field in tables.inputs.fields if field.table == table.name],
             tables.fused[key],

@@ -15,7 +15,7 @@ class Interruption:
     """Whether the user, or who runs the machine, has asked for an end."""
 
     def __init__(self) -> None:
-        self.is_asked = False
+        self.stop_requested = False
         self._nothing_to_save: str | None = None
 
     def at_once(self, message: str) -> None:
@@ -25,14 +25,14 @@ class Interruption:
             message: of the error.
         """
         self._nothing_to_save = message
-        if self.is_asked:
+        if self.stop_requested:
             raise Interrupted(message)
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         """The handler of the first signal; the system's own, which ends the process, answers the next."""
         for one in SIGNALS:
             signal.signal(one, signal.SIG_DFL)
-        self.is_asked = True
+        self.stop_requested = True
         if self._nothing_to_save is not None:
             raise Interrupted(self._nothing_to_save)
 

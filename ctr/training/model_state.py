@@ -30,7 +30,7 @@ def variables_of(model: CTRModel) -> dict[str, tf.Variable]:
     return found
 
 
-def copied(model: CTRModel) -> dict[str, tf.Tensor]:
+def copy_variables(model: CTRModel) -> dict[str, tf.Tensor]:
     """The values of all variables in the memory of the CPU, by path: training may go on, they stay as they are."""
     with tf.device("CPU"):
         return {
@@ -41,7 +41,7 @@ def copied(model: CTRModel) -> dict[str, tf.Tensor]:
 
 
 def write_state(prefix: Path, values: dict[str, tf.Tensor]) -> None:
-    """Write what `copied` gave as `<prefix>.index` and `<prefix>.data-*`, which `tf.train.load_checkpoint` reads.
+    """Write what `copy_variables` gave to `<prefix>.index` and `<prefix>.data-*`, for `tf.train.load_checkpoint`.
 
     Raises:
         OSError: they cannot be written.

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ctr.config.config_diff import changed_settings, in_lines
+from ctr.config.config_diff import bullet_list, diff_experiments
 from ctr.config.experiment import Experiment, load_saved_experiment
 from ctr.errors import ConfigError, Damaged
-from ctr.runs.checksums import seal
+from ctr.runs.checksums import write_checksums
 from ctr.runs.environment import environment
 from ctr.runs.files import remove
 from ctr.runs.run import Run
@@ -124,9 +124,9 @@ def resumed(experiment: Experiment, run: Run) -> Experiment:
     experiment = experiment.model_copy(
         update={part: _kept(getattr(experiment, part), getattr(begun, part), name) for part, name in KEPT_UNLESS_SET}
     )
-    if changed := changed_settings(begun, experiment, but=MAY_CHANGE):
+    if changed := diff_experiments(begun, experiment, but=MAY_CHANGE):
         raise ConfigError(
-            in_lines(f"{run.folder}: these settings decide the training, so they cannot change within it:", changed)
+            bullet_list(f"{run.folder}: these settings decide the training, so they cannot change within it:", changed)
             + f"\n{PUT_BACK.format('them')}"
         )
     return experiment
@@ -141,7 +141,7 @@ def _refuse(differences: list[str], run: Run) -> None:
     """Raise DataError if there are any."""
     if differences:
         raise DataError(
-            in_lines(f"{run.folder}: began with other data:", differences) + f"\n{PUT_BACK.format('the data')}"
+            bullet_list(f"{run.folder}: began with other data:", differences) + f"\n{PUT_BACK.format('the data')}"
         )
 
 
@@ -150,7 +150,7 @@ def save_encoder(encoder: Encoder, run: Run) -> None:
     folder = run.folder / "encoder"
     remove(folder)
     encoder.save(folder)
-    seal(folder)
+    write_checksums(folder)
 
 
 def load_encoder(run: Run) -> Encoder:

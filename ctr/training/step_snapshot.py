@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from ctr.errors import ConfigError
-from ctr.training.embedding_lookups import lookups_of
+from ctr.training.embedding_lookups import embedding_lookups
 from ctr.training.model_state import variables_of
 from features import Batch, Encoder, decoded_batch
 from models import CTRModel
@@ -21,7 +21,7 @@ RAW = "batch/"
 """Begins the names of the columns that hold the batch's own arrays, beside those of the features."""
 
 
-def save_step(path: Path, model: CTRModel, encoder: Encoder, batch: Batch) -> None:
+def save_snapshot(path: Path, model: CTRModel, encoder: Encoder, batch: Batch) -> None:
     """Write `path` and, beside it, its weights as .npz.
 
     The Parquet file has a column for each feature, as `decoded_batch` gives it, and after them `batch/<key>` for each
@@ -93,7 +93,7 @@ def load_weights(path: Path, model: CTRModel) -> None:
 def _rows_read(model: CTRModel, batch: Batch) -> dict[int, np.ndarray]:
     """Identity of a variable that holds tables -> its rows that the batch reads, each once."""
     found: dict[int, list[np.ndarray]] = {}
-    for lookup in lookups_of(model):
+    for lookup in embedding_lookups(model):
         found.setdefault(id(lookup.fused), []).append(lookup.rows(batch) + lookup.offset)
     return {key: np.concatenate(rows) for key, rows in found.items()}
 

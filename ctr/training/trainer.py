@@ -33,7 +33,7 @@ from ctr.evaluation.split_metrics import metrics_of
 from ctr.runs.run import Run
 from ctr.runs.run_data import HASHES
 from ctr.training.checkpoint import CheckpointWriter, Position, load_best
-from ctr.training.divergence import LossWatch, explained
+from ctr.training.divergence import LossWatch, explain_divergence
 from ctr.training.progress import Progress
 from ctr.training.step import compiled_step
 from features import Batch, Reader, RowGroup, read_ahead
@@ -57,7 +57,7 @@ class Trainer:
         progress: where progress is shown.
         callbacks: tf_keras callbacks; `logs` holds `loss`, and `val_auc` and `val_loss` where there was a validation.
         position: where to begin; the model's variables are those of its checkpoint.
-        is_asked_to_end: asked after every step.
+        stop_requested: asked after every step.
         contents: returns the hashes of what was read so far, for the checkpoints.
     """
 
@@ -69,7 +69,7 @@ class Trainer:
     progress: Progress
     callbacks: Sequence[tf_keras.callbacks.Callback] = ()
     position: Position = field(default_factory=Position)
-    is_asked_to_end: Callable[[], bool] = lambda: False
+    stop_requested: Callable[[], bool] = lambda: False
     contents: Callable[[], pa.Table] = HASHES.empty_table
 
     def __post_init__(self) -> None:
@@ -83,7 +83,7 @@ class Trainer:
         )
         self.checkpoints = CheckpointWriter(self.run.folder / "checkpoints", settings.checkpoint.keep, self.contents)
         self.model.stop_training = False
-        self.followers = tf_keras.callbacks.CallbackList(list(self.callbacks), model=self.model)
+        self.callback_list = tf_keras.callbacks.CallbackList(list(self.callbacks), model=self.model)
         self._stepped = self.position  # as it was after the last step, before what follows a step
         self._saved_step, self._found_best = self.position.step or -1, False
         self._started = self._saved = time.perf_counter()
@@ -98,15 +98,15 @@ class Trainer:
             OSError: a checkpoint could not be written.
         """
         try:
-            self.followers.on_train_begin()
+            self.callback_list.on_train_begin()
             while self.position.batch or not self._is_over:
                 epoch = self.position.epoch
-                self.followers.on_epoch_begin(epoch)
+                self.callback_list.on_epoch_begin(epoch)
                 self._train_epoch(epoch)
-                self.followers.on_epoch_end(epoch, self.position.logs)
+                self.callback_list.on_epoch_end(epoch, self.position.logs)
             self._validate()  # a resumed run may have been asked for fewer epochs
             self._save_if_due()
-            self.followers.on_train_end(self.position.logs)
+            self.callback_list.on_train_end(self.position.logs)
             self.position.seconds = self._seconds()
             self.checkpoints.wait()
         finally:
@@ -130,17 +130,17 @@ class Trainer:
             position.rows_before, position.seconds_before = position.rows, self._seconds()
         self.progress.start_epoch(epoch + 1, self.reader.batches_per_epoch, position.step - position.batch)
         refreshed, rows_before, seconds_before = time.perf_counter(), position.rows, self._seconds()
-        with closing(copied_ahead(self.reader.epoch(epoch, position.batch), self.model)) as batches:
+        with closing(prefetch_to_device(self.reader.epoch(epoch, position.batch), self.model)) as batches:
             self._follow_step()
             while not self._must_stop and (placed := next(batches, None)) is not None:
                 batch, tensors = placed
-                self.followers.on_train_batch_begin(self.position.step)
+                self.callback_list.on_train_batch_begin(self.position.step)
                 outcome = self.step(tensors)
                 if not outcome.is_finite:
-                    raise explained(self.model, self.reader.encoder, outcome.loss, batch, tensors, self.run)
+                    raise explain_divergence(self.model, self.reader.encoder, outcome.loss, batch, tensors, self.run)
                 self.losses.see(self.position.step + 1, outcome.loss)
                 self._count(batch)
-                self.followers.on_train_batch_end(self.position.step - 1)
+                self.callback_list.on_train_batch_end(self.position.step - 1)
                 if time.perf_counter() - refreshed > REFRESH_SECONDS:
                     refreshed = time.perf_counter()
                     rate = (self.position.rows - rows_before) / (self._seconds() - seconds_before)
@@ -240,7 +240,7 @@ class Trainer:
 
     def _end_if_asked(self) -> None:
         """Save what the last step left, and end, if that is asked; what followed the step is done again on resume."""
-        if self.is_asked_to_end():
+        if self.stop_requested():
             if self._stepped.step != self._saved_step:
                 self._save(self._stepped)
             self.checkpoints.wait()
@@ -269,7 +269,7 @@ class Trainer:
         position.sizes = {file: self.run.append(file, one) for file, one in written.items()}
 
 
-def copied_ahead(batches: Generator[Batch, None, None], model: CTRModel) -> Generator[Placed, None, None]:
+def prefetch_to_device(batches: Generator[Batch, None, None], model: CTRModel) -> Generator[Placed, None, None]:
     """Each batch, and its tensors on the model's device, copied by a thread before the step that uses them."""
     device = model.distribute_strategy.extended.worker_devices[0]
 

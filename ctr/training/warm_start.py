@@ -6,15 +6,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from ctr.config.config_diff import changed_settings, in_lines
+from ctr.config.config_diff import bullet_list, diff_experiments
 from ctr.config.experiment import Experiment
 from ctr.errors import ConfigError
 from ctr.runs.checksums import FILE as CHECKSUMS
 from ctr.runs.checksums import sha256
 from ctr.runs.run import Run
-from ctr.training.build import build, rehearse
+from ctr.training.build import build, dry_build
 from ctr.training.checkpoint import load_best
-from ctr.training.embedding_lookups import lookups_of
+from ctr.training.embedding_lookups import embedding_lookups
 from ctr.training.resume import load_encoder
 from features import Encoder
 from models import CTRModel
@@ -34,7 +34,7 @@ PENALTIES = ("l1", "l2", "l21")
 
 
 @dataclass(frozen=True)
-class Parent:
+class ParentRun:
     """The run that another begins with."""
 
     run: Run
@@ -45,7 +45,7 @@ class Parent:
     """SHA-256 of the encoder's checksums: another once the run is trained again on other data."""
 
 
-def open_parent(experiment: Experiment, run: Run) -> Parent | None:
+def open_parent(experiment: Experiment, run: Run) -> ParentRun | None:
     """The run that `training.warm_start` names; None if it names none.
 
     Args:
@@ -70,20 +70,20 @@ def open_parent(experiment: Experiment, run: Run) -> Parent | None:
         before = parent.experiment(one_cpu)
     except ConfigError as error:
         raise ConfigError(f"training.warm_start.run: {error}") from error
-    if changed := changed_settings(before, experiment, MUST_AGREE, MAY_DIFFER):
+    if changed := diff_experiments(before, experiment, MUST_AGREE, MAY_DIFFER):
         title = f"training.warm_start.run: {asked.run} has other features or another model:"
-        raise ConfigError(in_lines(title, changed) + "\nput them back, or train without a warm start")
+        raise ConfigError(bullet_list(title, changed) + "\nput them back, or train without a warm start")
     for column, cast in experiment.data.cast.items():
         if before.data.cast.get(column, cast) != cast:
             raise ConfigError(
                 f"training.warm_start.run: {asked.run} reads column {column!r} as {before.data.cast[column]}, "
                 f"but `data.cast` here as {cast}, so no id of it would be known. Use the same cast."
             )
-    _check_optimizers(rehearse(before), rehearse(experiment), asked.state)
-    return Parent(parent, before, load_encoder(parent), _encoder_sum(parent))
+    _check_optimizers(dry_build(before), dry_build(experiment), asked.state)
+    return ParentRun(parent, before, load_encoder(parent), _encoder_sum(parent))
 
 
-def check_unchanged(parent: Parent, run: Run) -> None:
+def check_unchanged(parent: ParentRun, run: Run) -> None:
     """See that an unfinished run can have its features fitted again on those of the run that it began with.
 
     Raises:
@@ -97,7 +97,7 @@ def check_unchanged(parent: Parent, run: Run) -> None:
         )
 
 
-def carry(parent: Parent, model: CTRModel, experiment: Experiment) -> dict[str, Any]:
+def copy_weights(parent: ParentRun, model: CTRModel, experiment: Experiment) -> dict[str, Any]:
     """Bring the best weights of a run into a new model, and the state of its optimizers if that is asked for.
 
     Rows of a table that the run did not have stay as they are. Schedules of learning rates begin anew.
@@ -146,7 +146,7 @@ def _encoder_sum(run: Run) -> str:
 
 
 @dataclass(frozen=True)
-class _Same:
+class _SharedVariable:
     """What both models hold: a variable of a tower, or the rows of a table, perhaps beside others in its variable."""
 
     name: str
@@ -180,20 +180,22 @@ class _Same:
             replica.scatter_update(tf.IndexedSlices(rows, places))
 
 
-def _pairs(old: CTRModel, new: CTRModel) -> Iterator[_Same]:
+def _pairs(old: CTRModel, new: CTRModel) -> Iterator[_SharedVariable]:
     """All weights of two models of the same features and towers: tables, then towers."""
-    earlier = {lookup.table.name: lookup for lookup in lookups_of(old)}
-    for now in lookups_of(new):
+    earlier = {lookup.table.name: lookup for lookup in embedding_lookups(old)}
+    for now in embedding_lookups(new):
         before = earlier[now.table.name]
         old_rows, new_rows = before.table.rows, now.table.rows - before.table.rows
-        yield _Same(f"table {now.table.name}", before.fused, now.fused, old_rows, before.offset, now.offset, new_rows)
+        yield _SharedVariable(
+            f"table {now.table.name}", before.fused, now.fused, old_rows, before.offset, now.offset, new_rows
+        )
     for tower, layers in new.tower.towers.items():
         for was, is_ in zip(old.tower.towers[tower], layers, strict=True):
             for old_variable, variable in zip(was.variables, is_.variables, strict=True):
-                yield _Same(f"tower {tower}", old_variable, variable)
+                yield _SharedVariable(f"tower {tower}", old_variable, variable)
 
 
-def _carry_state(old: CTRModel, new: CTRModel, pair: _Same) -> None:
+def _carry_state(old: CTRModel, new: CTRModel, pair: _SharedVariable) -> None:
     """What the optimizers remember of a pair, and what they must of the rows that are new."""
     before, now = old.optimizer.state_of(pair.before), new.optimizer.state_of(pair.now)
     for name in before:
@@ -224,7 +226,7 @@ def _check_optimizers(old: CTRModel, new: CTRModel, state: str) -> None:
     if changed:
         title = "training.warm_start: these optimizers cannot go on from the state of the run's:"
         raise ConfigError(
-            in_lines(title, list(dict.fromkeys(changed)))
+            bullet_list(title, list(dict.fromkeys(changed)))
             + "\nput them back, or let all state begin anew with --set training.warm_start.state=reset"
         )
 
@@ -243,7 +245,7 @@ def _described(router: Router, variable: tf.Variable) -> dict[str, Any]:
     return described
 
 
-def _check_weights_outlive_state(router: Router, pairs: Iterable[_Same]) -> None:
+def _check_weights_outlive_state(router: Router, pairs: Iterable[_SharedVariable]) -> None:
     """Raise ConfigError if an optimizer makes weights from its state alone, so that without it they would be lost."""
     for pair in pairs:
         optimizer = router.optimizer_of(pair.now)

@@ -11,7 +11,7 @@ from sklearn.metrics import auc, precision_recall_curve, roc_curve
 from ctr.errors import ConfigError
 from ctr.evaluation.curves import (
     POINTS,
-    drawn,
+    build_curves,
     ks,
     load_curves,
     precision_recall,
@@ -95,7 +95,7 @@ def test_ks_points_are_the_shares_at_or_above_a_score():
 @pytest.mark.parametrize("label", [[0, 0], [1, 1]])
 def test_one_class_has_no_curves_and_the_shares_of_one(label):
     counts = counts_of([0, 1], label)
-    assert drawn({"test": counts}) == {"roc": {}, "precision_recall": {}, "ks": {}}
+    assert build_curves({"test": counts}) == {"roc": {}, "precision_recall": {}, "ks": {}}
     assert list(score_shares(counts, [0.5])) == ["positives" if label[0] else "negatives"]
 
 
@@ -109,7 +109,7 @@ def test_curves_of_merged_states_are_those_of_the_whole(rows, data):
         part.update(table[:, 0], table[:, 1], table[:, 2])
         merged = merged.merge(part)
     whole = counts_of(*np.array(rows, np.float32).T)
-    assert drawn({"": merged.counts()}) == drawn({"": whole})
+    assert build_curves({"": merged.counts()}) == build_curves({"": whole})
     assert score_shares(merged.counts(), [-1.5, 0.5]) == score_shares(whole, [-1.5, 0.5])
 
 

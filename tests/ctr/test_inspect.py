@@ -16,9 +16,9 @@ from ctr.cli import app
 from ctr.errors import ConfigError
 from ctr.jobs.inspect import inspect
 from ctr.preflight.distinct import KEPT, DistinctCount
-from ctr.preflight.resources import needs_of, unfitted
+from ctr.preflight.resources import empty_encoder, estimate_resources
 from ctr.runs import machine
-from ctr.training.build import build, rehearse, table_costs, tower_bytes
+from ctr.training.build import build, dry_build, table_costs, tower_bytes
 from ctr.training.data import prepare
 from optimizers import SPARSE
 from tests.conftest import click_log
@@ -235,19 +235,19 @@ def test_tables_and_state_are_known_before_they_are_made(optimizer, make_experim
     for names, state in [(one.names, one.state_bytes) for one in tables]:
         assert sum(cost.state for cost in costs if cost.name in names) == state
     of_towers = [one for one in made if one.kind == "tower"]
-    assert tower_bytes(rehearse(experiment)) == sum(4 * np.prod(one.shape) + one.state_bytes for one in of_towers)
+    assert tower_bytes(dry_build(experiment)) == sum(4 * np.prod(one.shape) + one.state_bytes for one in of_towers)
 
 
 def test_before_the_data_is_read_tables_count_as_large_as_the_config_says(make_experiment):
     experiment = make_experiment("features.columns.user={hash: 1000}", "optimizers.sparse.*={type: adagrad}")
-    before, after = needs_of(experiment, 0), needs_of(experiment, 0, prepare(experiment))
+    before, after = estimate_resources(experiment, 0), estimate_resources(experiment, 0, prepare(experiment))
     rows = {table.name: table.rows for table in before.tables}
     assert rows == {"user": 1003, "item": 3, "hour": 27}
     assert before.at_least
     assert not after.at_least
     assert {table.name: table.rows for table in after.tables} == {**rows, "item": 13}
     assert before.checkpoint == 4 * 4 * 2 * sum(rows.values())
-    assert unfitted(experiment).batch_spec == prepare(experiment).encoder.batch_spec
+    assert empty_encoder(experiment).batch_spec == prepare(experiment).encoder.batch_spec
 
 
 HUGE = "features.columns.user={hash: 1000000000, dim: 16}"
@@ -268,7 +268,7 @@ def test_memory_that_would_not_fit_is_told_before_anything_is_read(config, tmp_p
 @pytest.mark.usefixtures("empty_process")
 def test_rows_that_would_not_fit_are_told_before_tables_are_made(config, make_experiment, tmp_path, monkeypatch):
     experiment = make_experiment()
-    without_rows = needs_of(experiment, tower_bytes(rehearse(experiment))).memory
+    without_rows = estimate_resources(experiment, tower_bytes(dry_build(experiment))).memory
     monkeypatch.setattr(machine, "free_memory", lambda: without_rows)
     monkeypatch.setattr("ctr.jobs.train.build", None)
     result = ctr("train", config, "--run", tmp_path / "run")
@@ -364,7 +364,7 @@ def test_what_only_making_a_model_tells_is_told_in_one_line(make_experiment, mon
 
     monkeypatch.setattr("ctr.training.build.CTRModel", refuse)
     with pytest.raises(ConfigError) as raised:
-        rehearse(make_experiment())
+        dry_build(make_experiment())
     assert str(raised.value) == message
 
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from ctr.cli import app
 from ctr.errors import ConfigError
 from ctr.runs.folders import new_folder
-from ctr.runs.lock import only_process_in
+from ctr.runs.lock import lock_folder
 
 HOLD = (
     "import sys, pathlib; from ctr.runs.lock import only_process_in\n"
@@ -29,12 +29,12 @@ def holder(folder, then=UNTIL_TOLD):
 
 def test_a_second_process_is_kept_out_until_the_first_is_done(tmp_path):
     first = holder(tmp_path / "run")
-    with pytest.raises(ConfigError, match="run: another process is at work in it"), only_process_in(tmp_path / "run"):
+    with pytest.raises(ConfigError, match="run: another process is at work in it"), lock_folder(tmp_path / "run"):
         pytest.fail("both are in")
-    with only_process_in(tmp_path / "other"):
+    with lock_folder(tmp_path / "other"):
         pass
     first.communicate("\n")
-    with only_process_in(tmp_path / "run"):
+    with lock_folder(tmp_path / "run"):
         pass
 
 
@@ -43,22 +43,22 @@ def test_what_a_killed_process_leaves_keeps_nobody_out(tmp_path):
     first.kill()
     first.communicate()
     assert (tmp_path / ".run.lock").exists()
-    with only_process_in(tmp_path / "run"):
+    with lock_folder(tmp_path / "run"):
         pass
     assert not (tmp_path / ".run.lock").exists()
 
 
 def test_nothing_is_left_of_folders_that_were_made_for_the_lock(tmp_path):
-    with pytest.raises(KeyError), only_process_in(tmp_path / "runs" / "of" / "today" / "run"):
+    with pytest.raises(KeyError), lock_folder(tmp_path / "runs" / "of" / "today" / "run"):
         raise KeyError
     assert not list(tmp_path.iterdir())
-    with only_process_in(tmp_path / "runs" / "run"):
+    with lock_folder(tmp_path / "runs" / "run"):
         (tmp_path / "runs" / "run").mkdir()
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["run"]
 
 
 def test_a_folder_that_was_made_for_the_lock_may_be_gone(tmp_path):
-    with only_process_in(tmp_path / "runs" / "run"):
+    with lock_folder(tmp_path / "runs" / "run"):
         (tmp_path / "runs" / ".run.lock").unlink()
         (tmp_path / "runs").rmdir()
     assert not list(tmp_path.iterdir())
@@ -69,12 +69,12 @@ def test_a_lock_that_cannot_be_deleted_hides_no_error(tmp_path, monkeypatch):
         raise OSError(30, "Read-only file system", str(path))
 
     monkeypatch.setattr(Path, "unlink", read_only)
-    with pytest.raises(KeyError), only_process_in(tmp_path / "run"):
+    with pytest.raises(KeyError), lock_folder(tmp_path / "run"):
         raise KeyError
 
 
 def test_a_training_is_refused_while_another_is_in_its_folder(config, tmp_path):
-    with only_process_in(tmp_path / "run"):
+    with lock_folder(tmp_path / "run"):
         result = CliRunner().invoke(app, ["train", str(config), "--run", str(tmp_path / "run")])
     assert result.exit_code == 2
     assert "run: another process is at work in it; wait for its end, or choose another folder" in result.stderr

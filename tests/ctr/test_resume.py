@@ -20,7 +20,7 @@ from ctr.cli import app
 from ctr.config.experiment import load_experiment
 from ctr.errors import ConfigError, Interrupted
 from ctr.evaluation.scoring import Scorer
-from ctr.runs.checksums import check_sealed, seal
+from ctr.runs.checksums import verify_checksums, write_checksums
 from ctr.runs.run import Run
 from ctr.training.checkpoint import newest
 from ctr.training.resume import resumed
@@ -185,10 +185,10 @@ def test_lines_that_are_damaged_are_those_of_the_checkpoint_again(experiment_of,
 
 def test_a_file_that_is_none_of_a_sealed_folder_is_named_and_a_hidden_one_is_not_minded(unfinished):
     (unfinished / "encoder" / ".DS_Store").touch()
-    check_sealed(unfinished / "encoder")
+    verify_checksums(unfinished / "encoder")
     (unfinished / "encoder" / "notes.txt").touch()
     with pytest.raises(ConfigError, match=r"encoder: damaged: notes.txt is not listed in checksums.json"):
-        check_sealed(unfinished / "encoder")
+        verify_checksums(unfinished / "encoder")
 
 
 def test_a_damaged_encoder_is_fitted_again(experiment_of, undisturbed, unfinished):
@@ -363,7 +363,7 @@ def test_files_of_another_time_are_read_again_and_the_run_goes_on_if_they_are_th
 def test_a_checkpoint_of_an_earlier_version_is_used_with_a_warning(experiment_of, undisturbed, unfinished):
     for checkpoint in unfinished.glob("checkpoints/step-*"):
         (checkpoint / "contents.parquet").unlink()
-        seal(checkpoint)
+        write_checksums(checkpoint)
     shown = resume(experiment_of(*BY_STEPS), unfinished)
     assert "warning: an earlier version made step-000000006, so files are compared with the run's by size and" in shown
     assert ending(unfinished) == undisturbed(*BY_STEPS)

@@ -16,7 +16,7 @@ import ctr
 from ctr.cli import app
 from ctr.config.experiment import load_experiment
 from ctr.jobs.evaluate import _name_of
-from ctr.runs.checksums import seal
+from ctr.runs.checksums import write_checksums
 from ctr.runs.files import read_json, write_json, write_text
 from ctr.runs.folders import new_folder
 from ctr.runs.run import Run
@@ -108,7 +108,7 @@ def test_a_position_names_checkpoints_in_the_folder(unfinished, outside, changes
     checkpoint = unfinished / "checkpoints" / "step-000000006"
     write_json(checkpoint / "position.json", {**read_json(checkpoint / "position.json"), **changes})
     (checkpoint / "checksums.json").unlink()
-    seal(checkpoint)
+    write_checksums(checkpoint)
     warnings = []
     assert newest(unfinished / "checkpoints", warnings.append).step == 5
     assert "step-000000006 cannot be used" in warnings[0]
@@ -121,7 +121,7 @@ def test_only_the_lines_of_a_run_are_copied_into_its_checkpoints(experiment_of, 
     position["sizes"] |= {"../../outside/thesis.txt": 3, "../outside/.profile": 0}
     write_json(checkpoint / "position.json", position)
     (checkpoint / "checksums.json").unlink()
-    seal(checkpoint)
+    write_checksums(checkpoint)
     resume(experiment_of(*BY_STEPS), unfinished)
     assert ending(unfinished) == undisturbed(*BY_STEPS)
 
@@ -228,7 +228,7 @@ def test_files_and_folders_take_the_place_of_links(outside, tmp_path):
     run = Run(tmp_path / "run")
     run.folder.mkdir()
     (run.folder / "checkpoints").symlink_to(outside)
-    run.discard()
+    run.delete()
     assert not run.folder.exists()
 
 
@@ -351,7 +351,7 @@ def test_arrays_of_a_run_hold_no_objects(finished, place):
 
     np.save(finished / "reference" / "rows.npy", np.array([Touch()], object), allow_pickle=True)
     (finished / "reference" / "checksums.json").unlink()
-    seal(finished / "reference")
+    write_checksums(finished / "reference")
     resealed(finished)
     result = command("evaluate", finished, place / "clicks" / "part-2.parquet")
     assert result.exit_code == 2

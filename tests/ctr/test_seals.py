@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import ctr
 from ctr.cli import app
 from ctr.errors import Damaged
-from ctr.runs.checksums import check_sealed, read_sums, rewriting, seal
+from ctr.runs.checksums import read_sums, rewriting, verify_checksums, write_checksums
 from ctr.runs.run import Run
 from tests.conftest import click_log
 from tests.ctr.conftest import flip
@@ -49,7 +49,7 @@ def test_every_file_but_the_pages_is_sealed(evaluated):
     unsealed = {path for path in files - sums if path.parent not in parts and "evaluations" not in path.parts}
     assert unsealed == {Path("report.html"), Path("report.md"), Path("checksums.json")}
     for part in parts:
-        check_sealed(evaluated / part)
+        verify_checksums(evaluated / part)
     assert set(read_sums(evaluated / "evaluations" / "clicks")) == {
         *("report.json", "curves.json", "environment.json", "scores/clicks.parquet")
     }
@@ -208,7 +208,7 @@ def test_what_psi_writes_is_sealed(tmp_path, undrawn_plots):
 def test_a_kill_while_files_are_written_again_leaves_no_wrong_checksum(tmp_path):
     for name in ("one.json", "two.json"):
         (tmp_path / name).write_text("{}")
-    seal(tmp_path)
+    write_checksums(tmp_path)
     before = read_sums(tmp_path)
     with suppress(KeyboardInterrupt), rewriting(tmp_path, ["one.json"]):
         (tmp_path / "one.json").write_text("[]")
@@ -221,7 +221,7 @@ def test_a_kill_while_files_are_written_again_leaves_no_wrong_checksum(tmp_path)
 
 def test_any_bit_of_checksums_is_noticed_or_harmless(tmp_path):
     (tmp_path / "one.json").write_text("{}")
-    seal(tmp_path)
+    write_checksums(tmp_path)
     path = tmp_path / "checksums.json"
     content, sums = path.read_bytes(), read_sums(tmp_path)
     for place in range(8 * len(content)):
@@ -229,5 +229,5 @@ def test_any_bit_of_checksums_is_noticed_or_harmless(tmp_path):
         damaged[place // 8] ^= 1 << place % 8
         path.write_bytes(damaged)
         with suppress(Damaged):
-            check_sealed(tmp_path)
+            verify_checksums(tmp_path)
             assert read_sums(tmp_path) == sums

@@ -23,9 +23,9 @@ from ctr.jobs.inspect import inspect
 from ctr.runs.run import Run
 from ctr.training.build import build
 from ctr.training.checkpoint import load_best
-from ctr.training.embedding_lookups import lookups_of
+from ctr.training.embedding_lookups import embedding_lookups
 from ctr.training.resume import load_encoder
-from ctr.training.warm_start import carry, open_parent
+from ctr.training.warm_start import copy_weights, open_parent
 from features import DataError
 from tests.conftest import CONFIG, THREADS, click_log
 from tests.ctr.conftest import resealed
@@ -95,7 +95,7 @@ def begun(experiment, tmp_path):
         experiment, ctr.training.data.open_sets(experiment), known=parent.encoder
     ).encoder
     model, fresh = build(experiment, encoder), build(experiment, encoder)
-    return model, fresh, carry(parent, model, experiment)
+    return model, fresh, copy_weights(parent, model, experiment)
 
 
 def rows_of(lookup, variable):
@@ -121,7 +121,9 @@ def test_old_ids_keep_rows_and_state_and_new_ids_get_fresh_ones(next_of, tmp_pat
     run = request.getfixturevalue(parent)
     old = best_of(run)
     model, fresh, told = begun(next_of(run, *settings), tmp_path)
-    for before, now, unwarmed in zip(lookups_of(old), lookups_of(model), lookups_of(fresh), strict=True):
+    for before, now, unwarmed in zip(
+        embedding_lookups(old), embedding_lookups(model), embedding_lookups(fresh), strict=True
+    ):
         carried = before.table.rows
         assert told["tables"][now.table.name] == {"carried": carried, "new": now.table.rows - carried}
         np.testing.assert_array_equal(rows_of(now, now.fused)[:carried], rows_of(before, before.fused))
@@ -145,7 +147,7 @@ def test_old_ids_keep_rows_and_state_and_new_ids_get_fresh_ones(next_of, tmp_pat
 def test_state_begins_anew_where_that_is_asked_for(next_of, first, tmp_path):
     model, fresh, _ = begun(next_of(first, "training.warm_start.state=reset"), tmp_path)
     old = best_of(first)
-    for before, now in zip(lookups_of(old), lookups_of(model), strict=True):
+    for before, now in zip(embedding_lookups(old), embedding_lookups(model), strict=True):
         np.testing.assert_array_equal(rows_of(now, now.fused)[: before.table.rows], rows_of(before, before.fused))
         assert not any(part.any() for part in state(model, now).values())
     for now, unwarmed in zip(tower_state(model), tower_state(fresh), strict=True):
@@ -156,8 +158,8 @@ def test_state_begins_anew_where_that_is_asked_for(next_of, first, tmp_path):
 def test_optimizers_may_be_others_where_state_begins_anew(next_of, first, tmp_path):
     others = ["optimizers.sparse={'*': {type: adagrad}, user: {type: sgd}}", "optimizers.dense.type=lamb"]
     model, _, _ = begun(next_of(first, "training.warm_start.state=reset", *others), tmp_path)
-    earlier = {lookup.table.name: lookup for lookup in lookups_of(best_of(first))}
-    for now in lookups_of(model):
+    earlier = {lookup.table.name: lookup for lookup in embedding_lookups(best_of(first))}
+    for now in embedding_lookups(model):
         before = earlier[now.table.name]
         np.testing.assert_array_equal(rows_of(now, now.fused)[: before.table.rows], rows_of(before, before.fused))
 
@@ -285,7 +287,7 @@ def test_new_rows_were_not_passed_by_by_steps_before_them(place, next_of, tmp_pa
     ]
     ctr.train(load_experiment(place / "tiny.yaml", catching_up), tmp_path / "first")
     model, _, told = begun(next_of(tmp_path / "first", *catching_up), tmp_path)
-    for lookup in lookups_of(model):
+    for lookup in embedding_lookups(model):
         new = told["tables"][lookup.table.name]["new"]
         steps = state(model, lookup)["steps"].ravel()
         assert steps[len(steps) - new :].tolist() == [told["step"]] * new
@@ -373,7 +375,7 @@ def test_a_run_that_is_trained_again_while_it_is_read_is_an_error(next_of, first
     model = build(experiment, opened.encoder)
     (parent / "encoder" / "checksums.json").write_text("{}")
     with pytest.raises(ConfigError, match="was trained again while it was read"):
-        carry(opened, model, experiment)
+        copy_weights(opened, model, experiment)
 
 
 def test_a_parent_without_a_record_of_its_ids_is_a_warning(make_experiment, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from features import Columns, Encoder, Features, columns_of, decoded_batch, in_words, originals
+from features import Columns, Encoder, Features, columns_of, decode_ids, decoded_batch, describe_row
 from features.hashing import fingerprints
 from features.statistics import Statistics
 
@@ -86,14 +86,14 @@ def test_an_encoded_table_is_decoded_to_its_values(encoder, table):
     ],
 )
 def test_a_row_in_words(encoder, name, row, expected):
-    assert in_words(encoder, name, row) == expected
+    assert describe_row(encoder, name, row) == expected
 
 
 def test_integers_of_64_bits_are_exact():
     values = pa.array([2**63 + 1, 7], pa.uint64())
     statistics = Statistics({"id": values}, {"id": np.array([2, 1])}, {}, {}, {})
     encoder = Encoder.fitted(Features.model_validate({"columns": {"id": {}}}), Columns("label"), statistics)
-    assert originals(encoder, "id", np.array([4, 3, 1])).to_pylist() == [7, 2**63 + 1, None]
+    assert decode_ids(encoder, "id", np.array([4, 3, 1])).to_pylist() == [7, 2**63 + 1, None]
 
 
 def test_the_columns_of_a_feature_are_those_of_the_data(encoder):

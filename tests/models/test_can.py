@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from models import CAN, DCNV2, DIN, DNN, Behaviors, Category, CTRModel, Field, History, Inputs, Table, WideDeep
+from models import CAN, DCNV2, DIN, DNN, Behaviors, Category, CTRModel, Field, Inputs, SequenceInput, Table, WideDeep
 from models.can import co_action, micro_mlp_parameters
 from tests.models.histories import history_batch
 from tests.reference import can as reference
@@ -23,7 +23,7 @@ INPUTS = Inputs(
         Category("shop", 1, SHOPS, "shop"),
         Category("hour", 2, HOURS, "hour"),
     ),
-    histories=(History("past", ITEMS, "item"), History("shops", SHOPS, "shop")),
+    histories=(SequenceInput("past", ITEMS, "item"), SequenceInput("shops", SHOPS, "shop")),
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from models import DCNV2, DIN, DNN, MODELS, Category, CTRModel, Field, History, Inputs, Table, Tower, WideDeep
+from models import DCNV2, DIN, DNN, MODELS, Category, CTRModel, Field, Inputs, SequenceInput, Table, Tower, WideDeep
 from models.cost import cost_of
 
 LENGTH = 5  # of the longest history
@@ -17,7 +17,7 @@ VECTORS = Inputs(
     numerics=("age",),
     plain=(0,),
     categories=(Category("user", 0, 20, "user"), Category("item", 1, 10, "item")),
-    histories=(History("history", 10, "item"),),
+    histories=(SequenceInput("history", 10, "item"),),
 )
 WIDTH = 9  # two vectors and a number
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from models import DIN, Behaviors, Category, CTRModel, Field, History, Inputs, Table
+from models import DIN, Behaviors, Category, CTRModel, Field, Inputs, SequenceInput, Table
 from models.din import Attention
 from tests.models.histories import history_batch
 from tests.reference import din as reference
@@ -20,7 +20,7 @@ INPUTS = Inputs(
     numerics=("age",),
     plain=(0,),
     categories=(Category("item", 0, ITEMS, "item"), Category("shop", 1, SHOPS, "shop"), Category("a_x_b", 2, 9)),
-    histories=(History("past", ITEMS, "item"), History("shops", SHOPS, "shop")),
+    histories=(SequenceInput("past", ITEMS, "item"), SequenceInput("shops", SHOPS, "shop")),
 )
 TARGETS = {"past": "item", "shops": "shop"}
 

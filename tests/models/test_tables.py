@@ -10,7 +10,7 @@ import tf_keras
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import Category, EmbeddingTables, Field, History, Inputs, Table
+from models import Category, EmbeddingTables, Field, Inputs, SequenceInput, Table
 
 STDDEV = 0.1
 INPUTS = Inputs(
@@ -194,7 +194,7 @@ def test_inputs_from_a_layout_are_the_inputs():
     inputs = Inputs.from_layout(layout)
 
     fields = (Field("user", "user", column=0), Field("seen", "user", sequence="seen", pooling="mean"))
-    categories, histories = (Category("user", 0, 30, "user"),), (History("seen", 30, "user"),)
+    categories, histories = (Category("user", 0, 30, "user"),), (SequenceInput("seen", 30, "user"),)
     assert inputs == Inputs((Table("user", 30, 4),), fields, ("age",), (0,), categories, histories)
 
 

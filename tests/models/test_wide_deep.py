@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import DCNV2, MODELS, Category, CTRModel, Field, History, Inputs, Table, Tower, WideDeep
+from models import DCNV2, MODELS, Category, CTRModel, Field, Inputs, SequenceInput, Table, Tower, WideDeep
 from optimizers import FtrlProximal, PatternError, RMSPropV2, Router, adam
 from tests.reference import wide_deep as reference
 
@@ -27,9 +27,9 @@ WIDE = {"wide/user": USERS, "wide/user_x_hour": CROSSED, "wide/hour": HOURS}
 WITH_PAIRS = replace(
     INPUTS,
     histories=(
-        History("history", ITEMS, "item"),
-        History("user_x_history", PAIRS, crossed=True),
-        History("hour_x_history", PAIRS, "hour_x_history", crossed=True),
+        SequenceInput("history", ITEMS, "item"),
+        SequenceInput("user_x_history", PAIRS, crossed=True),
+        SequenceInput("hour_x_history", PAIRS, "hour_x_history", crossed=True),
     ),
     tables=(*INPUTS.tables, Table("hour_x_history", PAIRS, 2)),
     fields=(*INPUTS.fields, Field("hour_x_history", "hour_x_history", sequence="hour_x_history", pooling="mean")),

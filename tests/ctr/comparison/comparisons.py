@@ -23,7 +23,7 @@ class InThisProcess:
 
     trained: list = []
 
-    def __init__(self, budget, needs, folder, callbacks, is_asked_to_end):
+    def __init__(self, budget, needs, folder, callbacks, stop_requested):
         self.needs = needs
 
     def train(self, runs, started, ended, waiting):

@@ -8,7 +8,7 @@ import yaml
 from ctr.comparison.plan import TRIALS, check_as_before, planned_seeds, planned_trials, write_plan
 from ctr.comparison.study import cells_of, load_study
 from ctr.errors import ConfigError
-from ctr.runs.checksums import seal
+from ctr.runs.checksums import write_checksums
 from tests.ctr.conftest import flip
 
 RATE = 'optimizers.sparse."*".learning_rate'
@@ -58,7 +58,7 @@ def test_what_was_drawn_is_written_down_and_counts_from_then_on(planned, tmp_pat
     assert written["sgd"]["trials"] == [run.drawn for run in trials if run.cell.name == "sgd"]
     written["sgd"]["trials"][1][RATE] = 0.5
     path.write_text(json.dumps(written))
-    seal(path.parent)
+    write_checksums(path.parent)
     study, _, again = planned()
     assert [run.drawn[RATE] for run in again if run.cell.name == "sgd"][1] == 0.5
     assert [run.drawn for run in again if run.cell.name == "adagrad"] == [

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from ctr.comparison import pool as pool_module
-from ctr.comparison.pool import Budget, Failure, Pool, told
+from ctr.comparison.pool import Budget, Failure, Pool, failure_reason
 
 
 @dataclass
@@ -42,13 +42,13 @@ def pool_of(tmp_path, monkeypatch):
     """A pool whose processes are as `processes` says, by the name of the run."""
     monkeypatch.setattr(pool_module, "POLL_SECONDS", 0)
 
-    def make(processes, budget, needs, is_asked_to_end=lambda: False):
+    def make(processes, budget, needs, stop_requested=lambda: False):
         class Faked(Pool):
             def _start(self, run):
                 self._file_of(run, "log").write_text(f"error: {run.label} is wrong\n")
                 return pool_module._Running(run, processes[run.label], self.needs[run.cell.name])
 
-        return Faked(budget, needs, tmp_path, [], is_asked_to_end)
+        return Faked(budget, needs, tmp_path, [], stop_requested)
 
     return make
 
@@ -133,4 +133,4 @@ def test_when_asked_to_end_it_asks_every_training_to_and_waits(pool_of):
     ],
 )
 def test_a_reason_is_one_line(code, log, reason):
-    assert told(code, log) == reason
+    assert failure_reason(code, log) == reason

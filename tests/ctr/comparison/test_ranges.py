@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ctr.comparison.search_ranges import Range, draw, filled, is_outermost, ranges_in
+from ctr.comparison.search_ranges import SearchRange, draw, filled, is_outermost, ranges_in
 from ctr.errors import ConfigError
 
 VALUES = {
@@ -69,7 +69,7 @@ def test_a_range_that_is_none_is_told(described, told):
     dimensions=st.integers(1, 4),
 )
 def test_draws_lie_within_their_range(low, ratio, scale, seed, trials, dimensions):
-    ranges = {f"key{k}": Range(tune=(low, low * ratio), scale=scale) for k in range(dimensions)}
+    ranges = {f"key{k}": SearchRange(tune=(low, low * ratio), scale=scale) for k in range(dimensions)}
     drawn = draw(ranges, trials, seed)
     assert len(drawn) == trials
     values = np.array([list(one.values()) for one in drawn])
@@ -79,24 +79,24 @@ def test_draws_lie_within_their_range(low, ratio, scale, seed, trials, dimension
 
 
 def test_the_same_seed_draws_the_same_and_more_trials_begin_with_them():
-    ranges = {"rate": Range(tune=(0.001, 1)), "l2": Range(tune=(0.01, 0.1))}
+    ranges = {"rate": SearchRange(tune=(0.001, 1)), "l2": SearchRange(tune=(0.01, 0.1))}
     assert draw(ranges, 3, 7) == draw(ranges, 8, 7)[:3]
     assert draw(ranges, 3, 7) != draw(ranges, 3, 8)
 
 
 def test_trials_spread_evenly_over_a_logarithmic_range():
-    rates = [one["rate"] for one in draw({"rate": Range(tune=(1e-4, 1))}, 64, 0)]
+    rates = [one["rate"] for one in draw({"rate": SearchRange(tune=(1e-4, 1))}, 64, 0)]
     assert np.histogram(np.log10(rates), bins=4, range=(-4, 0))[0] == pytest.approx([16] * 4, abs=1)
 
 
 def test_two_choices_are_tried_at_the_same_places_of_their_ranges():
-    ftrl, sgd = ({"rate": Range(tune=bounds)} for bounds in ((0.01, 1), (1, 100)))
+    ftrl, sgd = ({"rate": SearchRange(tune=bounds)} for bounds in ((0.01, 1), (1, 100)))
     places = [np.log10([one["rate"] for one in draw(ranges, 5, 3)]) for ranges in (ftrl, sgd)]
     np.testing.assert_allclose(places[0] + 2, places[1], atol=1e-3)
 
 
 def test_a_whole_range_draws_whole_numbers():
-    drawn = [one["size"] for one in draw({"size": Range(tune=(16, 64), whole=True)}, 20, 1)]
+    drawn = [one["size"] for one in draw({"size": SearchRange(tune=(16, 64), whole=True)}, 20, 1)]
     assert all(isinstance(size, int) and 16 <= size <= 64 for size in drawn)
 
 
@@ -107,4 +107,4 @@ def test_the_outermost_are_the_least_and_the_most_of_several():
 
 def test_a_range_is_frozen():
     with pytest.raises(ValidationError):
-        Range(tune=(1, 2)).scale = "linear"
+        SearchRange(tune=(1, 2)).scale = "linear"

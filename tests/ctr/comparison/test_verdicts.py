@@ -5,12 +5,12 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from ctr.comparison.baseline_diff import judge
+from ctr.comparison.baseline_diff import assign_verdicts
 from ctr.metrics import RowDifferences, difference_over_both, mean_over_seeds
 
 
 def difference(values, row_error, **changes):
-    """What `beside_baseline` gives of differences in AUC by seed, each with a standard error over rows."""
+    """What `compare_with_baseline` gives of differences in AUC by seed, each with a standard error over rows."""
     deviation = np.array([-1.0, 1.0, -1.0, 1.0]) * np.sqrt(3.0) * row_error
     rows = [RowDifferences(value, deviation, np.ones(4), (np.ones(4, bool),)) for value in values]
     by_seed = [{"seed": seed, **asdict(one.difference())} for seed, one in enumerate(rows)]
@@ -21,7 +21,7 @@ def difference(values, row_error, **changes):
 
 
 def verdict(*differences, metric="auc"):
-    judge(differences, metric)
+    assign_verdicts(differences, metric)
     return differences[0]["metrics"][metric]["verdict"]
 
 

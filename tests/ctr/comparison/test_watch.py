@@ -9,7 +9,7 @@ from rich.console import Console
 
 from ctr.comparison import progress as watch_module
 from ctr.comparison.pool import Failure
-from ctr.comparison.progress import Watch
+from ctr.comparison.progress import ComparisonProgress
 from ctr.runs.run import Run
 
 
@@ -29,7 +29,7 @@ def run(tmp_path):
 def watched(run, failure, is_terminal, monkeypatch):
     monkeypatch.setattr(watch_module, "REFRESH_SECONDS", 0)
     console = Console(file=io.StringIO(), width=100, force_terminal=is_terminal, color_system=None)
-    with Watch(console, total=5, done=3) as watch:
+    with ComparisonProgress(console, total=5, done=3) as watch:
         watch.started(run)
         watch.waiting()
         if is_terminal:

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from ctr.evaluation.histograms import Binning, Histograms
-from ctr.evaluation.score_by_bin import Joint
+from ctr.evaluation.score_by_bin import ScoreByBin
 
 
 def click_rows(random, rows, share=0.5, leak=False):
@@ -25,7 +25,7 @@ def click_rows(random, rows, share=0.5, leak=False):
 
 
 def counted(binning, values, label):
-    histograms, joint = Histograms(binning), Joint(binning)
+    histograms, joint = Histograms(binning), ScoreByBin(binning)
     codes, weight = binning.assign(values), np.ones(len(label))
     histograms.add(codes, weight)
     joint.add(codes, weight, label)
@@ -95,7 +95,7 @@ def test_labels_of_one_class_give_no_auc():
 
 def test_what_is_written_as_json_is_read():
     (before, joint), (after, other) = pair(share=0.7)
-    read = Joint.from_json(joint.binning, joint.to_json())
+    read = ScoreByBin.from_json(joint.binning, joint.to_json())
     scores = before.counts["score"], after.counts["score"]
     assert read.drivers(other, *scores) == joint.drivers(other, *scores)
     assert read.single_feature_auc(other) == joint.single_feature_auc(other)

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ctr.evaluation.histograms import SCORE, Binning, Histograms
 from ctr.evaluation.overfitting import class_scores, find_overfitting
-from ctr.evaluation.score_by_bin import Joint
+from ctr.evaluation.score_by_bin import ScoreByBin
 from ctr.metrics import BinaryMetrics
 
 FEATURES = 150
@@ -33,7 +33,7 @@ class Rows:
 
     def counted(self, binning, rows=slice(None)):
         codes = binning.assign(self.values(rows))
-        histograms, joint = Histograms(binning), Joint(binning)
+        histograms, joint = Histograms(binning), ScoreByBin(binning)
         weight = np.ones(len(self.logit[rows]))
         histograms.add(codes, weight)
         joint.add(codes, weight, self.label[rows])

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ctr.evaluation.duplicates import NeverTrained, TrainingRows, row_hashes
+from ctr.evaluation.duplicates import NeverTrained, TrainingHashes, row_hashes
 from features import OUT_OF_VOCABULARY, Columns, Features, fit_encoder, open_data
 
 
@@ -53,7 +53,7 @@ def share_found(values, copied, seed=0, total=400_000, rows=40_000, unknown=0.0)
     sample = training[random.random(total) < 0.25]
     count = round(copied * rows)
     fresh[:count] = training[random.integers(0, total, count)]
-    reference = TrainingRows.of([row_hashes(batch_of(sample))], [random.random(len(sample)) < 0.5], total, None)
+    reference = TrainingHashes.of([row_hashes(batch_of(sample))], [random.random(len(sample)) < 0.5], total, None)
     known = fresh[:, 0] != OUT_OF_VOCABULARY
     found = reference.share(reference.find(row_hashes(batch_of(fresh))), None)
     assert found["identified_rows"] == known.sum()
@@ -98,7 +98,7 @@ def test_rows_that_repeat_too_often_tell_nothing():
 
 
 def test_without_rows_nothing_is_said():
-    reference = TrainingRows.of([np.empty(0, np.uint64)], [np.empty(0, bool)], 0, None)
+    reference = TrainingHashes.of([np.empty(0, np.uint64)], [np.empty(0, bool)], 0, None)
     found = reference.share(reference.find(np.array([1], np.uint64)), None)
     assert (found["share"], found["error"], found["is_suspect"]) == (None, None, False)
     assert found["reason"] == "no row is without a value out of vocabulary"
@@ -107,7 +107,7 @@ def test_without_rows_nothing_is_said():
 def test_a_row_with_a_value_out_of_vocabulary_is_like_many_and_counts_as_none():
     sample = batch_of([[7, 8, 9], [7, 8, OUT_OF_VOCABULARY]])
     assert row_hashes(sample)[1] == 0
-    reference = TrainingRows.of([row_hashes(sample)], [np.ones(2, bool)], 2, None)
+    reference = TrainingHashes.of([row_hashes(sample)], [np.ones(2, bool)], 2, None)
     found = reference.find(row_hashes(sample))
     assert (found.identified, found.times.tolist()) == (1, [1])
 
@@ -128,13 +128,13 @@ def test_a_pattern_that_got_frequent_by_itself_is_no_leak():
         return row_hashes(batch_of(ids))
 
     sample = rows(100_000, 0.001)
-    reference = TrainingRows.of([sample], [random.random(len(sample)) < 0.5], 400_000, None)
+    reference = TrainingHashes.of([sample], [random.random(len(sample)) < 0.5], 400_000, None)
     assert not reference.share(reference.find(rows(40_000, 0.01)), None)["is_suspect"]
 
 
 def test_the_parts_of_a_set_add_up():
     sample = row_hashes(batch_of(np.random.default_rng(0).integers(3, 50, (2000, 2))))
-    reference = TrainingRows.of([sample], [np.arange(2000) < 1000], 2000, None)
+    reference = TrainingHashes.of([sample], [np.arange(2000) < 1000], 2000, None)
     whole = reference.find(sample)
     merged = reference.find(sample[:700]).merge(reference.find(sample[700:]))
     assert (whole.identified, whole.times.tolist()) == (merged.identified, merged.times.tolist())
@@ -142,7 +142,7 @@ def test_the_parts_of_a_set_add_up():
 
 def test_sets_that_were_sampled_otherwise_are_not_compared():
     sample = row_hashes(batch_of(np.arange(3, 603).reshape(200, 3)))
-    reference = TrainingRows.of([sample], [np.arange(200) < 100], 200, 0.1)
+    reference = TrainingHashes.of([sample], [np.arange(200) < 100], 200, 0.1)
     found = reference.share(reference.find(sample), None)
     assert (found["share"], found["is_suspect"]) == (None, False)
     assert found["reason"].startswith("negatives were sampled otherwise")
@@ -151,11 +151,11 @@ def test_sets_that_were_sampled_otherwise_are_not_compared():
 
 def test_what_an_earlier_version_saved_can_be_read_and_says_nothing():
     sample = row_hashes(batch_of(np.arange(3, 603).reshape(200, 3)))
-    saved = TrainingRows.of([sample], [np.arange(200) < 100], 200, None)
-    again = TrainingRows(saved.hashes, **saved.to_json())
+    saved = TrainingHashes.of([sample], [np.arange(200) < 100], 200, None)
+    again = TrainingHashes(saved.hashes, **saved.to_json())
     assert again.share(again.find(sample), None) == saved.share(saved.find(sample), None)
     described = {key: value for key, value in saved.to_json().items() if key not in ("identified", "repeat_squares")}
-    old = TrainingRows(saved.hashes, **described)
+    old = TrainingHashes(saved.hashes, **described)
     found = old.share(old.find(sample), None)
     assert (found["share"], found["reason"]) == (None, "the run was measured by an earlier version; train it again")
 
@@ -200,7 +200,7 @@ def test_rows_that_repeat_by_themselves_are_no_leak_where_many_ids_are_new(seed)
     fresh[alone[1], 0] = OUT_OF_VOCABULARY
     sample, never_trained = training[random.random(len(training)) < 0.05], NeverTrained((0, 1, 2))
     halves = [random.random(len(sample)) < 0.5]
-    reference = TrainingRows.of([row_hashes(batch_of(sample), never_trained)], halves, len(training), None)
+    reference = TrainingHashes.of([row_hashes(batch_of(sample), never_trained)], halves, len(training), None)
 
     found = reference.share(reference.find(row_hashes(batch_of(fresh), never_trained)), None)
 

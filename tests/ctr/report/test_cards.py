@@ -5,8 +5,8 @@ import pytest
 
 from ctr.checks.evaluated import check
 from ctr.metrics import BinaryMetrics
-from ctr.report.drift import Shift
-from ctr.report.summary_cards import cards
+from ctr.report.drift import Drift
+from ctr.report.summary_cards import summary_cards
 
 
 def metrics_of(rows, shift, seed=0):
@@ -40,7 +40,7 @@ def both(metrics, score=None, features=(), **psi_of_report):
     score = score or psi(0.001, "stable")
     report = report_of(metrics, score)
     report["psi"] |= psi_of_report
-    found = cards(report, Shift("score", {"test": score}, []), list(features), None)
+    found = summary_cards(report, Drift("score", {"test": score}, []), list(features), None)
     levels = {one["check"]: one["level"] for one in check(report, metrics) if one["set"] == "test"}
     return {card.title: f"{card.value}: {' '.join(card.sentences)}" for card in found}, levels
 
@@ -71,8 +71,8 @@ def test_a_score_within_a_wide_noise_is_not_called_stable():
 
 
 def test_features_with_too_little_data_are_not_among_those_that_have_not_moved():
-    unknown = [Shift(name, {"test": psi(0.2, "insufficient_data", 0.3)}, []) for name in "ab"]
-    stable = Shift("c", {"test": psi(0.01, "stable")}, [])
+    unknown = [Drift(name, {"test": psi(0.2, "insufficient_data", 0.3)}, []) for name in "ab"]
+    stable = Drift("c", {"test": psi(0.01, "stable")}, [])
     metrics = metrics_of(400, 0.0)
     found = both(metrics, features=unknown)[0]["Features that moved"]
     assert found == "-: 2 with too little data to tell."
@@ -89,7 +89,7 @@ def test_a_shift_by_overfitting_is_not_called_drift():
 
 
 def test_a_part_of_the_time_that_a_set_lacks_is_left_out_of_the_features_that_moved():
-    weekday, price = (Shift(name, {"test": psi(value, word)}, []) for name, value, word in MOVED)
+    weekday, price = (Drift(name, {"test": psi(value, word)}, []) for name, value, word in MOVED)
     found = both(metrics_of(400, 0.0), features=[weekday, price], calendar={"test": ["weekday"]})[0]
     assert found["Features that moved"] == (
         "0 of 1: None is unstable, none is moderate. Left out, as parts of the time of which a set does not hold all "
