@@ -77,7 +77,7 @@ def infer_column_types(
     }
     compared = [name for name in names if name not in others]
     # a flag is no number, unless said to be one; and integers that are categories are not compared with floats
-    numbers = {name for name in compared if all(map(_is_number, types[name]))} - set(categorical) | set(numeric)
+    numbers = {name for name in compared if all(map(_can_be_numeric, types[name]))} - set(categorical) | set(numeric)
     meanings = check_agreement(before + after, compared, numbers)
     kinds: dict[str, ColumnType | None] = {}
     for name in compared:
@@ -130,8 +130,8 @@ def _has_values(type_: pa.DataType) -> bool:
     return values_of_column(pa.chunked_array([pa.nulls(0, type_)])) is not None
 
 
-def _is_number(type_: pa.DataType) -> bool:
-    """Floats, decimals, and lists of these are numbers; integers may be, but those of lists are categories."""
+def _can_be_numeric(type_: pa.DataType) -> bool:
+    """Return True for numbers and lists of floats or decimals; integers in lists are categories."""
     inner = innermost(type_)
     return pa.types.is_integer(type_) or (is_number(inner) and not pa.types.is_integer(inner))
 

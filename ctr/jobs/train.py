@@ -4,7 +4,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -34,14 +34,15 @@ from ctr.runs.run_data import CONTENTS, contents_of, describe_data
 from ctr.training.build import build, dry_build, set_threads, tower_bytes
 from ctr.training.checkpoint import Position, fingerprint, part_fingerprints, restore
 from ctr.training.data import PreparedData, open_sets, prepare_sets
-from ctr.training.interruption import interruptible
+from ctr.training.interruption import Interruption, interruptible
 from ctr.training.progress import Progress
-from ctr.training.resume import check_device, check_initial_weights, find_unfinished, resumed, save_encoder
+from ctr.training.resume import Unfinished, check_device, check_initial_weights, find_unfinished, resumed, save_encoder
 from ctr.training.sparsity import sparsity_report, state_bytes
 from ctr.training.trainer import Trainer
 from ctr.training.warm_start import ParentRun, check_unchanged, copy_weights, open_parent
 from features import (
     Reader,
+    RowGroup,
     batch_signature,
     count_rows,
     draw_sample,
@@ -90,87 +91,149 @@ def train(
             experiment = resumed(experiment, run)
         if is_there and run.is_finished:
             return _show_finished(run, console)
-        return _train(experiment, run, is_there, callbacks, console)
+        return _train(_Job(experiment, run, is_there, console), callbacks)
 
 
-def _train(
-    experiment: Experiment,
-    run: Run,
-    is_there: bool,
-    callbacks: Callbacks,
-    console: Console,
-) -> dict[str, Any]:
-    """Begin a run, or go on with the one that is there."""
-    started = time.perf_counter()
-    settings = experiment.training
-    set_threads(settings.threads)
+@dataclass(frozen=True)
+class _Job:
+    """One call of `ctr train`."""
+
+    experiment: Experiment
+    run: Run
+    is_there: bool
+    """True for a run to continue."""
+    console: Console
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """The data of a run, and what it begins from."""
+
+    prepared: PreparedData
+    files: dict[str, list[RowGroup]]
+    """Every row group of each set, in the order of its files."""
+    reader: Reader
+    unfinished: Unfinished | None
+    """What a resumed run continues from; None: it starts."""
+    parent: ParentRun | None
+    """The run that it takes its first weights from."""
+
+
+@dataclass(frozen=True)
+class _Built:
+    """The model of a run, and what is known of it before its first step."""
+
+    model: CTRModel
+    device: str
+    components: list[ComponentCost]
+    warm_start: dict[str, Any] | None
+    """What another run gave, as warm_start.json says it."""
+
+
+def _train(job: _Job, callbacks: Callbacks) -> dict[str, Any]:
+    """Open the data, build the model, fit it from its start or a checkpoint, and measure it."""
+    started, run = time.perf_counter(), job.run
+    opened = _open(job)
+    built = _build(job, opened)
+    with _run_in(run), interruptible() as interruption:
+        position = _begin(job, opened, built)
+        earlier = position.seconds
+        trainer = _fit(job, opened, built, position, callbacks, interruption)
+        interruption.at_once(f"{run.folder}: trained, but not measured; go on with `ctr train CONFIG --resume`")
+        measured, curves = _measure(job.experiment, opened.prepared, trainer.scorer, run)
+        total = earlier + time.perf_counter() - started
+        seconds = {"train": round(trainer.position.seconds, 3), "total": round(total, 3)}
+        report = {**measured, **_described(opened.prepared, trainer, built.components), "seconds": seconds}
+        _finish(run, report, curves, contents_of(opened.files))
+    run.delete_replaced()
+    print_results(report, run.folder, job.console)
+    return report
+
+
+def _open(job: _Job) -> _Opened:
+    """Check that the run fits the machine, and read its data up to the first batch; nothing is written."""
+    experiment, run, console = job.experiment, job.run, job.console
+    set_threads(experiment.training.threads)
     towers = tower_bytes(dry_build(experiment))
     check_fits(experiment, towers, run.folder)  # as far as the config says; with what the data says, below
     sets = open_sets(experiment)
     columns = empty_encoder(experiment).input_columns
-    unfinished = find_unfinished(run, sets, columns, partial(warn, console)) if is_there else None
+    unfinished = find_unfinished(run, sets, columns, partial(warn, console)) if job.is_there else None
     encoder = unfinished.encoder if unfinished else None
     parent = open_parent(experiment, run) if encoder is None else None
     if parent is not None and unfinished is not None:
         check_unchanged(parent, run)
     prepared = prepare_sets(experiment, sets, encoder, parent.encoder if parent else None)
     _show_data(prepared, parent, console)
-    reader = _reader(experiment, prepared)
     for warning in check_fits(experiment, towers, run.folder, prepared):
         warn(console, warning)
-    model = build(experiment, prepared.encoder, reader.batches_per_epoch)
+    return _Opened(prepared, sets, _reader(experiment, prepared), unfinished, parent)
+
+
+def _build(job: _Job, opened: _Opened) -> _Built:
+    """Build the model on its device, warm-started if another run is named, and print what it is."""
+    experiment, console, encoder = job.experiment, job.console, opened.prepared.encoder
+    model = build(experiment, encoder, opened.reader.batches_per_epoch)
     device = tf.DeviceSpec.from_string(model.distribute_strategy.extended.worker_devices[0]).device_type
-    console.print(f"on the {device}, {settings.threads} threads")
+    console.print(f"on the {device}, {experiment.training.threads} threads")
     print_variables(model, console)
-    parts = cost_of(model, batch_signature(prepared.encoder))
-    print_cost(parts, console)
-    warm_start = copy_weights(parent, model, experiment) if parent and unfinished is None else None
+    components = cost_of(model, batch_signature(encoder))
+    print_cost(components, console)
+    parent = opened.parent if opened.unfinished is None else None
+    warm_start = copy_weights(parent, model, experiment) if parent else None
     print_warm_start(warm_start, console)
-    with _run_in(run), interruptible() as interruption:
-        if unfinished is not None:
-            position = unfinished.position
-            check_device(run, device, partial(warn, console))
-            check_initial_weights(run, model, position, partial(warn, console))
-            _go_on(position, experiment, model, run, console)
-        else:
-            position = Position(initial_weights=fingerprint(model))
-            if is_there:
-                warn(console, f"{run.folder}: no checkpoint can be used. The run starts over from its first step.")
-                run.delete()
-            began_with = {
-                "environment": {**environment(), "device": device},
-                "data": describe_data(sets),
-                "initial_weights": part_fingerprints(model),
-                "warm_start": warm_start,
-            }
-            run.create(experiment, began_with)
-        if encoder is None:
-            save_encoder(prepared.encoder, run)
-        valid, earlier = prepared.sets.get("valid", []), position.seconds
-        with Progress(console, settings.epochs) as progress:
-            made = callbacks() if callable(callbacks) else callbacks
-            trainer = Trainer(
-                experiment,
-                model,
-                reader,
-                valid,
-                run,
-                progress,
-                made,
-                position,
-                stop_requested=lambda: interruption.stop_requested,
-                contents=partial(contents_of, sets),
-            )
-            trainer.train()
-        interruption.at_once(f"{run.folder}: trained, but not measured; go on with `ctr train CONFIG --resume`")
-        measured, curves = _measure(experiment, prepared, trainer.scorer, run)
-        total = earlier + time.perf_counter() - started
-        seconds = {"train": round(position.seconds, 3), "total": round(total, 3)}
-        report = {**measured, **_described(prepared, trainer, parts), "seconds": seconds}
-        _finish(run, report, curves, contents_of(sets))
-    run.delete_replaced()
-    print_results(report, run.folder, console)
-    return report
+    return _Built(model, device, components, warm_start)
+
+
+def _begin(job: _Job, opened: _Opened, built: _Built) -> Position:
+    """Make the run folder, or bring model and folder to the checkpoint to continue from; returns where training is."""
+    run, console = job.run, job.console
+    if opened.unfinished is not None:
+        position = opened.unfinished.position
+        check_device(run, built.device, partial(warn, console))
+        check_initial_weights(run, built.model, position, partial(warn, console))
+        _go_on(position, job.experiment, built.model, run, console)
+    else:
+        position = Position(initial_weights=fingerprint(built.model))
+        if job.is_there:
+            warn(console, f"{run.folder}: no checkpoint can be used. The run starts over from its first step.")
+            run.delete()
+        began_with = {
+            "environment": {**environment(), "device": built.device},
+            "data": describe_data(opened.files),
+            "initial_weights": part_fingerprints(built.model),
+            "warm_start": built.warm_start,
+        }
+        run.create(job.experiment, began_with)
+    if opened.unfinished is None or opened.unfinished.encoder is None:
+        save_encoder(opened.prepared.encoder, run)
+    return position
+
+
+def _fit(
+    job: _Job,
+    opened: _Opened,
+    built: _Built,
+    position: Position,
+    callbacks: Callbacks,
+    interruption: Interruption,
+) -> Trainer:
+    """Train from a position to the end; the model then has its best weights."""
+    with Progress(job.console, job.experiment.training.epochs) as progress:
+        trainer = Trainer(
+            job.experiment,
+            built.model,
+            opened.reader,
+            opened.prepared.sets.get("valid", []),
+            job.run,
+            progress,
+            callbacks() if callable(callbacks) else callbacks,
+            position,
+            stop_requested=lambda: interruption.stop_requested,
+            contents=partial(contents_of, opened.files),
+        )
+        trainer.train()
+    return trainer
 
 
 def _finish(run: Run, report: dict[str, Any], curves: dict[str, Any], contents: pa.Table) -> None:

@@ -1,8 +1,13 @@
 """What the terminal shows while training."""
 
+import time
+from collections.abc import Callable
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
+
+REFRESH_SECONDS = 0.5
 
 
 class Progress:
@@ -13,7 +18,8 @@ class Progress:
 
     def __init__(self, console: Console, epochs: int) -> None:
         self.console, self.epochs = console, epochs
-        self._first_step = 0
+        self._started = self._shown = 0.0
+        self._rows_before = 0
         self._bar = RichProgress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -33,15 +39,33 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def start_epoch(self, epoch: int, batches: int, step: int) -> None:
-        """A new bar, `step` steps of training lying behind it."""
-        self._first_step = step
-        self._bar.reset(self._task, total=batches, description=f"epoch {epoch}/{self.epochs}", rate="-", loss="-")
+    def start_epoch(self, epoch: int, batches: int, batch: int, rows: int) -> None:
+        """Begin a bar.
 
-    def update(self, step: int, loss: float, rows_per_second: float) -> None:
-        """Move the bar to `step`."""
-        done = step - self._first_step
-        self._bar.update(self._task, completed=done, rate=f"{rows_per_second:,.0f}", loss=f"{loss:.4f}")
+        Args:
+            epoch: number of the epoch, from 1.
+            batches: in an epoch.
+            batch: number of batches of the epoch that are done, above 0 for a resumed run.
+            rows: trained on so far.
+        """
+        self._started = self._shown = time.perf_counter()
+        self._rows_before = rows
+        described = f"epoch {epoch}/{self.epochs}"
+        self._bar.reset(self._task, total=batches, completed=batch, description=described, rate="-", loss="-")
+
+    def update(self, batch: int, rows: int, mean_loss: Callable[[], float]) -> None:
+        """Move the bar, if there is one and it was not moved for a while: reading the loss waits for the device.
+
+        Args:
+            batch: number of batches of the epoch that are done.
+            rows: trained on so far.
+            mean_loss: returns the mean loss of the epoch so far.
+        """
+        now = time.perf_counter()
+        if not self._bar.disable and now - self._shown > REFRESH_SECONDS:
+            self._shown = now
+            rate = (rows - self._rows_before) / (now - self._started)
+            self._bar.update(self._task, completed=batch, rate=f"{rate:,.0f}", loss=f"{mean_loss():.4f}")
 
     def validated(self, epoch: int, step: int, logs: dict[str, float], is_better: bool) -> None:
         """One line for a validation."""

@@ -33,6 +33,7 @@ from ctr.evaluation.split_metrics import metrics_of
 from ctr.runs.run import Run
 from ctr.runs.run_data import HASHES
 from ctr.training.checkpoint import CheckpointWriter, Position, load_best
+from ctr.training.checkpoint_policy import CheckpointPolicy, Stopwatch
 from ctr.training.divergence import LossWatch, explain_divergence
 from ctr.training.progress import Progress
 from ctr.training.step import compiled_step
@@ -41,7 +42,6 @@ from models import CTRModel
 
 Placed: TypeAlias = tuple[Batch, dict[str, tf.Tensor]]
 """A batch, and its tensors on a device."""
-REFRESH_SECONDS = 0.5  # of the progress bar; reading the loss waits for the device
 
 
 @dataclass
@@ -81,13 +81,13 @@ class Trainer:
         self.scorer = Scorer(
             self.model, self.reader.encoder, settings.batch_size, self.experiment.data.negative_sampling_rate
         )
-        self.checkpoints = CheckpointWriter(self.run.folder / "checkpoints", settings.checkpoint.keep, self.contents)
+        self.clock = Stopwatch(self.position.seconds)
+        writer = CheckpointWriter(self.run.folder / "checkpoints", settings.checkpoint.keep, self.contents)
+        saved_step = self.position.step or None
+        self.checkpoints = CheckpointPolicy(self.model, writer, settings.checkpoint.every, self.clock, saved_step)
         self.model.stop_training = False
         self.callback_list = tf_keras.callbacks.CallbackList(list(self.callbacks), model=self.model)
         self._stepped = self.position  # as it was after the last step, before what follows a step
-        self._saved_step, self._found_best = self.position.step or -1, False
-        self._started = self._saved = time.perf_counter()
-        self._seconds_before = self.position.seconds
 
     def train(self) -> None:
         """Train to the last epoch or the early stop, then restore the best weights.
@@ -107,7 +107,7 @@ class Trainer:
             self._validate()  # a resumed run may have been asked for fewer epochs
             self._save_if_due()
             self.callback_list.on_train_end(self.position.logs)
-            self.position.seconds = self._seconds()
+            self.position.seconds = self.clock.seconds
             self.checkpoints.wait()
         finally:
             self.checkpoints.close()
@@ -127,26 +127,24 @@ class Trainer:
         position = self.position
         if position.batch == 0:
             self.model.reset_metrics()
-            position.rows_before, position.seconds_before = position.rows, self._seconds()
-        self.progress.start_epoch(epoch + 1, self.reader.batches_per_epoch, position.step - position.batch)
-        refreshed, rows_before, seconds_before = time.perf_counter(), position.rows, self._seconds()
+            position.rows_before, position.seconds_before = position.rows, self.clock.seconds
+        self.progress.start_epoch(epoch + 1, self.reader.batches_per_epoch, position.batch, position.rows)
         with closing(prefetch_to_device(self.reader.epoch(epoch, position.batch), self.model)) as batches:
             self._follow_step()
             while not self._must_stop and (placed := next(batches, None)) is not None:
-                batch, tensors = placed
-                self.callback_list.on_train_batch_begin(self.position.step)
-                outcome = self.step(tensors)
-                if not outcome.is_finite:
-                    raise explain_divergence(self.model, self.reader.encoder, outcome.loss, batch, tensors, self.run)
-                self.losses.see(self.position.step + 1, outcome.loss)
-                self._count(batch)
-                self.callback_list.on_train_batch_end(self.position.step - 1)
-                if time.perf_counter() - refreshed > REFRESH_SECONDS:
-                    refreshed = time.perf_counter()
-                    rate = (self.position.rows - rows_before) / (self._seconds() - seconds_before)
-                    self.progress.update(self.position.step, self._mean_loss(), rate)
+                self._train_batch(*placed)
                 self._follow_step()
         self._end_epoch()
+
+    def _train_batch(self, batch: Batch, tensors: dict[str, tf.Tensor]) -> None:
+        self.callback_list.on_train_batch_begin(self.position.step)
+        outcome = self.step(tensors)
+        if not outcome.is_finite:
+            raise explain_divergence(self.model, self.reader.encoder, outcome.loss, batch, tensors, self.run)
+        self.losses.see(self.position.step + 1, outcome.loss)
+        self._count(batch)
+        self.callback_list.on_train_batch_end(self.position.step - 1)
+        self.progress.update(self.position.batch, self.position.rows, self._mean_loss)
 
     def _count(self, batch: Batch) -> None:
         position = self.position
@@ -170,7 +168,7 @@ class Trainer:
         position = self.position
         position.epoch, position.batch = position.epoch + 1, 0
         position.logs = {**position.logs, "loss": self._mean_loss()}
-        seconds = self._seconds() - position.seconds_before
+        seconds = self.clock.seconds - position.seconds_before
         self._write("train", position.rows - position.rows_before, position.logs, seconds)
         if self._is_over or (self.every.epochs and position.epoch % self.every.epochs == 0):
             self._validate()
@@ -188,8 +186,21 @@ class Trainer:
             position.validated_at = position.step
             self._take_as_best(None)
             return
-        started = time.perf_counter()
-        data = self.experiment.data
+        value = self._measure()[self.stopping.metric]
+        best = position.best and position.best[self.stopping.metric]
+        is_better = best is None or (value > best if self.stopping.metric == "auc" else value < best)
+        self.progress.validated(position.epoch, position.step, position.logs, is_better)
+        if is_better:
+            position.misses = 0
+            self._take_as_best(value)
+        else:
+            position.misses += 1
+            if self.experiment.training.plateau is not None:
+                self.model.optimizer.scale_learning_rates(self.experiment.training.plateau.factor)
+
+    def _measure(self) -> dict[str, Any]:
+        """Score the validation data and write its line; returns its metrics."""
+        position, data, started = self.position, self.experiment.data, time.perf_counter()
         parts = self._until_asked(self.scorer.score(self.valid))
         found = metrics_of(parts, data.weight is not None, data.negative_sampling_rate).result()
         seconds = time.perf_counter() - started
@@ -198,40 +209,16 @@ class Trainer:
         named = {f"val_{name}": value for name, value in measured.items() if value is not None}
         position.logs = {**position.logs, **named}
         self._write("valid", found["rows"], measured, seconds)
-        metric = self.stopping.metric
-        best = position.best and position.best[metric]
-        is_better = best is None or (found[metric] > best if metric == "auc" else found[metric] < best)
-        self.progress.validated(position.epoch, position.step, position.logs, is_better)
-        if is_better:
-            position.misses = 0
-            self._take_as_best(found[metric])
-        else:
-            position.misses += 1
-            if self.experiment.training.plateau is not None:
-                self.model.optimizer.scale_learning_rates(self.experiment.training.plateau.factor)
+        return found
 
     def _take_as_best(self, value: float | None) -> None:
         position = self.position
         place = {"checkpoint": position.name, "epoch": position.epoch, "step": position.step}
         position.best = {**place, self.stopping.metric: value}
-        self._found_best = True
+        self.checkpoints.found_best = True
 
     def _save_if_due(self) -> None:
-        """Save a checkpoint of the best, of a finished training, and every so often; not while one is being written."""
-        every, position = self.experiment.training.checkpoint.every, self.position
-        if every.steps:
-            is_time = position.step > 0 and position.step % every.steps == 0
-        else:
-            is_time = time.perf_counter() - self._saved >= 60 * (every.minutes or 0)
-        is_last = self._is_over and not position.batch
-        is_due = is_last or (is_time and not self.checkpoints.is_saving)
-        if self._found_best or (is_due and position.step != self._saved_step):
-            self._save(position)
-
-    def _save(self, position: Position) -> None:
-        position.seconds = self._seconds()
-        self.checkpoints.save(self.model, position)
-        self._saved, self._saved_step, self._found_best = time.perf_counter(), position.step, False
+        self.checkpoints.save_if_due(self.position, is_last=self._is_over and not self.position.batch)
 
     def _until_asked(self, parts: Iterable[Scored]) -> Iterator[Scored]:
         for part in parts:
@@ -241,15 +228,10 @@ class Trainer:
     def _end_if_asked(self) -> None:
         """Save what the last step left, and end, if that is asked; what followed the step is done again on resume."""
         if self.stop_requested():
-            if self._stepped.step != self._saved_step:
-                self._save(self._stepped)
+            self.checkpoints.save(self._stepped)
             self.checkpoints.wait()
             step = self._stepped.step
             raise Interrupted(f"{self.run.folder}: saved at step {step}; go on with `ctr train CONFIG --resume`")
-
-    def _seconds(self) -> float:
-        """Of training so far, with what it took before it was resumed."""
-        return self._seconds_before + time.perf_counter() - self._started
 
     @property
     def _must_stop(self) -> bool:
