@@ -407,7 +407,7 @@ def test_a_batch_that_cannot_be_saved_does_not_hide_the_divergence(config, data_
         raise OSError("no space left on device")
 
     plant_price(data_folder, 1e30)
-    monkeypatch.setattr("ctr.training.divergence.save_step", fail)
+    monkeypatch.setattr("ctr.training.divergence.save_snapshot", fail)
     result = ctr("train", config, "--run", tmp_path / "run", "--set", UNBOUNDED)
     assert result.exit_code == 3
     assert "the loss is inf" in result.stderr

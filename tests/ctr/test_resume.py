@@ -53,9 +53,11 @@ SETTINGS = {
 
 @pytest.fixture(autouse=True)
 def _nothing_is_tidied_up_by_a_process_that_is_killed(monkeypatch):
-    abandon = Run.abandon
+    restore = Run.restore_replaced
     monkeypatch.setattr(
-        Run, "abandon", lambda run, fate: None if isinstance(sys.exception(), Killed) else abandon(run, fate)
+        Run,
+        "restore_replaced",
+        lambda run, suffix: None if isinstance(sys.exception(), Killed) else restore(run, suffix),
     )
 
 
@@ -146,7 +148,7 @@ def test_a_signal_does_not_wait_for_a_validation(experiment_of, undisturbed, tmp
 def test_a_signal_while_measuring_leaves_a_trained_run(experiment_of, undisturbed, tmp_path, monkeypatch):
     experiment, run = experiment_of(*BY_STEPS), tmp_path / "run"
     with monkeypatch.context() as patched:
-        patched.setattr("ctr.jobs.train.conclude", lambda *_: signal.raise_signal(signal.SIGTERM))
+        patched.setattr("ctr.jobs.train.build_report", lambda *_: signal.raise_signal(signal.SIGTERM))
         with pytest.raises(Interrupted, match="trained, but not measured"):
             ctr.train(experiment, run)
     assert "going on from step 36" in resume(experiment, run)
