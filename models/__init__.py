@@ -24,6 +24,7 @@ from models.dcn_v2 import DCNV2
 from models.din import DIN
 from models.dnn import DNN
 from models.inputs import Behaviors, Category, Field, Inputs, SequenceInput, Table
+from models.recording import Recorded, recorded
 from models.seeds import PathInitializer, seed_of
 from models.tables import EmbeddingTables, fuse
 from models.tower import Tower
@@ -60,11 +61,13 @@ __all__ = [
     "Field",
     "Inputs",
     "PathInitializer",
+    "Recorded",
     "SequenceInput",
     "Table",
     "Tower",
     "WideDeep",
     "cost_of",
     "fuse",
+    "recorded",
     "seed_of",
 ]

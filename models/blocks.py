@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, get_args
 import tensorflow as tf
 import tf_keras
 
+from models.recording import BatchNormalization, Dense, PReLU, Recorded, ReLU
 from models.seeds import PathInitializer, seed_of
 
 Activation: TypeAlias = Literal["relu", "prelu", "dice"]
@@ -28,7 +29,7 @@ def check_widths(name: str, widths: Sequence[int]) -> None:
         raise ValueError(f"{name} must be widths of at least 1 and at most {MAX_WIDTH}. Received: {list(widths)}")
 
 
-class Dropout(tf_keras.layers.Layer):
+class Dropout(Recorded):
     """Inverted dropout as a function of (seed, path, step), and of the replica where several share a batch.
 
     tf_keras's own layer keeps a counter that no checkpoint holds, so a resumed run would draw other masks.
@@ -54,7 +55,7 @@ class Dropout(tf_keras.layers.Layer):
         return x * (tf.cast(kept, x.dtype) / (1 - self.rate))
 
 
-class Dice(tf_keras.layers.Layer):
+class Dice(Recorded):
     """Data-adaptive PReLU (Zhou et al. 2018, arXiv 1706.06978, equation 3), [batch, width] -> [batch, width].
 
     f(x) = p x + (1 - p) alpha x,  p = sigmoid((x - mean) / sqrt(variance + 1e-8)), with the mean and variance of the
@@ -62,7 +63,7 @@ class Dice(tf_keras.layers.Layer):
     """
 
     def build(self, input_shape: tf.TensorShape) -> None:
-        self.norm = tf_keras.layers.BatchNormalization(
+        self.norm = BatchNormalization(
             momentum=BATCH_NORM_MOMENTUM, epsilon=1e-8, center=False, scale=False, name="norm"
         )
         self.alpha = self.add_weight(name="alpha", shape=input_shape[-1:], initializer="zeros")
@@ -84,11 +85,11 @@ def activation_layer(name: Activation) -> tf_keras.layers.Layer:
     if name == "dice":
         return Dice(name="dice")
     if name == "prelu":
-        return tf_keras.layers.PReLU(tf_keras.initializers.Constant(0.25), name="prelu")
-    return tf_keras.layers.ReLU(name="relu")
+        return PReLU(tf_keras.initializers.Constant(0.25), name="prelu")
+    return ReLU(name="relu")
 
 
-class MLP(tf_keras.layers.Layer):
+class MLP(Recorded):
     """Dense, batch norm, activation, dropout; as often as there are widths.
 
     No bias precedes a batch norm, which has its own.
@@ -121,14 +122,8 @@ class MLP(tf_keras.layers.Layer):
         for place, units in enumerate(hidden):
             here = f"{path}/{place}"
             kernel = PathInitializer(initializer, seed, here)
-            dense = tf_keras.layers.Dense(
-                units, use_bias=not batch_norm, kernel_initializer=kernel, name=f"dense_{place}"
-            )
-            norm = (
-                tf_keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"batch_norm_{place}")
-                if batch_norm
-                else None
-            )
+            dense = Dense(units, use_bias=not batch_norm, kernel_initializer=kernel, name=f"dense_{place}")
+            norm = BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"batch_norm_{place}") if batch_norm else None
             self.blocks.append((dense, norm, activation_layer(activation), Dropout(dropout, seed, here)))
 
     def call(self, x: tf.Tensor, step: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -140,7 +135,7 @@ class MLP(tf_keras.layers.Layer):
         return x
 
 
-def logit_head(initializer: str, seed: int) -> tf_keras.layers.Dense:
+def logit_head(initializer: str, seed: int) -> Dense:
     """The last layer of a tower, [batch, width] -> [batch, 1], in float32 whatever the tower computes in."""
     kernel = PathInitializer(initializer, seed, "head")
-    return tf_keras.layers.Dense(1, kernel_initializer=kernel, dtype="float32", name="head")
+    return Dense(1, kernel_initializer=kernel, dtype="float32", name="head")

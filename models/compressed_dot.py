@@ -8,13 +8,14 @@ import tf_keras
 
 from models.blocks import MAX_WIDTH, MLP, check_most, check_widths, logit_head
 from models.inputs import Inputs
+from models.recording import Dense, Recorded
 from models.seeds import PathInitializer
 from models.tower import Tower
 
 Structure: TypeAlias = Literal["stacked", "parallel"]
 
 
-class FeatureCompression(tf_keras.layers.Layer):
+class FeatureCompression(Recorded):
     """Dot products of n vectors of width k with c compressed ones: n k c products, where all pairs would be n^2 k.
 
         Y = X^T C,    output = [X Y, Y],    C [n, c]
@@ -54,7 +55,7 @@ class FeatureCompression(tf_keras.layers.Layer):
         ]
         flat = input_shape[-1] * len(self.groups) * self.compressed
         self.adaptation = [
-            tf_keras.layers.Dense(
+            Dense(
                 units,
                 activation="relu" if place < len(self.hidden) else None,
                 kernel_initializer=PathInitializer(self.initializer, self.seed, f"compression/adaptation/{place}"),

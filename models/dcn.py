@@ -1,14 +1,14 @@
 """DCN: cross layers with a vector, the first and smallest of the Deep & Cross family."""
 
 import tensorflow as tf
-import tf_keras
 
 from models.blocks import MAX_LAYERS, check_most
 from models.deep_cross import DeepCross, Structure
+from models.recording import Recorded
 from models.seeds import PathInitializer
 
 
-class VectorCross(tf_keras.layers.Layer):
+class VectorCross(Recorded):
     """One cross layer of DCN: x_{l+1} = x_0 (w^T x_l) + b + x_l, with one number w^T x_l for each row.
 
     Args:

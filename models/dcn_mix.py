@@ -7,13 +7,14 @@ import tf_keras
 
 from models.blocks import MAX_LAYERS, MAX_WIDTH, check_most
 from models.deep_cross import DeepCross, Structure
+from models.recording import Recorded
 from models.seeds import PathInitializer
 
 Gate: TypeAlias = Literal["softmax", "sigmoid"]
 ExpertActivation: TypeAlias = Literal["tanh", "relu", "linear"]
 
 
-class MixtureCross(tf_keras.layers.Layer):
+class MixtureCross(Recorded):
     """One cross layer of DCN-Mix: x_{l+1} = x_0 * sum_k G_k(x_l) (U_k g(C_k g(V_k^T x_l)) + b) + x_l.
 
     Kernels are [in, out] and those of the experts lie side by side: `v` [width, experts * rank] holds each V_k, `c`

@@ -5,10 +5,11 @@ import tensorflow_recommenders as tfrs
 
 from models.blocks import MAX_LAYERS, check_most
 from models.deep_cross import DeepCross, Structure
+from models.recording import Recorded
 from models.seeds import PathInitializer
 
 
-class Cross(tfrs.layers.dcn.Cross):
+class Cross(Recorded, tfrs.layers.dcn.Cross):
     """Recommenders' cross layer; under mixed precision its matrix products too are in the low one."""
 
     def build(self, input_shape: tf.TensorShape) -> None:

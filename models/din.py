@@ -8,11 +8,12 @@ import tf_keras
 
 from models.blocks import MLP, Activation, check_widths, logit_head
 from models.inputs import Behaviors, Field, Inputs
+from models.recording import Dense, Recorded
 from models.seeds import PathInitializer
 from models.tower import Tower
 
 
-class Attention(tf_keras.layers.Layer):
+class Attention(Recorded):
     """The local activation unit (Zhou et al. 2018, arXiv 1706.06978, section 4.3).
 
         score_j = MLP([t, h_j, t - h_j, t * h_j]),    pooled = sum over the history of score_j h_j
@@ -46,7 +47,7 @@ class Attention(tf_keras.layers.Layer):
         check_widths("attention", hidden)
         self.softmax = softmax
         self.scorer = [
-            tf_keras.layers.Dense(
+            Dense(
                 units,
                 activation=activation if place < len(hidden) else None,
                 kernel_initializer=PathInitializer(initializer, seed, f"{path}/{place}"),

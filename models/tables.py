@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tf_keras
 
 from models.inputs import Behaviors, Field, Inputs, Table
+from models.recording import Recorded
 from models.seeds import seed_of
 
 SPECIAL_ROWS = 3  # padding, null, out of vocabulary: they start at zero
@@ -17,7 +17,7 @@ READ_ROWS = 1 << 20
 BLOCK_ROWS = 1 << 14  # rows that one seed fills, so that a row's start does not depend on how many rows follow
 
 
-class EmbeddingTables(tf_keras.layers.Layer):
+class EmbeddingTables(Recorded):
     """Look the ids of each field up and lay the vectors of each part side by side.
 
     Tables of one width and one group share a variable [rows, dim], each at its own offset. The start of a row is

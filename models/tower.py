@@ -3,9 +3,10 @@
 import tf_keras
 
 from models.inputs import Inputs
+from models.recording import Recorded
 
 
-class Tower(tf_keras.layers.Layer):
+class Tower(Recorded):
     """From the vectors of a batch to its logit.
 
     A subclass defines `towers` and `call(x0, step, training=False, **parts)`: x0 [batch, width] holds the vectors and

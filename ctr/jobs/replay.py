@@ -1,16 +1,14 @@
 """The step at which a training diverged, done again: what each table and layer made of it, and where it began."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tf_keras
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -25,10 +23,7 @@ from ctr.training.resume import load_encoder
 from ctr.training.step import LARGEST_NORM
 from ctr.training.step_snapshot import load_batch, load_weights
 from features import Batch
-from models import CTRModel
-
-Call: TypeAlias = tuple[str, tf_keras.layers.Layer, list[tf.Tensor]]
-"""Path and layer, and what it gave."""
+from models import CTRModel, Recorded, recorded
 
 
 @dataclass(frozen=True)
@@ -127,13 +122,14 @@ def replay(file: str | Path, console: Console | None = None) -> list[Replayed]:
 
 def _replayed(model: CTRModel, batch: Batch, weights: str) -> Replayed:
     tensors = {key: tf.constant(array) for key, array in batch.items()}
-    with _recorded([model.tables, model.tower, *model.tower.submodules]) as calls:
+    with recorded() as calls:
         loss, gradients = model.loss_and_gradients(tensors)
     gradient_of = {id(one): found for one, found in zip(model.trainable_variables, gradients, strict=True)}
     parts = [Part("numerics", output=_norm([batch["numerics"]]))] if batch["numerics"].size else []
     parts += _tables(model, batch, gradient_of)
     for name, layer, output in calls:
-        below = {id(variable) for one in layer.submodules for variable in getattr(one, "variables", [])}
+        inner = [module for module in layer.submodules if isinstance(module, Recorded)]
+        below = {id(variable) for recorded_layer in inner for variable in recorded_layer.variables}
         own = [] if layer is model.tables else [one for one in layer.variables if id(one) not in below]
         trained = [gradient_of[id(one)] for one in own if one.trainable]
         parts.append(Part(name, _norm(output), _norm(own) if own else None, _norm(trained) if trained else None))
@@ -150,34 +146,6 @@ def _tables(model: CTRModel, batch: Batch, gradient_of: dict[int, Any]) -> Itera
         with np.errstate(invalid="ignore"):
             np.add.at(summed, np.searchsorted(read, rows[is_own]), gradient.values.numpy()[is_own])
         yield Part(f"table {lookup.table.name}", weights=_norm([lookup.weights(read)]), gradient=_norm([summed]))
-
-
-@contextmanager
-def _recorded(modules: Sequence[tf.Module]) -> Iterator[list[Call]]:
-    """While open, each call of these layers, in the order in which they end."""
-    calls: list[Call] = []
-    names: list[str] = []  # of the layers whose calls have begun and not ended
-
-    def recording(layer: tf_keras.layers.Layer) -> Callable[..., Any]:
-        call = layer.call
-
-        def record(*args: Any, **kwargs: Any) -> Any:
-            names.append(layer.name)
-            output = call(*args, **kwargs)
-            calls.append(("/".join(names), layer, tf.nest.flatten(output)))  # now: a caller takes parts out of it
-            names.pop()
-            return output
-
-        return record
-
-    layers = {id(module): module for module in modules if isinstance(module, tf_keras.layers.Layer)}
-    for layer in layers.values():
-        vars(layer)["call"] = recording(layer)  # hides the method, which Keras's own setter would track
-    try:
-        yield calls
-    finally:
-        for layer in layers.values():
-            del vars(layer)["call"]
 
 
 def _norm(arrays: Sequence[Any]) -> float:
