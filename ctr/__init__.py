@@ -9,7 +9,7 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tensorflow-recommenders ref
 _HOMES = {
     "Study": "ctr.comparison.study",
     "compare": "ctr.jobs.compare",
-    "ConfigError": "ctr.config.experiment",
+    "ConfigError": "ctr.errors",
     "Diverged": "ctr.evaluation.scoring",
     "Experiment": "ctr.config.experiment",
     "evaluate": "ctr.jobs.evaluate",

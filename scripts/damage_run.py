@@ -31,7 +31,8 @@ import numpy as np
 from rich.console import Console
 
 import ctr
-from ctr.config.experiment import Experiment, WarmStart, load_experiment
+from ctr.config.experiment import Experiment, load_experiment
+from ctr.config.training import WarmStart
 from ctr.errors import ConfigError
 from ctr.report import render_html, show_report
 from ctr.report.side_by_side import side_by_side, to_markdown

@@ -7,7 +7,7 @@ import tensorflow as tf
 from ctr.comparison.plan import PlannedRun
 from ctr.comparison.pool import Budget
 from ctr.comparison.study import Variant
-from ctr.config.experiment import available_cpus
+from ctr.config.training import available_cpus
 from ctr.errors import ConfigError
 from ctr.preflight.resources import estimate_resources
 from ctr.runs.machine import free_memory

@@ -6,7 +6,8 @@ from pathlib import Path
 from rich.console import Console
 
 from ctr.checks.finding import LEVELS, Finding
-from ctr.config.experiment import Experiment, SkipBadRows
+from ctr.config.data import SkipBadRows
+from ctr.config.experiment import Experiment
 from ctr.preflight.data_checks import check_bad_rows, check_data, check_order
 from ctr.preflight.inspection import Inspection
 from ctr.preflight.profile import profile_sets

@@ -8,7 +8,7 @@ import numpy as np
 
 from ctr.checks.finding import Finding
 from ctr.checks.significance import STANDARD_ERRORS
-from ctr.config.experiment import Data
+from ctr.config.data import Data
 from ctr.preflight.profile import InputProfile, SetProfile
 from features import BadRows, Categorical, Cross, Features, RowGroup, Sequence, SequenceCross, count_rows
 

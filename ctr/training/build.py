@@ -12,8 +12,11 @@ import tensorflow as tf
 import tf_keras
 from tensorflow.python.client import device_lib
 
-from ctr.config.experiment import ConfigError, Experiment, TowerOptimizer, Training, available_cpus
+from ctr.config.experiment import Experiment
+from ctr.config.optimizers import TowerOptimizer
 from ctr.config.registry_settings import ScheduleSettings
+from ctr.config.training import Training, available_cpus
+from ctr.errors import ConfigError
 from ctr.runs.machine import free_memory
 from features import Encoder, layout_of
 from models import MODELS, CTRModel, Inputs, Table, Tower, fuse

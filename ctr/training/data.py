@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from ctr.config.experiment import ConfigError, Data, Experiment, Training
+from ctr.config.data import Data
+from ctr.config.experiment import Experiment
+from ctr.config.training import Training
+from ctr.errors import ConfigError
 from ctr.evaluation.report_columns import check_report, report_columns
 from features import (
     BadRows,

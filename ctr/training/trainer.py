@@ -26,7 +26,8 @@ import pyarrow as pa
 import tensorflow as tf
 import tf_keras
 
-from ctr.config.experiment import EarlyStopping, Experiment
+from ctr.config.experiment import Experiment
+from ctr.config.training import EarlyStopping
 from ctr.errors import Interrupted
 from ctr.evaluation.scoring import Scored, Scorer
 from ctr.evaluation.split_metrics import metrics_of
