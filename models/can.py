@@ -92,8 +92,9 @@ class CAN(Tower):
         independent_orders: a micro-MLP for each order.
         stddev: of the start of these tables; None: the model's.
 
-    Call: x_0 [batch, width], step (scalar, for dropout), for each pair the parts `can/<pair>/item` [batch, parameters]
-    and `can/<pair>/user` (`Behaviors`, or [batch, dim] of a category), and the base's parts -> logit [batch].
+    Call: x_0 [batch, width], step (scalar, for dropout), for each pair the branches `can/<pair>/item`
+    [batch, parameters] and `can/<pair>/user` (`Behaviors`, or [batch, dim] of a category), and the base's branches
+    -> logit [batch].
     """
 
     def __init__(
@@ -129,9 +130,9 @@ class CAN(Tower):
         self.independent_parameters, self.independent_combinations = independent_parameters, independent_combinations
 
     @property
-    def towers(self) -> dict[str, list[tf_keras.layers.Layer]]:
+    def blocks(self) -> dict[str, list[tf_keras.layers.Layer]]:
         """Those of the base: all that CAN has of its own is in tables."""
-        return self.base.towers
+        return self.base.blocks
 
     def extend(self, inputs: Inputs) -> Inputs:
         """The base's inputs with the tables and fields of the pairs."""
@@ -148,25 +149,25 @@ class CAN(Tower):
                 "user": (inputs.category_or_history(user, "pairs"), self._micro_mlp[0]),
             }
             for side, (feature, dim) in sides.items():
-                part = f"can/{item}_x_{user}/{side}"
-                table = self._table(feature, side, part, dim, inputs)
+                branch = f"can/{item}_x_{user}/{side}"
+                table = self._table(feature, side, branch, dim, inputs)
                 tables[table.name] = table
                 fields.append(
                     Field(
-                        part,
+                        branch,
                         table.name,
                         column=feature.column if isinstance(feature, Category) else None,
                         sequence=feature.name if isinstance(feature, SequenceInput) else None,
-                        part=part,
+                        branch=branch,
                     )
                 )
         own = [table for table in tables.values() if table not in inputs.tables]
         return replace(inputs, tables=(*inputs.tables, *own), fields=(*inputs.fields, *fields))
 
-    def _table(self, feature: Category | SequenceInput, side: str, part: str, dim: int, inputs: Inputs) -> Table:
+    def _table(self, feature: Category | SequenceInput, side: str, branch: str, dim: int, inputs: Inputs) -> Table:
         """The table of one side of a pair."""
         if self.independent_parameters:
-            name = part if self.independent_combinations else f"can/{feature.name}/{side}"
+            name = branch if self.independent_combinations else f"can/{feature.name}/{side}"
             return Table(name, feature.rows, dim, self._stddev)
         own = None if feature.table is None else inputs.table(feature.table)
         if own is None or own.dim != dim:
@@ -176,10 +177,12 @@ class CAN(Tower):
             )
         return own
 
-    def call(self, x0: tf.Tensor, step: tf.Tensor, training: bool = False, **parts: tf.Tensor | Behaviors) -> tf.Tensor:
+    def call(
+        self, x0: tf.Tensor, step: tf.Tensor, training: bool = False, **branches: tf.Tensor | Behaviors
+    ) -> tf.Tensor:
         co_actions = []
         for item, user in self._pairs:
-            parameters, behaviors = (parts.pop(f"can/{item}_x_{user}/{side}") for side in ("item", "user"))
+            parameters, behaviors = (branches.pop(f"can/{item}_x_{user}/{side}") for side in ("item", "user"))
             if not isinstance(behaviors, Behaviors):
                 behaviors = Behaviors(behaviors[:, None], tf.ones_like(behaviors[:, :1]))
             parameters, *behaviors = (tf.cast(one, x0.dtype) for one in (parameters, *behaviors))
@@ -194,4 +197,4 @@ class CAN(Tower):
                     self.activation,
                 )
             )
-        return self.base(tf.concat([x0, *co_actions], axis=1), step, training=training, **parts)
+        return self.base(tf.concat([x0, *co_actions], axis=1), step, training=training, **branches)

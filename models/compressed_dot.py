@@ -133,8 +133,8 @@ class CompressedDot(Tower):
         self.head = logit_head(initializer, seed)
 
     @property
-    def towers(self) -> dict[str, list[tf_keras.layers.Layer]]:
-        """Tower name -> its layers."""
+    def blocks(self) -> dict[str, list[tf_keras.layers.Layer]]:
+        """Block name -> its layers."""
         return {"compression": [self.compression], "deep": [self.deep], "head": [self.head]}
 
     def extend(self, inputs: Inputs) -> Inputs:
@@ -143,7 +143,7 @@ class CompressedDot(Tower):
         Raises:
             ValueError: they differ in width or are fewer than two, or `groups` does not name each field once.
         """
-        fields = [(field.name, inputs.table(field.table).dim) for field in inputs.fields if field.part == "deep"]
+        fields = [(field.name, inputs.table(field.table).dim) for field in inputs.fields if field.branch == "deep"]
         if len(fields) < 2 or len({dim for _, dim in fields}) > 1:
             received = ", ".join(f"{name} {dim}" for name, dim in fields)
             raise ValueError(f"CompressedDot needs vectors of one width, two or more. Received: {received or 'none'}")

@@ -55,7 +55,7 @@ def cost_of(model: CTRModel, signature: Mapping[str, tf.TensorSpec]) -> list[Com
     deep 40 80
     head 9 17
     """
-    parts = {"tables": [model.tables], **model.tower.towers}
+    parts = {"tables": [model.tables], **model.tower.blocks}
     part_of = {layer.name: part for part, layers in parts.items() for layer in layers}
     of_one, flops = _flops(model, signature, part_of)
     flops.subtract(of_one)  # leaves what one row adds, not what a batch costs once

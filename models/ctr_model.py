@@ -57,11 +57,11 @@ class CTRModel(tfrs.Model):
 
     @property
     def logical_variables(self) -> list[tuple[str, list[str]]]:
-        """For each of `trainable_variables`: `("table", [logical tables in it])` or `("tower", [its tower])`."""
+        """For each of `trainable_variables`: `("table", [logical tables in it])` or `("tower", [its block])`."""
         groups = self.tables.groups
         owner = {id(self.tables.fused[key]): ("table", [table.name for table in groups[key]]) for key in groups}
-        for tower, layers in self.tower.towers.items():
-            owner |= {id(variable): ("tower", [tower]) for layer in layers for variable in layer.trainable_variables}
+        for block, layers in self.tower.blocks.items():
+            owner |= {id(variable): ("tower", [block]) for layer in layers for variable in layer.trainable_variables}
         return [owner[id(variable)] for variable in self.trainable_variables]
 
     @property
@@ -70,8 +70,8 @@ class CTRModel(tfrs.Model):
 
     def call(self, batch: Batch, training: bool = False) -> tf.Tensor:
         """Logits, float32 [batch]."""
-        parts = self.tables(batch)
-        return self.tower(parts.pop("deep"), step=self.step, training=training, **parts)
+        branches = self.tables(batch)
+        return self.tower(branches.pop("deep"), step=self.step, training=training, **branches)
 
     def compute_loss(self, batch: Batch, training: bool = False) -> tf.Tensor:
         """Weighted mean of the binary cross-entropy of a batch, in nats; also updates the mean of the epoch.

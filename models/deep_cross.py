@@ -64,8 +64,8 @@ class DeepCross(Tower):
         self.head = logit_head(initializer, seed)
 
     @property
-    def towers(self) -> dict[str, list[tf_keras.layers.Layer]]:
-        """Tower name -> its layers."""
+    def blocks(self) -> dict[str, list[tf_keras.layers.Layer]]:
+        """Block name -> its layers."""
         deep = [layer for layer in (self.deep_on_cross, self.deep) if layer is not None]
         return {"cross": self.cross, **({"deep": deep} if deep else {}), "head": [self.head]}
 

@@ -88,8 +88,8 @@ class DIN(Tower):
         initializer: of the kernels, a Keras name.
         seed: the experiment's seed.
 
-    Call: x_0 [batch, width], step (scalar, for dropout), for each history the parts `din/<sequence>` (`Behaviors`) and
-    `din/<sequence>/target` [batch, dim] -> logit [batch].
+    Call: x_0 [batch, width], step (scalar, for dropout), for each history the branches `din/<sequence>` (`Behaviors`)
+    and `din/<sequence>/target` [batch, dim] -> logit [batch].
     """
 
     def __init__(
@@ -125,12 +125,12 @@ class DIN(Tower):
         self.head = logit_head(initializer, seed)
 
     @property
-    def towers(self) -> dict[str, list[tf_keras.layers.Layer]]:
-        """Tower name -> its layers."""
+    def blocks(self) -> dict[str, list[tf_keras.layers.Layer]]:
+        """Block name -> its layers."""
         return {"attention": self.attention, "deep": [self.deep], "head": [self.head]}
 
     def extend(self, inputs: Inputs) -> Inputs:
-        """The inputs with a part for each history and one for its target."""
+        """Return the inputs with a branch for each history and another for its target."""
         fields = []
         for name, target_name in self._targets:
             history, target = inputs.history(name, "targets"), inputs.category(target_name, "targets")
@@ -139,13 +139,13 @@ class DIN(Tower):
             widths = [inputs.table(table).dim for table in (history.table, target.table)]
             if widths[0] != widths[1]:
                 raise ValueError(f"targets: {name!r} and {target_name!r} need vectors of one width. Received: {widths}")
-            fields.append(Field(f"{name}/target", target.table, target.column, part=f"din/{name}/target"))
-            fields.append(Field(f"{name}/behaviors", history.table, sequence=name, part=f"din/{name}"))
+            fields.append(Field(f"{name}/target", target.table, target.column, branch=f"din/{name}/target"))
+            fields.append(Field(f"{name}/behaviors", history.table, sequence=name, branch=f"din/{name}"))
         return replace(inputs, fields=(*inputs.fields, *fields))
 
-    def call(self, x0: tf.Tensor, step: tf.Tensor, training: bool = False, **parts: tf.Tensor) -> tf.Tensor:
+    def call(self, x0: tf.Tensor, step: tf.Tensor, training: bool = False, **branches: tf.Tensor) -> tf.Tensor:
         pooled = [
-            unit(parts[f"din/{history}/target"], parts[f"din/{history}"])
+            unit(branches[f"din/{history}/target"], branches[f"din/{history}"])
             for unit, (history, _) in zip(self.attention, self._targets, strict=True)
         ]
         x = tf.concat([x0, *(tf.cast(one, x0.dtype) for one in pooled)], axis=1)

@@ -35,8 +35,8 @@ class DNN(Tower):
         self.head = logit_head(initializer, seed)
 
     @property
-    def towers(self) -> dict[str, list[tf_keras.layers.Layer]]:
-        """Tower name -> its layers."""
+    def blocks(self) -> dict[str, list[tf_keras.layers.Layer]]:
+        """Block name -> its layers."""
         return {"deep": [self.deep], "head": [self.head]}
 
     def call(self, x0: tf.Tensor, step: tf.Tensor, training: bool = False) -> tf.Tensor:

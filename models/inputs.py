@@ -29,11 +29,11 @@ class Field:
     sequence: str | None = None
     """Or the sequence, pooled to one vector; an empty one is the zero vector."""
     pooling: Literal["mean", "sum"] | None = None
-    """None, of a sequence: its vectors stay apart, in a part of their own, as `Behaviors`."""
+    """None, of a sequence: its vectors stay apart, in a branch of their own, as `Behaviors`."""
     scale: int | None = None
     """The column of `numerics` that multiplies the vector."""
-    part: str = "deep"
-    """What the vector is for: `deep` is the tower's x0; other parts reach the tower under their own name."""
+    branch: str = "deep"
+    """The input of the tower that it feeds: `deep` is x0; other branches reach the tower under their own name."""
 
     @property
     def is_unpooled(self) -> bool:

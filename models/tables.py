@@ -18,7 +18,7 @@ BLOCK_ROWS = 1 << 14  # rows that one seed fills, so that a row's start does not
 
 
 class EmbeddingTables(Recorded):
-    """Look the ids of each field up and lay the vectors of each part side by side.
+    """Look the ids of each field up and lay the vectors of each branch side by side.
 
     Tables of one width and one group share a variable [rows, dim], each at its own offset. The start of a row is
     normal(0, stddev), a function of (seed, table, row) whatever the fusing; the three special rows start at zero.
@@ -29,15 +29,15 @@ class EmbeddingTables(Recorded):
         seed: of the start.
         grouping: table -> group, such as the optimizer it will have; None: one group.
 
-    Call: batch (dict) -> part -> float [batch, width]: its fields in declared order; in `deep` the plain numerics
-    follow, and it is in the precision that towers compute in. A part of a sequence that is not pooled is `Behaviors`.
+    Call: batch (dict) -> branch -> float [batch, width]: its fields in declared order; in `deep` the plain numerics
+    follow, and it is in the precision that towers compute in. The branch of an unpooled sequence is `Behaviors`.
     """
 
     def __init__(
         self, inputs: Inputs, stddev: float, seed: int, grouping: Mapping[str, str] | None = None, name: str = "tables"
     ) -> None:
         super().__init__(name=name, autocast=False)
-        if not inputs.plain and all(field.part != "deep" for field in inputs.fields):
+        if not inputs.plain and all(field.branch != "deep" for field in inputs.fields):
             raise ValueError("a tower needs a feature with a vector, or a plain numeric")
         self.inputs = inputs
         groups = fuse(inputs.tables, grouping)
@@ -61,7 +61,7 @@ class EmbeddingTables(Recorded):
             for place, (key, members) in enumerate(self.groups.items())
         }
         dims = {table.name: table.dim for table in inputs.tables}
-        deep = [field for field in inputs.fields if field.part == "deep"]
+        deep = [field for field in inputs.fields if field.branch == "deep"]
         self.width = sum(dims[field.table] for field in deep) + len(inputs.plain)
 
     def call(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -71,21 +71,21 @@ class EmbeddingTables(Recorded):
         for key in used:
             runs = self._look_up(key, batch)
             unpooled = [(run[0], vectors) for run, vectors in runs if run[0].is_unpooled]
-            apart |= {field.part: Behaviors(vectors, _mask(field, batch)) for field, vectors in unpooled}
+            apart |= {field.branch: Behaviors(vectors, _mask(field, batch)) for field, vectors in unpooled}
             if reduced := [_reduce(run, some, batch) for run, some in runs if not run[0].is_unpooled]:
                 found[key] = _side_by_side(reduced)
-        blocks: dict[str, list[tf.Tensor]] = {"deep": []}
+        pieces: dict[str, list[tf.Tensor]] = {"deep": []}
         one_by_one = [field for field in self.inputs.fields if not field.is_unpooled]
-        for (part, key), run in groupby(one_by_one, lambda field: (field.part, self._group_of[field.table])):
+        for (branch, key), run in groupby(one_by_one, lambda field: (field.branch, self._group_of[field.table])):
             start, vectors = used[key], found[key]
             used[key] += len(list(run))
             if used[key] - start < vectors.shape[1]:
                 vectors = vectors[:, start : used[key]]
-            blocks.setdefault(part, []).append(tf.reshape(vectors, [-1, vectors.shape[1] * vectors.shape[2]]))
+            pieces.setdefault(branch, []).append(tf.reshape(vectors, [-1, vectors.shape[1] * vectors.shape[2]]))
         if self.inputs.plain:
-            blocks["deep"].append(_columns(batch["numerics"], self.inputs.plain))
-        parts = {part: _side_by_side(some) for part, some in blocks.items()}
-        return {**parts, **apart, "deep": tf.cast(parts["deep"], self.compute_dtype)}
+            pieces["deep"].append(_columns(batch["numerics"], self.inputs.plain))
+        branches = {branch: _side_by_side(some) for branch, some in pieces.items()}
+        return {**branches, **apart, "deep": tf.cast(branches["deep"], self.compute_dtype)}
 
     def table_blocks(self, name: str) -> Iterator[np.ndarray]:
         """The weights of a logical table, some rows at a time; reading a table whole would copy it."""

@@ -44,8 +44,8 @@ class WideDeep(Tower):
         self.head = logit_head(initializer, seed)
 
     @property
-    def towers(self) -> dict[str, list[tf_keras.layers.Layer]]:
-        """Tower name -> its layers."""
+    def blocks(self) -> dict[str, list[tf_keras.layers.Layer]]:
+        """Block name -> its layers."""
         return {"deep": [self.deep], "head": [self.head]}
 
     def extend(self, inputs: Inputs) -> Inputs:
@@ -55,8 +55,8 @@ class WideDeep(Tower):
         if not categories and not crossed:
             raise ValueError("the wide part needs a categorical or a cross")
         tables = [Table(name, feature.rows, 1, stddev=0.0) for name, feature in (categories | crossed).items()]
-        fields = [Field(name, name, category.column, part="wide") for name, category in categories.items()]
-        fields += [Field(n, n, sequence=history.name, pooling="sum", part="wide") for n, history in crossed.items()]
+        fields = [Field(name, name, category.column, branch="wide") for name, category in categories.items()]
+        fields += [Field(n, n, sequence=history.name, pooling="sum", branch="wide") for n, history in crossed.items()]
         return replace(inputs, tables=(*inputs.tables, *tables), fields=(*inputs.fields, *fields))
 
     def call(self, x0: tf.Tensor, step: tf.Tensor, wide: tf.Tensor, training: bool = False) -> tf.Tensor:

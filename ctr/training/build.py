@@ -196,7 +196,7 @@ def _plan(experiment: Experiment, inputs: Inputs) -> tuple[Tower, tuple[Table, .
         extended = tower.extend(inputs).trimmed()
         grouping = resolve(experiment.optimizers.sparse, [table.name for table in extended.tables])
     # the wide part sums weights of its own, so the vectors of a crossed sequence are still to be read
-    read = {field.sequence for field in extended.fields if field.part != "wide"}
+    read = {field.sequence for field in extended.fields if field.branch != "wide"}
     if unread := {history.name for history in inputs.histories if history.table is not None} - read:
         raise ConfigError(
             f"features.columns.{min(unread)}: `pooling: none` leaves it to a model that reads its behaviors one by "

@@ -241,8 +241,8 @@ def fingerprint(model: CTRModel) -> str:
         digest.update(table.name.encode())
         for rows in model.tables.table_blocks(table.name):
             digest.update(rows.tobytes())
-    for tower, layers in sorted(model.tower.towers.items()):
-        digest.update(tower.encode())
+    for block, layers in sorted(model.tower.blocks.items()):
+        digest.update(block.encode())
         for layer in layers:
             for variable in layer.variables:
                 digest.update(variable.numpy().tobytes())
@@ -252,7 +252,7 @@ def fingerprint(model: CTRModel) -> str:
 def part_fingerprints(model: CTRModel) -> dict[str, str]:
     """SHA-256 of each table, and of each weight of the towers, so that what two structures share can be told.
 
-    Tables have their names; weights are `<tower>/<layer>/<name>`, the second of a name with `#2` behind it. What Keras
+    Tables have their names; weights are `<block>/<layer>/<name>`, the second of a name with `#2` behind it. What Keras
     puts between counts the layers of the whole process.
     """
     digests = {}
@@ -262,10 +262,10 @@ def part_fingerprints(model: CTRModel) -> dict[str, str]:
             blocks.update(rows.tobytes())
         digests[table.name] = blocks.hexdigest()
     counts: Counter[str] = Counter()
-    for tower, layers in sorted(model.tower.towers.items()):
+    for block, layers in sorted(model.tower.blocks.items()):
         for layer in layers:
             for variable in layer.variables:
-                name = f"{tower}/{layer.name}/{variable.name.rpartition('/')[2].partition(':')[0]}"
+                name = f"{block}/{layer.name}/{variable.name.rpartition('/')[2].partition(':')[0]}"
                 counts[name] += 1
                 place = f"#{counts[name]}" if counts[name] > 1 else ""
                 digests[name + place] = hashlib.sha256(variable.numpy().tobytes()).hexdigest()

@@ -189,10 +189,10 @@ def _pairs(old: CTRModel, new: CTRModel) -> Iterator[_SharedVariable]:
         yield _SharedVariable(
             f"table {now.table.name}", before.fused, now.fused, old_rows, before.offset, now.offset, new_rows
         )
-    for tower, layers in new.tower.towers.items():
-        for was, is_ in zip(old.tower.towers[tower], layers, strict=True):
+    for block, layers in new.tower.blocks.items():
+        for was, is_ in zip(old.tower.blocks[block], layers, strict=True):
             for old_variable, variable in zip(was.variables, is_.variables, strict=True):
-                yield _SharedVariable(f"tower {tower}", old_variable, variable)
+                yield _SharedVariable(f"tower {block}", old_variable, variable)
 
 
 def _carry_state(old: CTRModel, new: CTRModel, pair: _SharedVariable) -> None:

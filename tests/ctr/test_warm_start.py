@@ -108,11 +108,11 @@ def state(model, lookup):
 
 
 def tower_weights(model):
-    return [one.numpy() for layers in model.tower.towers.values() for layer in layers for one in layer.variables]
+    return [one.numpy() for layers in model.tower.blocks.values() for layer in layers for one in layer.variables]
 
 
 def tower_state(model):
-    trainable = [one for layers in model.tower.towers.values() for layer in layers for one in layer.trainable_variables]
+    trainable = [one for layers in model.tower.blocks.values() for layer in layers for one in layer.trainable_variables]
     return [part.numpy() for one in trainable for part in model.optimizer.state_of(one).values()]
 
 

@@ -47,7 +47,7 @@ def weights_with(cross, tower, value):
 
 def check_towers(tower, structure):
     """Towers are named, and each variable is in one of them."""
-    named = {name: [id(v) for layer in layers for v in layer.variables] for name, layers in tower.towers.items()}
+    named = {name: [id(v) for layer in layers for v in layer.variables] for name, layers in tower.blocks.items()}
 
     assert list(named) == (["cross", "head"] if structure == "cross_only" else ["cross", "deep", "head"])
     assert sorted(chain(*named.values())) == sorted(id(v) for v in tower.variables)

@@ -18,7 +18,7 @@ INPUTS = Inputs(
     fields=(
         Field("user", "user", column=0),
         Field("item", "item", column=1),
-        Field("bias", "one", column=0, part="wide"),  # of another part, so no matter what its width is
+        Field("bias", "one", column=0, branch="wide"),  # of another branch, so no matter what its width is
         Field("history", "item", sequence="history", pooling="mean"),
         Field("hour", "hour", column=2),
         Field("price", "hour", column=3, scale=1),
@@ -324,7 +324,7 @@ def tensors(rows):
     return {key: tf.constant(value) for key, value in rows.items()}
 
 
-PURE = replace(INPUTS, fields=tuple(field for field in INPUTS.fields if field.part == "deep"), tables=INPUTS.tables[:3])
+PURE = replace(INPUTS, fields=tuple(one for one in INPUTS.fields if one.branch == "deep"), tables=INPUTS.tables[:3])
 
 
 def model_of(**arguments):
@@ -369,7 +369,7 @@ def test_extending_twice_is_extending_once():
 def test_towers_are_named_and_hold_each_variable_once(kind, structure):
     tower = built(structure=structure, **kind)
 
-    named = {name: [id(v) for layer in layers for v in layer.variables] for name, layers in tower.towers.items()}
+    named = {name: [id(v) for layer in layers for v in layer.variables] for name, layers in tower.blocks.items()}
 
     assert list(named) == ["compression", "deep", "head"]
     assert sorted(chain(*named.values())) == sorted(id(v) for v in tower.variables)

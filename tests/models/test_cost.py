@@ -30,7 +30,7 @@ class Computing(Tower):
         self.compute = compute
 
     @property
-    def towers(self):
+    def blocks(self):
         return {}
 
     def call(self, x0, step, training=False):
@@ -156,8 +156,8 @@ def test_every_tower_of_every_model_computes(make_tower):
 
     found = {part: flops for part, _, flops in cost_of(model, signature())}
 
-    assert [*found][: 1 + len(model.tower.towers)] == ["tables", *model.tower.towers]
-    assert all(found[tower] > 0 for tower in model.tower.towers)
+    assert [*found][: 1 + len(model.tower.blocks)] == ["tables", *model.tower.blocks]
+    assert all(found[tower] > 0 for tower in model.tower.blocks)
 
 
 @every

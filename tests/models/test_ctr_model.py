@@ -343,7 +343,7 @@ class Headless(Tower):
     """The sum of its inputs."""
 
     @property
-    def towers(self):
+    def blocks(self):
         return {}
 
     def call(self, x0, step, training=False):

@@ -143,7 +143,7 @@ def test_a_pooled_sequence_of_its_own_is_part_of_x0_as_well():
 def test_towers_are_named_and_hold_each_variable_once():
     tower = a_model().tower
 
-    named = {name: [id(v) for layer in layers for v in layer.variables] for name, layers in tower.towers.items()}
+    named = {name: [id(v) for layer in layers for v in layer.variables] for name, layers in tower.blocks.items()}
 
     assert list(named) == ["attention", "deep", "head"]
     assert sorted(chain(*named.values())) == sorted(id(v) for v in tower.variables)

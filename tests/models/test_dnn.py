@@ -76,6 +76,6 @@ def test_towers_hold_each_variable_once(activation):
     tower = DNN(hidden=(4, 3), activation=activation)
     tower(tf.constant(x0()), 0)
 
-    held = [id(v) for layers in tower.towers.values() for layer in layers for v in layer.variables]
+    held = [id(v) for layers in tower.blocks.values() for layer in layers for v in layer.variables]
 
     assert sorted(held) == sorted(id(v) for v in tower.variables)

@@ -211,7 +211,7 @@ def test_what_follows_a_sequence_is_never_seen_by_output_or_gradient():
 
 
 def test_a_sequence_without_pooling_is_its_vectors_and_their_mask():
-    apart = Field("past", "item", sequence="history", part="past")
+    apart = Field("past", "item", sequence="history", branch="past")
     with_it, batch = replace(INPUTS, fields=(*INPUTS.fields, apart)), a_batch(INPUTS)
     tables = EmbeddingTables(with_it, STDDEV, 0)
 
@@ -423,31 +423,31 @@ WIDE = replace(
     INPUTS,
     tables=(*INPUTS.tables, Table("w", 9, 1), Table("v", 20, 1)),
     fields=(
-        Field("hour's weight", "w", column=0, part="wide"),
+        Field("hour's weight", "w", column=0, branch="wide"),
         *INPUTS.fields[:4],
-        Field("item's weight", "v", column=2, part="wide"),
+        Field("item's weight", "v", column=2, branch="wide"),
         *INPUTS.fields[4:],
-        Field("item for another", "item", column=2, part="other"),
+        Field("item for another", "item", column=2, branch="other"),
     ),
 )
 
 
 @pytest.mark.parametrize("grouping", [None, {t.name: t.name for t in WIDE.tables}], ids=["by width", "each apart"])
-def test_each_part_holds_its_fields_in_declared_order(grouping):
+def test_each_branch_holds_its_fields_in_declared_order(grouping):
     batch = a_batch(WIDE)
 
-    parts = EmbeddingTables(WIDE, STDDEV, 0, grouping)(batch)
+    branches = EmbeddingTables(WIDE, STDDEV, 0, grouping)(batch)
 
-    assert set(parts) == {"deep", "wide", "other"}
-    for part, found in parts.items():
-        own = replace(WIDE, fields=tuple(f for f in WIDE.fields if f.part == part), plain=())
+    assert set(branches) == {"deep", "wide", "other"}
+    for branch, found in branches.items():
+        own = replace(WIDE, fields=tuple(f for f in WIDE.fields if f.branch == branch), plain=())
         expected = plainly(own, batch)
-        if part == "deep":
+        if branch == "deep":
             expected = np.hstack([expected, batch["numerics"][:, list(INPUTS.plain)]])
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-7)
 
 
-def test_other_parts_change_no_bit_of_deep_and_do_not_count_in_its_width():
+def test_other_branches_change_no_bit_of_deep_and_do_not_count_in_its_width():
     batch = a_batch(WIDE)
     with_parts, without = EmbeddingTables(WIDE, STDDEV, 0), EmbeddingTables(INPUTS, STDDEV, 0)
 
@@ -457,7 +457,7 @@ def test_other_parts_change_no_bit_of_deep_and_do_not_count_in_its_width():
 
 def test_parts_of_one_width_share_a_variable_and_one_lookup():
     narrow = (Table("a", 30, 1), Table("b", 20, 1))
-    inputs = Inputs(narrow, (Field("a", "a", column=0), Field("b", "b", column=1, part="wide")), (), ())
+    inputs = Inputs(narrow, (Field("a", "a", column=0), Field("b", "b", column=1, branch="wide")), (), ())
     tables, batch = EmbeddingTables(inputs, STDDEV, 0), a_batch(inputs)
     specs = {key: tf.TensorSpec([None, *value.shape[1:]], value.dtype) for key, value in batch.items()}
 

@@ -175,7 +175,7 @@ def test_extend_adds_a_table_of_width_1_and_a_field_for_each_category():
     added = extended.tables[len(INPUTS.tables) :]
     assert [(one.name, one.rows, one.dim, one.stddev) for one in added] == [(n, r, 1, 0.0) for n, r in WIDE.items()]
     fields = extended.fields[len(INPUTS.fields) :]
-    assert [(one.name, one.table, one.column, one.part) for one in fields] == [
+    assert [(one.name, one.table, one.column, one.branch) for one in fields] == [
         (name, name, column, "wide") for column, name in enumerate(WIDE)
     ]
     assert replace(extended, tables=INPUTS.tables, fields=INPUTS.fields) == INPUTS
@@ -292,7 +292,7 @@ def test_extend_adds_a_table_and_a_summed_field_for_each_cross_of_a_sequence_and
 
     tables = {one.name: (one.rows, one.dim, one.stddev) for one in extended.tables[len(WITH_PAIRS.tables) :]}
     assert tables == {name: (rows, 1, 0.0) for name, rows in (WIDE | OF_PAIRS).items()}
-    fields = [one for one in extended.fields if one.part == "wide" and one.sequence]
+    fields = [one for one in extended.fields if one.branch == "wide" and one.sequence]
     assert [(one.name, one.table, one.column, one.sequence, one.pooling) for one in fields] == [
         (name, name, None, name.removeprefix("wide/"), "sum") for name in OF_PAIRS
     ]
@@ -301,7 +301,7 @@ def test_extend_adds_a_table_and_a_summed_field_for_each_cross_of_a_sequence_and
 def test_a_cross_of_a_sequence_alone_is_a_wide_part():
     inputs = replace(WITH_PAIRS, categories=())
 
-    assert [one.name for one in WideDeep().extend(inputs).fields if one.part == "wide"] == list(OF_PAIRS)
+    assert [one.name for one in WideDeep().extend(inputs).fields if one.branch == "wide"] == list(OF_PAIRS)
 
 
 def test_its_tables_start_at_zero_and_logits_as_without_it():
@@ -356,8 +356,8 @@ def test_training_moves_only_the_pairs_of_the_batch():
 def test_towers_are_deep_and_head_and_hold_every_trainable_variable_once():
     model = model_of()
 
-    assert list(model.tower.towers) == ["deep", "head"]
-    held = [id(v) for layers in model.tower.towers.values() for layer in layers for v in layer.trainable_variables]
+    assert list(model.tower.blocks) == ["deep", "head"]
+    held = [id(v) for layers in model.tower.blocks.values() for layer in layers for v in layer.trainable_variables]
     assert sorted(held) == sorted(id(v) for v in model.tower.trainable_variables)
 
 
@@ -492,9 +492,9 @@ def test_a_feature_called_as_a_wide_table_is_refused():
         model_of(taken)
 
 
-def test_a_tower_that_defines_no_towers_is_told_so():
+def test_a_tower_that_defines_no_blocks_is_told_so():
     class Nothing(Tower):
         pass
 
-    with pytest.raises(TypeError, match="Nothing must define towers"):
-        _ = Nothing().towers
+    with pytest.raises(TypeError, match="Nothing must define blocks"):
+        _ = Nothing().blocks
