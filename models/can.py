@@ -164,6 +164,10 @@ class CAN(Tower):
         own = [table for table in tables.values() if table not in inputs.tables]
         return replace(inputs, tables=(*inputs.tables, *own), fields=(*inputs.fields, *fields))
 
+    def connect(self, inputs: Inputs) -> None:
+        """Connect the base."""
+        self.base.connect(inputs)
+
     def _table(self, feature: Category | SequenceInput, side: str, branch: str, dim: int, inputs: Inputs) -> Table:
         """The table of one side of a pair."""
         if self.independent_parameters:

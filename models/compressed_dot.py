@@ -100,7 +100,7 @@ class CompressedDot(Tower):
         initializer: of the kernels, a Keras name.
         seed: the experiment's seed.
 
-    Call: x_0 [batch, width], step (scalar, for dropout) -> logit [batch]; after `extend`.
+    Call: x_0 [batch, width], step (scalar, for dropout) -> logit [batch]; after `connect`.
     """
 
     def __init__(
@@ -129,16 +129,18 @@ class CompressedDot(Tower):
             raise ValueError(f"groups must have a field each. Received: {[list(group) for group in groups]}")
         self.compressed, self.compress_hidden, self.structure = compressed, tuple(compress_hidden), structure
         self._groups, self.initializer, self.seed = groups, initializer, seed
+        self.compression: FeatureCompression | None = None
         self.deep = MLP(hidden, batch_norm, dropout, initializer, seed, "deep")
         self.head = logit_head(initializer, seed)
 
     @property
     def blocks(self) -> dict[str, list[tf_keras.layers.Layer]]:
         """Block name -> its layers."""
-        return {"compression": [self.compression], "deep": [self.deep], "head": [self.head]}
+        compression = [] if self.compression is None else [self.compression]
+        return {"compression": compression, "deep": [self.deep], "head": [self.head]}
 
-    def extend(self, inputs: Inputs) -> Inputs:
-        """The inputs as they are: the tower learns which vectors x_0 begins with.
+    def connect(self, inputs: Inputs) -> None:
+        """Make the compression of the vectors that x_0 begins with.
 
         Raises:
             ValueError: they differ in width or are fewer than two, or `groups` does not name each field once.
@@ -158,17 +160,14 @@ class CompressedDot(Tower):
         if any(faults.values()):
             listed = "; ".join(f"{fault}: {', '.join(names)}" for fault, names in faults.items() if names)
             raise ValueError(f"groups must name each field once. {listed}; known: {', '.join(known)}")
-        self._places = tuple(tuple(sorted(known.index(name) for name in group)) for group in groups)
-        self.fields, self.width = len(fields), fields[0][1]
-        return inputs
-
-    def build(self, input_shape: tf.TensorShape) -> None:
+        places = [sorted(known.index(name) for name in group) for group in groups]
         self.compression = FeatureCompression(
-            self._places, self.compressed, self.compress_hidden, self.initializer, self.seed
+            places, self.compressed, self.compress_hidden, self.initializer, self.seed
         )
-        super().build(input_shape)
+        self.fields, self.width = len(fields), fields[0][1]
 
     def call(self, x0: tf.Tensor, step: tf.Tensor, training: bool = False) -> tf.Tensor:
+        assert self.compression is not None, "connect comes before call"
         vectors = tf.reshape(x0[:, : self.fields * self.width], [-1, self.fields, self.width])
         crossed = self.compression(vectors)
         if self.structure == "stacked":

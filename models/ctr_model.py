@@ -46,7 +46,9 @@ class CTRModel(tfrs.Model):
         base_logit: float | None = None,
     ) -> None:
         super().__init__(name="ctr_model", autocast=False)  # numerics and labels stay float32
-        self.tables = EmbeddingTables(tower.extend(inputs).trimmed(), stddev, seed, grouping)
+        inputs = tower.extend(inputs).trimmed()
+        tower.connect(inputs)
+        self.tables = EmbeddingTables(inputs, stddev, seed, grouping)
         self.tower = tower
         one_for_all = tf.VariableAggregation.ONLY_FIRST_REPLICA
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step", aggregation=one_for_all)

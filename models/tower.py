@@ -18,7 +18,10 @@ class Tower(Recorded):
 
     @property
     def blocks(self) -> dict[str, list[tf_keras.layers.Layer]]:
-        """Block name -> its layers; every trainable layer is in one block."""
+        """Block name -> its layers; every trainable layer is in one block.
+
+        All names are there from the start; layers that depend on the inputs follow with `connect`.
+        """
         raise TypeError(f"{type(self).__name__} must define blocks")
 
     def start_at(self, logit: float) -> None:
@@ -33,5 +36,20 @@ class Tower(Recorded):
         bias.assign([logit])
 
     def extend(self, inputs: Inputs) -> Inputs:
-        """The inputs with the tables and fields that this tower has beside those of x0; here there are none."""
+        """Return the inputs with the tables and fields that this tower reads besides those of x0; here there are none.
+
+        A pure function: the tower stays as it is.
+        """
         return inputs
+
+    def connect(self, inputs: Inputs) -> None:
+        """Make the layers that depend on the inputs; here there are none.
+
+        `CTRModel` calls it once, before any variable exists.
+
+        Args:
+            inputs: as `extend` gave them.
+
+        Raises:
+            ValueError: inputs that the tower cannot use.
+        """

@@ -51,7 +51,7 @@ def x0(size=4, more=0):
 def built(inputs=INPUTS, more=0, **arguments):
     """A tower with its weights made."""
     tower = CompressedDot(**{"compressed": 2, "hidden": (6, 5), **arguments})
-    tower.extend(inputs)
+    tower.connect(inputs)
     tower(tf.constant(x0(more=more)), 0)
     return tower
 
@@ -352,10 +352,10 @@ def test_extend_adds_nothing():
     assert CompressedDot().extend(INPUTS) is INPUTS
 
 
-def test_extending_twice_is_extending_once():
+def test_what_other_inputs_would_be_extended_to_leaves_no_trace():
     tower = CompressedDot(compressed=2, hidden=(6, 5))
     tower.extend(replace(PURE, fields=PURE.fields[:2]))
-    tower.extend(PURE)
+    tower.connect(tower.extend(PURE))
     tower(tf.constant(x0()), 0)
 
     assert_same_bits(tower.variables, built().variables)
@@ -543,7 +543,7 @@ KNOWN = "known: user, item, history, hour, price$"
 )
 def test_groups_that_do_not_name_each_field_once_are_refused(groups, message):
     with pytest.raises(ValueError, match=f"groups must name each field.*{message}"):
-        CompressedDot(groups=groups).extend(INPUTS)
+        CompressedDot(groups=groups).connect(INPUTS)
 
 
 @pytest.mark.parametrize(
@@ -559,4 +559,4 @@ def test_fields_that_cannot_meet_are_refused(fields, received):
     with pytest.raises(
         ValueError, match=f"CompressedDot needs vectors of one width, two or more. Received: {received}$"
     ):
-        CompressedDot().extend(replace(INPUTS, fields=fields))
+        CompressedDot().connect(replace(INPUTS, fields=fields))
