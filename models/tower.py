@@ -1,5 +1,9 @@
 """What a model needs of its tower."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+
 import tf_keras
 
 from models.inputs import Inputs
@@ -15,6 +19,11 @@ class Tower(Recorded):
     result is the logit, float32 [batch]. The last layer of the block `head` has the bias of the logit, which `start_at`
     sets.
     """
+
+    has_wide_weights: ClassVar[bool] = False
+    """True if each categorical and each cross has a wide weight, so that a cross needs no vector."""
+    default_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
+    """Pattern of own tables, `*` for the name of a categorical or a cross -> settings of their default optimizer."""
 
     @property
     def blocks(self) -> dict[str, list[tf_keras.layers.Layer]]:

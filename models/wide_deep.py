@@ -1,6 +1,7 @@
 """Wide & Deep: a linear model that remembers beside an MLP that generalizes."""
 
 from dataclasses import replace
+from types import MappingProxyType
 
 import tensorflow as tf
 import tf_keras
@@ -28,6 +29,9 @@ class WideDeep(Tower):
 
     Call: x_0 [batch, width], step (scalar, for dropout), wide [batch, categories and crosses] -> logit [batch].
     """
+
+    has_wide_weights = True
+    default_optimizers = MappingProxyType({"wide/*": {"type": "ftrl", "learning_rate": 0.1, "l1": 0.001}})
 
     def __init__(
         self,

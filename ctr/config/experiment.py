@@ -16,11 +16,11 @@ from ctr.config.report import Report
 from ctr.config.training import Training
 from ctr.errors import ConfigError
 from features import Features, Settings
+from models import MODELS, Tower
 
 EARLIER_SETTINGS = {("features", "unseen"): "own", ("model", "initializer", "head_bias"): "zero"}
 """Settings that versions up to 0.4.0 did not have -> what those did."""
 MAX_NAME = 200  # a file system's 255, less what is put around it
-WIDE_OPTIMIZER = {"type": "ftrl", "learning_rate": 0.1, "l1": 0.001}
 
 
 def plain_name(name: str) -> str:
@@ -46,29 +46,16 @@ class Experiment(Settings):
     report: Report = Report()
 
     @property
-    def _has_a_wide_part(self) -> bool:
-        """Whether the model, or what it stands on, is Wide & Deep."""
+    def towers(self) -> list[type[Tower]]:
+        """The class of the model's tower, and that of the tower that it stands on."""
         base = getattr(self.model, "base", None)
-        return "wide_deep" in (self.model.type, base and base.type)
-
-    @model_validator(mode="after")
-    def _wide_part_trains_with_ftrl(self) -> "Experiment":
-        """Wide tables that only `*` matches, by name if some have patterns, which `wide/*` might overrule."""
-        if not self._has_a_wide_part:
-            return self
-        sparse = self.optimizers.sparse
-        tables = [f"wide/{name}" for name in dict.fromkeys([*self.features.categories, *self.features.crosses])]
-        free = [name for name in tables if not any(fnmatchcase(name, key) for key in sparse if key != "*")]
-        names = ["wide/*"] if free == tables else free
-        ftrl = Optimizers.model_validate({"sparse": dict.fromkeys(names, WIDE_OPTIMIZER)}).sparse
-        optimizers = self.optimizers.model_copy(update={"sparse": {**sparse, **ftrl}})
-        object.__setattr__(self, "optimizers", optimizers)  # frozen for everyone else
-        return self
+        return [MODELS[settings.type] for settings in (self.model, base) if settings is not None]
 
     @model_validator(mode="after")
     def _crosses_have_a_place(self) -> "Experiment":
+        has_wide_weights = any(tower.has_wide_weights for tower in self.towers)
         for name, cross in self.features.crosses.items():
-            if cross.dim == 1 and not self._has_a_wide_part:
+            if cross.dim == 1 and not has_wide_weights:
                 raise ValueError(
                     f"features.columns.{name}: a {cross.kind} of dim 1 is a weight of the wide part, which "
                     f"{self.model.type} has not: give it a dim above 1"
@@ -90,6 +77,24 @@ class Experiment(Settings):
         dumped = self.model_dump(mode="json", by_alias=True, serialize_as_any=True)
         dumped["model"]["initializer"] = dumped.pop("initializer")
         return yaml.safe_dump(dumped, sort_keys=False, allow_unicode=True)
+
+
+def with_default_optimizers(experiment: Experiment) -> Experiment:
+    """Add the optimizers that the towers of an experiment declare, for those of their tables that only `*` matches.
+
+    The key of such an optimizer is the declared pattern. Where the config has patterns for some of the tables, which
+    the declared pattern might overrule, the others are named one by one.
+    """
+    features, sparse = experiment.features, dict(experiment.optimizers.sparse)
+    given = [pattern for pattern in sparse if pattern != "*"]
+    for tower in experiment.towers:
+        for pattern, settings in tower.default_optimizers.items():
+            tables = [pattern.replace("*", name) for name in dict.fromkeys([*features.categories, *features.crosses])]
+            free = [table for table in tables if not any(fnmatchcase(table, one) for one in given)]
+            names = [pattern] if free == tables else free
+            sparse |= Optimizers.model_validate({"sparse": dict.fromkeys(names, settings)}).sparse
+    optimizers = experiment.optimizers.model_copy(update={"sparse": sparse})
+    return experiment.model_copy(update={"optimizers": optimizers})
 
 
 def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Experiment:
@@ -143,6 +148,6 @@ def check_experiment(values: dict[str, Any], where: str) -> Experiment:
         ConfigError: a setting is wrong.
     """
     try:
-        return Experiment.model_validate(values)
+        return with_default_optimizers(Experiment.model_validate(values))
     except ValidationError as error:
         raise ConfigError(f"{where}: {explain(error)}") from error

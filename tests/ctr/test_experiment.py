@@ -1,8 +1,11 @@
 """One YAML file is one experiment: what it accepts, and what it says of mistakes."""
 
+from types import MappingProxyType
+
 import pytest
 
 from ctr.config.experiment import ConfigError, load_experiment
+from models import DNN, MODELS
 
 
 def test_the_resolved_config_loads_to_the_same_experiment(make_experiment, tmp_path):
@@ -150,6 +153,34 @@ def test_the_resolved_config_of_a_wide_model_loads_to_the_same_experiment(make_e
     assert again == experiment
     assert list(again.optimizers.sparse) == list(experiment.optimizers.sparse)
     assert again.to_yaml() == experiment.to_yaml()
+
+
+def test_a_tower_on_a_base_has_the_wide_weights_of_its_base(make_experiment):
+    on_wide_deep = f"model={{type: can, pairs: [[item, history]], base: {WIDE_DEEP.removeprefix('model=')}}}"
+    experiment = make_experiment(on_wide_deep, CROSS)
+    assert sparse_of(experiment) == {"*": "rmsprop_v2", "wide/*": "ftrl"}
+    assert experiment.features.crosses["user_x_item"].dim == 1
+
+
+class Remembering(DNN):
+    """A tower that declares an optimizer for tables of its own."""
+
+    default_optimizers = MappingProxyType({"memory/*": {"type": "adagrad", "learning_rate": 0.25}})
+
+
+def test_what_a_tower_declares_trains_its_tables_unless_the_config_does(make_experiment, monkeypatch):
+    monkeypatch.setitem(MODELS, "remembering", Remembering)
+    model = "model={type: remembering, hidden: [8]}"
+    experiment = make_experiment(model)
+    assert sparse_of(experiment) == {"*": "rmsprop_v2", "memory/*": "adagrad"}
+    assert experiment.optimizers.sparse["memory/*"].learning_rate == 0.25
+    some = make_experiment(model, 'optimizers.sparse."memory/user"={type: ftrl}')
+    assert sparse_of(some) == {
+        "*": "rmsprop_v2",
+        "memory/user": "ftrl",
+        "memory/item": "adagrad",
+        "memory/hour": "adagrad",
+    }
 
 
 def test_a_cross_of_dim_1_is_refused_where_there_is_no_wide_part(make_experiment):
