@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 from rich.console import Console
+from typer.core import TyperCommand
 
 app = typer.Typer(
     help="Train click-through-rate models from Parquet, and report how well they rank and whether they will hold.",
@@ -34,7 +35,30 @@ Callbacks: TypeAlias = Annotated[
 ]
 
 
-@app.command()
+class _Command(TyperCommand):
+    """A command that answers an option of an earlier version with its new name."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Check the options, then parse them."""
+        known = {option for parameter in self.params for option in parameter.opts}
+        for name in (argument.partition("=")[0] for argument in args):
+            if name.startswith("--") and name not in known:
+                _refuse_renamed(name, known)
+        return super().parse_args(ctx, args)
+
+
+def _refuse_renamed(name: str, known: set[str]) -> None:
+    """End the command with the new name of an option, if it has one."""
+    with _command():
+        from ctr.errors import ConfigError
+        from features.settings import RENAMED
+
+        new = _option(RENAMED.get(name.removeprefix("--").replace("-", "_"), ""))
+        if new in known:
+            raise ConfigError(f"unknown option {name}: renamed to {new} in 0.5.0")
+
+
+@app.command(cls=_Command)
 def train(
     config: Config,
     run: Annotated[Path | None, typer.Option(help="The run's folder. Default: runs/<name>.")] = None,
@@ -62,7 +86,7 @@ def train(
         train_job.train(experiment, folder, overwrite, resume, lambda: load_callbacks(callbacks or [], folder), console)
 
 
-@app.command()
+@app.command(cls=_Command)
 def inspect(
     config: Config,
     run: Annotated[Path | None, typer.Option(help="The folder that the run would have. Default: runs/<name>.")] = None,
@@ -78,13 +102,13 @@ def inspect(
             raise typer.Exit(2)
 
 
-@app.command()
+@app.command(cls=_Command)
 def evaluate(
     run: Annotated[Path, typer.Argument(help="The folder of a trained run.")],
     data: Annotated[str, typer.Argument(help="Parquet: a file, a glob or a folder.")],
     out: Annotated[Path | None, typer.Option(help="Default: RUN/evaluations/<stem of DATA>.")] = None,
-    sampled: Annotated[
-        bool, typer.Option("--sampled", help="DATA's negatives were sampled as the training data's.")
+    negatives_sampled: Annotated[
+        bool, typer.Option("--negatives-sampled", help="DATA's negatives were sampled as the training data's.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
@@ -92,10 +116,10 @@ def evaluate(
     with _command() as console:
         with _silent_stderr():
             from ctr.jobs import evaluate as evaluate_job
-        evaluate_job.evaluate(run, data, out, sampled, overwrite, console)
+        evaluate_job.evaluate(run, data, out, negatives_sampled, overwrite, console)
 
 
-@app.command()
+@app.command(cls=_Command)
 def compare(
     config: Annotated[Path, typer.Argument(help="The study, a YAML file.")],
     out: Annotated[Path | None, typer.Option(help="The comparison's folder. Default: comparisons/<name>.")] = None,
@@ -119,7 +143,7 @@ def compare(
         compare_job.compare(study, folder, overwrite, processes, memory, callbacks or [], console)
 
 
-@app.command()
+@app.command(cls=_Command)
 def replay(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="RUN/diverged/step-N.parquet, left by `ctr train`.")],
 ) -> None:
@@ -130,7 +154,7 @@ def replay(
         do_again(file, console)
 
 
-@app.command()
+@app.command(cls=_Command)
 def report(
     runs: Annotated[
         list[Path], typer.Argument(metavar="RUN...", help="Folders of trained runs, evaluations or comparisons.")
@@ -149,7 +173,7 @@ def report(
         report_job.report(runs, out, console)
 
 
-@app.command()
+@app.command(cls=_Command)
 def psi(
     reference: Annotated[str, typer.Argument(help="Parquet: a file, a glob or a folder.")],
     current: Annotated[str, typer.Argument(help="Parquet that is compared with it.")],
@@ -166,7 +190,7 @@ def psi(
     bins: Annotated[
         int | None, typer.Option(help="Bins of a number; values of a category with a bin of their own. Default: 10.")
     ] = None,
-    unstable_above: Annotated[
+    major_above: Annotated[
         float | None, typer.Option(help="The PSI above which a column is unstable. Default: 0.2.")
     ] = None,
     time: Annotated[str | None, typer.Option(metavar="COLUMN", help="For PSI over time: CURRENT's time.")] = None,
@@ -203,7 +227,7 @@ def psi(
                 {
                     **{name: _listed(names) for name, names in _given(named).items()},
                     "cast": dict(casts),
-                    "psi": _given({"bins": bins, "unstable_above": unstable_above}),
+                    "psi": _given({"bins": bins, "major_above": major_above}),
                     "time": None if time is None else {"column": time, **periods},
                 }
             )

@@ -106,7 +106,7 @@ def cast_hint(column: str, type_: pa.DataType, wanted: Literal["category", "numb
     if wanted == "category" and (pa.types.is_floating(inner) or pa.types.is_decimal(inner)):
         return (
             f"; `data.cast: {{{column}: integer}}` reads ids that were saved as {type_name(inner)}, "
-            f"and a number is `kind: numeric`"
+            f"and a number is `type: numeric`"
         )
     if wanted == "number" and is_text(inner):
         return f"; `data.cast: {{{column}: number}}` reads numbers that are text"

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from features.batch import NULL, OUT_OF_VOCABULARY, SPECIAL_ROWS, Batch
+from features.earlier_versions import translate_features
 from features.errors import DataError
 from features.hashing import cross, cross_sequence, fingerprints
 from features.labels import FLOAT32_MAX, Columns
@@ -223,7 +224,7 @@ class Encoder:
                 for place, name in enumerate(described["vocabularies"])
             }
             return cls(
-                features=Features.model_validate(described["features"]),
+                features=Features.model_validate(translate_features(described["features"])),
                 columns=described["columns"] and Columns(**described["columns"]),
                 vocabularies={name: table["value"].combine_chunks() for name, table in counted.items()},
                 moments={name: Moments(**moments) for name, moments in described["moments"].items()},

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
-from features.settings import Count, Settings, TimeZone, nearest
+from features.settings import Count, Settings, TimeZone, nearest, unknown_key
 
 ENCODINGS = ("vocabulary", "hash", "identity", "part")
 Size = Annotated[int, Field(gt=0, le=2**31 - 4)]  # ids are int32, and three rows are special
@@ -50,7 +50,7 @@ class _Embedded(Settings):
 class Categorical(_Embedded):
     """An integer, string or boolean column as an id; or a part of a timestamp."""
 
-    kind: Literal["categorical"] = "categorical"
+    type: Literal["categorical"] = "categorical"
     part: Literal["hour", "weekday", "day"] | None = None
     """Of a timestamp: hour 0-23, weekday 0-6 from Monday, day of the month (ids 0-30)."""
     time_zone: TimeZone = "UTC"
@@ -62,7 +62,7 @@ class Categorical(_Embedded):
 class Sequence(_Embedded):
     """A list column as ids, of which the last `max_length` are kept; a null list is an empty list."""
 
-    kind: Literal["sequence"] = "sequence"
+    type: Literal["sequence"] = "sequence"
     max_length: int = Field(50, gt=0, le=100_000)
     pooling: Literal["mean", "sum", "none"] = "mean"
     """To one vector of the tower's input; `none` leaves it to a model that reads behaviors one by one: `din`, `can`."""
@@ -73,7 +73,7 @@ class Numeric(Settings):
 
     name: str = Field(exclude=True)
     column: str
-    kind: Literal["numeric"] = "numeric"
+    type: Literal["numeric"] = "numeric"
     transform: Literal["none", "log1p"] = "none"
     """log1p is sign(x) ln(1 + |x|), so that negative values are legal."""
     standardize: bool = True
@@ -98,7 +98,7 @@ class Cross(Settings):
     """
 
     name: str = Field(exclude=True)
-    kind: Literal["cross"] = "cross"
+    type: Literal["cross"] = "cross"
     of: tuple[str, ...] = Field(min_length=2)
     """Names of features: categoricals, and numerics `as: buckets`."""
     hash: Size
@@ -114,7 +114,7 @@ class SequenceCross(Settings):
     """
 
     name: str = Field(exclude=True)
-    kind: Literal["sequence_cross"] = "sequence_cross"
+    type: Literal["sequence_cross"] = "sequence_cross"
     of: tuple[str, ...] = Field(min_length=2)
     """Names of features: one sequence, of which the last `max_length` values count; the others as those of a cross."""
     hash: Size
@@ -127,8 +127,8 @@ class SequenceCross(Settings):
 
 ColumnFeature = Categorical | Numeric | Sequence
 CrossFeature = Cross | SequenceCross
-Feature = Annotated[ColumnFeature | CrossFeature, Field(discriminator="kind")]
-KINDS: dict[str, type[Settings]] = {
+Feature = Annotated[ColumnFeature | CrossFeature, Field(discriminator="type")]
+TYPES: dict[str, type[Settings]] = {
     "categorical": Categorical,
     "numeric": Numeric,
     "sequence": Sequence,
@@ -138,10 +138,10 @@ KINDS: dict[str, type[Settings]] = {
 
 
 class Features(Settings):
-    """All features of an experiment, by name: what each is, its `kind` says."""
+    """All features of an experiment, by name: what each is, its `type` says."""
 
     defaults: dict[str, Any] = {}
-    """Settings for every feature whose kind has them; a feature's own encoding replaces the default one."""
+    """Settings for every feature whose type has them; a feature's own encoding replaces the default one."""
     columns: dict[str, Feature] = Field(min_length=1)
     unseen: Literal["shared", "own"] = "shared"
     """Row of an id that the training data never has, where ids are by `hash`, `identity`, `part` or crosses.
@@ -191,9 +191,9 @@ class Features(Settings):
         defaults = values.get("defaults") or {}
         if not isinstance(defaults, dict):
             raise ValueError(f"defaults are a mapping of settings. Received: {defaults!r}")
-        known = {"kind"}.union(*(_keys(kind) for kind in KINDS.values()))
+        known = {"type"}.union(*(_keys(settings) for settings in TYPES.values()))
         if unknown := [key for key in defaults if key not in known]:
-            raise ValueError(f"defaults: unknown key {unknown[0]!r}; {nearest(str(unknown[0]), sorted(known))}")
+            raise ValueError(f"defaults: {unknown_key(unknown[0], sorted(known))}")
         columns = {str(name): _complete(str(name), own or {}, defaults) for name, own in values["columns"].items()}
         return {**values, "defaults": {}, "columns": columns}
 
@@ -215,7 +215,7 @@ class Features(Settings):
             if has_own and feature.name in first:
                 raise ValueError(
                     f"{first[feature.name].name!r} cannot use the table {feature.name!r}: "
-                    f"it is that of the {feature.kind} feature"
+                    f"it is that of the {feature.type} feature"
                 )
         return self
 
@@ -230,24 +230,24 @@ class Features(Settings):
                     raise ValueError(f"columns.{name}.of: no feature {part!r}; {nearest(part, list(self.columns))}")
                 if part not in categories and not (of_sequence and part in sequences):
                     wanted = "one sequence, of categoricals" if of_sequence else "categoricals"
-                    hint = "; with a sequence use `kind: sequence_cross`" if part in sequences else ""
+                    hint = "; with a sequence use `type: sequence_cross`" if part in sequences else ""
                     raise ValueError(
-                        f"columns.{name}.of: {part!r} is a {self.columns[part].kind}; a {feature.kind} is of {wanted} "
+                        f"columns.{name}.of: {part!r} is a {self.columns[part].type}; a {feature.type} is of {wanted} "
                         f"and of numerics `as: buckets`{hint}"
                     )
                 if part in feature.of[:place]:
                     raise ValueError(f"columns.{name}.of: {part!r} stands twice")
             found = [part for part in feature.of if part in sequences]
             if of_sequence and len(found) != 1:
-                hint = "" if found else "; without one use `kind: cross`"
+                hint = "" if found else "; without one use `type: cross`"
                 raise ValueError(
                     f"columns.{name}.of: needs exactly one sequence{hint}. Received: {', '.join(found) or 'none'}"
                 )
         return self
 
 
-def _keys(kind: type[Settings]) -> set[str]:
-    return {field.alias or name for name, field in kind.model_fields.items() if not field.exclude}
+def _keys(settings: type[Settings]) -> set[str]:
+    return {field.alias or name for name, field in settings.model_fields.items() if not field.exclude}
 
 
 def _complete(name: str, own: Any, defaults: dict[str, Any]) -> Any:
@@ -256,17 +256,17 @@ def _complete(name: str, own: Any, defaults: dict[str, Any]) -> Any:
         return own
     if "name" in own:
         raise ValueError(f"columns.{name}: unknown key 'name'; the key itself is the feature's name")
-    kind = own.get("kind", defaults.get("kind", "categorical"))
-    if not isinstance(kind, str) or kind not in KINDS:
-        return {**own, "kind": str(kind)}
-    reached = {key: value for key, value in defaults.items() if key in _keys(KINDS[kind])}
-    if issubclass(KINDS[kind], CrossFeature) or any(own.get(key) is not None for key in ENCODINGS):
+    type_ = own.get("type", defaults.get("type", "categorical"))
+    if not isinstance(type_, str) or type_ not in TYPES:
+        return {**own, "type": str(type_)}
+    reached = {key: value for key, value in defaults.items() if key in _keys(TYPES[type_])}
+    if issubclass(TYPES[type_], CrossFeature) or any(own.get(key) is not None for key in ENCODINGS):
         reached = {key: value for key, value in reached.items() if key not in ENCODINGS}
-    column = {"column": name} if "column" in _keys(KINDS[kind]) else {}
-    complete = {**column, **reached, **own, "kind": kind, "name": name}
+    column = {"column": name} if "column" in _keys(TYPES[type_]) else {}
+    complete = {**column, **reached, **own, "type": type_, "name": name}
     if isinstance(complete.get("of"), list):
         complete["of"] = [str(part) for part in complete["of"]]  # as the names in `columns`
-    if issubclass(KINDS[kind], _Embedded):
+    if issubclass(TYPES[type_], _Embedded):
         complete.setdefault("table", name)
         if all(complete.get(key) is None for key in ENCODINGS):
             complete["vocabulary"] = {}

@@ -7,6 +7,18 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+RENAMED = {
+    "exact_rows": "max_exact_rows",
+    "kind": "type",
+    "plateau": "reduce_lr_on_plateau",
+    "preserve_initial": "keep_initial_weights",
+    "sampled": "negatives_sampled",
+    "state": "optimizer_state",
+    "unstable_above": "major_above",
+    "whole": "integer",
+}
+"""Earlier name of a key or an option -> its name since version 0.5.0."""
+
 
 def nearest(name: str, known: list[str]) -> str:
     """Say what `name` may have been meant to be.
@@ -18,6 +30,19 @@ def nearest(name: str, known: list[str]) -> str:
     """
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+
+
+def unknown_key(key: Any, known: list[str]) -> str:
+    """Say that a key is unknown, and which key was probably meant.
+
+    >>> unknown_key("epoch", ["epochs", "threads"])
+    "unknown key 'epoch'; did you mean 'epochs'?"
+    >>> unknown_key("plateau", ["epochs", "reduce_lr_on_plateau"])
+    "unknown key 'plateau': renamed to 'reduce_lr_on_plateau' in 0.5.0"
+    """
+    if (new := RENAMED.get(key)) in known:
+        return f"unknown key {key!r}: renamed to {new!r} in 0.5.0"
+    return f"unknown key {key!r}; {nearest(str(key), known)}"
 
 
 def _known_zone(name: str) -> str:
@@ -45,6 +70,5 @@ class Settings(BaseModel):
         known = [field.alias or name for name, field in cls.model_fields.items() if not field.exclude]
         for key in values if isinstance(values, dict) else ():
             if key not in known and key not in cls.model_fields:
-                hint = nearest(str(key), known)
-                raise PydanticCustomError("unknown_key", "unknown key {key}; {hint}", {"key": repr(key), "hint": hint})
+                raise PydanticCustomError("unknown_key", "{message}", {"message": unknown_key(key, known)})
         return values

@@ -83,7 +83,7 @@ def check_type(feature: ColumnFeature, type_: pa.DataType, where: str) -> None:
     if not accepted:
         raise DataError(
             f"{where}: column {feature.column!r} has type {type_name(type_)}, "
-            f"but {feature.kind} feature {feature.name!r} needs {wanted}{_hint(feature, type_)}"
+            f"but {feature.type} feature {feature.name!r} needs {wanted}{_hint(feature, type_)}"
         )
 
 

@@ -59,8 +59,8 @@ DENSE: dict[str, Callable[..., tf_keras.optimizers.Optimizer]] = {
     "lion": lion,
     "amos": Amos,
     "adafactor": Adafactor,
-    "ftrl": partial(FtrlProximal, preserve_initial=True),  # a tower that starts at zero has no gradient to leave it
-    "group_lasso_adagrad": partial(GroupLassoAdagrad, preserve_initial=True),
+    "ftrl": partial(FtrlProximal, keep_initial_weights=True),  # a tower that starts at zero has no gradient to leave it
+    "group_lasso_adagrad": partial(GroupLassoAdagrad, keep_initial_weights=True),
     "fobos_group_lasso": FobosGroupLasso,
     "group_adam": GroupAdam,
     "rmsprop_v2": RMSPropV2,

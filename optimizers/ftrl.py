@@ -31,7 +31,7 @@ class FtrlProximal(RowOptimizer):
         beta: keeps the first steps small; 0 makes it Adagrad with a zero start, where there is no penalty.
         l1: proximal, counted once; above 0 it leaves exact zeros.
         l2: proximal, counted once as in the paper. TensorFlow's kernels count it twice: halve it for them.
-        preserve_initial: a row begins with the state that explains its weight, so that its start is not lost at the
+        keep_initial_weights: a row begins with the state that explains its weight, so that its start is not lost at the
             first touch. None: where nothing penalizes it, l1 = 0; otherwise a weight begins at zero and has to earn its
             place. On a tower set it: weights that are all zero have no gradient. With beta = l2 = 0 it holds against no
             penalty.
@@ -64,7 +64,7 @@ class FtrlProximal(RowOptimizer):
         beta: float = 1.0,
         l1: float = 0.0,
         l2: float = 0.0,
-        preserve_initial: bool | None = None,
+        keep_initial_weights: bool | None = None,
         penalty_rate: float | None = None,
         l2_shrinkage: float = 0.0,
         learning_rate_power: float = -0.5,
@@ -78,12 +78,12 @@ class FtrlProximal(RowOptimizer):
         self.beta, self.l1, self.l2 = beta, l1, l2
         self.l2_shrinkage, self.learning_rate_power = l2_shrinkage, learning_rate_power
         self.penalty_rate = rate_of_penalties(penalty_rate, learning_rate)
-        self.preserve_initial = l1 == 0 if preserve_initial is None else preserve_initial
+        self.keep_initial_weights = l1 == 0 if keep_initial_weights is None else keep_initial_weights
 
     @property
     def starts_from_weight(self) -> bool:
-        """As `preserve_initial` says, unless without beta and l2 there is nothing to hold it by against a penalty."""
-        return self.preserve_initial and (self.beta > 0 or self.l2 > 0 or not self._is_sparse)
+        """True with `keep_initial_weights`, unless a penalty meets no beta and no l2 that would hold the start."""
+        return self.keep_initial_weights and (self.beta > 0 or self.l2 > 0 or not self._is_sparse)
 
     @property
     def _is_sparse(self) -> bool:
@@ -94,7 +94,7 @@ class FtrlProximal(RowOptimizer):
         accumulator, linear = state
         square = tf.square(gradient)
         root, new_root = self._root(accumulator), self._root(accumulator + square)
-        if self.preserve_initial:
+        if self.keep_initial_weights:
             untouched = tf.reduce_all(accumulator == 0, axis=-1, keepdims=True)
             linear = tf.where(untouched, -self._grow(weight * self._curvature(root)), linear)
         growth = new_root - root
@@ -104,7 +104,7 @@ class FtrlProximal(RowOptimizer):
             gradient += self.l2_shrinkage * weight
         linear += learning_rate * gradient - growth * weight
         new_weight = tf.math.divide_no_nan(self._shrink(-linear), self._curvature(new_root))
-        if self.preserve_initial and self.beta == 0:
+        if self.keep_initial_weights and self.beta == 0:
             new_weight = tf.where(new_root == 0, weight, new_weight)  # no curvature yet: nothing pulls anywhere
         return new_weight, (accumulator + square, linear)
 
@@ -126,7 +126,7 @@ class FtrlProximal(RowOptimizer):
         return rows + tf.sign(rows) * (self.penalty_rate * self.l1)
 
     def get_config(self) -> dict[str, Any]:
-        own = ("beta", "l1", "l2", "preserve_initial", "penalty_rate", "l2_shrinkage", "learning_rate_power")
+        own = ("beta", "l1", "l2", "keep_initial_weights", "penalty_rate", "l2_shrinkage", "learning_rate_power")
         return {**super().get_config(), **{argument: getattr(self, argument) for argument in own}}
 
 

@@ -30,7 +30,7 @@ class GroupLassoAdagrad(FtrlProximal):
         l1: proximal, on single weights.
         l21: proximal, on rows; scaled by sqrt(d), so that tables of all widths may share it, see `scale_sqrt_dim`.
         l2: proximal, counted once; other implementations count it twice.
-        preserve_initial: as in `FtrlProximal`; None: where nothing penalizes the start, l1 = l21 = 0.
+        keep_initial_weights: as in `FtrlProximal`; None: where nothing penalizes the start, l1 = l21 = 0.
         penalty_rate: as in `FtrlProximal`: the rate that penalties are scaled by.
         scale_sqrt_dim: whether l21 is scaled by sqrt(d); without it a row's radius is l21 in tables of all widths.
         l2_shrinkage: as in `FtrlProximal`.
@@ -56,7 +56,7 @@ class GroupLassoAdagrad(FtrlProximal):
         l1: float = 0.0,
         l21: float = 0.0,
         l2: float = 0.0,
-        preserve_initial: bool | None = None,
+        keep_initial_weights: bool | None = None,
         penalty_rate: float | None = None,
         scale_sqrt_dim: bool = True,
         l2_shrinkage: float = 0.0,
@@ -65,7 +65,7 @@ class GroupLassoAdagrad(FtrlProximal):
         name: str = "group_lasso_adagrad",
     ) -> None:
         check_at_least_0(l21=l21)
-        preserve = l1 == l21 == 0 if preserve_initial is None else preserve_initial
+        preserve = l1 == l21 == 0 if keep_initial_weights is None else keep_initial_weights
         super().__init__(
             learning_rate, beta, l1, l2, preserve, penalty_rate, l2_shrinkage, learning_rate_power, l2_gradient, name
         )

@@ -214,6 +214,8 @@ CONFIGS = [
         "'*er'",
     ),
     setting("no pattern for a table", "optimizers.sparse", {"user": {"type": "ftrl"}}, "'item'"),
+    setting("a key of version 0.4", "training.plateau", {"factor": 0.3}, "'plateau'", "'reduce_lr_on_plateau'"),
+    setting("a feature as in version 0.4", "features.columns.price", {"kind": "numeric"}, "'kind'", "'type'"),
     setting("an unknown schedule", "optimizers", rates({"schedule": "cosin", "initial": 0.1}), "'cosin'", "'cosine'"),
     setting("a rate of NaN", "optimizers", rates({"schedule": "cosine", "initial": NAN}), "initial", "nan"),
     setting(
@@ -231,7 +233,7 @@ CONFIGS = [
     setting(
         "a cross of an unknown feature",
         "features.columns.c",
-        {"kind": "cross", "of": ["user", "itm"], "hash": 10, "dim": 2},
+        {"type": "cross", "of": ["user", "itm"], "hash": 10, "dim": 2},
         "'itm'",
         "'item'",
     ),
@@ -316,6 +318,7 @@ COMMANDS = [
     command("a run folder that is none", "train config.yaml --run clicks --overwrite", "clicks", "not a run"),
     command("inspecting a damaged file", "inspect config.yaml", str(PART), damage=lambda: cut(PART, end=-100)),
     command("evaluating no run", "evaluate clicks clicks", "clicks", "no run"),
+    command("an option of version 0.4", f"{EVALUATE} --sampled", "--sampled", "--negatives-sampled", "0.5.0"),
     command("evaluating no data", "evaluate runs/tiny klicks", "klicks"),
     command("evaluating an unfinished run", EVALUATE, "unfinished", damage=(RUN / "report.json").unlink),
     command("data without a feature", EVALUATE, "'user'", damage=lambda: rewrite(lambda t: t.drop_columns(["user"]))),

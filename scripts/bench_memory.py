@@ -71,13 +71,13 @@ def hexadecimal(draw: np.random.Generator, rows: int) -> dict[str, Any]:
     return {**numbers(13)(draw, rows), **texts}
 
 
-VOCABULARY = {"kind": "categorical", "vocabulary": {"min_count": 2}}
-NUMBER = {"kind": "numeric"}
+VOCABULARY = {"type": "categorical", "vocabulary": {"min_count": 2}}
+NUMBER = {"type": "numeric"}
 MIXED = {
     **{f"id{k}": VOCABULARY for k in range(10)},
     **{f"x{k}": NUMBER for k in range(10)},
     **{f"text{k}": VOCABULARY for k in range(3)},
-    "list": {"kind": "sequence", "max_length": 20, "hash": 100_000},
+    "list": {"type": "sequence", "max_length": 20, "hash": 100_000},
 }
 SHAPES = {
     "mixed, one row group": Shape(mixed, MIXED, row_group=2**40),
@@ -94,7 +94,7 @@ SHAPES = {
         ids, {"x0": NUMBER, **{f"id{k}": {"hash": 5_000_000} for k in range(4)}}, rows=1 / 6, optimizer=RMSPROP
     ),
     "lists of up to 400": Shape(
-        long_lists, {"x0": NUMBER, "list": {"kind": "sequence", "max_length": 200, "hash": 50_000}}, rows=1 / 6
+        long_lists, {"x0": NUMBER, "list": {"type": "sequence", "max_length": 200, "hash": 50_000}}, rows=1 / 6
     ),
 }
 

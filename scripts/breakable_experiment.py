@@ -69,8 +69,8 @@ def good_config() -> dict[str, Any]:
     columns = {
         "user": {"identity": 8},
         "item": {},
-        "history": {"kind": "sequence", "table": "item", "max_length": 3},
-        "price": {"kind": "numeric"},
+        "history": {"type": "sequence", "table": "item", "max_length": 3},
+        "price": {"type": "numeric"},
     }
     split = {"by": "time", "column": "ts", "fractions": [0.6, 0.2, 0.2]}
     return {

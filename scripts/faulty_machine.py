@@ -27,7 +27,7 @@ features:
   columns:
     user: {{hash: 20000}}
     item: {{}}
-    price: {{kind: numeric}}
+    price: {{type: numeric}}
 model: {{type: dcn_v2, cross_layers: 1, hidden: [8]}}
 optimizers: {{sparse: {{"*": {{type: adagrad}}}}}}
 training: {{batch_size: 64, epochs: 4, threads: 1, device: cpu, checkpoint: {{every: {{steps: {every}}}}}}}

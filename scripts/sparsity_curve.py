@@ -33,8 +33,8 @@ GROUP_LASSO = f"type: group_lasso_adagrad, {COMMON}, beta: 0.001"  # with beta 0
 FOBOS = f"type: fobos_group_lasso, {COMMON}, initial_accumulator: 1.0e-6"
 PENALTIES = [0, 0.01, 0.03, 0.1, 0.15, 0.2, 0.3, 3]
 CURVES = {  # its optimizer, the penalty's key, and its values
-    "group_lasso_adagrad": (f"{GROUP_LASSO}, preserve_initial: false", "l21", PENALTIES),
-    "group_lasso_adagrad, preserve_initial": (f"{GROUP_LASSO}, preserve_initial: true", "l21", PENALTIES),
+    "group_lasso_adagrad": (f"{GROUP_LASSO}, keep_initial_weights: false", "l21", PENALTIES),
+    "group_lasso_adagrad, keep_initial_weights": (f"{GROUP_LASSO}, keep_initial_weights: true", "l21", PENALTIES),
     "fobos_group_lasso": (FOBOS, "l21", [0, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2]),
     "ftrl": (f"type: ftrl, {COMMON}, beta: 0.001", "l1", [0, 0.003, 0.01, 0.03, 0.1, 0.3, 1]),
 }

@@ -118,7 +118,9 @@ def main() -> None:
             return load_experiment(given.config, ["data.path=null", "data.split=null", *sets, *given.set, *more])
 
         first = folder / "first"
-        carried, reset = (f"training.warm_start={{run: '{first}', state: {state}}}" for state in ("carry", "reset"))
+        carried, reset = (
+            f"training.warm_start={{run: '{first}', optimizer_state: {state}}}" for state in ("keep", "reset")
+        )
         runs: dict[str, tuple[str, Experiment]] = {
             "first": ("days 1-5", experiment("first")),
             "warm": ("days 6-7, warm from days 1-5", experiment("then", carried)),

@@ -99,8 +99,8 @@ def logical_table() -> pa.Table:
 FEATURES: dict[str, dict[str, Any]] = {
     **{name: {"dim": 4} for name in INTEGERS},
     "shop": {"identity": 50, "dim": 4},
-    **{name: {"kind": "numeric"} for name in ("f32", "f64")},
-    "dec": {"kind": "numeric", "as": "buckets", "dim": 4},
+    **{name: {"type": "numeric"} for name in ("f32", "f64")},
+    "dec": {"type": "numeric", "as": "buckets", "dim": 4},
     "flag": {"dim": 4},
     "text": {"vocabulary": {"min_count": 2}, "dim": 4},
     "word": {"hash": 101, "missing": ["NULL"], "dim": 4},
@@ -110,8 +110,8 @@ FEATURES: dict[str, dict[str, Any]] = {
     "day": {"part": "weekday", "dim": 4},
     **{name: {"part": "hour", "time_zone": "Asia/Tokyo", "dim": 4} for name in ("ms", "us", "tz")},
     "ns": {"part": "day", "dim": 4},
-    "ids": {"kind": "sequence", "max_length": 5, "dim": 4},
-    "words": {"kind": "sequence", "max_length": 5, "dim": 4},
+    "ids": {"type": "sequence", "max_length": 5, "dim": 4},
+    "words": {"type": "sequence", "max_length": 5, "dim": 4},
 }
 """A feature of every column but `key`; label `y`, weight `w`."""
 

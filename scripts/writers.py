@@ -167,7 +167,7 @@ def check_large(path: Path, in_lists: bool) -> None:
         column = pa.LargeListArray.from_arrays(pa.array(range(rows + 1)), column)
     table = pa.table({"x": column, "y": np.arange(rows) % 2})
     pq.write_table(table, path, use_dictionary=False, compression="zstd")
-    features = Features(columns={"x": {"kind": "sequence" if in_lists else "categorical", "dim": 4}})
+    features = Features(columns={"x": {"type": "sequence" if in_lists else "categorical", "dim": 4}})
     groups = open_data(str(path))
     assert len(groups) == 1
     encoder = fit_encoder(features, Columns("y"), groups, seed=1)

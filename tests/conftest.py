@@ -53,9 +53,9 @@ features:
   columns:
     user: {{}}
     item: {{}}
-    history: {{kind: sequence, table: item, max_length: 4}}
+    history: {{type: sequence, table: item, max_length: 4}}
     hour: {{column: ts, part: hour}}
-    price: {{kind: numeric, transform: log1p, missing_indicator: true}}
+    price: {{type: numeric, transform: log1p, missing_indicator: true}}
 model: {{type: dcn_v2, cross_layers: 1, hidden: [8], dropout: 0.1, initializer: {{tables: 0.3}}}}
 optimizers:
   sparse: {{"*": {{type: rmsprop_v2, learning_rate: 0.3, l2_gradient: 0.001}}}}

@@ -112,8 +112,8 @@ def slices(report: Mapping[str, Any], training: Mapping[str, Any], main: str) ->
         yield (
             "note",
             main,
-            f"{overall['rows']:,} rows are more than report.exact_rows: scores were binned, and GAUC, slices and rare "
-            f"ids left out.",
+            f"{overall['rows']:,} rows are more than report.max_exact_rows: scores were binned, and GAUC, slices and "
+            f"rare ids left out.",
         )
     if overall["auc"] is None:
         return

@@ -12,7 +12,7 @@ MOVES_NO_START = (  # settings that change neither initial weights nor the order
     "optimizers*",
     "report*",
     "training.precision",
-    "training.plateau*",
+    "training.reduce_lr_on_plateau*",
     "training.early_stopping*",
     "training.epochs",
     "training.validate_every*",

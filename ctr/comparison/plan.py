@@ -11,6 +11,7 @@ import yaml
 from ctr.comparison.search_ranges import Sampled, draw
 from ctr.comparison.study import Study, Variant
 from ctr.config.config_diff import bullet_list, diff_experiments
+from ctr.config.earlier_versions import translate_trials
 from ctr.config.experiment import Experiment
 from ctr.errors import ConfigError
 from ctr.preflight.resources import empty_encoder
@@ -178,7 +179,7 @@ def _written_trials(folder: Path) -> dict[str, Any]:
         return {}
     if TRIALS in sums:
         check_file(folder, TRIALS, sums, "Restore it from a backup, or compare again with --overwrite.")
-    return read_json(path)
+    return translate_trials(read_json(path))
 
 
 def _ranges(cell: Variant) -> dict[str, Any]:

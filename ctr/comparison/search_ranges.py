@@ -27,7 +27,7 @@ class SearchRange(Settings):
     """The least and the most."""
     scale: Literal["log", "linear"] = "log"
     """What the draws are even on."""
-    whole: bool = False
+    integer: bool = False
     """Whether they are whole numbers."""
 
     @model_validator(mode="after")
@@ -42,12 +42,12 @@ class SearchRange(Settings):
     def at(self, share: float) -> float:
         """The value at a share of the way from the least to the most.
 
-        >>> Range(tune=(0.001, 0.1)).at(0.5), SearchRange(tune=(32, 512), whole=True).at(0.5)
+        >>> SearchRange(tune=(0.001, 0.1)).at(0.5), SearchRange(tune=(32, 512), integer=True).at(0.5)
         (0.01, 128)
         """
         low, high = self.tune
         value = low * (high / low) ** share if self.scale == "log" else low + share * (high - low)
-        return round(value) if self.whole else float(f"{value:.{DIGITS}g}")
+        return round(value) if self.integer else float(f"{value:.{DIGITS}g}")
 
 
 def ranges_in(values: Mapping[str, Any]) -> dict[str, SearchRange]:

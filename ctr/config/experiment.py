@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from ctr.config import yaml_file
 from ctr.config.data import Data
+from ctr.config.earlier_versions import translate_config
 from ctr.config.messages import explain
 from ctr.config.model import Initializer, Model
 from ctr.config.optimizers import Optimizers
@@ -18,8 +19,6 @@ from ctr.errors import ConfigError
 from features import Features, Settings
 from models import MODELS, Tower
 
-EARLIER_SETTINGS = {("features", "unseen"): "own", ("model", "initializer", "head_bias"): "zero"}
-"""Settings that versions up to 0.4.0 did not have -> what those did."""
 MAX_NAME = 200  # a file system's 255, less what is put around it
 
 
@@ -57,7 +56,7 @@ class Experiment(Settings):
         for name, cross in self.features.crosses.items():
             if cross.dim == 1 and not has_wide_weights:
                 raise ValueError(
-                    f"features.columns.{name}: a {cross.kind} of dim 1 is a weight of the wide part, which "
+                    f"features.columns.{name}: a {cross.type} of dim 1 is a weight of the wide part, which "
                     f"{self.model.type} has not: give it a dim above 1"
                 )
         return self
@@ -116,7 +115,7 @@ def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Exp
 def load_saved_experiment(path: str | Path, overrides: list[str] | None = None) -> Experiment:
     """Read the config of a run, which has every setting that its version knew.
 
-    A setting that it lacks is what the earlier version did, whatever the default is today.
+    A config of an earlier version is read as `ctr.config.earlier_versions` translates it.
 
     Args:
         path: config.yaml of the run.
@@ -126,9 +125,7 @@ def load_saved_experiment(path: str | Path, overrides: list[str] | None = None) 
         ConfigError: as `load_experiment`.
     """
     values = yaml_file.read(path)
-    for keys, value in EARLIER_SETTINGS.items():
-        yaml_file.put_default(values, keys, value)
-    return _with_overrides(values, path, overrides)
+    return _with_overrides(translate_config(values), path, overrides)
 
 
 def _with_overrides(values: dict[str, Any], path: str | Path, overrides: list[str] | None) -> Experiment:

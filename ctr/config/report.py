@@ -15,7 +15,7 @@ class PSI(Settings):
 
     bins: int = Field(10, ge=2, le=100)
     """Of a number, equally full in the reference; of a category, its most frequent values."""
-    unstable_above: float = Field(0.2, gt=MODERATE_ABOVE, allow_inf_nan=False)
+    major_above: float = Field(0.2, gt=MODERATE_ABOVE, allow_inf_nan=False)
     """A PSI above it is unstable; one between 0.1 and it moderate."""
 
 
@@ -53,5 +53,5 @@ class Report(Settings):
     """The score from which on a row is called positive in precision, recall and F1."""
     worst_rows: int = Field(20, ge=0, le=1000)
     """How many of the worst-predicted rows the report lists, with their values."""
-    exact_rows: Count = 20_000_000
+    max_exact_rows: Count = 20_000_000
     """Rows of a set up to which metrics are exact and GAUC and slices are computed: some 150 bytes of memory each."""

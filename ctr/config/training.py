@@ -54,7 +54,7 @@ class WarmStart(Settings):
 
     run: str
     """Its folder, relative to the working directory."""
-    state: Literal["carry", "reset"] = "carry"
+    optimizer_state: Literal["keep", "reset"] = "keep"
     """Of the optimizers: it goes on from the run's, or begins anew."""
 
 
@@ -67,7 +67,7 @@ class Training(Settings):
     epochs: int = Field(10, gt=0, le=10**6)
     validate_every: EpochsOrSteps = EpochsOrSteps(epochs=1)
     early_stopping: EarlyStopping | None = EarlyStopping()
-    plateau: Plateau | None = None
+    reduce_lr_on_plateau: Plateau | None = None
     checkpoint: Checkpointing = Checkpointing()
     """What a run goes on from with `--resume`."""
     warm_start: WarmStart | None = None

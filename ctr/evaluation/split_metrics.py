@@ -52,7 +52,7 @@ class SplitAccumulator:
     def __init__(self, binning: Binning, observed: ReportColumns, training_rows: TrainingHashes | None = None) -> None:
         self.observed, self.training_rows = observed, training_rows
         self.slices = observed.slices(binning)
-        self.metrics = BinaryMetrics(exact_rows=observed.report.exact_rows)
+        self.metrics = BinaryMetrics(exact_rows=observed.report.max_exact_rows)
         self.histograms, self.joint, self.timeline = Histograms(binning), ScoreByBin(binning), Timeline(binning)
         self.worst = WorstRows(observed.report.worst_rows)
         self.unknown_ids = UnknownIds(observed.unknown_ids.columns)
@@ -144,7 +144,7 @@ def build_reference(
     hashes = [row_hashes(part.batch, observed.never_trained) for part in scored]
     rows = TrainingHashes.of(hashes, halves, total, observed.negative_sampling_rate)
     edges = score_edges(np.concatenate([part.logit for part in scored]))
-    periods = tally.timeline.training_periods(tally.histograms, observed.report.psi.unstable_above)
+    periods = tally.timeline.training_periods(tally.histograms, observed.report.psi.major_above)
     metrics, scores = tally.metrics.result(cluster=observed.cluster), class_scores(tally.metrics.counts())
     return tally, Reference(tally.histograms, tally.joint, rows, edges, metrics, periods, scores)
 

@@ -46,7 +46,7 @@ def evaluate(
     run_folder: str | Path,
     data: str,
     out: str | Path | None = None,
-    sampled: bool = False,
+    negatives_sampled: bool = False,
     overwrite: bool = False,
     console: Console | None = None,
 ) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def evaluate(
         run_folder: of a finished training.
         data: a path, glob or folder.
         out: where scores and report go; None: `evaluations/<stem of data>` of the run.
-        sampled: the data's negatives were sampled at the run's `negative_sampling_rate`.
+        negatives_sampled: the data's negatives were sampled at the run's `negative_sampling_rate`.
         overwrite: replace what is in `out`.
         console: where the summary goes; None: nowhere.
 
@@ -74,16 +74,16 @@ def evaluate(
     # a run that was trained on a GPU is evaluated where there may be none
     experiment = run.experiment(["training.device=auto"])
     rate = experiment.data.negative_sampling_rate
-    if sampled and rate is None:
-        raise ConfigError("--sampled: the run was trained without negative_sampling_rate")
+    if negatives_sampled and rate is None:
+        raise ConfigError("--negatives-sampled: the run was trained without negative_sampling_rate")
     stem = _name_of(data)
     target = Path(out).resolve() if out is not None else run.folder / "evaluations" / stem
     check_replaceable(target, overwrite, "an evaluation", _is_evaluation)
     encoder, row_groups, kept = _open_evaluation(experiment, load_encoder(run), data)
     is_labelled = encoder.columns is not None
     if not is_labelled:
-        if sampled:
-            raise ConfigError(f"--sampled: needs labels, but {data} has no column {experiment.data.label!r}")
+        if negatives_sampled:
+            raise ConfigError(f"--negatives-sampled: needs labels, but {data} has no column {experiment.data.label!r}")
         console.print(f"no column {experiment.data.label!r}: scores and PSI, no metrics", highlight=False, markup=False)
     row_groups, bad = good_rows(stem, row_groups, encoder, experiment.data)
     bad_rows = {stem: bad} if bad.rows else {}
@@ -93,10 +93,10 @@ def evaluate(
     load_best(run, model)
     scorer = Scorer(model, encoder, experiment.training.batch_size, rate)
     with new_folder(target) as partial:
-        observed = ReportColumns.of(experiment, encoder, row_groups, rate if sampled else None)
+        observed = ReportColumns.of(experiment, encoder, row_groups, rate if negatives_sampled else None)
         writer = ScoreWriter(partial / "scores" / f"{stem}.parquet", observed.weighted, kept)
         found = evaluate_split(scorer, row_groups, reference, observed, writer)
-        measured, curves = build_report({stem: found}, reference, experiment.report.psi.unstable_above)
+        measured, curves = build_report({stem: found}, reference, experiment.report.psi.major_above)
         own = files_of_run(run, row_groups)
         report = {
             **measured,

@@ -123,7 +123,7 @@ def compare_data(
     ended = time.perf_counter()
     report = {
         "psi": {
-            "features": {"current": _by_column(histograms.compare(found, settings.psi.unstable_above))},
+            "features": {"current": _by_column(histograms.compare(found, settings.psi.major_above))},
             "over_time": _over_time(timeline, histograms, settings),
         },
         "kinds": kinds,
@@ -140,7 +140,7 @@ def compare_data(
     }
     if target is not None:
         bins = _by_column(histograms.describe({"current": found}))
-        _write(target, report, bins, settings.psi.unstable_above)
+        _write(target, report, bins, settings.psi.major_above)
     show_report(report, console)
     if target is not None:
         console.print(f"report: {write_html(target)}", highlight=False, markup=False, soft_wrap=True)
@@ -235,7 +235,7 @@ def _over_time(timeline: Timeline, reference: Histograms, settings: DriftSetting
     if settings.time is None:
         return None
     itself = {FEATURE + settings.time.column: "it is the time column"}
-    found = timeline.compare(reference, settings.psi.unstable_above, by_nature=itself)
+    found = timeline.compare(reference, settings.psi.major_above, by_nature=itself)
     if found is None:
         return None
     described = {"column": settings.time.column, "by": settings.time.by, **found}

@@ -35,7 +35,11 @@ def print_warm_start(warm_start: dict[str, Any] | None, console: Console) -> Non
     """One line: what another run gave, as warm_start.json says; nothing where there was none."""
     if warm_start is not None:
         carried, new = (sum(rows[kind] for rows in warm_start["tables"].values()) for kind in ("carried", "new"))
-        state = "the optimizers' state with them" if warm_start["state"] == "carry" else "the optimizers begin anew"
+        state = (
+            "the optimizers' state with them"
+            if warm_start["optimizer_state"] == "keep"
+            else "the optimizers begin anew"
+        )
         console.print(
             f"begins with the weights of {warm_start['run']} at step {warm_start['step']}: {carried:,} rows carried, "
             f"{new:,} new, {state}",

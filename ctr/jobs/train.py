@@ -336,5 +336,5 @@ def _measure(
     for name in [name for name in prepared.sets if name != TRAIN]:
         writer = ScoreWriter(run.folder / "scores" / f"{name}.parquet", observed.weighted, prepared.kept)
         tallies[name] = evaluate_split(scorer, prepared.sets[name], reference, observed, writer)
-    report, curves = build_report(tallies, reference, psi.unstable_above)
+    report, curves = build_report(tallies, reference, psi.major_above)
     return report, {"run": experiment.name, **curves}

@@ -21,7 +21,7 @@ STEP = 100 << 20  # bytes that TensorFlow takes for its threads, kernels and wha
 REPORT = 150 << 20  # bytes of histograms, groups, plots and tables
 WHILE_ENCODED = 3  # times the bytes of a slice: as it is read, cast, and in distinct values
 SCORED_AT_ONCE = 4  # slices: one that is encoded, two that wait, one that is scored
-ROW_OF_METRICS = 150  # bytes of memory, as `report.exact_rows` says
+ROW_OF_METRICS = 150  # bytes of memory, as `report.max_exact_rows` says
 ROW_OF_SCORES = 17  # label, weight, logit and score, before they are compressed
 KEPT_VALUE = 8  # bytes of a kept column's value, about
 WINDOWS = 2  # of encoded rows in memory: one in use, and its parts or those of the next
@@ -139,7 +139,7 @@ def _while_measured(experiment: Experiment, prepared: PreparedData, scored: int)
     total = sum(map(count_rows, prepared.sets.values()))
     slices = min(SCORED_AT_ONCE * at_once, total) * (encoded + prepared.row_bytes * WHILE_ENCODED // 2)
     sample = min(SAMPLE_ROWS, total) * (encoded + prepared.row_bytes)
-    return STEP + REPORT + slices + sample + ROW_OF_METRICS * min(scored, experiment.report.exact_rows)
+    return STEP + REPORT + slices + sample + ROW_OF_METRICS * min(scored, experiment.report.max_exact_rows)
 
 
 def _at_once(row_groups: list[RowGroup]) -> int:

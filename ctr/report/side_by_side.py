@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 
+from ctr.config.earlier_versions import translate_config
 from ctr.config.yaml_file import join_key
 from ctr.errors import ConfigError
 from ctr.evaluation.paired_scores import NoClusters, NotPaired, SavedScores
@@ -182,7 +183,8 @@ def settings_of(run: Run) -> dict[str, str] | None:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (ValueError, yaml.YAMLError):
         return None
-    return {join_key(key): _text(value) for key, value in _leaves(values)}
+    translated = translate_config(values) if isinstance(values, dict) else values
+    return {join_key(key): _text(value) for key, value in _leaves(translated)}
 
 
 def _leaves(values: Any, parents: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

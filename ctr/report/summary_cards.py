@@ -230,7 +230,7 @@ def _training(report: dict[str, Any], history: History) -> Card:
 def _warm_start(warm_start: dict[str, Any]) -> str:
     tables = warm_start["tables"].values()
     carried, new = (formats.count(sum(rows[kind] for rows in tables)) for kind in ("carried", "new"))
-    state = "carried" if warm_start["state"] == "carry" else "begun anew"
+    state = "carried" if warm_start["optimizer_state"] == "keep" else "begun anew"
     return (
         f"Began with the weights of {warm_start['run']} at step {formats.count(warm_start['step'])}: {carried} rows of "
         f"its tables carried, {new} new; optimizer state {state}."

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ctr.config.earlier_versions import translate_report, translate_warm_start
 from ctr.errors import ConfigError, Damaged
 from ctr.runs.checksums import FILE as CHECKSUMS
 from ctr.runs.checksums import check_file, read_sums, rewriting, sums_of, verify_checksums, write_checksums, write_sums
@@ -133,7 +134,7 @@ class Run:
         report = self.read_json(REPORT)
         if not isinstance(report.get("psi"), dict):
             raise ConfigError(f"{self.folder / REPORT}: damaged: holds no report")
-        return report
+        return translate_report(report)
 
     def _lack(self) -> str:
         """Say why there is no report to show, and what to do."""
@@ -148,7 +149,9 @@ class Run:
     def warm_start(self) -> dict[str, Any] | None:
         """What another run gave to begin with; None: nothing."""
         name = "warm_start.json"
-        return self.read_json(name) if (self.folder / name).is_file() or name in (self._sums() or {}) else None
+        if not (self.folder / name).is_file() and name not in (self._sums() or {}):
+            return None
+        return translate_warm_start(self.read_json(name))
 
     def mend(self, name: str) -> str:
         """Say what to do where a file is damaged."""

@@ -196,8 +196,8 @@ class Trainer:
             self._take_as_best(value)
         else:
             position.misses += 1
-            if self.experiment.training.plateau is not None:
-                self.model.optimizer.scale_learning_rates(self.experiment.training.plateau.factor)
+            if self.experiment.training.reduce_lr_on_plateau is not None:
+                self.model.optimizer.scale_learning_rates(self.experiment.training.reduce_lr_on_plateau.factor)
 
     def _measure(self) -> dict[str, Any]:
         """Score the validation data and write its line; returns its metrics."""

@@ -79,7 +79,7 @@ def open_parent(experiment: Experiment, run: Run) -> ParentRun | None:
                 f"training.warm_start.run: {asked.run} reads column {column!r} as {before.data.cast[column]}, "
                 f"but `data.cast` here as {cast}, so no id of it would be known. Use the same cast."
             )
-    _check_optimizers(dry_build(before), dry_build(experiment), asked.state)
+    _check_optimizers(dry_build(before), dry_build(experiment), asked.optimizer_state)
     return ParentRun(parent, before, load_encoder(parent), _encoder_sum(parent))
 
 
@@ -108,7 +108,7 @@ def copy_weights(parent: ParentRun, model: CTRModel, experiment: Experiment) -> 
         experiment: of the model.
 
     Returns:
-        warm_start.json: `run`, `checkpoint` and `step` of it, `state`, the SHA-256 of its
+        warm_start.json: `run`, `checkpoint` and `step` of it, `optimizer_state`, the SHA-256 of its
             `encoder`, and of each table its `carried` and `new` rows.
 
     Raises:
@@ -122,9 +122,9 @@ def copy_weights(parent: ParentRun, model: CTRModel, experiment: Experiment) -> 
         raise ConfigError(f"training.warm_start.run: {asked.run} was trained again while it was read")
     for pair in _pairs(old, model):
         pair.copy(pair.before, pair.now, model.distribute_strategy)
-        if asked.state == "carry" and pair.now.trainable:
+        if asked.optimizer_state == "keep" and pair.now.trainable:
             _carry_state(old, model, pair)
-    if asked.state == "carry":
+    if asked.optimizer_state == "keep":
         model.optimizer.iterations.assign(old.optimizer.iterations.numpy())
         model.optimizer.restart_schedules()
     carried = {table.name: table.rows for table in old.tables.inputs.tables}
@@ -132,7 +132,7 @@ def copy_weights(parent: ParentRun, model: CTRModel, experiment: Experiment) -> 
         "run": asked.run,
         "checkpoint": best["checkpoint"],
         "step": best["step"],
-        "state": asked.state,
+        "optimizer_state": asked.optimizer_state,
         "encoder": parent.encoder_sum,
         "tables": {
             table.name: {"carried": carried[table.name], "new": table.rows - carried[table.name]}
@@ -227,7 +227,7 @@ def _check_optimizers(old: CTRModel, new: CTRModel, state: str) -> None:
         title = "training.warm_start: these optimizers cannot go on from the state of the run's:"
         raise ConfigError(
             bullet_list(title, list(dict.fromkeys(changed)))
-            + "\nput them back, or let all state begin anew with --set training.warm_start.state=reset"
+            + "\nput them back, or let all state begin anew with --set training.warm_start.optimizer_state=reset"
         )
 
 
@@ -251,6 +251,7 @@ def _check_weights_outlive_state(router: Router, pairs: Iterable[_SharedVariable
         optimizer = router.optimizer_of(pair.now)
         if not getattr(optimizer, "starts_from_weight", True):
             raise ConfigError(
-                f"training.warm_start.state: without its state {optimizer.name} would lose the weights of {pair.name} "
-                f"at their first touch: carry the state, or give it `preserve_initial: true` and a `beta` above 0"
+                f"training.warm_start.optimizer_state: {optimizer.name} derives its weights from its state, so `reset` "
+                f"would discard the weights of {pair.name}. Use `keep`, or set `keep_initial_weights: true` and a "
+                f"`beta` above 0."
             )

@@ -19,7 +19,7 @@ from tests.ctr.undrawn import undrawn
 EVERY = "training.checkpoint={every: {steps: 3}}"  # an epoch has 12 steps
 BY_STEPS = [
     "training.validate_every={steps: 5}",
-    "training.plateau={factor: 0.5}",
+    "training.reduce_lr_on_plateau={factor: 0.5}",
     "training.early_stopping.patience=9",
 ]
 

@@ -64,7 +64,7 @@ def sets_of(edit_config, make_experiment):
                 "keep": ["ts"],
             }
             values["features"]["columns"]["user"] = {"identity": 8}
-            values["features"]["columns"]["income"] = {"kind": "numeric", "column": "price", "as": "buckets"}
+            values["features"]["columns"]["income"] = {"type": "numeric", "column": "price", "as": "buckets"}
 
         edit_config(change)
         return make_experiment("training.epochs=2", *overrides)

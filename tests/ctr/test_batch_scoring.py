@@ -156,8 +156,8 @@ def test_a_missing_feature_is_an_error(run, table, tmp_path):
 def test_sampled_data_needs_its_labels(make_experiment, table, tmp_path):
     settings = "data.negative_sampling_rate=0.5", "training.epochs=1"
     ctr.train(make_experiment(*settings), tmp_path / "run")
-    with pytest.raises(ConfigError, match="--sampled: needs labels"):
-        evaluate(tmp_path / "run", table.drop_columns(["clicked"]), tmp_path, sampled=True)
+    with pytest.raises(ConfigError, match="--negatives-sampled: needs labels"):
+        evaluate(tmp_path / "run", table.drop_columns(["clicked"]), tmp_path, negatives_sampled=True)
     report, _ = evaluate(tmp_path / "run", table.drop_columns(["clicked"]), tmp_path)
     assert report["metrics"]["fresh"]["rows"] == 300
 

@@ -135,7 +135,7 @@ BAD_CONFIG = {
         "column 'user' holds the id 7 (",
     ),
     "cross of an unknown feature": (
-        "features.columns.c={kind: cross, of: [user, itm], hash: 10, dim: 4}",
+        "features.columns.c={type: cross, of: [user, itm], hash: 10, dim: 4}",
         "no feature 'itm'; did you mean 'item'?",
     ),
     "no GPU": ("training.device=gpu", "training.device: TensorFlow sees no GPU"),

@@ -33,7 +33,7 @@ from tests.ctr.conftest import resealed
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
 
-UNBOUNDED = "features.columns.price={kind: numeric, standardize: false, clip: null}"
+UNBOUNDED = "features.columns.price={type: numeric, standardize: false, clip: null}"
 DENSE = "model={type: dnn, hidden: [8], batch_norm: false}"
 WIDE_DEEP = "model={type: wide_deep, hidden: [8]}"
 

@@ -566,7 +566,7 @@ def test_the_report_is_written_whole(sets, tmp_path):
         "categorical": ["hour", "item"],
         "numeric": [],
         "cast": {},
-        "psi": {"bins": 5, "unstable_above": 0.2},
+        "psi": {"bins": 5, "major_above": 0.2},
         "time": None,
     }
     assert report["psi"]["over_time"] is None
@@ -644,10 +644,10 @@ MISTAKES = {
         "--bins: Input should be less than or equal to 100. Received: 101",
     ),
     "too low a bound": (
-        ["BEFORE", "AFTER", "--unstable-above", "0.1"],
-        "--unstable-above: Input should be greater than 0.1. Received: 0.1",
+        ["BEFORE", "AFTER", "--major-above", "0.1"],
+        "--major-above: Input should be greater than 0.1. Received: 0.1",
     ),
-    "no bound": (["BEFORE", "AFTER", "--unstable-above", "inf"], "--unstable-above: Input should be a finite number"),
+    "no bound": (["BEFORE", "AFTER", "--major-above", "inf"], "--major-above: Input should be a finite number"),
     "out is no folder": (["BEFORE", "AFTER", "--out", "AFTER"], "after.parquet"),
 }
 

@@ -99,7 +99,7 @@ def test_an_untrained_model_on_zeros_scores_the_base_rate(make_experiment, name,
 
 def test_a_table_that_no_part_of_a_model_reads_is_not_made(make_experiment):
     experiment = make_experiment(
-        "features.columns.seen={kind: sequence, column: history, pooling: none}",
+        "features.columns.seen={type: sequence, column: history, pooling: none}",
         "model={type: can, pairs: [[item, seen]], base: {type: dnn, hidden: [8]}}",
     )
     model = build(experiment, prepare(experiment).encoder)

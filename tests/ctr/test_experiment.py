@@ -43,6 +43,22 @@ MISTAKES = [
     ("training.batchsize=3", "training: unknown key 'batchsize'; did you mean 'batch_size'?"),
     ("training.batch_size=0", "training.batch_size: Input should be greater than 0. Received: 0"),
     ("training.validate_every={epochs: 1, steps: 5}", "training.validate_every: needs `epochs` or `steps`"),
+    ("training.plateau={factor: 0.5}", "training: unknown key 'plateau': renamed to 'reduce_lr_on_plateau' in 0.5.0"),
+    (
+        "training.warm_start={run: runs/first, state: carry}",
+        "training.warm_start: unknown key 'state': renamed to 'optimizer_state' in 0.5.0",
+    ),
+    ("training.warm_start={run: runs/first, optimizer_state: carry}", "Input should be 'keep' or 'reset'"),
+    ("report.psi.unstable_above=0.3", "report.psi: unknown key 'unstable_above': renamed to 'major_above' in 0.5.0"),
+    ("report.exact_rows=9", "report: unknown key 'exact_rows': renamed to 'max_exact_rows' in 0.5.0"),
+    (
+        "optimizers.sparse.user={type: ftrl, preserve_initial: true}",
+        "optimizers.sparse.user: unknown key 'preserve_initial': renamed to 'keep_initial_weights' in 0.5.0",
+    ),
+    ("optimizers.dense={type: ftrl, preserve_initial: true}", "renamed to 'keep_initial_weights' in 0.5.0"),
+    ("features.columns.w={kind: numeric}", "features.columns.w: unknown key 'kind': renamed to 'type' in 0.5.0"),
+    ("features.defaults.kind=numeric", "features: defaults: unknown key 'kind': renamed to 'type' in 0.5.0"),
+    ("features.columns.w={unstable_above: 1}", "features.columns.w: unknown key 'unstable_above'; known: column, "),
     ("model.type=dcn_v3", "model: no such type: 'dcn_v3'; did you mean 'dcn_v2'?"),
     ("model={type: can, pairs: [[a, b]], base: can}", "model.base: 'can' stands on another model, not on itself"),
     ("model={type: can, pairs: [[a, b]], base: din}", "model.base.targets: Field required"),
@@ -52,7 +68,7 @@ MISTAKES = [
     ("optimizers.sparse.*.lr=1", "optimizers.sparse.*: unknown key 'lr'"),
     ("optimizers.sparse.*.type=adam", "optimizers.sparse.*: 'adam' is for towers: on a table it would move every row"),
     ("features.columns.user.dims=4", "features.columns.user: unknown key 'dims'; did you mean 'dim'?"),
-    ("features.columns.user.kind=categoric", "features.columns.user: Input tag 'categoric'"),
+    ("features.columns.user.type=categoric", "features.columns.user: Input tag 'categoric'"),
     ("features.columns.history.dim=8", "'item' and 'history' share the table 'item' but differ in dim"),
     ("features.defaults.dimm=3", "features: defaults: unknown key 'dimm'"),
     ("data.path=null", "data: needs `path` with `split`, or `train`"),
@@ -91,7 +107,7 @@ def test_a_file_that_is_no_config(tmp_path, text, message):
 # The wide part
 
 WIDE_DEEP = "model={type: wide_deep, hidden: [8]}"
-CROSS = "features.columns.user_x_item={kind: cross, of: [user, item], hash: 50, dim: 1}"
+CROSS = "features.columns.user_x_item={type: cross, of: [user, item], hash: 50, dim: 1}"
 
 
 def sparse_of(experiment):
@@ -143,7 +159,7 @@ def test_other_models_have_no_optimizer_of_a_wide_part(make_experiment):
     "own", [[], ['optimizers.sparse."wide/*"={type: ftrl, l1: 2}'], ["optimizers={}"]], ids=["default", "own", "none"]
 )
 def test_the_resolved_config_of_a_wide_model_loads_to_the_same_experiment(make_experiment, tmp_path, own):
-    buckets = "features.columns.price={kind: numeric, as: buckets, buckets: 5}"
+    buckets = "features.columns.price={type: numeric, as: buckets, buckets: 5}"
     experiment = make_experiment(WIDE_DEEP, CROSS, buckets, *own)
     resolved = tmp_path / "resolved.yaml"
     resolved.write_text(experiment.to_yaml())
@@ -206,5 +222,5 @@ def test_a_cross_of_dim_1_is_refused_where_there_is_no_wide_part(make_experiment
 )
 def test_a_mistake_in_a_cross_is_named_with_its_key(make_experiment, cross, message):
     with pytest.raises(ConfigError) as caught:
-        make_experiment(WIDE_DEEP, "features.columns.user_x_item=" + cross.replace("{", "{kind: cross, "))
+        make_experiment(WIDE_DEEP, "features.columns.user_x_item=" + cross.replace("{", "{type: cross, "))
     assert message in str(caught.value)

@@ -40,10 +40,10 @@ CONFIG = {
         "columns": {
             "user": {},
             "item": {},
-            "history": {"kind": "sequence", "table": "item", "max_length": 4},
+            "history": {"type": "sequence", "table": "item", "max_length": 4},
             "hour": {"column": "ts", "part": "hour", "time_zone": "Asia/Tokyo"},
             "weekday": {"column": "seen", "part": "weekday"},
-            "price": {"kind": "numeric", "transform": "log1p"},
+            "price": {"type": "numeric", "transform": "log1p"},
             "city": {},
             "shop": {"identity": 7},
         },

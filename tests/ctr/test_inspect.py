@@ -184,7 +184,7 @@ def test_rows_copied_from_the_training_data_are_a_warning(make_experiment, tmp_p
     found = inspect(
         make_experiment(
             f"data={{train: {tmp_path}/train.parquet, test: {tmp_path}/test.parquet, label: y}}",
-            "features={columns: {user: {hash: 5000, dim: 4}, x: {kind: numeric}}}",
+            "features={columns: {user: {hash: 5000, dim: 4}, x: {type: numeric}}}",
         ),
         tmp_path / "run",
     )

@@ -46,7 +46,7 @@ SETTINGS = {
         "optimizers.sparse={'*': {type: lazy_adam, learning_rate: {schedule: inverse_sqrt, initial: 0.1}}, "
         "item: {type: ftrl}, hour: {type: group_lasso_adagrad, learning_rate: 0.1}}",
         "optimizers.clip_norm=0.5",
-        "training.plateau={factor: 0.5}",
+        "training.reduce_lr_on_plateau={factor: 0.5}",
     ],
 }
 
@@ -376,7 +376,7 @@ def test_a_column_that_was_not_read_yet_of_a_file_of_another_time_is_refused(exp
     data, run = tmp_path / "clicks", tmp_path / "run"
     data.mkdir()
     pq.write_table(click_log(), data / "all.parquet", row_group_size=20)
-    slot = "features={unseen: own, columns: {slot: {column: user, identity: 8}, price: {kind: numeric}}}"
+    slot = "features={unseen: own, columns: {slot: {column: user, identity: 8}, price: {type: numeric}}}"
     experiment = experiment_of(f"data.path={data}", slot, "data.shuffle_rows=1", "training.batch_size=8")
     with pytest.raises(Killed):
         ctr.train(experiment, run, callbacks=[After(4, kill)])

@@ -252,9 +252,9 @@ def hostile(tmp_path_factory):
     columns = {
         SCRIPT: {"dim": 4},
         IMAGE: {"dim": 4},
-        MARKUP: {"kind": "numeric"},
+        MARKUP: {"type": "numeric"},
         MARKDOWN: {"column": "ts", "part": "hour", "dim": 4},
-        f"x{ESCAPES}y": {"column": "history", "kind": "sequence", "dim": 4, "max_length": 3},
+        f"x{ESCAPES}y": {"column": "history", "type": "sequence", "dim": 4, "max_length": 3},
     }
     config = {
         "name": f"{IMAGE.replace('/', '')}{MARKDOWN}[b]",

@@ -45,7 +45,7 @@ def test_without_a_length_a_cosine_ends_with_the_training(make_experiment, tmp_p
 
 def test_a_plateau_cuts_a_schedule_too(make_experiment, tmp_path):
     rates = with_rates("{schedule: constant, initial: 64}", "0.01")  # far too much: validation does not improve
-    cut = "training.plateau={factor: 0.5}"
+    cut = "training.reduce_lr_on_plateau={factor: 0.5}"
     ctr.train(make_experiment(ONE_SET, rates, cut, "training.epochs=6"), tmp_path / "run")
     aucs = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     misses = sum(

@@ -262,7 +262,7 @@ def test_histories_that_stop_arriving_are_a_shift(make_experiment, data_folder, 
 
 
 def test_a_table_may_be_called_as_a_tower_is(make_experiment, tmp_path):
-    called_deep = "features.columns={deep: {column: user}, price: {kind: numeric}}"
+    called_deep = "features.columns={deep: {column: user}, price: {type: numeric}}"
     report = ctr.train(make_experiment("training.epochs=1", called_deep), tmp_path / "run")
     assert [(table["name"], table["optimizer"]) for table in report["tables"]] == [("deep", "rmsprop_v2")]
     assert report["tables"][0]["bytes"] == 11 * 4 * 4 * 2

@@ -67,7 +67,7 @@ def test_a_plateau_multiplies_every_rate(make_experiment, tmp_path):
         "model.batch_norm=false",
         "training.epochs=4",
         "training.early_stopping={patience: 4}",
-        "training.plateau={factor: 0.5}",
+        "training.reduce_lr_on_plateau={factor: 0.5}",
     ]
     valid, _ = train(make_experiment, tmp_path / "run", *overrides)
     rates = [line["learning_rate"]["table *"] for line in valid]

@@ -145,7 +145,7 @@ def test_old_ids_keep_rows_and_state_and_new_ids_get_fresh_ones(next_of, tmp_pat
 
 
 def test_state_begins_anew_where_that_is_asked_for(next_of, first, tmp_path):
-    model, fresh, _ = begun(next_of(first, "training.warm_start.state=reset"), tmp_path)
+    model, fresh, _ = begun(next_of(first, "training.warm_start.optimizer_state=reset"), tmp_path)
     old = best_of(first)
     for before, now in zip(embedding_lookups(old), embedding_lookups(model), strict=True):
         np.testing.assert_array_equal(rows_of(now, now.fused)[: before.table.rows], rows_of(before, before.fused))
@@ -157,7 +157,7 @@ def test_state_begins_anew_where_that_is_asked_for(next_of, first, tmp_path):
 
 def test_optimizers_may_be_others_where_state_begins_anew(next_of, first, tmp_path):
     others = ["optimizers.sparse={'*': {type: adagrad}, user: {type: sgd}}", "optimizers.dense.type=lamb"]
-    model, _, _ = begun(next_of(first, "training.warm_start.state=reset", *others), tmp_path)
+    model, _, _ = begun(next_of(first, "training.warm_start.optimizer_state=reset", *others), tmp_path)
     earlier = {lookup.table.name: lookup for lookup in embedding_lookups(best_of(first))}
     for now in embedding_lookups(model):
         before = earlier[now.table.name]
@@ -224,7 +224,7 @@ def test_the_command_begins_with_a_run_and_says_so(place, first, tmp_path):
 
 OTHERS = {
     "a feature's width": (["features.columns.user.dim=8"], "features.columns.user.dim: 4 in the run, 8 now"),
-    "a new feature": (["features.columns.w={kind: numeric}"], "features.columns.w: absent in the run"),
+    "a new feature": (["features.columns.w={type: numeric}"], "features.columns.w: absent in the run"),
     "the model": (["model.cross_layers=2"], "model.cross_layers: 1 in the run, 2 now"),
     "a table's optimizer": (
         ["optimizers.sparse.user.type=adagrad"],
@@ -237,13 +237,13 @@ OTHERS = {
     ),
     "the end of what holds a weight": (
         [
-            "training.warm_start.state=reset",
-            "optimizers.sparse.user={type: group_lasso_adagrad, l21: 0.1, beta: 0, preserve_initial: true}",
+            "training.warm_start.optimizer_state=reset",
+            "optimizers.sparse.user={type: group_lasso_adagrad, l21: 0.1, beta: 0, keep_initial_weights: true}",
         ],
         "without its state group_lasso_adagrad would lose the weights of table user",
     ),
     "weights made from state": (
-        ["training.warm_start.state=reset", "optimizers.sparse.user={type: ftrl, l1: 0.1}"],
+        ["training.warm_start.optimizer_state=reset", "optimizers.sparse.user={type: ftrl, l1: 0.1}"],
         "without its state ftrl would lose the weights of table user",
     ),
 }

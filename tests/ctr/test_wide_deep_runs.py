@@ -15,9 +15,9 @@ pytestmark = pytest.mark.usefixtures("undrawn_plots")
 
 SETTINGS = [
     "model={type: wide_deep, hidden: [8], dropout: 0.1, initializer: {tables: 0.3}}",
-    "features.columns.price_range={kind: numeric, column: price, as: buckets, buckets: 5, dim: 2}",
-    "features.columns.user_x_item={kind: cross, of: [user, item], hash: 300, dim: 1}",
-    "features.columns.item_x_price={kind: cross, of: [item, price_range], hash: 40, dim: 4}",
+    "features.columns.price_range={type: numeric, column: price, as: buckets, buckets: 5, dim: 2}",
+    "features.columns.user_x_item={type: cross, of: [user, item], hash: 300, dim: 1}",
+    "features.columns.item_x_price={type: cross, of: [item, price_range], hash: 40, dim: 4}",
 ]
 DEEP = {
     "user": (11, 4),
@@ -36,7 +36,7 @@ WIDE = {
 }
 
 
-PAIRS = "features.columns.user_x_history={kind: sequence_cross, of: [user, history], hash: 200, dim: 1}"
+PAIRS = "features.columns.user_x_history={type: sequence_cross, of: [user, history], hash: 200, dim: 1}"
 WIDER_PAIRS = PAIRS.replace("dim: 1", "dim: 3, pooling: mean")
 
 
@@ -260,7 +260,7 @@ def test_its_wide_table_is_ftrls_where_no_pattern_names_it(make_wide_deep, patte
 
 def test_a_model_on_wide_deep_has_its_wide_part(make_experiment, tmp_path):
     can = "model={type: can, base: {type: wide_deep, hidden: [8]}, pairs: [[item, history]], micro_mlp: [4, 2]}"
-    crosses = "features.columns.user_x_item={kind: cross, of: [user, item], hash: 300, dim: 1}"
+    crosses = "features.columns.user_x_item={type: cross, of: [user, item], hash: 300, dim: 1}"
 
     report = ctr.train(make_experiment(can, crosses, PAIRS, "training.epochs=1"), tmp_path / "run")
 
@@ -303,7 +303,7 @@ def test_a_cross_of_a_sequence_that_is_not_pooled_is_refused_by_them_too(make_ex
 
 def test_only_numerics_leave_the_wide_part_empty(make_wide_deep, tmp_path):
     with pytest.raises(ConfigError, match="model: the wide part needs a categorical or a cross"):
-        ctr.train(make_wide_deep("features.columns={price: {kind: numeric}}"), tmp_path / "run")
+        ctr.train(make_wide_deep("features.columns={price: {type: numeric}}"), tmp_path / "run")
 
 
 def test_a_feature_called_as_a_wide_table_is_refused(make_wide_deep, tmp_path):

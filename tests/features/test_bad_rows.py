@@ -15,9 +15,9 @@ from features import Columns, DataError, Encoder, Features, Moments, count_rows,
 INF, NAN = float("inf"), float("nan")
 DECLARED = Features(
     columns={
-        "n": {"kind": "numeric", "clip": None},
+        "n": {"type": "numeric", "clip": None},
         "id": {"identity": 3, "missing": [7]},
-        "list": {"kind": "sequence", "identity": 3, "max_length": 2},
+        "list": {"type": "sequence", "identity": 3, "max_length": 2},
         "free": {"hash": 5},
     }
 )

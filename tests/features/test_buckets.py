@@ -24,7 +24,7 @@ known = st.lists(finite | heavy, min_size=2, max_size=60)
 
 
 def declared_x(**settings):
-    return Features(columns={"x": {"kind": "numeric", "as": "buckets", **settings}})
+    return Features(columns={"x": {"type": "numeric", "as": "buckets", **settings}})
 
 
 def fitted(file, *groups, seed=1, **declared):

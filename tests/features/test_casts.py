@@ -228,7 +228,7 @@ def test_a_type_that_cannot_be_cast_names_the_file_when_it_is_opened(tmp_path):
         (
             Categorical,
             pa.float64(),
-            r"`data.cast: \{x: integer\}` reads ids that were saved as double, .*`kind: numeric`",
+            r"`data.cast: \{x: integer\}` reads ids that were saved as double, .*`type: numeric`",
         ),
         (Sequence, pa.list_(pa.float32()), r"`data.cast: \{x: integer\}`"),
         (Sequence, pa.list_(pa.uuid()), r"`\{x: hex\}`"),

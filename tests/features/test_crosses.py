@@ -42,7 +42,7 @@ def ids_of_cross(first, second, one=None, other=None, buckets=1000):
     declared = {
         "a": one or {"hash": 9},
         "b": other or {"hash": 9},
-        "a_x_b": {"kind": "cross", "of": ["a", "b"], "hash": buckets},
+        "a_x_b": {"type": "cross", "of": ["a", "b"], "hash": buckets},
     }
     return encode(encoder(declared), a=first, b=second)["ids"][:, 2].tolist()
 
@@ -99,7 +99,7 @@ def test_a_column_of_nulls_crosses_to_row_1(column):
 
 @pytest.mark.parametrize("one", [{"identity": 10}, {"hash": 3}, {"vocabulary": {"min_count": 2}}], ids=str)
 def test_a_cross_is_of_the_values_whatever_their_own_encoding(one):
-    declared = {"a": one, "b": {"hash": 9}, "a_x_b": {"kind": "cross", "of": ["a", "b"], "hash": 1000}}
+    declared = {"a": one, "b": {"hash": 9}, "a_x_b": {"type": "cross", "of": ["a", "b"], "hash": 1000}}
     encoder_ = encoder(declared, vocabularies={"a": [7]} if "vocabulary" in one else None)
 
     found = encode(encoder_, a=[7, 4], b=["x", "y"])["ids"][:, 2].tolist()
@@ -115,9 +115,9 @@ def test_a_part_of_a_time_is_crossed_by_its_number():
 
 def test_a_bucketed_numeric_is_crossed_by_its_bucket():
     declared = {
-        "price": {"kind": "numeric", "as": "buckets"},
+        "price": {"type": "numeric", "as": "buckets"},
         "b": {"hash": 9},
-        "cross": {"kind": "cross", "of": ["price", "b"], "hash": 1000},
+        "cross": {"type": "cross", "of": ["price", "b"], "hash": 1000},
     }
 
     batch = encode(encoder(declared, edges={"price": [1.0, 2.0]}), price=[0.5, 1.0, 1.5, 99.0, None], b=["x"] * 5)
@@ -130,8 +130,8 @@ def test_the_order_in_of_is_the_order_of_the_hash():
     declared = {
         "a": {"hash": 9},
         "b": {"hash": 9},
-        "a_x_b": {"kind": "cross", "of": ["a", "b"], "hash": 1000},
-        "b_x_a": {"kind": "cross", "of": ["b", "a"], "hash": 1000},
+        "a_x_b": {"type": "cross", "of": ["a", "b"], "hash": 1000},
+        "b_x_a": {"type": "cross", "of": ["b", "a"], "hash": 1000},
     }
 
     ids = encode(encoder(declared), a=["a"], b=["b"])["ids"][0]
@@ -141,7 +141,7 @@ def test_the_order_in_of_is_the_order_of_the_hash():
 
 def test_a_cross_may_be_of_three_and_be_declared_before_its_parts():
     declared = {
-        "all": {"kind": "cross", "of": ["c", "a", "b"], "hash": 500},
+        "all": {"type": "cross", "of": ["c", "a", "b"], "hash": 500},
         **{name: {"hash": 9} for name in "abc"},
     }
 
@@ -151,7 +151,7 @@ def test_a_cross_may_be_of_three_and_be_declared_before_its_parts():
 
 
 def test_the_values_of_a_cross_are_the_hashes_that_its_distribution_is_measured_on():
-    declared = {"a": {"hash": 9}, "b": {"hash": 9}, "a_x_b": {"kind": "cross", "of": ["a", "b"], "hash": 1000}}
+    declared = {"a": {"hash": 9}, "b": {"hash": 9}, "a_x_b": {"type": "cross", "of": ["a", "b"], "hash": 1000}}
     table = pa.table({"a": ["p", None], "b": ["q", "r"]})
 
     values = encoder(declared).values(table, WHERE)["a_x_b"]
@@ -164,12 +164,12 @@ def test_the_values_of_a_cross_are_the_hashes_that_its_distribution_is_measured_
 
 DECLARED = {
     "user": {"dim": 8},
-    "user_x_site": {"kind": "cross", "of": ["user", "site"], "hash": 100},
-    "price": {"kind": "numeric", "as": "buckets", "dim": 3},
-    "age": {"kind": "numeric", "as": "embedding", "dim": 4},
+    "user_x_site": {"type": "cross", "of": ["user", "site"], "hash": 100},
+    "price": {"type": "numeric", "as": "buckets", "dim": 3},
+    "age": {"type": "numeric", "as": "embedding", "dim": 4},
     "site": {"hash": 50, "dim": 2},
-    "site_x_price": {"kind": "cross", "of": ["site", "price"], "hash": 70, "dim": 5},
-    "history": {"kind": "sequence", "table": "user", "dim": 8, "max_length": 3},
+    "site_x_price": {"type": "cross", "of": ["site", "price"], "hash": 70, "dim": 5},
+    "history": {"type": "sequence", "table": "user", "dim": 8, "max_length": 3},
 }
 
 

@@ -39,7 +39,7 @@ def ids(column, declared=None, vocabulary=None):
 
 
 def numerics(column, moments=None, **declared):
-    one = encoder({"x": {"kind": "numeric", **declared}}, moments={"x": Moments(*(moments or (0.0, 1.0)))})
+    one = encoder({"x": {"type": "numeric", **declared}}, moments={"x": Moments(*(moments or (0.0, 1.0)))})
     return encode(one, x=pa.array(column, pa.float64()))["numerics"].T.tolist()
 
 
@@ -190,7 +190,7 @@ def test_an_id_outside_identity_is_an_error_that_says_where_and_what_is_allowed(
 
 
 def test_an_id_outside_identity_in_a_list_is_an_error_where_it_is_kept():
-    one = encoder({"x": {"kind": "sequence", "identity": 5, "max_length": 1}})
+    one = encoder({"x": {"type": "sequence", "identity": 5, "max_length": 1}})
     assert encode(one, x=[[9, 1], []])["sequences/x"].tolist() == [[4], [0]]
     with pytest.raises(DataError, match=f"{WHERE}: column 'x' holds the id 9 "):
         encode(one, x=[[0, 1], [], [0, 9]])
@@ -239,7 +239,7 @@ def test_a_missing_indicator_is_one_more_number():
 
 
 def test_an_embedded_number_scales_row_3_and_a_null_is_row_1_as_it_is():
-    one = encoder({"x": {"kind": "numeric", "as": "embedding"}}, moments={"x": Moments(3.0, 2.0)})
+    one = encoder({"x": {"type": "numeric", "as": "embedding"}}, moments={"x": Moments(3.0, 2.0)})
     batch = encode(one, x=[5.0, None, 2.0])
     assert batch["ids"].tolist() == [[3], [1], [3]]
     assert batch["numerics"].tolist() == [[1.0], [1.0], [-0.5]]
@@ -255,7 +255,7 @@ def test_a_number_too_large_for_float32_is_an_error_that_says_where(value, devia
 
 
 def test_a_sequence_is_padded_behind_with_0_and_has_its_length():
-    one = encoder({"x": {"kind": "sequence", "max_length": 3}}, {"x": ["a", "b"]})
+    one = encoder({"x": {"type": "sequence", "max_length": 3}}, {"x": ["a", "b"]})
     batch = encode(one, x=[["b", "a"], None, [], ["z", None, "a"]])
     assert batch["sequences/x"].tolist() == [[4, 3, 0], [0, 0, 0], [0, 0, 0], [2, 1, 3]]
     assert batch["lengths/x"].tolist() == [2, 0, 0, 3]
@@ -267,7 +267,7 @@ def test_a_sequence_is_padded_behind_with_0_and_has_its_length():
 )
 @few
 def test_a_sequence_keeps_the_last_values_in_order(rows, max_length):
-    one = encoder({"x": {"kind": "sequence", "identity": 10, "max_length": max_length}})
+    one = encoder({"x": {"type": "sequence", "identity": 10, "max_length": max_length}})
     batch = encode(one, x=pa.array(rows, pa.list_(pa.int64())))
     kept = [[NULL if id_ is None else id_ + 3 for id_ in (row or [])[-max_length:]] for row in rows]
     assert batch["sequences/x"].tolist() == [row + [0] * (max_length - len(row)) for row in kept]
@@ -275,14 +275,14 @@ def test_a_sequence_keeps_the_last_values_in_order(rows, max_length):
 
 
 def test_a_column_of_type_null_is_padding_only():
-    one = encoder({"x": {"kind": "sequence", "max_length": 2}}, {"x": ["a"]})
+    one = encoder({"x": {"type": "sequence", "max_length": 2}}, {"x": ["a"]})
     batch = encode(one, x=pa.nulls(2))
     assert batch["sequences/x"].tolist() == [[0, 0], [0, 0]]
     assert batch["lengths/x"].tolist() == [0, 0]
 
 
 def test_a_sequence_and_a_categorical_of_one_table_have_the_same_rows():
-    one = encoder({"item": {}, "x": {"kind": "sequence", "table": "item", "max_length": 2}}, {"item": ["a", "b"]})
+    one = encoder({"item": {}, "x": {"type": "sequence", "table": "item", "max_length": 2}}, {"item": ["a", "b"]})
     batch = encode(one, item=["b", "a"], x=[["b"], ["a", "b"]])
     assert batch["ids"].tolist() == [[4], [3]]
     assert batch["sequences/x"].tolist() == [[4, 0], [3, 4]]
@@ -292,14 +292,14 @@ def test_a_sequence_and_a_categorical_of_one_table_have_the_same_rows():
 
 DECLARED = {
     "user": {"dim": 8},
-    "price": {"kind": "numeric", "missing_indicator": True},
-    "history": {"kind": "sequence", "table": "user", "dim": 8, "max_length": 3, "pooling": "sum"},
-    "age": {"kind": "numeric", "as": "embedding", "dim": 4},
+    "price": {"type": "numeric", "missing_indicator": True},
+    "history": {"type": "sequence", "table": "user", "dim": 8, "max_length": 3, "pooling": "sum"},
+    "age": {"type": "numeric", "as": "embedding", "dim": 4},
     "site": {"hash": 100, "dim": 2},
     "slot": {"identity": 5, "dim": 1},
     "hour": {"column": "ts", "part": "hour", "time_zone": "Asia/Tokyo", "dim": 3},
-    "visits": {"column": "age", "kind": "numeric", "transform": "log1p", "clip": None},
-    "tags": {"kind": "sequence", "hash": 7, "max_length": 2},
+    "visits": {"column": "age", "type": "numeric", "transform": "log1p", "clip": None},
+    "tags": {"type": "sequence", "hash": 7, "max_length": 2},
 }
 COLUMNS = {
     "user": ["é", "b", None, "z"],
@@ -338,7 +338,7 @@ def test_a_batch_has_the_shapes_and_types_of_its_spec(whole):
 
 
 def test_a_batch_of_numerics_or_of_sequences_only_has_the_shapes_of_its_spec():
-    one = encoder({"x": {"kind": "sequence", "hash": 5}})
+    one = encoder({"x": {"type": "sequence", "hash": 5}})
     batch = encode(one, x=[[1], [2]])
     assert batch["ids"].shape == (2, *one.batch_spec["ids"][0]) == (2, 0)
     assert batch["numerics"].shape == (2, *one.batch_spec["numerics"][0]) == (2, 0)
@@ -388,7 +388,7 @@ def test_input_columns_are_those_of_features_label_and_weight_each_once(whole):
 @given(order=st.permutations(range(4)))
 @few
 def test_a_row_is_encoded_the_same_wherever_it_stands(order):
-    one = encoder({name: own for name, own in DECLARED.items() if own.get("kind") != "numeric"}, {"user": ["é", "b"]})
+    one = encoder({name: own for name, own in DECLARED.items() if own.get("type") != "numeric"}, {"user": ["é", "b"]})
     table = pa.table(COLUMNS)
     batch, moved = one(table, WHERE), one(table.take(pa.array(order)), WHERE)
     assert_same({key: array[list(order)] for key, array in batch.items()}, moved)
@@ -440,7 +440,7 @@ def test_a_vocabulary_is_saved_bit_for_bit(tmp_path, vocabulary):
 @settings(max_examples=20, deadline=None)
 def test_moments_are_saved_bit_for_bit(tmp_path_factory, mean, deviation):
     folder = tmp_path_factory.mktemp("run") / "encoder"
-    encoder({"x": {"kind": "numeric"}}, moments={"x": Moments(mean, deviation)}).save(folder)
+    encoder({"x": {"type": "numeric"}}, moments={"x": Moments(mean, deviation)}).save(folder)
     assert Encoder.load(folder).moments == {"x": Moments(mean, deviation)}
 
 

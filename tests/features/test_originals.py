@@ -11,15 +11,15 @@ from features.statistics import Statistics
 ITEMS = pa.array(["b", "a", "c"], pa.large_string())
 FEATURES = {
     "item": {"table": "items"},
-    "seen": {"kind": "sequence", "table": "items", "max_length": 3},
+    "seen": {"type": "sequence", "table": "items", "max_length": 3},
     "shop": {"identity": 5},
     "user": {"hash": 11},
     "hour": {"column": "ts", "part": "hour"},
     "day": {"column": "ts", "part": "day"},
-    "price": {"kind": "numeric", "as": "buckets"},
-    "age": {"kind": "numeric", "as": "embedding", "standardize": False},
-    "height": {"kind": "numeric", "standardize": False},
-    "item_x_shop": {"kind": "cross", "of": ["item", "shop"], "hash": 7, "dim": 2},
+    "price": {"type": "numeric", "as": "buckets"},
+    "age": {"type": "numeric", "as": "embedding", "standardize": False},
+    "height": {"type": "numeric", "standardize": False},
+    "item_x_shop": {"type": "cross", "of": ["item", "shop"], "hash": 7, "dim": 2},
 }
 
 

@@ -46,6 +46,6 @@ def test_fitting_reads_no_column_that_nothing_is_fitted_on(row_groups, monkeypat
         return original(cursor, group)
 
     monkeypatch.setattr(features.row_groups.Cursor, "stored", spy)
-    declared = {"x": {"identity": 5000}, "z": {"kind": "numeric", "standardize": False}}
+    declared = {"x": {"identity": 5000}, "z": {"type": "numeric", "standardize": False}}
     fit(Features(columns=declared), Columns("y"), row_groups, seed=1)
     assert read == [["y"], ["y"]]

@@ -22,7 +22,7 @@ def message(columns, **defaults):
 
 def test_a_feature_without_settings_is_a_categorical_with_a_vocabulary_and_a_table_of_its_name():
     feature = declared({"user": {}})["user"]
-    assert (feature.kind, feature.column, feature.table) == ("categorical", "user", "user")
+    assert (feature.type, feature.column, feature.table) == ("categorical", "user", "user")
     assert feature.vocabulary.min_count == 1
 
 
@@ -31,11 +31,11 @@ def test_a_column_without_a_value_is_a_feature_without_settings():
 
 
 def test_features_keep_their_declared_order():
-    assert list(declared({"b": {}, "a": {"kind": "numeric"}, "c": {}})) == ["b", "a", "c"]
+    assert list(declared({"b": {}, "a": {"type": "numeric"}, "c": {}})) == ["b", "a", "c"]
 
 
 def test_a_default_reaches_only_the_kinds_that_have_its_key():
-    columns = {"user": {}, "price": {"kind": "numeric"}, "history": {"kind": "sequence"}}
+    columns = {"user": {}, "price": {"type": "numeric"}, "history": {"type": "sequence"}}
     found = declared(columns, dim=4, max_length=7, transform="log1p", missing=["?"], time_zone="Asia/Tokyo")
     assert [feature.dim for feature in found.values()] == [4, 4, 4]
     assert (found["history"].max_length, found["price"].transform) == (7, "log1p")
@@ -44,12 +44,12 @@ def test_a_default_reaches_only_the_kinds_that_have_its_key():
 
 
 def test_a_default_as_reaches_numerics_under_its_name_in_the_config():
-    assert declared({"user": {}, "price": {"kind": "numeric"}}, **{"as": "embedding"})["price"].as_ == "embedding"
+    assert declared({"user": {}, "price": {"type": "numeric"}}, **{"as": "embedding"})["price"].as_ == "embedding"
 
 
 def test_a_default_kind_is_the_kind_of_features_without_one():
-    found = declared({"price": {}, "user": {"kind": "categorical"}}, kind="numeric")
-    assert [feature.kind for feature in found.values()] == ["numeric", "categorical"]
+    found = declared({"price": {}, "user": {"type": "categorical"}}, type="numeric")
+    assert [feature.type for feature in found.values()] == ["numeric", "categorical"]
 
 
 def test_a_feature_overrides_a_default():
@@ -69,7 +69,7 @@ def test_a_vocabulary_of_its_own_replaces_a_default_hash():
 
 
 def test_a_default_encoding_reaches_features_without_one():
-    assert declared({"user": {}, "price": {"kind": "numeric"}}, hash=10)["user"].hash == 10
+    assert declared({"user": {}, "price": {"type": "numeric"}}, hash=10)["user"].hash == 10
 
 
 def test_features_read_back_from_their_dump_are_the_same():
@@ -79,8 +79,8 @@ def test_features_read_back_from_their_dump_are_the_same():
             "user": {"missing": ["?", -1]},
             "id": {"hash": 10},
             "hour": {"column": "ts", "part": "hour"},
-            "price": {"kind": "numeric", "as": "embedding", "clip": None},
-            "history": {"kind": "sequence", "table": "user", "pooling": "sum"},
+            "price": {"type": "numeric", "as": "embedding", "clip": None},
+            "history": {"type": "sequence", "table": "user", "pooling": "sum"},
         },
     )
     assert Features.model_validate(features.model_dump(mode="json", by_alias=True)) == features
@@ -94,9 +94,9 @@ def test_features_read_back_from_their_dump_are_the_same():
     [
         ({"user": {"dimm": 4}}, "'dimm'", "did you mean 'dim'?"),
         ({"user": {"vocabulary": {"mincount": 2}}}, "'mincount'", "did you mean 'min_count'?"),
-        ({"history": {"kind": "sequence", "max_lenght": 5}}, "'max_lenght'", "did you mean 'max_length'?"),
-        ({"price": {"kind": "numeric", "tranform": "log1p"}}, "'tranform'", "did you mean 'transform'?"),
-        ({"price": {"kind": "numeric", "missing": ["?"]}}, "'missing'", "known: column, "),
+        ({"history": {"type": "sequence", "max_lenght": 5}}, "'max_lenght'", "did you mean 'max_length'?"),
+        ({"price": {"type": "numeric", "tranform": "log1p"}}, "'tranform'", "did you mean 'transform'?"),
+        ({"price": {"type": "numeric", "missing": ["?"]}}, "'missing'", "known: column, "),
         ({"user": {"zzz": 4}}, "'zzz'", "known: column, "),
     ],
     ids=["categorical", "vocabulary", "sequence", "numeric", "another kind's", "like no other"],
@@ -128,7 +128,7 @@ def test_an_unknown_key_beside_columns_names_the_nearest():
         ({"user": {"hash": 10, "identity": 5}}, {}, "hash, identity"),
         ({"user": {"vocabulary": {}, "part": "hour"}}, {}, "vocabulary, part"),
         ({"user": {}}, {"hash": 10, "vocabulary": {}}, "vocabulary, hash"),
-        ({"history": {"kind": "sequence", "hash": 10, "vocabulary": {}}}, {}, "vocabulary, hash"),
+        ({"history": {"type": "sequence", "hash": 10, "vocabulary": {}}}, {}, "vocabulary, hash"),
     ],
     ids=str,
 )
@@ -147,11 +147,11 @@ def test_two_encodings_are_an_error(columns, defaults, received):
         {"vocabulary": {"min_count": 0}},
         {"part": "minute"},
         {"part": "hour", "time_zone": "Mars/Olympus"},
-        {"kind": "numeric", "transform": "sqrt"},
-        {"kind": "numeric", "clip": -1},
-        {"kind": "sequence", "max_length": 0},
-        {"kind": "sequence", "part": "hour"},
-        {"kind": "numerical"},
+        {"type": "numeric", "transform": "sqrt"},
+        {"type": "numeric", "clip": -1},
+        {"type": "sequence", "max_length": 0},
+        {"type": "sequence", "part": "hour"},
+        {"type": "numerical"},
         "categorical",
     ],
     ids=str,
@@ -161,7 +161,7 @@ def test_a_value_that_means_nothing_is_an_error_that_names_the_feature(own):
 
 
 def test_an_unknown_kind_is_told_the_kinds_there_are():
-    assert "'categorical', 'numeric', 'sequence'" in message({"user": {"kind": "numerical"}})
+    assert "'categorical', 'numeric', 'sequence'" in message({"user": {"type": "numerical"}})
 
 
 def test_there_is_at_least_one_feature():
@@ -188,28 +188,28 @@ def test_settings_cannot_be_changed():
     ids=str,
 )
 def test_features_that_share_a_table_must_agree_on_it(item, history, key):
-    text = message({"item": item, "history": {"kind": "sequence", "table": "item", **history}})
+    text = message({"item": item, "history": {"type": "sequence", "table": "item", **history}})
     for part in ("'item' and 'history'", "table 'item'", f"differ in {key}"):
         assert part in text
 
 
 def test_features_that_agree_may_share_a_table():
-    found = declared({"item": {"dim": 8}, "history": {"kind": "sequence", "table": "item"}}, dim=8)
+    found = declared({"item": {"dim": 8}, "history": {"type": "sequence", "table": "item"}}, dim=8)
     assert found["item"].table == found["history"].table == "item"
 
 
 def test_no_feature_shares_the_table_of_an_embedded_numeric():
-    text = message({"price": {"kind": "numeric", "as": "embedding"}, "item": {"table": "price"}})
+    text = message({"price": {"type": "numeric", "as": "embedding"}, "item": {"table": "price"}})
     assert "'item' cannot use the table 'price': it is that of the numeric feature" in text
 
 
 # Crosses and buckets
 
-PARTS = {"user": {}, "item": {}, "price": {"kind": "numeric", "as": "buckets"}}
+PARTS = {"user": {}, "item": {}, "price": {"type": "numeric", "as": "buckets"}}
 
 
 def cross_of(*of, **settings):
-    return {"kind": "cross", "of": list(of), "hash": 100, **settings}
+    return {"type": "cross", "of": list(of), "hash": 100, **settings}
 
 
 def test_a_cross_is_of_categoricals_and_bucketed_numerics_and_has_width_1():
@@ -224,12 +224,12 @@ def test_a_default_dim_reaches_crosses_and_their_own_overrides_it():
 
 def test_a_default_hash_does_not_reach_a_cross():
     assert declared({**PARTS, "own": cross_of("user", "item")}, hash=7)["own"].hash == 100
-    without = {"kind": "cross", "of": ["user", "item"]}
+    without = {"type": "cross", "of": ["user", "item"]}
     assert "Field required" in message({**PARTS, "without": without}, hash=7)
 
 
 def test_a_cross_names_features_as_columns_does():
-    columns = {1: {}, 2: {}, "both": {"kind": "cross", "of": [1, 2], "hash": 10}}
+    columns = {1: {}, 2: {}, "both": {"type": "cross", "of": [1, 2], "hash": 10}}
     assert Features.model_validate({"columns": columns}).crosses["both"].of == ("1", "2")
 
 
@@ -259,9 +259,9 @@ def test_an_unknown_feature_in_a_cross_is_told_the_nearest():
 @pytest.mark.parametrize(
     ("own", "kind"),
     [
-        ({"kind": "sequence"}, "sequence"),
-        ({"kind": "numeric"}, "numeric"),
-        ({"kind": "numeric", "as": "embedding"}, "numeric"),
+        ({"type": "sequence"}, "sequence"),
+        ({"type": "numeric"}, "numeric"),
+        ({"type": "numeric", "as": "embedding"}, "numeric"),
         (cross_of("user", "item"), "cross"),
     ],
     ids=["sequence", "plain numeric", "embedded numeric", "cross"],
@@ -321,7 +321,7 @@ def test_there_are_at_least_two_buckets_and_not_too_many(buckets):
 
 
 def test_a_default_as_and_buckets_reach_numerics():
-    found = declared({"user": {}, "price": {"kind": "numeric"}}, **{"as": "buckets", "buckets": 7, "dim": 3})["price"]
+    found = declared({"user": {}, "price": {"type": "numeric"}}, **{"as": "buckets", "buckets": 7, "dim": 3})["price"]
     assert (found.as_, found.buckets, found.dim) == ("buckets", 7, 3)
 
 

@@ -14,11 +14,11 @@ DECLARED = {
     "a": {"hash": 7},
     "b": {"identity": 9},
     "hour": {"column": "t", "part": "hour"},
-    "x": {"kind": "numeric", "as": "buckets", "buckets": 3},
+    "x": {"type": "numeric", "as": "buckets", "buckets": 3},
     "word": {},
-    "list": {"kind": "sequence", "table": "b", "identity": 9},
-    "a_x_x": {"kind": "cross", "of": ["a", "x"], "hash": 11},
-    "word_x_list": {"kind": "sequence_cross", "of": ["word", "list"], "hash": 13},
+    "list": {"type": "sequence", "table": "b", "identity": 9},
+    "a_x_x": {"type": "cross", "of": ["a", "x"], "hash": 11},
+    "word_x_list": {"type": "sequence_cross", "of": ["word", "list"], "hash": 13},
 }
 TRACKED = ("a", "b", "hour", "a_x_x")
 
@@ -138,7 +138,7 @@ def test_an_id_outside_identity_is_an_error_of_the_fitting_pass(tmp_path):
 
 def test_examples_of_weight_0_do_not_count(tmp_path):
     table = pa.table({"b": [1, 2, 3], "y": [0, 1, 0], "w": [1.0, 0.5, 0.0]})
-    features = Features(columns={"b": {"identity": 9}, "list": {"kind": "sequence", "table": "b", "identity": 9}})
+    features = Features(columns={"b": {"identity": 9}, "list": {"type": "sequence", "table": "b", "identity": 9}})
     table = table.append_column("list", pa.array([[4], [], [5, 6]], pa.list_(pa.int64())))
 
     encoder = fit_encoder(features, Columns("y", "w"), written(tmp_path / "a.parquet", table), 1)

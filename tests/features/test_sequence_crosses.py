@@ -20,7 +20,7 @@ few = settings(max_examples=40, deadline=None, derandomize=True)
 
 
 def cross_of(*of, **settings):
-    return {"kind": "sequence_cross", "of": list(of), "hash": BUCKETS, **settings}
+    return {"type": "sequence_cross", "of": list(of), "hash": BUCKETS, **settings}
 
 
 def encoder(declared, edges=None, vocabularies=None):
@@ -42,7 +42,7 @@ def ids_of(history, user, of=("user", "history"), one=None, buckets=BUCKETS, **s
     """The ids of history x user in each row, of columns of these names."""
     declared = {
         "user": one or {"hash": 9},
-        "history": {"kind": "sequence", "hash": 9, **sequence},
+        "history": {"type": "sequence", "hash": 9, **sequence},
         "pairs": cross_of(*of, hash=buckets),
     }
     return lists_of(encoder(declared)(pa.table({"user": user, "history": history}), WHERE), "pairs")
@@ -139,7 +139,7 @@ def test_every_type_of_list_crosses_as_its_texts(column, texts):
 def test_a_pair_is_of_the_values_whatever_their_own_encoding(own):
     declared = {
         "item": own,
-        "history": {"kind": "sequence", "table": "item", **own},
+        "history": {"type": "sequence", "table": "item", **own},
         "pairs": cross_of("item", "history"),
     }
     encoder_ = encoder(declared, vocabularies={"item": [7]} if "vocabulary" in own else None)
@@ -152,8 +152,8 @@ def test_a_pair_is_of_the_values_whatever_their_own_encoding(own):
 def test_a_sequence_may_be_crossed_with_several_categories_and_be_declared_after():
     declared = {
         "all": cross_of("price", "history", "hour"),
-        "history": {"kind": "sequence", "hash": 9},
-        "price": {"kind": "numeric", "as": "buckets"},
+        "history": {"type": "sequence", "hash": 9},
+        "price": {"type": "numeric", "as": "buckets"},
         "hour": {"part": "hour"},
     }
     table = pa.table(
@@ -172,8 +172,8 @@ def test_a_sequence_may_be_crossed_with_several_categories_and_be_declared_after
 def test_two_sequences_are_crossed_apart_each_to_its_own_length():
     declared = {
         "user": {"hash": 9},
-        "seen": {"kind": "sequence", "hash": 9, "max_length": 2},
-        "bought": {"kind": "sequence", "hash": 9, "max_length": 4},
+        "seen": {"type": "sequence", "hash": 9, "max_length": 2},
+        "bought": {"type": "sequence", "hash": 9, "max_length": 4},
         "user_x_seen": cross_of("user", "seen"),
         "user_x_bought": cross_of("user", "bought"),
     }
@@ -187,7 +187,7 @@ def test_two_sequences_are_crossed_apart_each_to_its_own_length():
 def test_an_id_outside_identity_is_an_error_with_a_cross_of_it_too():
     declared = {
         "user": {"hash": 9},
-        "history": {"kind": "sequence", "identity": 10},
+        "history": {"type": "sequence", "identity": 10},
         "pairs": cross_of("user", "history"),
     }
     with pytest.raises(DataError, match=f"{WHERE}: column 'history' holds the id 10"):
@@ -195,7 +195,7 @@ def test_an_id_outside_identity_is_an_error_with_a_cross_of_it_too():
 
 
 def test_the_values_are_the_hashes_that_a_distribution_is_measured_on():
-    declared = {"user": {"hash": 9}, "history": {"kind": "sequence", "hash": 9}, "a": cross_of("user", "history")}
+    declared = {"user": {"hash": 9}, "history": {"type": "sequence", "hash": 9}, "a": cross_of("user", "history")}
     table = pa.table({"user": ["u", None, "v"], "history": [["p", "q"], ["p"], []]})
 
     values = encoder(declared).values(table, WHERE)["a"]
@@ -211,10 +211,10 @@ def test_the_values_are_the_hashes_that_a_distribution_is_measured_on():
 DECLARED = {
     "user": {"dim": 8},
     "user_x_history": cross_of("user", "history", hash=100),
-    "price": {"kind": "numeric", "as": "buckets", "dim": 3},
+    "price": {"type": "numeric", "as": "buckets", "dim": 3},
     "site": {"hash": 50, "dim": 2},
-    "history": {"kind": "sequence", "table": "user", "dim": 8, "max_length": 3},
-    "tags": {"kind": "sequence", "hash": 30, "dim": 4, "max_length": 5, "pooling": "none"},
+    "history": {"type": "sequence", "table": "user", "dim": 8, "max_length": 3},
+    "tags": {"type": "sequence", "hash": 30, "dim": 4, "max_length": 5, "pooling": "none"},
     "site_x_tags": cross_of("tags", "site", hash=70, dim=5, pooling="mean"),
     "site_x_history": cross_of("site", "history", hash=60, dim=6, pooling="none"),
 }
@@ -349,7 +349,7 @@ def test_the_file_needs_no_column_for_it(whole):
 @given(cut=st.integers(0, 60))
 @few
 def test_a_row_has_the_same_pairs_in_any_group_of_rows(cut):
-    declared = {**DECLARED, "user": {"hash": 9}, "history": {"kind": "sequence", "hash": 9, "max_length": 3}}
+    declared = {**DECLARED, "user": {"hash": 9}, "history": {"type": "sequence", "hash": 9, "max_length": 3}}
     one = encoder(declared, edges={"price": [0.5, 1.0, 2.0]})
 
     apart = [one(rows()[:cut], WHERE), one(rows()[cut:], WHERE)]
@@ -386,10 +386,10 @@ def test_data_is_read_in_batches(whole, path):
 PARTS = {
     "user": {},
     "item": {},
-    "price": {"kind": "numeric", "as": "buckets"},
-    "age": {"kind": "numeric"},
-    "history": {"kind": "sequence"},
-    "tags": {"kind": "sequence"},
+    "price": {"type": "numeric", "as": "buckets"},
+    "age": {"type": "numeric"},
+    "history": {"type": "sequence"},
+    "tags": {"type": "sequence"},
 }
 
 
@@ -420,7 +420,7 @@ def test_default_dim_and_pooling_reach_it_and_its_own_override_them():
 
 def test_a_default_hash_does_not_reach_it():
     assert declared_with(cross_of("item", "history"), hash=7).hash == BUCKETS
-    assert "Field required" in message({"kind": "sequence_cross", "of": ["item", "history"]}, hash=7)
+    assert "Field required" in message({"type": "sequence_cross", "of": ["item", "history"]}, hash=7)
 
 
 def test_other_defaults_do_not_reach_it():
@@ -429,7 +429,7 @@ def test_other_defaults_do_not_reach_it():
 
 
 def test_it_names_features_as_columns_does():
-    columns = {1: {}, 2: {"kind": "sequence"}, "both": {"kind": "sequence_cross", "of": [1, 2], "hash": 10}}
+    columns = {1: {}, 2: {"type": "sequence"}, "both": {"type": "sequence_cross", "of": [1, 2], "hash": 10}}
     assert Features.model_validate({"columns": columns}).crosses["both"].of == ("1", "2")
 
 
@@ -450,7 +450,7 @@ def test_it_is_told_from_the_features_that_read_a_column():
         (cross_of("user", "histroy"), "columns.a.of: no feature 'histroy'; did you mean 'history'?"),
         (
             cross_of("user", "item"),
-            "columns.a.of: needs exactly one sequence; without one use `kind: cross`. Received: none",
+            "columns.a.of: needs exactly one sequence; without one use `type: cross`. Received: none",
         ),
         (cross_of("history", "user", "tags"), "columns.a.of: needs exactly one sequence. Received: history, tags"),
         (cross_of("history", "user", "history"), "columns.a.of: 'history' stands twice"),
@@ -462,9 +462,9 @@ def test_it_is_told_from_the_features_that_read_a_column():
         ),
         (cross_of("a", "history"), "columns.a.of: 'a' is a sequence_cross; a sequence_cross is of one sequence"),
         (
-            {**cross_of("user", "history"), "kind": "cross"},
+            {**cross_of("user", "history"), "type": "cross"},
             "columns.a.of: 'history' is a sequence; a cross is of categoricals and of numerics `as: buckets`; with a "
-            "sequence use `kind: sequence_cross`",
+            "sequence use `type: sequence_cross`",
         ),
         (cross_of("history"), "at least 2 items"),
         (cross_of("user", "history", pooling="max"), "'mean', 'sum' or 'none'"),
@@ -480,7 +480,7 @@ def test_a_mistake_is_named_with_what_to_do(own, expected):
 
 @pytest.mark.parametrize("kind", ["cross", "sequence_cross"])
 def test_no_cross_is_of_a_cross_of_a_sequence(kind):
-    columns = {**PARTS, "a": cross_of("user", "history"), "b": {**cross_of("item", "a"), "kind": kind}}
+    columns = {**PARTS, "a": cross_of("user", "history"), "b": {**cross_of("item", "a"), "type": kind}}
     with pytest.raises(ValidationError, match=r"columns\.b\.of: 'a' is a sequence_cross; a"):
         Features(columns=columns)
 

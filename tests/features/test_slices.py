@@ -31,9 +31,9 @@ COLUMNS = ["row", "text", "list", "y"]
 DECLARED = {
     "row": {"identity": 10**6},
     "text": {"vocabulary": {"min_count": 2}},
-    "list": {"kind": "sequence", "max_length": 3, "hash": 50},
-    "half": {"kind": "numeric"},
-    "edge": {"kind": "numeric", "column": "half", "as": "buckets", "buckets": 4},
+    "list": {"type": "sequence", "max_length": 3, "hash": 50},
+    "half": {"type": "numeric"},
+    "edge": {"type": "numeric", "column": "half", "as": "buckets", "buckets": 4},
 }
 
 

@@ -87,19 +87,19 @@ def test_a_column_of_nulls_has_an_empty_vocabulary(file):
 
 def test_of_a_long_list_the_last_values_are_counted(file):
     path = write(file, {"x": [["a", "b", "c"], ["b", "c"]]})
-    assert vocabulary(path, {"x": {"kind": "sequence", "max_length": 2}}) == ["b", "c"]
+    assert vocabulary(path, {"x": {"type": "sequence", "max_length": 2}}) == ["b", "c"]
 
 
 def test_a_shared_table_counts_the_values_of_all_its_features(file):
     path = write(file, {"x": ["a", "b"], "history": [["c", "c", "b"], ["c", "b"]]})
-    declared = {"x": {}, "history": {"kind": "sequence", "table": "x"}}
+    declared = {"x": {}, "history": {"type": "sequence", "table": "x"}}
     assert vocabulary(path, declared) == ["b", "c", "a"]
     assert list(fitted(path, declared).vocabularies) == ["x"]
 
 
 def test_only_features_with_a_vocabulary_are_counted(file):
     path = write(file, {"x": ["a", "b"], "n": [1, 2]})
-    declared = {"x": {"hash": 10}, "n": {"identity": 10}, "m": {"column": "n", "kind": "numeric"}}
+    declared = {"x": {"hash": 10}, "n": {"identity": 10}, "m": {"column": "n", "type": "numeric"}}
     assert fitted(path, declared).vocabularies == {}
 
 
@@ -171,7 +171,7 @@ def test_a_known_vocabulary_keeps_its_places_and_grows_by_values_seen_min_count_
 
 
 def test_known_moments_and_edges_stay(tmp_path):
-    declared = {"x": {"kind": "numeric"}, "y2": {"kind": "numeric", "as": "buckets", "buckets": 2}}
+    declared = {"x": {"type": "numeric"}, "y2": {"type": "numeric", "as": "buckets", "buckets": 2}}
     numbers = {"x": [1.0, 2.0, 3.0, 4.0], "y2": [1.0, 2.0, 3.0, 4.0]}
     before = fitted(write(tmp_path / "a.parquet", numbers), declared)
     path = write(tmp_path / "b.parquet", {name: [100 * x for x in column] for name, column in numbers.items()})
@@ -224,10 +224,10 @@ WORDS = pa.array(["a", "b"])
     ("declared", "one", "other"),
     [
         ({"hash": 5}, {"y": [False, True]}, {"y": [0, 1]}),
-        ({"kind": "numeric"}, {"x": [0.5, 1.5]}, {"x": [True, False]}),
+        ({"type": "numeric"}, {"x": [0.5, 1.5]}, {"x": [True, False]}),
         ({"part": "hour"}, {"x": pa.array([0, 1], pa.timestamp("us"))}, {"x": pa.array([0, 1], ZONED)}),
         (
-            {"kind": "sequence"},
+            {"type": "sequence"},
             {"x": pa.ListArray.from_arrays(pa.array([0, 1, 2]), WORDS)},
             {"x": pa.ListArray.from_arrays(pa.array([0, 1, 2]), WORDS.dictionary_encode())},
         ),
@@ -271,7 +271,7 @@ def test_moments_are_those_of_the_transformed_numbers_of_all_row_groups(tmp_path
     if transform == "log1p":
         known = [math.copysign(math.log1p(abs(x)), x) for x in known]
 
-    moments = fitted(path, {"x": {"kind": "numeric", "transform": transform}}).moments["x"]
+    moments = fitted(path, {"x": {"type": "numeric", "transform": transform}}).moments["x"]
 
     assert moments.mean == pytest.approx(np.mean(known), rel=1e-9, abs=1e-9)
     assert moments.deviation == pytest.approx(np.std(known), rel=1e-9)
@@ -279,7 +279,7 @@ def test_moments_are_those_of_the_transformed_numbers_of_all_row_groups(tmp_path
 
 def test_moments_of_large_numbers_close_together_lose_no_digits(file):
     path = write(file, *({"x": [1e9 + k, 1e9 + k + 1]} for k in range(0, 10, 2)))
-    moments = fitted(path, {"x": {"kind": "numeric"}}).moments["x"]
+    moments = fitted(path, {"x": {"type": "numeric"}}).moments["x"]
     assert moments.mean == 1e9 + 4.5
     assert moments.deviation == pytest.approx(np.std(np.arange(10)), rel=1e-12)
 
@@ -288,12 +288,12 @@ def test_moments_of_large_numbers_close_together_lose_no_digits(file):
 @pytest.mark.parametrize("sizes", [[3], [2, 5, 3]], ids=str)
 def test_a_constant_has_deviation_1(file, value, sizes):
     path = write(file, *({"x": [value] * size} for size in sizes))
-    assert fitted(path, {"x": {"kind": "numeric"}}).moments["x"].deviation == 1
+    assert fitted(path, {"x": {"type": "numeric"}}).moments["x"].deviation == 1
 
 
 @pytest.mark.parametrize("column", [pa.nulls(2), pa.nulls(2, pa.float64()), pa.array([float("nan")] * 2)], ids=str)
 def test_a_numeric_without_a_value_has_mean_0_and_deviation_1(file, column):
-    moments = fitted(write(file, {"x": column}), {"x": {"kind": "numeric"}}).moments["x"]
+    moments = fitted(write(file, {"x": column}), {"x": {"type": "numeric"}}).moments["x"]
     assert (moments.mean, moments.deviation) == (0, 1)
 
 
@@ -325,7 +325,7 @@ def test_bad_values_anywhere_in_the_data_are_found(file, bad, message):
     good = {"x": [1, 2], "y": [0, 1], "w": [1.0, 1.0], "n": [0.5, 1.5]}
     path = write(file, good, {**good, **bad})
     with pytest.raises(DataError, match=f"{path}, row group 1.*{message}"):
-        fitted(path, {"x": {}, "n": {"kind": "numeric"}}, Columns("y", "w"))
+        fitted(path, {"x": {}, "n": {"type": "numeric"}}, Columns("y", "w"))
 
 
 # Classes

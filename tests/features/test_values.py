@@ -24,7 +24,7 @@ def values(column, **settings):
 
 
 def lists(column, **settings):
-    found = values(column, kind="sequence", **settings)
+    found = values(column, type="sequence", **settings)
     ends = np.cumsum(found.lengths)
     assert ends[-1:].sum() == len(found.flat)
     return [
@@ -102,7 +102,7 @@ def test_chunks_with_dictionaries_of_their_own_are_joined_by_value():
     assert values(pa.chunked_array(chunks)).to_pylist() == ["a", "b", "b", "c"]
 
 
-@pytest.mark.parametrize("settings", [{}, {"kind": "numeric"}, {"part": "hour"}], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"type": "numeric"}, {"part": "hour"}], ids=str)
 def test_a_column_of_type_null_is_all_nulls(settings):
     assert values(pa.nulls(3), **settings).to_pylist() == [None] * 3
 
@@ -149,36 +149,36 @@ def test_missing_values_that_the_column_cannot_hold_change_nothing(column, missi
     ids=str,
 )
 def test_numbers_of_every_type_become_float64(type_):
-    found = values(pa.array([1, None, 7], pa.int8()).cast(type_), kind="numeric")
+    found = values(pa.array([1, None, 7], pa.int8()).cast(type_), type="numeric")
     assert found.type == pa.float64()
     assert found.to_pylist() == [1.0, None, 7.0]
 
 
 @pytest.mark.parametrize("type_", [pa.decimal128(10, 2), pa.decimal256(50, 2)], ids=str)
 def test_decimals_are_numbers(type_):
-    found = values(pa.array([Decimal("1.25"), None, Decimal("-3.50")], type_), kind="numeric")
+    found = values(pa.array([Decimal("1.25"), None, Decimal("-3.50")], type_), type="numeric")
     assert found.to_pylist() == [1.25, None, -3.5]
 
 
 def test_booleans_are_the_numbers_0_and_1():
-    assert values(pa.array([True, None, False]), kind="numeric").to_pylist() == [1.0, None, 0.0]
+    assert values(pa.array([True, None, False]), type="numeric").to_pylist() == [1.0, None, 0.0]
 
 
 @pytest.mark.parametrize("type_", [pa.int64(), pa.uint64()], ids=str)
 def test_an_integer_too_long_for_a_float_becomes_the_nearest_one(type_):
-    assert values(pa.array([2**53 + 1, None], type_), kind="numeric").to_pylist() == [float(2**53 + 1), None]
+    assert values(pa.array([2**53 + 1, None], type_), type="numeric").to_pylist() == [float(2**53 + 1), None]
 
 
 @pytest.mark.parametrize("type_", [pa.float32(), pa.float64()], ids=str)
 def test_nan_is_null(type_):
-    assert values(pa.array([1.5, float("nan"), None], type_), kind="numeric").to_pylist() == [1.5, None, None]
+    assert values(pa.array([1.5, float("nan"), None], type_), type="numeric").to_pylist() == [1.5, None, None]
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("-inf")])
 @pytest.mark.parametrize("type_", [pa.float32(), pa.float64()], ids=str)
 def test_an_infinite_number_is_an_error_that_says_where(value, type_):
     with pytest.raises(DataError) as error:
-        values(pa.array([1.0, None, value], type_), kind="numeric")
+        values(pa.array([1.0, None, value], type_), type="numeric")
     for part in (WHERE, "'x'", str(value), "1 such row"):
         assert part in str(error.value)
 
@@ -347,7 +347,7 @@ TIMES = "timestamps, or integers with `time_unit`"
             )
         ],
         *[
-            ({"kind": "numeric"}, "numbers", type_)
+            ({"type": "numeric"}, "numbers", type_)
             for type_ in (
                 pa.string(),
                 pa.timestamp("ms"),
@@ -357,7 +357,7 @@ TIMES = "timestamps, or integers with `time_unit`"
             )
         ],
         *[
-            ({"kind": "sequence"}, LISTS, type_)
+            ({"type": "sequence"}, LISTS, type_)
             for type_ in (pa.int64(), pa.string(), pa.list_(pa.float64()), pa.list_(pa.list_(pa.int64())))
         ],
         *[
@@ -376,5 +376,5 @@ def test_a_wrong_type_is_an_error_that_says_what_is_needed(settings, wanted, typ
 
 
 def test_a_number_as_categorical_is_pointed_to_numeric():
-    with pytest.raises(DataError, match="kind: numeric"):
+    with pytest.raises(DataError, match="type: numeric"):
         values(pa.array([0.5]))

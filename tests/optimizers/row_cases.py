@@ -61,7 +61,7 @@ FOBOS = {
     "scale_sqrt_dim": True,
     "catch_up": False,
 }
-FTRL = {"learning_rate": 0.1, "beta": 1.0, "l1": 0.0, "l2": 0.0, "preserve_initial": True}
+FTRL = {"learning_rate": 0.1, "beta": 1.0, "l1": 0.0, "l2": 0.0, "keep_initial_weights": True}
 GROUP_ADAM = {
     "learning_rate": 0.01,
     "beta_1": 0.9,
@@ -72,7 +72,7 @@ GROUP_ADAM = {
     "l2": 0.0,
     "scale_sqrt_dim": True,
 }
-GROUP_LASSO = {"learning_rate": 0.05, "beta": 1.0, "l1": 0.2, "l21": 0.4, "l2": 0.3, "preserve_initial": True}
+GROUP_LASSO = {"learning_rate": 0.05, "beta": 1.0, "l1": 0.2, "l21": 0.4, "l2": 0.3, "keep_initial_weights": True}
 RMS = {"learning_rate": 0.02, "beta": 0.99, "epsilon": 1e-3, "l2_gradient": 0.05}
 
 CASES = {
@@ -85,7 +85,7 @@ CASES = {
         RMSPropV2, rmsprop_v2, {**RMS, "beta": 0.9, "momentum": 0.5, "decay": "time", "epsilon_inside": False}
     ),
     "ftrl": Case(FtrlProximal, ftrl, FTRL, 1.0, 0.5, {"beta": 0.1}),
-    "ftrl-penalties": Case(FtrlProximal, ftrl, {**FTRL, "l1": 0.5, "l2": 0.3, "preserve_initial": False}),
+    "ftrl-penalties": Case(FtrlProximal, ftrl, {**FTRL, "l1": 0.5, "l2": 0.3, "keep_initial_weights": False}),
     "ftrl-penalties-preserved": Case(
         FtrlProximal, ftrl, {**FTRL, "beta": 0.5, "l1": 0.5, "l2": 0.3, "l2_gradient": 0.01}
     ),
@@ -95,7 +95,7 @@ CASES = {
     "ftrl-power-shrinkage-penalties": Case(
         FtrlProximal,
         ftrl,
-        {**FTRL, "learning_rate_power": -0.7, "l2_shrinkage": 0.2, "l1": 0.3, "l2": 0.2, "preserve_initial": False},
+        {**FTRL, "learning_rate_power": -0.7, "l2_shrinkage": 0.2, "l1": 0.3, "l2": 0.2, "keep_initial_weights": False},
     ),
     "group_lasso": Case(
         GroupLassoAdagrad,
@@ -104,7 +104,9 @@ CASES = {
         1.0,
         0.5,
     ),
-    "group_lasso-penalties": Case(GroupLassoAdagrad, group_lasso_adagrad, {**GROUP_LASSO, "preserve_initial": False}),
+    "group_lasso-penalties": Case(
+        GroupLassoAdagrad, group_lasso_adagrad, {**GROUP_LASSO, "keep_initial_weights": False}
+    ),
     "group_lasso-penalties-preserved": Case(GroupLassoAdagrad, group_lasso_adagrad, GROUP_LASSO),
     "group_lasso-plain_radius": Case(
         GroupLassoAdagrad, group_lasso_adagrad, {**GROUP_LASSO, "l21": 0.8, "scale_sqrt_dim": False}

@@ -48,7 +48,7 @@ def by_kernel(learning_rate, beta, l1, l2, batches, l2_shrinkage=0.0, learning_r
 def test_it_is_tensorflows_kernel_under_the_documented_mapping(beta, l1, l2):
     expected = by_kernel(0.1, beta, l1, l2, stream(200))
 
-    weight = trained(FtrlProximal(0.1, beta, l1, l2, preserve_initial=False), stream(200))
+    weight = trained(FtrlProximal(0.1, beta, l1, l2, keep_initial_weights=False), stream(200))
 
     np.testing.assert_array_equal(weight == 0, expected == 0)
     assert np.abs(weight - expected).max() <= 1e-5 * np.abs(expected).max()
@@ -160,12 +160,12 @@ def test_a_lower_rate_makes_smaller_steps():
         (FtrlProximal(), True),
         (FtrlProximal(l2=0.1), True),
         (FtrlProximal(l1=0.1), False),
-        (FtrlProximal(l1=0.1, preserve_initial=True), True),
-        (FtrlProximal(preserve_initial=False), False),
+        (FtrlProximal(l1=0.1, keep_initial_weights=True), True),
+        (FtrlProximal(keep_initial_weights=False), False),
         (GroupLassoAdagrad(), True),
         (GroupLassoAdagrad(beta=0.0), True),
         (GroupLassoAdagrad(l21=0.001), False),
-        (GroupLassoAdagrad(l1=0.01, l21=0.01, preserve_initial=True), True),
+        (GroupLassoAdagrad(l1=0.01, l21=0.01, keep_initial_weights=True), True),
     ],
     ids=lambda value: "" if isinstance(value, bool) else None,
 )
@@ -232,12 +232,12 @@ def test_an_argument_out_of_range_is_refused(optimizer_class, argument, value):
 
 @both_penalized
 @pytest.mark.parametrize("beta", [0.0, 1.0])
-@pytest.mark.parametrize("preserve_initial", [False, True])
+@pytest.mark.parametrize("keep_initial_weights", [False, True])
 @pytest.mark.parametrize("l2", [0.0, 0.2])
 def test_an_optimizer_knows_whether_a_row_without_state_keeps_its_weight(
-    optimizer_class, penalties, beta, preserve_initial, l2
+    optimizer_class, penalties, beta, keep_initial_weights, l2
 ):
-    optimizer = optimizer_class(beta=beta, preserve_initial=preserve_initial, **{**penalties, "l2": l2})
+    optimizer = optimizer_class(beta=beta, keep_initial_weights=keep_initial_weights, **{**penalties, "l2": l2})
     table = tf.Variable([[0.5, -0.4]])
     optimizer.apply_gradients([(tf.IndexedSlices(tf.fill([1, 2], 1e-4), [0]), table)])
     assert np.allclose(table.numpy(), [[0.5, -0.4]], atol=0.01) == optimizer.starts_from_weight

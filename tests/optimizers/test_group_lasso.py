@@ -117,7 +117,7 @@ def test_a_config_keeps_what_the_penalties_are_scaled_by():
 
     restored = tf_keras.optimizers.deserialize(tf_keras.optimizers.serialize(optimizer))
 
-    assert (restored.penalty_rate, restored.l21, restored.preserve_initial) == (0.1, 0.5, False)
+    assert (restored.penalty_rate, restored.l21, restored.keep_initial_weights) == (0.1, 0.5, False)
     assert float(restored.learning_rate) == pytest.approx(0.001)
 
 

@@ -161,7 +161,9 @@ def test_a_restored_run_continues_bit_for_bit(case, built, tmp_path):
 @cache
 def fitted(case, policy="float32", strategy=None):
     """Weights of an embedding and a head before and after plain compile and fit, the losses, Keras's optimizer."""
-    gentle = {"preserve_initial": True, "l1": case.config["l1"] / 100} if "preserve_initial" in case.config else {}
+    gentle = (
+        {"keep_initial_weights": True, "l1": case.config["l1"] / 100} if "keep_initial_weights" in case.config else {}
+    )
     ids = np.random.default_rng(4).integers(0, ROWS // 2, [256, 1])
     tf_keras.utils.set_random_seed(4)
     tf_keras.mixed_precision.set_global_policy(policy)

@@ -13,9 +13,9 @@ FEATURES = {
     "word": {"hash": 11, "dim": 4},
     "shop": {"identity": 5, "dim": 4},
     "hour": {"column": "at", "part": "hour", "dim": 4},
-    "history": {"kind": "sequence", "table": "item", "max_length": 3, "dim": 4},
-    "price": {"kind": "numeric", "transform": "log1p", "missing_indicator": True},
-    "age": {"kind": "numeric", "standardize": False, "clip": None},
+    "history": {"type": "sequence", "table": "item", "max_length": 3, "dim": 4},
+    "price": {"type": "numeric", "transform": "log1p", "missing_indicator": True},
+    "age": {"type": "numeric", "standardize": False, "clip": None},
 }
 """The features that the reference knows, as a config declares them; label `y`, weight `w`."""
 NULL, OUT, FIRST = 1, 2, 3  # rows of a table; 0 is padding

@@ -18,7 +18,7 @@ def ftrl(
     l1: float,
     l2: float,
     l2_gradient: float = 0.0,
-    preserve_initial: bool,
+    keep_initial_weights: bool,
     l2_shrinkage: float = 0.0,
     learning_rate_power: float = -0.5,
 ) -> tuple[np.ndarray, State]:
@@ -32,7 +32,7 @@ def ftrl(
                 -(z - sign(z) l1) / ((beta + sqrt(n)) / learning_rate + l2)  elsewhere
 
     with n^-learning_rate_power for each sqrt(n), and z gaining l2_shrinkage * w more, as in TensorFlow's kernels.
-    With `preserve_initial` z starts where this w is the weight's start.
+    With `keep_initial_weights` z starts where this w is the weight's start.
 
     Args:
         weight: [rows, dim], before the step.
@@ -46,7 +46,7 @@ def ftrl(
         n, z = state["n"].copy(), state["z"].copy()
     else:
         n, z = np.zeros_like(w), np.zeros_like(w)
-        if preserve_initial:
+        if keep_initial_weights:
             z = -(w * ((beta + 0.0**power) / learning_rate + l2) + np.sign(w) * l1)
     for row in set(rows.tolist()):
         for column in range(w.shape[1]):

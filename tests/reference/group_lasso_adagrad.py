@@ -17,7 +17,7 @@ def group_lasso_adagrad(
     l21: float,
     l2: float,
     l2_gradient: float = 0.0,
-    preserve_initial: bool,
+    keep_initial_weights: bool,
     scale_sqrt_dim: bool = True,
 ) -> tuple[np.ndarray, State]:
     """One step on the rows of a batch.
@@ -29,7 +29,8 @@ def group_lasso_adagrad(
         w  = 0                                                        where ||s|| <= l21 sqrt(dim)
              (1 - l21 sqrt(dim) / ||s||) s / ((beta + sqrt(n)) / learning_rate + l2)   elsewhere
 
-    With `preserve_initial` z starts where this w is the weight's start; without `scale_sqrt_dim` there is no sqrt(dim).
+    With `keep_initial_weights` z starts where this w is the weight's start; without `scale_sqrt_dim` there is no
+    sqrt(dim).
 
     Args:
         weight: [rows, dim], before the step.
@@ -43,7 +44,7 @@ def group_lasso_adagrad(
         n, z = state["n"].copy(), state["z"].copy()
     else:
         n, z = np.zeros_like(w), np.zeros_like(w)
-        for row in range(len(w) if preserve_initial else 0):
+        for row in range(len(w) if keep_initial_weights else 0):
             s = w[row] * (beta / learning_rate + l2)
             length = np.linalg.norm(s)
             s = s * (length + radius) / length if length else s

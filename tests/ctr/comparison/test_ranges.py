@@ -14,7 +14,7 @@ from ctr.errors import ConfigError
 VALUES = {
     "optimizers": {"sparse": {"wide/*": {"type": "ftrl", "learning_rate": {"tune": [0.01, 1]}}}},
     "model": {"hidden": [64], "dropout": {"tune": [0, 0.5], "scale": "linear"}},
-    "training": {"batch_size": {"tune": [256, 4096], "whole": True}},
+    "training": {"batch_size": {"tune": [256, 4096], "integer": True}},
 }
 KEYS = ['optimizers.sparse."wide/*".learning_rate', "model.dropout", "training.batch_size"]
 
@@ -96,7 +96,7 @@ def test_two_choices_are_tried_at_the_same_places_of_their_ranges():
 
 
 def test_a_whole_range_draws_whole_numbers():
-    drawn = [one["size"] for one in draw({"size": SearchRange(tune=(16, 64), whole=True)}, 20, 1)]
+    drawn = [one["size"] for one in draw({"size": SearchRange(tune=(16, 64), integer=True)}, 20, 1)]
     assert all(isinstance(size, int) and 16 <= size <= 64 for size in drawn)
 
 

@@ -135,7 +135,7 @@ FINDINGS = {
         changing("metrics", "test", auc=0.75, auc_interval=[0.74, 0.76]),
         "warning",
     ),
-    "20,000 rows are more than report.exact_rows": ("slices", changing("metrics", "test", auc_error=1e-6), "note"),
+    "20,000 rows are more than report.max_exact_rows": ("slices", changing("metrics", "test", auc_error=1e-6), "note"),
     "Too few rows to say whether 1 feature moved.": (
         "feature_shifts",
         changing("psi", "features", "test", price=stable(0.1, "insufficient_data")),

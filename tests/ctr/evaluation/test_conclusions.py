@@ -193,7 +193,7 @@ def test_a_column_of_the_report_means_the_same_in_every_file(tmp_path):
 def test_beyond_the_exact_rows_metrics_are_binned_and_groups_have_a_reason(run, tmp_path):
     folder, exact, _ = run
     values = yaml.safe_load((folder / "config.yaml").read_text())
-    values["report"]["exact_rows"] = 1000
+    values["report"]["max_exact_rows"] = 1000
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
     found = ctr.train(load_experiment(tmp_path / "config.yaml"), tmp_path / "run")
     metrics, expected = found["metrics"]["test"], exact["metrics"]["test"]
@@ -216,7 +216,7 @@ def with_dwell(table):
 def test_planted_leaks_are_named(tmp_path):
     tables = {name: with_dwell(clicks(rows, rows)) for name, rows in (("train", 2000), ("valid", 500), ("test", 1350))}
     tables["test"] = pa.concat_tables([tables["test"], tables["train"].slice(300, 150)])
-    found = ctr.train(experiment_of(tmp_path, tables, {}, {"dwell": {"kind": "numeric"}}), tmp_path / "run")
+    found = ctr.train(experiment_of(tmp_path, tables, {}, {"dwell": {"type": "numeric"}}), tmp_path / "run")
     sentences = {one["check"]: one["sentence"] for one in found["checks"] if one["level"] == "warning"}
     assert "dwell alone has an AUC of 1.0000" in sentences["single_features"]
     repeated = found["leakage"]["test"]["rows_in_training"]
@@ -258,7 +258,7 @@ def test_calendar_features_and_a_partial_last_day_are_no_drift(tmp_path):
     )
     tables = {"train": table.slice(0, 20_000), "valid": table.slice(20_000, 2500), "test": table.slice(22_500)}
     columns = {"user": {}, "hour": {"column": "ts", "part": "hour"}, "weekday": {"column": "ts", "part": "weekday"}}
-    columns["user_by_weekday"] = {"kind": "cross", "of": ["user", "weekday"], "hash": 500}
+    columns["user_by_weekday"] = {"type": "cross", "of": ["user", "weekday"], "hash": 500}
     report = planted(tmp_path, tables, columns, 1, {"time": {"column": "ts", "by": "day"}})
     over_time = report["psi"]["over_time"]
     assert over_time["partial"] == ["2026-01-14"]
@@ -296,7 +296,7 @@ def test_overfitting_is_not_called_drift(tmp_path):
 
     # one epoch over six copies, so that no earlier epoch can be the best
     tables = {"train": pa.concat_tables([noise(2000)] * 6), "valid": noise(2000), "test": noise(2000)}
-    report = planted(tmp_path, tables, {f"x{k}": {"kind": "numeric"} for k in range(200)}, 1, {})
+    report = planted(tmp_path, tables, {f"x{k}": {"type": "numeric"} for k in range(200)}, 1, {})
     assert report["psi"]["score"]["test"]["verdict"] == "unstable"
     assert report["psi"]["score"]["valid"]["verdict"] == "unstable"
     warning = sentences(report, "warning")["score_shift"]

@@ -164,8 +164,8 @@ FEATURES = {
     "all": {"dim": 2},
     "frequent": {"vocabulary": {"min_count": 2}, "dim": 2},
     "hashed": {"hash": 50, "dim": 2},
-    "list": {"kind": "sequence", "identity": 9, "dim": 2},
-    "rare_list": {"kind": "sequence", "vocabulary": {"min_count": 2}, "dim": 2},
+    "list": {"type": "sequence", "identity": 9, "dim": 2},
+    "rare_list": {"type": "sequence", "vocabulary": {"min_count": 2}, "dim": 2},
 }
 
 

@@ -17,8 +17,8 @@ from tests.conftest import click_log
 FEATURES = {
     "user": {"vocabulary": {"min_count": 2}},
     "item": {"hash": 50},
-    "history": {"kind": "sequence", "identity": 100},
-    "price": {"kind": "numeric"},
+    "history": {"type": "sequence", "identity": 100},
+    "price": {"type": "numeric"},
 }
 
 

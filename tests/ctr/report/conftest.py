@@ -33,7 +33,7 @@ def evil(tmp_path_factory):
     values["features"]["columns"] = {
         NAME: {},
         "score": {"column": "user"},
-        "history": {"kind": "sequence", "max_length": 4},
+        "history": {"type": "sequence", "max_length": 4},
         "price": columns["price"],
     }
     values["report"] = {"group": "user", "time": {"column": NAME}}

@@ -182,7 +182,7 @@ def test_a_page_that_cannot_be_written_does_not_lose_the_run(make_experiment, tm
 
 def test_a_run_without_other_sets_and_tables_shows_no_empty_section(make_experiment, tmp_path):
     alone = "data.split.fractions=[1, 0, 0]"
-    numbers = "features.columns={price: {kind: numeric}}"
+    numbers = "features.columns={price: {type: numeric}}"
     sparse = "optimizers={dense: {type: adam}}"
     ctr.train(make_experiment("training.epochs=1", alone, numbers, sparse), tmp_path / "run")
     page = page_of(tmp_path / "run")

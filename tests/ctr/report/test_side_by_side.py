@@ -373,7 +373,7 @@ def trained(tmp_path_factory):
     for name, epochs in (("a", 1), ("b", 2)):
         with undrawn():  # `ctr report` draws
             ctr.train(load_experiment(base / "tiny.yaml", [*settings, f"training.epochs={epochs}"]), base / name)
-            ctr.evaluate(base / name, str(base / "clicks.parquet"), sampled=name == "a")
+            ctr.evaluate(base / name, str(base / "clicks.parquet"), negatives_sampled=name == "a")
     return base
 
 

@@ -1,0 +1,98 @@
+"""Files of earlier versions, translated in memory into the keys of this version."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ctr.config.yaml_file import copied, join_key, put_default, split_key
+from features.earlier_versions import is_earlier, translate_features
+from features.settings import RENAMED
+
+DEFAULTS = {("features", "unseen"): "own", ("model", "initializer", "head_bias"): "zero"}
+"""Settings that versions up to 0.4.0 did not have -> what those did."""
+RENAMED_PATHS: tuple[tuple[str, ...], ...] = (
+    ("training", "plateau"),
+    ("training", "warm_start", "state"),
+    ("report", "psi", "unstable_above"),
+    ("report", "exact_rows"),
+    ("optimizers", "*", "*", "preserve_initial"),
+)
+"""Keys whose last part was renamed in 0.5.0, outside `features`; `*` is any part."""
+
+
+def translate_config(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a saved config with the keys of this version, and with what earlier versions did where they had no key.
+
+    Args:
+        values: of config.yaml, resolved.
+    """
+    values = copied(values)
+    if is_earlier(values.get("features")):
+        values["features"] = translate_features(values["features"])
+        for path in RENAMED_PATHS:
+            values = _renamed(values, path)
+        _rename_state((values.get("training") or {}).get("warm_start"))
+    for path, value in DEFAULTS.items():
+        put_default(values, path, value)
+    return values
+
+
+def translate_trials(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the trials of a comparison, as trials.json has them for each variant, with the keys of this version."""
+    return {name: _translate_cell(cell) for name, cell in values.items()}
+
+
+def translate_warm_start(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what warm_start.json says of a run, with the keys of this version."""
+    values = {RENAMED[key] if key == "state" else key: value for key, value in values.items()}
+    _rename_state(values)
+    return values
+
+
+def translate_report(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a report whose `warm_start`, if it has one, has the keys of this version."""
+    warm_start = values.get("warm_start")
+    return {**values, "warm_start": translate_warm_start(warm_start)} if warm_start else values
+
+
+def _translate_cell(cell: dict[str, Any]) -> dict[str, Any]:
+    """Return the trials of a variant; a version before 0.5.0 made them if its search ranges have the key `whole`."""
+    ranges = cell["ranges"]
+    if not all("whole" in range_ for range_ in ranges.values()):
+        return cell
+    return {
+        **cell,
+        "ranges": {
+            _renamed_key(key): {RENAMED[part] if part == "whole" else part: value for part, value in range_.items()}
+            for key, range_ in ranges.items()
+        },
+        "trials": [{_renamed_key(key): value for key, value in trial.items()} for trial in cell["trials"]],
+    }
+
+
+def _rename_state(warm_start: dict[str, Any] | None) -> None:
+    """Give the optimizer state of a warm start the word of this version."""
+    if warm_start and warm_start.get("optimizer_state") == "carry":
+        warm_start["optimizer_state"] = "keep"
+
+
+def _renamed(values: Any, path: Sequence[str]) -> Any:
+    """Return values with the last key of a path renamed."""
+    if not isinstance(values, dict):
+        return values
+    first, *rest = path
+    if not rest:
+        return {RENAMED[key] if key == first else key: value for key, value in values.items()}
+    return {key: _renamed(value, rest) if first in (key, "*") else value for key, value in values.items()}
+
+
+def _renamed_key(key: str) -> str:
+    """Return a dotted key with each part that was renamed.
+
+    >>> _renamed_key("training.plateau.factor")
+    'training.reduce_lr_on_plateau.factor'
+    """
+    parts = split_key(key)
+    for path in RENAMED_PATHS:
+        if len(parts) >= len(path) and all(one in (part, "*") for one, part in zip(path, parts, strict=False)):
+            parts[len(path) - 1] = RENAMED[path[-1]]
+    return join_key(parts)
