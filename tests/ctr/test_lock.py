@@ -13,8 +13,8 @@ from ctr.runs.folders import new_folder
 from ctr.runs.lock import lock_folder
 
 HOLD = (
-    "import sys, pathlib; from ctr.runs.lock import only_process_in\n"
-    "with only_process_in(pathlib.Path(sys.argv[1])):\n "
+    "import sys, pathlib; from ctr.runs.lock import lock_folder\n"
+    "with lock_folder(pathlib.Path(sys.argv[1])):\n "
 )
 UNTIL_TOLD = "print('held', flush=True); input()"
 
