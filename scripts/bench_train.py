@@ -29,8 +29,9 @@ import numpy as np
 import tensorflow as tf
 
 from ctr.config.experiment import load_experiment
-from ctr.training.build import build, set_threads
 from ctr.training.data import prepare
+from ctr.training.devices import set_threads
+from ctr.training.plan import plan_model
 from ctr.training.step import compiled_step
 from ctr.training.trainer import Placed, prefetch_to_device
 from features import Batch, Reader
@@ -180,7 +181,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     prepared = prepare(experiment)
     shuffle = experiment.data.shuffle_rows
     reader = Reader(prepared.sets["train"], prepared.encoder, settings.batch_size, experiment.seed, "drop", shuffle)
-    model = build(experiment, prepared.encoder, reader.batches_per_epoch)
+    model = plan_model(experiment, prepared.encoder).build(reader.batches_per_epoch)
     step = compiled_step(model, reader.encoder)
     tower, tower_to_input = tower_step(model, to_input=False), tower_step(model, to_input=True)
     first = endless(reader)

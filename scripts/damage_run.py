@@ -37,8 +37,9 @@ from ctr.errors import ConfigError
 from ctr.report import render_html, show_report
 from ctr.report.side_by_side import side_by_side, to_markdown
 from ctr.runs.run import BEGUN_WITH, LINES, Run
-from ctr.training.build import build
 from ctr.training.checkpoint import fingerprint, load_best
+from ctr.training.data import empty_encoder
+from ctr.training.plan import plan_model
 from ctr.training.warm_start import open_parent
 from features import DataError, files_of, open_data
 
@@ -99,11 +100,12 @@ class Commands:
     def warm(self, run: Path, console: Console) -> str:
         """The experiment and the weights that another run would begin with."""
         training = self.experiment.training.model_copy(update={"warm_start": WarmStart(run=str(run))})
-        parent = open_parent(self.experiment.model_copy(update={"training": training}), Run(run.with_name("new")))
+        experiment = self.experiment.model_copy(update={"training": training})
+        parent = open_parent(plan_model(experiment, empty_encoder(experiment)), Run(run.with_name("new")))
         assert parent is not None
-        model = build(parent.experiment, parent.encoder)
+        model = parent.plan.build()
         load_best(parent.run, model)
-        return f"{parent.experiment.to_yaml()}{fingerprint(model)}"
+        return f"{parent.plan.experiment.to_yaml()}{fingerprint(model)}"
 
     def readers(self) -> dict[str, Reader]:
         """All of them, by name."""

@@ -21,9 +21,9 @@ import ctr
 from ctr.evaluation.scoring import Scorer
 from ctr.evaluation.split_metrics import metrics_of
 from ctr.runs.run import Run
-from ctr.training.build import build
 from ctr.training.checkpoint import load_best
 from ctr.training.data import prepare
+from ctr.training.plan import plan_model
 from ctr.training.sparsity import zero_share
 
 LOWEST_AUC = 0.94  # of the drawing
@@ -56,7 +56,7 @@ def pruned(folder: Path) -> Iterator[tuple[float, dict[str, Any], dict[str, Any]
     """Share of zero rows, metrics of valid and of test, for a run whose shortest rows are set to zero."""
     experiment = Run(folder).experiment()
     data = prepare(experiment)
-    model = build(experiment, data.encoder)
+    model = plan_model(experiment, data.encoder).build()
     load_best(Run(folder), model)
     scorer = Scorer(model, data.encoder, experiment.training.batch_size, None)
     tables = [v for v in model.trainable_variables if v.name.startswith("fused")]

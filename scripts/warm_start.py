@@ -22,9 +22,9 @@ import pyarrow.parquet as pq
 import ctr
 from ctr.config.experiment import Experiment, load_experiment
 from ctr.runs.run import Run
-from ctr.training.build import build
 from ctr.training.checkpoint import load_best
-from ctr.training.data import open_sets, prepare_sets
+from ctr.training.data import empty_encoder, open_sets, prepare_sets
+from ctr.training.plan import plan_model
 from ctr.training.resume import load_encoder
 from ctr.training.warm_start import copy_weights, open_parent
 from models import CTRModel
@@ -63,10 +63,11 @@ def rows_of(model: CTRModel) -> dict[str, np.ndarray]:
 
 def begun(experiment: Experiment, run: Path) -> CTRModel:
     """The model of a warm start before its first step."""
-    parent = open_parent(experiment, Run(run))
+    plan = plan_model(experiment, empty_encoder(experiment))
+    parent = open_parent(plan, Run(run))
     assert parent is not None
     prepared = prepare_sets(experiment, open_sets(experiment), known=parent.encoder)
-    model = build(experiment, prepared.encoder)
+    model = plan.completed(prepared.encoder).build()
     copy_weights(parent, model, experiment)
     return model
 
@@ -74,7 +75,7 @@ def begun(experiment: Experiment, run: Path) -> CTRModel:
 def best_of(run: Path) -> CTRModel:
     """The model of a finished run."""
     saved = Run(run)
-    model = build(saved.experiment(), load_encoder(saved))
+    model = plan_model(saved.experiment(), load_encoder(saved)).build()
     load_best(saved, model)
     return model
 

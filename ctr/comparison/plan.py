@@ -14,12 +14,11 @@ from ctr.config.config_diff import bullet_list, diff_experiments
 from ctr.config.earlier_versions import translate_trials
 from ctr.config.experiment import Experiment
 from ctr.errors import ConfigError
-from ctr.preflight.resources import empty_encoder
 from ctr.runs.checksums import check_file, read_sums, rewriting
 from ctr.runs.files import read_json, write_json, write_text
 from ctr.runs.run import Run
 from ctr.runs.run_data import CONTENTS, changed_contents, changed_files
-from ctr.training.data import open_sets
+from ctr.training.data import empty_encoder, open_sets
 from features import RowGroup
 
 TRIALS = "trials.json"

@@ -11,8 +11,8 @@ from ctr.config.training import available_cpus
 from ctr.errors import ConfigError
 from ctr.preflight.resources import estimate_resources
 from ctr.runs.machine import free_memory
-from ctr.training.build import dry_build, tower_bytes
-from ctr.training.data import PreparedData, prepare
+from ctr.training.data import PreparedData, empty_encoder, prepare
+from ctr.training.plan import ModelPlan, plan_model
 
 UNKNOWN = 1 << 62  # more bytes than any machine has
 
@@ -29,19 +29,18 @@ def needs_of_cells(runs: Sequence[PlannedRun]) -> tuple[dict[str, int], int]:
         ConfigError: a model, an optimizer or a pattern of one that cannot be; data without validation or test set.
         DataError: data that cannot be used.
     """
-    towers = [_tower_bytes(run) for run in runs]
+    plans = [_plan(run) for run in runs]
     read: dict[str, PreparedData] = {}
     memory: dict[str, int] = {}
     disk = 0
-    for run, of_towers in zip(runs, towers, strict=True):
-        training = run.experiment.training.model_copy(update={"device": "cpu"})  # this process leaves GPUs to others
-        experiment = run.experiment.model_copy(update={"training": training})
+    for run, plan in zip(runs, plans, strict=True):
+        experiment = plan.experiment
         data = experiment.model_dump_json(include={"data", "features"}, serialize_as_any=True)
         if data not in read:
             read[data] = prepare(experiment)
             _check_sets(run, read[data])
         try:
-            found = estimate_resources(experiment, of_towers, read[data])
+            found = estimate_resources(plan.completed(read[data].encoder), read[data])
         except ConfigError:
             memory[run.cell.name] = UNKNOWN  # it runs alone, and says what is wrong as its row
             continue
@@ -50,9 +49,12 @@ def needs_of_cells(runs: Sequence[PlannedRun]) -> tuple[dict[str, int], int]:
     return memory, disk
 
 
-def _tower_bytes(run: PlannedRun) -> int:
+def _plan(run: PlannedRun) -> ModelPlan:
+    """The plan of a run's model on the CPU, because this process leaves GPUs to others."""
+    training = run.experiment.training.model_copy(update={"device": "cpu"})
+    experiment = run.experiment.model_copy(update={"training": training})
     try:
-        return tower_bytes(dry_build(run.experiment))
+        return plan_model(experiment, empty_encoder(experiment))
     except ConfigError as error:
         raise ConfigError(f"{run.cell.name}: {error}") from error
 

@@ -27,9 +27,10 @@ from ctr.runs.files import write_json
 from ctr.runs.folders import check_replaceable, new_folder
 from ctr.runs.run import Run
 from ctr.runs.run_data import CONTENTS, files_of_run
-from ctr.training.build import build, set_threads
 from ctr.training.checkpoint import fingerprint, load_best
 from ctr.training.data import check_types, good_rows, score_columns
+from ctr.training.devices import set_threads
+from ctr.training.plan import plan_model
 from ctr.training.resume import load_encoder
 from features import (
     Encoder,
@@ -89,7 +90,7 @@ def evaluate(
     bad_rows = {stem: bad} if bad.rows else {}
     print_bad_rows(bad_rows, console)
     set_threads(experiment.training.threads)
-    model = build(experiment, encoder)
+    model = plan_model(experiment, encoder).build()
     load_best(run, model)
     scorer = Scorer(model, encoder, experiment.training.batch_size, rate)
     with new_folder(target) as partial:

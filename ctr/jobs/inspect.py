@@ -11,13 +11,14 @@ from ctr.config.experiment import Experiment
 from ctr.preflight.data_checks import check_bad_rows, check_data, check_order
 from ctr.preflight.inspection import Inspection
 from ctr.preflight.profile import profile_sets
-from ctr.preflight.resources import empty_encoder, estimate_resources, findings_of
+from ctr.preflight.resources import estimate_resources, findings_of
 from ctr.preflight.schemas import check_schemas
 from ctr.preflight.show import print_inspection
 from ctr.runs.machine import own_memory
 from ctr.runs.run import Run
-from ctr.training.build import dry_build, set_threads, tower_bytes
-from ctr.training.data import PreparedData, open_sets, prepare_sets
+from ctr.training.data import PreparedData, empty_encoder, open_sets, prepare_sets
+from ctr.training.devices import set_threads
+from ctr.training.plan import ModelPlan, plan_model
 from ctr.training.warm_start import open_parent
 from features import DataError, Encoder, RowGroup
 
@@ -37,11 +38,13 @@ def inspect(experiment: Experiment, folder: str | Path, console: Console | None 
     """
     found = Inspection()
     run = Run(folder)
-    towers = _look_at_config(found, experiment, run)
-    _look_at_data(found, experiment, run)
-    if towers is not None:
+    plan = _look_at_config(found, experiment, run)
+    _look_at_data(found, experiment, run, plan)
+    if plan is not None:
         with found.stage("device"):
-            found.needs = estimate_resources(experiment, towers, found.prepared, found.own_memory)
+            if found.prepared is not None:
+                plan = plan.completed(found.prepared.encoder)
+            found.needs = estimate_resources(plan, found.prepared, found.own_memory)
             found.findings += findings_of(found.needs, Path(folder))
     found.findings.sort(key=lambda finding: LEVELS.index(finding.level))
     if console is not None:
@@ -49,8 +52,8 @@ def inspect(experiment: Experiment, folder: str | Path, console: Console | None 
     return found
 
 
-def _look_at_config(found: Inspection, experiment: Experiment, run: Run) -> int | None:
-    """Folder, model and optimizers; the bytes of the towers."""
+def _look_at_config(found: Inspection, experiment: Experiment, run: Run) -> ModelPlan | None:
+    """Look at folder, model and optimizers; return the plan of the model, as far as the config says."""
     with found.stage("run folder"):
         run.check_free(overwrite=True)
         if run.exists:
@@ -58,11 +61,11 @@ def _look_at_config(found: Inspection, experiment: Experiment, run: Run) -> int 
             found.findings.append(Finding("warning", "run folder", told))
     with found.stage("model", "features, model and optimizers fit each other"):
         set_threads(experiment.training.threads)
-        return tower_bytes(dry_build(experiment))
+        return plan_model(experiment, empty_encoder(experiment))
     return None
 
 
-def _look_at_data(found: Inspection, experiment: Experiment, run: Run) -> None:
+def _look_at_data(found: Inspection, experiment: Experiment, run: Run, plan: ModelPlan | None) -> None:
     with found.stage("data"):
         found.sets = open_sets(experiment)
     if found.sets is None:
@@ -74,7 +77,7 @@ def _look_at_data(found: Inspection, experiment: Experiment, run: Run) -> None:
             return
     known = None
     with found.stage("warm start"):
-        parent = open_parent(experiment, run)
+        parent = open_parent(plan, run) if plan is not None else None
         known = parent.encoder if parent else None
     with found.stage("data"):
         before = own_memory()

@@ -15,10 +15,11 @@ from rich.table import Table
 
 from ctr.errors import ConfigError
 from ctr.runs.run import Run
-from ctr.training.build import build, set_threads
 from ctr.training.checkpoint import newest
+from ctr.training.devices import set_threads
 from ctr.training.embedding_lookups import embedding_lookups
 from ctr.training.model_state import read_state
+from ctr.training.plan import plan_model
 from ctr.training.resume import load_encoder
 from ctr.training.step import LARGEST_NORM
 from ctr.training.step_snapshot import load_batch, load_weights
@@ -96,7 +97,7 @@ def replay(file: str | Path, console: Console | None = None) -> list[Replayed]:
     encoder = load_encoder(run)
     batch = load_batch(path, encoder)
     set_threads(experiment.training.threads)
-    model = build(experiment, encoder)
+    model = plan_model(experiment, encoder).build()
     load_weights(path, model)
     shown = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     position = newest(run.folder / "checkpoints", lambda message: shown(f"warning: {message}"))

@@ -25,16 +25,17 @@ from ctr.evaluation.scoring import Scorer
 from ctr.evaluation.split_metrics import build_reference, evaluate_split
 from ctr.evaluation.writer import ScoreWriter
 from ctr.jobs.show import print_bad_rows, print_cost, print_results, print_variables, print_warm_start
-from ctr.preflight.resources import check_fits, empty_encoder
+from ctr.preflight.resources import check_fits
 from ctr.runs.environment import environment
 from ctr.runs.files import name_folder, write_json
 from ctr.runs.lock import lock_folder
 from ctr.runs.run import Run
 from ctr.runs.run_data import CONTENTS, contents_of, describe_data
-from ctr.training.build import build, dry_build, set_threads, tower_bytes
 from ctr.training.checkpoint import Position, fingerprint, part_fingerprints, restore
-from ctr.training.data import PreparedData, open_sets, prepare_sets
+from ctr.training.data import PreparedData, empty_encoder, open_sets, prepare_sets
+from ctr.training.devices import set_threads
 from ctr.training.interruption import Interruption, interruptible
+from ctr.training.plan import ModelPlan, plan_model
 from ctr.training.progress import Progress
 from ctr.training.resume import Unfinished, check_device, check_initial_weights, find_unfinished, resumed, save_encoder
 from ctr.training.sparsity import sparsity_report, state_bytes
@@ -113,6 +114,7 @@ class _Opened:
     files: dict[str, list[RowGroup]]
     """Every row group of each set, in the order of its files."""
     reader: Reader
+    plan: ModelPlan
     unfinished: Unfinished | None
     """What a resumed run continues from; None: it starts."""
     parent: ParentRun | None
@@ -154,26 +156,27 @@ def _open(job: _Job) -> _Opened:
     """Check that the run fits the machine, and read its data up to the first batch; nothing is written."""
     experiment, run, console = job.experiment, job.run, job.console
     set_threads(experiment.training.threads)
-    towers = tower_bytes(dry_build(experiment))
-    check_fits(experiment, towers, run.folder)  # as far as the config says; with what the data says, below
+    unfitted = empty_encoder(experiment)
+    plan = plan_model(experiment, unfitted)
+    check_fits(plan, run.folder)  # as far as the config says; with what the data says, below
     sets = open_sets(experiment)
-    columns = empty_encoder(experiment).input_columns
-    unfinished = find_unfinished(run, sets, columns, partial(warn, console)) if job.is_there else None
+    unfinished = find_unfinished(run, sets, unfitted.input_columns, partial(warn, console)) if job.is_there else None
     encoder = unfinished.encoder if unfinished else None
-    parent = open_parent(experiment, run) if encoder is None else None
+    parent = open_parent(plan, run) if encoder is None else None
     if parent is not None and unfinished is not None:
         check_unchanged(parent, run)
     prepared = prepare_sets(experiment, sets, encoder, parent.encoder if parent else None)
     _show_data(prepared, parent, console)
-    for warning in check_fits(experiment, towers, run.folder, prepared):
+    plan = plan.completed(prepared.encoder)
+    for warning in check_fits(plan, run.folder, prepared):
         warn(console, warning)
-    return _Opened(prepared, sets, _reader(experiment, prepared), unfinished, parent)
+    return _Opened(prepared, sets, _reader(experiment, prepared), plan, unfinished, parent)
 
 
 def _build(job: _Job, opened: _Opened) -> _Built:
     """Build the model on its device, warm-started if another run is named, and print what it is."""
     experiment, console, encoder = job.experiment, job.console, opened.prepared.encoder
-    model = build(experiment, encoder, opened.reader.batches_per_epoch)
+    model = opened.plan.build(opened.reader.batches_per_epoch)
     device = tf.DeviceSpec.from_string(model.distribute_strategy.extended.worker_devices[0]).device_type
     console.print(f"on the {device}, {experiment.training.threads} threads")
     print_variables(model, console)

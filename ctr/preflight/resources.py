@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from ctr.checks.finding import Finding, refuse_errors
 from ctr.config.experiment import Experiment
 from ctr.runs import machine
 from ctr.runs.machine import OwnMemory
-from ctr.training.build import Device, TableCost, choose_device, table_costs
 from ctr.training.data import PreparedData
-from features import SAMPLE_ROWS, Categorical, Columns, Encoder, Numeric, RowGroup, Sequence, count_rows
+from ctr.training.devices import Device
+from ctr.training.plan import ModelPlan
+from features import SAMPLE_ROWS, Encoder, RowGroup, count_rows
 
 FREED_BUT_KEPT = 1.4  # by TensorFlow's allocator: a run of 4.8 GiB was seen to take 6.7
 STEP = 100 << 20  # bytes that TensorFlow takes for its threads, kernels and what a step computes
@@ -31,12 +31,9 @@ WINDOWS = 2  # of encoded rows in memory: one in use, and its parts or those of 
 class ResourceEstimate:
     """Bytes that a run needs; `at_least` where sizes are not known before the data is read."""
 
-    tables: list[TableCost]
-    towers: int
-    """Weights of the towers and their optimizers' state."""
+    plan: ModelPlan
     device: Device
-    replicas: int
-    """Each with all tables and towers, on the same CPU or each on a GPU of its own."""
+    """Where each replica has all tables and the tower: all on the same CPU, or each on a GPU of its own."""
     rows: int
     """Rows that wait to be trained on, or the rows and scores that metrics are computed of, whichever is more."""
     own: OwnMemory
@@ -50,7 +47,12 @@ class ResourceEstimate:
     @property
     def checkpoint(self) -> int:
         """A checkpoint: tables, towers and all state."""
-        return self.towers + sum(table.weights + table.state for table in self.tables)
+        return self.plan.bytes
+
+    @property
+    def replicas(self) -> int:
+        """Number of copies of the model that train together."""
+        return self.plan.experiment.training.replicas
 
     @property
     def model(self) -> int:
@@ -73,51 +75,31 @@ class ResourceEstimate:
         return self.checkpoint * self.checkpoints + self.scores
 
 
-def empty_encoder(experiment: Experiment) -> Encoder:
-    """An encoder whose tables are as small as they can be: no vocabulary has a value, no bucket an edge."""
-    declared = experiment.features.of_columns.values()
-    embedded = [feature for feature in declared if isinstance(feature, Categorical | Sequence)]
-    return Encoder(
-        experiment.features,
-        Columns(experiment.data.label, experiment.data.weight),
-        vocabularies={one.table: pa.array([], pa.large_string()) for one in embedded if one.vocabulary is not None},
-        moments={},
-        edges={one.name: np.empty(0) for one in declared if isinstance(one, Numeric) and one.as_ == "buckets"},
-    )
-
-
 def estimate_resources(
-    experiment: Experiment, towers: int, prepared: PreparedData | None = None, own: OwnMemory | None = None
+    plan: ModelPlan, prepared: PreparedData | None = None, own: OwnMemory | None = None
 ) -> ResourceEstimate:
     """What a run needs, from the config alone, or from its data too.
 
     Args:
-        experiment: the run.
-        towers: bytes of the towers and their state, as `tower_bytes` gives them.
+        plan: the model of the run; with `prepared`, completed with its encoder.
         prepared: its data; None: tables with a vocabulary count as empty, and rows and scores as none.
         own: the memory of this process once data was prepared; None: as it is now.
 
     Raises:
         ConfigError: the device that the config asks for is not there, or does not hold the tables.
     """
-    encoder = empty_encoder(experiment) if prepared is None else prepared.encoder
-    tables = table_costs(experiment, encoder)
-    settings = experiment.training
-    device = choose_device(settings, sum(table.weights + table.state for table in tables))
-    rows = scores = 0
+    experiment, rows, scores = plan.experiment, 0, 0
     if prepared is not None:
         scored = sum(count_rows(groups) for name, groups in prepared.sets.items() if name != "train")
         rows = max(_while_trained(experiment, prepared), _while_measured(experiment, prepared, scored))
         scores = scored * (ROW_OF_SCORES + KEPT_VALUE * len(prepared.kept))
     return ResourceEstimate(
-        tables=tables,
-        towers=towers,
-        device=device,
-        replicas=settings.replicas,
+        plan=plan,
+        device=plan.device,
         rows=rows,
         own=own or machine.own_memory(),
         scores=scores,
-        checkpoints=settings.checkpoint.keep + 2,  # at most, while one is written: see `CheckpointWriter`
+        checkpoints=experiment.training.checkpoint.keep + 2,  # at most, while one is written: see `CheckpointWriter`
         at_least=prepared is None,
     )
 
@@ -157,12 +139,11 @@ def findings_of(needs: ResourceEstimate, folder: Path) -> list[Finding]:
     return [*_memory(needs), *_disk(needs, folder), *_device(needs)]
 
 
-def check_fits(experiment: Experiment, towers: int, folder: Path, prepared: PreparedData | None = None) -> list[str]:
+def check_fits(plan: ModelPlan, folder: Path, prepared: PreparedData | None = None) -> list[str]:
     """Find out before anything is allocated or written whether the machine has what a run needs; returns warnings.
 
     Args:
-        experiment: the run.
-        towers: bytes of the towers and their state, as `tower_bytes` gives them.
+        plan: the model of the run; with `prepared`, completed with its encoder.
         folder: of the run.
         prepared: its data; None: as far as the config alone says.
 
@@ -170,9 +151,7 @@ def check_fits(experiment: Experiment, towers: int, folder: Path, prepared: Prep
         ConfigError: it has not.
     """
     own = machine.own_memory()
-    needs = estimate_resources(
-        experiment, towers, prepared, own._replace(peak=own.now)
-    )  # what is over needs no memory now
+    needs = estimate_resources(plan, prepared, own._replace(peak=own.now))  # what is over needs no memory now
     findings = findings_of(needs, folder)
     refuse_errors(findings)
     return [finding.sentence for finding in findings if finding.level == "warning"]
@@ -205,11 +184,12 @@ def _memory(needs: ResourceEstimate) -> Iterator[Finding]:
 
 def _parts(needs: ResourceEstimate) -> str:
     """What the memory is for, and what would take less."""
-    largest = max(needs.tables, key=lambda table: table.weights + table.state, default=None)
+    plan = needs.plan
+    largest = max(plan.tables, key=lambda table: table.weights + table.state, default=None)
     parts = [
-        f"tables {size(sum(table.weights for table in needs.tables))}",
-        f"their optimizers' state {size(sum(table.state for table in needs.tables))}",
-        f"towers {size(needs.towers)}",
+        f"tables {size(sum(table.weights for table in plan.tables))}",
+        f"their optimizers' state {size(sum(table.state for table in plan.tables))}",
+        f"towers {size(plan.tower_bytes)}",
         f"a copy of these while a checkpoint is saved {size(needs.checkpoint)}",
         *([f"rows {size(needs.rows)}"] if needs.rows else []),
         f"Python, TensorFlow and vocabularies {size(needs.own.now)}",
@@ -217,8 +197,9 @@ def _parts(needs: ResourceEstimate) -> str:
     ]
     if needs.replicas > 1:
         parts.append(f"{needs.replicas} replicas")
-    if largest is None:
-        return ", ".join(parts)
+    if largest is None or plan.tower_bytes > plan.table_bytes:
+        block, of_block = max(plan.blocks.items(), key=lambda item: item[1])
+        return f"{', '.join(parts)}. The largest block is {block!r}, {size(of_block)}: narrower layers take less"
     return (
         f"{', '.join(parts)}. The largest table is {largest.name!r}, {size(largest.weights + largest.state)}: "
         f"{largest.rows:,} rows of {largest.dim} with {largest.optimizer}; a smaller `hash`, `identity` or `dim`, a "
@@ -245,7 +226,7 @@ def _disk(needs: ResourceEstimate, folder: Path) -> Iterator[Finding]:
 
 def _device(needs: ResourceEstimate) -> Iterator[Finding]:
     kind, gpus = needs.device
-    tables = size(sum(table.weights + table.state for table in needs.tables))
+    tables = size(needs.plan.table_bytes)
     if gpus is None:
         yield Finding("fine", "device", "device: the CPU, as `training.device` says")
     elif not gpus:

@@ -52,7 +52,7 @@ def _show_inputs(profiles: Mapping[str, SetProfile], described: Mapping[str, str
 
 def _show_tables(needs: ResourceEstimate, console: Console) -> None:
     table = _table("table", "optimizer", "rows", "dim", "weights", "state", text=2)
-    for one in needs.tables:
+    for one in needs.plan.tables:
         table.add_row(
             escape(one.name), one.optimizer, f"{one.rows:,}", str(one.dim), size(one.weights), size(one.state)
         )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from ctr.config.data import Data
@@ -11,10 +12,13 @@ from ctr.errors import ConfigError
 from ctr.evaluation.report_columns import check_report, report_columns
 from features import (
     BadRows,
+    Categorical,
     Columns,
     DataError,
     Encoder,
+    Numeric,
     RowGroup,
+    Sequence,
     check_agreement,
     check_columns,
     check_known,
@@ -44,6 +48,19 @@ class PreparedData:
     """What was left out of the sets that had bad rows."""
     row_bytes: int
     """Bytes of memory that a row of the training data takes before it is encoded, about."""
+
+
+def empty_encoder(experiment: Experiment) -> Encoder:
+    """Return an encoder whose tables are as small as they can be: no vocabulary has a value, no bucket an edge."""
+    declared = experiment.features.of_columns.values()
+    embedded = [feature for feature in declared if isinstance(feature, Categorical | Sequence)]
+    return Encoder(
+        experiment.features,
+        Columns(experiment.data.label, experiment.data.weight),
+        vocabularies={one.table: pa.array([], pa.large_string()) for one in embedded if one.vocabulary is not None},
+        moments={},
+        edges={one.name: np.empty(0) for one in declared if isinstance(one, Numeric) and one.as_ == "buckets"},
+    )
 
 
 def prepare(experiment: Experiment) -> PreparedData:

@@ -1,6 +1,6 @@
 """A run that begins with what another has learned: old ids keep their rows, new ids get fresh ones."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,12 @@ from ctr.errors import ConfigError
 from ctr.runs.checksums import FILE as CHECKSUMS
 from ctr.runs.checksums import sha256
 from ctr.runs.run import Run
-from ctr.training.build import build, dry_build
 from ctr.training.checkpoint import load_best
 from ctr.training.embedding_lookups import embedding_lookups
+from ctr.training.plan import ModelPlan, Updater, plan_model
 from ctr.training.resume import load_encoder
 from features import Encoder
 from models import CTRModel
-from optimizers import Router
 
 MUST_AGREE = ("features", "features.*", "model.*")
 MAY_DIFFER = (
@@ -38,26 +37,26 @@ class ParentRun:
     """The run that another begins with."""
 
     run: Run
-    experiment: Experiment
-    """As it was, for one CPU and in the precision of the new run."""
+    plan: ModelPlan
+    """Of its model as it was, for one CPU and in the precision of the new run."""
     encoder: Encoder
     encoder_sum: str
     """SHA-256 of the encoder's checksums: another once the run is trained again on other data."""
 
 
-def open_parent(experiment: Experiment, run: Run) -> ParentRun | None:
+def open_parent(plan: ModelPlan, run: Run) -> ParentRun | None:
     """The run that `training.warm_start` names; None if it names none.
 
     Args:
-        experiment: that is to begin with it.
-        run: of `experiment`.
+        plan: the model that is to begin with it.
+        run: the run of that model.
 
     Raises:
         ConfigError: no finished run; one with other features or another model; the run itself; optimizers that cannot
             go on from the state that it has, or, without it, from its weights.
         ConfigError, DataError: its encoder is damaged.
     """
-    asked = experiment.training.warm_start
+    experiment, asked = plan.experiment, plan.experiment.training.warm_start
     if asked is None:
         return None
     parent = Run(asked.run)
@@ -79,8 +78,10 @@ def open_parent(experiment: Experiment, run: Run) -> ParentRun | None:
                 f"training.warm_start.run: {asked.run} reads column {column!r} as {before.data.cast[column]}, "
                 f"but `data.cast` here as {cast}, so no id of it would be known. Use the same cast."
             )
-    _check_optimizers(dry_build(before), dry_build(experiment), asked.optimizer_state)
-    return ParentRun(parent, before, load_encoder(parent), _encoder_sum(parent))
+    encoder = load_encoder(parent)
+    begun = plan_model(before, encoder)
+    _check_optimizers(begun.updaters, plan.updaters, asked.optimizer_state)
+    return ParentRun(parent, begun, encoder, _encoder_sum(parent))
 
 
 def check_unchanged(parent: ParentRun, run: Run) -> None:
@@ -116,7 +117,7 @@ def copy_weights(parent: ParentRun, model: CTRModel, experiment: Experiment) -> 
     """
     asked = experiment.training.warm_start
     assert asked is not None
-    old = build(parent.experiment, parent.encoder)
+    old = parent.plan.build()
     best = load_best(parent.run, old)
     if _encoder_sum(parent.run) != parent.encoder_sum:
         raise ConfigError(f"training.warm_start.run: {asked.run} was trained again while it was read")
@@ -206,35 +207,34 @@ def _carry_state(old: CTRModel, new: CTRModel, pair: _SharedVariable) -> None:
             pair.fill_new(now[name], value, new.distribute_strategy)
 
 
-def _check_optimizers(old: CTRModel, new: CTRModel, state: str) -> None:
+def _check_optimizers(before: Mapping[str, Updater], now: Mapping[str, Updater], state: str) -> None:
     """See that the optimizers can go on from the state that the run's had, or, without it, from its weights.
 
     Raises:
         ConfigError: they cannot.
     """
-    pairs = [pair for pair in _pairs(old, new) if pair.now.trainable]
     if state == "reset":
-        _check_weights_outlive_state(new.optimizer, pairs)
+        _check_weights_outlive_state(now)
         return
     changed = [
-        f"{pair.name}: {key} {then[key]} in the run, {here.get(key, 'none')} now"
-        for pair in pairs
-        for then, here in [(_described(old.optimizer, pair.before), _described(new.optimizer, pair.now))]
+        f"{name}: {key} {then[key]} in the run, {here.get(key, 'none')} now"
+        for name in now
+        for then, here in [(_described(before[name]), _described(now[name]))]
         for key in then
         if then[key] != here.get(key)
     ]
     if changed:
         title = "training.warm_start: these optimizers cannot go on from the state of the run's:"
         raise ConfigError(
-            bullet_list(title, list(dict.fromkeys(changed)))
+            bullet_list(title, changed)
             + "\nput them back, or let all state begin anew with --set training.warm_start.optimizer_state=reset"
         )
 
 
-def _described(router: Router, variable: tf.Variable) -> dict[str, Any]:
+def _described(updater: Updater) -> dict[str, Any]:
     """What must be as it was: the optimizer, its kinds of state, and how it makes weights of them, if it does."""
-    optimizer = router.optimizer_of(variable)
-    described = {"optimizer": f"{optimizer.name} ({', '.join(router.state_of(variable)) or 'no state'})"}
+    optimizer = updater.optimizer
+    described = {"optimizer": f"{optimizer.name} ({', '.join(updater.state) or 'no state'})"}
     while hasattr(optimizer, "base"):
         optimizer = optimizer.base
     if getattr(optimizer, "weights_in_state", False):
@@ -245,13 +245,12 @@ def _described(router: Router, variable: tf.Variable) -> dict[str, Any]:
     return described
 
 
-def _check_weights_outlive_state(router: Router, pairs: Iterable[_SharedVariable]) -> None:
+def _check_weights_outlive_state(updaters: Mapping[str, Updater]) -> None:
     """Raise ConfigError if an optimizer makes weights from its state alone, so that without it they would be lost."""
-    for pair in pairs:
-        optimizer = router.optimizer_of(pair.now)
+    for name, (optimizer, _) in updaters.items():
         if not getattr(optimizer, "starts_from_weight", True):
             raise ConfigError(
                 f"training.warm_start.optimizer_state: {optimizer.name} derives its weights from its state, so `reset` "
-                f"would discard the weights of {pair.name}. Use `keep`, or set `keep_initial_weights: true` and a "
+                f"would discard the weights of {name}. Use `keep`, or set `keep_initial_weights: true` and a "
                 f"`beta` above 0."
             )

@@ -22,9 +22,9 @@ from ctr import Diverged, train
 from ctr.cli import app
 from ctr.errors import ConfigError
 from ctr.jobs.replay import replay
-from ctr.training.build import build
 from ctr.training.data import prepare
 from ctr.training.divergence import LossWatch
+from ctr.training.plan import plan_model
 from ctr.training.step import compiled_step
 from ctr.training.step_snapshot import RAW, load_batch
 from features import Encoder
@@ -84,7 +84,7 @@ class OneStep:
 
     def __init__(self, experiment):
         self.encoder = prepare(experiment).encoder
-        self.model = build(experiment, self.encoder)
+        self.model = plan_model(experiment, self.encoder).build()
         self.step = compiled_step(self.model, self.encoder)
 
     def batch(self, rows=64, seed=5, **changes):

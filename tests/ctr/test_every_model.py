@@ -10,8 +10,8 @@ import pytest
 
 import ctr
 from ctr.config.experiment import ConfigError
-from ctr.training.build import build
 from ctr.training.data import prepare
+from ctr.training.plan import plan_model
 from models import MODELS
 from tests.conftest import click_log
 
@@ -73,7 +73,7 @@ def test_every_model_saved_and_loaded_in_a_fresh_process_scores_the_same_bytes(m
 def test_a_row_scores_the_same_alone_and_among_others(make_experiment, name):
     experiment = make_experiment(*settings_of(name))
     prepared = prepare(experiment)
-    model = build(experiment, prepared.encoder)
+    model = plan_model(experiment, prepared.encoder).build()
     batch = prepared.encoder(click_log(20, seed=4), "here")
 
     together = model(batch).numpy()
@@ -90,7 +90,7 @@ def test_an_untrained_model_on_zeros_scores_the_base_rate(make_experiment, name,
     batch = prepared.encoder(click_log(20, seed=4), "here")
     batch["numerics"][:] = 0
 
-    logits = build(experiment, prepared.encoder)(batch).numpy()
+    logits = plan_model(experiment, prepared.encoder).build()(batch).numpy()
 
     rate = np.mean(np.concatenate([group.read(["clicked"])["clicked"] for group in prepared.sets["train"]]))
     expected = np.log(rate / (1 - rate)) if start == "log_odds" else 0
@@ -102,7 +102,7 @@ def test_a_table_that_no_part_of_a_model_reads_is_not_made(make_experiment):
         "features.columns.seen={type: sequence, column: history, pooling: none}",
         "model={type: can, pairs: [[item, seen]], base: {type: dnn, hidden: [8]}}",
     )
-    model = build(experiment, prepare(experiment).encoder)
+    model = plan_model(experiment, prepare(experiment).encoder).build()
 
     tables = [name for kind, names in model.logical_variables if kind == "table" for name in names]
 

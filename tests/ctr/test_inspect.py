@@ -16,10 +16,10 @@ from ctr.cli import app
 from ctr.errors import ConfigError
 from ctr.jobs.inspect import inspect
 from ctr.preflight.distinct import KEPT, DistinctCount
-from ctr.preflight.resources import empty_encoder, estimate_resources
+from ctr.preflight.resources import estimate_resources
 from ctr.runs import machine
-from ctr.training.build import build, dry_build, table_costs, tower_bytes
-from ctr.training.data import prepare
+from ctr.training.data import empty_encoder, prepare
+from ctr.training.plan import ModelPlan, plan_model
 from optimizers import SPARSE
 from tests.conftest import click_log
 
@@ -226,28 +226,28 @@ def test_tables_and_state_are_known_before_they_are_made(optimizer, make_experim
         "optimizers.sparse.*={type: rmsprop_v2, momentum: 0.9}",
         "features.columns.user={hash: 50}",
     )
-    prepared = prepare(experiment)
-    costs = table_costs(experiment, prepared.encoder)
-    model = build(experiment, prepared.encoder)
+    plan = plan_model(experiment, prepare(experiment).encoder)
+    model = plan.build()
     made = model.optimizer.owned(model.trainable_variables)
     tables = [one for one in made if one.kind == "table"]
-    assert sum(cost.weights for cost in costs) == sum(4 * np.prod(one.shape) for one in tables)
+    assert sum(table.weights for table in plan.tables) == sum(4 * np.prod(one.shape) for one in tables)
     for names, state in [(one.names, one.state_bytes) for one in tables]:
-        assert sum(cost.state for cost in costs if cost.name in names) == state
+        assert sum(table.state for table in plan.tables if table.name in names) == state
     of_towers = [one for one in made if one.kind == "tower"]
-    assert tower_bytes(dry_build(experiment)) == sum(4 * np.prod(one.shape) + one.state_bytes for one in of_towers)
+    assert plan.tower_bytes == sum(4 * np.prod(one.shape) + one.state_bytes for one in of_towers)
 
 
 def test_before_the_data_is_read_tables_count_as_large_as_the_config_says(make_experiment):
     experiment = make_experiment("features.columns.user={hash: 1000}", "optimizers.sparse.*={type: adagrad}")
-    before, after = estimate_resources(experiment, 0), estimate_resources(experiment, 0, prepare(experiment))
-    rows = {table.name: table.rows for table in before.tables}
+    plan, prepared = plan_model(experiment, empty_encoder(experiment)), prepare(experiment)
+    before, after = estimate_resources(plan), estimate_resources(plan.completed(prepared.encoder), prepared)
+    rows = {table.name: table.rows for table in plan.tables}
     assert rows == {"user": 1003, "item": 3, "hour": 27}
     assert before.at_least
     assert not after.at_least
-    assert {table.name: table.rows for table in after.tables} == {**rows, "item": 13}
-    assert before.checkpoint == 4 * 4 * 2 * sum(rows.values())
-    assert empty_encoder(experiment).batch_spec == prepare(experiment).encoder.batch_spec
+    assert {table.name: table.rows for table in after.plan.tables} == {**rows, "item": 13}
+    assert before.checkpoint == 4 * 4 * 2 * sum(rows.values()) + plan.tower_bytes
+    assert empty_encoder(experiment).batch_spec == prepared.encoder.batch_spec
 
 
 HUGE = "features.columns.user={hash: 1000000000, dim: 16}"
@@ -268,9 +268,9 @@ def test_memory_that_would_not_fit_is_told_before_anything_is_read(config, tmp_p
 @pytest.mark.usefixtures("empty_process")
 def test_rows_that_would_not_fit_are_told_before_tables_are_made(config, make_experiment, tmp_path, monkeypatch):
     experiment = make_experiment()
-    without_rows = estimate_resources(experiment, tower_bytes(dry_build(experiment))).memory
+    without_rows = estimate_resources(plan_model(experiment, empty_encoder(experiment))).memory
     monkeypatch.setattr(machine, "free_memory", lambda: without_rows)
-    monkeypatch.setattr("ctr.jobs.train.build", None)
+    monkeypatch.setattr(ModelPlan, "build", None)
     result = ctr("train", config, "--run", tmp_path / "run")
     assert result.exit_code == 2
     assert re.match(r"error: memory: the run needs [\d.]+ MiB, but [\d.]+ KiB is free", result.stderr)
@@ -340,12 +340,24 @@ def test_tables_of_more_rows_than_int32_counts_are_told_before_anything_is_read(
     assert "'a' the largest, share a variable and have 4,000,000,006 rows together" in result.stderr
 
 
+@pytest.mark.usefixtures("empty_process")
 def test_towers_that_no_memory_holds_are_told_before_anything_is_read(config, tmp_path, monkeypatch):
-    monkeypatch.setattr("ctr.training.build.free_memory", lambda: 8 * GIB)
-    settings = ("--set", "model.hidden=[60000, 60000, 60000, 60000]", "--set", "data.path=no/such/folder")
+    monkeypatch.setattr(machine, "free_memory", lambda: 8 * GIB)
+    monkeypatch.setattr(machine, "free_disk", lambda folder: 10**15)
+    settings = ("--set", "model.hidden=[40000, 40000, 40000]", "--set", "data.path=no/such/folder")
     result = ctr("train", config, "--run", tmp_path / "run", *settings)
     assert result.exit_code == 2
-    assert "model.hidden: these layers need 40.2 GiB, but 8.0 GiB is free" in result.stderr
+    # two matrices of 40,000 x 40,000, each with two states of adam; and a copy for a checkpoint
+    assert "memory: the run needs at least 71.5 GiB, but 8.0 GiB is free" in result.stderr
+    assert "The largest block is 'deep', 35.8 GiB: narrower layers take less" in result.stderr
+
+
+def test_a_weight_of_too_many_numbers_is_told_before_anything_is_read(config, tmp_path):
+    settings = ("--set", "model.hidden=[60000, 60000]", "--set", "data.path=no/such/folder")
+    result = ctr("train", config, "--run", tmp_path / "run", *settings)
+    assert result.exit_code == 2
+    told = "model: deep: a weight must have fewer than 2^31 numbers. Received: [60000, 60000]"
+    assert told in result.stderr
 
 
 OOM = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[9,8] and type float")
@@ -364,7 +376,7 @@ def test_what_only_making_a_model_tells_is_told_in_one_line(make_experiment, mon
 
     monkeypatch.setattr("ctr.training.build.CTRModel", refuse)
     with pytest.raises(ConfigError) as raised:
-        dry_build(make_experiment())
+        plan_model(make_experiment(), empty_encoder(make_experiment()))
     assert str(raised.value) == message
 
 
@@ -444,7 +456,7 @@ def gpu(monkeypatch):
 
     def show(size):
         device = SimpleNamespace(device_type="GPU", memory_limit=size)
-        monkeypatch.setattr("ctr.training.build.device_lib.list_local_devices", lambda: [device])
+        monkeypatch.setattr("ctr.training.devices.device_lib.list_local_devices", lambda: [device])
 
     return show
 

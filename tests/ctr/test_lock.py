@@ -12,10 +12,7 @@ from ctr.errors import ConfigError
 from ctr.runs.folders import new_folder
 from ctr.runs.lock import lock_folder
 
-HOLD = (
-    "import sys, pathlib; from ctr.runs.lock import lock_folder\n"
-    "with lock_folder(pathlib.Path(sys.argv[1])):\n "
-)
+HOLD = "import sys, pathlib; from ctr.runs.lock import lock_folder\nwith lock_folder(pathlib.Path(sys.argv[1])):\n "
 UNTIL_TOLD = "print('held', flush=True); input()"
 
 

@@ -10,9 +10,9 @@ import pytest
 import ctr
 from ctr.config.experiment import ConfigError
 from ctr.runs.run import Run
-from ctr.training.build import build
 from ctr.training.checkpoint import load_best
 from ctr.training.data import prepare
+from ctr.training.plan import plan_model
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
 
@@ -26,7 +26,7 @@ CLIPPED = ["optimizers.clip_norm=0.1"]
 
 
 def weights(experiment, folder):
-    model = build(experiment, prepare(experiment).encoder)
+    model = plan_model(experiment, prepare(experiment).encoder).build()
     load_best(Run(folder), model)
     return [variable.numpy() for variable in model.trainable_variables]
 

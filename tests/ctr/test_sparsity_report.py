@@ -1,15 +1,15 @@
 """The share of a table that is exactly zero, and what is left for serving."""
 
 import ctr
-from ctr.training.build import build
 from ctr.training.data import prepare
+from ctr.training.plan import plan_model
 from features.batch import SPECIAL_ROWS
 
 
 def test_zero_rows_are_counted_without_the_special_ones_and_their_bytes_left_out(make_experiment):
     experiment = make_experiment("model={type: wide_deep, hidden: [8], initializer: {tables: 0.3}}")
 
-    tables = {t["name"]: t for t in ctr.sparsity_report(build(experiment, prepare(experiment).encoder))}
+    tables = {t["name"]: t for t in ctr.sparsity_report(plan_model(experiment, prepare(experiment).encoder).build())}
 
     wide, deep = tables["wide/user"], tables["user"]  # before training: a wide table is zero, a deep one is not
     assert wide["zero_rows"] == wide["rows"] - SPECIAL_ROWS

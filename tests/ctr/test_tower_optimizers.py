@@ -5,9 +5,9 @@ import pytest
 import ctr
 from ctr.config.experiment import ConfigError
 from ctr.runs.run import Run
-from ctr.training.build import build
 from ctr.training.checkpoint import load_best
 from ctr.training.data import prepare
+from ctr.training.plan import plan_model
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
 
@@ -35,7 +35,7 @@ def towers(model):
 def test_settings_put_wrappers_around_the_optimizer(make_experiment, around, name):
     experiment = make_experiment(FIXED, f"optimizers.dense={{type: adam, {around}}}")
 
-    assert towers(build(experiment, prepare(experiment).encoder)) == {name}
+    assert towers(plan_model(experiment, prepare(experiment).encoder).build()) == {name}
 
 
 def test_a_wrapped_optimizer_trains_as_resolved(make_experiment, tmp_path):
@@ -53,7 +53,7 @@ def test_an_l2_on_towers_makes_their_matrices_smaller(make_experiment, tmp_path)
         dense = f"optimizers.dense={{type: sgd, learning_rate: 0.1, l2_gradient: {l2}}}"
         experiment = make_experiment(FIXED, dense)
         ctr.train(experiment, tmp_path / str(l2))
-        model = build(experiment, prepare(experiment).encoder)
+        model = plan_model(experiment, prepare(experiment).encoder).build()
         load_best(Run(tmp_path / str(l2)), model)
         kernels = [v for v in model.trainable_variables if v.name.endswith("kernel:0")]
         return sum(float((v.numpy() ** 2).sum()) for v in kernels)

@@ -19,8 +19,8 @@ import ctr
 from ctr.config.experiment import load_experiment
 from ctr.evaluation.reference import Reference
 from ctr.runs.run import Run
-from ctr.training.build import build
 from ctr.training.data import prepare
+from ctr.training.plan import plan_model
 from ctr.training.progress import Progress
 from ctr.training.trainer import Trainer
 from features import Reader, as_tf_dataset
@@ -187,14 +187,19 @@ def test_plain_fit_trains_to_the_weights_of_the_trainer(make_experiment, tmp_pat
     experiment = make_experiment("model.dropout=0", "training.epochs=1")
     prepared = prepare(experiment)
     reader = Reader(prepared.sets["train"], prepared.encoder, batch_size=64, seed=3)
-    by_trainer, by_fit = build(experiment, prepared.encoder), build(experiment, prepared.encoder)
+    by_trainer, by_fit = (
+        plan_model(experiment, prepared.encoder).build(),
+        plan_model(experiment, prepared.encoder).build(),
+    )
     run = Run(tmp_path / "run")
     run.create(experiment, {})
     Trainer(experiment, by_trainer, reader, [], run, Progress(Console(quiet=True), 1)).train()
     by_fit.fit(as_tf_dataset(reader), epochs=1, verbose=0)
     for ours, keras in zip(by_trainer.weights, by_fit.weights, strict=True):
         np.testing.assert_allclose(ours.numpy(), keras.numpy(), rtol=0, atol=1e-6)
-    assert not np.array_equal(by_fit.weights[0].numpy(), build(experiment, prepared.encoder).weights[0].numpy())
+    assert not np.array_equal(
+        by_fit.weights[0].numpy(), plan_model(experiment, prepared.encoder).build().weights[0].numpy()
+    )
 
 
 @pytest.fixture(scope="module")

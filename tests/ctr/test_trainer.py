@@ -10,8 +10,8 @@ import ctr
 from ctr.config.experiment import ConfigError
 from ctr.runs.run import Run
 from ctr.runs.run_data import HASHES
-from ctr.training.build import build
 from ctr.training.checkpoint import CheckpointWriter, Position, fingerprint, load_best
+from ctr.training.plan import plan_model
 from features import Encoder
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
@@ -89,7 +89,7 @@ def test_keras_callbacks_see_epochs_and_logs(make_experiment, tmp_path):
 
 
 def test_a_checkpoint_holds_weights_state_rates_and_steps(make_experiment, small_run):
-    model = build(make_experiment(), Encoder.load(small_run / "encoder"))
+    model = plan_model(make_experiment(), Encoder.load(small_run / "encoder")).build()
     started = fingerprint(model)
     load_best(Run(small_run), model)
     report = json.loads((small_run / "report.json").read_text())
@@ -101,7 +101,7 @@ def test_a_checkpoint_holds_weights_state_rates_and_steps(make_experiment, small
 
 
 def test_the_last_checkpoints_and_the_best_are_kept(make_experiment, small_run, tmp_path):
-    model = build(make_experiment(), Encoder.load(small_run / "encoder"))
+    model = plan_model(make_experiment(), Encoder.load(small_run / "encoder")).build()
     writer = CheckpointWriter(tmp_path / "checkpoints", 2, HASHES.empty_table)
     best = {"checkpoint": "step-000000010", "epoch": 0, "step": 10, "auc": 0.75}
     for step in (10, 20, 30, 40):
@@ -117,7 +117,7 @@ def test_the_last_checkpoints_and_the_best_are_kept(make_experiment, small_run, 
 @pytest.fixture
 def save(make_experiment, small_run, tmp_path):
     """A function that saves the checkpoint of a step, whose best is that of another, and returns the steps on disk."""
-    model = build(make_experiment(), Encoder.load(small_run / "encoder"))
+    model = plan_model(make_experiment(), Encoder.load(small_run / "encoder")).build()
 
     def saved(writer, step, best):
         name = Position(step=best).name
@@ -159,7 +159,7 @@ def test_a_damaged_position_keeps_no_other_checkpoint(save, tmp_path, position):
 
 
 def test_a_damaged_checkpoint_is_named(make_experiment, trained):
-    model = build(make_experiment(), Encoder.load(trained / "encoder"))
+    model = plan_model(make_experiment(), Encoder.load(trained / "encoder")).build()
     for index in trained.glob("checkpoints/step-*/state.index"):
         index.write_bytes(b"broken")
     with pytest.raises(ConfigError, match="no checkpoint that can be restored"):

@@ -21,9 +21,10 @@ from ctr.config.experiment import load_experiment
 from ctr.errors import ConfigError, Interrupted
 from ctr.jobs.inspect import inspect
 from ctr.runs.run import Run
-from ctr.training.build import build
 from ctr.training.checkpoint import load_best
+from ctr.training.data import empty_encoder
 from ctr.training.embedding_lookups import embedding_lookups
+from ctr.training.plan import plan_model
 from ctr.training.resume import load_encoder
 from ctr.training.warm_start import copy_weights, open_parent
 from features import DataError
@@ -83,18 +84,22 @@ def next_of(place):
 def best_of(run):
     """The model of a run, as it is evaluated."""
     experiment = Run(run).experiment()
-    model = build(experiment, load_encoder(Run(run)))
+    model = plan_model(experiment, load_encoder(Run(run))).build()
     load_best(Run(run), model)
     return model
 
 
+def parent_of(experiment, run):
+    return open_parent(plan_model(experiment, empty_encoder(experiment)), run)
+
+
 def begun(experiment, tmp_path):
     """A model before its first step, one without a warm start, and what was told of it."""
-    parent = open_parent(experiment, Run(tmp_path / "run"))
+    parent = parent_of(experiment, Run(tmp_path / "run"))
     encoder = ctr.training.data.prepare_sets(
         experiment, ctr.training.data.open_sets(experiment), known=parent.encoder
     ).encoder
-    model, fresh = build(experiment, encoder), build(experiment, encoder)
+    model, fresh = plan_model(experiment, encoder).build(), plan_model(experiment, encoder).build()
     return model, fresh, copy_weights(parent, model, experiment)
 
 
@@ -166,7 +171,7 @@ def test_optimizers_may_be_others_where_state_begins_anew(next_of, first, tmp_pa
 
 def test_a_vocabulary_keeps_its_places_and_counts_go_on(next_of, first, tmp_path):
     experiment = next_of(first)
-    parent = open_parent(experiment, Run(tmp_path / "run"))
+    parent = parent_of(experiment, Run(tmp_path / "run"))
     known = parent.encoder
     grown = ctr.training.data.prepare_sets(
         experiment, ctr.training.data.open_sets(experiment), known=known
@@ -253,7 +258,7 @@ OTHERS = {
 def test_what_does_not_fit_is_named_before_the_data_is_read(next_of, first, tmp_path, case):
     settings, message = OTHERS[case]
     with pytest.raises(ConfigError) as raised:
-        open_parent(next_of(first, *settings), Run(tmp_path / "run"))
+        parent_of(next_of(first, *settings), Run(tmp_path / "run"))
     assert message in str(raised.value)
     assert len(str(raised.value).splitlines()) < 9
 
@@ -270,13 +275,13 @@ def test_what_does_not_fit_is_named_before_the_data_is_read(next_of, first, tmp_
 def test_what_turns_state_into_weights_must_be_as_it_was(next_of, rowwise, tmp_path, setting, message):
     experiment = next_of(rowwise, *ROWWISE, f"optimizers.sparse.{setting}")
     with pytest.raises(ConfigError, match=re.escape(message)):
-        open_parent(experiment, Run(tmp_path / "run"))
+        parent_of(experiment, Run(tmp_path / "run"))
 
 
 def test_rates_and_dropout_may_be_others(next_of, rowwise, tmp_path):
     rates = ["optimizers.sparse.item={type: ftrl, l1: 0.01, learning_rate: 0.01, penalty_rate: 0.1}"]
     rates += ["optimizers.sparse.hour={type: group_adam, learning_rate: 0.1}", "model.dropout=0.3"]
-    assert open_parent(next_of(rowwise, *ROWWISE, *rates), Run(tmp_path / "run")) is not None
+    assert parent_of(next_of(rowwise, *ROWWISE, *rates), Run(tmp_path / "run")) is not None
 
 
 def test_new_rows_were_not_passed_by_by_steps_before_them(place, next_of, tmp_path):
@@ -316,7 +321,7 @@ def test_features_in_another_order_do_not_fit(place, next_of, first, tmp_path):
     (tmp_path / "other.yaml").write_text("\n".join(lines))
     experiment = load_experiment(tmp_path / "other.yaml", [f"training.warm_start.run={first}"])
     with pytest.raises(ConfigError, match=r"features.columns: the order user, item, .* in the run, item, user,"):
-        open_parent(experiment, Run(tmp_path / "run"))
+        parent_of(experiment, Run(tmp_path / "run"))
 
 
 def damage(path):
@@ -337,9 +342,9 @@ def test_a_damaged_run_is_named_and_nothing_written(next_of, first, tmp_path, da
 
 def test_a_run_that_is_not_there_or_is_the_run_itself_is_an_error(next_of, first, tmp_path):
     with pytest.raises(ConfigError, match=r"training.warm_start.run: .*nowhere: no run here"):
-        open_parent(next_of(tmp_path / "nowhere"), Run(tmp_path / "run"))
+        parent_of(next_of(tmp_path / "nowhere"), Run(tmp_path / "run"))
     with pytest.raises(ConfigError, match="is the run's own folder"):
-        open_parent(next_of(first), Run(first))
+        parent_of(next_of(first), Run(first))
 
 
 def test_a_column_that_was_cast_otherwise_is_an_error(next_of, first, tmp_path):
@@ -347,9 +352,9 @@ def test_a_column_that_was_cast_otherwise_is_an_error(next_of, first, tmp_path):
     config = parent / "config.yaml"
     config.write_text(config.read_text().replace("  cast: {}", "  cast: {item: hex}"))
     resealed(parent)
-    assert open_parent(next_of(parent, "data.cast={item: hex, user: integer}"), Run(tmp_path / "run")) is not None
+    assert parent_of(next_of(parent, "data.cast={item: hex, user: integer}"), Run(tmp_path / "run")) is not None
     with pytest.raises(ConfigError, match=r"reads column 'item' as hex, but `data.cast` here as text.* the same cast"):
-        open_parent(next_of(parent, "data.cast={item: text}"), Run(tmp_path / "run"))
+        parent_of(next_of(parent, "data.cast={item: text}"), Run(tmp_path / "run"))
 
 
 def test_new_data_of_another_type_is_an_error(next_of, first, place, tmp_path):
@@ -363,7 +368,7 @@ def test_new_data_of_another_type_is_an_error(next_of, first, place, tmp_path):
 def test_inspect_counts_the_rows_that_a_warm_start_carries(next_of, first, tmp_path):
     shown = io.StringIO()
     found = inspect(next_of(first), tmp_path / "run", Console(file=shown, width=200))
-    assert {table.name: table.rows for table in found.needs.tables}["user"] == 3 + 8 + 1
+    assert {table.name: table.rows for table in found.needs.plan.tables}["user"] == 3 + 8 + 1
     assert found.worst != "error", shown.getvalue()
     assert inspect(next_of(first, "model.cross_layers=2"), tmp_path / "run").worst == "error"
 
@@ -371,8 +376,8 @@ def test_inspect_counts_the_rows_that_a_warm_start_carries(next_of, first, tmp_p
 def test_a_run_that_is_trained_again_while_it_is_read_is_an_error(next_of, first, tmp_path):
     parent = shutil.copytree(first, tmp_path / "first")
     experiment = next_of(parent)
-    opened = open_parent(experiment, Run(tmp_path / "run"))
-    model = build(experiment, opened.encoder)
+    opened = parent_of(experiment, Run(tmp_path / "run"))
+    model = plan_model(experiment, opened.encoder).build()
     (parent / "encoder" / "checksums.json").write_text("{}")
     with pytest.raises(ConfigError, match="was trained again while it was read"):
         copy_weights(opened, model, experiment)

@@ -7,8 +7,8 @@ import pytest
 import ctr
 from ctr.config.experiment import ConfigError, load_experiment
 from ctr.report import sparsity_report
-from ctr.training.build import build
 from ctr.training.data import prepare
+from ctr.training.plan import plan_model
 from tests.conftest import click_log
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
@@ -109,7 +109,7 @@ def test_evaluate_gives_the_scores_of_the_run_from_the_saved_encoder(evaluated):
 def test_wide_tables_start_at_zero_and_the_others_do_not(make_wide_deep):
     experiment = make_wide_deep()
 
-    model = build(experiment, prepare(experiment).encoder)
+    model = plan_model(experiment, prepare(experiment).encoder).build()
 
     for name in WIDE:
         assert not weights(model, name).any()
@@ -120,7 +120,7 @@ def test_wide_tables_start_at_zero_and_the_others_do_not(make_wide_deep):
 def test_deep_tables_start_as_in_another_model(make_experiment, make_wide_deep):
     experiments = make_wide_deep(), make_experiment(SETTINGS[1])
 
-    models = [build(experiment, prepare(experiment).encoder) for experiment in experiments]
+    models = [plan_model(experiment, prepare(experiment).encoder).build() for experiment in experiments]
 
     for name in ("user", "item", "hour", "price_range"):
         np.testing.assert_array_equal(*(weights(model, name) for model in models))
@@ -168,7 +168,7 @@ def test_other_optimizers_of_the_wide_part_start_equal_and_see_the_same_order(ma
 def test_a_pattern_of_the_config_goes_before_the_default_of_the_wide_part(make_wide_deep, pattern):
     experiment = make_wide_deep(f'optimizers.sparse."{pattern}"={{type: group_lasso_adagrad}}')
 
-    tables = sparsity_report(build(experiment, prepare(experiment).encoder))
+    tables = sparsity_report(plan_model(experiment, prepare(experiment).encoder).build())
 
     optimizers = {table["name"]: table["optimizer"] for table in tables}
     assert optimizers["wide/user_x_item"] == "group_lasso_adagrad"
@@ -284,7 +284,7 @@ def test_a_sequence_that_is_not_pooled_is_refused_by_a_model_that_reads_no_behav
     experiment = make_experiment(model, "features.columns.history.pooling=none")
 
     with pytest.raises(ConfigError) as caught:
-        build(experiment, prepare(experiment).encoder)
+        plan_model(experiment, prepare(experiment).encoder).build()
 
     assert str(caught.value) == (
         "features.columns.history: `pooling: none` leaves it to a model that reads its behaviors one by one, and "
@@ -298,7 +298,7 @@ def test_a_cross_of_a_sequence_that_is_not_pooled_is_refused_by_them_too(make_ex
     experiment = make_experiment(model, PAIRS.replace("dim: 1", "dim: 3, pooling: none"))
 
     with pytest.raises(ConfigError, match=r"columns\.user_x_history: `pooling: none` leaves it to a model"):
-        build(experiment, prepare(experiment).encoder)
+        plan_model(experiment, prepare(experiment).encoder).build()
 
 
 def test_only_numerics_leave_the_wide_part_empty(make_wide_deep, tmp_path):
