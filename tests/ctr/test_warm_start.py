@@ -245,11 +245,11 @@ OTHERS = {
             "training.warm_start.optimizer_state=reset",
             "optimizers.sparse.user={type: group_lasso_adagrad, l21: 0.1, beta: 0, keep_initial_weights: true}",
         ],
-        "without its state group_lasso_adagrad would lose the weights of table user",
+        "`reset` would discard the weights of table user",
     ),
     "weights made from state": (
         ["training.warm_start.optimizer_state=reset", "optimizers.sparse.user={type: ftrl, l1: 0.1}"],
-        "without its state ftrl would lose the weights of table user",
+        "`reset` would discard the weights of table user",
     ),
 }
 
