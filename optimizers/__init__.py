@@ -29,6 +29,7 @@ from optimizers.router import Owned, PatternError, Router, resolve
 from optimizers.rowwise_adagrad import RowWiseAdagrad
 from optimizers.schedules import SCHEDULES, Adjustable, InverseSquareRootDecay
 from optimizers.sgd import SGD, Momentum
+from optimizers.wrapper import innermost
 
 SPARSE: dict[str, type[RowOptimizer]] = {
     "ftrl": FtrlProximal,
@@ -101,6 +102,7 @@ __all__ = [
     "adam",
     "adamw",
     "amsgrad",
+    "innermost",
     "lion",
     "resolve",
     "rmsprop_dense",

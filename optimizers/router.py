@@ -12,6 +12,7 @@ from optimizers.base import RowOptimizer
 from optimizers.checks import is_schedule, refuse_clipping
 from optimizers.deduplicate import deduplicate
 from optimizers.schedules import Adjustable
+from optimizers.states import States, build_and_note_states
 
 Optimizer: TypeAlias = tf_keras.optimizers.Optimizer
 
@@ -168,12 +169,9 @@ class Router(tf_keras.optimizers.Optimizer):
         """The optimizer that updates a variable."""
         return self._optimizers[self._owners[self._index_dict[self._var_key(variable)]]]
 
-    def state_of(self, variable: tf.Variable) -> dict[str, tf.Variable]:
+    def state_of(self, variable: tf.Variable) -> States:
         """What its optimizer remembers of a variable, by name, such as `accumulator`."""
-        # Keras names a state `<state>/<variable>`, and if it is made in a step, in the scope of who makes it
-        own, scope, states = variable.name.partition(":")[0], f"{self.name}/", self.optimizer_of(variable).variables
-        named = ((state.name.removeprefix(scope).partition(":")[0].partition("/"), state) for state in states)
-        return {name: state for (name, _, of), state in named if of == own}
+        return self._states[self._var_key(variable)]
 
     def build(self, var_list: Sequence[tf.Variable]) -> None:
         """Build each optimizer with its variables."""
@@ -190,9 +188,12 @@ class Router(tf_keras.optimizers.Optimizer):
         ]
         self._owners = self._no_dependency(owners)
         self._on_gpu = any("GPU" in variable.device for variable in var_list)
+        states: dict[str, States] = {}
         for place, optimizer in enumerate(self._optimizers):
-            optimizer.build([variable for variable, owner in zip(var_list, owners, strict=True) if owner == place])
+            own = [variable for variable, owner in zip(var_list, owners, strict=True) if owner == place]
+            states |= build_and_note_states(optimizer, own)
             self._variables += [v for v in optimizer.variables if v is not self._own_steps[place]]
+        self._states = self._no_dependency(states)
         self._built = True
 
     def combine(self, gradients: Sequence[Any], variables: Sequence[tf.Variable]) -> list[Any]:

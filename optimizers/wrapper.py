@@ -34,12 +34,10 @@ class Wrapper(tf_keras.optimizers.Optimizer):
         if not isinstance(base, tf_keras.optimizers.Optimizer):
             raise ValueError(f"base must be a Keras optimizer. Received: {base}")
         refuse_clipping(base, self.label)
-        innermost = base
-        while hasattr(innermost, "base"):
-            innermost = innermost.base
-        if self.moves_weights and getattr(innermost, "weights_in_state", False):
+        stepping = innermost(base)
+        if self.moves_weights and getattr(stepping, "weights_in_state", False):
             raise ValueError(
-                f"{innermost.name} makes weights from its state and would undo {self.label} at the next step; "
+                f"{stepping.name} makes weights from its state and would undo {self.label} at the next step; "
                 f"take another optimizer"
             )
         super().__init__(name=name or f"{self.label}-{base.name}", weight_decay=None, jit_compile=False)
@@ -114,3 +112,10 @@ class Wrapper(tf_keras.optimizers.Optimizer):
 
     def _apply_weight_decay(self, variables: Sequence[tf.Variable]) -> None:
         self.base._apply_weight_decay(variables)
+
+
+def innermost(optimizer: tf_keras.optimizers.Optimizer) -> tf_keras.optimizers.Optimizer:
+    """Return the optimizer inside all wrappers; one without a wrapper is its own."""
+    while isinstance(optimizer, Wrapper):
+        optimizer = optimizer.base
+    return optimizer

@@ -18,6 +18,7 @@ from ctr.training.plan import ModelPlan, Updater, plan_model
 from ctr.training.resume import load_encoder
 from features import Encoder
 from models import CTRModel
+from optimizers import innermost
 
 MUST_AGREE = ("features", "features.*", "model.*")
 MAY_DIFFER = (
@@ -235,10 +236,9 @@ def _described(updater: Updater) -> dict[str, Any]:
     """What must be as it was: the optimizer, its kinds of state, and how it makes weights of them, if it does."""
     optimizer = updater.optimizer
     described = {"optimizer": f"{optimizer.name} ({', '.join(updater.state) or 'no state'})"}
-    while hasattr(optimizer, "base"):
-        optimizer = optimizer.base
-    if getattr(optimizer, "weights_in_state", False):
-        config = optimizer.get_config()
+    stepping = innermost(optimizer)
+    if getattr(stepping, "weights_in_state", False):
+        config = stepping.get_config()
         if not any(config.get(penalty) for penalty in PENALTIES):
             config.pop("penalty_rate")
         described |= {key: value for key, value in config.items() if key not in RATES}
