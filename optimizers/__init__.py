@@ -26,6 +26,7 @@ from optimizers.regularized import Regularized
 from optimizers.rmsprop import RMSProp
 from optimizers.rmsprop_v2 import RMSPropV2
 from optimizers.router import Owned, PatternError, Router, resolve
+from optimizers.row_store import RowStore, VariableRows
 from optimizers.rowwise_adagrad import RowWiseAdagrad
 from optimizers.schedules import SCHEDULES, Adjustable, InverseSquareRootDecay
 from optimizers.sgd import SGD, Momentum
@@ -97,7 +98,9 @@ __all__ = [
     "Regularized",
     "Router",
     "RowOptimizer",
+    "RowStore",
     "RowWiseAdagrad",
+    "VariableRows",
     "adagrad_dense",
     "adam",
     "adamw",

@@ -7,6 +7,7 @@ import tensorflow as tf
 import tf_keras
 
 from optimizers.checks import check_above_0, check_at_least_0, check_rate
+from optimizers.row_store import RowStore, VariableRows
 
 Tensor: TypeAlias = tf.Tensor
 Rows: TypeAlias = tf.Tensor
@@ -113,26 +114,31 @@ class RowOptimizer(tf_keras.optimizers.Optimizer):
         ]
         self._built = True
 
+    def store_of(self, variable: tf.Variable) -> RowStore:
+        """Where the rows of a variable live: its weights and their state."""
+        names = (*self.state_names, *self.row_state_names)
+        return VariableRows(variable, dict(zip(names, self._states_of(variable), strict=True)))
+
     def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:
         """Apply a gradient whose indices, if it is sparse, are unique.
 
         Raises:
             ValueError: a sparse gradient of a vector, whose rows have no axis.
         """
-        if isinstance(gradient, tf.IndexedSlices) and variable.shape.rank < 2:
-            raise ValueError(f"a table is [rows, dim]. Received: {variable.name} of shape {variable.shape}")
-        states = self._states[self._index_dict[self._var_key(variable)]]
         if isinstance(gradient, tf.IndexedSlices):
-            rows = gradient.indices
-            weight, *state = (tf.gather(v, rows) for v in (variable, *states))
-            updated = self._whole_update(gradient.values, weight, tuple(state))
-            for target, value in zip((variable, *states), updated, strict=True):
-                target.scatter_update(tf.IndexedSlices(value, rows))
+            if variable.shape.rank < 2:
+                raise ValueError(f"a table is [rows, dim]. Received: {variable.name} of shape {variable.shape}")
+            store = self.store_of(variable)
+            weight, *state = store.gather(gradient.indices)
+            store.scatter(gradient.indices, *self._whole_update(gradient.values, weight, tuple(state)))
         else:
-            weight, *state = (tf.convert_to_tensor(v) for v in (variable, *states))
-            updated = self._whole_update(gradient, weight, tuple(state))
-            for target, value in zip((variable, *states), updated, strict=True):
+            whole = (variable, *self._states_of(variable))
+            weight, *state = (tf.convert_to_tensor(v) for v in whole)
+            for target, value in zip(whole, self._whole_update(gradient, weight, tuple(state)), strict=True):
                 target.assign(value)
+
+    def _states_of(self, variable: tf.Variable) -> list[tf.Variable]:
+        return self._states[self._index_dict[self._var_key(variable)]]
 
     def _whole_update(self, gradient: Rows, weight: Rows, state: State) -> State:
         """Weight and states of some rows after catching up, penalty, decay, `update` and bound."""

@@ -11,6 +11,7 @@ import tf_keras
 from optimizers.base import RowOptimizer
 from optimizers.checks import is_schedule, refuse_clipping
 from optimizers.deduplicate import deduplicate
+from optimizers.row_store import RowStore
 from optimizers.schedules import Adjustable
 from optimizers.states import States, build_and_note_states
 
@@ -172,6 +173,10 @@ class Router(tf_keras.optimizers.Optimizer):
     def state_of(self, variable: tf.Variable) -> States:
         """What its optimizer remembers of a variable, by name, such as `accumulator`."""
         return self._states[self._var_key(variable)]
+
+    def store_of(self, variable: tf.Variable) -> RowStore:
+        """Where the rows of a variable that holds tables live: weights and state."""
+        return self.optimizer_of(variable).store_of(variable)
 
     def build(self, var_list: Sequence[tf.Variable]) -> None:
         """Build each optimizer with its variables."""
