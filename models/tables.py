@@ -89,10 +89,13 @@ class EmbeddingTables(Recorded):
 
     def table_blocks(self, name: str) -> Iterator[np.ndarray]:
         """The weights of a logical table, some rows at a time; reading a table whole would copy it."""
-        fused, start = self.fused[self._group_of[name]], self.offsets[name]
-        rows = self.inputs.table(name).rows
+        start, rows = self.offsets[name], self.inputs.table(name).rows
         for first in range(start, start + rows, READ_ROWS):
-            yield tf.gather(fused, tf.range(first, min(first + READ_ROWS, start + rows))).numpy()
+            yield self._gather(self._group_of[name], tf.range(first, min(first + READ_ROWS, start + rows))).numpy()
+
+    def _gather(self, key: str, rows: tf.Tensor) -> tf.Tensor:
+        """Rows of a group's variable, [..., dim]; tables are read nowhere else."""
+        return tf.nn.embedding_lookup(self.fused[key], rows)
 
     def _look_up(self, key: str, batch: Mapping[str, tf.Tensor]) -> list[tuple[list[Field], tf.Tensor]]:
         """One gather for all fields of a group: runs of fields of one kind, each with its vectors [batch, ids, dim]."""
@@ -100,7 +103,7 @@ class EmbeddingTables(Recorded):
         kinds = groupby(fields, lambda field: (field.sequence and field.name, field.scale is None))
         runs = [list(run) for _, run in kinds]  # a sequence is a run of its own
         ids = [self._ids(run, batch) for run in runs]
-        vectors = tf.nn.embedding_lookup(self.fused[key], _side_by_side(ids))  # [batch, ids, dim]
+        vectors = self._gather(key, _side_by_side(ids))  # [batch, ids, dim]
         pieces = tf.split(vectors, [tf.shape(some)[1] for some in ids], axis=1) if len(runs) > 1 else [vectors]
         return list(zip(runs, pieces, strict=True))
 

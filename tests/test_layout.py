@@ -116,6 +116,17 @@ def test_only_models_imports_recommenders():
     assert packages_of(users) == {"models"}
 
 
+def attributes(module):
+    return {node.attr for node in ast.walk(TREES[module]) if isinstance(node, ast.Attribute)}
+
+
+def test_rows_are_written_in_one_place_and_looked_up_in_one():
+    written = {module: attributes(module) - {"scatter_nd"} for module in SOURCES}  # which makes a new array
+    writers = {module for module in SOURCES if any(name.startswith("scatter_") for name in written[module])}
+    assert writers == {"optimizers.row_store"}
+    assert {module for module in SOURCES if "embedding_lookup" in attributes(module)} == {"models.tables"}
+
+
 BLAS = {"dot", "inner", "vdot", "einsum", "matmul", "tensordot"}
 
 

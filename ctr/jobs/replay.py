@@ -146,7 +146,7 @@ def _tables(model: CTRModel, batch: Batch, gradient_of: dict[int, Any]) -> Itera
         summed = np.zeros((len(read), lookup.table.dim))
         with np.errstate(invalid="ignore"):
             np.add.at(summed, np.searchsorted(read, rows[is_own]), gradient.values.numpy()[is_own])
-        yield Part(f"table {lookup.table.name}", weights=_norm([lookup.weights(read)]), gradient=_norm([summed]))
+        yield Part(f"table {lookup.table.name}", weights=_norm(lookup.weights.gather(read)), gradient=_norm([summed]))
 
 
 def _norm(arrays: Sequence[Any]) -> float:

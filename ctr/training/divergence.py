@@ -178,7 +178,8 @@ def _tables(
         columns = dict.fromkeys(column for name in names for column in columns_of(encoder, name))
         table = f"table {lookup.table.name!r} (columns: {', '.join(columns)})"
         read = lookup.rows(batch)
-        sizes = np.abs(lookup.weights(read)).max(axis=1)
+        [weights] = lookup.weights.gather(read)
+        sizes = np.abs(weights.numpy()).max(axis=1)
         is_extreme = ~(sizes <= EXTREME)
         if is_extreme.any():
             rows = _rows_in_words(encoder, names[0], read[is_extreme])

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from features import Batch
 from models import CTRModel, Field, Table
+from optimizers import Router, RowStore, VariableRows
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,14 @@ class EmbeddingLookup:
         ]
         return np.unique(np.concatenate(ids))
 
-    def weights(self, rows: np.ndarray) -> np.ndarray:
-        """Some of its rows, float32 [rows, dim]."""
-        return tf.gather(self.fused, rows + self.offset).numpy()
+    @property
+    def weights(self) -> RowStore:
+        """The table's rows, weights alone."""
+        return VariableRows(self.fused).part(self.offset, self.table.rows)
+
+    def with_state(self, router: Router) -> RowStore:
+        """Return the table's rows, weights and the state that a router's optimizer keeps of them."""
+        return router.store_of(self.fused).part(self.offset, self.table.rows)
 
 
 def embedding_lookups(model: CTRModel) -> list[EmbeddingLookup]:

@@ -16,6 +16,7 @@ from ctr.training.embedding_lookups import embedding_lookups
 from ctr.training.model_state import variables_of
 from features import Batch, Encoder, decoded_batch
 from models import CTRModel
+from optimizers import VariableRows
 
 RAW = "batch/"
 """Begins the names of the columns that hold the batch's own arrays, beside those of the features."""
@@ -42,7 +43,7 @@ def save_snapshot(path: Path, model: CTRModel, encoder: Encoder, batch: Batch) -
         rows = read.get(id(variable))
         if rows is not None:
             weights[f"{name}/rows"] = rows
-            weights[name] = tf.gather(variable, rows).numpy()
+            weights[name] = VariableRows(variable).gather(rows)[0].numpy()
         else:
             weights[name] = tf.identity(variable).numpy()
     _write(path.with_suffix(".npz"), lambda partial: np.savez(partial, allow_pickle=False, **weights))
@@ -83,7 +84,7 @@ def load_weights(path: Path, model: CTRModel) -> None:
         with np.load(file, allow_pickle=False) as weights:
             for name, variable in _weights_of(model).items():
                 if f"{name}/rows" in weights:
-                    variable.scatter_update(tf.IndexedSlices(weights[name], weights[f"{name}/rows"]))
+                    VariableRows(variable).scatter(weights[f"{name}/rows"], weights[name])
                 else:
                     variable.assign(weights[name])
     except (OSError, KeyError, ValueError, EOFError, BadZipFile, tf.errors.OpError) as error:

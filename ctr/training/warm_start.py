@@ -13,7 +13,7 @@ from ctr.runs.checksums import FILE as CHECKSUMS
 from ctr.runs.checksums import sha256
 from ctr.runs.run import Run
 from ctr.training.checkpoint import load_best
-from ctr.training.embedding_lookups import embedding_lookups
+from ctr.training.embedding_lookups import EmbeddingLookup, embedding_lookups
 from ctr.training.plan import ModelPlan, Updater, plan_model
 from ctr.training.resume import load_encoder
 from features import Encoder
@@ -28,7 +28,6 @@ MAY_DIFFER = (
     "model.dropout",
     "model.base.dropout",
 )
-COPIED_ROWS = 1 << 20
 RATES = ("name", "learning_rate", "l2_gradient")  # of an optimizer: they move no weight by themselves
 PENALTIES = ("l1", "l2", "l21")
 
@@ -122,12 +121,21 @@ def copy_weights(parent: ParentRun, model: CTRModel, experiment: Experiment) -> 
     best = load_best(parent.run, old)
     if _encoder_sum(parent.run) != parent.encoder_sum:
         raise ConfigError(f"training.warm_start.run: {asked.run} was trained again while it was read")
-    for pair in _pairs(old, model):
-        pair.copy(pair.before, pair.now, model.distribute_strategy)
-        if asked.optimizer_state == "keep" and pair.now.trainable:
-            _carry_state(old, model, pair)
-    if asked.optimizer_state == "keep":
-        model.optimizer.iterations.assign(old.optimizer.iterations.numpy())
+    is_kept, steps = asked.optimizer_state == "keep", int(old.optimizer.iterations.numpy())
+    for before, now in _shared_tables(old, model):
+        if is_kept:
+            start = model.optimizer.optimizer_of(now.fused).state_of_new_rows(steps)
+            now.with_state(model.optimizer).grow(before.with_state(old.optimizer), start)
+        else:
+            now.weights.grow(before.weights, start={})
+    for variable_before, variable in _shared_variables(old, model):
+        _assign(variable, variable_before, model.distribute_strategy)
+        if is_kept and variable.trainable:
+            states = model.optimizer.state_of(variable)
+            for name, state in old.optimizer.state_of(variable_before).items():
+                _assign(states[name], state, model.distribute_strategy)
+    if is_kept:
+        model.optimizer.iterations.assign(steps)
         model.optimizer.restart_schedules()
     carried = {table.name: table.rows for table in old.tables.inputs.tables}
     return {
@@ -147,65 +155,24 @@ def _encoder_sum(run: Run) -> str:
     return sha256(run.folder / "encoder" / CHECKSUMS)
 
 
-@dataclass(frozen=True)
-class _SharedVariable:
-    """What both models hold: a variable of a tower, or the rows of a table, perhaps beside others in its variable."""
-
-    name: str
-    """Such as `table user` or `tower deep`."""
-    before: tf.Variable
-    now: tf.Variable
-    rows: int | None = None
-    """Of the table; None: the whole variable."""
-    first_before: int = 0
-    first_now: int = 0
-    new: int = 0
-    """Rows of the table that were not there before; they follow."""
-
-    def copy(self, before: tf.Variable, now: tf.Variable, strategy: tf.distribute.Strategy) -> None:
-        """Copy it from and to variables of the same rows: the weights themselves, or one state of their optimizer."""
-        for replica in strategy.experimental_local_results(now):
-            if self.rows is None:
-                replica.assign(before.numpy())
-                continue
-            for first in range(0, self.rows, COPIED_ROWS):
-                places = tf.range(first, min(first + COPIED_ROWS, self.rows))
-                rows = tf.gather(before, places + self.first_before)
-                replica.scatter_update(tf.IndexedSlices(rows, places + self.first_now))
-
-    def fill_new(self, now: tf.Variable, value: float, strategy: tf.distribute.Strategy) -> None:
-        """Set the new rows of a state to a value."""
-        assert self.rows is not None
-        rows = tf.fill([self.new, now.shape[1]], tf.cast(value, now.dtype))
-        for replica in strategy.experimental_local_results(now):
-            places = tf.range(self.new) + self.first_now + self.rows
-            replica.scatter_update(tf.IndexedSlices(rows, places))
-
-
-def _pairs(old: CTRModel, new: CTRModel) -> Iterator[_SharedVariable]:
-    """All weights of two models of the same features and towers: tables, then towers."""
+def _shared_tables(old: CTRModel, new: CTRModel) -> Iterator[tuple[EmbeddingLookup, EmbeddingLookup]]:
+    """Each table as the old model has it and as the new one has it."""
     earlier = {lookup.table.name: lookup for lookup in embedding_lookups(old)}
     for now in embedding_lookups(new):
-        before = earlier[now.table.name]
-        old_rows, new_rows = before.table.rows, now.table.rows - before.table.rows
-        yield _SharedVariable(
-            f"table {now.table.name}", before.fused, now.fused, old_rows, before.offset, now.offset, new_rows
-        )
+        yield earlier[now.table.name], now
+
+
+def _shared_variables(old: CTRModel, new: CTRModel) -> Iterator[tuple[tf.Variable, tf.Variable]]:
+    """Each variable of the tower as the old model has it and as the new one has it."""
     for block, layers in new.tower.blocks.items():
-        for was, is_ in zip(old.tower.blocks[block], layers, strict=True):
-            for old_variable, variable in zip(was.variables, is_.variables, strict=True):
-                yield _SharedVariable(f"tower {block}", old_variable, variable)
+        for before, now in zip(old.tower.blocks[block], layers, strict=True):
+            yield from zip(before.variables, now.variables, strict=True)
 
 
-def _carry_state(old: CTRModel, new: CTRModel, pair: _SharedVariable) -> None:
-    """What the optimizers remember of a pair, and what they must of the rows that are new."""
-    before, now = old.optimizer.state_of(pair.before), new.optimizer.state_of(pair.now)
-    for name in before:
-        pair.copy(before[name], now[name], new.distribute_strategy)
-    if pair.rows is not None:
-        steps = int(old.optimizer.iterations.numpy())
-        for name, value in new.optimizer.optimizer_of(pair.now).state_of_new_rows(steps).items():
-            pair.fill_new(now[name], value, new.distribute_strategy)
+def _assign(now: tf.Variable, before: tf.Variable, strategy: tf.distribute.Strategy) -> None:
+    """Copy a variable to that of each replica."""
+    for replica in strategy.experimental_local_results(now):
+        replica.assign(before.numpy())
 
 
 def _check_optimizers(before: Mapping[str, Updater], now: Mapping[str, Updater], state: str) -> None:

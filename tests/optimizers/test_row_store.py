@@ -1,5 +1,8 @@
 """A store of variables against plain NumPy arrays: what is gathered, scattered, grown and reset, and what is not."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from optimizers import RowStore, VariableRows
 from optimizers import row_store as module
+from tests.optimizers import mirrored_store as mirrored
 from tests.optimizers.row_cases import CASES
 from tests.optimizers.streams import start, states, stream
 
@@ -189,3 +193,17 @@ def test_a_graph_reads_and_writes_rows_only():
     assert operations.count("ResourceGather") == operations.count("ResourceScatterUpdate") == 3
     assert "ReadVariableOp" not in operations
     assert "AddV2" not in operations  # the whole store shifts no rows
+
+
+def test_both_replicas_have_what_is_written_outside_of_them_and_in_their_updates(tmp_path):
+    path = tmp_path / "rows.npz"
+    subprocess.run([sys.executable, "-m", "tests.optimizers.mirrored_store", path], check=True)
+
+    old, new = mirrored.arrays(mirrored.OLD, seed=1), mirrored.arrays(mirrored.NEW, seed=2)
+    weight, touches = (np.concatenate([one, other[mirrored.OLD :]]) for one, other in zip(old, new, strict=True))
+    touches[mirrored.OLD :], touches[1] = 3.0, 4.0
+    weight[[2, 5]], touches[[2, 5]] = 1.0, 7.0
+    weight[[0, 8]], touches[[0, 8]] = 2 * weight[[0, 8]], 2 * touches[[0, 8]]
+    found = np.load(path)
+    for replica in (0, 1):
+        assert_same_bits([found[f"{replica}/w"], found[f"{replica}/s"]], [weight, touches])
