@@ -115,7 +115,7 @@ class RowOptimizer(tf_keras.optimizers.Optimizer):
         self._built = True
 
     def store_of(self, variable: tf.Variable) -> RowStore:
-        """Where the rows of a variable live: its weights and their state."""
+        """Return the store of a variable's rows: its weights and their state."""
         names = (*self.state_names, *self.row_state_names)
         return VariableRows(variable, dict(zip(names, self._states_of(variable), strict=True)))
 

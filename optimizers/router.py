@@ -175,7 +175,7 @@ class Router(tf_keras.optimizers.Optimizer):
         return self._states[self._var_key(variable)]
 
     def store_of(self, variable: tf.Variable) -> RowStore:
-        """Where the rows of a variable that holds tables live: weights and state."""
+        """Return the store of the rows of a variable that holds tables: weights and state."""
         return self.optimizer_of(variable).store_of(variable)
 
     def build(self, var_list: Sequence[tf.Variable]) -> None:

@@ -1,4 +1,4 @@
-"""Where the rows of a table live: the interface of a store, and a store of variables."""
+"""Stores of the rows of a table: their interface, and a store of variables."""
 
 from collections.abc import Iterator, Mapping
 from typing import Protocol

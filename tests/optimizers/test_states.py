@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from optimizers import Lookahead, Regularized, Router, adam, adamw, innermost, lion, sgd_dense
+from models import DNN, CTRModel, Field, Inputs, Table
+from optimizers import Lookahead, Regularized, RMSPropV2, Router, adam, adamw, innermost, lion, sgd_dense
 from optimizers.adafactor import Adafactor
 from optimizers.states import build_and_note_states
 
@@ -65,6 +66,22 @@ def test_the_state_is_what_the_step_moves():
     for weight, gradient in zip(weights, gradients, strict=True):
         [velocity] = router.state_of(weight).values()
         np.testing.assert_allclose(velocity, -0.1 * gradient, rtol=1e-6)
+
+
+def test_layers_of_one_name_in_a_model_have_each_its_own_state():
+    inputs = Inputs((Table("user", 10, 4),), (Field("user", "user", column=0),), (), ())
+    model = CTRModel(inputs, DNN(hidden=[8, 6], activation="dice"))
+    router = Router({"*": RMSPropV2()}, {"*": adam()}, model.logical_variables)
+    router.build(model.trainable_variables)
+
+    slopes = [variable for variable in model.trainable_variables if variable.name.endswith("dice/alpha:0")]
+
+    assert [slope.shape.as_list() for slope in slopes] == [[8], [6]]
+    assert slopes[0].name == slopes[1].name
+    for variable, owned in zip(model.trainable_variables, router.owned(model.trainable_variables), strict=True):
+        states = router.state_of(variable)
+        assert {name: state.shape for name, state in states.items()} == dict.fromkeys(states, variable.shape)
+        assert owned.state_bytes == 4 * len(states) * variable.shape.num_elements() > 0
 
 
 def test_innermost_is_the_optimizer_inside_all_wrappers():
