@@ -17,6 +17,7 @@ _HOMES = {
     "load_study": "ctr.comparison.study",
     "sparsity_report": "ctr.report",
     "train": "ctr.jobs.train",
+    "trust": "ctr.config.user_code",
 }
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "load_study",
     "sparsity_report",
     "train",
+    "trust",
 ]
 
 

@@ -34,6 +34,15 @@ Callbacks: TypeAlias = Annotated[
     ),
 ]
 
+Trusted: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust",
+        metavar="PACKAGE",
+        help="Import classes of this package of yours, if a config or a run folder names them. Repeatable.",
+    ),
+]
+
 
 class _Command(TyperCommand):
     """A command that answers an option of an earlier version with its new name."""
@@ -71,10 +80,11 @@ def train(
         typer.Option(metavar="RUN", help="Begin with the weights of a trained run; its vocabularies grow."),
     ] = None,
     callbacks: Callbacks = None,
+    trusted: Trusted = None,
     settings: Overrides = None,
 ) -> None:
     """Train, keep the best checkpoint, report AUC and PSI."""
-    with _command() as console:
+    with _command(trusted) as console:
         with _silent_stderr():
             from ctr.config.experiment import load_experiment
             from ctr.jobs import train as train_job
@@ -90,10 +100,11 @@ def train(
 def inspect(
     config: Config,
     run: Annotated[Path | None, typer.Option(help="The folder that the run would have. Default: runs/<name>.")] = None,
+    trusted: Trusted = None,
     settings: Overrides = None,
 ) -> None:
     """Show what the data holds and a training needs, and all that would go wrong; 2 if it could not succeed."""
-    with _command() as console:
+    with _command(trusted) as console:
         with _silent_stderr():
             from ctr.config.experiment import load_experiment
             from ctr.jobs.inspect import inspect as look
@@ -111,9 +122,10 @@ def evaluate(
         bool, typer.Option("--negatives-sampled", help="DATA's negatives were sampled as the training data's.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    trusted: Trusted = None,
 ) -> None:
     """Score Parquet with a trained run, report AUC and PSI; of data without a label, scores and PSI."""
-    with _command() as console:
+    with _command(trusted) as console:
         with _silent_stderr():
             from ctr.jobs import evaluate as evaluate_job
         evaluate_job.evaluate(run, data, out, negatives_sampled, overwrite, console)
@@ -131,10 +143,11 @@ def compare(
         float | None, typer.Option(min=0.1, metavar="GIB", help="That all runs may take. Default: what is free.")
     ] = None,
     callbacks: Callbacks = None,
+    trusted: Trusted = None,
     settings: Overrides = None,
 ) -> None:
     """Train an experiment under several choices, such as optimizers: which is better, and is it more than luck."""
-    with _command() as console:
+    with _command(trusted) as console:
         with _silent_stderr():
             from ctr.comparison.study import load_study
             from ctr.jobs import compare as compare_job
@@ -146,9 +159,10 @@ def compare(
 @app.command(cls=_Command)
 def replay(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="RUN/diverged/step-N.parquet, left by `ctr train`.")],
+    trusted: Trusted = None,
 ) -> None:
     """Do the step again at which a training diverged: the norms of every table and layer, and where it began."""
-    with _command() as console:
+    with _command(trusted) as console:
         with _silent_stderr():
             from ctr.jobs.replay import replay as do_again
         do_again(file, console)
@@ -269,12 +283,14 @@ def _listed(names: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def _command() -> Iterator[Console]:
-    """The console of a command, which ends with the exit codes of `ctr.jobs.exit_codes`."""
+def _command(trusted: list[str] | None = None) -> Iterator[Console]:
+    """Trust packages, then give the console of a command, which ends with the exit codes of `ctr.jobs.exit_codes`."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from ctr.config.user_code import trust
     from ctr.jobs.exit_codes import exit_codes
 
     with exit_codes() as console:
+        trust(*(trusted or []))
         yield console
 
 

@@ -64,6 +64,8 @@ class CTRModel(tfrs.Model):
         owner = {id(self.tables.fused[key]): ("table", [table.name for table in groups[key]]) for key in groups}
         for block, layers in self.tower.blocks.items():
             owner |= {id(variable): ("tower", [block]) for layer in layers for variable in layer.trainable_variables}
+        if stray := [variable.name for variable in self.trainable_variables if id(variable) not in owner]:
+            raise ValueError(f"{type(self.tower).__name__}: the layer of {stray[0]} must be in one of its blocks")
         return [owner[id(variable)] for variable in self.trainable_variables]
 
     @property

@@ -216,6 +216,11 @@ CONFIGS = [
     setting("no pattern for a table", "optimizers.sparse", {"user": {"type": "ftrl"}}, "'item'"),
     setting("a key of version 0.4", "training.plateau", {"factor": 0.3}, "'plateau'", "'reduce_lr_on_plateau'"),
     setting("a feature as in version 0.4", "features.columns.price", {"kind": "numeric"}, "'kind'", "'type'"),
+    setting(
+        "a tower that is not trusted", "model", {"type": "their.towers:Tower"}, "'their.towers:Tower'", "--trust their"
+    ),
+    setting("a tower by its module", "model", {"type": "models.dnn:DNN"}, "'models.dnn:DNN'", "registered"),
+    setting("a tower that is no name", "model", {"type": "../towers:Tower"}, "'../towers:Tower'", "MODULE:NAME"),
     setting("an unknown schedule", "optimizers", rates({"schedule": "cosin", "initial": 0.1}), "'cosin'", "'cosine'"),
     setting("a rate of NaN", "optimizers", rates({"schedule": "cosine", "initial": NAN}), "initial", "nan"),
     setting(
@@ -318,6 +323,19 @@ COMMANDS = [
     command("a run folder that is a file", "train config.yaml --run config.yaml", "config.yaml"),
     command("a run folder that is none", "train config.yaml --run clicks --overwrite", "clicks", "not a run"),
     command("inspecting a damaged file", "inspect config.yaml", str(PART), damage=lambda: cut(PART, end=-100)),
+    command(
+        "a trusted tower that does not exist",
+        f"{TRAIN} --trust nowhere --set model=nowhere:Tower",
+        "'nowhere:Tower'",
+        "No module named",
+    ),
+    command(
+        "a trusted class that is no tower",
+        f"{TRAIN} --trust pathlib --set model=pathlib:Path",
+        "'pathlib:Path'",
+        "models.Tower",
+    ),
+    command("trust in the project", f"{TRAIN} --trust models", "--trust", "'models'"),
     command("evaluating no run", "evaluate clicks clicks", "clicks", "no run"),
     command("an option of version 0.4", f"{EVALUATE} --sampled", "--sampled", "--negatives-sampled", "0.5.0"),
     command("evaluating no data", "evaluate runs/tiny klicks", "klicks"),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctr.comparison.plan import PlannedRun
+from ctr.config.user_code import trusted_packages
 from ctr.errors import Diverged
 from ctr.runs.files import remove, write_text
 
@@ -114,11 +115,12 @@ class Pool:
             remove(run.folder)  # what a killed run left of its folder
         config, log = self._file_of(run, "yaml"), self._file_of(run, "log")
         write_text(config, run.experiment.to_yaml())
+        trusted = ",".join(trusted_packages())
         sys_path = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
         with log.open("wb") as out:
             process = subprocess.Popen(
                 # -P: a file of the working directory that is called as a package is not taken for it
-                [sys.executable, "-P", "-m", "ctr.jobs.worker", str(config), str(run.folder), *self.callbacks],
+                [sys.executable, "-P", "-m", "ctr.jobs.worker", str(config), str(run.folder), trusted, *self.callbacks],
                 env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys_path])},
                 stdin=subprocess.PIPE,  # which closes when this process dies
                 stdout=out,

@@ -15,9 +15,10 @@ from ctr.config.model import Initializer, Model
 from ctr.config.optimizers import Optimizers
 from ctr.config.report import Report
 from ctr.config.training import Training
+from ctr.config.user_code import is_user_code, source_sum
 from ctr.errors import ConfigError
 from features import Features, Settings
-from models import MODELS, Tower
+from models import Tower
 
 MAX_NAME = 200  # a file system's 255, less what is put around it
 
@@ -45,10 +46,17 @@ class Experiment(Settings):
     report: Report = Report()
 
     @property
+    def user_code(self) -> dict[str, str]:
+        """`MODULE:NAME` -> SHA-256 of its file, of each class of the user's own that this experiment names."""
+        optimizers = [*self.optimizers.sparse.values(), *self.optimizers.dense.values()]
+        parts = [self.model, getattr(self.model, "base", None), *optimizers]
+        return {part.type: source_sum(part.factory) for part in parts if part and is_user_code(part.type)}
+
+    @property
     def towers(self) -> list[type[Tower]]:
         """The class of the model's tower, and that of the tower that it stands on."""
         base = getattr(self.model, "base", None)
-        return [MODELS[settings.type] for settings in (self.model, base) if settings is not None]
+        return [settings.factory for settings in (self.model, base) if settings is not None]
 
     @model_validator(mode="after")
     def _crosses_have_a_place(self) -> "Experiment":

@@ -1,4 +1,4 @@
-"""The section `model`: a registered model with its arguments, and how weights start."""
+"""The section `model`: a registered model or a class of the user's own with its arguments, and how weights start."""
 
 from typing import Literal, TypeAlias
 
@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ctr.config.registry_settings import settings_from_registry
 from features import Settings
-from models import MODELS
+from models import MODELS, Tower
 
 
 class Initializer(Settings):
@@ -24,7 +24,9 @@ class Initializer(Settings):
 
 
 Base: TypeAlias = settings_from_registry(  # type: ignore[valid-type]
-    MODELS, "seed", "initializer", unfit={"can": "stands on another model, not on itself"}
+    MODELS, "seed", "initializer", unfit={"can": "stands on another model, not on itself"}, own=Tower
 )
 """The tower that another stands on."""
-Model: TypeAlias = settings_from_registry(MODELS, "seed", "initializer", arguments={"base": Base})  # type: ignore[valid-type]
+Model: TypeAlias = settings_from_registry(  # type: ignore[valid-type]
+    MODELS, "seed", "initializer", arguments={"base": Base}, own=Tower
+)

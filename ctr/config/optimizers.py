@@ -2,11 +2,12 @@
 
 from typing import Any, TypeAlias
 
+import tf_keras
 from pydantic import Field, PositiveFloat, model_validator
 
-from ctr.config.registry_settings import settings_from_registry
+from ctr.config.registry_settings import PartSettings, settings_from_registry
 from features import Count, Settings
-from optimizers import DENSE, SPARSE
+from optimizers import DENSE, SPARSE, RowOptimizer
 
 DENSE_ONLY = {
     name: f"is for towers: on a table it would move every row at each step; tables have {', '.join(SPARSE)}"
@@ -24,7 +25,7 @@ class LookaheadSettings(Settings):
     """Share of the way that the slow weights go."""
 
 
-class TowerOptimizer(Settings):
+class TowerOptimizer(PartSettings):
     """What every optimizer of towers may have around it."""
 
     l1_gradient: float = Field(0.0, ge=0, allow_inf_nan=False)
@@ -36,8 +37,8 @@ class TowerOptimizer(Settings):
     lookahead: LookaheadSettings | None = None
 
 
-SparseOptimizer: TypeAlias = settings_from_registry(SPARSE, unfit=DENSE_ONLY)  # type: ignore[valid-type]
-DenseOptimizer: TypeAlias = settings_from_registry(DENSE, base=TowerOptimizer)  # type: ignore[valid-type]
+SparseOptimizer: TypeAlias = settings_from_registry(SPARSE, unfit=DENSE_ONLY, own=RowOptimizer)  # type: ignore[valid-type]
+DenseOptimizer: TypeAlias = settings_from_registry(DENSE, base=TowerOptimizer, own=tf_keras.optimizers.Optimizer)  # type: ignore[valid-type]
 
 
 class Optimizers(Settings):

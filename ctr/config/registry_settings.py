@@ -1,16 +1,20 @@
 """Settings that name something and give its arguments: `{type: adam, beta_1: 0.8}`."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError, create_model, model_validator
+from pydantic import BeforeValidator, PydanticUserError, TypeAdapter, ValidationError, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
+from ctr.config.user_code import import_class, is_user_code
+from ctr.errors import ConfigError
 from features import Count, Settings, nearest
 from optimizers import SCHEDULES
+
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class EpochsOrSteps(Settings):
@@ -30,7 +34,14 @@ class EpochsOrSteps(Settings):
         return self.steps or (self.epochs or 0) * steps_per_epoch
 
 
-class ScheduleSettings(Settings):
+class PartSettings(Settings):
+    """Settings of something that a config names, and what makes it."""
+
+    factory: ClassVar[Callable[..., Any]]
+    """Class or function that the name stands for; the settings are its arguments."""
+
+
+class ScheduleSettings(PartSettings):
     """What all schedules of learning rates have."""
 
     per: Literal["epoch", "step"] = "epoch"
@@ -43,9 +54,10 @@ def settings_from_registry(
     registry: Mapping[str, Callable[..., Any]],
     *passed: str,
     key: str = "type",
-    base: type[Settings] = Settings,
+    base: type[PartSettings] = PartSettings,
     unfit: Mapping[str, str] = MappingProxyType({}),
     arguments: Mapping[str, Any] = MappingProxyType({}),
+    own: type | None = None,
 ) -> Any:
     """The type of a setting `{type: NAME, ...}`: the other keys are the arguments of what NAME stands for.
 
@@ -56,11 +68,22 @@ def settings_from_registry(
         base: settings that all have.
         unfit: names that exist but cannot stand here -> why.
         arguments: argument -> type of its setting, where its annotation is no type of a setting.
+        own: class that a class of the user's own, `MODULE:NAME`, must be derived from; None: the registry is all.
     """
 
     @cache  # made when first met: all of them take seconds
-    def settings_of(name: str) -> type[Settings]:
-        return _settings_of(name, registry[name], passed, key, base, {"learning_rate": LearningRate, **arguments})
+    def settings_of(name: str, target: Callable[..., Any]) -> type[PartSettings]:
+        return _settings_of(name, target, passed, key, base, {"learning_rate": LearningRate, **arguments})
+
+    def settings_of_own(name: str, parent: type) -> type[PartSettings]:
+        try:
+            return settings_of(name, import_class(name, parent))
+        except ConfigError as error:
+            raise PydanticCustomError("unknown_type", "{message}", {"message": str(error)}) from error
+        except (TypeError, NameError, PydanticUserError) as error:
+            reason = str(error).splitlines()[0].partition(". ")[0]
+            why = f"{name!r}: its constructor's arguments cannot be settings: {reason}"
+            raise PydanticCustomError("unknown_type", "{message}", {"message": why}) from error
 
     def check(values: Any) -> Any:
         if isinstance(values, Settings):
@@ -71,10 +94,12 @@ def settings_from_registry(
         if name is None:
             known = {"key": key, "known": ", ".join(registry)}
             raise PydanticCustomError("unknown_type", "needs `{key}`; known: {known}", known)
+        if own is not None and is_user_code(name):
+            return settings_of_own(name, own).model_validate(values if isinstance(values, dict) else {key: name})
         if not isinstance(name, str) or name not in registry:
             hint = {"key": key, "name": repr(name), "hint": nearest(str(name), list(registry))}
             raise PydanticCustomError("unknown_type", "no such {key}: {name}; {hint}", hint)
-        return settings_of(name).model_validate(values if isinstance(values, dict) else {key: name})
+        return settings_of(name, registry[name]).model_validate(values if isinstance(values, dict) else {key: name})
 
     return Annotated[Settings, BeforeValidator(check)]
 
@@ -84,18 +109,44 @@ def _settings_of(
     target: Callable[..., Any],
     passed: tuple[str, ...],
     key: str,
-    base: type[Settings],
+    base: type[PartSettings],
     types: Mapping[str, Any],
-) -> type[Settings]:
-    arguments = {
-        argument: (
-            types.get(argument, parameter.annotation),
-            ... if parameter.default is parameter.empty else parameter.default,
-        )
-        for argument, parameter in inspect.signature(target).parameters.items()
-        if argument not in (*passed, *base.model_fields, "name")
+) -> type[PartSettings]:
+    """Make the settings of one name.
+
+    Raises:
+        TypeError, NameError: an argument that the program passes is missing, or another argument has no type, a type
+            that no setting has, or a name that is taken.
+    """
+    parameters = inspect.signature(target, eval_str=True).parameters.values()
+    _check_takes(passed, parameters)
+    fields = {
+        one.name: _field(one, types)
+        for one in parameters
+        if one.kind not in VARIADIC and one.name not in (*passed, *base.model_fields, "name")
     }
-    return create_model(name, __base__=base, **{key: (Literal[name], name)}, **arguments)  # type: ignore[call-overload]
+    if taken := fields.keys() & {key, "factory"}:
+        raise TypeError(f"none can be called {min(taken)}")
+    made = create_model(name, __base__=base, **{key: (Literal[name], name)}, **fields)  # type: ignore[call-overload]
+    made.factory = staticmethod(target)
+    return made
+
+
+def _check_takes(passed: tuple[str, ...], parameters: Iterable[inspect.Parameter]) -> None:
+    """Raise TypeError unless a constructor takes what the program passes, which a tower on a `base` leaves to that."""
+    names = {one.name for one in parameters}
+    if "base" in names or any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters):
+        return
+    if missing := [name for name in passed if name not in names]:
+        raise TypeError(f"it must take {' and '.join(missing)}")
+
+
+def _field(parameter: inspect.Parameter, types: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return type and default of the setting of an argument; ... is no default."""
+    type_ = types.get(parameter.name, parameter.annotation)
+    if type_ is parameter.empty:
+        raise TypeError(f"{parameter.name} has no type annotation")
+    return type_, ... if parameter.default is parameter.empty else parameter.default
 
 
 def _rate_or_schedule(value: Any) -> Any:

@@ -1,4 +1,6 @@
-"""`ctr train --resume` in a process that ends with the one that started it: CONFIG RUN [CALLBACK]...
+"""`ctr train --resume` in a process that ends with the one that started it: CONFIG RUN TRUSTED [CALLBACK]...
+
+TRUSTED names packages, divided by commas; it may be empty.
 
 The other process holds the writing end of this one's standard input, so that its death, by whatever signal, closes it.
 """
@@ -9,6 +11,7 @@ import threading
 from pathlib import Path
 
 from ctr.config.experiment import load_experiment
+from ctr.config.user_code import trust
 from ctr.jobs.exit_codes import exit_codes
 from ctr.jobs.train import train
 from ctr.training.callbacks import load_callbacks
@@ -19,11 +22,12 @@ def _end_with_parent() -> None:
     os._exit(1)  # at once: a run that is killed goes on from its checkpoint
 
 
-def _train(config: str, folder: Path, callbacks: list[str]) -> None:
+def _train(config: str, folder: Path, trusted: str, callbacks: list[str]) -> None:
     with exit_codes() as console:
+        trust(*filter(None, trusted.split(",")))
         train(load_experiment(config), folder, False, True, lambda: load_callbacks(callbacks, folder), console)
 
 
 if __name__ == "__main__":
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _train(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])
+    _train(sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4:])

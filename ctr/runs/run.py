@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from ctr.config.experiment import Experiment  # it knows every model and optimizer, so it imports TensorFlow
 
 CONFIG = "config.yaml"
+CODE = "code.json"
 LINES = ("metrics.jsonl", "timing.jsonl")
-BEGUN_WITH = (CONFIG, "data.json", "environment.json", "initial_weights.json", "warm_start.json")
+BEGUN_WITH = (CONFIG, CODE, "data.json", "environment.json", "initial_weights.json", "warm_start.json")
 MEASURED = ("reference", "scores", "contents.parquet", "curves.json", REPORT)
 SEALED = (*BEGUN_WITH, *LINES, "encoder", "checkpoints", *MEASURED)
-ONLY_HERE = (CONFIG, "data.json", "initial_weights.json", "warm_start.json")  # resuming need not make them again
+ONLY_HERE = (CONFIG, CODE, "data.json", "initial_weights.json", "warm_start.json")  # resuming need not make them again
 MAY_LIE_ELSEWHERE = ("checkpoints", "evaluations")  # on a larger disk, by a link
 
 
@@ -35,6 +36,7 @@ class Run:
     data.json         files and rows of each set    report.html       all of it; report.md its gist
     contents.parquet  hashes of all that was read   initial_weights.json  SHA-256 of each table and weight
     warm_start.json   what another run gave, if any
+    code.json         SHA-256 of the files of the user's own classes, if any
     evaluations/      of other data, one each       diverged/         the step at which training ended, for `ctr replay`
     checksums.json    SHA-256 of these but the last two and report.*ml; a run is finished once it lists report.json
 
@@ -117,11 +119,27 @@ class Run:
             overrides: `KEY=VALUE`, as those of `load_experiment`.
 
         Raises:
-            ConfigError: it is missing or damaged.
+            ConfigError: it is missing or damaged, or names classes that are not trusted, or not those of the run.
         """
         from ctr.config.experiment import load_saved_experiment
 
-        return load_saved_experiment(self.file(CONFIG), overrides)
+        experiment = load_saved_experiment(self.file(CONFIG), overrides)
+        self.check_code(experiment)
+        return experiment
+
+    def check_code(self, experiment: "Experiment") -> None:
+        """Check that the user's own classes are those that the run began with.
+
+        Raises:
+            ConfigError: the file of one has changed since: weights and scores of the run are not of this code.
+        """
+        code = experiment.user_code
+        begun = self.read_json(CODE) if code else {}
+        if changed := [name for name in code if code[name] != begun.get(name)]:
+            raise ConfigError(
+                f"{self.folder}: the file of {changed[0]} has changed since the run began with it. Restore the file, "
+                f"or train again with --overwrite or another --run."
+            )
 
     def report(self) -> dict[str, Any]:
         """Return what report.json says.
@@ -180,7 +198,7 @@ class Run:
         check_writable(self.folder)
 
     def create(self, experiment: "Experiment", described: dict[str, dict[str, Any] | None]) -> None:
-        """Make the folder anew, with config.yaml and `<name>.json` for each of `described` that is not None.
+        """Make the folder anew, with config.yaml, code.json and `<name>.json` for each of `described` that is not None.
 
         It is there whole or not at all.
 
@@ -193,6 +211,8 @@ class Run:
         for name, values in described.items():
             if values is not None:
                 write_json(partial / f"{name}.json", values)
+        if experiment.user_code:
+            write_json(partial / CODE, experiment.user_code)
         (partial / CONFIG).write_text(experiment.to_yaml(), encoding="utf-8")
         write_checksums(partial)
         if self._beside("replaced").exists() and not self.may_be_finished:

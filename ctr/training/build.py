@@ -12,11 +12,9 @@ from ctr.config.experiment import Experiment
 from ctr.config.optimizers import TowerOptimizer
 from ctr.config.registry_settings import ScheduleSettings
 from ctr.errors import ConfigError
-from models import MODELS, CTRModel, Inputs, Tower
+from models import CTRModel, Inputs, Tower
 from optimizers import (
-    DENSE,
     SCHEDULES,
-    SPARSE,
     Adjustable,
     LayerwiseNormalization,
     Lookahead,
@@ -55,6 +53,8 @@ def make_model(
     Raises:
         ConfigError: a setting that the model or an optimizer refuses; weights that no memory holds.
     """
+    if experiment.user_code:  # its layers may draw weights from Keras's global generators
+        tf_keras.utils.set_random_seed(experiment.seed)
     tower = make_tower(experiment)
     with _precision(experiment.training.precision), as_config_error("model"):
         model = CTRModel(inputs, tower, experiment.initializer.tables, experiment.seed, patterns, base_logit)
@@ -66,7 +66,7 @@ def make_model(
 
 def _tower(settings: Any, experiment: Experiment) -> Tower:
     """The tower that `model` describes; one on a `base` leaves the weights to it."""
-    make: Callable[..., Tower] = MODELS[settings.type]
+    make: Callable[..., Tower] = settings.factory
     arguments = {name: value for name, value in settings if name != "type"}
     if "base" in arguments:
         return make(**{**arguments, "base": _tower(arguments["base"], experiment)})
@@ -76,18 +76,19 @@ def _tower(settings: Any, experiment: Experiment) -> Tower:
 def _router(experiment: Experiment, model: CTRModel, steps_per_epoch: int) -> Router:
     chosen, whole = experiment.optimizers, experiment.training.epochs * steps_per_epoch
 
-    def make(registry: Mapping[str, Callable[..., Any]], settings: Any, key: str, *others: str) -> Any:
+    def make(settings: Any, key: str, *others: str) -> Any:
         """What `settings.type` stands for, made with the settings that are not `others`."""
         with as_config_error(key):
             arguments = settings.model_dump(exclude={"type", *others})
-            if isinstance(settings.learning_rate, ScheduleSettings):
-                arguments["learning_rate"] = _schedule(settings.learning_rate, steps_per_epoch, whole)
-            return registry[settings.type](**arguments)
+            rate = getattr(settings, "learning_rate", None)  # an optimizer of the user's own may have none
+            if isinstance(rate, ScheduleSettings):
+                arguments["learning_rate"] = _schedule(rate, steps_per_epoch, whole)
+            return settings.factory(**arguments)
 
-    sparse = {key: make(SPARSE, settings, f"optimizers.sparse.{key}") for key, settings in chosen.sparse.items()}
+    sparse = {key: make(settings, f"optimizers.sparse.{key}") for key, settings in chosen.sparse.items()}
     dense = {}
     for pattern, settings in chosen.dense.items():
-        optimizer = make(DENSE, settings, f"optimizers.dense.{pattern}", *TowerOptimizer.model_fields)
+        optimizer = make(settings, f"optimizers.dense.{pattern}", *TowerOptimizer.model_fields)
         with as_config_error(f"optimizers.dense.{pattern}"):
             dense[pattern] = _wrapped(optimizer, settings)
     return Router(sparse, dense, model.logical_variables, chosen.clip_norm)

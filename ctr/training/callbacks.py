@@ -1,13 +1,12 @@
 """tf_keras callbacks that a command line names: TensorBoard, MLflow, one's own."""
 
-import sys
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import tf_keras
 
+from ctr.config.user_code import import_name
 from ctr.errors import ConfigError
 
 
@@ -31,18 +30,13 @@ def resolve_factories(names: Sequence[str]) -> list[Callable[[str], Any]]:
     Raises:
         ConfigError: there is no such module or name, or it cannot be called.
     """
-    if names and str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # and it stays: a callback may import more when it is made
     return [_found(name) for name in names]
 
 
 def _found(name: str) -> Callable[[str], Any]:
-    module, colon, target = name.partition(":")
-    if not (module and colon and target):
-        raise ConfigError(f"--callback needs MODULE:NAME. Received: {name!r}")
     try:
-        make = getattr(import_module(module), target)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        make = import_name(name)
+    except ConfigError as error:
         raise ConfigError(f"--callback {name}: {error}") from error
     if not callable(make):
         raise ConfigError(f"--callback {name}: is a {type(make).__name__}, no class and no function")

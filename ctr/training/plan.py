@@ -15,7 +15,7 @@ from ctr.training.devices import Device, choose_device, strategy_of
 from ctr.training.outline import outline_of
 from features import Encoder
 from models import CTRModel, Inputs, Table, fuse
-from optimizers import SPARSE, resolve
+from optimizers import resolve
 
 
 class PlannedTable(NamedTuple):
@@ -147,7 +147,7 @@ def _sizes(experiment: Experiment, encoder: Encoder) -> dict[str, Any]:
 
 def _planned(table: Table, pattern: str, experiment: Experiment) -> PlannedTable:
     settings = experiment.optimizers.sparse[pattern]
-    state = SPARSE[settings.type].state_floats(table.dim, **settings.model_dump(exclude={"type"}))
+    state = settings.factory.state_floats(table.dim, **settings.model_dump(exclude={"type"}))
     floats = 4 * table.rows  # bytes of one number a row
     return PlannedTable(
         table.name, table.rows, table.dim, pattern, settings.type, weights=floats * table.dim, state=floats * state

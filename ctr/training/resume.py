@@ -114,13 +114,15 @@ def resumed(experiment: Experiment, run: Run) -> Experiment:
         run: the run to resume.
 
     Raises:
-        ConfigError: a setting that decides training differs from the run's; every such setting with both values.
+        ConfigError: a setting that decides training differs from the run's; every such setting with both values. Or the
+            file of a class of the user's own has changed.
     """
     config = run.file("config.yaml")
     try:
         begun = load_saved_experiment(config)
     except ConfigError as error:
         raise ConfigError(f"{error}\nthe run's own config is damaged: {PUT_BACK.format('it')}") from error
+    run.check_code(begun)
     experiment = experiment.model_copy(
         update={part: _kept(getattr(experiment, part), getattr(begun, part), name) for part, name in KEPT_UNLESS_SET}
     )

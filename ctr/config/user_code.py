@@ -1,0 +1,125 @@
+"""Code of the user's own, which a config or an option names as MODULE:NAME: trusted, imported, checked, hashed."""
+
+import hashlib
+import re
+import sys
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ctr.errors import ConfigError
+
+PROJECT = ("ctr", "features", "models", "optimizers")
+IDENTIFIER = r"[A-Za-z_]\w*"
+MODULE = re.compile(rf"{IDENTIFIER}(\.{IDENTIFIER})*", re.ASCII)
+NAME = re.compile(rf"({MODULE.pattern}):{IDENTIFIER}", re.ASCII)
+
+_trusted: set[str] = set()
+
+
+def trust(*packages: str) -> None:
+    """Allow configs and run folders to name code of these packages, in this process from now on.
+
+    Nothing is imported by it. Without it a config or a run folder runs no code but the project's.
+
+    Args:
+        packages: dotted names, such as `my_package`; their submodules are included.
+
+    Raises:
+        ConfigError: not a dotted name, or a package of the project, whose classes have registered names.
+    """
+    for package in packages:
+        if not MODULE.fullmatch(package):
+            raise ConfigError(f"--trust: expected a package such as my_package. Received: {package!r}")
+        if _is_project(package):
+            raise ConfigError(f"--trust: {package!r} is the project's own. Its classes need no trust; use their names.")
+    _trusted.update(packages)
+
+
+def trusted_packages() -> list[str]:
+    """Return the packages that `trust` allowed, for a process that this one starts."""
+    return sorted(_trusted)
+
+
+def is_user_code(name: Any) -> bool:
+    """Return True if a `type` is meant as MODULE:NAME, not as a registered name."""
+    return isinstance(name, str) and ":" in name
+
+
+def import_name(name: str) -> Any:
+    """Import NAME of MODULE, which may lie in the working directory.
+
+    Args:
+        name: `MODULE:NAME`, from the command line or trusted.
+
+    Raises:
+        ConfigError: no such module or name, or the module fails while it is imported.
+    """
+    module, _, target = name.partition(":")
+    if not (module and target):
+        raise ConfigError(f"needs MODULE:NAME. Received: {name!r}")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # and it stays: what is imported may import more when it is used
+    try:
+        return getattr(import_module(module), target)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(str(error)) from error
+    except Exception as error:  # the code is not ours: whatever it raises is the reason
+        raise ConfigError(f"{type(error).__name__}: {error}") from error
+
+
+def import_class(name: str, base: type) -> type:
+    """Import a trusted class, and check it before anything calls it.
+
+    Args:
+        name: `MODULE:NAME` of a config.
+        base: class that it must be derived from.
+
+    Raises:
+        ConfigError: not such a name, one of the project, not trusted, not found, or not derived from `base`.
+    """
+    match = NAME.fullmatch(name)
+    if match is None:
+        raise ConfigError(f"{name!r} is not MODULE:NAME, such as my_package.towers:TwoTower")
+    module = match[1]
+    if _is_project(module):
+        raise ConfigError(f"{name!r} is of the project itself. Use its registered name.")
+    if not any(f"{module}.".startswith(f"{package}.") for package in _trusted):
+        package = module.partition(".")[0]
+        raise ConfigError(
+            f"{name!r} is code outside the project, which runs only if you trust it. "
+            f'Add --trust {package}, or in Python ctr.trust("{package}").'
+        )
+    try:
+        found = import_name(name)
+    except ConfigError as error:
+        raise ConfigError(f"cannot import {name!r}: {error}") from error
+    is_derived = isinstance(found, type) and issubclass(found, base)
+    if not is_derived:
+        raise ConfigError(f"{name!r} is not a class derived from {base.__module__.partition('.')[0]}.{base.__name__}")
+    source_sum(found)  # now: the file may be edited while this process runs what it held
+    return found
+
+
+@cache
+def source_sum(class_: Callable[..., Any]) -> str:
+    """Return the SHA-256 of the file that a class was imported from, as it was when this was first asked.
+
+    Raises:
+        ConfigError: the class is in no file, such as a class of a notebook.
+    """
+    file = getattr(sys.modules.get(class_.__module__), "__file__", None)
+    try:
+        with open(str(file), "rb") as source:
+            return hashlib.file_digest(source, "sha256").hexdigest()
+    except OSError as error:
+        raise ConfigError(
+            f"{class_.__module__}:{class_.__qualname__} is in no file, by which a run could know it again. "
+            f"Put it in a module."
+        ) from error
+
+
+def _is_project(module: str) -> bool:
+    return module.partition(".")[0] in PROJECT

@@ -1,0 +1,416 @@
+"""Towers and optimizers of the user's own: named by a config, imported only if trusted, known again by hash."""
+
+import hashlib
+import importlib
+import io
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from rich.console import Console
+from typer.testing import CliRunner
+
+import ctr
+from ctr.cli import app
+from ctr.config import user_code
+from ctr.config.experiment import load_experiment
+from ctr.errors import ConfigError
+from tests.ctr.conftest import BY_STEPS, EVERY, After, Killed, ending, kill, resealed
+from tests.ctr.undrawn import undrawn
+
+pytestmark = pytest.mark.usefixtures("undrawn_plots")
+PAGE = (Path(__file__).parents[2] / "docs" / "own_parts.md").read_text()
+TOWERS, ROWS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+OTHERS = '''
+from __future__ import annotations
+
+from pathlib import Path
+
+import tensorflow as tf
+import tf_keras
+
+from models import DNN, Tower
+from optimizers import RowOptimizer
+
+
+class Stock(Tower):
+    """A layer of Keras as it comes."""
+
+    def __init__(self, units: int = 8, initializer: str = "glorot_uniform", seed: int = 0, **more: object) -> None:
+        super().__init__()
+        self.middle, self.head = tf_keras.layers.Dense(units, "relu"), tf_keras.layers.Dense(1, dtype="float32")
+
+    @property
+    def blocks(self):
+        return {"middle": [self.middle], "head": [self.head]}
+
+    def call(self, x0, step, training=False):
+        return tf.squeeze(self.head(self.middle(x0)), axis=1)
+
+
+class Astray(Stock):
+    @property
+    def blocks(self):
+        return {"head": [self.head]}
+
+
+class Descent(RowOptimizer):
+    def __init__(self, learning_rate: float, name: str = "sgd") -> None:
+        super().__init__(learning_rate, name=name)
+
+    def update(self, gradient, weight, state, learning_rate, step):
+        return weight - learning_rate * gradient, state
+
+
+class DenseDescent(tf_keras.optimizers.SGD):
+    def __init__(self, learning_rate: float = 0.01) -> None:
+        super().__init__(learning_rate, jit_compile=False)
+
+
+class Loud:
+    def __init__(self, **settings: object) -> None:
+        Path("called.txt").touch()
+
+
+class LoudOptimizer(tf_keras.optimizers.Optimizer):
+    def __init__(self, learning_rate: float = 0.1) -> None:
+        Path("called.txt").touch()
+
+
+def loud(**settings: object) -> None:
+    Path("called.txt").touch()
+
+
+class Untyped(DNN):
+    def __init__(self, widths=(8,), initializer: str = "", seed: int = 0) -> None:
+        super().__init__()
+
+
+class Taken(DNN):
+    def __init__(self, factory: int = 1, initializer: str = "glorot_uniform", seed: int = 0) -> None:
+        super().__init__()
+
+
+class Unseeded(DNN):
+    def __init__(self, initializer: str = "glorot_uniform") -> None:
+        super().__init__()
+
+
+class OfTensors(DNN):
+    def __init__(self, start: tf.Tensor, initializer: str = "", seed: int = 0) -> None:
+        super().__init__()
+
+
+class OfNothing(DNN):
+    def __init__(self, start: Unheard, initializer: str = "", seed: int = 0) -> None:
+        super().__init__()
+'''
+TWO_TOWER = "model={type: my_package.towers:TwoTower, hidden: [8, 4]}"
+SIGNED = "optimizers.sparse.user={type: my_package.rows:SignedRows, learning_rate: 0.001}"
+CHANGED = "the file of my_package.towers:TwoTower has changed since the run began with it. Restore the file"
+
+
+@pytest.fixture(scope="module")
+def own(place):
+    """The working directory, with data, config and the package of the user."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(place)
+        patched.setattr(sys, "path", [*sys.path])
+        patched.setattr(sys, "dont_write_bytecode", True)
+        package = place / "my_package"
+        package.mkdir()
+        sources = {"__init__": "", "towers": TOWERS, "rows": ROWS, "others": OTHERS, "broken": "1 / 0\n"}
+        for name, source in sources.items():
+            (package / f"{name}.py").write_text(source)
+        (place / "stranger.py").write_text("from pathlib import Path\nPath('imported.txt').touch()\n" + TOWERS)
+        yield place
+    forget()
+
+
+@pytest.fixture(autouse=True)
+def untrusted(monkeypatch):
+    """Each test begins as a new process, in which nothing is trusted."""
+    monkeypatch.setattr(user_code, "_trusted", set())
+    forget()
+
+
+@pytest.fixture
+def trusted(untrusted):
+    ctr.trust("my_package")
+
+
+def forget():
+    """Let the modules of the user be imported again, as a new process would."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("my_package", "stranger")]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+def command(*arguments):
+    with undrawn():
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def only_line(result):
+    """The one line of a command that ends with the user's mistake."""
+    assert result.exit_code == 2, result.output
+    [line] = result.stderr.splitlines()
+    return line
+
+
+def trained(place, name, *settings):
+    """The bytes of metrics.jsonl and of the scores of the test set of a run of one epoch."""
+    experiment = load_experiment(place / "tiny.yaml", ["training.epochs=1", *settings])
+    ctr.train(experiment, place / name, overwrite=True)
+    return [(place / name / file).read_bytes() for file in ("metrics.jsonl", "scores/test.parquet")]
+
+
+@pytest.fixture(scope="module")
+def run(own):
+    """A finished run of the tower and the optimizer of docs/own_parts.md, made by the command line."""
+    settings = ["--set", TWO_TOWER, "--set", SIGNED, "--set", "training.epochs=1"]
+    result = command("train", "tiny.yaml", "--run", "two_tower", "--trust", "my_package", *settings)
+    assert result.exit_code == 0, result.output
+    return own / "two_tower"
+
+
+@pytest.fixture
+def copy(run, tmp_path):
+    return Path(shutil.copytree(run, tmp_path / "run"))
+
+
+@pytest.fixture
+def edited(own):
+    """The file of the tower is another, in a new process."""
+    path = own / "my_package" / "towers.py"
+    path.write_text(TOWERS + "# another line\n")
+    forget()
+    ctr.trust("my_package")
+    yield
+    path.write_text(TOWERS)
+
+
+def test_a_run_records_the_code_of_its_classes(run):
+    files = {"my_package.towers:TwoTower": TOWERS, "my_package.rows:SignedRows": ROWS}
+    expected = {name: hashlib.sha256(source.encode()).hexdigest() for name, source in files.items()}
+    assert json.loads((run / "code.json").read_text()) == expected
+    assert "code.json" in json.loads((run / "checksums.json").read_text())
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["model"] == {
+        "type": "my_package.towers:TwoTower",
+        "hidden": [8, 4],
+        "initializer": {"tables": 0.01, "towers": "glorot_uniform", "head_bias": "log_odds"},
+    }
+
+
+def test_a_run_of_registered_parts_records_no_code(small_run):
+    assert not (small_run / "code.json").exists()
+
+
+def test_a_run_of_an_own_tower_is_evaluated_as_it_was_measured(run, own, copy):
+    test = pq.read_table(copy / "scores" / "test.parquet")
+    result = command("evaluate", copy, own / "clicks" / "part-2.parquet", "--trust", "my_package")
+    assert result.exit_code == 0, result.output
+    scored = pq.read_table(copy / "evaluations" / "part-2" / "scores" / "part-2.parquet")
+    assert scored["logit"].to_pylist()[-test.num_rows :] == test["logit"].to_pylist()
+
+
+def test_an_own_tower_is_resumed_as_if_it_had_never_stopped(own, trusted, every_checkpoint_is_saved, tmp_path):
+    experiment = load_experiment(own / "tiny.yaml", [EVERY, *BY_STEPS, TWO_TOWER, SIGNED])
+    ctr.train(experiment, tmp_path / "undisturbed")
+    with pytest.raises(Killed):
+        ctr.train(experiment, tmp_path / "killed", callbacks=[After(8, kill)])
+    ctr.train(experiment, tmp_path / "killed", resume=True)
+    assert ending(tmp_path / "killed") == ending(tmp_path / "undisturbed")
+
+
+def test_a_run_begins_with_an_own_tower(run, own, trusted, tmp_path):
+    settings = [TWO_TOWER, SIGNED, "training.epochs=1", f"training.warm_start.run={run}"]
+    report = ctr.train(load_experiment(own / "tiny.yaml", settings), tmp_path / "next")
+    assert report["warm_start"]["tables"]["user"] == {"carried": 11, "new": 0}
+
+
+def test_variants_of_an_own_tower_are_compared(own):
+    study = {
+        "name": "own",
+        "experiment": "tiny.yaml",
+        "settings": {"training.epochs": 1},
+        "axes": {
+            "model": {"dnn": {"model": "dnn"}, "own": {"model": {"type": "my_package.towers:TwoTower", "hidden": [4]}}}
+        },
+    }
+    (own / "study.yaml").write_text(yaml.safe_dump(study))
+    result = command("compare", "study.yaml", "--out", "compared", "--trust", "my_package", "--processes", "1")
+    assert result.exit_code == 0, result.output
+    assert list(json.loads((own / "compared" / "runs" / "own" / "seed-1" / "code.json").read_text())) == [
+        "my_package.towers:TwoTower"
+    ]
+
+
+def test_an_own_sparse_optimizer_equals_the_registered_one_of_its_formula(own, trusted):
+    own_rows = 'optimizers.sparse={"*": {type: my_package.others:Descent, learning_rate: 0.5}}'
+    registered = 'optimizers.sparse={"*": {type: sgd, learning_rate: 0.5}}'
+    assert trained(own, "own-rows", own_rows) == trained(own, "sgd-rows", registered)
+
+
+def test_an_own_dense_optimizer_equals_the_registered_one_of_its_formula(own, trusted):
+    schedule = "{schedule: exponential, initial: 0.1, k: 0.5}"
+    own_dense = f"optimizers.dense={{type: my_package.others:DenseDescent, learning_rate: {schedule}}}"
+    registered = f"optimizers.dense={{type: sgd, learning_rate: {schedule}}}"
+    assert trained(own, "own-dense", own_dense) == trained(own, "sgd-dense", registered)
+
+
+def test_layers_of_keras_start_alike_each_time(own, trusted):
+    stock = "model=my_package.others:Stock"
+    first = trained(own, "first", stock)
+    assert trained(own, "second", stock) == first
+    assert trained(own, "third", stock, "seed=2") != first
+
+
+def test_can_stands_on_an_own_tower(own, trusted):
+    base = "{type: my_package.towers:TwoTower, hidden: [4]}"
+    can = f"model={{type: can, base: {base}, pairs: [[item, history]], micro_mlp: [4, 2]}}"
+    experiment = load_experiment(own / "tiny.yaml", [can, "features.columns.history.pooling=none"])
+    assert list(experiment.user_code) == ["my_package.towers:TwoTower"]
+    assert experiment.model.base.hidden == (4,)
+
+
+@pytest.fixture
+def of_stranger(run, own, tmp_path):
+    """A run folder and a config that name the module of a stranger, whose import leaves a file."""
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    for path in (folder / "config.yaml", folder / "code.json"):
+        path.write_text(re.sub(r"my_package\.(towers|rows)", "stranger", path.read_text()))
+    (folder / "diverged").mkdir()
+    (folder / "diverged" / "step-000000001.parquet").write_text("")
+    return resealed(folder)
+
+
+def test_a_config_or_run_from_a_stranger_imports_nothing(of_stranger, own):
+    config, data = of_stranger / "config.yaml", own / "clicks" / "part-2.parquet"
+    study = {"name": "s", "experiment": str(config), "axes": {"size": {"training.batch_size": [32, 64]}}}
+    (own / "theirs.yaml").write_text(yaml.safe_dump(study))
+    commands = [
+        ["train", config, "--run", own / "new"],
+        ["train", own / "tiny.yaml", "--run", own / "new", "--set", "model=stranger:TwoTower"],
+        ["train", own / "tiny.yaml", "--run", own / "new", "--warm-start", of_stranger],
+        ["train", own / "tiny.yaml", "--run", of_stranger, "--resume"],
+        ["inspect", config],
+        ["evaluate", of_stranger, data],
+        ["compare", own / "theirs.yaml", "--out", own / "compared-theirs"],
+        ["replay", of_stranger / "diverged" / "step-000000001.parquet"],
+    ]
+    for trust in ([], ["--trust", "my_package"], ["--trust", "strange"]):
+        for arguments in commands:
+            result = command(*arguments, *trust)
+            told = result.stderr + result.stdout
+            assert result.exit_code == 2, told
+            assert "'stranger:TwoTower' is code outside the project, which runs only if you trust it." in told
+            assert "--trust stranger" in told
+    assert command("report", of_stranger).exit_code == 0
+    assert not (own / "imported.txt").exists()
+    assert "stranger" not in sys.modules
+
+
+def test_an_edit_refuses_resume_evaluation_and_warm_start_in_one_line(run, copy, own, edited, tmp_path):
+    experiment = load_experiment(own / "tiny.yaml", [TWO_TOWER, SIGNED, "training.epochs=1"])
+    begun = load_experiment(own / "tiny.yaml", [TWO_TOWER, SIGNED, f"training.warm_start.run={copy}"])
+    refused = [
+        lambda: ctr.train(experiment, copy, resume=True),
+        lambda: ctr.evaluate(copy, str(own / "clicks" / "part-2.parquet"), tmp_path / "evaluation"),
+        lambda: ctr.train(begun, tmp_path / "next"),
+    ]
+    for call in refused:
+        with pytest.raises(ConfigError, match=CHANGED) as error:
+            call()
+        assert len(str(error.value).splitlines()) == 1
+    assert not (tmp_path / "next").exists()
+    assert command("report", copy).exit_code == 0
+
+
+def test_an_edit_refuses_to_go_on_with_a_comparison(own, edited):
+    told = only_line(command("compare", "study.yaml", "--out", "compared", "--trust", "my_package"))
+    assert CHANGED in told
+
+
+def test_a_run_whose_record_of_code_is_lost_is_refused(copy, own, trusted):
+    (copy / "code.json").unlink()
+    with pytest.raises(ConfigError, match=r"code\.json"):
+        ctr.evaluate(copy, str(own / "clicks" / "part-2.parquet"))
+
+
+WRONG = {
+    "a name of the project": ("models.dnn:DNN", "'models.dnn:DNN' is of the project itself. Use its registered name."),
+    "another of the project": ("ctr.cli:app", "is of the project itself"),
+    "no module": (":TwoTower", "is not MODULE:NAME, such as my_package.towers:TwoTower"),
+    "no class": ("my_package.towers:", "is not MODULE:NAME"),
+    "a path": ("../my_package:TwoTower", "is not MODULE:NAME"),
+    "a relative module": (".my_package:TwoTower", "is not MODULE:NAME"),
+    "a call": ("my_package.others:loud()", "is not MODULE:NAME"),
+    "an attribute of a class": ("my_package.towers:TwoTower.call", "is not MODULE:NAME"),
+    "two names": ("my_package.towers:TwoTower:x", "is not MODULE:NAME"),
+    "no such module": ("my_package.tower:TwoTower", "cannot import 'my_package.tower:TwoTower': No module named"),
+    "no such class": ("my_package.towers:TwoTowers", "has no attribute 'TwoTowers'"),
+    "a module that fails": ("my_package.broken:X", "cannot import 'my_package.broken:X': ZeroDivisionError: division"),
+    "a function": ("my_package.others:loud", "is not a class derived from models.Tower"),
+    "a class that is no tower": ("my_package.others:Loud", "is not a class derived from models.Tower"),
+    "an argument without a type": ("my_package.others:Untyped", "widths has no type annotation"),
+    "an argument with a name that is taken": ("my_package.others:Taken", "none can be called factory"),
+    "no seed": ("my_package.others:Unseeded", "it must take seed"),
+    "an argument that no config has": ("my_package.others:OfTensors", "constructor's arguments cannot be settings"),
+    "a type that there is not": ("my_package.others:OfNothing", "name 'Unheard' is not defined"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_no_tower_is_refused_before_it_is_called(case, own, trusted):
+    name, message = WRONG[case]
+    with pytest.raises(ConfigError) as error:
+        load_experiment(own / "tiny.yaml", [f"model.type={name!r}"])
+    assert message in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+    assert not (own / "called.txt").exists()
+
+
+@pytest.mark.parametrize("name", ["my_package.others:LoudOptimizer", "my_package.others:DenseDescent"])
+def test_a_table_takes_no_stock_optimizer(name, own, trusted):
+    with pytest.raises(ConfigError, match=r"is not a class derived from optimizers\.RowOptimizer"):
+        load_experiment(own / "tiny.yaml", [f"optimizers.sparse.user.type={name}"])
+    assert not (own / "called.txt").exists()
+
+
+def test_arguments_are_checked_by_their_annotations(own, trusted):
+    for setting, message in {
+        "model={type: my_package.towers:TwoTower, hidden: [wide]}": "model.hidden.0: Input should be a valid integer",
+        "model={type: my_package.towers:TwoTower, hiden: [4]}": "unknown key 'hiden'; did you mean 'hidden'?",
+        "model={type: my_package.towers:TwoTower, seed: 4}": "unknown key 'seed'",
+        "optimizers.sparse.user={type: my_package.others:Descent}": "learning_rate: Field required",
+    }.items():
+        with pytest.raises(ConfigError) as error:
+            load_experiment(own / "tiny.yaml", [setting])
+        assert message in str(error.value)
+
+
+def test_a_layer_in_no_block_is_named(own, trusted, tmp_path):
+    experiment = load_experiment(own / "tiny.yaml", ["model=my_package.others:Astray"])
+    with pytest.raises(ConfigError, match=r"model: Astray: the layer of .*kernel.* must be in one of its blocks"):
+        ctr.train(experiment, tmp_path / "run", console=Console(file=io.StringIO()))
+
+
+@pytest.mark.parametrize(
+    "package", ["", "my-package", "my_package:TwoTower", ".my_package", "my_package.", "a b", "/x"]
+)
+def test_only_packages_are_trusted(package):
+    with pytest.raises(ConfigError, match="--trust: expected a package such as my_package"):
+        ctr.trust(package)
+    assert user_code.trusted_packages() == []
+
+
+@pytest.mark.parametrize("package", ["ctr", "features", "models.dnn", "optimizers"])
+def test_the_project_needs_no_trust(package):
+    assert "is the project's own" in only_line(command("train", "tiny.yaml", "--trust", package))
