@@ -301,13 +301,24 @@ def test_many_settings_that_differ_are_counted(tmp_path):
 
 
 def test_an_evaluation_has_the_settings_of_its_run(tmp_path):
-    write_run(tmp_path / "a", {"test": scored(1)}, config={"seed": 4})
+    config = {"seed": 4, "features": {"unseen": "shared"}, "model": {"initializer": {"head_bias": "zero"}}}
+    write_run(tmp_path / "a", {"test": scored(1)}, config=config)
     evaluation = write_run(tmp_path / "a" / "evaluations" / "day", {"day": scored(1)})
-    assert settings_of(evaluation) == {"seed": "4"}
+    assert settings_of(evaluation) == {"seed": "4", "features.unseen": "shared", "model.initializer.head_bias": "zero"}
     assert settings_of(write_run(tmp_path / "b", {"day": scored(1)})) is None
     (tmp_path / "a" / "config.yaml").write_text("{")
     resealed(tmp_path / "a")
     assert settings_of(evaluation) is None
+
+
+def test_the_settings_of_a_run_of_0_4_have_their_names_of_today(tmp_path):
+    config = {"features": {"columns": {"age": {"kind": "numeric"}}}, "report": {"exact_rows": 9}}
+    assert settings_of(write_run(tmp_path / "a", {"test": scored(1)}, config=config)) == {
+        "features.columns.age.type": "numeric",
+        "features.unseen": "own",
+        "model.initializer.head_bias": "zero",
+        "report.max_exact_rows": "9",
+    }
 
 
 def test_runs_are_called_by_what_tells_them_apart(tmp_path, monkeypatch):
