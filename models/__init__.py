@@ -26,6 +26,7 @@ from models.dnn import DNN
 from models.inputs import Behaviors, Category, Field, Inputs, SequenceInput, Table
 from models.recording import Recorded, recorded
 from models.seeds import PathInitializer, seed_of
+from models.streams import with_streams
 from models.tables import EmbeddingTables, fuse
 from models.tower import Tower
 from models.wide_deep import WideDeep
@@ -70,4 +71,5 @@ __all__ = [
     "fuse",
     "recorded",
     "seed_of",
+    "with_streams",
 ]
