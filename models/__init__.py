@@ -28,7 +28,7 @@ from models.recording import Recorded, recorded
 from models.seeds import PathInitializer, seed_of
 from models.streams import with_streams
 from models.tables import EmbeddingTables, fuse
-from models.tower import Tower
+from models.tower import Tower, TowerOutput
 from models.wide_deep import WideDeep
 
 MODELS: dict[str, type[Tower]] = {
@@ -66,6 +66,7 @@ __all__ = [
     "SequenceInput",
     "Table",
     "Tower",
+    "TowerOutput",
     "WideDeep",
     "cost_of",
     "fuse",

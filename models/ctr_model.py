@@ -8,7 +8,7 @@ import tf_keras
 
 from models.inputs import Inputs
 from models.tables import EmbeddingTables
-from models.tower import Tower
+from models.tower import Tower, TowerOutput
 
 Batch = Mapping[str, tf.Tensor]
 
@@ -16,8 +16,9 @@ Batch = Mapping[str, tf.Tensor]
 class CTRModel(tfrs.Model):
     """A click-through-rate model: fused tables, then a tower that ends in one logit.
 
-    All variables exist after construction. The loss is binary cross-entropy in nats, the weighted mean of the batch.
-    `fit` reports its mean over the epoch so far.
+    All variables exist after construction. The loss is binary cross-entropy in nats, the weighted mean of the batch,
+    plus that of each loss that the tower names. `fit` reports as `loss` the mean of the cross-entropy over the epoch so
+    far, and as `loss/<name>` that of each other term.
 
     Args:
         inputs: what batches hold; the tower adds the tables that it has of its own, and tables that nothing reads are
@@ -54,6 +55,7 @@ class CTRModel(tfrs.Model):
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step", aggregation=one_for_all)
         self.mean_loss = tf_keras.metrics.Mean(name="loss", dtype="float64")
         self(self.tables.inputs.empty_batch())
+        self.mean_losses = self._means_of_losses()
         if base_logit is not None:
             tower.start_at(base_logit)
 
@@ -70,22 +72,34 @@ class CTRModel(tfrs.Model):
 
     @property
     def metrics(self) -> list[tf_keras.metrics.Metric]:
-        return [self.mean_loss]
+        return [self.mean_loss, *self.mean_losses.values()]
 
     def call(self, batch: Batch, training: bool = False) -> tf.Tensor:
         """Logits, float32 [batch]."""
+        return self.output(batch, training).logit
+
+    def output(self, batch: Batch, training: bool = False) -> TowerOutput:
+        """Logits, and the losses that the tower names."""
         branches = self.tables(batch)
-        return self.tower(branches.pop("deep"), step=self.step, training=training, **branches)
+        found = self.tower(branches.pop("deep"), step=self.step, training=training, **branches)
+        return found if isinstance(found, TowerOutput) else TowerOutput(found, {})
 
     def compute_loss(self, batch: Batch, training: bool = False) -> tf.Tensor:
-        """Weighted mean of the binary cross-entropy of a batch, in nats; also updates the mean of the epoch.
+        """Weighted mean of the loss of a batch, all terms together; also updates the means of the epoch.
 
         Of replicas that share a batch, each gives its part of that mean: the parts add up, as gradients do.
         """
-        logit = self(batch, training=training)
+        logit, terms = self.output(batch, training)
+        if terms.keys() != self.mean_losses.keys():
+            first, now = (", ".join(names) or "none" for names in (self.mean_losses, terms))
+            raise ValueError(f"{self.tower.name}: the losses must be the same at every call, {first}. Received: {now}")
         losses = tf.nn.sigmoid_cross_entropy_with_logits(batch["label"], logit)
         total, loss = tf.reduce_sum(batch["weight"]), tf.reduce_sum(losses * batch["weight"])
         self.mean_loss.update_state(tf.math.divide_no_nan(loss, total), sample_weight=total)
+        for name, mean in self.mean_losses.items():
+            term = tf.reduce_sum(tf.cast(terms[name], tf.float32) * batch["weight"])
+            mean.update_state(tf.math.divide_no_nan(term, total), sample_weight=total)
+            loss += term
         context = tf.distribute.get_replica_context()
         if context is not None and context.num_replicas_in_sync > 1:
             total = context.all_reduce(tf.distribute.ReduceOp.SUM, total)
@@ -103,9 +117,24 @@ class CTRModel(tfrs.Model):
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         with tf.control_dependencies([loss]):  # so that the end of the data, which has no loss, does not count
             self.step.assign_add(1)
-        return {"loss": self.mean_loss.result()}
+        return {mean.name: mean.result() for mean in self.metrics}
 
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """The loss of a batch, in evaluation mode."""
         self.compute_loss(batch)
-        return {"loss": self.mean_loss.result()}
+        return {mean.name: mean.result() for mean in self.metrics}
+
+    def _means_of_losses(self) -> dict[str, tf_keras.metrics.Mean]:
+        """The mean over the epoch so far of each loss that the tower names.
+
+        Raises:
+            ValueError: one of them is not a number for each example.
+        """
+        losses = self.output(self.tables.inputs.empty_batch()).losses
+        for name, loss in losses.items():
+            if not loss.shape.is_compatible_with([1]):
+                raise ValueError(
+                    f"{self.tower.name}: the loss {name!r} must be [batch], a number for each example. "
+                    f"Received, for 1 example: {loss.shape.as_list()}"
+                )
+        return {name: tf_keras.metrics.Mean(name=f"loss/{name}", dtype="float64") for name in losses}

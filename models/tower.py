@@ -2,12 +2,26 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
+import tensorflow as tf
 import tf_keras
 
 from models.inputs import Inputs
 from models.recording import Recorded
+
+
+class TowerOutput(NamedTuple):
+    """What a tower returns that trains on more than the cross-entropy of its logit."""
+
+    logit: tf.Tensor
+    """float32 [batch]."""
+    losses: Mapping[str, tf.Tensor]
+    """Name -> a term of the loss for each example, [batch]; the same names at every call.
+
+    The model adds the mean of each, weighted by sample weights as the cross-entropy, so a coefficient is the tower's to
+    apply. No term sees labels.
+    """
 
 
 class Tower(Recorded):
@@ -16,8 +30,8 @@ class Tower(Recorded):
     A subclass defines `blocks` and `call(x0, step, training=False, **branches)`: x0 [batch, width] holds the vectors
     and plain numerics side by side, `step` is a scalar that dropout is a function of, `branches` are the fields that
     `extend` declared for other branches than `deep`, by the branch's name, vectors side by side or `Behaviors`; the
-    result is the logit, float32 [batch]. The last layer of the block `head` has the bias of the logit, which `start_at`
-    sets.
+    result is the logit, float32 [batch], or a `TowerOutput`. The last layer of the block `head` has the bias of the
+    logit, which `start_at` sets.
     """
 
     has_wide_weights: ClassVar[bool] = False

@@ -1,7 +1,7 @@
 """Apply a trained model to Parquet, row group after row group, in file order."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,8 @@ class Scored:
     values: dict[str, Values]
     batch: Batch
     logit: np.ndarray  # float32 [rows], corrected for negative sampling
+    losses: dict[str, np.ndarray]
+    """Name -> float32 [rows], of each loss that the tower names."""
 
 
 class Scorer:
@@ -40,7 +42,9 @@ class Scorer:
         self.correction = np.float32(math.log(negative_sampling_rate or 1.0))
         signature = batch_signature(encoder)
         spec = {key: signature[key] for key in signature if key not in ("label", "weight")}
-        self._predict = tf.function(lambda batch: model(batch, training=False), input_signature=[spec], autograph=False)
+        self._predict = tf.function(
+            lambda batch: model.output(batch, training=False), input_signature=[spec], autograph=False
+        )
         self._inputs = list(spec)
 
     def score(self, row_groups: list[RowGroup], keep: Iterable[str] = ()) -> Iterator[Scored]:
@@ -61,14 +65,19 @@ class Scorer:
             yield table, values, self.encoder.encode(table, values, str(group))
 
     def _scored(self, table: pa.Table, values: dict[str, Values], batch: Batch) -> Scored:
-        logits = [
-            self._predict({key: batch[key][start : start + self.batch_size] for key in self._inputs}).numpy()
+        outputs = [
+            self._predict({key: batch[key][start : start + self.batch_size] for key in self._inputs})
             for start in range(0, table.num_rows, self.batch_size)
         ]
-        logit = np.concatenate([np.empty(0, np.float32), *logits]) + self.correction
+        logit = _joined([output.logit for output in outputs]) + self.correction
         if not np.isfinite(logit).all():
             raise Diverged(f"{int((~np.isfinite(logit)).sum())} of {len(logit)} scores are not finite")
-        return Scored(table, values, batch, logit)
+        losses = {name: _joined([output.losses[name] for output in outputs]) for name in self.model.mean_losses}
+        return Scored(table, values, batch, logit, losses)
+
+
+def _joined(parts: Sequence[tf.Tensor]) -> np.ndarray:
+    return np.concatenate([np.empty(0, np.float32), *(part.numpy().astype(np.float32) for part in parts)])
 
 
 def sampling_weights(label: np.ndarray, negative_sampling_rate: float | None) -> np.ndarray:

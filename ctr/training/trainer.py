@@ -31,6 +31,7 @@ from ctr.config.training import EarlyStopping
 from ctr.errors import Interrupted
 from ctr.evaluation.scoring import Scored, Scorer
 from ctr.evaluation.split_metrics import metrics_of
+from ctr.evaluation.tower_losses import MeanLosses
 from ctr.runs.run import Run
 from ctr.runs.run_data import HASHES
 from ctr.training.checkpoint import CheckpointWriter, Position, load_best
@@ -168,7 +169,7 @@ class Trainer:
     def _end_epoch(self) -> None:
         position = self.position
         position.epoch, position.batch = position.epoch + 1, 0
-        position.logs = {**position.logs, "loss": self._mean_loss()}
+        position.logs = {**position.logs, **self._mean_losses()}
         seconds = self.clock.seconds - position.seconds_before
         self._write("train", position.rows - position.rows_before, position.logs, seconds)
         if self._is_over or (self.every.epochs and position.epoch % self.every.epochs == 0):
@@ -177,6 +178,10 @@ class Trainer:
 
     def _mean_loss(self) -> float:
         return float(self.model.mean_loss.result())
+
+    def _mean_losses(self) -> dict[str, float]:
+        """`loss`, and `loss/<name>` of each other term, over the epoch so far."""
+        return {mean.name: float(mean.result()) for mean in self.model.metrics}
 
     def _validate(self) -> None:
         """Measure, and act on it: a better model becomes the best, a worse one counts towards the stop."""
@@ -202,11 +207,13 @@ class Trainer:
     def _measure(self) -> dict[str, Any]:
         """Score the validation data and write its line; returns its metrics."""
         position, data, started = self.position, self.experiment.data, time.perf_counter()
-        parts = self._until_asked(self.scorer.score(self.valid))
-        found = metrics_of(parts, data.weight is not None, data.negative_sampling_rate).result()
+        weighting = data.weight is not None, data.negative_sampling_rate
+        losses = MeanLosses(*weighting)
+        parts = losses.counted(self._until_asked(self.scorer.score(self.valid)))
+        found = metrics_of(parts, *weighting).result()
         seconds = time.perf_counter() - started
         position.validated_at = position.step
-        measured = {"loss": found["log_loss"], "auc": found["auc"]}
+        measured = {"loss": found["log_loss"], **losses.result(), "auc": found["auc"]}
         named = {f"val_{name}": value for name, value in measured.items() if value is not None}
         position.logs = {**position.logs, **named}
         self._write("valid", found["rows"], measured, seconds)

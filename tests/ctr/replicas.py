@@ -15,7 +15,9 @@ import tf_keras
 
 import ctr
 from ctr.errors import Interrupted
+from models import MODELS
 from tests.ctr.undrawn import undrawn
+from tests.toy_towers import TOYS
 
 
 def train(config, folder, last, *overrides):
@@ -34,6 +36,7 @@ if __name__ == "__main__":
     [cpu] = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     config, *trainings = sys.argv[1:]
+    MODELS.update(TOYS)
     with undrawn():
         for is_training, words in groupby(trainings, "--".__ne__):
             if is_training:

@@ -1,0 +1,144 @@
+"""Runs of a tower with losses of its own: what metrics.jsonl says of them, replicas, resuming and divergence."""
+
+import json
+
+import numpy as np
+import pytest
+
+import ctr
+from ctr.errors import Diverged
+from ctr.jobs.replay import replay
+from ctr.runs.run import Run
+from ctr.training.checkpoint import load_best
+from ctr.training.data import prepare
+from ctr.training.plan import plan_model
+from features import read_tables
+from models import MODELS
+from tests.ctr.conftest import BY_STEPS, After, Killed, ending, kill, resume
+from tests.ctr.test_divergence import OneStep
+from tests.ctr.test_replicas import on_two_cpus
+from tests.reference import penalized as reference
+from tests.toy_towers import TOYS
+
+pytestmark = pytest.mark.usefixtures("undrawn_plots", "every_checkpoint_is_saved", "toys")
+MODEL = "model={type: penalized, hidden: [8], coefficient: 0.7, initializer: {tables: 0.3}}"
+AT_REST = [  # weights stay where they start, so that the mean over an epoch is one over examples
+    "optimizers.sparse={'*': {type: sgd, learning_rate: 1.0e-30}}",
+    "optimizers.dense={type: sgd, learning_rate: 1.0e-30}",
+]
+TERMS = ["loss", "loss/activity", "loss/logit"]
+
+
+@pytest.fixture(scope="module")
+def toys():
+    """The toy towers, under their names."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name, tower in TOYS.items():
+            patched.setitem(MODELS, name, tower)
+        yield
+
+
+def lines_of(run, kind):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["kind"] == kind]
+
+
+def expected(model, experiment, prepared, split):
+    """The mean of each term over a split, by the reference in float64."""
+    [(dense, *_)] = model.tower.deep.blocks
+    weights = [dense.kernel, dense.bias, model.tower.head.kernel, model.tower.head.bias]
+    found, weight = {name: [] for name in TERMS}, []
+    for group, table in read_tables(prepared.sets[split], prepared.encoder.input_columns):
+        batch = prepared.encoder(table, str(group))
+        terms = reference.terms(model.tables(batch)["deep"], *weights, batch["label"], model.tower.coefficient)
+        for name in TERMS:
+            found[name].append(terms[name])
+        rate = experiment.data.negative_sampling_rate or 1.0
+        # training examples are weighted as they come; a validation corrects for the sampling of negatives
+        sampled = np.where(batch["label"] == 1, 1.0, 1 / rate) if split != "train" else 1.0
+        weight.append(batch["weight"] * sampled)
+    return {name: np.average(np.concatenate(found[name]), weights=np.concatenate(weight)) for name in TERMS}
+
+
+@pytest.mark.parametrize(
+    "weighted", [[], ["data.weight=w", "data.negative_sampling_rate=0.5"]], ids=["plain", "weighted"]
+)
+def test_metrics_hold_each_term_over_the_examples_that_the_loss_is_of(make_experiment, tmp_path, weighted):
+    experiment = make_experiment(MODEL, *AT_REST, *weighted, "training.epochs=1")
+    ctr.train(experiment, tmp_path / "run")
+    prepared = prepare(experiment)
+    model = plan_model(experiment, prepared.encoder).build()
+    for kind in ("train", "valid"):
+        [line] = lines_of(tmp_path / "run", kind)
+        terms = expected(model, experiment, prepared, kind)
+        for name in TERMS[kind == "valid" and bool(weighted) :]:  # that loss is of scores corrected for sampling
+            assert line[name] == pytest.approx(terms[name], rel=2e-6), name
+
+
+def test_a_validation_is_of_the_weights_that_it_finds(make_experiment, tmp_path):
+    experiment = make_experiment(MODEL, "training.epochs=1", "data.weight=w")
+    ctr.train(experiment, tmp_path / "run")
+    prepared = prepare(experiment)
+    model = plan_model(experiment, prepared.encoder).build()
+    start = expected(model, experiment, prepared, "valid")
+    load_best(Run(tmp_path / "run"), model)
+    trained = expected(model, experiment, prepared, "valid")
+    [line] = lines_of(tmp_path / "run", "valid")
+    for name in TERMS:
+        assert line[name] == pytest.approx(trained[name], rel=1e-5)
+        assert trained[name] != pytest.approx(start[name], rel=1e-2)
+
+
+def test_the_terms_are_logged_and_do_not_enter_the_report(make_experiment, tmp_path):
+    report = ctr.train(make_experiment(MODEL, "training.epochs=2"), tmp_path / "run")
+    lines = lines_of(tmp_path / "run", "train")
+    assert all(lines[1][name] != lines[0][name] for name in TERMS)
+    assert "val_loss/activity" in lines[1]
+    assert report["metrics"]["valid"]["log_loss"] in [line["loss"] for line in lines_of(tmp_path / "run", "valid")]
+    assert "activity" not in (tmp_path / "run" / "report.json").read_text()
+
+
+@pytest.mark.parametrize("settings", [[], BY_STEPS], ids=["by epochs", "by steps"])
+def test_a_run_that_is_killed_and_resumed_ends_as_one_left_alone(experiment_of, undisturbed, tmp_path, settings):
+    experiment = experiment_of(MODEL, *settings)
+    with pytest.raises(Killed):
+        ctr.train(experiment, tmp_path / "run", callbacks=[After(20, kill)])
+    kept = next(tmp_path.glob("run*"))
+    assert "loss/activity" in (kept / "metrics.jsonl").read_text()
+    resume(experiment, kept)
+    assert ending(kept) == undisturbed(MODEL, *settings)
+
+
+def test_replicas_train_to_the_terms_of_one_and_go_on_where_they_were(make_experiment, config, tmp_path):
+    changes = [MODEL, "training.epochs=2", "data.weight=w"]
+    ctr.train(make_experiment(*changes), tmp_path / "alone")
+    trainings = [(tmp_path / "both", 0, *changes), (tmp_path / "run", 8, *changes)]
+    assert "Interrupted" in on_two_cpus(config, *trainings)
+    on_two_cpus(config, (tmp_path / "run", 0, *changes))
+    alone, both = (lines_of(tmp_path / name, "train") for name in ("alone", "both"))
+    for one, other in zip(alone, both, strict=True):
+        assert [other[name] for name in TERMS] == pytest.approx([one[name] for name in TERMS], rel=1e-4)
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == (tmp_path / "both" / "metrics.jsonl").read_bytes()
+
+
+def test_a_step_whose_own_loss_is_not_finite_leaves_no_trace(make_experiment):
+    tried, spared = (OneStep(make_experiment(MODEL)) for _ in range(2))
+    for one in (tried, spared):
+        assert one.step(one.batch(seed=1)).is_finite
+    bias = tried.model.tower.head.bias
+    before, value = tried.variables(), bias.numpy()
+    bias.assign([1e25])  # the cross-entropy of this logit is finite, its square is not
+    outcome = tried.step(tried.batch(seed=2))
+    assert (outcome.loss, outcome.is_finite) == (np.inf, False)
+    bias.assign(value)
+    assert all(np.array_equal(*pair) for pair in zip(tried.variables(), before, strict=True))
+
+
+def test_a_run_whose_own_loss_diverges_is_explained_and_replayed(make_experiment, tmp_path):
+    model = MODEL.replace("coefficient: 0.7", "coefficient: 1.0e+38")
+    with pytest.raises(Diverged, match=r"step 1: the loss is inf; its update was not made"):
+        ctr.train(make_experiment(model, "data.weight=w", "model.initializer.tables=30"), tmp_path / "run")
+    [step] = tmp_path.glob("run*/diverged/*.parquet")
+    [found] = replay(step)
+    assert found.loss == np.inf
+    assert found.first == "dnn"

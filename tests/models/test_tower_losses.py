@@ -1,0 +1,129 @@
+"""A tower's own losses are added to the cross-entropy with sample weights, and each is reported apart."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import DNN, CTRModel, Field, Inputs, Table, TowerOutput
+from optimizers import Adagrad, Router, adam
+from tests.reference import penalized as reference
+from tests.toy_towers import Penalized
+
+INPUTS = Inputs((Table("user", 12, 4),), (Field("user", "user", column=0),), ("age",), (0,))
+TERMS = ["loss", "loss/activity", "loss/logit"]
+
+
+def rows_of(size, seed=0):
+    random = np.random.default_rng(seed)
+    return {
+        "ids": random.integers(3, 12, [size, 1]).astype(np.int32),
+        "numerics": random.normal(size=[size, 1]).astype(np.float32),
+        "label": random.integers(0, 2, size).astype(np.float32),
+        "weight": random.choice([0, 0.5, 1, 3], size).astype(np.float32),
+    }
+
+
+def tensors(rows):
+    return {key: tf.constant(value) for key, value in rows.items()}
+
+
+def model_of(tower=None):
+    return CTRModel(INPUTS, tower or Penalized(coefficient=0.7, seed=4), stddev=0.5, base_logit=-0.4)
+
+
+def compiled(model):
+    router = Router({"*": Adagrad(0.1)}, {"*": adam(0.05)}, model.logical_variables)
+    model.compile(optimizer=router)
+    return model
+
+
+def expected_terms(model, rows, weights=None):
+    """Each term of each row by the reference, of some weights or the model's."""
+    [(dense, *_)] = model.tower.deep.blocks
+    weights = weights or [dense.kernel, dense.bias, model.tower.head.kernel, model.tower.head.bias]
+    return reference.terms(model.tables(tensors(rows))["deep"], *weights, rows["label"], model.tower.coefficient)
+
+
+def weighted_mean(values, rows):
+    return (values * rows["weight"]).sum() / rows["weight"].sum()
+
+
+def test_the_loss_is_the_sum_of_the_weighted_means_of_all_terms():
+    model, rows = model_of(), rows_of(40)
+    terms = expected_terms(model, rows)
+    expected = sum(weighted_mean(terms[name], rows) for name in TERMS)
+    assert float(model.compute_loss(tensors(rows))) == pytest.approx(expected, rel=1e-6)
+
+
+def test_gradients_are_those_of_all_terms_together():
+    model, rows, nudge = model_of(), rows_of(40), 1e-5
+    _, gradients = model.loss_and_gradients(tensors(rows))
+    [(dense, *_)] = model.tower.deep.blocks
+    variables = [dense.kernel, dense.bias, model.tower.head.kernel, model.tower.head.bias]
+    found = {id(one): gradient for one, gradient in zip(model.trainable_variables, gradients, strict=True)}
+    weights = [one.numpy().astype(np.float64) for one in variables]
+
+    def loss(place, at, change):
+        changed = [array.copy() for array in weights]
+        changed[place][at] += change
+        terms = expected_terms(model, rows, changed)
+        return sum(weighted_mean(terms[name], rows) for name in TERMS)
+
+    for place, variable in enumerate(variables):
+        for at in list(np.ndindex(*variable.shape))[:8]:
+            slope = (loss(place, at, nudge) - loss(place, at, -nudge)) / (2 * nudge)
+            assert float(found[id(variable)][at]) == pytest.approx(slope, rel=1e-3, abs=1e-6)
+
+
+def test_fit_and_evaluate_report_the_mean_of_each_term_over_all_examples():
+    model = compiled(model_of())
+    rows = rows_of(60)
+    expected = {name: weighted_mean(values, rows) for name, values in expected_terms(model, rows).items()}
+    batches = tf.data.Dataset.from_tensor_slices(rows).batch(16)
+    found = model.evaluate(batches, return_dict=True, verbose=0)
+    assert found.keys() == set(TERMS)
+    for name in TERMS:
+        assert found[name] == pytest.approx(expected[name], rel=1e-6)
+    history = model.fit(batches, epochs=40, verbose=0).history
+    assert set(history) == set(TERMS)
+    total = np.sum([history[name] for name in TERMS], axis=0)
+    assert total[-1] < 0.9 * total[0]
+
+
+def test_a_call_of_the_model_gives_the_logit_alone():
+    model, rows = model_of(), rows_of(5)
+    output = model.output(tensors(rows))
+    np.testing.assert_array_equal(model(tensors(rows)), output.logit)
+    assert [*output.losses] == ["activity", "logit"]
+
+
+def test_a_model_without_losses_of_its_own_reports_its_loss_only():
+    model = compiled(model_of(DNN(hidden=(8,), batch_norm=False)))
+    assert [mean.name for mean in model.metrics] == ["loss"]
+    assert model.train_step(tensors(rows_of(8))).keys() == {"loss"}
+
+
+class Whole(DNN):
+    """A tower whose loss is not one of examples."""
+
+    def call(self, x0, step, training=False):
+        return TowerOutput(super().call(x0, step, training=training), {"norm": tf.reduce_sum(x0)})
+
+
+class Fickle(DNN):
+    """A tower with a loss in training only."""
+
+    def call(self, x0, step, training=False):
+        logit = super().call(x0, step, training=training)
+        return TowerOutput(logit, {"square": logit**2} if training else {})
+
+
+def test_a_loss_that_is_not_one_of_examples_is_refused():
+    with pytest.raises(ValueError, match=r"dnn: the loss 'norm' must be \[batch\].* Received, for 1 example: \[\]$"):
+        model_of(Whole(hidden=(8,)))
+
+
+def test_losses_that_come_and_go_are_refused():
+    model = compiled(model_of(Fickle(hidden=(8,))))
+    with pytest.raises(ValueError, match=r"dnn: the losses must be the same at every call, none\. Received: square$"):
+        model.train_step(tensors(rows_of(8)))

@@ -1,0 +1,38 @@
+"""Towers that tests train: small ones with losses of their own."""
+
+import tensorflow as tf
+
+from models import DNN, TowerOutput
+
+
+class Penalized(DNN):
+    """A plain MLP whose hidden numbers and logit are kept small.
+
+        loss/activity = coefficient * mean of squares of the last hidden layer,    loss/logit = 0.05 * logit^2
+
+    Args:
+        hidden: widths of the MLP.
+        coefficient: of `activity`.
+        initializer: of the kernels, a Keras name.
+        seed: the experiment's seed.
+    """
+
+    def __init__(
+        self,
+        hidden: tuple[int, ...] = (8,),
+        coefficient: float = 0.5,
+        initializer: str = "glorot_uniform",
+        seed: int = 0,
+    ) -> None:
+        super().__init__(hidden, batch_norm=False, initializer=initializer, seed=seed)
+        self.coefficient = coefficient
+
+    def call(self, x0: tf.Tensor, step: tf.Tensor, training: bool = False) -> TowerOutput:
+        hidden = self.deep(x0, step, training=training)
+        logit = tf.squeeze(self.head(hidden), axis=1)
+        activity = self.coefficient * tf.reduce_mean(tf.square(hidden), axis=1)
+        return TowerOutput(logit, {"activity": activity, "logit": 0.05 * tf.square(logit)})
+
+
+TOYS = {"penalized": Penalized}
+"""What tests add to `models.MODELS`."""
