@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tf_keras
 
@@ -61,6 +61,11 @@ class ModelPlan:
     """`table <name>` and `tower <block>` -> what trains it; blocks without a trained weight have none."""
 
     @property
+    def patterns(self) -> dict[str, str]:
+        """Table -> the key of `optimizers.sparse` that trains it."""
+        return {table.name: table.pattern for table in self.tables}
+
+    @property
     def table_bytes(self) -> int:
         """Bytes of the tables and their optimizers' state."""
         return sum(table.weights + table.state for table in self.tables)
@@ -93,7 +98,7 @@ class ModelPlan:
         Raises:
             ConfigError: too many rows in tables that share a variable.
         """
-        return replace(self, **_sizes(self.experiment, encoder))
+        return _sized(self.experiment, encoder, self.blocks, self.updaters)
 
     def build(self, steps_per_epoch: int = 1) -> CTRModel:
         """Build the compiled model on its device, with all variables and optimizer state.
@@ -104,9 +109,8 @@ class ModelPlan:
         Raises:
             ConfigError: weights that no memory holds; as `device`.
         """
-        patterns = {table.name: table.pattern for table in self.tables}
         with strategy_of(self.experiment.training, self.device.kind).scope():
-            return make_model(self.experiment, self.inputs, patterns, steps_per_epoch, self.base_logit)
+            return make_model(self.experiment, self.inputs, self.patterns, steps_per_epoch, self.base_logit)
 
 
 def plan_model(experiment: Experiment, encoder: Encoder) -> ModelPlan:
@@ -120,14 +124,15 @@ def plan_model(experiment: Experiment, encoder: Encoder) -> ModelPlan:
         ConfigError: a setting that the model or an optimizer refuses; patterns that do not fit the tables or blocks;
             too many rows in tables that share a variable.
     """
-    sizes = _sizes(experiment, encoder)
-    patterns = {table.name: table.pattern for table in sizes["tables"]}
-    outline = outline_of(lambda: make_model(experiment, sizes["inputs"], patterns))
-    return ModelPlan(experiment, **sizes, blocks=_blocks(outline), updaters=_updaters(outline))
+    plan = _sized(experiment, encoder, blocks={}, updaters={})
+    outline = outline_of(lambda: make_model(experiment, plan.inputs, plan.patterns))
+    return replace(plan, blocks=_blocks(outline), updaters=_updaters(outline))
 
 
-def _sizes(experiment: Experiment, encoder: Encoder) -> dict[str, Any]:
-    """What of a plan depends on the encoder: `inputs`, `base_logit`, `tables` and `groups`."""
+def _sized(
+    experiment: Experiment, encoder: Encoder, blocks: Mapping[str, int], updaters: Mapping[str, Updater]
+) -> ModelPlan:
+    """The plan with the tables of an encoder, and with blocks and updaters that do not depend on it."""
     inputs = Inputs.from_layout(encoder.layout)
     if not inputs.fields and not inputs.plain:
         raise ConfigError("features: there are none")
@@ -137,12 +142,15 @@ def _sizes(experiment: Experiment, encoder: Encoder) -> dict[str, Any]:
     _check_sequences_are_read(experiment, extended)
     with as_config_error("features"):
         groups = fuse(extended.tables, patterns)
-    return {
-        "inputs": inputs,
-        "base_logit": encoder.log_odds if experiment.initializer.head_bias == "log_odds" else None,
-        "tables": tuple(_planned(table, patterns[table.name], experiment) for table in extended.tables),
-        "groups": tuple(tuple(table.name for table in members) for members in groups.values()),
-    }
+    return ModelPlan(
+        experiment=experiment,
+        inputs=inputs,
+        base_logit=encoder.log_odds if experiment.initializer.head_bias == "log_odds" else None,
+        tables=tuple(_planned(table, patterns[table.name], experiment) for table in extended.tables),
+        groups=tuple(tuple(table.name for table in members) for members in groups.values()),
+        blocks=blocks,
+        updaters=updaters,
+    )
 
 
 def _planned(table: Table, pattern: str, experiment: Experiment) -> PlannedTable:

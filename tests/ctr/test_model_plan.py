@@ -5,7 +5,6 @@ import pytest
 import ctr
 from ctr.errors import ConfigError
 from ctr.training import build as build_module
-from ctr.training import plan as plan_module
 from ctr.training.data import empty_encoder, prepare
 from ctr.training.plan import ModelPlan, plan_model
 from models import MODELS, CTRModel
@@ -87,7 +86,7 @@ def test_what_layers_and_patterns_refuse_is_found_without_data(make_experiment, 
 
 
 def test_a_training_plans_twice_and_builds_once(make_experiment, tmp_path, monkeypatch):
-    counts = dict.fromkeys(["planned", "completed", "built", "models"], 0)
+    counts = dict.fromkeys(["planned", "of the parent", "completed", "built", "models"], 0)
 
     def counted(key, function):
         def call(*arguments, **named):
@@ -97,9 +96,14 @@ def test_a_training_plans_twice_and_builds_once(make_experiment, tmp_path, monke
         return call
 
     monkeypatch.setattr("ctr.jobs.train.plan_model", counted("planned", plan_model))
-    monkeypatch.setattr(plan_module, "plan_model", None)
+    monkeypatch.setattr("ctr.training.warm_start.plan_model", counted("of the parent", plan_model))
     monkeypatch.setattr(ModelPlan, "completed", counted("completed", ModelPlan.completed))
     monkeypatch.setattr(ModelPlan, "build", counted("built", ModelPlan.build))
     monkeypatch.setattr(build_module, "CTRModel", counted("models", CTRModel))
     ctr.train(make_experiment("training.epochs=1"), tmp_path / "run")
-    assert counts == {"planned": 1, "completed": 1, "built": 1, "models": 2}  # the outline of the plan, and the model
+    # the outline of the plan, and the model
+    assert counts == {"planned": 1, "of the parent": 0, "completed": 1, "built": 1, "models": 2}
+    warm = f"training.warm_start={{run: {tmp_path / 'run'}}}"
+    ctr.train(make_experiment("training.epochs=1", warm), tmp_path / "next")
+    # once more, and the same of the run that it begins with
+    assert counts == {"planned": 2, "of the parent": 1, "completed": 2, "built": 3, "models": 6}
