@@ -1,7 +1,7 @@
 """Each cell beside the baseline: differences of what is reported, and the verdict that they back."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -15,20 +15,14 @@ from ctr.metrics import (
     QuantileBins,
     RowDifferences,
     Undefined,
-    auc_row_differences,
     compare,
     difference_over_both,
     holm,
-    log_loss_row_differences,
     mean_over_seeds,
 )
+from ctr.metrics.catalog import entry, paired_metrics
 
 SIGNIFICANT = 0.05  # an adjusted p below it is more than chance
-METRICS: dict[str, tuple[Callable[..., RowDifferences], int]] = {
-    "auc": (auc_row_differences, 1),
-    "log_loss": (log_loss_row_differences, -1),
-}
-"""Metric -> its differences, and the sign of a better one."""
 PSI_BINS = 10
 
 
@@ -40,7 +34,7 @@ def compare_with_baseline(baseline: CellResults, other: CellResults) -> dict[str
     """
     by_seed = {result.run.seed: result for result in baseline.finished}
     pairs = [(result, by_seed[result.run.seed]) for result in other.finished if result.run.seed in by_seed]
-    rows: dict[str, dict[int, RowDifferences]] = {metric: {} for metric in METRICS}
+    rows: dict[str, dict[int, RowDifferences]] = {key: {} for key in paired_metrics()}
     shifts: list[float] = []
     reasons: list[str] = []
     unpaired: list[str] = []
@@ -60,11 +54,12 @@ def compare_with_baseline(baseline: CellResults, other: CellResults) -> dict[str
             clusters = scores.clusters(before)
         except NoClusters as reason:
             no_clusters.append(f"seed {seed}: {reason}")
-        for metric, (rows_of, _) in METRICS.items():
+        for key, row_differences in paired_metrics().items():
             try:
-                rows[metric][seed] = rows_of(scores.logit, before.logit, before.label, before.row_weights, clusters)
+                pair = (scores.logit, before.logit, before.label, before.row_weights, clusters)
+                rows[key][seed] = row_differences(*pair)
             except Undefined as reason:
-                reasons.append(f"seed {seed}: no difference in {metric}: {reason}")
+                reasons.append(f"seed {seed}: no difference in {key}: {reason}")
         first = first or before
         same_rows = same_rows and _are_same_rows(first, before)
         shifts.append(_shift(before, scores))
@@ -155,7 +150,7 @@ def assign_verdicts(differences: Sequence[dict[str, Any]], metric: str) -> None:
             # of random splits the seeds' rows overlap, and Student's interval is too narrow for that
             decides = p if len(of_seeds) > 1 and difference["same_rows"] else None
             is_same = difference["same_scores"]
-            one["verdict"] = "same" if is_same else _verdict(one, decides, of_seeds, METRICS[metric][1])
+            one["verdict"] = "same" if is_same else _verdict(one, decides, of_seeds, entry(metric).better.sign)
 
 
 def _verdict(one: Mapping[str, Any], p: float | None, of_seeds: Sequence[float | None], better: int) -> str | None:

@@ -1,24 +1,18 @@
 """From finished trainings to comparison.json: each cell's metrics over seeds, and its differences to the baseline."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ctr.comparison.baseline_diff import METRICS, assign_verdicts, compare_with_baseline, missing_runs
+from ctr.comparison.baseline_diff import assign_verdicts, compare_with_baseline, missing_runs
 from ctr.comparison.results import CellResults, Curve, Result
 from ctr.comparison.search_ranges import is_outermost
 from ctr.comparison.study import Study
-from ctr.metrics import log_interval, log_odds_interval, metric_over_seeds
+from ctr.metrics import metric_over_seeds
+from ctr.metrics.catalog import entry, paired_metrics, shown_in
+from ctr.metrics.metric import Metric, Place
 from ctr.training.sparsity import zero_share
-
-OVER_SEEDS: dict[str, Callable[[float, float], tuple[float, float]]] = {
-    "auc": log_odds_interval,
-    "log_loss": log_interval,
-    "calibration": log_interval,
-    "gauc": log_odds_interval,
-}
-"""Metric -> its interval on a scale that keeps it between 0 and 1, or above 0."""
 
 
 def best_trial(trials: Sequence[Result]) -> Result | None:
@@ -27,9 +21,9 @@ def best_trial(trials: Sequence[Result]) -> Result | None:
     def goodness(result: Result) -> float:
         assert result.report is not None
         stopping = result.run.experiment.training.early_stopping
-        metric = "auc" if stopping is None else stopping.metric
-        value = result.report["metrics"]["valid"][metric]
-        return -math.inf if value is None else METRICS[metric][1] * value
+        metric = entry("auc" if stopping is None else stopping.metric)
+        value = result.report["metrics"]["valid"][metric.key]
+        return -math.inf if value is None else metric.better.sign * value
 
     return max((result for result in trials if result.report is not None), key=goodness, default=None)
 
@@ -45,8 +39,8 @@ def build_comparison(study: Study, cells: Sequence[CellResults]) -> dict[str, An
     target = study.target_auc or _reached_by_all(baseline.finished)
     found = [_described(cell, target) for cell in cells]
     differences = [compare_with_baseline(baseline, cell) for cell in cells[1:]]
-    for metric in METRICS:
-        assign_verdicts(differences, metric)
+    for key in paired_metrics():
+        assign_verdicts(differences, key)
     for one, difference in zip(found[1:], differences, strict=True):
         one["difference"] = difference
     return {
@@ -81,7 +75,7 @@ def _described(cell: CellResults, target: float | None) -> dict[str, Any]:
             {"seed": result.run.seed, **_of_seed(result, curve)}
             for result, curve in zip(cell.finished, curves, strict=True)
         ],
-        "metrics": {name: _over_seeds(cell.finished, name) for name in OVER_SEEDS},
+        "metrics": {metric.key: _over_seeds(cell.finished, metric) for metric in shown_in(Place.COMPARISON)},
         "to_target": _to_target(curves, target),
         **_sizes(cell.finished),
         "lacking": missing_runs(cell),
@@ -107,7 +101,7 @@ def _of_seed(result: Result, curve: Curve) -> dict[str, Any]:
     assert result.report is not None
     training = result.report["training"]
     return {
-        **{name: result.metrics.get(name) for name in OVER_SEEDS},
+        **{metric.key: result.metrics.get(metric.key) for metric in shown_in(Place.COMPARISON)},
         "auc_interval": result.metrics.get("auc_interval"),
         "valid_auc": result.report["metrics"].get("valid", {}).get("auc"),
         **{name: training[name] for name in ("epochs", "steps", "rows", "stopped_early")},
@@ -115,10 +109,10 @@ def _of_seed(result: Result, curve: Curve) -> dict[str, Any]:
     }
 
 
-def _over_seeds(results: Sequence[Result], metric: str) -> dict[str, Any] | None:
+def _over_seeds(results: Sequence[Result], metric: Metric) -> dict[str, Any] | None:
     """Mean and interval of a metric; None where no training has it, or one lacks it."""
-    values = [value for result in results if (value := result.metrics.get(metric)) is not None]
-    return asdict(metric_over_seeds(values, OVER_SEEDS[metric])) if values and len(values) == len(results) else None
+    values = [value for result in results if (value := result.metrics.get(metric.key)) is not None]
+    return asdict(metric_over_seeds(values, metric.over_seeds)) if values and len(values) == len(results) else None
 
 
 def _outermost(cell: CellResults) -> list[str]:

@@ -14,6 +14,8 @@ from ctr.config import yaml_file
 from ctr.config.experiment import Experiment, check_experiment, plain_name
 from ctr.config.messages import explain
 from ctr.errors import ConfigError
+from ctr.metrics.catalog import shown_in
+from ctr.metrics.metric import Place
 from features import Settings, nearest
 
 THREADS = 1  # of each run, so that results do not depend on how many run at once
@@ -21,7 +23,7 @@ NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.,=-]*")
 JOIN = "+"  # of the choices that make a cell's name
 COLUMNS = {  # of runs.csv, beside the axes
     *("run", "seed", "reason", "chosen", "seconds", "trained_epochs", "trained_steps", "trained_rows"),
-    *("valid_auc", "valid_log_loss", "valid_calibration", "test_auc", "test_log_loss", "test_calibration"),
+    *(f"{split}_{metric.key}" for split in ("train", "valid", "test") for metric in shown_in(Place.COMPARISON)),
     *("zero_share", "table_bytes", "nonzero_table_bytes", "state_bytes"),
 }
 OF_THE_STUDY = {"seed": "give the study `seeds`", "name": "give the study a `name`"}

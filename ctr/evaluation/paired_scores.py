@@ -9,7 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ctr.metrics import Clusters, Difference, auc_difference, log_loss_difference
+from ctr.metrics import Clusters, Difference
+from ctr.metrics.catalog import paired_metrics
+from ctr.metrics.paired import paired_difference
 from ctr.runs.run import Run
 
 
@@ -81,8 +83,8 @@ class SavedScores:
         sampling = np.where(self.label == 1, 1.0, self.negative_weight)
         return sampling if self.weight is None else self.weight.astype(np.float64) * sampling
 
-    def differences(self, base: "SavedScores", clusters: Clusters | None = None) -> tuple[Difference, Difference]:
-        """AUC of these scores minus that of `base`, and the same of the log loss.
+    def differences(self, base: "SavedScores", clusters: Clusters | None = None) -> dict[str, Difference]:
+        """Return the value of each paired metric minus that of `base`, by the metric's key.
 
         Args:
             base: the scores of another model.
@@ -92,8 +94,8 @@ class SavedScores:
             NotPaired: the rows are not the same, in the same order and of the same weight.
         """
         self.check_same_rows(base)
-        both = (self.logit, base.logit, self.label, self.row_weights, clusters)
-        return auc_difference(*both), log_loss_difference(*both)
+        pair = (self.logit, base.logit, self.label, self.row_weights, clusters)
+        return {key: paired_difference(row_differences, *pair) for key, row_differences in paired_metrics().items()}
 
     def clusters(self, base: "SavedScores") -> Clusters | None:
         """Return the clusters of the rows that differences to `base` take as independent; None: no group is declared.

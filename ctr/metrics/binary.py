@@ -1,13 +1,14 @@
 """The metrics of a scored set, exact however its rows are divided."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from ctr.metrics import calibration, clusters, ranking, thresholds
-from ctr.metrics.counts import ScoreCounts, Undefined, refuse_nan, sigmoid
+from ctr.metrics import catalog, clusters, ranking, thresholds
+from ctr.metrics.counts import ScoreCounts, Undefined, refuse_nan
 from ctr.metrics.groups import GroupMetrics
 
 BIN_ROWS = 1 << 20  # rows that are binned at once: each time takes the time of sorting the whole grid
@@ -149,40 +150,14 @@ class BinaryMetrics:
         Returns:
             rows; interval_unit, "row" or "cluster", what intervals and errors take as independent; with `cluster`,
             clusters, their number, None where groups are not held, and effective_clusters, the number of clusters of
-            equal weight that tell as much; then what the functions of `ranking`, `calibration`, `thresholds` and
-            `clusters` say: auc, auc_interval of 95 % as [low, high], log_loss in nats with log_loss_error,
-            log_loss_excess and log_loss_excess_error in nats, positives, label_rate, label_rate_error, mean_score,
-            normalized_entropy, brier, average_precision, ks, ks_threshold, calibration, calibration_error,
-            calibration_z, expected_calibration_error, threshold, precision, recall, f1, best_f1, best_f1_threshold. All
-            thresholds are probabilities. In the binned form also auc_error.
+            equal weight that tell as much; then every metric of `catalog.CATALOG` that is a function of counts, with
+            its companions. In the binned form also auc_error.
         """
         counts = self.counts()
         measures: dict[str, Callable[[], Any]] = {
-            "auc": lambda: ranking.auc(counts),
-            "auc_interval": lambda: list(ranking.auc_interval(counts)),
-            "log_loss": lambda: calibration.log_loss(counts),
-            "log_loss_error": lambda: calibration.log_loss_error(counts),
-            "log_loss_excess": lambda: calibration.log_loss_excess(counts),
-            "log_loss_excess_error": lambda: calibration.log_loss_excess_error(counts),
-            "positives": lambda: calibration.positives(counts),
-            "label_rate": lambda: calibration.label_rate(counts),
-            "label_rate_error": lambda: calibration.label_rate_error(counts),
-            "mean_score": lambda: calibration.mean_score(counts),
-            "normalized_entropy": lambda: calibration.normalized_entropy(counts),
-            "brier": lambda: calibration.brier(counts),
-            "average_precision": lambda: ranking.average_precision(counts),
-            "ks": lambda: ranking.ks(counts)[0],
-            "ks_threshold": lambda: float(sigmoid(ranking.ks(counts)[1])),
-            "calibration": lambda: calibration.calibration(counts),
-            "calibration_error": lambda: calibration.calibration_error(counts),
-            "calibration_z": lambda: calibration.calibration_z(counts),
-            "expected_calibration_error": lambda: calibration.expected_calibration_error(counts),
-            "threshold": lambda: threshold,
-            "precision": lambda: thresholds.precision(counts, threshold),
-            "recall": lambda: thresholds.recall(counts, threshold),
-            "f1": lambda: thresholds.f1(counts, threshold),
-            "best_f1": lambda: thresholds.best_f1(counts)[0],
-            "best_f1_threshold": lambda: float(sigmoid(thresholds.best_f1(counts)[1])),
+            key: partial(measure, counts, threshold)
+            for metric in catalog.CATALOG
+            for key, measure in metric.measures.items()
         }
         if self.is_binned:
             measures["auc_error"] = lambda: ranking.auc_error(counts)

@@ -1,8 +1,9 @@
 """Differences of two models' metrics on the same rows, with intervals that use how alike their scores are."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -169,6 +170,19 @@ def log_loss_row_differences(
     return RowDifferences(value, difference - value, weights, (np.ones(len(label), bool),), clusters=clusters)
 
 
+def paired_difference(row_differences: Callable[..., RowDifferences], *arguments: Any) -> Difference:
+    """Return the difference with its interval; without a value, and with the reason, where it is undefined.
+
+    Args:
+        row_differences: a function such as `auc_row_differences`.
+        *arguments: those of the function.
+    """
+    try:
+        return row_differences(*arguments).difference()
+    except Undefined as reason:
+        return Difference(None, reason=str(reason))
+
+
 def auc_difference(
     logit_a: np.ndarray,
     logit_b: np.ndarray,
@@ -177,10 +191,7 @@ def auc_difference(
     clusters: Clusters | None = None,
 ) -> Difference:
     """AUC of a minus AUC of b with its interval, see `auc_row_differences`."""
-    try:
-        return auc_row_differences(logit_a, logit_b, label, weight, clusters).difference()
-    except Undefined as reason:
-        return Difference(None, reason=str(reason))
+    return paired_difference(auc_row_differences, logit_a, logit_b, label, weight, clusters)
 
 
 def log_loss_difference(
@@ -195,10 +206,7 @@ def log_loss_difference(
     >>> log_loss_difference(np.array([1, 1, -1]), np.array([0, 0, 0]), np.array([1, 1, 0])).value
     -0.3798854930417224
     """
-    try:
-        return log_loss_row_differences(logit_a, logit_b, label, weight, clusters).difference()
-    except Undefined as reason:
-        return Difference(None, reason=str(reason))
+    return paired_difference(log_loss_row_differences, logit_a, logit_b, label, weight, clusters)
 
 
 def student(level: float, freedom: float) -> float:

@@ -12,6 +12,11 @@ import math
 from scipy import special
 
 
+def linear_interval(value: float, margin: float) -> tuple[float, float]:
+    """Return value -+ margin, for a metric without bounds."""
+    return value - margin, value + margin
+
+
 def log_odds_interval(value: float, margin: float) -> tuple[float, float]:
     """Return value -+ margin on the scale ln(v / (1 - v)), which lies between 0 and 1.
 

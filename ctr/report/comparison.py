@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from ctr.errors import ConfigError
+from ctr.metrics.catalog import entry, paired_metrics, shown_in
+from ctr.metrics.metric import Place
 from ctr.report import comparison_tables as tables
 from ctr.report import formats
 from ctr.report.html import rendered
@@ -130,9 +132,8 @@ def _rows(found: tables.Found) -> Iterator[dict[str, Any]]:
             yield {**place, **one["values"], **measured, "chosen": one["chosen"]}
         for one, seconds in zip(cell["seeds"], cell["clock"]["curves"], strict=True):
             place = {**cell["choices"], "run": f"seed {one['seed']}", "seed": one["seed"], **(cell["tuned"] or {})}
-            measured = {
-                f"{found['study']['evaluated']}_{name}": one[name] for name in ("auc", "log_loss", "calibration")
-            }
+            evaluated = found["study"]["evaluated"]
+            measured = {f"{evaluated}_{metric.key}": one.get(metric.key) for metric in shown_in(Place.COMPARISON)}
             size = {name: cell[name] for name in ("zero_share", "table_bytes", "nonzero_table_bytes", "state_bytes")}
             length = {f"trained_{name}": one[name] for name in ("epochs", "steps", "rows")}
             yield {
@@ -184,18 +185,19 @@ def _best_card(found: tables.Found) -> Card:
 def _verdict_card(judged: list[dict[str, Any]], baseline: str) -> Card:
     """How many cells are better than the baseline by each metric, and what the others are."""
     better, told = [], []
-    for metric, name in tables.NAMES.items():
-        verdicts = [cell["difference"]["metrics"][metric]["verdict"] for cell in judged]
+    for key in paired_metrics():
+        label = entry(key).label
+        verdicts = [cell["difference"]["metrics"][key]["verdict"] for cell in judged]
         counts = {word: verdicts.count(verdict) for verdict, word in tables.WORDS.items()}
-        better.append(f"{counts['better']} in {name}")
+        better.append(f"{counts['better']} in {label}")
         listed = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-        told.append(f"Of {len(judged)} in {name}: {listed}.")
+        told.append(f"Of {len(judged)} in {label}: {listed}.")
     return Card(f"Better than {baseline}", ", ".join(better), told)
 
 
 def _mean(cell: dict[str, Any], metric: str) -> str:
     one = cell["metrics"][metric]
-    return formats.metric(one and one["value"])
+    return entry(metric).text(None if one is None else one["value"])
 
 
 def _read(folder: Path) -> tables.Found:

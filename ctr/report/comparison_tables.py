@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ctr.metrics.catalog import entry, paired_metrics, shown_in
+from ctr.metrics.metric import Metric, Place
 from ctr.report import formats
 from ctr.report.interval_notes import described
 from ctr.report.text_table import TextTable
@@ -25,8 +27,6 @@ HOW_TO_READ = (
     "chance of rows (corrected too), where seeds are too few, or differ too much, to speak of others."
 )
 ROWS = "Rows are taken as independent, and those of one user are not."
-NAMES = {"auc": "AUC", "log_loss": "log loss"}
-"""The metrics that are compared, as sentences and tables call them."""
 CLOCKS = "Times are of this machine with other runs beside: only large differences mean something."
 
 Found = dict[str, Any]
@@ -111,19 +111,20 @@ def to_target(found: Found) -> TextTable:
 def metrics(found: Found) -> TextTable:
     """Means over seeds with their intervals, and how far scores moved from the baseline's."""
     axes = list(found["study"]["axes"])
-    has_gauc = any(cell["metrics"]["gauc"] for cell in found["cells"])
-    names = {
-        "auc": "AUC",
-        "log_loss": "log loss",
-        "calibration": "calibration",
-        **({"gauc": "GAUC"} if has_gauc else {}),
-    }
+    shown = [
+        metric for metric in shown_in(Place.COMPARISON) if any(_over_seeds(cell, metric) for cell in found["cells"])
+    ]
     rows = []
     for cell in ranked(found):
-        cells = [text for name in names for text in (_value(cell, name), _interval(cell["metrics"][name]))]
+        values = [(metric, _over_seeds(cell, metric)) for metric in shown]
+        cells = [
+            text
+            for metric, one in values
+            for text in (metric.text(None if one is None else one["value"]), _interval(one))
+        ]
         shift = cell["difference"] and cell["difference"]["psi"]
         rows.append([*_names(cell), *cells, formats.psi(shift)])
-    header = [text for name in names.values() for text in (name, "95 % interval")]
+    header = [text for metric in shown for text in (metric.label, "95 % interval")]
     notes = [
         "Intervals are Student's over seeds, on the log-odds of AUC and GAUC and on the logarithm of log loss and "
         "calibration. PSI compares the scores with the baseline's, on the same rows."
@@ -136,15 +137,15 @@ def differences(found: Found) -> TextTable:
     axes = list(found["study"]["axes"])
     rows = []
     for cell in ranked(found):
-        for metric, name in NAMES.items():
+        for key in paired_metrics():
             if cell["difference"] is None:
                 continue
-            one = cell["difference"]["metrics"][metric]
+            one = cell["difference"]["metrics"][key]
             over, both = one["over_seeds"], one["over_both"]
             rows.append(
                 [
                     *_names(cell),
-                    name,
+                    entry(key).label,
                     _signed(both["value"]),
                     _interval(over, signed=True),
                     _interval(both, signed=True),
@@ -257,7 +258,7 @@ def _whose(cell: dict[str, Any]) -> str:
 def _sentence(cell: dict[str, Any], baseline: str) -> str:
     """Say what a cell differs by from the baseline: the verdicts of all metrics, then their numbers."""
     name, difference = cell["name"], cell["difference"]
-    by_metric = {metric: difference["metrics"][metric] for metric in NAMES}
+    by_metric = {key: difference["metrics"][key] for key in paired_metrics()}
     verdict = by_metric["auc"]["verdict"]
     if verdict == "incomplete":
         return f"{name} is not judged. {'; '.join(difference['lacking'])}."
@@ -269,12 +270,12 @@ def _sentence(cell: dict[str, Any], baseline: str) -> str:
     if verdict == "same":
         return f"{name} and {baseline}: no difference, every row has the same score."
     metrics_by_verdict: dict[tuple[str, str], list[str]] = {}
-    for metric, one in by_metric.items():
-        metrics_by_verdict.setdefault(_verdict(one), []).append(NAMES[metric])
+    for key, one in by_metric.items():
+        metrics_by_verdict.setdefault(_verdict(one), []).append(entry(key).label)
     judged = ", ".join(
         f"{word} in {' and '.join(names)}{by_seed}" for (word, by_seed), names in metrics_by_verdict.items()
     )
-    numbers = " ".join(_numbers(NAMES[metric], one) for metric, one in by_metric.items())
+    numbers = " ".join(_numbers(entry(key).label, one) for key, one in by_metric.items())
     return f"{name} against {baseline}: {judged}. {numbers}"
 
 
@@ -334,9 +335,14 @@ def _names(cell: dict[str, Any]) -> list[str]:
     return list(cell["choices"].values())
 
 
+def _over_seeds(cell: dict[str, Any], metric: Metric) -> dict[str, Any] | None:
+    """Return the mean of a metric with its interval; None where a run lacks it, or the comparison did."""
+    return cell["metrics"].get(metric.key)
+
+
 def _value(cell: dict[str, Any], metric: str) -> str:
-    one = cell["metrics"][metric]
-    return formats.metric(one and one["value"])
+    one = cell["metrics"].get(metric)
+    return entry(metric).text(None if one is None else one["value"])
 
 
 def _difference(cell: dict[str, Any]) -> list[str]:

@@ -1,24 +1,18 @@
 """report.md: the summary of a report that fits a pull request."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
+from ctr.metrics.catalog import shown_in
+from ctr.metrics.metric import Metric, Place
 from ctr.report import formats
 from ctr.report.drift import SEVERITY
 from ctr.report.interval_notes import interval_notes
 from ctr.report.unknown_ids import unknown_ids
 
 FEATURES, CHECKS = 10, 12  # lines of each before the rest is counted
-COLUMNS = {
-    "auc": "AUC",
-    "auc_interval": "95 % interval",
-    "gauc": "GAUC",
-    "log_loss": "log loss",
-    "normalized_entropy": "normalized entropy",
-    "calibration": "calibration",
-    "label_rate": "label rate",
-}
 
 
 def run_markdown(report: dict[str, Any], name: str, is_run: bool) -> str:
@@ -59,13 +53,31 @@ def escaped(text: str) -> str:
 
 def _metrics(report: dict[str, Any]) -> list[str]:
     sets = report["metrics"]
-    keys = [key for key in COLUMNS if any(found.get(key) is not None for found in sets.values())]
-    lines = _header(["set", "rows", *(COLUMNS[key] for key in keys), "score PSI"])
+    columns: list[tuple[str, Callable[[dict[str, Any]], str]]] = []
+    for metric in shown_in(Place.MARKDOWN):
+        if _has_any(sets, metric.key):
+            columns.append((metric.label, partial(_value, metric)))
+        if metric.interval is not None and _has_any(sets, metric.interval):
+            columns.append(("95 % interval", partial(_interval, metric.interval)))
+    lines = _header(["set", "rows", *(escaped(label) for label, _ in columns), "score PSI"])
     for name, found in sets.items():
-        cells = [_interval(found.get(key)) if key == "auc_interval" else formats.metric(found.get(key)) for key in keys]
         psi = report["psi"]["score"].get(name)
+        cells = [text(found) for _, text in columns]
         lines.append(_row([escaped(name), formats.count(found["rows"]), *cells, _psi(psi) if psi else "reference"]))
     return lines
+
+
+def _has_any(sets: dict[str, dict[str, Any]], key: str) -> bool:
+    return any(found.get(key) is not None for found in sets.values())
+
+
+def _value(metric: Metric, found: dict[str, Any]) -> str:
+    return metric.text(found.get(metric.key))
+
+
+def _interval(key: str, found: dict[str, Any]) -> str:
+    bounds = found.get(key)
+    return formats.interval(bounds) if bounds else "-"
 
 
 def _bad_rows(bad_rows: dict[str, dict[str, Any]]) -> list[str]:
@@ -130,10 +142,6 @@ def _header(names: list[str]) -> list[str]:
 
 def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _interval(bounds: list[float] | None) -> str:
-    return formats.interval(bounds) if bounds else "-"
 
 
 def _psi(one: dict[str, Any]) -> str:

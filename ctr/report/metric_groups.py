@@ -1,9 +1,11 @@
-"""The metrics of every set side by side: what each is called, what it means, and what belongs beside its number."""
+"""The metrics of every set, as the page shows them: groups, numbers, and what is said below a number."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ctr.metrics.catalog import CATALOG
+from ctr.metrics.metric import Metric, Question
 from ctr.report import formats
 
 Metrics = dict[str, Any]  # of one set, as in report.json
@@ -32,14 +34,6 @@ class Group:
 
     title: str
     lines: list[Line]
-
-
-@dataclass(frozen=True)
-class _Metric:
-    key: str
-    name: str
-    meaning: str
-    notes: Callable[[Metrics], list[str]] = lambda metrics: []
 
 
 def _auc_notes(metrics: Metrics) -> list[str]:
@@ -84,91 +78,39 @@ def _at(threshold: str) -> Callable[[Metrics], list[str]]:
     return lambda metrics: [f"at {metrics[threshold]:.3g}"]
 
 
-METRICS: dict[str, list[_Metric]] = {
-    "Ranking": [
-        _Metric(
-            "auc",
-            "AUC",
-            "how often a row with label 1 scores higher than one with label 0: 0.5 is chance, 1 is perfect; "
-            "with its 95 % interval",
-            _auc_notes,
-        ),
-        _Metric(
-            "gauc",
-            "GAUC",
-            "the AUC within each group, such as a user, the mean weighted by rows; groups of one class are left out",
-            _gauc_notes,
-        ),
-        _Metric("mean_group_auc", "mean group AUC", "the same, every group counted once"),
-        _Metric(
-            "average_precision", "average precision", "the mean precision over all recalls; chance: the label rate"
-        ),
-        _Metric("ks", "KS", "the widest gap between the classes' shares above one score", _at("ks_threshold")),
-    ],
-    "Probabilities": [
-        _Metric(
-            "log_loss",
-            "log loss",
-            "in nats, lower is better, with its standard error; compares sets of the same label rate only; with its "
-            "difference from that of the label rate alone",
-            _loss_notes,
-        ),
-        _Metric(
-            "normalized_entropy", "normalized entropy", "log loss over that of the label rate alone; below 1 is a gain"
-        ),
-        _Metric("brier", "Brier score", "the mean squared error of the scores; lower is better"),
-        _Metric(
-            "calibration",
-            "calibration",
-            "sum of scores over sum of labels, with its standard error; a z beyond ± 4 is more than chance",
-            _calibration_notes,
-        ),
-        _Metric(
-            "expected_calibration_error",
-            "expected calibration error",
-            "how far mean score and label rate lie apart, the mean over deciles of the score",
-        ),
-        _Metric(
-            "label_rate",
-            "label rate",
-            "the share of rows with label 1, with its standard error",
-            _rate_notes,
-        ),
-        _Metric("mean_score", "mean score", "where far from the label rate, calibrate the scores before use"),
-    ],
-    "Decisions": [
-        _Metric(
-            "precision",
-            "precision",
-            "of rows that score at least the threshold, the share with label 1",
-            _at("threshold"),
-        ),
-        _Metric("recall", "recall", "of rows with label 1, the share that scores at least so", _at("threshold")),
-        _Metric("f1", "F1", "the harmonic mean of both", _at("threshold")),
-        _Metric(
-            "best_f1", "best F1", "the highest that a threshold gives on these very rows", _at("best_f1_threshold")
-        ),
-    ],
+NOTES: dict[str, Callable[[Metrics], list[str]]] = {
+    "auc": _auc_notes,
+    "gauc": _gauc_notes,
+    "ks": _at("ks_threshold"),
+    "log_loss": _loss_notes,
+    "calibration": _calibration_notes,
+    "label_rate": _rate_notes,
+    "precision": _at("threshold"),
+    "recall": _at("threshold"),
+    "f1": _at("threshold"),
+    "best_f1": _at("best_f1_threshold"),
 }
+"""Key of a metric -> what is said below its number; nothing for others."""
 
 
-def metric_groups(sets: dict[str, Metrics]) -> list[Group]:
+def metric_groups(sets: Mapping[str, Metrics]) -> list[Group]:
     """Every metric that any set has, in groups; what a set lacks is `-`, with the reason."""
     groups = []
-    for title, metrics in METRICS.items():
+    for question in Question:
         lines = [
-            Line(metric.name, metric.meaning, [_cell(metric, found) for found in sets.values()])
-            for metric in metrics
-            if any(metric.key in found for found in sets.values())
+            Line(metric.label, metric.meaning, [_cell(metric, found) for found in sets.values()])
+            for metric in CATALOG
+            if metric.question == question and any(metric.key in found for found in sets.values())
         ]
         if lines:
-            groups.append(Group(title, lines))
+            groups.append(Group(question, lines))
     return groups
 
 
-def _cell(metric: _Metric, found: Metrics) -> Cell:
+def _cell(metric: Metric, found: Metrics) -> Cell:
     if metric.key not in found:
         return Cell("-", [])
     if found[metric.key] is None:
         return Cell("-", [found["reasons"][metric.key]])
-    return Cell(formats.metric(found[metric.key]), metric.notes(found))
+    notes = NOTES.get(metric.key)
+    return Cell(metric.text(found[metric.key]), notes(found) if notes else [])

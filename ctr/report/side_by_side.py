@@ -15,6 +15,8 @@ from ctr.config.yaml_file import join_key
 from ctr.errors import ConfigError
 from ctr.evaluation.paired_scores import NoClusters, NotPaired, SavedScores
 from ctr.metrics import Clusters, Difference
+from ctr.metrics.catalog import entry, shown_in
+from ctr.metrics.metric import Metric, Place
 from ctr.report import formats
 from ctr.report.interval_notes import described
 from ctr.report.text_table import TextTable
@@ -100,17 +102,24 @@ def short_names(runs: Sequence[Run]) -> list[str]:
 
 def _metrics(name: str, runs: list[_Named]) -> TextTable:
     """The metrics of one set, a run a row."""
-    header = ["run", "rows", "AUC", "95 % interval", "log loss", "score PSI"]
-    has_gauc = all("gauc" in run.report["metrics"][name] for run in runs)
+    of_runs = [run.report["metrics"][name] for run in runs]
+    shown = [metric for metric in shown_in(Place.SIDE_BY_SIDE) if all(metric.key in found for found in of_runs)]
     rows = []
-    for run in runs:
-        metrics, psi = run.report["metrics"][name], run.report["psi"]["score"][name]
-        cells = [formats.count(metrics["rows"]), formats.metric(metrics["auc"])]
-        bounds = metrics.get("auc_interval")  # earlier versions had none
-        cells += [formats.interval(bounds) if bounds else "-", formats.metric(metrics["log_loss"])]
-        cells.append(f"{formats.psi(psi['psi'])} {formats.verdict(psi['verdict'])}")
-        rows.append([run.name, *cells, *([formats.metric(metrics["gauc"])] if has_gauc else [])])
-    return TextTable(name, [*header, *(["GAUC"] if has_gauc else [])], rows)
+    for run, found in zip(runs, of_runs, strict=True):
+        psi = run.report["psi"]["score"][name]
+        cells = [text for metric in shown for text in _value(metric, found)]
+        drift = f"{formats.psi(psi['psi'])} {formats.verdict(psi['verdict'])}"
+        rows.append([run.name, formats.count(found["rows"]), *cells, drift])
+    header = [text for metric in shown for text in (metric.label, *(["95 % interval"] if metric.interval else []))]
+    return TextTable(name, ["run", "rows", *header, "score PSI"], rows)
+
+
+def _value(metric: Metric, found: dict[str, Any]) -> list[str]:
+    """Return a metric's value, and its interval if it is one that has any."""
+    if metric.interval is None:
+        return [metric.text(found[metric.key])]
+    bounds = found.get(metric.interval)
+    return [metric.text(found[metric.key]), formats.interval(bounds) if bounds else ABSENT]
 
 
 def _differences(name: str, runs: list[_Named]) -> TextTable:
@@ -131,10 +140,11 @@ def _differences(name: str, runs: list[_Named]) -> TextTable:
         notes += [f"{run.name}: {told}" for told in unit]
         if not own.kept_in_common(scores):
             notes.append(f"{run.name}: taken as the same rows because the labels are equal: no kept column tells more")
-        for metric, difference in zip(("AUC", "log loss"), found, strict=True):
-            rows.append([run.name, metric, *_cells(difference)])
+        for key, difference in found.items():
+            label = entry(key).label
+            rows.append([run.name, label, *_cells(difference)])
             if difference.reason is not None:
-                notes.append(f"{run.name}: no interval of the {metric}: {difference.reason}")
+                notes.append(f"{run.name}: no interval of the {label}: {difference.reason}")
     return TextTable(f"{name}, differences to {base.name}", DIFFERENCES, rows, notes, texts=2)
 
 

@@ -7,19 +7,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from ctr.errors import ConfigError
+from ctr.metrics.catalog import shown_in
+from ctr.metrics.metric import Metric, Place
 from ctr.report import formats
 from ctr.report.drift import SEVERITY
 from ctr.report.interval_notes import interval_notes
 
 STYLES = {"stable": "green", "moderate": "yellow", "unstable": "red", "insufficient_data": "dim"}
-# names of two lines: it fits 80 columns
-NAMES = {
-    "auc": "\nAUC",
-    "gauc": "\nGAUC",
-    "log_loss": "log\nloss",
-    "label_rate": "label\nrate",
-    "mean_score": "mean\nscore",
-}
 LEVELS = {"warning": "red", "note": "yellow"}
 
 
@@ -41,21 +35,21 @@ def show_report(report: dict[str, Any], console: Console) -> None:
 def _show_metrics(report: dict[str, Any], console: Console) -> None:
     """Metrics of each set, the score's PSI, and the checks that found something."""
     sets = report["metrics"]
-    shown = [key for key in NAMES if any(key in metrics for metrics in sets.values())]
+    shown = [metric for metric in shown_in(Place.TERMINAL) if any(metric.key in metrics for metrics in sets.values())]
     table = Table(box=None, pad_edge=False)
     table.add_column("\nset")
-    for column in ("\nrows", *(NAMES[key] for key in shown)):
+    for column in ("\nrows", *(_in_two_lines(metric.label) for metric in shown)):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("\nscore PSI", justify="right")
     for name, metrics in sets.items():
         psi = report["psi"]["score"].get(name)
-        cells = [_auc(metrics), *(formats.metric(metrics.get(key)) for key in shown[1:])]
+        cells = [_value(metric, metrics) for metric in shown]
         table.add_row(escape(name), formats.count(metrics["rows"]), *cells, _psi(psi) if psi else "reference")
     console.print(table)
     for name, metrics in sets.items():
         reasons: dict[str, str] = metrics.get("reasons", {})
         for reason in dict.fromkeys(reasons.values()):
-            missing = [metric for metric in NAMES if reasons.get(metric) == reason]
+            missing = [metric.key for metric in shown_in(Place.TERMINAL) if reasons.get(metric.key) == reason]
             if missing:
                 console.print(f"{escape(name)}: no {', '.join(missing)}: {escape(reason)}", highlight=False)
     for note in interval_notes(sets):
@@ -69,11 +63,17 @@ def _show_metrics(report: dict[str, Any], console: Console) -> None:
         console.print(f"{fine} check{'s' if fine != 1 else ''} found nothing", highlight=False)
 
 
-def _auc(metrics: dict[str, Any]) -> str:
-    """The AUC, and half the width of its 95 % interval."""
-    interval = metrics.get("auc_interval")
+def _in_two_lines(label: str) -> str:
+    """Return a label as a narrow heading; all metrics of common reports then fit 80 columns."""
+    first, _, second = label.rpartition(" ")
+    return f"{first}\n{second}"
+
+
+def _value(metric: Metric, metrics: dict[str, Any]) -> str:
+    """Return a metric's value, with half the width of its 95 % interval."""
+    interval = None if metric.interval is None else metrics.get(metric.interval)
     half = f"±{(interval[1] - interval[0]) / 2:.1g}" if interval else ""
-    return formats.metric(metrics["auc"]) + half
+    return metric.text(metrics.get(metric.key)) + half
 
 
 def _psi(psi: dict[str, Any]) -> str:

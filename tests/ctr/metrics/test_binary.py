@@ -14,25 +14,11 @@ from ctr.metrics.binary import GRID
 from tests.ctr.metrics.scored_rows import drawn
 
 KEYS = [
-    *(
-        "rows",
-        "interval_unit",
-        "auc",
-        "auc_interval",
-        "log_loss",
-        "log_loss_error",
-        "log_loss_excess",
-        "log_loss_excess_error",
-        "positives",
-        "label_rate",
-        "label_rate_error",
-        "mean_score",
-        "normalized_entropy",
-        "brier",
-    ),
-    *("average_precision", "ks", "ks_threshold", "calibration", "calibration_error"),
-    *("calibration_z", "expected_calibration_error"),
-    *("threshold", "precision", "recall", "f1", "best_f1", "best_f1_threshold"),
+    *("rows", "interval_unit", "auc", "auc_interval", "average_precision", "ks", "ks_threshold"),
+    *("log_loss", "log_loss_error", "log_loss_excess", "log_loss_excess_error", "normalized_entropy", "brier"),
+    *("calibration", "calibration_error", "calibration_z", "expected_calibration_error"),
+    *("label_rate", "label_rate_error", "positives", "mean_score"),
+    *("precision", "threshold", "recall", "f1", "best_f1", "best_f1_threshold"),
 ]
 GIVEN = {"rows", "interval_unit", "threshold"}  # whatever the rows are
 

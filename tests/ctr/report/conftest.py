@@ -9,6 +9,7 @@ import yaml
 import ctr
 from ctr.config.experiment import load_experiment
 from tests.conftest import CONFIG, THREADS, click_log
+from tests.ctr.report.cells import comparison
 
 EVIL = "<script>alert(1)</script>"
 NAME = "it\"em' $x$ & <b>"
@@ -42,3 +43,9 @@ def evil(tmp_path_factory):
     ctr.evaluate(base / "run", str(base / "labels $0$ <i>.parquet"), base / "evaluation")
     ctr.evaluate(base / "run", str(base / "fresh.parquet"), base / "scored")
     return base
+
+
+@pytest.fixture
+def found():
+    """What comparison.json says of two by two choices."""
+    return comparison()

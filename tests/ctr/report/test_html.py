@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 import ctr
 from ctr.cli import app
 from ctr.errors import ConfigError
+from ctr.metrics.catalog import CATALOG
 from ctr.report import formats, render_html, write_html
 from ctr.report.drift import feature_shifts
 from ctr.report.history import History
-from ctr.report.metric_groups import METRICS
 from ctr.report.plots import learning_plots
 from ctr.runs.files import read_json, write_json
 from ctr.runs.run import Run
@@ -70,7 +70,7 @@ def test_data_without_labels_has_what_needs_none(evil):
 
 def test_numbers_are_those_of_report_json(evil):
     report, texts = read_json(evil / "run" / "report.json"), page_of(evil / "run").texts
-    keys = [metric.key for metrics in METRICS.values() for metric in metrics]
+    keys = [metric.key for metric in CATALOG]
     for metrics in report["metrics"].values():
         assert {formats.metric(metrics[key]) for key in keys} <= set(texts)
         assert formats.interval(metrics["auc_interval"]) in texts
@@ -238,7 +238,7 @@ def test_nothing_moved_and_nothing_computed_are_said(evil, tmp_path):
     text = rewritten(evil, tmp_path, change).text
     assert "None is unstable, none is moderate." in text
     assert "no values to compare" in text
-    metrics = sum(len(group) for group in METRICS.values())
+    metrics = len(CATALOG)
     assert text.count("no rows with a weight above 0") == 4 + metrics  # in four cards and in every cell
     assert "Deciles" not in text
 

@@ -84,7 +84,7 @@ def test_a_difference_is_that_of_the_reports(case, tmp_path):
     more = {"weight": weight} if weighted else {}
     runs = [write_run(tmp_path / name, {"test": {**scored(k), **more}}, rate) for k, name in enumerate("ab")]
     first, second = (run.report()["metrics"]["test"] for run in runs)
-    auc, log_loss = load(runs[1]).differences(load(runs[0]))
+    auc, log_loss = load(runs[1]).differences(load(runs[0])).values()
     assert auc.value == pytest.approx(second["auc"] - first["auc"], abs=1e-12)
     assert log_loss.value == pytest.approx(second["log_loss"] - first["log_loss"], abs=1e-12)
     assert auc.low < auc.value < auc.high
@@ -104,9 +104,9 @@ def test_a_difference_is_clustered_by_the_group_of_both_runs(tmp_path):
     a, b = load(first), load(second)
     clusters = Clusters((np.arange(ROWS) % 40).astype(np.int32), 40)
     expected = auc_difference(b.logit, a.logit, a.label, None, clusters)
-    assert b.differences(a, b.clusters(a))[0] == expected
+    assert b.differences(a, b.clusters(a))["auc"] == expected
     assert rows["test, differences to a"][0][3].startswith(f"{expected.low:+.5f} to {expected.high:+.5f}")
-    assert expected.low != b.differences(a)[0].low
+    assert expected.low != b.differences(a)["auc"].low
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_difference_takes_rows_as_independent_unless_both_runs_hold_one_group(
     runs = [grouped(tmp_path / name, k, column) for k, (name, column) in enumerate(zip("ab", columns, strict=True))]
     rows, notes = tables(runs)
     assert notes["test, differences to a"] == [f"b: intervals take rows as independent: {reason}"]
-    expected = load(runs[1]).differences(load(runs[0]))[0]
+    expected = load(runs[1]).differences(load(runs[0]))["auc"]
     assert rows["test, differences to a"][0][3].startswith(f"{expected.low:+.5f} to {expected.high:+.5f}")
 
 
@@ -221,13 +221,13 @@ def test_sets_sampled_at_other_rates_weigh_differently(tmp_path):
         for k, (name, rate) in enumerate([("a", None), ("b", 0.1)])
     ]
     with pytest.raises(NotPaired, match="a negative counts 1 times and 10 times, by the sampling rate"):
-        load(runs[1]).differences(load(runs[0]))
+        load(runs[1]).differences(load(runs[0])).values()
 
 
 def test_a_column_that_only_one_run_keeps_does_not_matter(tmp_path):
     first = write_run(tmp_path / "a", {"test": scored(1)})
     second = write_run(tmp_path / "b", {"test": {**scored(2), "user": np.arange(ROWS)}})
-    assert load(second).differences(load(first))[0].value is not None
+    assert load(second).differences(load(first))["auc"].value is not None
 
 
 @pytest.mark.parametrize("broken", ["a", "b"])
@@ -271,7 +271,7 @@ def test_gauc_is_shown_where_all_have_it(tmp_path):
     first = write_run(tmp_path / "a", {"test": scored(1)}, gauc=0.7)
     second = write_run(tmp_path / "b", {"test": scored(2)}, gauc=None)
     third = write_run(tmp_path / "c", {"test": scored(2)})
-    assert [row[-1] for row in tables([first, second])[0]["test"]] == ["0.70000", "-"]
+    assert [row[4] for row in tables([first, second])[0]["test"]] == ["0.70000", "-"]
     assert [row[-1] for row in tables([first, third])[0]["test"]] == ["0.0100 stable"] * 2
 
 
@@ -410,7 +410,7 @@ def test_differences_of_trained_runs_are_those_of_their_reports(trained):
     metrics = [read_json(trained / name / "report.json")["metrics"] for name in "ab"]
     for name in ("valid", "test"):
         first, second = (load(Run(trained / run), name) for run in "ab")
-        auc, log_loss = second.differences(first)
+        auc, log_loss = second.differences(first).values()
         assert auc.value == pytest.approx(metrics[1][name]["auc"] - metrics[0][name]["auc"], abs=1e-12)
         assert log_loss.value == pytest.approx(metrics[1][name]["log_loss"] - metrics[0][name]["log_loss"], abs=1e-12)
         assert first.negative_weight == pytest.approx(4, rel=1e-12)
