@@ -15,7 +15,7 @@ _HOMES = {
     "evaluate": "ctr.jobs.evaluate",
     "load_experiment": "ctr.config.experiment",
     "load_study": "ctr.comparison.study",
-    "sparsity_report": "ctr.report",
+    "sparsity_report": "ctr.training.sparsity",
     "train": "ctr.jobs.train",
     "trust": "ctr.config.user_code",
 }

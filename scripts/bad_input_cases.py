@@ -392,7 +392,7 @@ COMMANDS = [
         "report of a report.json without checks",
         "report runs/tiny",
         "runs/tiny",
-        "'checks'",
+        "run.checks",
         damage=as_written(lambda: put(RUN / "report.json", b'"checks"', b'"cheques"')),
     ),
     command("report into no Markdown", "report runs/tiny --out page.html", "page.html"),

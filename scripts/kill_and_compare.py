@@ -41,7 +41,7 @@ def finish(study: Path, settings: list[str], out: Path) -> float:
 def results(out: Path) -> dict[str, Any]:
     """What must be the same however often a comparison was killed."""
     found = json.loads((out / "comparison.json").read_text())
-    for cell in found["cells"]:
+    for cell in found["variants"]:
         del cell["clock"]
     runs = sorted((out / "runs").glob("*/*/report.json"))
     of_runs = {str(path.parent.relative_to(out)): ending(path.parent) for path in runs}

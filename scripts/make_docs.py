@@ -1,15 +1,20 @@
-"""Write the parts of docs/ that the code defines: the table of metrics in evaluation.md.
+"""Write the parts of docs/ that the code defines: the metrics of evaluation.md, the schemas of reports.
 
     python scripts/make_docs.py
 
 A test checks that they are as written.
 """
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 from ctr.metrics.catalog import CATALOG
 from ctr.metrics.metric import Companion, Metric
+from ctr.schema.codec import json_schema
+from ctr.schema.comparison import Comparison
+from ctr.schema.report import Report
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -42,9 +47,17 @@ def with_part(page: str, name: str, part: str) -> str:
 
 
 def pages() -> dict[Path, str]:
-    """Return path -> text, of every page with a part that is written here."""
+    """Return path -> text, of every file that is written here, or that has a part which is."""
     evaluation = DOCS / "evaluation.md"
-    return {evaluation: with_part(evaluation.read_text("utf-8"), "metrics", metrics_table())}
+    schemas = {"report": Report, "comparison": Comparison}
+    return {
+        evaluation: with_part(evaluation.read_text("utf-8"), "metrics", metrics_table()),
+        **{DOCS / f"{name}.schema.json": _json(json_schema(schema)) for name, schema in schemas.items()},
+    }
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

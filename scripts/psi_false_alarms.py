@@ -19,12 +19,13 @@ import pyarrow as pa
 from scipy import stats
 
 from ctr.metrics import CategoryBins, QuantileBins, compare, psi
+from ctr.metrics.psi import Drift
 
 ROWS = (100, 1_000, 10_000, 100_000, 1_000_000)
 BINS = (5, 10, 20, 50, 100)
 IDS = ((30, 0, 10), (100, 1, 10), (1_000, 1, 100), (10_000, 0, 10), (100_000, 1, 10), (100_000, 1, 100))
 UNSTABLE_ABOVE = 0.2
-VERDICTS = ("stable", "moderate", "unstable", "insufficient_data")
+LEVELS = (Drift.STABLE, Drift.MODERATE, Drift.MAJOR, Drift.TOO_LITTLE_DATA)
 Random = np.random.Generator
 Experiment = Callable[[Random, int, int], dict[str, Any]]
 
@@ -111,7 +112,7 @@ def false_alarms(title: str, kinds: dict[str, Experiment], arguments: argparse.N
     def percent(n: int, m: int) -> str:
         repetitions = arguments.repetitions if min(n, m) < 10_000 else -(-arguments.repetitions // 10)
         cells = [run(one, n, m, name, repetitions, arguments.seed) for name, one in kinds.items()]
-        return max((shares(cell, lambda one: one["verdict"] == "unstable") for cell in cells), key=float)
+        return max((shares(cell, lambda one: one["drift"] == Drift.MAJOR) for cell in cells), key=float)
 
     print(f"### {title} without a shift: percent called unstable\n\nThe worst of: {'; '.join(kinds)}.\n")
     rows = ([f"{n:,}", *(percent(n, m) for m in ROWS)] for n in ROWS)
@@ -149,7 +150,7 @@ def p_values(arguments: argparse.Namespace) -> None:
         for (name, one), size in product(cases.items(), (100, 1_000, 10_000)):
             found = run(one, size, size, name, arguments.repetitions, arguments.seed)
             below = [shares(found, lambda one, level=level: one["p_value"] < level) for level in (0.05, 0.01, 0.001)]
-            yield [name, f"{size:,}", *below, shares(found, lambda one: one["verdict"] == "unstable")]
+            yield [name, f"{size:,}", *below, shares(found, lambda one: one["drift"] == Drift.MAJOR)]
 
     print("### p-values without a shift, in percent\n")
     table(["values", "rows of each", "p < 5 %", "p < 1 %", "p < 0.1 %", "unstable"], rows())
@@ -179,12 +180,12 @@ def shifts(arguments: argparse.Namespace) -> None:
         for (name, (one, truth)), size in product(cases.items(), (300, 1_000, 10_000)):
             found = run(one, size, size, name, arguments.repetitions, arguments.seed)
             means = [f"{np.mean([one[key] for one in found]):.4f}" for key in ("psi", "psi_corrected")]
-            verdicts = [shares(found, lambda one, verdict=verdict: one["verdict"] == verdict) for verdict in VERDICTS]
+            levels = [shares(found, lambda one, level=level: one["drift"] == level) for level in LEVELS]
             small = shares(found, lambda one: one["p_value"] < 0.001)
-            yield [name, f"{truth:.4f}" if truth < np.inf else "-", f"{size:,}", *means, *verdicts, small]
+            yield [name, f"{truth:.4f}" if truth < np.inf else "-", f"{size:,}", *means, *levels, small]
 
     print("### Planted shifts: mean PSI, and verdicts in percent\n")
-    table(["shift", "true PSI", "rows of each", "PSI", "corrected", *VERDICTS, "p < 0.1 %"], rows())
+    table(["shift", "true PSI", "rows of each", "PSI", "corrected", *LEVELS, "p < 0.1 %"], rows())
 
 
 TABLES = {"numeric": numeric_false_alarms, "category": category_false_alarms, "p-values": p_values, "shifts": shifts}

@@ -24,7 +24,7 @@ from ctr.runs.run import Run
 from ctr.training.checkpoint import load_best
 from ctr.training.data import prepare
 from ctr.training.plan import plan_model
-from ctr.training.sparsity import zero_share
+from ctr.training.sparsity import row_sparsity
 
 LOWEST_AUC = 0.94  # of the drawing
 RUNS = Path("runs/sparsity")
@@ -67,7 +67,7 @@ def pruned(folder: Path) -> Iterator[tuple[float, dict[str, Any], dict[str, Any]
         for table, weight, norm in zip(tables, weights, norms, strict=True):
             table.assign(np.where((norm < shortest)[:, None], 0, weight))
         valid, test = (metrics_of(scorer.score(data.sets[name]), False, None).result() for name in ("valid", "test"))
-        yield zero_share(ctr.sparsity_report(model)), valid, test
+        yield row_sparsity(ctr.sparsity_report(model)), valid, test
 
 
 def draw(curves: dict[str, list[tuple[float, float]]], path: Path) -> None:
@@ -102,7 +102,7 @@ def main() -> None:
         for penalty in penalties:
             report = report_of(f"{name}-{penalty}".replace(", ", "-"), f"{optimizer}, {key}: {penalty}", args)
             metrics = report["metrics"]
-            add(name, f"{key} {penalty:g}", zero_share(report["tables"]), metrics["valid"], metrics["test"])
+            add(name, f"{key} {penalty:g}", report["row_sparsity"], metrics["valid"], metrics["test"])
     for share, valid, test in pruned(RUNS / UNPENALIZED):
         add("pruned after training", "-", share, valid, test)
     draw(curves, args.out / "sparsity.svg")

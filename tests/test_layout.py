@@ -19,6 +19,7 @@ FLOORS = [  # from the top
     {"ctr.training"},
     {"ctr.evaluation"},
     {"ctr.checks", "ctr.runs"},
+    {"ctr.schema"},
     {"ctr.config"},
     {"ctr.metrics"},
     {"ctr.errors", "ctr.console"},

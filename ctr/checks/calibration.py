@@ -1,10 +1,9 @@
 """Whether scores are probabilities."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 from ctr.checks.significance import (
+    RATE_MARGIN,
     STANDARD_ERRORS,
     Interval,
     Outcome,
@@ -14,35 +13,38 @@ from ctr.checks.significance import (
     ratio_interval,
     too_few,
 )
-from ctr.checks.statements import Level, Statements, percents, positives_of
+from ctr.checks.statements import Statement, Statements, percents, positives_of
+from ctr.schema.levels import Level
+from ctr.schema.report import Measured
+from ctr.schema.split_metrics import SplitMetrics
 
 TRAIN = "train"
 
 
-def label_rate(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Statements:
-    metrics, before = report["metrics"][main], training["label_rate"]
-    rate = metrics["label_rate"]
+def positive_rate(report: Measured, training: SplitMetrics, main: str) -> Statements:
+    metrics, before = report["metrics"][main], training["positive_rate"]
+    rate = metrics["positive_rate"]
     if main not in report["psi"]["score"] or not before or rate is None:
         return
-    by_chance = max(metrics["label_rate_error"], math.sqrt(before * (1 - before) / metrics["rows"]))
-    of_training = training["label_rate_error"]
+    by_chance = max(metrics["positive_rate_error"], math.sqrt(before * (1 - before) / metrics["rows"]))
+    of_training = training["positive_rate_error"]
     interval: Interval = (-1.0, math.inf)
     if rate:
-        of_ratio = math.hypot(of_training / before, metrics["label_rate_error"] / rate)
+        of_ratio = math.hypot(of_training / before, metrics["positive_rate_error"] / rate)
         interval = ratio_interval(rate / before, of_ratio * rate / before)
     told = f"{before:.4f} in training, {rate:.4f} in {main} ({percents(rate / before - 1, interval)}; "
     told += f"{positives_of(training)} and {positives_of(metrics)} positives)"
     error = math.hypot(of_training, by_chance)  # 0 where all rows of both are positive
-    outcome = judge(rate / before - 1, (rate - before) / error if error else 0.0, interval, 0.1)
-    said: dict[Outcome, tuple[Level, str, str]] = {
-        "off": ("warning", main, f"The label rate changed: {told}."),
-        "holds": ("ok", main, f"The label rate holds: {told}."),
-        "too few": ("note", main, f"{too_few(metrics)} to say whether the label rate holds: {told}."),
+    outcome = judge(rate / before - 1, (rate - before) / error if error else 0.0, interval, RATE_MARGIN)
+    said: dict[Outcome, Statement] = {
+        "off": (Level.WARNING, main, f"The label rate changed: {told}."),
+        "holds": (Level.OK, main, f"The label rate holds: {told}."),
+        "too few": (Level.NOTE, main, f"{too_few(metrics)} to say whether the label rate holds: {told}."),
     }
     yield said[outcome]
 
 
-def calibration(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Statements:
+def calibration(report: Measured, training: SplitMetrics, main: str) -> Statements:
     if main != TRAIN:
         yield from _training_calibration(training)
     metrics = report["metrics"][main]
@@ -56,7 +58,7 @@ def calibration(report: Mapping[str, Any], training: Mapping[str, Any], main: st
         told = _expected(metrics, judged[1])
         is_off = judged[0] == "off"
     if is_off:
-        yield "warning", main, f"Miscalibrated: {told}. Calibrate the scores before you use them as probabilities."
+        yield Level.WARNING, main, f"Miscalibrated: {told}. Calibrate the scores before you use them as probabilities."
         return
     off = [
         place
@@ -68,28 +70,28 @@ def calibration(report: Mapping[str, Any], training: Mapping[str, Any], main: st
     listed = f"decile{'s' * (len(off) > 1)} {', '.join(map(str, off))} of ten from the highest score down"
     if judged is not None and judged[0] == "holds":
         if off:
-            yield "note", main, f"Calibrated as a whole ({told}), but off by over 10% in {listed}."
+            yield Level.NOTE, main, f"Calibrated as a whole ({told}), but off by over 10% in {listed}."
         else:
-            yield "ok", main, f"Calibrated as a whole: {told}."
+            yield Level.OK, main, f"Calibrated as a whole: {told}."
         return
-    yield "note", main, f"{too_few(metrics)} to say whether the scores are calibrated: {told}."
+    yield Level.NOTE, main, f"{too_few(metrics)} to say whether the scores are calibrated: {told}."
     if off:
-        yield "note", main, f"Miscalibrated by over 10% in {listed}."
+        yield Level.NOTE, main, f"Miscalibrated by over 10% in {listed}."
 
 
-def _training_calibration(training: Mapping[str, Any]) -> Statements:
+def _training_calibration(training: SplitMetrics) -> Statements:
     """A warning where the scores of the training data itself are off: then no other data is at fault."""
     judged = judge_calibration(training)
     if judged is not None and judged[0] == "off":
         yield (
-            "warning",
+            Level.WARNING,
             TRAIN,
             f"Miscalibrated on the training data itself: {_expected(training, judged[1])}. Train longer, or choose the "
             f"checkpoint by log loss (training.early_stopping.metric).",
         )
 
 
-def _expected(metrics: Mapping[str, Any], interval: Interval) -> str:
+def _expected(metrics: SplitMetrics, interval: Interval) -> str:
     """`the scores expect 10.0% more positives than there are (95% CI +7.1% to +13.0%, 4,000 positives)`."""
     ratio = metrics["calibration"]
     low, high = (100 * end for end in interval)
@@ -99,7 +101,7 @@ def _expected(metrics: Mapping[str, Any], interval: Interval) -> str:
     )
 
 
-def constant(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Statements:
+def constant(report: Measured, training: SplitMetrics, main: str) -> Statements:
     metrics = report["metrics"][main]
     outcome = judge_excess(metrics)
     if outcome is None:
@@ -108,15 +110,15 @@ def constant(report: Mapping[str, Any], training: Mapping[str, Any], main: str) 
     side = "above" if excess > 0 else "below"
     told = f"{abs(excess):.5f} (± {error:.5f}) {side} the {loss - excess:.5f} of a constant, the label rate"
     counted = f"{positives_of(metrics)} positives"
-    said: dict[Outcome, tuple[Level, str, str]] = {
+    said: dict[Outcome, Statement] = {
         "off": (
-            "warning",
+            Level.WARNING,
             main,
             f"Worse than a constant: the log loss of {loss:.5f} is {told}. Do not use the scores as probabilities.",
         ),
-        "holds": ("ok", main, f"Better than a constant: the log loss of {loss:.5f} is {told}."),
+        "holds": (Level.OK, main, f"Better than a constant: the log loss of {loss:.5f} is {told}."),
         "too few": (
-            "note",
+            Level.NOTE,
             main,
             f"Too close to say whether the scores beat a constant: the log loss of {loss:.5f} is {told} ({counted}).",
         ),

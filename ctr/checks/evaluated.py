@@ -1,54 +1,41 @@
 """What a careful analyst would look at before signing a report, each a plain sentence."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
 
-from ctr.checks.calibration import calibration, constant, label_rate
-from ctr.checks.drift import feature_shifts, score_shift
-from ctr.checks.leaks import repeated_rows, single_features
-from ctr.checks.ranking import cold_ids, overfitting, ranking, slices
-from ctr.checks.statements import Level, Statements
-
-
-class Check(NamedTuple):
-    """One sentence: a `warning` to act on, a `note` to know of, or `ok`: looked at, nothing found."""
-
-    check: str
-    set: str
-    level: Level
-    sentence: str
+from ctr.checks.calibration import calibration, constant, positive_rate
+from ctr.checks.drift import feature_drift, score_drift
+from ctr.checks.leaks import duplicates, single_features
+from ctr.checks.ranking import long_tail_ids, overfitting, ranking, slices
+from ctr.checks.statements import Statements
+from ctr.schema.report import Check, Measured
+from ctr.schema.split_metrics import SplitMetrics
 
 
-def check(report: Mapping[str, Any], training: Mapping[str, Any]) -> list[dict[str, str]]:
-    """All checks of the set that matters most (test, else the last there is), of leaks in every set; warnings first.
+def check(report: Measured, training: SplitMetrics) -> list[Check]:
+    """Return all checks of the main split, and of leaks in every split, the worst level first.
 
     Args:
-        report: metrics, deciles, psi, slices, frequency and leakage of each set, as in report.json.
+        report: metrics, deciles, psi, slices, frequency and leakage of each split.
         training: the metrics of the training data's sample.
-
-    Returns:
-        `check` (its name), `set`, `level`, `sentence`.
     """
-    main = list(report["metrics"])[-1]  # train, valid, test is their order
-    found = [
-        Check(look.__name__, name, level, sentence)
+    found: list[Check] = [
+        {"check": look.__name__, "split": split, "level": level, "sentence": sentence}
         for look in CHECKS
-        for level, name, sentence in look(report, training, main)
+        for level, split, sentence in look(report, training, report["main_split"])
     ]
-    levels: tuple[Level, ...] = ("warning", "note", "ok")
-    return [one._asdict() for one in sorted(found, key=lambda one: levels.index(one.level))]
+    return sorted(found, key=lambda one: one["level"].rank)
 
 
-CHECKS: tuple[Callable[[Mapping[str, Any], Mapping[str, Any], str], Statements], ...] = (
+CHECKS: tuple[Callable[[Measured, SplitMetrics, str], Statements], ...] = (
     ranking,
     overfitting,
     single_features,
-    repeated_rows,
-    label_rate,
+    duplicates,
+    positive_rate,
     calibration,
     constant,
-    score_shift,
-    feature_shifts,
-    cold_ids,
+    score_drift,
+    feature_drift,
+    long_tail_ids,
     slices,
 )

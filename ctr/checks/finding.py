@@ -1,16 +1,14 @@
 """One sentence of a pre-flight, and how bad it is."""
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from ctr.errors import ConfigError
-
-Level = Literal["error", "warning", "fine"]
-LEVELS: tuple[Level, ...] = ("error", "warning", "fine")
+from ctr.schema.levels import Level
 
 
 class Finding(NamedTuple):
-    """An `error`: a training could not succeed; a `warning` to think about; or `fine`: looked at, nothing found."""
+    """What a check before training found."""
 
     level: Level
     check: str
@@ -19,5 +17,5 @@ class Finding(NamedTuple):
 
 def refuse_errors(findings: Iterable[Finding]) -> None:
     """Raise ConfigError if there are errors among the findings, a line for each."""
-    if errors := [finding.sentence for finding in findings if finding.level == "error"]:
+    if errors := [finding.sentence for finding in findings if finding.level == Level.ERROR]:
         raise ConfigError("\n".join(errors))

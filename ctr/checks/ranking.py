@@ -5,22 +5,26 @@ from typing import Any
 
 from ctr.checks.significance import (
     STANDARD_ERRORS,
-    Z95,
     auc_fall,
     has_enough_examples,
     is_ranked_alike,
     is_ranked_worse,
+    lower_end,
     ratio_interval,
 )
 from ctr.checks.statements import NAMED, Statements, percents, too_few_of_a_class
-from ctr.metrics.frequency_bands import LABELS
+from ctr.metrics.frequency_bands import Band
+from ctr.schema.levels import Level
+from ctr.schema.report import Measured
+from ctr.schema.split_metrics import SplitMetrics
 
 NEAR_CHANCE, TOO_GOOD = 0.55, 0.99  # an AUC
 MAX_FALL = 0.05  # of the AUC since training, as a share of it
-COLD = LABELS[1:3]
+SEEN = {Band.NOT_IN_VOCABULARY: "new, or too rare for the vocabulary", Band.FROM_1: "seen 1 to 9 times in training"}
+"""The bands of long-tail ids, in words."""
 
 
-def ranking(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Statements:
+def ranking(report: Measured, training: SplitMetrics, main: str) -> Statements:
     metrics = report["metrics"][main]
     auc, interval = metrics["auc"], metrics.get("auc_interval")
     if auc is None:
@@ -28,26 +32,26 @@ def ranking(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -
     low, high = interval or (0.0, 1.0)
     told = f"AUC of {auc:.4f} ({f'95% CI {low:.4f} to {high:.4f}' if interval else 'without a 95% CI'})"
     if auc > TOO_GOOD and has_enough_examples(metrics):
-        yield "warning", main, f"An {told} is suspiciously good: look for a feature that knows the label."
+        yield Level.WARNING, main, f"An {told} is suspiciously good: look for a feature that knows the label."
     elif high < 0.5:
         yield (
-            "warning",
+            Level.WARNING,
             main,
             f"An {told} ranks the wrong way round, beyond chance: are the labels swapped, or is the model hardly "
             f"trained?",
         )
     elif high <= NEAR_CHANCE and low <= 0.5:
-        yield "warning", main, f"The {told} cannot be told from chance."
+        yield Level.WARNING, main, f"The {told} cannot be told from chance."
     elif high <= NEAR_CHANCE:
-        yield "warning", main, f"The {told} is hardly better than chance."
+        yield Level.WARNING, main, f"The {told} is hardly better than chance."
     elif low >= NEAR_CHANCE and high <= TOO_GOOD:
-        yield "ok", main, f"The {told} is neither near chance nor suspiciously good."
+        yield Level.OK, main, f"The {told} is neither near chance nor suspiciously good."
     else:
         could_be = "near chance" if low < NEAR_CHANCE else "suspiciously good"
-        yield "note", main, f"The {told} could be {could_be}: {too_few_of_a_class(metrics)} to say."
+        yield Level.NOTE, main, f"The {told} could be {could_be}: {too_few_of_a_class(metrics)} to say."
 
 
-def overfitting(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Statements:
+def overfitting(report: Measured, training: SplitMetrics, main: str) -> Statements:
     metrics = report["metrics"][main]
     auc, before, interval = metrics["auc"], training["auc"], metrics.get("auc_interval")
     if main not in report["psi"]["score"] or auc is None or not before or interval is None or auc < 0.5:
@@ -57,17 +61,17 @@ def overfitting(report: Mapping[str, Any], training: Mapping[str, Any], main: st
     told = f"AUC {before:.4f} in training, {auc:.4f} in {main} ({change})"
     if fall.share > MAX_FALL and fall.errors > STANDARD_ERRORS:
         yield (
-            "warning",
+            Level.WARNING,
             main,
             f"Overfitting: {told}. Penalize more, stop earlier, or see whether the data is alike.",
         )
     elif fall.interval[1] <= MAX_FALL:
-        yield "ok", main, f"No overfitting beyond {100 * MAX_FALL:.0f}%: {told}."
+        yield Level.OK, main, f"No overfitting beyond {100 * MAX_FALL:.0f}%: {told}."
     else:
-        yield "note", main, f"Cannot say whether the model overfits: {told}; {too_few_of_a_class(metrics)}."
+        yield Level.NOTE, main, f"Cannot say whether the model overfits: {told}; {too_few_of_a_class(metrics)}."
 
 
-def cold_ids(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Statements:
+def long_tail_ids(report: Measured, training: SplitMetrics, main: str) -> Statements:
     overall = report["metrics"][main]["auc"]
     if overall is None:
         return
@@ -76,25 +80,25 @@ def cold_ids(report: Mapping[str, Any], training: Mapping[str, Any], main: str) 
         (feature, one)
         for feature, of_feature in report["frequency"].get(main, {}).items()
         for one in of_feature
-        if one["seen"] in COLD and has_enough_examples(one)
+        if one["seen"] in SEEN and has_enough_examples(one)
     ]
     found = [(overall - one["auc"], feature, one) for feature, one in buckets if is_ranked_worse(one, overall, 0.02)]
     for _, feature, one in sorted(found, key=lambda item: -item[0])[:NAMED]:
         yield (
-            "note",
+            Level.NOTE,
             main,
-            f"Cold ids: where {feature} is {_seen(one['seen'])} (as in {100 * one['rows'] / rows:.1f} % of rows), the "
+            f"Cold ids: where {feature} is {SEEN[one['seen']]} (as in {100 * one['rows'] / rows:.1f} % of rows), the "
             f"AUC is {one['auc']:.4f}, of all rows {overall:.4f}.",
         )
     if found or not buckets:
         return
     alike = sum(is_ranked_alike(one, overall, 0.02) for _, one in buckets)
     if alike == len(buckets):
-        yield "ok", main, "Rows with rare ids are ranked about as well as all rows: no AUC is 0.02 lower."
+        yield Level.OK, main, "Rows with rare ids are ranked about as well as all rows: no AUC is 0.02 lower."
     else:
-        lowest = min(one["auc"] - Z95 * one["auc_standard_error"] for _, one in buckets)
+        lowest = min(lower_end(one) for _, one in buckets)
         yield (
-            "note",
+            Level.NOTE,
             main,
             f"Too few rows with rare ids to say whether they are ranked as well as all rows (AUC {overall:.4f}): the "
             f"95% CI of {len(buckets) - alike} of {len(buckets)} groups reaches below {overall - 0.02:.4f}, down to "
@@ -102,15 +106,11 @@ def cold_ids(report: Mapping[str, Any], training: Mapping[str, Any], main: str) 
         )
 
 
-def _seen(label: str) -> str:
-    return label if label.startswith("new") else f"seen {label} times in training"
-
-
-def slices(report: Mapping[str, Any], training: Mapping[str, Any], main: str) -> Statements:
+def slices(report: Measured, training: SplitMetrics, main: str) -> Statements:
     overall = report["metrics"][main]
     if "auc_error" in overall:
         yield (
-            "note",
+            Level.NOTE,
             main,
             f"{overall['rows']:,} rows are more than report.max_exact_rows: scores were binned, and GAUC, slices and "
             f"rare ids left out.",
@@ -125,7 +125,7 @@ def slices(report: Mapping[str, Any], training: Mapping[str, Any], main: str) ->
             looked += 1
             clear += is_ranked_alike(one, overall["auc"], 0.05) and _is_calibrated(one, 0.2)
             if is_ranked_worse(one, overall["auc"], 0.05):
-                weak.append((one["auc"], f"{name} = {one['value']} ({one['auc']:.4f})"))
+                weak.append((one["auc"] or 0.0, f"{name} = {one['value']} ({one['auc']:.4f})"))
             if (
                 one["calibration"] is not None
                 and abs(one["calibration"] - 1) > 0.2
@@ -135,18 +135,22 @@ def slices(report: Mapping[str, Any], training: Mapping[str, Any], main: str) ->
                     (-abs(one["calibration"] - 1), f"{name} = {one['value']} ({100 * (one['calibration'] - 1):+.0f} %)")
                 )
     if weak:
-        yield "note", main, f"Ranked far worse than all rows (AUC {overall['auc']:.4f}): {_listed(weak)}."
+        yield Level.NOTE, main, f"Ranked far worse than all rows (AUC {overall['auc']:.4f}): {_listed(weak)}."
     if off:
-        yield "note", main, f"Miscalibrated by over 20 %: {_listed(off)}."
+        yield Level.NOTE, main, f"Miscalibrated by over 20 %: {_listed(off)}."
     if weak or off or not looked:
         return
     has = "has" if looked - clear == 1 else "have"
     unclear = f"{looked - clear} of {_slice_count(looked)} {has} too few rows to say"
     if clear:
         rest = "" if clear == looked else f"; {unclear}"
-        yield "ok", main, f"None of {_slice_count(clear)} is ranked or calibrated far worse than the whole{rest}."
+        yield Level.OK, main, f"None of {_slice_count(clear)} is ranked or calibrated far worse than the whole{rest}."
     else:
-        yield "note", main, f"Cannot say whether a slice is ranked or calibrated far worse than the whole: {unclear}."
+        yield (
+            Level.NOTE,
+            main,
+            f"Cannot say whether a slice is ranked or calibrated far worse than the whole: {unclear}.",
+        )
 
 
 def _slice_count(count: int) -> str:

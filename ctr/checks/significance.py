@@ -20,13 +20,14 @@ from typing import Any, Literal, NamedTuple
 
 from scipy import special
 
-from ctr.metrics.psi import NOISE_LEVEL
+from ctr.metrics.psi import NOISE_LEVEL, PSIResult
 
 STANDARD_ERRORS = 4.0  # standard errors beyond which a difference is called one
 MIN_ROWS = 100
 MIN_OF_A_CLASS = 10  # with fewer, standard errors are far too small
 Z95 = 1.959964  # standard errors on either side of a 95% CI
 CALIBRATION_MARGIN = 0.05
+RATE_MARGIN = 0.1  # change of the positive rate since training, as a share of it
 COPIED_MARGIN = 0.005  # share of rows that are copies of training rows
 
 Outcome = Literal["off", "holds", "too few"]
@@ -93,7 +94,7 @@ def too_few(metrics: Mapping[str, Any]) -> str:
     return f"Too few positives{by}"
 
 
-def largest_psi(psi: Mapping[str, Any]) -> float:
+def largest_psi(psi: PSIResult) -> float:
     """Return the upper end of the 95% CI of a PSI, as `ctr.metrics.psi.compare` describes it.
 
     PSI / (1/n + 1/m) is about noncentral chi-square with bins - 1 degrees of freedom, its noncentrality the true PSI /
@@ -101,12 +102,13 @@ def largest_psi(psi: Mapping[str, Any]) -> float:
 
     Source: Patnaik 1949, The Non-Central chi-square- and F-Distributions and their Applications.
     """
-    freedom = psi["bins"] - 1
+    value, freedom = psi["psi"], psi["bins"] - 1
+    assert value is not None
     if freedom < 1:
-        return float(psi["psi"])
+        return value
     per_degree = psi["noise"] / float(special.chdtri(freedom, NOISE_LEVEL))
-    end = float(special.chndtrinc(psi["psi"] / per_degree, freedom, 0.025))
-    return per_degree * end if math.isfinite(end) else float(psi["psi"])
+    end = float(special.chndtrinc(value / per_degree, freedom, 0.025))
+    return per_degree * end if math.isfinite(end) else value
 
 
 class Fall(NamedTuple):
@@ -138,7 +140,7 @@ def auc_error(auc: float, metrics: Mapping[str, Any]) -> float:
     Source: Hanley, McNeil 1982, The Meaning and Use of the Area under a ROC Curve, equation 1.
     """
     positives = metrics["positives"]
-    negatives = positives * (1 - metrics["label_rate"]) / metrics["label_rate"]
+    negatives = positives * (1 - metrics["positive_rate"]) / metrics["positive_rate"]
     both, two = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     spread = (positives - 1) * (both - auc**2) + (negatives - 1) * (two - auc**2)
     return math.sqrt(max(auc * (1 - auc) + spread, 0.0) / (positives * negatives))
@@ -146,7 +148,7 @@ def auc_error(auc: float, metrics: Mapping[str, Any]) -> float:
 
 def has_enough_examples(metrics: Mapping[str, Any]) -> bool:
     """Whether a slice, a bucket or a set has rows enough of both classes to be spoken of."""
-    rows, rate = metrics["rows"], metrics["label_rate"]
+    rows, rate = metrics["rows"], metrics["positive_rate"]
     return metrics["auc"] is not None and rows >= MIN_ROWS and rows * min(rate, 1 - rate) >= MIN_OF_A_CLASS
 
 
@@ -161,7 +163,12 @@ def is_ranked_worse(metrics: Mapping[str, Any], auc: float | None, margin: float
 
 def is_ranked_alike(metrics: Mapping[str, Any], auc: float, margin: float) -> bool:
     """Return True if the 95% CI of a slice's AUC ends above that of all rows less `margin`."""
-    return has_enough_examples(metrics) and metrics["auc"] - Z95 * metrics["auc_standard_error"] >= auc - margin
+    return has_enough_examples(metrics) and lower_end(metrics) >= auc - margin
+
+
+def lower_end(metrics: Mapping[str, Any]) -> float:
+    """Return the lower end of the 95% CI of a slice's AUC; the slice has one."""
+    return metrics["auc"] - Z95 * metrics["auc_standard_error"]
 
 
 def is_miscalibrated(metrics: Mapping[str, Any], margin: float = 0.0) -> bool:

@@ -1,29 +1,31 @@
 """What checks of a report yield, and the phrases that they share."""
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterator
+from typing import TypeAlias
 
 from ctr.checks.significance import Interval
+from ctr.schema.levels import Level
+from ctr.schema.split_metrics import SplitMetrics
 
-Level = Literal["warning", "note", "ok"]
-Statements: TypeAlias = Iterator[tuple[Level, str, str]]
-"""Level, set and sentence."""
+Statement: TypeAlias = tuple[Level, str, str]
+"""Level, split and sentence."""
+Statements: TypeAlias = Iterator[Statement]
 NAMED = 5
 
 
-def too_few_of_a_class(metrics: Mapping[str, Any]) -> str:
+def too_few_of_a_class(metrics: SplitMetrics) -> str:
     """`43 positives are too few`, or of negatives where these are fewer."""
     positives = metrics["positives"]
-    rate = metrics["label_rate"]
+    rate = metrics["positive_rate"]
     if rate <= 0.5:
         return f"{positives:,.0f} positives are too few"
     return f"{positives * (1 - rate) / rate:,.0f} negatives are too few"
 
 
-def positives_of(metrics: Mapping[str, Any]) -> str:
-    """Their count; of a run of an earlier version it is unknown."""
-    return f"{metrics['positives']:,.0f}" if "positives" in metrics else "?"
+def positives_of(metrics: SplitMetrics) -> str:
+    """Return their count as text."""
+    return f"{metrics['positives']:,.0f}"
 
 
 def percents(change: float, interval: Interval) -> str:

@@ -1,9 +1,7 @@
 """Each cell beside the baseline: differences of what is reported, and the verdict that they back."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,18 +13,19 @@ from ctr.metrics import (
     QuantileBins,
     RowDifferences,
     Undefined,
-    compare,
     difference_over_both,
     holm,
     mean_over_seeds,
+    psi,
 )
 from ctr.metrics.catalog import entry, paired_metrics
+from ctr.schema.comparison import DifferenceToBaseline, Estimate, Independence, MetricDifference, Verdict
 
 SIGNIFICANT = 0.05  # an adjusted p below it is more than chance
 PSI_BINS = 10
 
 
-def compare_with_baseline(baseline: CellResults, other: CellResults) -> dict[str, Any]:
+def compare_with_baseline(baseline: CellResults, other: CellResults) -> DifferenceToBaseline:
     """Differences to the baseline in what is reported, paired by seed; PSI of the scores; what both began with.
 
     Reads the scores of two runs at a time; of each pair and metric about 20 bytes a row are kept, and of each pair
@@ -78,13 +77,24 @@ def compare_with_baseline(baseline: CellResults, other: CellResults) -> dict[str
     }
 
 
+def estimate_of(difference: Difference) -> Estimate:
+    """Return what comparison.json says of a number with its interval."""
+    return {
+        "value": difference.value,
+        "low": difference.low,
+        "high": difference.high,
+        "p_value": difference.p_value,
+        "reason": difference.reason,
+    }
+
+
 def _interval_unit(
     rows: Mapping[str, Mapping[int, RowDifferences]], first: SavedScores | None, no_clusters: list[str]
-) -> dict[str, Any]:
+) -> Independence:
     """Return what the differences take as independent, rows or the values of a column."""
     clusters = next((one.clusters for of in rows.values() for one in of.values()), None)
     if first is None or clusters is None:
-        return {"interval_unit": "row", **({"no_clusters": no_clusters} if no_clusters else {})}
+        return {"interval_unit": "row", "no_clusters": no_clusters} if no_clusters else {"interval_unit": "row"}
     return {
         "interval_unit": "cluster",
         "cluster_column": first.cluster_column,
@@ -111,31 +121,26 @@ def _shift(before: SavedScores, scores: SavedScores) -> float:
     """PSI of scores beside others of the same rows, in ten bins that are equally full in those."""
     bins, rows = QuantileBins.fitted(before.logit, PSI_BINS), len(before.logit)
     expected, actual = (bins.count(one.logit, one.row_weights) for one in (before, scores))
-    return compare(expected, actual, rows, rows, unstable_above=math.inf)["psi"]
+    return psi(expected * (rows / expected.sum()), actual * (rows / actual.sum()))
 
 
-def _difference(by_seed: Mapping[int, RowDifferences], same_rows: bool) -> dict[str, Any]:
+def _difference(by_seed: Mapping[int, RowDifferences], same_rows: bool) -> MetricDifference:
     """A difference by seed, over seeds, and over seeds and rows at once; the last decides."""
     found = list(by_seed.values())
     if not found:
-        nothing = asdict(Difference(None, reason="no seed has both"))
+        nothing = estimate_of(Difference(None, reason="no seed has both"))
         return {"by_seed": [], "over_seeds": nothing, "over_both": nothing}
     over_seeds = mean_over_seeds([one.value for one in found]).within(found[0].bound)
     return {
-        "by_seed": [{"seed": seed, **asdict(one.difference())} for seed, one in by_seed.items()],
-        "over_seeds": asdict(over_seeds),
+        "by_seed": [{"seed": seed, **estimate_of(one.difference())} for seed, one in by_seed.items()],
+        "over_seeds": estimate_of(over_seeds),
         # where each seed has rows of its own, as by a random split, no row has a part in the mean of all
-        "over_both": asdict(difference_over_both(found) if same_rows else over_seeds),
+        "over_both": estimate_of(difference_over_both(found) if same_rows else over_seeds),
     }
 
 
-def assign_verdicts(differences: Sequence[dict[str, Any]], metric: str) -> None:
-    """Adjust p of a metric for so many comparisons, and give each a verdict.
-
-    better, worse: than the baseline, whatever the seed and the rows. better each time, worse each time: with every
-    seed that was tried, whatever the rows, but the seeds do not tell of others. same: every row has the same score.
-    not shown: none of these. incomplete, unfair: not judged, whatever the numbers.
-    """
+def assign_verdicts(differences: Sequence[DifferenceToBaseline], metric: str) -> None:
+    """Adjust p of a metric for so many comparisons, and give each a `Verdict`."""
     found = [one["metrics"][metric] for one in differences]
     adjusted = holm([one["over_both"]["p_value"] for one in found])
     by_seed = iter(holm([seed["p_value"] for one in found for seed in one["by_seed"]]))
@@ -143,27 +148,39 @@ def assign_verdicts(differences: Sequence[dict[str, Any]], metric: str) -> None:
         one["p_adjusted"] = p
         of_seeds = [next(by_seed) for _ in one["by_seed"]]
         if difference["start"]["violations"]:
-            one["verdict"] = "unfair"
+            one["verdict"] = Verdict.NOT_COMPARABLE
         elif difference["lacking"]:
-            one["verdict"] = "incomplete"
+            one["verdict"] = Verdict.INCOMPLETE
         else:
             # of random splits the seeds' rows overlap, and Student's interval is too narrow for that
             decides = p if len(of_seeds) > 1 and difference["same_rows"] else None
             is_same = difference["same_scores"]
-            one["verdict"] = "same" if is_same else _verdict(one, decides, of_seeds, entry(metric).better.sign)
+            one["verdict"] = (
+                Verdict.IDENTICAL if is_same else _verdict(one, decides, of_seeds, entry(metric).better.sign)
+            )
 
 
-def _verdict(one: Mapping[str, Any], p: float | None, of_seeds: Sequence[float | None], better: int) -> str | None:
-    """Of a difference with its adjusted p, None where it does not decide, and those of its seeds."""
-    if not one["by_seed"]:
+def _verdict(one: MetricDifference, p: float | None, of_seeds: Sequence[float | None], better: int) -> Verdict | None:
+    """Return the verdict on a difference.
+
+    Args:
+        one: the difference.
+        p: its adjusted p; None: it does not decide.
+        of_seeds: adjusted p of each seed.
+        better: the sign of a better one.
+    """
+    value = one["over_both"]["value"]
+    if value is None:
         return None
-    values = [seed["value"] for seed in one["by_seed"]]
-    side = "better" if one["over_both"]["value"] * better > 0 else "worse"
+    is_better = value * better > 0
     if p is not None and p < SIGNIFICANT:
-        return side
+        return Verdict.BETTER if is_better else Verdict.WORSE
+    values = [seed["value"] or 0.0 for seed in one["by_seed"]]
     agree = all(value * values[0] > 0 for value in values)
     beyond_rows = all(seed is not None and seed < SIGNIFICANT for seed in of_seeds)
-    return f"{side} each time" if agree and beyond_rows else "not shown"
+    if not (agree and beyond_rows):
+        return Verdict.INCONCLUSIVE
+    return Verdict.BETTER_FOR_TESTED_SEEDS if is_better else Verdict.WORSE_FOR_TESTED_SEEDS
 
 
 def _scores(result: Result) -> SavedScores:

@@ -2,17 +2,17 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from typing import Any
 
-from ctr.comparison.baseline_diff import assign_verdicts, compare_with_baseline, missing_runs
+from ctr.comparison.baseline_diff import assign_verdicts, compare_with_baseline, estimate_of, missing_runs
 from ctr.comparison.results import CellResults, Curve, Result
 from ctr.comparison.search_ranges import is_outermost
 from ctr.comparison.study import Study
 from ctr.metrics import metric_over_seeds
 from ctr.metrics.catalog import entry, paired_metrics, shown_in
 from ctr.metrics.metric import Metric, Place
-from ctr.training.sparsity import zero_share
+from ctr.runs.environment import environment
+from ctr.schema.comparison import Clock, Comparison, Estimate, SeedResult, ToTarget, Trial, VariantResult
+from ctr.schema.report import VERSION, RunReport
 
 
 def best_trial(trials: Sequence[Result]) -> Result | None:
@@ -28,8 +28,8 @@ def best_trial(trials: Sequence[Result]) -> Result | None:
     return max((result for result in trials if result.report is not None), key=goodness, default=None)
 
 
-def build_comparison(study: Study, cells: Sequence[CellResults]) -> dict[str, Any]:
-    """What comparison.json says, the baseline first; clock readings are under `clock` alone.
+def build_comparison(study: Study, cells: Sequence[CellResults]) -> Comparison:
+    """Return what comparison.json says.
 
     Args:
         study: what was compared.
@@ -43,31 +43,42 @@ def build_comparison(study: Study, cells: Sequence[CellResults]) -> dict[str, An
         assign_verdicts(differences, key)
     for one, difference in zip(found[1:], differences, strict=True):
         one["difference"] = difference
+    tuning = study.tuning
     return {
+        "version": VERSION,
         "study": {
             "name": study.name,
             "axes": {axis: list(choices) for axis, choices in study.axes.items()},
             "baseline": baseline.cell.name,
             "seeds": study.seeds,
-            "tuning": study.tuning and study.tuning.model_dump(mode="json"),
+            "tuning": None if tuning is None else {"trials": tuning.trials, "seed": tuning.seed},
             "target_auc": target,
             "evaluated": next((result.evaluated for cell in cells for result in cell.finished), None),
         },
-        "cells": found,
+        "variants": found,
+        "environment": environment(),
     }
 
 
-def _described(cell: CellResults, target: float | None) -> dict[str, Any]:
+def _described(cell: CellResults, target: float | None) -> VariantResult:
     """What is said of a cell by itself."""
+    reports = [result.report for result in cell.finished if result.report is not None]
+    tables = [report["tables"] for report in reports]
     curves = [result.curve() for result in cell.finished]
     return {
         "name": cell.cell.name,
-        "choices": cell.cell.choices,
-        "tuned": cell.chosen and cell.chosen.run.drawn,
+        "options": cell.cell.choices,
+        "tuned": None if cell.chosen is None else cell.chosen.run.drawn,
         "outermost": _outermost(cell),
         "trials": [_of_trial(result, result is cell.chosen) for result in cell.trials],
         "failures": [
-            {"run": one.run.label, "trial": one.run.trial, "seed": one.run.seed, **asdict(one.failure)}
+            {
+                "run": one.run.label,
+                "trial": one.run.trial,
+                "seed": one.run.seed,
+                "code": one.failure.code,
+                "reason": one.failure.reason,
+            }
             for one in (*cell.trials, *cell.seeds)
             if one.failure is not None
         ],
@@ -77,27 +88,31 @@ def _described(cell: CellResults, target: float | None) -> dict[str, Any]:
         ],
         "metrics": {metric.key: _over_seeds(cell.finished, metric) for metric in shown_in(Place.COMPARISON)},
         "to_target": _to_target(curves, target),
-        **_sizes(cell.finished),
+        "row_sparsity": _mean(report["row_sparsity"] for report in reports),
+        "table_bytes": _mean(sum(table["weight_bytes"] for table in one) for one in tables),
+        "nonzero_table_bytes": _mean(sum(table["nonzero_weight_bytes"] for table in one) for one in tables),
+        "state_bytes": _mean(sum(report["state_bytes"].values()) for report in reports),
         "lacking": missing_runs(cell),
         "difference": None,
-        "clock": _clock(cell.finished, curves, target),
+        "clock": _clock(reports, curves, target),
     }
 
 
-def _of_trial(result: Result, is_chosen: bool) -> dict[str, Any]:
+def _of_trial(result: Result, is_chosen: bool) -> Trial:
     """Of validation only: test data is looked at with the chosen one."""
     valid = result.report["metrics"]["valid"] if result.report else {}
+    assert result.run.trial is not None
     return {
         "trial": result.run.trial,
         "values": result.run.drawn,
         "auc": valid.get("auc"),
         "log_loss": valid.get("log_loss"),
-        "reason": result.failure and result.failure.reason,
+        "reason": None if result.failure is None else result.failure.reason,
         "chosen": is_chosen,
     }
 
 
-def _of_seed(result: Result, curve: Curve) -> dict[str, Any]:
+def _of_seed(result: Result, curve: Curve) -> SeedResult:
     assert result.report is not None
     training = result.report["training"]
     return {
@@ -109,10 +124,10 @@ def _of_seed(result: Result, curve: Curve) -> dict[str, Any]:
     }
 
 
-def _over_seeds(results: Sequence[Result], metric: Metric) -> dict[str, Any] | None:
+def _over_seeds(results: Sequence[Result], metric: Metric) -> Estimate | None:
     """Mean and interval of a metric; None where no training has it, or one lacks it."""
     values = [value for result in results if (value := result.metrics.get(metric.key)) is not None]
-    return asdict(metric_over_seeds(values, metric.over_seeds)) if values and len(values) == len(results) else None
+    return estimate_of(metric_over_seeds(values, metric.over_seeds)) if values and len(values) == len(results) else None
 
 
 def _outermost(cell: CellResults) -> list[str]:
@@ -130,7 +145,7 @@ def _reached_by_all(results: Sequence[Result]) -> float | None:
     return min(known) if known and len(known) == len(reached) else None
 
 
-def _to_target(curves: Sequence[Curve], target: float | None) -> dict[str, Any] | None:
+def _to_target(curves: Sequence[Curve], target: float | None) -> ToTarget | None:
     """How many trainings reach the AUC, and the mean steps and rows of these until then."""
     if target is None or not curves:
         return None
@@ -143,27 +158,14 @@ def _to_target(curves: Sequence[Curve], target: float | None) -> dict[str, Any] 
     }
 
 
-def _clock(results: Sequence[Result], curves: Sequence[Curve], target: float | None) -> dict[str, Any]:
+def _clock(reports: Sequence[RunReport], curves: Sequence[Curve], target: float | None) -> Clock:
     """Readings of clocks, which no two comparisons share."""
-    reports = [result.report for result in results if result.report is not None]
     at = [(curve, curve.first_above(target)) for curve in curves] if target is not None else []
     return {
         "seconds": _mean(report["seconds"]["train"] for report in reports),
         "rows_per_second": _mean(report["training"]["rows"] / report["seconds"]["train"] for report in reports),
         "seconds_to_target": _mean(curve.seconds[place] for curve, place in at if place is not None),
         "curves": [curve.seconds for curve in curves],
-    }
-
-
-def _sizes(results: Sequence[Result]) -> dict[str, Any]:
-    """Tables, their zero rows and the optimizers' state: means over the trainings."""
-    reports = [result.report for result in results if result.report is not None]
-    tables = [report["tables"] for report in reports]
-    return {
-        "zero_share": _mean(zero_share(one) for one in tables),
-        "table_bytes": _mean(sum(table["weight_bytes"] for table in one) for one in tables),
-        "nonzero_table_bytes": _mean(sum(table["nonzero_weight_bytes"] for table in one) for one in tables),
-        "state_bytes": _mean(sum(report["state_bytes"].values()) for report in reports),
     }
 
 

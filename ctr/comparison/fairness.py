@@ -1,11 +1,11 @@
 """Whether the trainings of a seed began with equal weights and saw the same rows in the same order."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from ctr.comparison.results import Result
 from ctr.config.config_diff import diff_experiments
 from ctr.runs.run_data import have_same_data
+from ctr.schema.comparison import Start
 
 MOVES_NO_START = (  # settings that change neither initial weights nor the order of rows
     "name",
@@ -21,16 +21,11 @@ MOVES_NO_START = (  # settings that change neither initial weights nor the order
 ORDER = "the batches of rows in their order"
 
 
-def fairness(pairs: Sequence[tuple[Result, Result]]) -> dict[str, Any]:
+def fairness(pairs: Sequence[tuple[Result, Result]]) -> Start:
     """What the trainings of one cell have in common with those of the baseline, seed by seed.
 
     Args:
         pairs: of each seed the finished training of the cell and that of the baseline.
-
-    Returns:
-        equal: whether settings differ in optimizers, schedules, precision and the length of training only, and all that
-            must be equal then is; shared: what is equal in every seed, the batches, tables and weights; differing:
-            what is not; violations: what is not equal though it must be, in sentences.
     """
     must_be_equal = all(not _changed(base, other, but=MOVES_NO_START) for other, base in pairs)
     names: dict[str, bool] = {}

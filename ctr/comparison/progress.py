@@ -12,6 +12,7 @@ from ctr.comparison.plan import PlannedRun
 from ctr.comparison.pool import Failure
 from ctr.console import PLAIN
 from ctr.report import formats
+from ctr.schema.report import RunReport
 
 REFRESH_SECONDS = 1.0
 
@@ -60,7 +61,7 @@ class ComparisonProgress:
         self.done += 1
         self._bars.update(self._all, completed=self.done)
         seconds = formats.duration(time.perf_counter() - started)
-        told = f"failed: {failure.reason}" if failure else _measured(run.saved.report())
+        told = f"failed: {failure.reason}" if failure else _measured(run.saved.run_report())
         self.console.print(f"{self.done:4d}/{self.total}  {run.label}: {told}  ({seconds})", **PLAIN)
 
     def waiting(self) -> None:
@@ -75,7 +76,7 @@ class ComparisonProgress:
                 self._bars.update(bar, completed=line["epoch"], told=f"valid AUC {formats.metric(line['auc'])}")
 
 
-def _measured(report: dict[str, Any]) -> str:
+def _measured(report: RunReport) -> str:
     """What a line says: of validation, as test data is looked at once, at the end."""
     found = report["metrics"].get("valid", report["metrics"]["train"])
     name = "valid" if "valid" in report["metrics"] else "train"

@@ -13,6 +13,8 @@ from ctr.comparison.study import Variant
 from ctr.errors import ConfigError
 from ctr.runs.files import read_json, remove, write_json
 from ctr.runs.run import LINES
+from ctr.schema.report import RunReport
+from ctr.schema.split_metrics import SplitMetrics
 
 FAILED = ".failed.json"  # beside a run's folder
 
@@ -48,17 +50,17 @@ class Result:
     """A training that has ended: its report, or why it has none."""
 
     run: PlannedRun
-    report: dict[str, Any] | None
+    report: RunReport | None
     failure: Failure | None
 
     @property
     def evaluated(self) -> str:
         """The set that is reported: test, or valid where there is no test."""
         assert self.report is not None
-        return next(name for name in ("test", "valid", "train") if name in self.report["metrics"])
+        return self.report["main_split"]
 
     @property
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> SplitMetrics:
         """Of that set."""
         assert self.report is not None
         return self.report["metrics"][self.evaluated]
@@ -107,7 +109,7 @@ class CellResults:
 def result_of(run: PlannedRun) -> Result | None:
     """How a planned run ended before; None: it has not."""
     if run.saved.exists and run.saved.is_finished:
-        return Result(run, run.saved.report(), None)
+        return Result(run, run.saved.run_report(), None)
     path = _failed(run)
     if path.is_file():
         found = read_json(path)

@@ -24,7 +24,7 @@ JOIN = "+"  # of the choices that make a cell's name
 COLUMNS = {  # of runs.csv, beside the axes
     *("run", "seed", "reason", "chosen", "seconds", "trained_epochs", "trained_steps", "trained_rows"),
     *(f"{split}_{metric.key}" for split in ("train", "valid", "test") for metric in shown_in(Place.COMPARISON)),
-    *("zero_share", "table_bytes", "nonzero_table_bytes", "state_bytes"),
+    *("row_sparsity", "table_bytes", "nonzero_table_bytes", "state_bytes"),
 }
 OF_THE_STUDY = {"seed": "give the study `seeds`", "name": "give the study a `name`"}
 

@@ -48,12 +48,6 @@ def translate_warm_start(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def translate_report(values: dict[str, Any]) -> dict[str, Any]:
-    """Return a report whose `warm_start`, if it has one, has the keys of this version."""
-    warm_start = values.get("warm_start")
-    return {**values, "warm_start": translate_warm_start(warm_start)} if warm_start else values
-
-
 def _translate_cell(cell: dict[str, Any]) -> dict[str, Any]:
     """Return the trials of a variant; a version before 0.5.0 made them if its search ranges have the key `whole`."""
     ranges = cell["ranges"]

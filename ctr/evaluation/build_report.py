@@ -14,89 +14,110 @@ from ctr.evaluation.report_columns import GROUP
 from ctr.evaluation.split_metrics import FREQUENCY, SplitAccumulator
 from ctr.evaluation.timeline import Timeline, lacks_values
 from ctr.metrics import Undefined, compare, gauc
-from ctr.metrics.frequency_bands import LABELS
-from ctr.metrics.psi import MODERATE_ABOVE
+from ctr.metrics.frequency_bands import BANDS
+from ctr.metrics.psi import MODERATE_ABOVE, PSIResult
+from ctr.schema.drift import Driver, Overfitting, OverTime, ScoreDrift
+from ctr.schema.report import VERSION, BandMetrics, GroupMetrics, Leakage, Measured, SliceMetrics
+from ctr.schema.split_metrics import SplitMetrics
 
 TRAIN = "train"
 
 
 def build_report(
-    tallies: Mapping[str, SplitAccumulator], reference: Reference, unstable_above: float
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Everything that is said of some sets, beside the training data.
+    tallies: Mapping[str, SplitAccumulator], main: str, reference: Reference, unstable_above: float
+) -> tuple[Measured, dict[str, Any]]:
+    """Return what a report says of some splits against the training data, and what its plots are drawn from.
 
     Args:
-        tallies: by set; `train` is that of the reference, and may be absent.
+        tallies: by split; `train` is that of the reference, and may be absent.
+        main: the split that the checks are about.
         reference: of the training data.
-        unstable_above: the PSI above which a shift is called unstable.
-
-    Returns:
-        report: metrics, negative_sampling_rate (None: all rows), deciles, psi (score, features, drivers, over_time),
-            slices, frequency, unknown_ids, leakage, checks.
-        curves: what plots are drawn of.
+        unstable_above: the PSI above which drift is major.
     """
     others = {name: tally for name, tally in tallies.items() if not tally.is_reference}
     compared = {name: reference.histograms.compare(tally.histograms, unstable_above) for name, tally in others.items()}
-    psi = {name: by_feature(found) for name, found in compared.items()}
     labelled = {name: tally for name, tally in others.items() if tally.is_labelled}
-    report: dict[str, Any] = {
-        "metrics": {name: metrics_of_set(tally) for name, tally in tallies.items()},
-        "negative_sampling_rate": {name: tally.observed.negative_sampling_rate for name, tally in tallies.items()},
-        "deciles": {name: tally.metrics.deciles() for name, tally in tallies.items() if tally.is_labelled},
-        "psi": {
-            "score": {name: one[SCORE] for name, one in psi.items()},
-            "features": {name: one["features"] for name, one in psi.items()},
-            "drivers": {name: _drivers(reference, tally, psi[name][SCORE]) for name, tally in others.items()},
-            "over_time": _over_time(list(tallies.values()), reference, unstable_above),
-            "calendar": {name: _calendar(reference, tally) for name, tally in others.items()},
-        },
-        "slices": {name: _slices(tally, reference, unstable_above) for name, tally in labelled.items()},
-        "frequency": {name: _by_frequency(tally) for name, tally in labelled.items()},
-        "unknown_ids": {name: tally.unknown_ids.result() for name, tally in others.items()},
-        "leakage": {
-            name: {
-                "rows_in_training": reference.rows.share(tally.repeats, tally.observed.negative_sampling_rate),
-                "single_feature_auc": reference.joint.single_feature_auc(tally.joint),
-            }
-            for name, tally in labelled.items()
-        },
+    metrics = {name: metrics_of_set(tally) for name, tally in tallies.items()}
+    psi: ScoreDrift = {
+        "score": {name: found[SCORE] for name, found in compared.items()},
+        "features": {name: by_feature(found) for name, found in compared.items()},
+        "drivers": {name: _drivers(reference, tally, compared[name][SCORE]) for name, tally in others.items()},
+        "over_time": _over_time(list(tallies.values()), reference, unstable_above),
+        "calendar": {name: _calendar(reference, tally) for name, tally in others.items()},
+        "overfitting": {},
     }
-    report["psi"]["overfitting"] = _overfitting(others, report, reference, unstable_above)
-    over_time = report["psi"]["over_time"] or {}
-    if report["psi"]["overfitting"] and "score" in over_time:
-        over_time[SCORE] |= {
+    if main in labelled:
+        psi["overfitting"] = _overfitting(main, others, psi, metrics[main], reference, unstable_above)
+    over_time = psi["over_time"]
+    if psi["overfitting"] and over_time is not None and over_time["score"] is not None:
+        over_time["score"] |= {
             "since": None,
             "reason": "it is overfitting: the scores of unseen rows differ from the first",
         }
-    report["checks"] = check(report, reference.metrics)
-    histograms = {name: tally.histograms for name, tally in others.items()}
+    measured: Measured = {
+        "version": VERSION,
+        "main_split": main,
+        "metrics": metrics,
+        "negative_sampling_rate": {name: tally.observed.negative_sampling_rate for name, tally in tallies.items()},
+        "deciles": {name: tally.metrics.deciles() for name, tally in tallies.items() if tally.is_labelled},
+        "psi": psi,
+        "slices": {name: _slices(tally, reference, unstable_above) for name, tally in labelled.items()},
+        "frequency": {name: _by_frequency(tally) for name, tally in labelled.items()},
+        "unknown_ids": {name: tally.unknown_ids.result() for name, tally in others.items()},
+        "leakage": {name: _leakage(tally, reference) for name, tally in labelled.items()},
+        "checks": [],
+    }
+    measured["checks"] = check(measured, reference.metrics)
+    return measured, _curves(tallies, reference, unstable_above)
+
+
+def _curves(tallies: Mapping[str, SplitAccumulator], reference: Reference, unstable_above: float) -> dict[str, Any]:
+    """Return what plots are drawn from."""
+    histograms = {name: tally.histograms for name, tally in tallies.items() if not tally.is_reference}
     counts = {name: tally.metrics.counts() for name, tally in tallies.items() if tally.is_labelled}
-    curves = {
+    described = reference.histograms.describe(histograms)
+    return {
         "psi": {"moderate_above": MODERATE_ABOVE, "unstable_above": unstable_above},
         **build_curves(counts),
         "score_distribution": {
             "edges": reference.score_edges,
             "sets": {name: score_shares(one, reference.score_edges) for name, one in counts.items()},
         },
-        "bins": by_feature(reference.histograms.describe(histograms)),
-        "worst_rows": {name: tally.worst.result() for name, tally in labelled.items()},
+        "bins": {SCORE: described[SCORE], "features": by_feature(described)},
+        "worst_rows": {
+            name: tally.worst.result()
+            for name, tally in tallies.items()
+            if tally.is_labelled and not tally.is_reference
+        },
     }
-    return report, curves
+
+
+def _leakage(tally: SplitAccumulator, reference: Reference) -> Leakage:
+    return {
+        "duplicates": reference.rows.share(tally.repeats, tally.observed.negative_sampling_rate),
+        "single_feature_auc": reference.joint.single_feature_auc(tally.joint),
+    }
 
 
 def _overfitting(
-    others: Mapping[str, SplitAccumulator], report: Mapping[str, Any], reference: Reference, unstable_above: float
-) -> dict[str, dict[str, Any]]:
-    """The set that matters most -> why the shift of its score is overfitting; nothing where it is not."""
-    if not others or not others[list(others)[-1]].is_labelled:
-        return {}
-    *names, main = others
-    score, histograms = report["psi"]["score"], others[main].histograms
-    unseen = {name: (score[name], others[name].histograms.compare(histograms, unstable_above)[SCORE]) for name in names}
+    main: str,
+    others: Mapping[str, SplitAccumulator],
+    psi: ScoreDrift,
+    metrics: SplitMetrics,
+    reference: Reference,
+    unstable_above: float,
+) -> dict[str, Overfitting]:
+    """Return the main split -> why the drift of its score is overfitting; nothing where it is not."""
+    histograms = others[main].histograms
+    unseen = {
+        name: (psi["score"][name], tally.histograms.compare(histograms, unstable_above)[SCORE])
+        for name, tally in others.items()
+        if name != main
+    }
     found = find_overfitting(
-        score[main],
-        report["psi"]["drivers"][main],
-        report["metrics"][main],
+        psi["score"][main],
+        psi["drivers"][main],
+        metrics,
         reference.metrics,
         class_scores(others[main].metrics.counts()),
         reference.class_scores,
@@ -105,13 +126,13 @@ def _overfitting(
     return {main: found} if found else {}
 
 
-def metrics_of_set(tally: SplitAccumulator) -> dict[str, Any]:
+def metrics_of_set(tally: SplitAccumulator) -> SplitMetrics:
     """The metrics of a set; without labels, the mean score alone.
 
     Where a group is declared, GAUC is among them, and intervals and errors take groups as independent, not rows.
     """
     if not tally.is_labelled:
-        unknown = ("auc", "log_loss", "label_rate")
+        unknown = ("auc", "log_loss", "positive_rate")
         reasons = dict.fromkeys(unknown, "the data has no label")
         mean = tally.score_sum / tally.rows
         return {"rows": tally.rows, **dict.fromkeys(unknown), "mean_score": mean, "reasons": reasons}
@@ -131,7 +152,7 @@ def metrics_of_set(tally: SplitAccumulator) -> dict[str, Any]:
     return {**found, **named, **of_groups, **({"reasons": reasons} if reasons else {})}
 
 
-def _drivers(reference: Reference, tally: SplitAccumulator, score: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _drivers(reference: Reference, tally: SplitAccumulator, score: PSIResult) -> list[Driver]:
     """The features that drive the score's shift; none where chance alone could have moved it so far."""
     if score["psi"] is None or score["psi"] <= score["noise"]:
         return []
@@ -148,7 +169,7 @@ def _calendar(reference: Reference, tally: SplitAccumulator) -> list[str]:
     ]
 
 
-def _over_time(tallies: list[SplitAccumulator], reference: Reference, unstable_above: float) -> dict[str, Any] | None:
+def _over_time(tallies: list[SplitAccumulator], reference: Reference, unstable_above: float) -> OverTime | None:
     """PSI of every period of all sets together; None without a time column, or within one period."""
     time = tallies[0].observed.time
     if time is None:
@@ -159,21 +180,12 @@ def _over_time(tallies: list[SplitAccumulator], reference: Reference, unstable_a
     made = tallies[0].observed.calendar
     calendar = {FEATURE + name: [FEATURE + part for part in parts] for name, parts in made.items()}
     found = whole.compare(reference.histograms, unstable_above, reference.periods, calendar)
-    if found is None:
-        return None
-    described = {"column": time.column, "by": time.by}
-    if "reason" in found:
-        return {**described, **found}
-    return {
-        **described,
-        **{key: found[key] for key in ("periods", "rows", "undated", "partial")},
-        **by_feature(found["columns"]),
-    }
+    return None if found is None else found.over_time(time.column, time.by)
 
 
-def _slices(tally: SplitAccumulator, reference: Reference, unstable_above: float) -> dict[str, list[dict[str, Any]]]:
+def _slices(tally: SplitAccumulator, reference: Reference, unstable_above: float) -> dict[str, list[SliceMetrics]]:
     """Name -> metrics of each of its slices, and how far its scores have moved from the same slice in training."""
-    found = {}
+    found: dict[str, list[SliceMetrics]] = {}
     for name, column in tally.slices.items():
         labels = reference.histograms.binning.labels(column)
         before, after = reference.joint.scores[column], tally.joint.scores[column]
@@ -190,15 +202,15 @@ def _slices(tally: SplitAccumulator, reference: Reference, unstable_above: float
     return found
 
 
-def _by_frequency(tally: SplitAccumulator) -> dict[str, list[dict[str, Any]]]:
+def _by_frequency(tally: SplitAccumulator) -> dict[str, list[BandMetrics]]:
     """Feature -> metrics by how often the training data has a row's value, the rarest first."""
     return {
-        name: [{"seen": LABELS[code], **metrics} for code, metrics in _by_group(tally, FREQUENCY + name)]
+        name: [{"seen": BANDS[code], **metrics} for code, metrics in _by_group(tally, FREQUENCY + name)]
         for name in tally.observed.frequencies.features
     }
 
 
-def _by_group(tally: SplitAccumulator, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _by_group(tally: SplitAccumulator, name: str) -> Iterator[tuple[int, GroupMetrics]]:
     """The metrics of each group, by its code; those that it has not are None. Nothing where groups are not held."""
     try:
         groups = tally.metrics.by_group(name)
@@ -214,7 +226,7 @@ def _by_group(tally: SplitAccumulator, name: str) -> Iterator[tuple[int, dict[st
                 "auc": _number(groups.auc[place]),
                 "auc_standard_error": _number(errors[place]),
                 "log_loss": float(groups.loss[place]) / weight if weight else None,
-                "label_rate": label / weight if weight else None,
+                "positive_rate": label / weight if weight else None,
                 "mean_score": score / weight if weight else None,
                 "calibration": score / label if label else None,
                 "calibration_error": score / label * float(groups.variance[place]) ** 0.5 / label if label else None,

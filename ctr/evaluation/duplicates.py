@@ -7,8 +7,10 @@ import numpy as np
 from scipy import special
 
 from ctr.checks.significance import COPIED_MARGIN, STANDARD_ERRORS, Z95
+from ctr.schema.report import Duplicates
 from features import OUT_OF_VOCABULARY, Batch, Encoder
 
+NOT_IDENTIFIED = "the run was measured by an earlier version; train it again"
 SEQUENCES = "sequences/"  # of a batch's keys
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Knuth, The Art of Computer Programming 3, 6.4
 
@@ -120,7 +122,7 @@ class TrainingHashes:
         """Look up rows of a set, uint64 [rows], in the first half."""
         return Repeats(int((hashes != 0).sum()), _times(self.hashes, hashes))
 
-    def share(self, found: Repeats, negative_sampling_rate: float | None) -> dict[str, Any]:
+    def share(self, found: Repeats, negative_sampling_rate: float | None) -> Duplicates:
         """Estimate the share of a set's identified rows that were copied from the training data.
 
         Let t be the share of the set's identified rows that are in the first half, and b that of the second half's,
@@ -130,24 +132,17 @@ class TrainingHashes:
 
         The errors of t and b are those of counts of rows that may repeat several times: sum over the hashes of the
         squared count.
-
-        Returns:
-            share: from 0 to 1, of the identified rows; error: its standard error; upper: the upper end of its 95% CI,
-            exact (Poisson) where no row is found; identified_rows: of the set; is_suspect: at least 0.5% and four
-            errors. The first three are None, with a reason, where nothing can be estimated.
         """
-        nothing = {"share": None, "error": None, "upper": None, "identified_rows": found.identified}
         reason = self._reason(found, negative_sampling_rate)
         if reason is not None or self.identified is None:
-            return {**nothing, "is_suspect": False, "reason": reason}
+            return _no_share(found, reason or NOT_IDENTIFIED)
         rows, repeats, squares = found.identified, int(found.times.sum()), int((found.times**2).sum())
         first, second = self.identified
         drawn, known = sum(self.halves), (first + second) / sum(self.halves)
         half, by_itself = self.halves[0] / self.total, self.repeats / second
         gain = len(self.hashes) / (self.total * known) - half * by_itself
         if gain * self.total <= STANDARD_ERRORS * np.sqrt(len(self.hashes) + self.repeat_squares):
-            reason = "rows of the training data repeat too often to tell copies from them"
-            return {**nothing, "is_suspect": False, "reason": reason}
+            return _no_share(found, "rows of the training data repeat too often to tell copies from them")
         raw = (repeats / rows - by_itself) / gain
         share = min(max(raw, 0.0), 1.0)
         of_repeats = (1 - share * half) * np.sqrt(self.repeat_squares) / second / gain
@@ -173,12 +168,23 @@ class TrainingHashes:
     def _reason(self, found: Repeats, negative_sampling_rate: float | None) -> str | None:
         """Why nothing can be estimated from the counts, if so."""
         if self.identified is None:
-            return "the run was measured by an earlier version; train it again"
+            return NOT_IDENTIFIED
         if negative_sampling_rate != self.negative_sampling_rate:
             return "negatives were sampled otherwise than in training, so rows repeat otherwise"
         if not all(self.identified) or not found.identified:
             return "no row is without a value out of vocabulary"
         return None
+
+
+def _no_share(found: Repeats, reason: str) -> Duplicates:
+    return {
+        "share": None,
+        "error": None,
+        "upper": None,
+        "identified_rows": found.identified,
+        "is_suspect": False,
+        "reason": reason,
+    }
 
 
 def _times(hashes: np.ndarray, rows: np.ndarray) -> np.ndarray:

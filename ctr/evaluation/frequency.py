@@ -28,12 +28,12 @@ class Frequencies:
         return list(self._buckets)
 
     def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
-        """Feature -> the place in `LABELS` of each row's value, uint8 [rows]."""
+        """Feature -> the place in `BANDS` of each row's value, uint8 [rows]."""
         return {name: buckets[batch["ids"][:, column]] for name, (column, buckets) in self._buckets.items()}
 
 
 def _bucket_of_each_row(counts: np.ndarray) -> np.ndarray:
-    """The place in `LABELS` of each row of a table, from the counts of its vocabulary; uint8 [rows]."""
+    """The place in `BANDS` of each row of a table, from the counts of its vocabulary; uint8 [rows]."""
     buckets = np.empty(SPECIAL_ROWS + len(counts), np.uint8)
     buckets[:SPECIAL_ROWS] = 0
     buckets[NULL], buckets[OUT_OF_VOCABULARY] = 0, 1

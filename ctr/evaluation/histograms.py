@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +10,11 @@ import pyarrow as pa
 from ctr.metrics import CategoryBins, QuantileBins, bins_from_json, compare
 from ctr.metrics.bins import Bins
 from ctr.metrics.counts import sigmoid, sum_of_products
+from ctr.metrics.psi import PSIResult
 from ctr.metrics.shares import shares
 from features import DataError, Ragged, Values, decoded
 
+Value = TypeVar("Value")
 SCORE = "score"
 FEATURE = "feature/"
 
@@ -107,7 +109,7 @@ class Histograms:
         counts = {name: self.counts[name] + other.counts[name] for name in self.counts}
         return Histograms(self.binning, counts, self.weight + other.weight, self.square + other.square)
 
-    def compare(self, other: "Histograms", unstable_above: float) -> dict[str, dict[str, Any]]:
+    def compare(self, other: "Histograms", unstable_above: float) -> dict[str, PSIResult]:
         """PSI of `other` against these, by name."""
         return {
             name: compare(self.counts[name], other.counts[name], self.rows, other.rows, unstable_above)
@@ -140,10 +142,9 @@ class Histograms:
         return cls(binning, counts, described["weight"], described["square"])
 
 
-def by_feature(found: Mapping[str, Any]) -> dict[str, Any]:
-    """What was found by name, laid out as report.json has it: {"score": ..., "features": {name: ...}}."""
-    features = {name.removeprefix(FEATURE): one for name, one in found.items() if name.startswith(FEATURE)}
-    return {SCORE: found[SCORE], "features": features}
+def by_feature(found: Mapping[str, Value]) -> dict[str, Value]:
+    """Return what was found of features, by the feature's name."""
+    return {name.removeprefix(FEATURE): one for name, one in found.items() if name.startswith(FEATURE)}
 
 
 def _codes(values: Values, bins: Bins) -> Codes:

@@ -12,8 +12,9 @@ from typing import Any
 from ctr.checks.significance import STANDARD_ERRORS, auc_fall
 from ctr.metrics import ScoreCounts
 from ctr.metrics.counts import sum_of_products
+from ctr.metrics.psi import Drift, PSIResult
+from ctr.schema.drift import Driver, Overfitting
 
-MOVED = ("unstable", "moderate")
 EXPLAINED = 0.1  # of the score's PSI: what a feature that drives it explains at least
 
 ClassScores = Mapping[str, list[float]]
@@ -42,19 +43,19 @@ def class_scores(counts: ScoreCounts) -> dict[str, list[float]] | None:
 
 
 def find_overfitting(
-    psi: Mapping[str, Any],
-    drivers: list[dict[str, Any]],
+    psi: PSIResult,
+    drivers: list[Driver],
     metrics: Mapping[str, Any],
     training: Mapping[str, Any],
     scores: ClassScores | None,
     training_scores: ClassScores | None,
-    unseen: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]],
-) -> dict[str, Any] | None:
+    unseen: Mapping[str, tuple[PSIResult, PSIResult]],
+) -> Overfitting | None:
     """Return why the shift of a set's scores is overfitting and no drift, or None.
 
     It is overfitting where all of this holds:
 
-    - the score is unstable or moderate against the training data;
+    - the score has drifted against the training data;
     - the AUC is below that of the training data by more than four standard errors;
     - positives score lower and negatives higher than in the training data, each by more than four standard errors;
     - no feature's own shift explains over 10% of the score's PSI;
@@ -69,13 +70,9 @@ def find_overfitting(
         training_scores: those of the training data's sample.
         unseen: name of another set that was not trained on -> the PSI of its score against the training data, and of
             the set's score against it.
-
-    Returns:
-        explained: the largest share that a feature explains; positives, negatives: their mean score in training and in
-        the set; between: name of another set -> its PSI against the training data, and the set's PSI against it.
     """
     interval = metrics.get("auc_interval")
-    if psi["verdict"] not in MOVED or not drivers or interval is None or not training.get("auc"):
+    if not psi["drift"].has_drifted or not drivers or interval is None or not training.get("auc"):
         return None
     if scores is None or training_scores is None:
         return None
@@ -87,14 +84,13 @@ def find_overfitting(
         or _rise(scores, training_scores, "negatives") <= STANDARD_ERRORS
     ):
         return None
-    judged = {
-        name: both for name, both in unseen.items() if "insufficient_data" not in (one["verdict"] for one in both)
-    }
-    if any(alone["verdict"] not in MOVED or between["verdict"] in MOVED for alone, between in judged.values()):
+    judged = {name: both for name, both in unseen.items() if all(one["drift"] != Drift.TOO_LITTLE_DATA for one in both)}
+    if any(not alone["drift"].has_drifted or between["drift"].has_drifted for alone, between in judged.values()):
         return None
     return {
         "explained": drivers[0]["explained"],
-        **{name: [training_scores[name][0], scores[name][0]] for name in ("positives", "negatives")},
+        "positives": [training_scores["positives"][0], scores["positives"][0]],
+        "negatives": [training_scores["negatives"][0], scores["negatives"][0]],
         "between": {name: [alone["psi"], between["psi"]] for name, (alone, between) in judged.items()},
     }
 

@@ -57,8 +57,8 @@ class SavedScores:
             Damaged: it is not what was written.
         """
         path, metrics = run.folder / "scores" / f"{name}.parquet", report["metrics"][name]
-        if metrics["label_rate"] is None:
-            raise NotPaired(f"{run.folder}: {metrics['reasons']['label_rate']}")
+        if metrics["positive_rate"] is None:
+            raise NotPaired(f"{run.folder}: {metrics['reasons']['positive_rate']}")
         if not path.is_file():
             raise NotPaired(f"{path} is missing")
         run.file(f"scores/{name}.parquet")
@@ -72,7 +72,7 @@ class SavedScores:
             raise NotPaired(f"{path} has {len(columns):,} rows, the report {metrics['rows']:,}")
         found = {column: columns[column].to_numpy() for column in columns.column_names}
         negative_weight = 1 / (report["negative_sampling_rate"][name] or 1.0)
-        column = metrics.get("cluster_column", metrics.get("gauc_group"))  # as earlier versions called it
+        column = metrics.get("cluster_column")
         return cls(file, found["logit"], found["label"], found.get("weight"), negative_weight, column)
 
     @property

@@ -4,7 +4,6 @@ import json
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,8 @@ from ctr.evaluation.timeline import TrainingPeriods
 from ctr.runs.checksums import write_checksums
 from ctr.runs.files import read_json, write_text
 from ctr.runs.run import Run
+from ctr.schema.earlier import metrics_of_0_4
+from ctr.schema.split_metrics import SplitMetrics
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Reference:
     joint: ScoreByBin
     rows: TrainingHashes
     score_edges: list[float]  # of the plots of scores, in log-odds
-    metrics: dict[str, Any]  # of the sample
+    metrics: SplitMetrics  # of the sample
     periods: TrainingPeriods | None = None  # without a time column, or of an earlier version
     class_scores: dict[str, list[float]] | None = None  # of the sample; None of an earlier version
 
@@ -64,7 +65,7 @@ class Reference:
                 ScoreByBin.from_json(histograms.binning, described["joint"]),
                 TrainingHashes(np.load(folder / "rows.npy", allow_pickle=False), **described["rows"]),
                 described["score_edges"],
-                described["metrics"],
+                metrics_of_0_4(described["metrics"]),
                 TrainingPeriods(**periods) if (periods := described.get("periods")) else None,
                 described.get("class_scores"),
             )

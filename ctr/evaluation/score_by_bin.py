@@ -9,6 +9,7 @@ import numpy as np
 from ctr.evaluation.histograms import FEATURE, SCORE, Binning, Codes
 from ctr.metrics import ScoreCounts, psi
 from ctr.metrics.ranking import auc
+from ctr.schema.drift import Driver
 
 DOUBT = 10.0  # rows of the overall distribution that are added to a bin's own, so that three rows decide nothing
 
@@ -43,7 +44,7 @@ class ScoreByBin:
             if hits is not None:
                 self.positives[name] += np.bincount(bins, codes[name].weights(hits), len(scores))
 
-    def drivers(self, other: "ScoreByBin", score: np.ndarray, moved: np.ndarray) -> list[dict[str, Any]]:
+    def drivers(self, other: "ScoreByBin", score: np.ndarray, moved: np.ndarray) -> list[Driver]:
         """How much of the score's shift each feature's own shift explains, the most first.
 
         Give the reference's rows the other set's mix of the feature's bins: P(s) = sum over bins of P_other(bin)
@@ -55,16 +56,11 @@ class ScoreByBin:
             other: of the set that moved.
             score: the reference's histogram of the score.
             moved: that of the other set.
-
-        Returns:
-            `feature`, `score_psi` (of the remixed reference against the reference), `remaining` (PSI of the other set
-            against the remixed reference), `explained` (1 - remaining / PSI, below 0 where the shift would have been
-            the other way).
         """
         whole = psi(score, moved)
         if not whole:
             return []
-        found = []
+        found: list[Driver] = []
         for name in self.features:
             there, now = self.scores[name], other.scores[name]
             sizes, mix = there.sum(axis=1, keepdims=True), now.sum(axis=1, keepdims=True)

@@ -5,13 +5,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 
-from ctr.evaluation.histograms import Binning, Codes, Histograms
+from ctr.evaluation.histograms import SCORE, Binning, Codes, Histograms, by_feature
 from ctr.metrics.periods import MAX_PERIODS, Dated
+from ctr.metrics.psi import Drift
+from ctr.schema.drift import ColumnOverTime, OverTime
 
 COMPLETE = 0.9  # a first or last period that spans less of the others' span is partial
 EXPECTED = 10  # rows: of so many, none is there by chance in 1 of 20,000 cases
@@ -31,6 +32,48 @@ class TrainingPeriods:
 
     last: str
     varying: list[str]
+
+
+@dataclass(frozen=True)
+class Periods:
+    """PSI of every period against the reference, in order of time.
+
+    Attributes:
+        names: of the periods.
+        rows: of each.
+        undated: rows without a time.
+        partial: the first and the last period, where their rows span less than `COMPLETE` of what the others do.
+        columns: by name. `since` is a complete period after the training data.
+        reason: why there are no periods; None: there are.
+    """
+
+    names: list[str] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    undated: int = 0
+    partial: list[str] = field(default_factory=list)
+    columns: dict[str, ColumnOverTime] = field(default_factory=dict)
+    reason: str | None = None
+
+    def over_time(self, column: str, by: str) -> OverTime:
+        """Return what a report says of them.
+
+        Args:
+            column: time column.
+            by: length of a period.
+        """
+        found: OverTime = {
+            "column": column,
+            "by": by,
+            "periods": self.names,
+            "rows": self.rows,
+            "undated": self.undated,
+            "partial": self.partial,
+            "score": self.columns.get(SCORE),
+            "features": by_feature(self.columns),
+        }
+        if self.reason is not None:
+            found["reason"] = self.reason
+        return found
 
 
 @dataclass
@@ -91,9 +134,9 @@ class Timeline:
         compared = [reference.compare(self.periods[name], unstable_above) for name in names]
         varying = []
         for column in self.binning.bins:
-            verdicts = [one[column]["verdict"] for one in compared]
-            judged = [verdict for verdict in verdicts if verdict != "insufficient_data"]
-            if len(judged) > 1 and judged.count("unstable") > len(judged) / 2:
+            levels = [one[column]["drift"] for one in compared]
+            judged = [level for level in levels if level != Drift.TOO_LITTLE_DATA]
+            if len(judged) > 1 and judged.count(Drift.MAJOR) > len(judged) / 2:
                 varying.append(column)
         return TrainingPeriods(names[-1], varying)
 
@@ -104,7 +147,7 @@ class Timeline:
         training: TrainingPeriods | None = None,
         calendar: Mapping[str, list[str]] = {},
         by_nature: Mapping[str, str] = {},
-    ) -> dict[str, Any] | None:
+    ) -> Periods | None:
         """PSI of every period against the reference, in order of time; None where there are fewer than two periods.
 
         Args:
@@ -113,16 +156,9 @@ class Timeline:
             training: the training data's own periods, if the reference is of these.
             calendar: column -> the parts of a time that it is or is made of.
             by_nature: column -> the reason why its periods differ without any drift.
-
-        Returns:
-            periods: their names; rows: of each; undated: rows without a time; partial: those of the first and the last
-                period whose rows span less than `COMPLETE` of what the others do.
-            columns: name -> {"psi": [...], "verdict": [...], "since": ..., "reason": ...}. `since` is where the last
-                unbroken stretch of unstable periods begins, if it reaches the end, else None. It is a complete period
-                after the training data. Where periods differ without any drift it is None, and there is a reason.
         """
         if self.is_too_long:
-            return {"reason": f"more than {MAX_PERIODS:,} periods; choose longer ones"}
+            return Periods(reason=f"more than {MAX_PERIODS:,} periods; choose longer ones")
         if len(self.periods) < 2:
             return None
         names = sorted(self.periods, key=_in_time)
@@ -131,23 +167,18 @@ class Timeline:
         complete = [name for name in names if name not in partial]
         later = [name for name in complete if training is None or _in_time(name) > _in_time(training.last)]
         reasons = {**self._reasons(reference, complete, later, training, calendar), **by_nature}
-        columns = {}
+        columns: dict[str, ColumnOverTime] = {}
         for column in self.binning.bins:
-            verdicts = {name: one[column]["verdict"] for name, one in zip(names, compared, strict=True)}
-            since = _since(later, [verdicts[name] for name in later])
+            levels = {name: one[column]["drift"] for name, one in zip(names, compared, strict=True)}
             columns[column] = {
                 "psi": [one[column]["psi"] for one in compared],
-                "verdict": list(verdicts.values()),
-                "since": None if column in reasons else since,
-                **({"reason": reasons[column]} if column in reasons else {}),
+                "drift": list(levels.values()),
+                "since": None if column in reasons else _since(later, [levels[name] for name in later]),
             }
-        return {
-            "periods": names,
-            "rows": [round(self.periods[name].rows) for name in names],
-            "undated": self.undated,
-            "partial": partial,
-            "columns": columns,
-        }
+            if column in reasons:
+                columns[column]["reason"] = reasons[column]
+        rows = [round(self.periods[name].rows) for name in names]
+        return Periods(names, rows, self.undated, partial, columns)
 
     def _partial(self, names: list[str]) -> list[str]:
         """Return the first and the last period where the data begins or ends within them."""
@@ -225,12 +256,12 @@ def _in_time(name: str) -> tuple[float, str]:
     return (int(counted[1]), counted[2] or "") if counted else (math.inf, name)
 
 
-def _since(names: list[str], verdicts: list[str]) -> str | None:
-    """Where the unstable stretch begins that reaches the last period; insufficient data does not break it."""
+def _since(names: list[str], levels: list[Drift]) -> str | None:
+    """Where the stretch of major drift begins that reaches the last period; too little data does not break it."""
     since = None
-    for name, verdict in reversed(list(zip(names, verdicts, strict=True))):
-        if verdict == "unstable":
+    for name, level in reversed(list(zip(names, levels, strict=True))):
+        if level == Drift.MAJOR:
             since = name
-        elif verdict != "insufficient_data":
+        elif level != Drift.TOO_LITTLE_DATA:
             break
     return since

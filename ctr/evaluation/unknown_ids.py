@@ -1,8 +1,8 @@
 """Shares of ids that use the row of unknown values: unseen ids, and ids too rare for a vocabulary."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
+from ctr.schema.report import UnknownIds as Record
 from features import NULL, OUT_OF_VOCABULARY, Batch, Encoder
 
 
@@ -42,7 +42,7 @@ class UnknownIds:
             merged._count(name, values, other.unknown[name])
         return merged
 
-    def result(self) -> dict[str, dict[str, Any]]:
+    def result(self) -> dict[str, Record]:
         """Return each feature's number of `values` and the `share` of unknown ids, 0 to 1; None without values."""
         return {
             name: {"values": values, "share": self.unknown[name] / values if values else None}

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -30,10 +29,10 @@ from ctr.errors import ConfigError, Interrupted
 from ctr.preflight.resources import size
 from ctr.report.comparison import FILE, show_comparison, write_comparison
 from ctr.runs.checksums import rewriting
-from ctr.runs.environment import environment
 from ctr.runs.files import check_writable, remove, write_json
 from ctr.runs.lock import lock_folder
 from ctr.runs.machine import free_disk
+from ctr.schema.comparison import Comparison
 from ctr.training.callbacks import resolve_factories
 from ctr.training.interruption import interruptible
 
@@ -46,7 +45,7 @@ def compare(
     memory: float | None = None,
     callbacks: Sequence[str] = (),
     console: Console | None = None,
-) -> dict[str, Any]:
+) -> Comparison:
     """Train every choice of a study, and say what they differ by; returns what comparison.json says.
 
     What is finished in the folder is kept, what was killed goes on, and what failed is tried again unless it diverged.
@@ -182,14 +181,14 @@ def _of(cell: Variant, results: Sequence[Result]) -> list[Result]:
     return [one for one in results if one.run.cell is cell]
 
 
-def _report(study: Study, folder: Path, cells: list[CellResults], console: Console) -> dict[str, Any]:
+def _report(study: Study, folder: Path, cells: list[CellResults], console: Console) -> Comparison:
     """Conclude, write and show."""
     if not any(cell.finished for cell in cells):
         failure = next(one.failure for cell in cells for one in (*cell.seeds, *cell.trials) if one.failure is not None)
         raise ConfigError(f"{folder}: no run came to its end; the first: {failure.reason}")
     found = build_comparison(study, cells)
     with rewriting(folder, [FILE], UNSEAL):
-        write_json(folder / FILE, {**found, "environment": environment()})
+        write_json(folder / FILE, found)
     write_comparison(folder)
     show_comparison(folder, console)
     return found

@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +21,25 @@ from ctr.evaluation.scoring import Scorer
 from ctr.evaluation.split_metrics import evaluate_split
 from ctr.evaluation.writer import ScoreWriter
 from ctr.jobs.show import print_bad_rows, print_results
-from ctr.report import sparsity_report
 from ctr.runs.environment import environment
 from ctr.runs.files import write_json
 from ctr.runs.folders import check_replaceable, new_folder
 from ctr.runs.run import Run
-from ctr.runs.run_data import CONTENTS, files_of_run
+from ctr.runs.run_data import CONTENTS, file_rows, files_of_run
+from ctr.schema.codec import kind_of
+from ctr.schema.report import EvaluationReport, FileOfRun
 from ctr.training.checkpoint import fingerprint, load_best
-from ctr.training.data import check_types, good_rows, score_columns
+from ctr.training.data import bad_rows_records, check_types, good_rows, score_columns
 from ctr.training.devices import set_threads
 from ctr.training.plan import plan_model
 from ctr.training.resume import load_encoder
+from ctr.training.sparsity import row_sparsity, sparsity_report
 from features import (
     Encoder,
     RowGroup,
     check_agreement,
     files_of,
     open_data,
-    rows_of_files,
     unified_schema,
 )
 
@@ -50,7 +51,7 @@ def evaluate(
     negatives_sampled: bool = False,
     overwrite: bool = False,
     console: Console | None = None,
-) -> dict[str, Any]:
+) -> EvaluationReport:
     """Score Parquet with a trained run; returns the report of that set.
 
     Data without the label column gets scores and PSI, and no metrics.
@@ -69,7 +70,7 @@ def evaluate(
     started = time.perf_counter()
     console = console or Console(quiet=True)
     run = Run(run_folder)
-    run.report()  # an error unless the run is finished
+    run.run_report()  # an error unless the run is finished
     run.file(CONTENTS)  # an error before the work, not after it
     reference = Reference.load(run)
     # a run that was trained on a GPU is evaluated where there may be none
@@ -97,14 +98,17 @@ def evaluate(
         observed = ReportColumns.of(experiment, encoder, row_groups, rate if negatives_sampled else None)
         writer = ScoreWriter(partial / "scores" / f"{stem}.parquet", observed.weighted, kept)
         found = evaluate_split(scorer, row_groups, reference, observed, writer)
-        measured, curves = build_report({stem: found}, reference, experiment.report.psi.major_above)
+        measured, curves = build_report({stem: found}, stem, reference, experiment.report.psi.major_above)
         own = files_of_run(run, row_groups)
-        report = {
+        tables = sparsity_report(model)
+        report: EvaluationReport = {
             **measured,
-            "files": {stem: rows_of_files(row_groups)},
+            "kind": "evaluation",
+            "files": {stem: file_rows(row_groups)},
             "files_of_run": own,
-            "bad_rows": {name: asdict(bad) for name, bad in bad_rows.items()},
-            "tables": sparsity_report(model),
+            "bad_rows": bad_rows_records(bad_rows),
+            "tables": tables,
+            "row_sparsity": row_sparsity(tables),
             "fingerprints": {"final_weights": fingerprint(model)},
             "seconds": {"total": round(time.perf_counter() - started, 3)},
         }
@@ -129,7 +133,7 @@ def _open_evaluation(experiment: Experiment, encoder: Encoder, data: str) -> tup
     return encoder, row_groups, unified_schema(row_groups, score_columns(experiment))
 
 
-def _warn_of(own: dict[str, dict[str, Any]], console: Console) -> None:
+def _warn_of(own: dict[str, FileOfRun], console: Console) -> None:
     """Say that files are the run's training data, or no longer hold what it read of them."""
     changed = [path for path, file in own.items() if not file["unchanged"]]
     trained = [path for path, file in own.items() if file["unchanged"] and "train" in file["sets"]]
@@ -158,4 +162,4 @@ def _name_of(data: str) -> str:
 
 
 def _is_evaluation(report: dict[str, Any]) -> bool:
-    return "metrics" in report and "training" not in report
+    return kind_of(report) == "evaluation"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ctr.checks.finding import LEVELS, Finding
+from ctr.checks.finding import Finding
 from ctr.config.data import SkipBadRows
 from ctr.config.experiment import Experiment
 from ctr.preflight.data_checks import check_bad_rows, check_data, check_order
@@ -16,6 +16,7 @@ from ctr.preflight.schemas import check_schemas
 from ctr.preflight.show import print_inspection
 from ctr.runs.machine import own_memory
 from ctr.runs.run import Run
+from ctr.schema.levels import Level
 from ctr.training.data import PreparedData, empty_encoder, open_sets, prepare_sets
 from ctr.training.devices import set_threads
 from ctr.training.plan import ModelPlan, plan_model
@@ -46,7 +47,7 @@ def inspect(experiment: Experiment, folder: str | Path, console: Console | None 
                 plan = plan.completed(found.prepared.encoder)
             found.needs = estimate_resources(plan, found.prepared, found.own_memory)
             found.findings += findings_of(found.needs, Path(folder))
-    found.findings.sort(key=lambda finding: LEVELS.index(finding.level))
+    found.findings.sort(key=lambda finding: finding.level.rank)
     if console is not None:
         print_inspection(found, experiment, console)
     return found
@@ -58,7 +59,7 @@ def _look_at_config(found: Inspection, experiment: Experiment, run: Run) -> Mode
         run.check_free(overwrite=True)
         if run.exists:
             told = f"run folder: {run.folder} already holds a run: `ctr train` needs --resume or --overwrite"
-            found.findings.append(Finding("warning", "run folder", told))
+            found.findings.append(Finding(Level.WARNING, "run folder", told))
     with found.stage("model", "features, model and optimizers fit each other"):
         set_threads(experiment.training.threads)
         return plan_model(experiment, empty_encoder(experiment))
@@ -73,7 +74,7 @@ def _look_at_data(found: Inspection, experiment: Experiment, run: Run, plan: Mod
     with found.stage("schema"):
         schemas = check_schemas(experiment, empty_encoder(experiment), found.sets)
         found.findings += schemas
-        if any(finding.level == "error" for finding in schemas):
+        if any(finding.level == Level.ERROR for finding in schemas):
             return
     known = None
     with found.stage("warm start"):

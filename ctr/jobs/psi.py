@@ -15,7 +15,7 @@ from ctr.config.report import PSI, Time
 from ctr.errors import ConfigError
 from ctr.evaluation.column_types import ColumnType, infer_column_types, shared_columns, values_of_kind
 from ctr.evaluation.curves import save_curves
-from ctr.evaluation.histograms import FEATURE, Binning, Histograms
+from ctr.evaluation.histograms import FEATURE, Binning, Histograms, by_feature
 from ctr.evaluation.timeline import Timeline
 from ctr.metrics.periods import periods_of
 from ctr.metrics.psi import MODERATE_ABOVE
@@ -23,6 +23,10 @@ from ctr.report import show_report, write_html
 from ctr.runs.environment import environment
 from ctr.runs.files import write_json
 from ctr.runs.folders import check_replaceable, new_folder
+from ctr.runs.run_data import file_rows
+from ctr.schema.codec import kind_of
+from ctr.schema.drift import OverTime
+from ctr.schema.report import VERSION, DriftReport
 from features import (
     Cast,
     RowGroup,
@@ -37,7 +41,6 @@ from features import (
     map_tables,
     nearest,
     open_data,
-    rows_of_files,
 )
 
 THREADS = 2  # each holds a row group
@@ -75,7 +78,7 @@ def compare_data(
     out: str | Path | None = None,
     overwrite: bool = False,
     console: Console | None = None,
-) -> dict[str, Any]:
+) -> DriftReport:
     """PSI of the columns of two data sets; memory is that of two row groups and of the sample.
 
     Numbers get bins of equal count, all else its most frequent values. Half of a sample of the reference fixes them:
@@ -90,11 +93,7 @@ def compare_data(
         console: where the summary goes; None: nowhere.
 
     Returns:
-        psi: features: current: column -> psi, verdict, noise, ...; over_time: of each period, or None.
-        kinds: column -> numeric, categorical, list (of categories) or list of numbers.
-        not_compared: column -> why.
-        shared_files: those that are in both sets, so that no shift can be seen in them.
-        files, rows, settings, seconds: of both sets.
+        What report.json holds.
 
     Raises:
         ConfigError, DataError: the user's mistakes.
@@ -121,15 +120,17 @@ def compare_data(
     _take_out(fixing, fixed, histograms)
     found, timeline = _count(after, binning, kinds, settings.time)
     ended = time.perf_counter()
-    report = {
+    report: DriftReport = {
+        "version": VERSION,
+        "kind": "psi",
         "psi": {
-            "features": {"current": _by_column(histograms.compare(found, settings.psi.major_above))},
+            "features": {"current": by_feature(histograms.compare(found, settings.psi.major_above))},
             "over_time": _over_time(timeline, histograms, settings),
         },
-        "kinds": kinds,
+        "column_types": {name: str(kind) for name, kind in kinds.items()},
         "not_compared": not_compared,
         "shared_files": sorted({file.path for file in files_of(before)} & {file.path for file in files_of(after)}),
-        "files": {"reference": rows_of_files(before), "current": rows_of_files(after)},
+        "files": {"reference": file_rows(before), "current": file_rows(after)},
         "rows": {"reference": count_rows(before), "current": count_rows(after)},
         "settings": settings.model_dump(mode="json"),
         "seconds": {
@@ -139,7 +140,7 @@ def compare_data(
         },
     }
     if target is not None:
-        bins = _by_column(histograms.describe({"current": found}))
+        bins = by_feature(histograms.describe({"current": found}))
         _write(target, report, bins, settings.psi.major_above)
     show_report(report, console)
     if target is not None:
@@ -147,7 +148,7 @@ def compare_data(
     return report
 
 
-def _write(target: Path, report: dict[str, Any], bins: dict[str, Any], unstable_above: float) -> None:
+def _write(target: Path, report: DriftReport, bins: dict[str, Any], unstable_above: float) -> None:
     """report.json, and what report.html is drawn from beside it."""
     psi = {"moderate_above": MODERATE_ABOVE, "unstable_above": unstable_above}
     with new_folder(target) as partial:
@@ -230,23 +231,14 @@ def _count(
     return histograms, timeline
 
 
-def _over_time(timeline: Timeline, reference: Histograms, settings: DriftSettings) -> dict[str, Any] | None:
+def _over_time(timeline: Timeline, reference: Histograms, settings: DriftSettings) -> OverTime | None:
     """PSI of every period of the current data; None without a time, or within one period."""
     if settings.time is None:
         return None
     itself = {FEATURE + settings.time.column: "it is the time column"}
     found = timeline.compare(reference, settings.psi.major_above, by_nature=itself)
-    if found is None:
-        return None
-    described = {"column": settings.time.column, "by": settings.time.by, **found}
-    if "columns" in found:
-        described["features"] = _by_column(described.pop("columns"))
-    return described
-
-
-def _by_column(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {name.removeprefix(FEATURE): one for name, one in found.items()}
+    return None if found is None else found.over_time(settings.time.column, settings.time.by)
 
 
 def _is_psi(report: dict[str, Any]) -> bool:
-    return "kinds" in report
+    return kind_of(report) == "psi"

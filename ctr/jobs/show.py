@@ -11,11 +11,12 @@ from rich.table import Table
 
 from ctr.console import PLAIN
 from ctr.report import show_report, write_html
+from ctr.schema.report import Report
 from features import BadRows
 from models import ComponentCost, CTRModel
 
 
-def print_results(report: dict[str, Any], folder: Path, console: Console) -> None:
+def print_results(report: Report, folder: Path, console: Console) -> None:
     """The last thing that a job does: whatever happens here, its results are in the folder."""
     show_report(report, console)
     console.print(f"report: {write_html(folder)}", **PLAIN)

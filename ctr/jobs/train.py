@@ -4,7 +4,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -30,15 +30,16 @@ from ctr.runs.environment import environment
 from ctr.runs.files import name_folder, write_json
 from ctr.runs.lock import lock_folder
 from ctr.runs.run import Run
-from ctr.runs.run_data import CONTENTS, contents_of, describe_data
+from ctr.runs.run_data import CONTENTS, contents_of, describe_data, file_rows
+from ctr.schema.report import Measured, RunReport
 from ctr.training.checkpoint import Position, fingerprint, part_fingerprints, restore
-from ctr.training.data import PreparedData, empty_encoder, open_sets, prepare_sets
+from ctr.training.data import PreparedData, bad_rows_records, empty_encoder, open_sets, prepare_sets
 from ctr.training.devices import set_threads
 from ctr.training.interruption import Interruption, interruptible
 from ctr.training.plan import ModelPlan, plan_model
 from ctr.training.progress import Progress
 from ctr.training.resume import Unfinished, check_device, check_initial_weights, find_unfinished, resumed, save_encoder
-from ctr.training.sparsity import sparsity_report, state_bytes
+from ctr.training.sparsity import row_sparsity, sparsity_report, state_bytes
 from ctr.training.trainer import Trainer
 from ctr.training.warm_start import ParentRun, check_unchanged, copy_weights, open_parent
 from features import (
@@ -47,7 +48,6 @@ from features import (
     batch_signature,
     count_rows,
     draw_sample,
-    rows_of_files,
 )
 from models import ComponentCost, CTRModel, cost_of
 
@@ -61,7 +61,7 @@ def train(
     resume: bool = False,
     callbacks: Callbacks = (),
     console: Console | None = None,
-) -> dict[str, Any]:
+) -> RunReport:
     """Train an experiment into a run folder; returns its report.
 
     Nothing is written before data and model are known to be good, and a run that fails before its first checkpoint
@@ -132,7 +132,7 @@ class _Built:
     """What another run gave, as warm_start.json says it."""
 
 
-def _train(job: _Job, callbacks: Callbacks) -> dict[str, Any]:
+def _train(job: _Job, callbacks: Callbacks) -> RunReport:
     """Open the data, build the model, fit it from its start or a checkpoint, and measure it."""
     started, run = time.perf_counter(), job.run
     opened = _open(job)
@@ -145,7 +145,7 @@ def _train(job: _Job, callbacks: Callbacks) -> dict[str, Any]:
         measured, curves = _measure(job.experiment, opened.prepared, trainer.scorer, run)
         total = earlier + time.perf_counter() - started
         seconds = {"train": round(trainer.position.seconds, 3), "total": round(total, 3)}
-        report = {**measured, **_described(opened.prepared, trainer, built.components), "seconds": seconds}
+        report = _report(measured, opened.prepared, trainer, built.components, seconds)
         _finish(run, report, curves, contents_of(opened.files))
     run.delete_replaced()
     print_results(report, run.folder, job.console)
@@ -239,7 +239,7 @@ def _fit(
     return trainer
 
 
-def _finish(run: Run, report: dict[str, Any], curves: dict[str, Any], contents: pa.Table) -> None:
+def _finish(run: Run, report: RunReport, curves: dict[str, Any], contents: pa.Table) -> None:
     """Write what a run ends with, and seal it: from then on it is finished."""
     pq.write_table(contents, run.folder / CONTENTS)
     save_curves(run.folder, curves)
@@ -277,21 +277,34 @@ def _go_on(position: Position, experiment: Experiment, model: CTRModel, run: Run
     run.rewind_to(experiment, run.folder / "checkpoints" / position.name)
 
 
-def _described(prepared: PreparedData, trainer: Trainer, parts: list[ComponentCost]) -> dict[str, Any]:
-    """What report.json says of a training, beside what was measured."""
+def _report(
+    measured: Measured,
+    prepared: PreparedData,
+    trainer: Trainer,
+    components: list[ComponentCost],
+    seconds: dict[str, float],
+) -> RunReport:
+    """Return what report.json says of a run."""
+    tables = sparsity_report(trainer.model)
     return {
+        **measured,
+        "kind": "run",
         "training": trainer.summary(),
-        "files": {name: rows_of_files(groups) for name, groups in prepared.sets.items()},
-        "bad_rows": {name: asdict(bad) for name, bad in prepared.bad_rows.items()},
-        "model": {"parts": [part._asdict() for part in parts]},
+        "files": {name: file_rows(groups) for name, groups in prepared.sets.items()},
+        "bad_rows": bad_rows_records(prepared.bad_rows),
+        "model": {
+            "components": [{"name": one.part, "parameters": one.parameters, "flops": one.flops} for one in components]
+        },
         "warm_start": trainer.run.warm_start(),
-        "tables": sparsity_report(trainer.model),
+        "tables": tables,
+        "row_sparsity": row_sparsity(tables),
         "state_bytes": state_bytes(trainer.model),
         "fingerprints": {
             "initial_weights": trainer.position.initial_weights,
             "final_weights": fingerprint(trainer.model),
             "data_order": trainer.position.data_order,
         },
+        "seconds": seconds,
     }
 
 
@@ -313,10 +326,10 @@ def _run_in(run: Run) -> Iterator[None]:
         raise
 
 
-def _show_finished(run: Run, console: Console) -> dict[str, Any]:
+def _show_finished(run: Run, console: Console) -> RunReport:
     """What `--resume` has left to do where all is done: a kill may have come before the last lines of `train`."""
     run.delete_replaced()
-    report = run.report()
+    report = run.run_report()
     console.print(f"{run.folder} is finished; its report:", **PLAIN)
     print_results(report, run.folder, console)
     return report
@@ -324,7 +337,7 @@ def _show_finished(run: Run, console: Console) -> dict[str, Any]:
 
 def _measure(
     experiment: Experiment, prepared: PreparedData, scorer: Scorer, run: Run
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> tuple[Measured, dict[str, Any]]:
     """Score every set with the trained model, scores and reference going to disk: for report.json, for curves.json."""
     data, psi = experiment.data, experiment.report.psi
     everything = [group for groups in prepared.sets.values() for group in groups]
@@ -339,5 +352,6 @@ def _measure(
     for name in [name for name in prepared.sets if name != TRAIN]:
         writer = ScoreWriter(run.folder / "scores" / f"{name}.parquet", observed.weighted, prepared.kept)
         tallies[name] = evaluate_split(scorer, prepared.sets[name], reference, observed, writer)
-    report, curves = build_report(tallies, reference, psi.major_above)
+    main = next(name for name in ("test", "valid", TRAIN) if name in tallies)
+    report, curves = build_report(tallies, main, reference, psi.major_above)
     return report, {"run": experiment.name, **curves}

@@ -116,7 +116,7 @@ class BinaryMetrics:
             raise Undefined("no rows")
         return GroupMetrics.of(*self._columns(), self._groups[name])
 
-    def deciles(self) -> list[dict[str, Any]]:
+    def deciles(self) -> list[thresholds.Decile]:
         """`thresholds.deciles` of the set; nothing where no row has a weight."""
         try:
             return thresholds.deciles(self.counts())

@@ -126,7 +126,7 @@ def brier(counts: ScoreCounts) -> float:
     return (sum_of_products(counts.positives, (1 - p) ** 2) + sum_of_products(counts.negatives, p**2)) / total
 
 
-def label_rate(counts: ScoreCounts) -> float:
+def positive_rate(counts: ScoreCounts) -> float:
     """Mean label, sum w y / sum w.
 
     Raises:
@@ -136,13 +136,13 @@ def label_rate(counts: ScoreCounts) -> float:
     return positives / (positives + negatives)
 
 
-def label_rate_error(counts: ScoreCounts) -> float:
-    """The standard error of `label_rate` for independent rows, sqrt(sum w^2 (y - rate)^2) / sum w.
+def positive_rate_error(counts: ScoreCounts) -> float:
+    """The standard error of `positive_rate` for independent rows, sqrt(sum w^2 (y - rate)^2) / sum w.
 
     Raises:
         Undefined: no row has a weight.
     """
-    rate = label_rate(counts)
+    rate = positive_rate(counts)
     squares = float(counts.positive_squares.sum()) * (1 - rate) ** 2 + float(counts.negative_squares.sum()) * rate**2
     return math.sqrt(squares) / sum(counts.classes())
 
@@ -219,7 +219,7 @@ def expected_calibration_error(counts: ScoreCounts) -> float:
     Raises:
         Undefined: no row has a weight.
     """
-    return float(np.mean([abs(group["mean_score"] - group["label_rate"]) for group in deciles(counts)]))
+    return float(np.mean([abs(group["mean_score"] - group["positive_rate"]) for group in deciles(counts)]))
 
 
 def _losses_of_classes(counts: ScoreCounts) -> tuple[np.ndarray, np.ndarray]:

@@ -35,6 +35,7 @@ CATALOG: list[Metric] = [
                 "each of 17 settings it covers the truth in 94.3 to 95.5 % (`scripts/auc_coverage.py`). It lies "
                 "between 0 and 1; a perfect AUC has none",
                 _of(lambda counts: list(ranking.auc_interval(counts))),
+                list[float],
             ),
         ),
         interval="auc_interval",
@@ -52,8 +53,8 @@ CATALOG: list[Metric] = [
         question=Question.RANKING,
         shown=EVERYWHERE,
         companions=(
-            Companion("gauc_group", "the column of `report.group`"),
-            Companion("gauc_groups", "number of groups with both classes"),
+            Companion("gauc_group", "the column of `report.group`", type=str),
+            Companion("gauc_groups", "number of groups with both classes", type=int),
             Companion("gauc_rows", "share of the rows that are in such groups"),
         ),
         over_seeds=log_odds_interval,
@@ -177,16 +178,16 @@ CATALOG: list[Metric] = [
         compute=_of(calibration.expected_calibration_error),
     ),
     Metric(
-        key="label_rate",
+        key="positive_rate",
         label="label rate",
         meaning="the share of rows with label 1, with its standard error",
         definition="mean of y",
         better=Better.NEITHER,
         question=Question.PROBABILITIES,
-        compute=_of(calibration.label_rate),
+        compute=_of(calibration.positive_rate),
         shown=frozenset({Place.MARKDOWN, Place.TERMINAL}),
         companions=(
-            Companion("label_rate_error", "standard error of `label_rate`", _of(calibration.label_rate_error)),
+            Companion("positive_rate_error", "standard error of `positive_rate`", _of(calibration.positive_rate_error)),
             Companion(
                 "positives",
                 "effective number of rows with label 1, (sum wy)^2 / (sum w^2 y): their count where they weigh the "

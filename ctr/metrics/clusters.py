@@ -206,15 +206,15 @@ def measures(sums: ClusterSums, counts: ScoreCounts) -> dict[str, Callable[[], A
         sums: of the rows by cluster.
         counts: of the same rows.
     """
-    errors = (label_rate_error, log_loss_error, log_loss_excess_error, calibration_error, calibration_z)
+    errors = (positive_rate_error, log_loss_error, log_loss_excess_error, calibration_error, calibration_z)
     return {
         "auc_interval": lambda: list(auc_interval(sums, counts)),
         **{error.__name__: partial(error, sums, counts) for error in errors},
     }
 
 
-def label_rate_error(sums: ClusterSums, counts: ScoreCounts) -> float:
-    """Return the standard error of `calibration.label_rate` for independent clusters; errors as `_mean_error`."""
+def positive_rate_error(sums: ClusterSums, counts: ScoreCounts) -> float:
+    """Return the standard error of `calibration.positive_rate` for independent clusters; errors as `_mean_error`."""
     return _mean_error(sums.label, sums)
 
 

@@ -52,11 +52,13 @@ class Companion:
         key: of report.json.
         definition: its exact meaning, in Markdown.
         compute: None: it is computed with the groups of a split.
+        type: of its value.
     """
 
     key: str
     definition: str
     compute: Measure | None = None
+    type: Any = float
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,59 @@ about (1/n + 1/m) chi-square(bins - 1), where n and m are the independent rows o
 well that holds.
 """
 
-from typing import Any
+from enum import StrEnum
+from typing import NotRequired
 
 import numpy as np
 from scipy import special
+from typing_extensions import TypedDict  # pydantic reads that of Python 3.12 or this
+
+from ctr.metrics.records import record
 
 MODERATE_ABOVE = 0.1
 NOISE_LEVEL = 0.001  # how often PSI exceeds its noise without a shift
+
+
+class Drift(StrEnum):
+    """The drift level of a distribution, the worst first."""
+
+    MAJOR = "major"
+    MODERATE = "moderate"
+    TOO_LITTLE_DATA = "too_little_data"
+    STABLE = "stable"
+
+    @property
+    def has_drifted(self) -> bool:
+        """True for major and moderate drift."""
+        return self in (Drift.MAJOR, Drift.MODERATE)
+
+    @property
+    def rank(self) -> int:
+        """0 for the worst level, and so on."""
+        return list(Drift).index(self)
+
+
+@record
+class PSIResult(TypedDict):
+    """PSI of one distribution against its reference."""
+
+    psi: float | None
+    """Null where there is nothing to compare."""
+    psi_corrected: float | None
+    """PSI less its mean without drift, (bins - 1)(1/n + 1/m), at least 0."""
+    p_value: float | None
+    """Chance of so much PSI without drift."""
+    drift: Drift
+    """Stable below 0.1, moderate up to the limit of major drift, 0.2 unless set otherwise; too_little_data where the
+    noise floor is at least 0.1 and PSI is within it."""
+    noise: NotRequired[float]
+    """Noise floor: the 99.9th percentile of PSI without drift. Absent where there is nothing to compare."""
+    bins: NotRequired[int]
+    """Number of bins that are not empty on both sides. Absent where there is nothing to compare."""
+    rows: NotRequired[list[int]]
+    """Independent rows of the reference and of the current data. Absent where there is nothing to compare."""
+    reason: NotRequired[str]
+    """Why there is nothing to compare."""
 
 
 def psi(expected: np.ndarray, actual: np.ndarray) -> float:
@@ -30,8 +76,8 @@ def psi(expected: np.ndarray, actual: np.ndarray) -> float:
 
 def compare(
     expected: np.ndarray, actual: np.ndarray, expected_rows: float, actual_rows: float, unstable_above: float
-) -> dict[str, Any]:
-    """PSI with its noise and a verdict: stable, moderate, unstable or insufficient_data.
+) -> PSIResult:
+    """PSI with its noise and its drift level.
 
     Args:
         expected: histogram of the reference, float64 [bins]: weights of rows, or of the values of lists.
@@ -39,32 +85,31 @@ def compare(
         expected_rows: the number of independent rows of the reference. Histograms are scaled to it, so that 0.5 is half
             a row whatever the weights are.
         actual_rows: that of the other.
-        unstable_above: the PSI above which a shift is called unstable.
-
-    Returns:
-        psi; psi_corrected = psi less its mean without a shift, (bins - 1)(1/n + 1/m), at least 0; p_value, the chance
-        of so much PSI without a shift; verdict; noise, the 99.9 % quantile of PSI without a shift; bins that are not
-        empty on both sides; rows of both. Where there is nothing to compare, psi, psi_corrected and p_value are None
-        and there is a reason.
+        unstable_above: the PSI above which drift is major.
     """
     if not expected_rows or not actual_rows:
-        nothing = {"psi": None, "psi_corrected": None, "p_value": None}
-        return {**nothing, "verdict": "insufficient_data", "reason": "no values to compare"}
+        return {
+            "psi": None,
+            "psi_corrected": None,
+            "p_value": None,
+            "drift": Drift.TOO_LITTLE_DATA,
+            "reason": "no values to compare",
+        }
     value = psi(expected * (expected_rows / expected.sum()), actual * (actual_rows / actual.sum()))
     bins = int(((expected > 0) | (actual > 0)).sum())
     per_degree = 1 / expected_rows + 1 / actual_rows
     noise = per_degree * float(special.chdtri(bins - 1, NOISE_LEVEL)) if bins > 1 else 0.0
     if noise >= MODERATE_ABOVE and value <= noise:
-        verdict = "insufficient_data"
+        drift = Drift.TOO_LITTLE_DATA
     elif value > unstable_above:
-        verdict = "unstable"
+        drift = Drift.MAJOR
     else:
-        verdict = "stable" if value < MODERATE_ABOVE else "moderate"
+        drift = Drift.STABLE if value < MODERATE_ABOVE else Drift.MODERATE
     return {
         "psi": value,
         "psi_corrected": max(0.0, value - (bins - 1) * per_degree),
         "p_value": float(special.chdtrc(bins - 1, value / per_degree)) if bins > 1 else 1.0,
-        "verdict": verdict,
+        "drift": drift,
         "noise": noise,
         "bins": bins,
         "rows": [round(expected_rows), round(actual_rows)],

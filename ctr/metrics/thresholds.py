@@ -2,11 +2,12 @@
 
 import math
 from bisect import bisect_left
-from typing import Any
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from ctr.metrics.counts import ScoreCounts, Undefined, sigmoid
+from ctr.metrics.records import record
 
 GROUPS = 10
 
@@ -60,16 +61,33 @@ def best_f1(counts: ScoreCounts) -> tuple[float, float]:
     return float(values[best]), float(counts.score[-1 - best])
 
 
-def deciles(counts: ScoreCounts) -> list[dict[str, Any]]:
+@record
+class Decile(TypedDict):
+    """One of ten groups of equal weight, from the highest score to the lowest."""
+
+    weight: float
+    """Sum of the weights of its rows."""
+    mean_score: float
+    """Mean probability."""
+    positive_rate: float
+    """Mean label."""
+    positive_rate_error: float
+    """Standard error of `positive_rate` if every row is positive by its score."""
+    lift: float | None
+    """`positive_rate` over that of all rows; null where no row is positive."""
+    captured: float
+    """Share of all positives that are in this group and in those above it."""
+    calibration: float | None
+    """Sum of scores over sum of labels; null where no row of the group is positive."""
+    calibration_z: float | None
+    """Sum of labels minus sum of scores, in standard errors; null where every score is 0 or 1."""
+
+
+def deciles(counts: ScoreCounts) -> list[Decile]:
     """Ten groups of equal weight, from the highest score to the lowest.
 
     Rows of one score that a border falls among are divided in proportion, so the order of the rows does not matter and
     a group may hold parts of rows.
-
-    Returns:
-        For each group: weight; mean_score, a probability; label_rate; lift, the label rate as a multiple of that of all
-        rows; calibration and calibration_z, as of the whole. lift is None where no row is positive, calibration where
-        none of the group is, calibration_z where every score of the group is 0 or 1.
 
     Raises:
         Undefined: no row has a weight.
@@ -87,16 +105,20 @@ def deciles(counts: ScoreCounts) -> list[dict[str, Any]]:
     for sums in (label, variance):
         sums[sums < 1e-12 * sums.sum()] = 0  # a border that rounding moved took a splinter of a row along
     rate = positives / (positives + negatives)
+    captured = np.cumsum(label) / (label.sum() or 1.0)
+    columns = (each.tolist() for each in (weight, label, score, variance, captured))
     return [
         {
             "weight": float(np.ldexp(w, counts.exponent)),
             "mean_score": s / w,
-            "label_rate": y / w,
+            "positive_rate": y / w,
+            "positive_rate_error": math.sqrt(v) / w,
             "lift": y / w / rate if rate else None,
+            "captured": share,
             "calibration": s / y if y else None,
             "calibration_z": (y - s) / math.sqrt(v) if v else None,
         }
-        for w, y, s, v in zip(*(each.tolist() for each in (weight, label, score, variance)), strict=True)
+        for w, y, s, v, share in zip(*columns, strict=True)
     ]
 
 

@@ -7,35 +7,38 @@ from typing import Any
 import numpy as np
 
 from ctr.checks.finding import Finding
-from ctr.checks.significance import STANDARD_ERRORS
+from ctr.checks.leaks import copied
+from ctr.checks.significance import RATE_MARGIN, STANDARD_ERRORS
 from ctr.config.data import Data
 from ctr.preflight.profile import InputProfile, SetProfile
+from ctr.schema.levels import Level
 from features import BadRows, Categorical, Cross, Features, RowGroup, Sequence, SequenceCross, count_rows
 
 FEW_POSITIVES = 100
 UNKNOWN = 0.5
 NULLS = 0.1
-RATES = 0.1
 UNUSED = 10  # times as many rows as ids
 SHARED = 0.5
 
 
 def check_data(data: Data, features: Features, sets: Mapping[str, SetProfile]) -> list[Finding]:
-    """Warnings of labels, nulls, ids and repeated rows, a `fine` for each of these with none."""
+    """Warnings of labels, nulls, ids and repeated rows, an `ok` for each of these with none."""
     looks = {
         "labels": _labels(sets),
         "values": _values(sets, [data.label, data.weight]),
         "ids": _ids(features, sets),
         "copies": _copies(sets),
     }
-    fine = {
+    ok = {
         "labels": "labels: both classes in every set, about as often",
         "values": "values: no input is constant, or null much more often in one set than in training",
         "ids": "ids: tables are about as large as their ids need",
         "copies": "copies: no sign that rows of another set were copied from the training data",
     }
-    found = {check: [Finding("warning", check, f"{check}: {told}") for told in told] for check, told in looks.items()}
-    return [finding for check in looks for finding in found[check] or [Finding("fine", check, fine[check])]]
+    found = {
+        check: [Finding(Level.WARNING, check, f"{check}: {told}") for told in told] for check, told in looks.items()
+    }
+    return [finding for check in looks for finding in found[check] or [Finding(Level.OK, check, ok[check])]]
 
 
 def check_bad_rows(data: Data, bad_rows: Mapping[str, BadRows]) -> list[Finding]:
@@ -48,17 +51,17 @@ def check_bad_rows(data: Data, bad_rows: Mapping[str, BadRows]) -> list[Finding]
         if bad.share > at_most:
             allowed = "errors unless `data.bad_rows: {skip: SHARE}` allows them"
             told += f"; {allowed if not at_most else f'`data.bad_rows` allows {at_most:g}'}"
-        found.append(Finding("error" if bad.share > at_most else "warning", "bad rows", told))
-    return found or [Finding("fine", "bad rows", "bad rows: none")]
+        found.append(Finding(Level.ERROR if bad.share > at_most else Level.WARNING, "bad rows", told))
+    return found or [Finding(Level.OK, "bad rows", "bad rows: none")]
 
 
 def check_order(data: Data, train: list[RowGroup]) -> Finding:
     """A warning if the training data is one row group of more rows than are shuffled together."""
     rows = count_rows(train)
     if train[0].slice is None or len({group.place for group in train}) > 1 or rows <= data.shuffle_rows:
-        return Finding("fine", "order", "order: every epoch mixes rows of different row groups, or all rows")
+        return Finding(Level.OK, "order", "order: every epoch mixes rows of different row groups, or all rows")
     return Finding(
-        "warning",
+        Level.WARNING,
         "order",
         f"order: the training data is one row group of {rows:,} rows, and `data.shuffle_rows` mixes "
         f"{data.shuffle_rows:,} neighbors at a time. Write the file again in row groups of 65,536 rows, or raise "
@@ -74,9 +77,9 @@ def _labels(sets: Mapping[str, SetProfile]) -> Iterator[str]:
             yield f"{name} has labels of one class only, so it has no AUC"
         elif fewer < FEW_POSITIVES:
             yield f"{name} has only {fewer} rows of the rarer class; its metrics will be noisy"
-        change = abs(one.label_rate / train.label_rate - 1)
-        if change > RATES and _differ(one.label_rate, one.rows, train.label_rate, train.rows):
-            yield f"the label rate is {one.label_rate:.4f} in {name}, but {train.label_rate:.4f} in training"
+        change = abs(one.positive_rate / train.positive_rate - 1)
+        if change > RATE_MARGIN and _differ(one.positive_rate, one.rows, train.positive_rate, train.rows):
+            yield f"the label rate is {one.positive_rate:.4f} in {name}, but {train.positive_rate:.4f} in training"
 
 
 def _values(sets: Mapping[str, SetProfile], label_and_weight: list[str | None]) -> Iterator[str]:
@@ -134,12 +137,7 @@ def _ids(features: Features, sets: Mapping[str, SetProfile]) -> Iterator[str]:
 def _copies(sets: Mapping[str, SetProfile]) -> Iterator[str]:
     for name, one in sets.items():
         if one.repeated is not None and one.repeated["is_suspect"]:
-            share, error, rows = (one.repeated[key] for key in ("share", "error", "identified_rows"))
-            yield (
-                f"about {100 * share:.1f} % (± {100 * error:.1f}) of the {rows:,} rows of {name} that can be "
-                f"identified are in the training data too, with label and features, beyond those that repeat by "
-                f"themselves"
-            )
+            yield f"about {copied(one.repeated, name)}"
 
 
 def _differ(one: float, rows: int, other: float, others: int) -> bool:

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from ctr.checks.finding import LEVELS, Finding, Level
+from ctr.checks.finding import Finding
 from ctr.errors import ConfigError
 from ctr.preflight.profile import SetProfile
 from ctr.preflight.resources import ResourceEstimate
 from ctr.runs.machine import OwnMemory
+from ctr.schema.levels import Level
 from ctr.training.data import PreparedData
 from features import DataError, RowGroup
 
@@ -28,15 +29,15 @@ class Inspection:
     @property
     def worst(self) -> Level:
         """The level of the worst finding."""
-        return min((finding.level for finding in self.findings), key=LEVELS.index)
+        return min((finding.level for finding in self.findings), key=lambda level: level.rank)
 
     @contextmanager
-    def stage(self, check: str, fine: str | None = None) -> Iterator[None]:
-        """What the user did wrong inside becomes an error; if nothing, `fine` is said."""
+    def stage(self, check: str, ok: str | None = None) -> Iterator[None]:
+        """What the user did wrong inside becomes an error; if nothing, `ok` is said."""
         try:
             yield
         except (ConfigError, DataError, OSError) as error:
-            self.findings.append(Finding("error", check, f"{check}: {error}"))
+            self.findings.append(Finding(Level.ERROR, check, f"{check}: {error}"))
         else:
-            if fine is not None:
-                self.findings.append(Finding("fine", check, f"{check}: {fine}"))
+            if ok is not None:
+                self.findings.append(Finding(Level.OK, check, f"{check}: {ok}"))

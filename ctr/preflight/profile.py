@@ -12,6 +12,7 @@ from ctr.config.experiment import Experiment
 from ctr.evaluation.duplicates import NeverTrained, TrainingHashes, row_hashes
 from ctr.evaluation.report_columns import report_columns
 from ctr.preflight.distinct import DistinctCount
+from ctr.schema.report import Duplicates
 from ctr.training.data import PreparedData
 from features import (
     OUT_OF_VOCABULARY,
@@ -90,11 +91,11 @@ class SetProfile:
     positives: int = 0
     inputs: dict[str, InputProfile] = field(default_factory=dict)
     """By name: features, the label and the weight, kept columns and those of the report."""
-    repeated: dict[str, Any] | None = None
+    repeated: Duplicates | None = None
     """The share of rows that were copied from the training data, as `TrainingHashes.share` says it."""
 
     @property
-    def label_rate(self) -> float:
+    def positive_rate(self) -> float:
         """The share of positives."""
         return self.positives / self.rows
 

@@ -11,6 +11,7 @@ from ctr.checks.finding import Finding, refuse_errors
 from ctr.config.experiment import Experiment
 from ctr.runs import machine
 from ctr.runs.machine import OwnMemory
+from ctr.schema.levels import Level
 from ctr.training.data import PreparedData
 from ctr.training.devices import Device
 from ctr.training.plan import ModelPlan
@@ -154,7 +155,7 @@ def check_fits(plan: ModelPlan, folder: Path, prepared: PreparedData | None = No
     needs = estimate_resources(plan, prepared, own._replace(peak=own.now))  # what is over needs no memory now
     findings = findings_of(needs, folder)
     refuse_errors(findings)
-    return [finding.sentence for finding in findings if finding.level == "warning"]
+    return [finding.sentence for finding in findings if finding.level == Level.WARNING]
 
 
 def size(count: int) -> str:
@@ -172,14 +173,14 @@ def _memory(needs: ResourceEstimate) -> Iterator[Finding]:
     free = None if free is None else free + needs.own.private
     told = f"memory: the run needs {'at least ' if needs.at_least else ''}{size(needs.memory)}"
     if free is None:
-        yield Finding("fine", "memory", f"{told}; this system does not say how much is free")
+        yield Finding(Level.OK, "memory", f"{told}; this system does not say how much is free")
     elif needs.memory > free:
-        yield Finding("error", "memory", f"{told}, but {size(free)} is free; {_parts(needs)}")
+        yield Finding(Level.ERROR, "memory", f"{told}, but {size(free)} is free; {_parts(needs)}")
     elif needs.at_most > free:
         told += f", and up to {size(needs.at_most)} because TensorFlow keeps what it frees"
-        yield Finding("warning", "memory", f"{told}; {size(free)} is free; {_parts(needs)}")
+        yield Finding(Level.WARNING, "memory", f"{told}; {size(free)} is free; {_parts(needs)}")
     else:
-        yield Finding("fine", "memory", f"{told}; {size(free)} is free")
+        yield Finding(Level.OK, "memory", f"{told}; {size(free)} is free")
 
 
 def _parts(needs: ResourceEstimate) -> str:
@@ -216,23 +217,23 @@ def _disk(needs: ResourceEstimate, folder: Path) -> Iterator[Finding]:
     told += f", scores {size(needs.scores)})" if needs.scores else ")"
     if needs.checkpoint + needs.scores > free:
         yield Finding(
-            "error", "disk", f"{told}, but {size(free)} is free: not enough for one checkpoint and the scores"
+            Level.ERROR, "disk", f"{told}, but {size(free)} is free: not enough for one checkpoint and the scores"
         )
     elif needs.disk > free:
-        yield Finding("warning", "disk", f"{told}, but {size(free)} is free")
+        yield Finding(Level.WARNING, "disk", f"{told}, but {size(free)} is free")
     else:
-        yield Finding("fine", "disk", f"{told}; {size(free)} is free")
+        yield Finding(Level.OK, "disk", f"{told}; {size(free)} is free")
 
 
 def _device(needs: ResourceEstimate) -> Iterator[Finding]:
     kind, gpus = needs.device
     tables = size(needs.plan.table_bytes)
     if gpus is None:
-        yield Finding("fine", "device", "device: the CPU, as `training.device` says")
+        yield Finding(Level.OK, "device", "device: the CPU, as `training.device` says")
     elif not gpus:
-        yield Finding("fine", "device", "device: the CPU; TensorFlow sees no GPU")
+        yield Finding(Level.OK, "device", "device: the CPU; TensorFlow sees no GPU")
     elif kind == "gpu":
-        yield Finding("fine", "device", f"device: a GPU with {size(gpus[0])}; tables and their state take {tables}")
+        yield Finding(Level.OK, "device", f"device: a GPU with {size(gpus[0])}; tables and their state take {tables}")
     else:
         told = f"device: the CPU, because tables and their state, {tables}, do not fit the GPU with {size(gpus[0])}"
-        yield Finding("warning", "device", told)
+        yield Finding(Level.WARNING, "device", told)

@@ -7,6 +7,7 @@ from ctr.checks.finding import Finding
 from ctr.config.experiment import Experiment
 from ctr.errors import ConfigError
 from ctr.evaluation.report_columns import report_columns
+from ctr.schema.levels import Level
 from ctr.training.data import check_types
 from features import DataError, Encoder, RowGroup, check_agreement, files_of, type_name
 
@@ -30,14 +31,14 @@ def check_schemas(experiment: Experiment, encoder: Encoder, sets: dict[str, list
             right.append(group)
             check_agreement([right[0], group], encoder.input_columns, numbers)
         except (DataError, ConfigError) as error:
-            mistakes.append(Finding("error", "schema", f"schema: {error}"))
+            mistakes.append(Finding(Level.ERROR, "schema", f"schema: {error}"))
     if len(mistakes) > NAMED:
         rest = f"schema: {len(mistakes) - NAMED} more files have such mistakes"
-        mistakes = [*mistakes[:NAMED], Finding("error", "schema", rest)]
+        mistakes = [*mistakes[:NAMED], Finding(Level.ERROR, "schema", rest)]
     used = [*encoder.input_columns, *experiment.data.keep, *report_columns(experiment)]
-    found = mistakes or [Finding("warning", "schema", told) for told in _differences(first_groups, used)]
-    fine = f"schema: {len(first_groups)} file(s), the columns in use have one type in all"
-    return found or [Finding("fine", "schema", fine)]
+    found = mistakes or [Finding(Level.WARNING, "schema", told) for told in _differences(first_groups, used)]
+    ok = f"schema: {len(first_groups)} file(s), the columns in use have one type in all"
+    return found or [Finding(Level.OK, "schema", ok)]
 
 
 def _differences(row_groups: list[RowGroup], columns: list[str]) -> Iterator[str]:

@@ -12,9 +12,10 @@ from ctr.config.experiment import Experiment
 from ctr.preflight.inspection import Inspection
 from ctr.preflight.profile import InputProfile, SetProfile
 from ctr.preflight.resources import ResourceEstimate, size
+from ctr.schema.levels import Level
 from features import RowGroup, files_of, type_name
 
-STYLES = {"error": "bold red", "warning": "yellow", "fine": "green"}
+STYLES = {Level.ERROR: "bold red", Level.WARNING: "yellow", Level.NOTE: "cyan", Level.OK: "green"}
 LONGEST = 20  # characters of a value that are shown
 
 
@@ -32,7 +33,7 @@ def print_inspection(found: Inspection, experiment: Experiment, console: Console
 def _show_sets(profiles: Mapping[str, SetProfile], console: Console) -> None:
     table = _table("set", "files", "rows", "label rate", text=1)
     for name, one in profiles.items():
-        table.add_row(name, f"{one.files:,}", f"{one.rows:,}", f"{one.label_rate:.4f}")
+        table.add_row(name, f"{one.files:,}", f"{one.rows:,}", f"{one.positive_rate:.4f}")
     console.print(table)
 
 

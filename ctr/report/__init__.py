@@ -2,6 +2,5 @@
 
 from ctr.report.html import render_html, write_html
 from ctr.report.terminal_report import show_report
-from ctr.training.sparsity import sparsity_report
 
-__all__ = ["render_html", "show_report", "sparsity_report", "write_html"]
+__all__ = ["render_html", "show_report", "write_html"]

@@ -15,6 +15,7 @@ from ctr.metrics.catalog import entry, paired_metrics, shown_in
 from ctr.metrics.metric import Place
 from ctr.report import comparison_tables as tables
 from ctr.report import formats
+from ctr.report.comparison_sentences import sentences
 from ctr.report.html import rendered
 from ctr.report.markdown import escaped
 from ctr.report.summary_cards import Card
@@ -22,9 +23,11 @@ from ctr.report.text_table import TextTable
 from ctr.runs.checksums import FILE as CHECKSUMS
 from ctr.runs.checksums import check_file, read_sums
 from ctr.runs.files import read_json, remove, write_text
+from ctr.schema.codec import read_comparison
+from ctr.schema.comparison import Comparison, DifferenceToBaseline, SeedResult, VariantResult, Verdict
 
 FILE = "comparison.json"
-TableOf: TypeAlias = Callable[[tables.Found], TextTable]
+TableOf: TypeAlias = Callable[[Comparison], TextTable]
 FIRST: dict[str, TableOf] = {"Leaderboard": tables.leaderboard, "Cost": tables.costs}
 DETAILS: dict[str, TableOf] = {
     "Metrics": tables.metrics,
@@ -56,7 +59,7 @@ def show_comparison(folder: Path, console: Console) -> None:
         if section.rows:
             section.show(console)
     console.print()
-    for sentence in tables.sentences(found):
+    for sentence in sentences(found):
         console.print(Text(f"- {sentence}"))
     console.print(f"report: {folder / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
 
@@ -71,33 +74,30 @@ def write_comparison(folder: Path) -> None:
     from ctr.report.svg import standalone
 
     found = _read(folder)
-    try:
-        plots = comparison_plots(found)
-        first, details = _told(FIRST, found), _told(DETAILS, found)
-        page = rendered(
-            "comparison.html",
-            {
-                "study": found["study"],
-                "cells": len(found["cells"]),
-                "cards": _cards(found),
-                "orders": {},
-                "sentences": tables.sentences(found),
-                "how_to_read": tables.how_to_read(found),
-                "plots": list(plots.values()),
-                "sections": first,
-                "details": details,
-                "environment": found["environment"],
-            },
-        )
-        listed = "\n".join(f"- {escaped(sentence)}" for sentence in tables.sentences(found))
-        markdown = [
-            f"# {escaped(found['study']['name'])}",
-            listed,
-            *(one.section.markdown() for one in (*first, *details)),
-        ]
-        written = runs_csv(found)
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise ConfigError(f"{folder / FILE}: damaged, or of an earlier version: {error}") from error
+    plots = comparison_plots(found)
+    first, details = _told(FIRST, found), _told(DETAILS, found)
+    page = rendered(
+        "comparison.html",
+        {
+            "study": found["study"],
+            "variants": len(found["variants"]),
+            "cards": _cards(found),
+            "orders": {},
+            "sentences": sentences(found),
+            "how_to_read": tables.how_to_read(found),
+            "plots": list(plots.values()),
+            "sections": first,
+            "details": details,
+            "environment": found["environment"],
+        },
+    )
+    listed = "\n".join(f"- {escaped(sentence)}" for sentence in sentences(found))
+    markdown = [
+        f"# {escaped(found['study']['name'])}",
+        listed,
+        *(one.section.markdown() for one in (*first, *details)),
+    ]
+    written = runs_csv(found)
     remove(folder / "plots")
     (folder / "plots").mkdir()
     for name, plot in plots.items():
@@ -107,13 +107,13 @@ def write_comparison(folder: Path) -> None:
     write_text(folder / "report.html", page)
 
 
-def _told(tables_of: dict[str, TableOf], found: tables.Found) -> list[Named]:
+def _told(tables_of: dict[str, TableOf], found: Comparison) -> list[Named]:
     """Those that have something to say."""
     made = [Named(name, table_of(found)) for name, table_of in tables_of.items()]
     return [one for one in made if one.section.rows or one.section.notes]
 
 
-def runs_csv(found: tables.Found) -> str:
+def runs_csv(found: Comparison) -> str:
     """Every run a row, with the choices, what was drawn, and its metrics; of trials those of validation only."""
     rows = list(_rows(found))
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -124,36 +124,43 @@ def runs_csv(found: tables.Found) -> str:
     return out.getvalue()
 
 
-def _rows(found: tables.Found) -> Iterator[dict[str, Any]]:
-    for cell in found["cells"]:
-        for one in cell["trials"]:
-            place = {**cell["choices"], "run": f"trial {one['trial']}", "seed": found["study"]["tuning"]["seed"]}
-            measured = {"valid_auc": one["auc"], "valid_log_loss": one["log_loss"], "reason": one["reason"]}
-            yield {**place, **one["values"], **measured, "chosen": one["chosen"]}
+def _rows(found: Comparison) -> Iterator[dict[str, Any]]:
+    tuning = found["study"]["tuning"]
+    for cell in found["variants"]:
+        for trial in cell["trials"]:
+            place = {**cell["options"], "run": f"trial {trial['trial']}", "seed": tuning and tuning["seed"]}
+            measured = {"valid_auc": trial["auc"], "valid_log_loss": trial["log_loss"], "reason": trial["reason"]}
+            yield {**place, **trial["values"], **measured, "chosen": trial["chosen"]}
         for one, seconds in zip(cell["seeds"], cell["clock"]["curves"], strict=True):
-            place = {**cell["choices"], "run": f"seed {one['seed']}", "seed": one["seed"], **(cell["tuned"] or {})}
-            evaluated = found["study"]["evaluated"]
-            measured = {f"{evaluated}_{metric.key}": one.get(metric.key) for metric in shown_in(Place.COMPARISON)}
-            size = {name: cell[name] for name in ("zero_share", "table_bytes", "nonzero_table_bytes", "state_bytes")}
-            length = {f"trained_{name}": one[name] for name in ("epochs", "steps", "rows")}
-            yield {
-                **place,
-                "valid_auc": one["valid_auc"],
-                **measured,
-                **length,
-                "seconds": max(seconds, default=None),
-                **size,
-            }
-        for one in [one for one in cell["failures"] if one["trial"] is None]:
-            place = {**cell["choices"], "run": f"seed {one['seed']}", "seed": one["seed"]}
-            yield {**place, **(cell["tuned"] or {}), "reason": one["reason"]}
+            yield {**_place(cell, one["seed"]), **_measured(cell, one, seconds, found["study"]["evaluated"])}
+        for failure in [one for one in cell["failures"] if one["trial"] is None]:
+            yield {**_place(cell, failure["seed"]), "reason": failure["reason"]}
 
 
-def _cards(found: tables.Found) -> list[Card]:
+def _place(cell: VariantResult, seed: int) -> dict[str, Any]:
+    """The columns that say which run a row is of."""
+    return {**cell["options"], "run": f"seed {seed}", "seed": seed, **(cell["tuned"] or {})}
+
+
+def _measured(cell: VariantResult, one: SeedResult, seconds: list[float], evaluated: str | None) -> dict[str, Any]:
+    """The columns of a run with a report."""
+    return {
+        "valid_auc": one["valid_auc"],
+        **{f"{evaluated}_{metric.key}": one.get(metric.key) for metric in shown_in(Place.COMPARISON)},
+        **{f"trained_{name}": one[name] for name in ("epochs", "steps", "rows")},
+        "seconds": max(seconds, default=None),
+        "row_sparsity": cell["row_sparsity"],
+        "table_bytes": cell["table_bytes"],
+        "nonzero_table_bytes": cell["nonzero_table_bytes"],
+        "state_bytes": cell["state_bytes"],
+    }
+
+
+def _cards(found: Comparison) -> list[Card]:
     """The verdicts of the page's head."""
-    judged = [cell for cell in found["cells"] if cell["difference"] is not None]
-    alike = [cell for cell in judged if cell["difference"]["start"]["equal"]]
-    failed = sum(len(cell["failures"]) for cell in found["cells"])
+    judged = [cell["difference"] for cell in found["variants"] if cell["difference"] is not None]
+    alike = [difference for difference in judged if difference["start"]["equal"]]
+    failed = sum(len(cell["failures"]) for cell in found["variants"])
     return [
         _best_card(found),
         _verdict_card(judged, found["study"]["baseline"]),
@@ -166,41 +173,36 @@ def _cards(found: tables.Found) -> list[Card]:
     ]
 
 
-def _best_card(found: tables.Found) -> Card:
+def _best_card(found: Comparison) -> Card:
     """The cell with the highest AUC, and the log loss that comes with it, so that neither is read alone."""
     best, lowest = tables.best_of(found), tables.lowest_loss(found)
     if best is None:
         return Card("Highest mean AUC", formats.metric(None), [])
     told = [f"{best['name']}."]
     if lowest is best:
-        told.append(f"Its mean log loss, {_mean(best, 'log_loss')}, is the lowest.")
+        told.append(f"Its mean log loss, {tables.mean(best, 'log_loss')}, is the lowest.")
     elif lowest is not None:
         told.append(
-            f"Its mean log loss is {_mean(best, 'log_loss')}; the lowest is {_mean(lowest, 'log_loss')}, of "
-            f"{lowest['name']} (AUC {_mean(lowest, 'auc')})."
+            f"Its mean log loss is {tables.mean(best, 'log_loss')}; the lowest is "
+            f"{tables.mean(lowest, 'log_loss')}, of {lowest['name']} (AUC {tables.mean(lowest, 'auc')})."
         )
-    return Card("Highest mean AUC", _mean(best, "auc"), told)
+    return Card("Highest mean AUC", tables.mean(best, "auc"), told)
 
 
-def _verdict_card(judged: list[dict[str, Any]], baseline: str) -> Card:
+def _verdict_card(judged: list[DifferenceToBaseline], baseline: str) -> Card:
     """How many cells are better than the baseline by each metric, and what the others are."""
     better, told = [], []
     for key in paired_metrics():
         label = entry(key).label
-        verdicts = [cell["difference"]["metrics"][key]["verdict"] for cell in judged]
-        counts = {word: verdicts.count(verdict) for verdict, word in tables.WORDS.items()}
-        better.append(f"{counts['better']} in {label}")
-        listed = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+        verdicts = [difference["metrics"][key]["verdict"] for difference in judged]
+        counts = {verdict: verdicts.count(verdict) for verdict in tables.WORDS}
+        better.append(f"{counts[Verdict.BETTER]} in {label}")
+        listed = ", ".join(f"{count} {tables.WORDS[verdict]}" for verdict, count in counts.items() if count)
         told.append(f"Of {len(judged)} in {label}: {listed}.")
     return Card(f"Better than {baseline}", ", ".join(better), told)
 
 
-def _mean(cell: dict[str, Any], metric: str) -> str:
-    one = cell["metrics"][metric]
-    return entry(metric).text(None if one is None else one["value"])
-
-
-def _read(folder: Path) -> tables.Found:
+def _read(folder: Path) -> Comparison:
     """Return what comparison.json says; ConfigError if it is damaged or not sealed."""
     again = "The same `ctr compare` command makes it again."
     sums = read_sums(folder, f"Delete it. {again}")
@@ -208,4 +210,4 @@ def _read(folder: Path) -> tables.Found:
         what = f"has no {CHECKSUMS}: an earlier version made the comparison, or the file was deleted."
         raise ConfigError(f"{folder}: {what} {again}")
     check_file(folder, FILE, sums, again)
-    return read_json(folder / FILE)
+    return read_comparison(folder / FILE, read_json(folder / FILE))

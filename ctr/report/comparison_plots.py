@@ -1,6 +1,6 @@
 """The plots of a comparison: differences, learning curves, sparsity, cost, sensitivity, and a map of two axes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,41 +8,50 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ctr.report.comparison_tables import Found, ranked
+from ctr.report.comparison_tables import ranked
 from ctr.report.svg import BLUE, INK, MUTED, ORANGE, printable, style_of_series, svg
+from ctr.schema.comparison import Comparison, Trial, VariantResult
 
 MOST_LINES = 10  # of a plot of curves; the best ones
 
 
-def comparison_plots(found: Found) -> dict[str, Markup]:
+def comparison_plots(found: Comparison) -> dict[str, Markup]:
     """Name -> plot, of those that have something to show."""
     drawn = {
         "differences": _differences(found),
         "learning-by-rows": _learning(found, "rows", "rows seen, in millions"),
         "learning-by-time": _learning(found, "seconds", "seconds of training"),
-        "sparsity": _scatter(found, "zero_share", "share of zero rows", "AUC against sparsity"),
-        "cost": _scatter(found, "seconds", "seconds of training", "AUC against cost"),
+        "sparsity": _scatter(
+            found, "row_sparsity", lambda cell: cell["row_sparsity"], "share of zero rows", "AUC against sparsity"
+        ),
+        "cost": _scatter(
+            found, "seconds", lambda cell: cell["clock"]["seconds"], "seconds of training", "AUC against cost"
+        ),
         "map": _map(found),
         **_sensitivities(found),
     }
     return {name: plot for name, plot in drawn.items() if plot is not None}
 
 
-def _differences(found: Found) -> Markup | None:
+def _differences(found: Comparison) -> Markup | None:
     """Each cell's difference to the baseline with its interval, the best on top."""
-    cells = [cell for cell in ranked(found) if cell["difference"] is not None and _of_auc(cell)["value"] is not None]
+    compared = [(cell["name"], cell["difference"]) for cell in ranked(found)]
+    differences = [(name, one["metrics"]["auc"]) for name, one in compared if one is not None]
+    cells = [(name, one) for name, one in differences if one["over_both"]["value"] is not None]
     if not cells:
         return None
 
     def draw(axes: Axes) -> None:
         axes.axvline(0, color=INK, linewidth=0.8)
-        for place, cell in enumerate(reversed(cells)):
-            one = _of_auc(cell)
-            if one["low"] is not None:
-                is_shown = (cell["difference"]["metrics"]["auc"]["verdict"] or "").startswith(("better", "worse"))
-                axes.plot([one["low"], one["high"]], [place, place], color=BLUE if is_shown else MUTED)
-            axes.plot([one["value"]], [place], marker="o", markersize=4, color=INK, linestyle="none")
-        axes.set_yticks(range(len(cells)), [printable(cell["name"]) for cell in reversed(cells)])
+        for place, (_, difference) in enumerate(reversed(cells)):
+            both, verdict = difference["over_both"], difference["verdict"]
+            value, low, high = both["value"], both["low"], both["high"]
+            if low is not None and high is not None:
+                is_shown = verdict is not None and verdict.is_significant
+                axes.plot([low, high], [place, place], color=BLUE if is_shown else MUTED)
+            if value is not None:
+                axes.plot([value], [place], marker="o", markersize=4, color=INK, linestyle="none")
+        axes.set_yticks(range(len(cells)), [printable(name) for name, _ in reversed(cells)])
         axes.margins(y=0.15)
         axes.set(xlabel=f"difference in {found['study']['evaluated']} AUC, 95 % interval")
         axes.set_title(f"Differences to {printable(found['study']['baseline'])}")
@@ -50,7 +59,7 @@ def _differences(found: Found) -> Markup | None:
     return svg("differences", draw)
 
 
-def _learning(found: Found, along: str, label: str) -> Markup | None:
+def _learning(found: Comparison, along: str, label: str) -> Markup | None:
     """Validation AUC of the best cells, a line a seed, the first one strong."""
     cells = [cell for cell in ranked(found) if cell["seeds"]][:MOST_LINES]
     curves = [
@@ -81,13 +90,15 @@ def _points(one: dict[str, Any], seconds: list[float], along: str) -> tuple[list
     return [at for at, _ in known], [auc for _, auc in known]
 
 
-def _scatter(found: Found, key: str, label: str, title: str) -> Markup | None:
+def _scatter(
+    found: Comparison, key: str, cost_of: Callable[[VariantResult], float | None], label: str, title: str
+) -> Markup | None:
     """Mean AUC of each cell by what it costs; nothing where it costs all the same."""
     cells = [
-        (cell["name"], x, cell["metrics"]["auc"]["value"])
+        (cell["name"], x, mean["value"])
         for cell in ranked(found)
-        for x in [cell["clock"].get(key, cell.get(key))]
-        if cell["metrics"]["auc"] and x is not None
+        for x, mean in [(cost_of(cell), cell["metrics"]["auc"])]
+        if mean is not None and mean["value"] is not None and x is not None
     ]
     if len({x for _, x, _ in cells}) < 2:
         return None
@@ -104,13 +115,14 @@ def _scatter(found: Found, key: str, label: str, title: str) -> Markup | None:
     return svg(f"scatter-{key}", draw)
 
 
-def _map(found: Found) -> Markup | None:
+def _map(found: Comparison) -> Markup | None:
     """Mean AUC of every pair of choices, where there are two axes."""
     axes_of = found["study"]["axes"]
     if len(axes_of) != 2 or min(len(choices) for choices in axes_of.values()) < 2:
         return None
     (down, downs), (across, acrosses) = axes_of.items()
-    auc = {tuple(cell["choices"].values()): (cell["metrics"]["auc"] or {}).get("value") for cell in found["cells"]}
+    means = {tuple(cell["options"].values()): cell["metrics"]["auc"] for cell in found["variants"]}
+    auc = {options: None if mean is None else mean["value"] for options, mean in means.items()}
     grid = np.array([[np.nan if auc[i, j] is None else auc[i, j] for j in acrosses] for i in downs], np.float64)
     if np.isnan(grid).all():
         return None
@@ -132,13 +144,13 @@ def _map(found: Found) -> Markup | None:
     return svg("map", draw)
 
 
-def _sensitivities(found: Found) -> dict[str, Markup]:
+def _sensitivities(found: Comparison) -> dict[str, Markup]:
     """Of each range that was tuned, validation AUC by the value: how much hangs on it."""
-    keys = dict.fromkeys(key for cell in found["cells"] for one in cell["trials"] for key in one["values"])
+    keys = dict.fromkeys(key for cell in found["variants"] for one in cell["trials"] for key in one["values"])
     return {f"sensitivity-{place}": _sensitivity(found, key, place) for place, key in enumerate(keys, start=1)}
 
 
-def _sensitivity(found: Found, key: str, place: int) -> Markup:
+def _sensitivity(found: Comparison, key: str, place: int) -> Markup:
     tuned = [cell for cell in ranked(found) if cell["trials"] and key in cell["trials"][0]["values"]][:MOST_LINES]
     values = [one["values"][key] for cell in tuned for one in cell["trials"]]
     worked = [_worked(cell["trials"], key) for cell in tuned]
@@ -162,10 +174,6 @@ def _sensitivity(found: Found, key: str, place: int) -> Markup:
     return svg(f"sensitivity-{place}", draw)
 
 
-def _worked(trials: Sequence[dict[str, Any]], key: str) -> list[tuple[float, float]]:
+def _worked(trials: Sequence[Trial], key: str) -> list[tuple[float, float]]:
     """Value and AUC of the trials that have one, in order of the value."""
     return sorted((one["values"][key], one["auc"]) for one in trials if one["auc"] is not None)
-
-
-def _of_auc(cell: dict[str, Any]) -> dict[str, Any]:
-    return cell["difference"]["metrics"]["auc"]["over_both"]

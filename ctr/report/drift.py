@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-SEVERITY = ("unstable", "moderate", "insufficient_data", "stable")
+from ctr.metrics.psi import Drift as Level
+from ctr.metrics.psi import PSIResult
+from ctr.schema.report import Report, ScoredReport
 
 
 @dataclass(frozen=True)
@@ -20,18 +22,18 @@ class Drift:
     """The score or a feature: its PSI in each set, and its bins that hold anything."""
 
     name: str
-    psi: dict[str, dict[str, Any]]  # set -> psi, verdict, noise, ...
+    psi: dict[str, PSIResult]  # by split
     bins: list[Bin]
 
     @property
-    def verdict(self) -> str:
-        """The worst of all sets."""
-        return min((one["verdict"] for one in self.psi.values()), key=SEVERITY.index)
+    def level(self) -> Level:
+        """The worst of all splits."""
+        return min((one["drift"] for one in self.psi.values()), key=lambda level: level.rank)
 
     @property
     def worst(self) -> float | None:
-        """The largest PSI among the sets of the worst verdict."""
-        found = [one["psi"] for one in self.psi.values() if one["verdict"] == self.verdict and one["psi"] is not None]
+        """The largest PSI among the splits of the worst level."""
+        found = [one["psi"] for one in self.psi.values() if one["drift"] == self.level and one["psi"] is not None]
         return max(found, default=None)
 
     @property
@@ -40,21 +42,21 @@ class Drift:
         return max((max(one.reference, *one.sets.values()) for one in self.bins), default=1.0)
 
 
-def score_shift(report: dict[str, Any], curves: dict[str, Any]) -> Drift | None:
+def score_drift(report: ScoredReport, curves: dict[str, Any]) -> Drift | None:
     """The score's; None where no set was compared."""
     psi = report["psi"]["score"]
     return _shift("score", psi, curves["bins"]["score"]) if psi else None
 
 
-def feature_shifts(report: dict[str, Any], curves: dict[str, Any]) -> list[Drift]:
-    """Those of the features, the worst verdict first, then the largest PSI."""
+def feature_drift(report: Report, curves: dict[str, Any]) -> list[Drift]:
+    """Those of the features, the worst level first, then the largest PSI."""
     by_set = report["psi"]["features"]
     names = list(next(iter(by_set.values()), {}))
     shifts = [
         _shift(name, {of: features[name] for of, features in by_set.items()}, curves["bins"]["features"][name])
         for name in names
     ]
-    return sorted(shifts, key=lambda shift: (SEVERITY.index(shift.verdict), -(shift.worst or 0)))
+    return sorted(shifts, key=lambda shift: (shift.level.rank, -(shift.worst or 0)))
 
 
 def sort_places(shifts: list[Drift], sets: list[str]) -> dict[str, dict[str, int]]:
@@ -77,7 +79,7 @@ def _number(psi: float | None) -> float:
     return -1.0 if psi is None else psi
 
 
-def _shift(name: str, psi: dict[str, Any], described: dict[str, Any]) -> Drift:
+def _shift(name: str, psi: dict[str, PSIResult], described: dict[str, Any]) -> Drift:
     sets = described["sets"]
     bins = [
         Bin(label, described["reference"][k], {of: shares[k] for of, shares in sets.items()})

@@ -1,4 +1,7 @@
-"""How numbers are written, in the terminal and in report.html alike."""
+"""How numbers and levels are written, in the terminal and in report.html alike."""
+
+from ctr.metrics.frequency_bands import Band
+from ctr.metrics.psi import Drift
 
 
 def metric(value: float | None) -> str:
@@ -80,6 +83,29 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def verdict(name: str) -> str:
-    """A verdict's name in words: `insufficient_data` -> insufficient data."""
-    return name.replace("_", " ")
+DRIFT_WORDS = {
+    Drift.MAJOR: "unstable",
+    Drift.MODERATE: "moderate",
+    Drift.TOO_LITTLE_DATA: "insufficient data",
+    Drift.STABLE: "stable",
+}
+
+
+def drift(level: Drift) -> str:
+    """Return a drift level in words."""
+    return DRIFT_WORDS[level]
+
+
+BAND_WORDS = {
+    Band.MISSING: "missing",
+    Band.NOT_IN_VOCABULARY: "new, or too rare for the vocabulary",
+    Band.FROM_1: "1 to 9",
+    Band.FROM_10: "10 to 99",
+    Band.FROM_100: "100 to 999",
+    Band.FROM_1000: "1,000 or more",
+}
+
+
+def band(seen: Band) -> str:
+    """Return how often the training data has an id, in words."""
+    return BAND_WORDS[seen]

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
 
+from ctr.metrics.psi import Drift
 from ctr.report import formats
+from ctr.schema.drift import ColumnOverTime, OverTime
 
 SHOWN = 40  # strips before the rest is folded
 SINGLE = 62  # periods up to which each has a cell of its own; beyond, neighbours of one colour share it
@@ -17,7 +18,7 @@ class Cells:
 
     first: int
     count: int
-    level: str  # of the colour: none, stable, near, moderate, unstable, far
+    level: str  # of the colour: none, stable, near, moderate, major, far
     text: str
 
 
@@ -54,20 +55,20 @@ class HeatMap:
     partial: list[str] = field(default_factory=list)
 
 
-def heat_map(over_time: dict[str, Any], thresholds: dict[str, float]) -> HeatMap:
+def heat_map(over_time: OverTime, thresholds: dict[str, float]) -> HeatMap:
     """What is drawn of report.json's `over_time`, which has at least two periods."""
     periods, rows = over_time["periods"], over_time["rows"]
-    score = _strip("", over_time["score"], periods, thresholds) if "score" in over_time else None
+    score = None if over_time["score"] is None else _strip("", over_time["score"], periods, thresholds)
     features = [_strip(name, one, periods, thresholds) for name, one in over_time["features"].items()]
     features.sort(key=lambda strip: (strip.since is None, -(strip.worst or 0)))
     last = len(periods) - 1
     places = sorted({round(k * last / (LABELS - 1)) for k in range(LABELS)})
     labels = [(periods[place], 100 * (place + 0.5) / len(periods)) for place in places]
-    return HeatMap(periods, labels, (min(rows), max(rows)), score, features, over_time.get("partial", []))
+    return HeatMap(periods, labels, (min(rows), max(rows)), score, features, over_time["partial"])
 
 
-def _strip(name: str, one: dict[str, Any], periods: list[str], thresholds: dict[str, float]) -> Strip:
-    levels = [_level(*both, thresholds) for both in zip(one["psi"], one["verdict"], strict=True)]
+def _strip(name: str, one: ColumnOverTime, periods: list[str], thresholds: dict[str, float]) -> Strip:
+    levels = [_level(*both, thresholds) for both in zip(one["psi"], one["drift"], strict=True)]
     is_single = len(periods) <= SINGLE
     cells = []
     for (_, level), places in groupby(range(len(periods)), lambda place: (place * is_single, levels[place])):
@@ -76,24 +77,24 @@ def _strip(name: str, one: dict[str, Any], periods: list[str], thresholds: dict[
         cells.append(Cells(first, last - first + 1, level, _text(one, periods, first, last)))
     # where there is too little data to tell, a large PSI is no news
     told = [place for place, level in enumerate(levels) if level != "none"]
-    worst = max(told, key=lambda place: one["psi"][place], default=None)
+    worst = max(told, key=lambda place: one["psi"][place] or 0.0, default=None)
     if worst is None:
         return Strip(name, cells, None, "", one["since"], one.get("reason", ""))
-    is_news = one["verdict"][worst] != "stable" and one["since"] is None
+    is_news = one["drift"][worst] != Drift.STABLE and one["since"] is None
     return Strip(name, cells, one["psi"][worst], periods[worst] if is_news else "", one["since"], one.get("reason", ""))
 
 
-def _level(psi: float | None, verdict: str, thresholds: dict[str, float]) -> str:
-    if psi is None or verdict == "insufficient_data":
+def _level(psi: float | None, drift: Drift, thresholds: dict[str, float]) -> str:
+    if psi is None or drift == Drift.TOO_LITTLE_DATA:
         return "none"
-    if verdict == "unstable":
-        return "far" if psi > 2 * thresholds["unstable_above"] else "unstable"
-    return "near" if verdict == "stable" and psi > thresholds["moderate_above"] / 2 else verdict
+    if drift == Drift.MAJOR:
+        return "far" if psi > 2 * thresholds["unstable_above"] else drift
+    return "near" if drift == Drift.STABLE and psi > thresholds["moderate_above"] / 2 else drift
 
 
-def _text(one: dict[str, Any], periods: list[str], first: int, last: int) -> str:
+def _text(one: ColumnOverTime, periods: list[str], first: int, last: int) -> str:
     """`2026-01-09 to 2026-01-10: PSI 0.3361 to 0.3458, unstable`."""
     psi = [value for value in one["psi"][first : last + 1] if value is not None]
     ends = dict.fromkeys(formats.psi(value) for value in (min(psi), max(psi))) if psi else ["-"]
     when = " to ".join(dict.fromkeys([periods[first], periods[last]]))
-    return f"{when}: PSI {' to '.join(ends)}, {formats.verdict(one['verdict'][first])}"
+    return f"{when}: PSI {' to '.join(ends)}, {formats.drift(one['drift'][first])}"

@@ -10,7 +10,7 @@ from ctr.console import strip_control_characters
 from ctr.errors import ConfigError
 from ctr.evaluation.curves import load_curves
 from ctr.report import formats
-from ctr.report.drift import feature_shifts, score_shift, sort_places
+from ctr.report.drift import feature_drift, score_drift, sort_places
 from ctr.report.heatmap import SHOWN, heat_map
 from ctr.report.history import History
 from ctr.report.interval_notes import ROWS, interval_notes
@@ -21,7 +21,7 @@ from ctr.report.summary_cards import drift_cards, summary_cards
 from ctr.report.unknown_ids import unknown_ids
 from ctr.runs.files import write_text
 from ctr.runs.run import Run
-from ctr.training.sparsity import zero_share
+from ctr.schema.report import DriftReport, EvaluationReport, Report, RunReport
 
 FILTERS = (
     formats.metric,
@@ -31,8 +31,7 @@ FILTERS = (
     formats.count,
     formats.percent,
     formats.megabytes,
-    formats.verdict,
-    zero_share,
+    formats.drift,
 )
 
 
@@ -62,7 +61,7 @@ def _of_run(run: Run) -> tuple[str, str]:
     """The page, and the summary in Markdown."""
     try:
         report, curves = run.report(), load_curves(run)
-        if "metrics" not in report:
+        if report["kind"] == "psi":
             return rendered("drift.html", _drift(run, report, curves)), drift_markdown(report)
         return rendered("run.html", _run(run, report, curves)), run_markdown(report, curves["run"], run.exists)
     except (KeyError, IndexError, UndefinedError) as error:
@@ -84,18 +83,17 @@ def rendered(name: str, values: dict[str, Any]) -> str:
     return strip_control_characters(environment.get_template(name).render(values))
 
 
-def _run(run: Run, report: dict[str, Any], curves: dict[str, Any]) -> dict[str, Any]:
+def _run(run: Run, report: RunReport | EvaluationReport, curves: dict[str, Any]) -> dict[str, Any]:
     """What the page of a run or of an evaluation is made of."""
     from ctr.report import plots  # matplotlib takes a second to import, which a training should not wait for
 
     history = History.load(run) if run.exists else None
-    metrics = report["metrics"]
-    main = list(metrics)[-1]  # train, valid, test is their order
-    score, features = score_shift(report, curves), feature_shifts(report, curves)
+    metrics, main = report["metrics"], report["main_split"]
+    score, features = score_drift(report, curves), feature_drift(report, curves)
     sets = list(report["psi"]["score"])
     auc = metrics[main]["auc"]
-    slices = slicings(report["slices"].get(main, {}), "value", auc)
-    frequency = slicings(report["frequency"].get(main, {}), "seen", auc)
+    slices = slicings(report["slices"].get(main, {}), lambda one: one["value"], auc)
+    frequency = slicings(report["frequency"].get(main, {}), lambda one: formats.band(one["seen"]), auc)
     deciles, unknown = report["deciles"].get(main, []), unknown_ids(report)
     return {
         "report": report,
@@ -103,7 +101,6 @@ def _run(run: Run, report: dict[str, Any], curves: dict[str, Any]) -> dict[str, 
         "main": main,
         "sets": sets,
         "cards": summary_cards(report, score, features, history),
-        "bad_rows": report.get("bad_rows", {}),  # an earlier version left none out
         "interval_notes": interval_notes(metrics) or [ROWS],
         "metric_groups": metric_groups(metrics),
         "history": history,
@@ -114,7 +111,6 @@ def _run(run: Run, report: dict[str, Any], curves: dict[str, Any]) -> dict[str, 
             *plots.decile_plots(report["deciles"], main),
         ],
         "deciles": deciles,
-        "captured": _captured(deciles),
         "score": score,
         "features": features,
         "orders": sort_places(features, sets),
@@ -128,15 +124,15 @@ def _run(run: Run, report: dict[str, Any], curves: dict[str, Any]) -> dict[str, 
         "errors": f"{STANDARD_ERRORS:g}",
         "min_rows": MIN_ROWS,
         "worst_rows": curves["worst_rows"].get(main, []),
-        "parts": report["model"]["parts"] if "model" in report else [],  # an evaluation has the run's model
+        "components": report["model"]["components"] if report["kind"] == "run" else [],
         "config": run.read_text("config.yaml") if run.exists else None,
         "environment": run.read_json("environment.json"),
     }
 
 
-def _drift(run: Run, report: dict[str, Any], curves: dict[str, Any]) -> dict[str, Any]:
+def _drift(run: Run, report: DriftReport, curves: dict[str, Any]) -> dict[str, Any]:
     """What the page of two data sets is made of."""
-    columns = feature_shifts(report, curves)
+    columns = feature_drift(report, curves)
     return {
         "report": report,
         "cards": drift_cards(report, columns),
@@ -147,18 +143,10 @@ def _drift(run: Run, report: dict[str, Any], curves: dict[str, Any]) -> dict[str
     }
 
 
-def _over_time(report: dict[str, Any], curves: dict[str, Any]) -> dict[str, Any]:
+def _over_time(report: Report, curves: dict[str, Any]) -> dict[str, Any]:
     over_time = report["psi"]["over_time"]
-    has_periods = over_time is not None and "periods" in over_time
     return {
         "thresholds": curves["psi"],
-        "heat": heat_map(over_time, curves["psi"]) if has_periods else None,
+        "heat": heat_map(over_time, curves["psi"]) if over_time is not None and over_time["periods"] else None,
         "strips": SHOWN,
     }
-
-
-def _captured(deciles: list[dict[str, Any]]) -> list[float]:
-    """The share of all labels of 1 in each decile and those above it."""
-    found = [one["weight"] * one["label_rate"] for one in deciles]
-    whole = sum(found) or 1.0
-    return [sum(found[: place + 1]) / whole for place in range(len(found))]

@@ -1,9 +1,9 @@
 """Sentences on what intervals take as independent: rows, or clusters of rows such as users."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from ctr.report import formats
+from ctr.schema.split_metrics import SplitMetrics
 
 ROWS = (
     "Intervals and standard errors take rows as independent. If users have many rows, they are too narrow: "
@@ -27,11 +27,11 @@ def described(column: str, clusters: int, effective: float) -> str:
     return f"clustered by {column} ({formats.count(clusters)} clusters{few})"
 
 
-def interval_notes(sets: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def interval_notes(sets: Mapping[str, SplitMetrics]) -> list[str]:
     """Return what the intervals of a report's sets are clustered by; nothing where no group is declared.
 
     Args:
-        sets: the metrics of each, as in report.json; of earlier versions too.
+        sets: the metrics of each, as in report.json.
 
     >>> one = {"interval_unit": "cluster", "cluster_column": "user", "clusters": 1234, "effective_clusters": 600.0}
     >>> interval_notes({"valid": one, "test": one})

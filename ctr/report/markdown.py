@@ -1,21 +1,24 @@
 """report.md: the summary of a report that fits a pull request."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
 
 from ctr.metrics.catalog import shown_in
 from ctr.metrics.metric import Metric, Place
+from ctr.metrics.psi import Drift, PSIResult
 from ctr.report import formats
-from ctr.report.drift import SEVERITY
 from ctr.report.interval_notes import interval_notes
 from ctr.report.unknown_ids import unknown_ids
+from ctr.schema.drift import FeatureDrift
+from ctr.schema.levels import Level
+from ctr.schema.report import BadRows, Check, DriftReport, ScoredReport
+from ctr.schema.split_metrics import SplitMetrics
 
 FEATURES, CHECKS = 10, 12  # lines of each before the rest is counted
 
 
-def run_markdown(report: dict[str, Any], name: str, is_run: bool) -> str:
+def run_markdown(report: ScoredReport, name: str, is_run: bool) -> str:
     """Metrics of each set, checks that found something, and the features that moved.
 
     Args:
@@ -24,20 +27,21 @@ def run_markdown(report: dict[str, Any], name: str, is_run: bool) -> str:
         is_run: whether it is the run itself, and not an evaluation.
     """
     sets = "" if is_run else f": {', '.join(report['metrics'])}"
-    left_out = _bad_rows(report.get("bad_rows", {}))  # an earlier version left none out
+    left_out = _bad_rows(report["bad_rows"])
     title = [f"# {escaped(name + sets)}"]
     notes = [escaped(note) for note in interval_notes(report["metrics"])]
-    found = [_checks(report["checks"]), _moved(report["psi"]), _unknown_ids(report)]
+    by_nature = {name for names in report["psi"]["calendar"].values() for name in names}
+    found = [_checks(report["checks"]), _moved(report["psi"], "feature", by_nature), _unknown_ids(report)]
     parts = [title, _metrics(report), notes, left_out, *found]
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
 
 
-def drift_markdown(report: dict[str, Any]) -> str:
+def drift_markdown(report: DriftReport) -> str:
     """The columns that moved between the two data sets of `ctr psi`."""
     rows, columns = report["rows"], report["psi"]["features"]["current"]
     counted = f"{len(columns)} columns of {rows['current']:,} rows, beside a reference of {rows['reference']:,} rows."
     left_out = [f"Not compared: {', '.join(map(escaped, report['not_compared']))}."] if report["not_compared"] else []
-    parts = [["# PSI of two data sets"], [counted], _moved(report["psi"], "column"), left_out]
+    parts = [["# PSI of two data sets"], [counted], _moved(report["psi"], "column", set()), left_out]
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
 
 
@@ -51,9 +55,9 @@ def escaped(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|~&$@])", r"\\\1", flat)
 
 
-def _metrics(report: dict[str, Any]) -> list[str]:
+def _metrics(report: ScoredReport) -> list[str]:
     sets = report["metrics"]
-    columns: list[tuple[str, Callable[[dict[str, Any]], str]]] = []
+    columns: list[tuple[str, Callable[[SplitMetrics], str]]] = []
     for metric in shown_in(Place.MARKDOWN):
         if _has_any(sets, metric.key):
             columns.append((metric.label, partial(_value, metric)))
@@ -67,20 +71,20 @@ def _metrics(report: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _has_any(sets: dict[str, dict[str, Any]], key: str) -> bool:
+def _has_any(sets: Mapping[str, SplitMetrics], key: str) -> bool:
     return any(found.get(key) is not None for found in sets.values())
 
 
-def _value(metric: Metric, found: dict[str, Any]) -> str:
+def _value(metric: Metric, found: SplitMetrics) -> str:
     return metric.text(found.get(metric.key))
 
 
-def _interval(key: str, found: dict[str, Any]) -> str:
+def _interval(key: str, found: SplitMetrics) -> str:
     bounds = found.get(key)
     return formats.interval(bounds) if bounds else "-"
 
 
-def _bad_rows(bad_rows: dict[str, dict[str, Any]]) -> list[str]:
+def _bad_rows(bad_rows: Mapping[str, BadRows]) -> list[str]:
     """How many rows were left out of each set, and why."""
     counted = [
         f"{escaped(name)} {formats.count(bad['rows'])} "
@@ -90,31 +94,38 @@ def _bad_rows(bad_rows: dict[str, dict[str, Any]]) -> list[str]:
     return [f"Bad rows left out: {', '.join(counted)}."] if counted else []
 
 
-def _checks(checks: list[dict[str, str]]) -> list[str]:
+def _checks(checks: list[Check]) -> list[str]:
     if not checks:
         return []
-    found = [one for one in checks if one["level"] != "ok"]
+    found = [one for one in checks if one["level"] != Level.OK]
     lines = [f"- **{escaped(one['level'])}**: {escaped(one['sentence'])}" for one in found[:CHECKS]]
     if len(found) > CHECKS:
         lines.append(f"- and {len(found) - CHECKS} more")
-    fine = len(checks) - len(found)
-    return [*lines, f"- {fine} check{'s' if fine != 1 else ''} found nothing"]
+    passed = len(checks) - len(found)
+    return [*lines, f"- {passed} check{'s' if passed != 1 else ''} found nothing"]
 
 
-def _moved(psi: dict[str, Any], kind: str = "feature") -> list[str]:
-    """A row for each feature that is unstable or moderate in any set or at the end of the data, the worst first."""
+def _moved(psi: FeatureDrift, kind: str, by_nature: set[str]) -> list[str]:
+    """Return a row for each feature that has drifted in any split or at the end of the data, the worst first.
+
+    Args:
+        psi: of a report.
+        kind: the word for a feature.
+        by_nature: features that are left out.
+    """
     by_set = psi["features"]
     if not by_set:
         return []
-    left_out = {name for names in psi.get("calendar", {}).values() for name in names}  # an earlier version had none
-    names = [name for name in next(iter(by_set.values())) if name not in left_out]
-    worst = {name: min(SEVERITY.index(found[name]["verdict"]) for found in by_set.values()) for name in names}
+    names = [name for name in next(iter(by_set.values())) if name not in by_nature]
+    worst = {
+        name: min((found[name]["drift"] for found in by_set.values()), key=lambda level: level.rank) for name in names
+    }
     largest = {name: max(found[name]["psi"] or 0 for found in by_set.values()) for name in names}
-    over_time = (psi["over_time"] or {}).get("features", {})
-    dated = {name for name, one in over_time.items() if one["since"] and name not in left_out}
-    moved = [name for name in names if SEVERITY[worst[name]] in ("unstable", "moderate") or name in dated]
-    moved.sort(key=lambda name: (worst[name], -largest[name]))
-    unknown = sum(SEVERITY[place] == "insufficient_data" for place in worst.values())
+    over_time = {} if psi["over_time"] is None else psi["over_time"]["features"]
+    dated = {name for name, one in over_time.items() if one["since"] and name not in by_nature}
+    moved = [name for name in names if worst[name].has_drifted or name in dated]
+    moved.sort(key=lambda name: (worst[name].rank, -largest[name]))
+    unknown = sum(level == Drift.TOO_LITTLE_DATA for level in worst.values())
     too_little = f"{unknown} {kind}{'s' if unknown != 1 else ''} with too little data to tell." if unknown else ""
     if not moved:
         none = f"No {'other ' if unknown else ''}{kind} has moved. " if unknown < len(names) else ""
@@ -127,9 +138,9 @@ def _moved(psi: dict[str, Any], kind: str = "feature") -> list[str]:
     return [*lines, *(["", f"{rest} {too_little}".strip()] if rest or too_little else [])]
 
 
-def _unknown_ids(report: dict[str, Any]) -> list[str]:
+def _unknown_ids(report: ScoredReport) -> list[str]:
     """The features with the most unknown ids in the set that matters most."""
-    main = list(report["metrics"])[-1]
+    main = report["main_split"]
     found = [(name, share) for name, shares in unknown_ids(report).items() if (share := shares.get(main))]
     listed = [f"{escaped(name)} {formats.percent(share)}" for name, share in found[:FEATURES]]
     rest = f" and {len(found) - FEATURES} more features" if len(found) > FEATURES else ""
@@ -144,5 +155,5 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _psi(one: dict[str, Any]) -> str:
-    return f"{formats.psi(one['psi'])} {escaped(formats.verdict(one['verdict']))}"
+def _psi(one: PSIResult) -> str:
+    return f"{formats.psi(one['psi'])} {escaped(formats.drift(one['drift']))}"

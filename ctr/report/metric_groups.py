@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ctr.metrics.catalog import CATALOG
 from ctr.metrics.metric import Metric, Question
 from ctr.report import formats
-
-Metrics = dict[str, Any]  # of one set, as in report.json
+from ctr.schema.split_metrics import SplitMetrics
 
 
 @dataclass(frozen=True)
@@ -30,13 +28,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Group:
-    """Metrics that answer one question."""
+    """SplitMetrics that answer one question."""
 
     title: str
     lines: list[Line]
 
 
-def _auc_notes(metrics: Metrics) -> list[str]:
+def _auc_notes(metrics: SplitMetrics) -> list[str]:
     interval = metrics["auc_interval"]
     notes = [formats.interval(interval) if interval else f"no interval: {metrics['reasons']['auc_interval']}"]
     if "auc_error" in metrics:
@@ -44,7 +42,7 @@ def _auc_notes(metrics: Metrics) -> list[str]:
     return notes
 
 
-def _gauc_notes(metrics: Metrics) -> list[str]:
+def _gauc_notes(metrics: SplitMetrics) -> list[str]:
     groups = metrics["gauc_groups"]
     return [
         f"{formats.count(groups)} group{'s' if groups != 1 else ''} by {metrics['gauc_group']}",
@@ -52,39 +50,41 @@ def _gauc_notes(metrics: Metrics) -> list[str]:
     ]
 
 
-def _loss_notes(metrics: Metrics) -> list[str]:
-    error = metrics.get("log_loss_error")  # an earlier version had none, as of the others
+def _loss_notes(metrics: SplitMetrics) -> list[str]:
+    error = metrics["log_loss_error"]
     notes = [f"± {formats.metric(error)}"] if error is not None else []
-    excess, error = metrics.get("log_loss_excess"), metrics.get("log_loss_excess_error")
+    excess, error = metrics["log_loss_excess"], metrics["log_loss_excess_error"]
     if excess is not None and error is not None:
         notes.append(f"{excess:+.5f} ± {error:.5f} against the label rate")
     return notes
 
 
-def _calibration_notes(metrics: Metrics) -> list[str]:
-    error = metrics.get("calibration_error")  # an earlier version had none
+def _calibration_notes(metrics: SplitMetrics) -> list[str]:
+    error = metrics["calibration_error"]
     return [
         *([f"± {formats.metric(error)}"] if error is not None else []),
         f"z {formats.signed(metrics['calibration_z'])}",
     ]
 
 
-def _rate_notes(metrics: Metrics) -> list[str]:
-    counted = [f"{formats.count(metrics['positives'])} positives"] if "positives" in metrics else []
-    return [f"± {formats.metric(metrics['label_rate_error'])}", *counted]
+def _rate_notes(metrics: SplitMetrics) -> list[str]:
+    return [
+        f"± {formats.metric(metrics['positive_rate_error'])}",
+        f"{formats.count(metrics['positives'])} positives",
+    ]
 
 
-def _at(threshold: str) -> Callable[[Metrics], list[str]]:
+def _at(threshold: str) -> Callable[[SplitMetrics], list[str]]:
     return lambda metrics: [f"at {metrics[threshold]:.3g}"]
 
 
-NOTES: dict[str, Callable[[Metrics], list[str]]] = {
+NOTES: dict[str, Callable[[SplitMetrics], list[str]]] = {
     "auc": _auc_notes,
     "gauc": _gauc_notes,
     "ks": _at("ks_threshold"),
     "log_loss": _loss_notes,
     "calibration": _calibration_notes,
-    "label_rate": _rate_notes,
+    "positive_rate": _rate_notes,
     "precision": _at("threshold"),
     "recall": _at("threshold"),
     "f1": _at("threshold"),
@@ -93,7 +93,7 @@ NOTES: dict[str, Callable[[Metrics], list[str]]] = {
 """Key of a metric -> what is said below its number; nothing for others."""
 
 
-def metric_groups(sets: Mapping[str, Metrics]) -> list[Group]:
+def metric_groups(sets: Mapping[str, SplitMetrics]) -> list[Group]:
     """Every metric that any set has, in groups; what a set lacks is `-`, with the reason."""
     groups = []
     for question in Question:
@@ -107,7 +107,7 @@ def metric_groups(sets: Mapping[str, Metrics]) -> list[Group]:
     return groups
 
 
-def _cell(metric: Metric, found: Metrics) -> Cell:
+def _cell(metric: Metric, found: SplitMetrics) -> Cell:
     if metric.key not in found:
         return Cell("-", [])
     if found[metric.key] is None:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from ctr.metrics.counts import sigmoid
+from ctr.metrics.thresholds import Decile
 from ctr.report import formats
 from ctr.report.history import History
 from ctr.report.svg import BLUE, INK, MUTED, ORANGE, printable, style_of, svg
@@ -125,16 +126,18 @@ def score_plots(curves: dict[str, Any]) -> list[Markup]:
     return [svg(f"score{place}", partial(draw, name, classes)) for place, (name, classes) in enumerate(sets.items())]
 
 
-def decile_plots(deciles: dict[str, list[dict[str, Any]]], main: str) -> list[Markup]:
+def decile_plots(deciles: dict[str, list[Decile]], main: str) -> list[Markup]:
     """Label rate by mean score of the ten deciles of each set, and the lift of those of `main`."""
-    sets = {name: found for name, found in deciles.items() if any(one["label_rate"] for one in found)}
+    sets = {name: found for name, found in deciles.items() if any(one["positive_rate"] for one in found)}
     if main not in sets:
         return []
     return [_reliability_plot(sets, main), _lift_plot(sets, main)]
 
 
-def _reliability_plot(sets: dict[str, list[dict[str, Any]]], main: str) -> Markup:
-    values = [one[key] for found in sets.values() for one in found for key in ("mean_score", "label_rate") if one[key]]
+def _reliability_plot(sets: dict[str, list[Decile]], main: str) -> Markup:
+    values = [
+        one[key] for found in sets.values() for one in found for key in ("mean_score", "positive_rate") if one[key]
+    ]
     low, high = min(values) / 1.5, max(values) * 1.3
     ticks = np.unique([float(f"{tick:.1g}") for tick in np.geomspace(min(values), max(values), 6)])
 
@@ -142,9 +145,10 @@ def _reliability_plot(sets: dict[str, list[dict[str, Any]]], main: str) -> Marku
         axes.plot([low, high], [low, high], color=MUTED, linewidth=0.7)
         lines = []
         for name, found in sets.items():
-            scores, rates = (np.array([one[key] for one in found]) for key in ("mean_score", "label_rate"))
+            scores = np.array([one["mean_score"] for one in found])
+            rates = np.array([one["positive_rate"] for one in found])
             if name == main:
-                errors = 2 * _rate_errors(found)
+                errors = 2 * np.array([one["positive_rate_error"] for one in found])
                 axes.errorbar(scores, np.maximum(rates, low), errors, fmt="none", ecolor=style_of(name)["color"])
             # a rate of 0 has no place on a scale of ratios: it lies on the lower edge
             lines += axes.plot(
@@ -160,14 +164,7 @@ def _reliability_plot(sets: dict[str, list[dict[str, Any]]], main: str) -> Marku
     return svg("reliability", draw)
 
 
-def _rate_errors(deciles: list[dict[str, Any]]) -> np.ndarray:
-    """The standard error of each label rate, were the scores right; 0 where it is not known."""
-    distances = np.array([abs(one["label_rate"] - one["mean_score"]) for one in deciles])
-    z = np.array([abs(one["calibration_z"] or np.inf) for one in deciles])
-    return distances / z
-
-
-def _lift_plot(sets: dict[str, list[dict[str, Any]]], main: str) -> Markup:
+def _lift_plot(sets: dict[str, list[Decile]], main: str) -> Markup:
     places = np.arange(1, 11)
 
     def draw(axes: Axes) -> None:
@@ -185,8 +182,8 @@ def _lift_plot(sets: dict[str, list[dict[str, Any]]], main: str) -> Markup:
     return svg("lift", draw)
 
 
-def _lifts(deciles: list[dict[str, Any]]) -> list[float]:
-    return [one["lift"] for one in deciles]
+def _lifts(deciles: list[Decile]) -> list[float]:
+    return [one["lift"] or 0.0 for one in deciles]
 
 
 def _each(axes: Axes, sets: dict[str, Any], x: str, y: str) -> list[Any]:

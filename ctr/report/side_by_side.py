@@ -13,14 +13,16 @@ from rich.console import Console
 from ctr.config.earlier_versions import translate_config
 from ctr.config.yaml_file import join_key
 from ctr.errors import ConfigError
-from ctr.evaluation.paired_scores import NoClusters, NotPaired, SavedScores
-from ctr.metrics import Clusters, Difference
+from ctr.evaluation.run_differences import RunDifferences, run_differences
+from ctr.metrics import Difference
 from ctr.metrics.catalog import entry, shown_in
 from ctr.metrics.metric import Metric, Place
 from ctr.report import formats
 from ctr.report.interval_notes import described
 from ctr.report.text_table import TextTable
 from ctr.runs.run import Run
+from ctr.schema.report import EvaluationReport, RunReport
+from ctr.schema.split_metrics import SplitMetrics
 
 MOST_KEYS = 20
 TEXT_LENGTH = 40
@@ -35,11 +37,11 @@ HOW_TO_READ = (
 
 @dataclass(frozen=True)
 class _Named:
-    """A run under the name that tables have for it."""
+    """A run or an evaluation under the name that tables have for it."""
 
     name: str
     run: Run
-    report: dict[str, Any]
+    report: RunReport | EvaluationReport
 
 
 def side_by_side(runs: Sequence[Run]) -> list[TextTable]:
@@ -51,10 +53,10 @@ def side_by_side(runs: Sequence[Run]) -> list[TextTable]:
     Args:
         runs: differences are to the first of those that have a set.
     """
-    named = [_Named(name, run, run.report()) for name, run in zip(short_names(runs), runs, strict=True)]
+    named = list(zip(short_names(runs), runs, strict=True))
     having: dict[str, list[_Named]] = {"test": [], "valid": []}
-    for run in named:
-        for name in run.report["psi"].get("score", {}):
+    for run in _scored(named):
+        for name in run.report["psi"]["score"]:
             having.setdefault(name, []).append(run)
     sections = [
         section
@@ -67,6 +69,14 @@ def side_by_side(runs: Sequence[Run]) -> list[TextTable]:
     elif any(section.header == DIFFERENCES and section.rows for section in sections):
         sections.append(TextTable("how to read a difference", [], [], [HOW_TO_READ]))
     return [*sections, *_settings(named)]
+
+
+def _scored(named: Sequence[tuple[str, Run]]) -> Iterator[_Named]:
+    """Yield the runs and evaluations, without what `ctr psi` wrote, which has no scores."""
+    for name, run in named:
+        report = run.report()
+        if report["kind"] != "psi":
+            yield _Named(name, run, report)
 
 
 def show_side_by_side(sections: Sequence[TextTable], console: Console) -> None:
@@ -108,13 +118,13 @@ def _metrics(name: str, runs: list[_Named]) -> TextTable:
     for run, found in zip(runs, of_runs, strict=True):
         psi = run.report["psi"]["score"][name]
         cells = [text for metric in shown for text in _value(metric, found)]
-        drift = f"{formats.psi(psi['psi'])} {formats.verdict(psi['verdict'])}"
+        drift = f"{formats.psi(psi['psi'])} {formats.drift(psi['drift'])}"
         rows.append([run.name, formats.count(found["rows"]), *cells, drift])
     header = [text for metric in shown for text in (metric.label, *(["95 % interval"] if metric.interval else []))]
     return TextTable(name, ["run", "rows", *header, "score PSI"], rows)
 
 
-def _value(metric: Metric, found: dict[str, Any]) -> list[str]:
+def _value(metric: Metric, found: SplitMetrics) -> list[str]:
     """Return a metric's value, and its interval if it is one that has any."""
     if metric.interval is None:
         return [metric.text(found[metric.key])]
@@ -127,54 +137,47 @@ def _differences(name: str, runs: list[_Named]) -> TextTable:
     base, *others = runs
     rows: list[list[str]] = []
     notes: list[str] = []
-    scores: SavedScores | None = None
-    for run in others:
-        try:
-            scores = scores or SavedScores.load(base.run, name, base.report)
-            own = SavedScores.load(run.run, name, run.report)
-            clusters, unit = _clusters(own, scores)
-            found = own.differences(scores, clusters)
-        except NotPaired as reason:
-            notes.append(f"{run.name}: no difference: {reason}")
-            continue
-        notes += [f"{run.name}: {told}" for told in unit]
-        if not own.kept_in_common(scores):
-            notes.append(f"{run.name}: taken as the same rows because the labels are equal: no kept column tells more")
-        for key, difference in found.items():
-            label = entry(key).label
-            rows.append([run.name, label, *_cells(difference)])
-            if difference.reason is not None:
-                notes.append(f"{run.name}: no interval of the {label}: {difference.reason}")
+    for run, found in zip(others, run_differences(name, [(one.run, one.report) for one in runs]), strict=True):
+        notes += [f"{run.name}: {told}" for told in _notes(found)]
+        rows += [[run.name, entry(key).label, *_cells(one)] for key, one in found.by_metric.items()]
     return TextTable(f"{name}, differences to {base.name}", DIFFERENCES, rows, notes, texts=2)
 
 
-def _clusters(own: SavedScores, base: SavedScores) -> tuple[Clusters | None, list[str]]:
-    """Return the clusters that a difference takes as independent, and a note of that where a group is declared."""
-    try:
-        clusters = own.clusters(base)
-    except NoClusters as reason:
-        return None, [f"intervals take rows as independent: {reason}"]
-    if clusters is None or own.cluster_column is None:
-        return None, []
-    return clusters, [f"intervals are {described(own.cluster_column, clusters.count, clusters.effective_count)}"]
+def _notes(found: RunDifferences) -> list[str]:
+    """What is to be known of the differences of a run."""
+    if found.not_paired is not None:
+        return [f"no difference: {found.not_paired}"]
+    notes = []
+    if found.not_clustered is not None:
+        notes.append(f"intervals take rows as independent: {found.not_clustered}")
+    if found.clusters is not None:
+        clusters = found.clusters
+        notes.append(f"intervals are {described(str(found.cluster_column), clusters.count, clusters.effective_count)}")
+    if not found.has_common_columns:
+        notes.append("taken as the same rows because the labels are equal: no kept column tells more")
+    return notes + [
+        f"no interval of the {entry(key).label}: {one.reason}"
+        for key, one in found.by_metric.items()
+        if one.reason is not None
+    ]
 
 
-def _settings(runs: list[_Named]) -> list[TextTable]:
+def _settings(runs: Sequence[tuple[str, Run]]) -> list[TextTable]:
     """The keys of config.yaml whose values differ; nothing where fewer than two runs have one."""
-    found = {place: settings_of(run.run) for place, run in enumerate(runs)}
-    configs = {place: settings for place, settings in found.items() if settings is not None}
+    found = [(name, settings_of(run)) for name, run in runs]
+    configs = [(name, settings) for name, settings in found if settings is not None]
     if len(configs) < 2:
         return []
     keys = [
         key
-        for key in dict.fromkeys(key for settings in configs.values() for key in settings)
-        if len({settings.get(key, ABSENT) for settings in configs.values()}) > 1
+        for key in dict.fromkeys(key for _, settings in configs for key in settings)
+        if len({settings.get(key, ABSENT) for _, settings in configs}) > 1
     ]
-    rows = [[key, *(_cut(settings.get(key, ABSENT)) for settings in configs.values())] for key in keys[:MOST_KEYS]]
+    rows = [[key, *(_cut(settings.get(key, ABSENT)) for _, settings in configs)] for key in keys[:MOST_KEYS]]
     notes = [f"and {len(keys) - MOST_KEYS} more"] if len(keys) > MOST_KEYS else []
-    notes += [f"{run.name}: no config.yaml to compare" for place, run in enumerate(runs) if place not in configs]
+    notes += [f"{name}: no config.yaml to compare" for name, settings in found if settings is None]
     title = "settings that differ" if rows else "the settings are the same"
-    return [TextTable(title, ["key", *(runs[place].name for place in configs)], rows, notes, texts=len(configs) + 1)]
+    return [TextTable(title, ["key", *(name for name, _ in configs)], rows, notes, texts=len(configs) + 1)]
 
 
 def settings_of(run: Run) -> dict[str, str] | None:

@@ -1,5 +1,6 @@
 """Slices of a set beside the whole of it: where the model ranks or predicts worse than elsewhere."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +13,13 @@ class Slice:
 
     Attributes:
         value: as text.
-        metrics: rows, auc, auc_standard_error, log_loss, ... as in report.json.
+        metrics: those of `GroupMetrics` in report.json, and of a slice its PSI.
         is_worse: its AUC lies below that of all rows by more than chance.
         is_off: its calibration lies further from 1 than chance would bring it.
     """
 
     value: str
-    metrics: dict[str, Any]
+    metrics: Mapping[str, Any]
     is_worse: bool
     is_off: bool
 
@@ -48,16 +49,18 @@ class Slicing:
         return (min(found), max(found)) if found else None
 
 
-def slicings(by_column: dict[str, list[dict[str, Any]]], key: str, auc: float | None) -> list[Slicing]:
+def slicings(
+    by_column: Mapping[str, Sequence[Mapping[str, Any]]], name_of: Callable[[Any], str], auc: float | None
+) -> list[Slicing]:
     """The slices by each column, the columns with the most marked ones first; columns without slices are left out.
 
     Args:
         by_column: name -> metrics of each slice, as in report.json.
-        key: of a slice's value.
+        name_of: the text for the value of a slice.
         auc: of all rows.
     """
     found = [
-        Slicing(name, [Slice(one[key], one, is_ranked_worse(one, auc), is_miscalibrated(one)) for one in slices])
+        Slicing(name, [Slice(name_of(one), one, is_ranked_worse(one, auc), is_miscalibrated(one)) for one in slices])
         for name, slices in by_column.items()
         if slices
     ]

@@ -1,16 +1,18 @@
 """The first thing a reader sees: what the numbers of a report mean, in plain sentences."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from ctr.checks.significance import judge_calibration, judge_excess, largest_psi, too_few
+from ctr.metrics.catalog import entry
 from ctr.metrics.psi import MODERATE_ABOVE
+from ctr.metrics.psi import Drift as Level
 from ctr.report import formats
 from ctr.report.drift import Drift
 from ctr.report.history import History
-from ctr.training.sparsity import zero_share
+from ctr.schema.report import DriftReport, EvaluationReport, RunReport, ScoredReport
+from ctr.schema.split_metrics import SplitMetrics
 
 NAMED = 8  # features that a card names before it counts the rest
 CALIBRATION = {
@@ -26,17 +28,16 @@ class Card:
     title: str
     value: str
     sentences: list[str]
-    verdict: str = ""  # of PSI: stable, moderate, unstable, insufficient_data
+    drift: Level | None = None  # of a PSI
 
 
 def summary_cards(
-    report: dict[str, Any], score: Drift | None, features: list[Drift], history: History | None
+    report: RunReport | EvaluationReport, score: Drift | None, features: list[Drift], history: History | None
 ) -> list[Card]:
     """Everything worth knowing before the tables, of the set that matters most: test, else the last there is."""
-    metrics = report["metrics"]
-    main = list(metrics)[-1]  # train, valid, test is their order
+    metrics, main = report["metrics"], report["main_split"]
     others = [name for name in reversed(metrics) if name != main]
-    if metrics[main]["label_rate"] is None and metrics[main]["mean_score"] is not None:
+    if metrics[main]["positive_rate"] is None and metrics[main]["mean_score"] is not None:
         found = [_scores_only(metrics[main])]
     else:
         found = [
@@ -46,20 +47,20 @@ def summary_cards(
             _calibration(metrics[main]),
         ]
     if score is not None:
-        overfitting = report["psi"].get("overfitting", {}).get(main)  # an earlier version had none
-        found.append(_score_stability(score, main, overfitting is not None))
+        found.append(_score_stability(score, main, main in report["psi"]["overfitting"]))
     if features:
-        by_set = report["psi"].get("calendar", {}).values()  # an earlier version had none
+        by_set = report["psi"]["calendar"].values()
         found.append(_feature_stability(features, "Features that moved", {name for names in by_set for name in names}))
-    found.append(
-        _training(report, history) if history else Card("Time", _total(report), ["Reading, scoring and measuring."])
-    )
-    if any(table["zero_rows"] for table in report["tables"]):
-        found.append(_zero_rows(report["tables"]))
+    if report["kind"] == "run" and history is not None:
+        found.append(_training(report, history))
+    else:
+        found.append(Card("Time", _total(report), ["Reading, scoring and measuring."]))
+    if report["row_sparsity"]:
+        found.append(_row_sparsity(report))
     return found
 
 
-def _ranking(metrics: dict[str, Any], main: str, others: list[str]) -> Card:
+def _ranking(metrics: dict[str, SplitMetrics], main: str, others: list[str]) -> Card:
     auc, interval = metrics[main]["auc"], metrics[main]["auc_interval"]
     sentences = _beside(metrics, others, "auc")
     if auc is None:
@@ -74,7 +75,7 @@ def _ranking(metrics: dict[str, Any], main: str, others: list[str]) -> Card:
     return Card(f"AUC, {main}", formats.metric(auc), sentences)
 
 
-def _group_ranking(metrics: dict[str, Any], main: str, others: list[str]) -> Card:
+def _group_ranking(metrics: dict[str, SplitMetrics], main: str, others: list[str]) -> Card:
     gauc = metrics[main]["gauc"]
     sentences = _beside(metrics, [name for name in others if "gauc" in metrics[name]], "gauc")
     if gauc is None:
@@ -88,13 +89,13 @@ def _group_ranking(metrics: dict[str, Any], main: str, others: list[str]) -> Car
     return Card(f"GAUC, {main}", formats.metric(gauc), sentences)
 
 
-def _loss(metrics: dict[str, Any], main: str, others: list[str]) -> Card:
-    loss, rate = metrics[main]["log_loss"], metrics[main]["label_rate"]
+def _loss(metrics: dict[str, SplitMetrics], main: str, others: list[str]) -> Card:
+    loss, excess = metrics[main]["log_loss"], metrics[main]["log_loss_excess"]
     sentences = _beside(metrics, others, "log_loss")
     if loss is None:
         sentences.append(f"There is none: {metrics[main]['reasons']['log_loss']}.")
-    elif 0 < rate < 1:
-        constant = -rate * math.log(rate) - (1 - rate) * math.log(1 - rate)
+    elif excess is not None:
+        constant = loss - excess
         of_constant = f"{formats.metric(constant)}, which the label rate alone would give"
         gain = formats.percent(abs(1 - loss / constant))
         outcome = judge_excess(metrics[main])
@@ -106,8 +107,8 @@ def _loss(metrics: dict[str, Any], main: str, others: list[str]) -> Card:
     return Card(f"Log loss, {main}", formats.metric(loss), sentences)
 
 
-def _calibration(metrics: dict[str, Any]) -> Card:
-    mean, rate = metrics["mean_score"], metrics["label_rate"]
+def _calibration(metrics: SplitMetrics) -> Card:
+    mean, rate = metrics["mean_score"], metrics["positive_rate"]
     if mean is None:
         return Card("Calibration", "-", [f"There is none: {metrics['reasons']['mean_score']}."])
     sentences = [f"Mean score {formats.metric(mean)}, label rate {formats.metric(rate)}."]
@@ -122,14 +123,14 @@ def _calibration(metrics: dict[str, Any]) -> Card:
     return Card("Calibration", f"{mean / rate - 1:+.1%}".replace("%", " %"), sentences)
 
 
-def _scores_only(metrics: dict[str, Any]) -> Card:
+def _scores_only(metrics: SplitMetrics) -> Card:
     return Card("Mean score", formats.metric(metrics["mean_score"]), [f"There is no AUC: {metrics['reasons']['auc']}."])
 
 
 def _score_stability(score: Drift, main: str, is_overfitting: bool) -> Card:
     psi = score.psi[main]
     sentences = [
-        f"{name} {formats.psi(one['psi'])} {formats.verdict(one['verdict'])}."
+        f"{name} {formats.psi(one['psi'])} {formats.drift(one['drift'])}."
         for name, one in score.psi.items()
         if name != main
     ]
@@ -137,7 +138,7 @@ def _score_stability(score: Drift, main: str, is_overfitting: bool) -> Card:
         sentences.append(f"There is none: {psi['reason']}.")
     elif psi["psi"] <= psi["noise"]:
         sentences.append(f"Within its noise of {formats.psi(psi['noise'])}: no more than chance would do.")
-        if psi["verdict"] == "insufficient_data" or largest_psi(psi) > MODERATE_ABOVE:
+        if psi["drift"] == Level.TOO_LITTLE_DATA or largest_psi(psi) > MODERATE_ABOVE:
             sentences.append("Too few rows to say that it is stable.")
     elif is_overfitting:
         sentences.append(
@@ -147,10 +148,10 @@ def _score_stability(score: Drift, main: str, is_overfitting: bool) -> Card:
     else:
         noise = formats.psi(psi["noise"])
         sentences.append(f"Above its noise of {noise}: more than chance sets the scores apart from training's.")
-    return Card(f"PSI of the score, {main}", formats.psi(psi["psi"]), sentences, psi["verdict"])
+    return Card(f"PSI of the score, {main}", formats.psi(psi["psi"]), sentences, psi["drift"])
 
 
-def drift_cards(report: dict[str, Any], columns: list[Drift]) -> list[Card]:
+def drift_cards(report: DriftReport, columns: list[Drift]) -> list[Card]:
     """Everything worth knowing first of two data sets that `ctr psi` compared."""
     rows = report["rows"]
     found = [
@@ -161,13 +162,13 @@ def drift_cards(report: dict[str, Any], columns: list[Drift]) -> list[Card]:
             [f"With {formats.count(rows['reference'])} of the reference."],
         ),
     ]
-    over_time = (report["psi"]["over_time"] or {}).get("features", {})
+    over_time = {} if report["psi"]["over_time"] is None else report["psi"]["over_time"]["features"]
     since = {name: one["since"] for name, one in over_time.items()}
     unstable = sorted((first, name) for name, first in since.items() if first is not None)
     if unstable:
         listed = _named(f"{name} (since {first})" for first, name in unstable)
-        found.append(Card("Unstable since", unstable[0][0], [f"To the end of the data: {listed}."], "unstable"))
-    by_nature = [name for name, one in over_time.items() if "reason" in one and "unstable" in one["verdict"]]
+        found.append(Card("Unstable since", unstable[0][0], [f"To the end of the data: {listed}."], Level.MAJOR))
+    by_nature = [name for name, one in over_time.items() if "reason" in one and Level.MAJOR in one["drift"]]
     if by_nature:
         sentences = [f"{_named(by_nature)}: they follow the time by nature, so no date is given."]
         found.append(Card("Not dated", formats.count(len(by_nature)), sentences))
@@ -180,14 +181,14 @@ def drift_cards(report: dict[str, Any], columns: list[Drift]) -> list[Card]:
 def _feature_stability(compared: list[Drift], title: str, calendar: set[str]) -> Card:
     """The card of all features but parts of a time of which a set does not hold all values."""
     features = [one for one in compared if one.name not in calendar]
-    by_verdict = {name: [one for one in features if one.verdict == name] for name in ("unstable", "moderate")}
-    moved = [*by_verdict["unstable"], *by_verdict["moderate"]]
+    by_level = {level: [one for one in features if one.level == level] for level in (Level.MAJOR, Level.MODERATE)}
+    moved = [one for found in by_level.values() for one in found]
     sentences = [
-        f"{name.capitalize()}: {_named(f'{one.name} ({formats.psi(one.worst)})' for one in found)}."
-        for name, found in by_verdict.items()
+        f"{formats.drift(level).capitalize()}: {_named(f'{one.name} ({formats.psi(one.worst)})' for one in found)}."
+        for level, found in by_level.items()
         if found
     ]
-    unknown = sum(one.verdict == "insufficient_data" for one in features)
+    unknown = sum(one.level == Level.TOO_LITTLE_DATA for one in features)
     known = len(features) - unknown
     if unknown:
         sentences.append(f"{unknown} with too little data to tell.")
@@ -197,22 +198,22 @@ def _feature_stability(compared: list[Drift], title: str, calendar: set[str]) ->
     left_out = [one.name for one in compared if one.name in calendar]
     if left_out:
         sentences.append(f"Left out, as parts of the time of which a set does not hold all values: {_named(left_out)}.")
-    verdict = features[0].verdict if features and (moved or not unknown) else ""
-    return Card(title, f"{len(moved)} of {known}" if known else "-", sentences, verdict)
+    level = features[0].level if features and (moved or not unknown) else None
+    return Card(title, f"{len(moved)} of {known}" if known else "-", sentences, level)
 
 
-def _training(report: dict[str, Any], history: History) -> Card:
+def _training(report: RunReport, history: History) -> Card:
     training = report["training"]
     sentences = [
         f"{training['epochs']} of at most {history.epochs_asked} epochs; with reading and measuring {_total(report)}."
     ]
-    if warm_start := report.get("warm_start"):  # an earlier version had none
-        sentences.append(_warm_start(warm_start))
+    if report["warm_start"] is not None:
+        sentences.append(_warm_start(report["warm_start"]))
     best = history.best
     if best is None:
         sentences.append("No validation set: the last weights were kept.")
     else:
-        metric = "AUC" if history.steered_by == "auc" else "log loss"
+        metric = entry(history.steered_by).label
         value = best["auc"] if history.steered_by == "auc" else best["loss"]
         sentences.append(
             f"Best validation {metric} {formats.metric(value)} at step {formats.count(best['step'])}, after "
@@ -237,13 +238,14 @@ def _warm_start(warm_start: dict[str, Any]) -> str:
     )
 
 
-def _zero_rows(tables: list[dict[str, Any]]) -> Card:
-    sparse = sorted((table for table in tables if table["zero_rows"]), key=lambda table: -table["zero_rows"])
-    listed = _named(f"{table['name']} ({formats.percent(zero_share([table]))})" for table in sparse)
-    return Card("All-zero table rows", formats.percent(zero_share(tables)), [f"In {listed}."])
+def _row_sparsity(report: ScoredReport) -> Card:
+    sparse = [table for table in report["tables"] if table["all_zero_embeddings"]]
+    sparse.sort(key=lambda table: -table["all_zero_embeddings"])
+    listed = _named(f"{table['name']} ({formats.percent(table['row_sparsity'])})" for table in sparse)
+    return Card("All-zero table rows", formats.percent(report["row_sparsity"]), [f"In {listed}."])
 
 
-def _beside(metrics: dict[str, Any], others: list[str], metric: str) -> list[str]:
+def _beside(metrics: dict[str, SplitMetrics], others: list[str], metric: str) -> list[str]:
     listed = [f"{name} {formats.metric(metrics[name][metric])}" for name in others]
     return [", ".join(listed) + "."] if listed else []
 
@@ -254,5 +256,5 @@ def _named(texts: Iterable[str]) -> str:
     return ", ".join(listed[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _total(report: dict[str, Any]) -> str:
+def _total(report: ScoredReport) -> str:
     return formats.duration(report["seconds"]["total"])

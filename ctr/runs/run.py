@@ -5,12 +5,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ctr.config.earlier_versions import translate_report, translate_warm_start
+from ctr.config.earlier_versions import translate_warm_start
 from ctr.errors import ConfigError, Damaged
 from ctr.runs.checksums import FILE as CHECKSUMS
 from ctr.runs.checksums import check_file, read_sums, rewriting, sums_of, verify_checksums, write_checksums, write_sums
 from ctr.runs.files import check_writable, read_json, remove, write_json, write_text
 from ctr.runs.folders import REPORT
+from ctr.schema.codec import read_report
+from ctr.schema.report import EvaluationReport, Report, RunReport
 
 if TYPE_CHECKING:
     from ctr.config.experiment import Experiment  # it knows every model and optimizer, so it imports TensorFlow
@@ -141,7 +143,7 @@ class Run:
                 f"or train again with --overwrite or another --run."
             )
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> Report:
         """Return what report.json says.
 
         Raises:
@@ -149,10 +151,29 @@ class Run:
         """
         if not self.is_finished:
             raise ConfigError(f"{self.folder}: {self._lack()}")
-        report = self.read_json(REPORT)
-        if not isinstance(report.get("psi"), dict):
-            raise ConfigError(f"{self.folder / REPORT}: damaged: holds no report")
-        return translate_report(report)
+        return read_report(self.folder / REPORT, self.read_json(REPORT))
+
+    def scored_report(self) -> RunReport | EvaluationReport:
+        """Return what report.json says of a run or an evaluation.
+
+        Raises:
+            ConfigError: as `report`, or it is of `ctr psi`.
+        """
+        report = self.report()
+        if report["kind"] == "psi":
+            raise ConfigError(f"{self.folder}: holds a report of `ctr psi`, expected a run or an evaluation")
+        return report
+
+    def run_report(self) -> RunReport:
+        """Return what report.json says of a run.
+
+        Raises:
+            ConfigError: as `report`, or it is not of a run.
+        """
+        report = self.report()
+        if report["kind"] != "run":
+            raise ConfigError(f"{self.folder}: holds no run. Choose the folder of one")
+        return report
 
     def _lack(self) -> str:
         """Say why there is no report to show, and what to do."""

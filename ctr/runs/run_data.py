@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from ctr.errors import ConfigError
 from ctr.runs.files import read_json
 from ctr.runs.run import Run
+from ctr.schema.report import FileOfRun, FileRows
 from features import DataError, DataFile, RowGroup, files_of, read_tables, rows_of_files
 
 Sets: TypeAlias = Mapping[str, list[RowGroup]]
@@ -123,7 +124,12 @@ def changed_contents(
     return list(differences.values())
 
 
-def files_of_run(run: Run, row_groups: list[RowGroup]) -> dict[str, dict[str, Any]]:
+def file_rows(row_groups: list[RowGroup]) -> list[FileRows]:
+    """Return each file of a dataset, in order, with the rows that the dataset has of it."""
+    return [{"path": one["path"], "rows": one["rows"]} for one in rows_of_files(row_groups)]
+
+
+def files_of_run(run: Run, row_groups: list[RowGroup]) -> dict[str, FileOfRun]:
     """Return which files of a dataset a run has itself.
 
     Args:
@@ -144,7 +150,7 @@ def files_of_run(run: Run, row_groups: list[RowGroup]) -> dict[str, dict[str, An
         paths.setdefault(one["footer"], set()).add(one["path"])
         sets.setdefault(one["path"], []).append(name)
     contents = _read_contents(run.file(CONTENTS))
-    found = {}
+    found: dict[str, FileOfRun] = {}
     for file in files_of(row_groups):
         if alike := sorted(paths.get(file.footer, ())):
             same = [path for path in alike if _is_unchanged(file, contents.filter(pc.equal(contents["path"], path)))]

@@ -1,5 +1,6 @@
 """The data of an experiment: sets opened and checked, features fitted."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from ctr.config.experiment import Experiment
 from ctr.config.training import Training
 from ctr.errors import ConfigError
 from ctr.evaluation.report_columns import check_report, report_columns
+from ctr.schema.report import BadRows as BadRowsRecord
 from features import (
     BadRows,
     Categorical,
@@ -156,6 +158,11 @@ def _check_some_batch(training: Training, rows: int) -> None:
             f"training.batch_size: {training.batch_size} rows with `last_batch: drop`, but the training data has only "
             f"{rows}"
         )
+
+
+def bad_rows_records(bad_rows: Mapping[str, BadRows]) -> dict[str, BadRowsRecord]:
+    """Return what a report says of the invalid rows of each split."""
+    return {name: {"rows": bad.rows, "share": bad.share, "reasons": bad.reasons} for name, bad in bad_rows.items()}
 
 
 def good_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, data: Data) -> tuple[list[RowGroup], BadRows]:

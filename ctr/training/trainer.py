@@ -34,6 +34,7 @@ from ctr.evaluation.split_metrics import metrics_of
 from ctr.evaluation.tower_losses import MeanLosses
 from ctr.runs.run import Run
 from ctr.runs.run_data import HASHES
+from ctr.schema.report import Training
 from ctr.training.checkpoint import CheckpointWriter, Position, load_best
 from ctr.training.checkpoint_policy import CheckpointPolicy, Stopwatch
 from ctr.training.divergence import LossWatch, explain_divergence
@@ -115,7 +116,7 @@ class Trainer:
             self.checkpoints.close()
         load_best(self.run, self.model)
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Training:
         """How far training went."""
         asked = self.experiment.training.epochs * self.reader.batches_per_epoch
         return {

@@ -91,7 +91,7 @@ def evaluate_file(run, path, **options):
 def test_the_report_has_psi_and_says_why_there_are_no_metrics(run, table, tmp_path):
     with_labels, _ = evaluate(run, table, tmp_path, "labelled")
     report, scored = evaluate(run, table.drop_columns(["clicked", "w"]), tmp_path)
-    unknown = {"auc": None, "log_loss": None, "label_rate": None}
+    unknown = {"auc": None, "log_loss": None, "positive_rate": None}
     metrics = report["metrics"]["fresh"]
     assert metrics == {
         "rows": 300,

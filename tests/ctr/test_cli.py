@@ -297,14 +297,14 @@ def test_reports_of_several_runs_do_not_stop_at_a_bad_one(trained, tmp_path):
     assert (trained / "report.html").exists()
 
 
-def test_a_folder_of_an_earlier_version_is_named(trained):
+def test_a_report_that_lacks_something_is_named(trained):
     report = json.loads((trained / "report.json").read_text())
     del report["files"]
     (trained / "report.json").write_text(json.dumps(report))
     resealed(trained)
     result = ctr("report", trained)
     assert result.exit_code == 2
-    assert "a file lacks 'dict object' has no attribute 'files'" in result.stderr
+    assert "report.json: damaged: run.files: Field required. Train or evaluate again." in result.stderr
 
 
 def test_globs_are_evaluated_under_names_of_their_own(trained, data_folder):

@@ -117,8 +117,8 @@ def test_a_planted_shift_is_found_and_no_other(compare):
     after = {name: random.standard_normal(4000).astype(values.dtype) for name, values in before.items()}
     after["x7"] += 1
     report = compare(before, after)
-    verdicts = {name: one["verdict"] for name, one in report["psi"]["features"]["current"].items()}
-    assert verdicts == dict.fromkeys(before, "stable") | {"x7": "unstable"}
+    verdicts = {name: one["drift"] for name, one in report["psi"]["features"]["current"].items()}
+    assert verdicts == dict.fromkeys(before, "stable") | {"x7": "major"}
     moved = np.diff(stats.norm.cdf(stats.norm.ppf(np.arange(11) / 10) - 1))
     three_deviations = 0.15  # of PSI itself, with so many rows
     truth = ((moved - 0.1) * np.log(moved / 0.1)).sum()
@@ -132,7 +132,7 @@ def test_a_new_category_is_counted(compare):
     of_a, of_b = (counted == "a").sum(), (counted == "b").sum()
     one = found(compare({"x": before}, {"x": after}))
     assert one["psi"] == pytest.approx(psi_of([of_a, of_b, 0], [500, 300, 200]), rel=1e-12)
-    assert one["verdict"] == "unstable"
+    assert one["drift"] == "major"
     assert bins_of(compare.folder) == {
         "labels": ["a", "b", "all others", "new", "missing"],
         "reference": [pytest.approx(of_a / len(counted)), pytest.approx(of_b / len(counted)), 0, 0, 0],
@@ -163,7 +163,7 @@ def test_ids_are_as_new_in_the_reference_as_in_later_data(compare, monkeypatch, 
 
 def test_a_reference_of_one_row_is_too_little(compare, capsys):
     report = compare({"x": [1.0]}, {"x": [1.0, 2.0]}, console=Console())
-    assert found(report)["verdict"] == "insufficient_data"
+    assert found(report)["drift"] == "too_little_data"
     assert "insufficient data" in capsys.readouterr().out
 
 
@@ -179,19 +179,19 @@ def test_columns_without_values_or_with_one_are_stable(compare):
     }
     report = compare(columns, columns)
     assert [found(report, name)["psi"] for name in columns] == [0] * len(columns)
-    assert {found(report, name)["verdict"] for name in columns} == {"stable"}
+    assert {found(report, name)["drift"] for name in columns} == {"stable"}
 
 
 @pytest.mark.parametrize("later", [np.arange(500.0), np.arange(500), ["a text"] * 500, [[1, 2]] * 500], ids=str)
 def test_a_column_of_nulls_that_is_filled_later_is_unstable(compare, later):
     report = compare({"x": pa.nulls(500)}, {"x": later})
-    assert found(report)["verdict"] == "unstable"
+    assert found(report)["drift"] == "major"
 
 
 def test_the_values_of_a_list_share_its_row_and_an_empty_list_is_missing(compare):
     before, after = [[1, 2], [1], [2, 2], []] * 100, [[1, 1, 3], [], None, [2]] * 100
     report = compare({"x": pa.array(before)}, {"x": pa.array(after)})
-    assert report["kinds"] == {"x": "list"}
+    assert report["column_types"] == {"x": "list"}
     lists = [before[row] for row in np.flatnonzero(counted_rows(400))]
     share = {value: sum(one.count(value) / len(one) for one in lists if one) for value in (1, 2)}
     expected, actual = [share[1], share[2], 0, lists.count([])], [200 / 3, 100, 100 / 3, 200]
@@ -204,7 +204,7 @@ def test_numbers_in_lists_have_quantile_bins(compare):
     before, after = random.standard_normal((1000, 3)), random.normal(0.2, 1, (800, 2))
     before[::7, 1] = NAN
     report = compare({"x": list(before)}, {"x": list(after)})
-    assert report["kinds"] == {"x": "list of numbers"}
+    assert report["column_types"] == {"x": "list of numbers"}
     counted = counted_rows(1000)
     edges = deciles(before[~counted].ravel())
     expected, actual = rows_in_bins(before[counted].ravel(), edges), rows_in_bins(after.ravel(), edges)
@@ -243,7 +243,7 @@ def test_kinds_are_those_of_the_types(compare):
         "vector": pa.array([[0.5, 1], [1.5, 0]] * 50, pa.list_(pa.float64(), 2)),
     }
     report = compare(columns, columns)
-    assert report["kinds"] == {
+    assert report["column_types"] == {
         "float": "numeric",
         "decimal": "numeric",
         "text": "categorical",
@@ -264,7 +264,12 @@ def test_the_user_decides_what_numbers_are(compare):
     few, many = np.arange(100) % 4, np.arange(100)
     columns = {"few": few, "many": many, "flag": many % 2 == 0, "float": few.astype(float)}
     report = compare(columns, columns, numeric=("few", "flag"), categorical=("many", "float"))
-    assert report["kinds"] == {"few": "numeric", "many": "categorical", "flag": "numeric", "float": "categorical"}
+    assert report["column_types"] == {
+        "few": "numeric",
+        "many": "categorical",
+        "flag": "numeric",
+        "float": "categorical",
+    }
     assert bins_of(compare.folder, "flag")["labels"] == ["< 0", "= 0", "0 to 1", "= 1", "> 1", "missing"]
     assert sorted(bins_of(compare.folder, "float")["labels"][:4]) == ["0", "1", "2", "3"]
 
@@ -273,7 +278,7 @@ def test_the_user_decides_what_numbers_in_lists_are(compare):
     few = np.arange(100) % 2
     columns = {"few": [[one] for one in few], "flag": [[one == 0] for one in few], "float": [[one / 2] for one in few]}
     report = compare(columns, columns, numeric=("few", "flag"), categorical=("float",))
-    assert report["kinds"] == {"few": "list of numbers", "flag": "list of numbers", "float": "list"}
+    assert report["column_types"] == {"few": "list of numbers", "flag": "list of numbers", "float": "list"}
     assert bins_of(compare.folder, "flag")["labels"] == ["< 0", "= 0", "0 to 1", "= 1", "> 1", "missing"]
     assert sorted(bins_of(compare.folder, "float")["labels"][:2]) == ["0", "0.5"]
 
@@ -325,13 +330,13 @@ def test_what_is_not_compared_is_listed(compare):
         "row": "struct<a: int64>",
         "matrix": "list<element: list<element: double>>",
     }
-    assert list(report["kinds"]) == ["x", "old"]
+    assert list(report["column_types"]) == ["x", "old"]
 
 
 def test_only_the_columns_asked_for_are_compared(compare):
     columns = {name: np.arange(100.0) for name in "abc"}
     report = compare(columns, columns, columns=("c", "a"))
-    assert list(report["kinds"]) == ["c", "a"]
+    assert list(report["column_types"]) == ["c", "a"]
     assert report["not_compared"] == {}
 
 
@@ -423,7 +428,7 @@ def test_psi_over_time_tells_since_when_a_column_is_unstable(compare):
     assert (over_time["column"], over_time["by"], over_time["undated"]) == ("ts", "day", 0)
     assert over_time["periods"] == [f"2026-03-{day:02d}" for day in range(1, 11)]
     assert over_time["rows"] == [2000] * 10
-    assert over_time["features"]["x"]["verdict"] == ["stable"] * 6 + ["unstable"] * 4
+    assert over_time["features"]["x"]["drift"] == ["stable"] * 6 + ["major"] * 4
     assert over_time["features"]["x"]["since"] == "2026-03-07"
     assert over_time["features"]["y"]["since"] is None
     assert report["not_compared"] == {"ts": "the time column"}
@@ -460,7 +465,7 @@ def test_a_column_that_follows_the_calendar_is_not_dated(compare):
     after["weekday"] = (after["ts"].astype("datetime64[D]").astype(int) + 3) % 7
     console = Console(record=True, width=200)
     over_time = compare(before, after, console, time=Time(column="ts"))["psi"]["over_time"]
-    assert over_time["features"]["weekday"]["verdict"] == ["unstable"] * 10
+    assert over_time["features"]["weekday"]["drift"] == ["major"] * 10
     assert over_time["features"]["weekday"]["since"] is None
     assert over_time["features"]["weekday"]["reason"] == FOLLOWS
     assert over_time["features"]["x"]["since"] == "2026-03-07"
@@ -486,7 +491,7 @@ def test_a_partial_last_period_is_no_drift(compare):
     report = compare({"hour": columns["hour"]}, columns, time=Time(column="ts"), categorical=("hour",))
     over_time = report["psi"]["over_time"]
     assert over_time["partial"] == ["2026-03-10"]
-    assert over_time["features"]["hour"]["verdict"] == ["stable"] * 9 + ["unstable"]
+    assert over_time["features"]["hour"]["drift"] == ["stable"] * 9 + ["major"]
     assert over_time["features"]["hour"]["since"] is None
     assert "Partial: 2026-03-10; no drift is dated by such a period." in (compare.folder / "report.html").read_text()
 
@@ -551,9 +556,9 @@ def test_the_report_is_written_whole(sets, tmp_path):
         "report.md",
     ]
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    parts = ["psi", "kinds", "not_compared", "shared_files", "files", "rows", "settings", "seconds"]
-    assert list(report) == parts
-    assert report["kinds"] == {
+    parts = ["version", "kind", "psi", "column_types", "not_compared", "shared_files", "files", "rows", "settings"]
+    assert list(report) == [*parts, "seconds"]
+    assert report["column_types"] == {
         "price": "numeric",
         "item": "categorical",
         "hour": "categorical",
@@ -707,5 +712,5 @@ def test_the_command_does_not_wait_for_tensorflow(sets):
 def test_a_column_of_a_type_without_values_is_left_out(compare, type_):
     table = pa.table({"x": pa.nulls(50, type_), "y": np.arange(50) % 3})
     report = compare(table, table)
-    assert list(report["kinds"]) == ["y"]
+    assert list(report["column_types"]) == ["y"]
     assert list(report["not_compared"]) == ["x"]

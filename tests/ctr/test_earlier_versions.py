@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 import ctr
 from ctr.cli import app
 from ctr.comparison.study import cells_of, load_study
-from ctr.config.earlier_versions import translate_config, translate_report, translate_trials, translate_warm_start
+from ctr.config.earlier_versions import translate_config, translate_trials, translate_warm_start
 from ctr.config.experiment import load_experiment, load_saved_experiment
 from ctr.errors import ConfigError
 from ctr.runs.checksums import write_checksums
@@ -82,8 +82,6 @@ def test_what_a_warm_start_kept_is_read_from_both_versions():
     assert translate_warm_start(saved) == now
     assert translate_warm_start(now) == now
     assert translate_warm_start({"state": "reset"}) == {"optimizer_state": "reset"}
-    assert translate_report({"psi": {}, "warm_start": saved}) == {"psi": {}, "warm_start": now}
-    assert translate_report({"psi": {}, "warm_start": None}) == {"psi": {}, "warm_start": None}
 
 
 def test_trials_of_0_4_are_those_of_this_version():

@@ -58,7 +58,7 @@ def test_what_a_column_holds_is_what_pandas_counts(look, data_folder):
     for name, part in {"train": train, "valid": valid}.items():
         profile = found.profiles[name]
         assert profile.rows == len(part)
-        assert profile.label_rate == pytest.approx(part["clicked"].mean())
+        assert profile.positive_rate == pytest.approx(part["clicked"].mean())
         price, user, history = (profile.inputs[one] for one in ("price", "user", "history"))
         assert price.null_share == pytest.approx(part["price"].isna().mean())
         assert (price.low, price.high) == pytest.approx((part["price"].min(), part["price"].max()))
@@ -74,7 +74,7 @@ def test_what_a_column_holds_is_what_pandas_counts(look, data_folder):
 def test_terminal_shows_sets_columns_tables_and_findings(config, tmp_path):
     result = ctr("inspect", config, "--run", tmp_path / "run")
     assert result.exit_code == 0, result.output
-    for words in ("label rate", "distinct", "price", "rmsprop_v2", "fine    bad rows: none", "GiB is free"):
+    for words in ("label rate", "distinct", "price", "rmsprop_v2", "ok      bad rows: none", "GiB is free"):
         assert words in result.output
     assert not (tmp_path / "run").exists()
 
@@ -189,7 +189,7 @@ def test_rows_copied_from_the_training_data_are_a_warning(make_experiment, tmp_p
         tmp_path / "run",
     )
     [warning] = [told for told in said(found, "warning") if told.startswith("copies")]
-    assert float(warning.split()[2]) == pytest.approx(25, abs=5)
+    assert float(warning.split()[2].removesuffix("%")) == pytest.approx(25, abs=5)
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_rows_that_would_not_fit_are_told_before_tables_are_made(config, make_ex
 @pytest.mark.usefixtures("empty_process")
 def test_memory_that_is_only_just_enough_is_a_warning(look, monkeypatch):
     needed = look().needs.memory
-    for free, level in [(needed - 1, "error"), (needed, "warning"), (2 * needed, "fine")]:
+    for free, level in [(needed - 1, "error"), (needed, "warning"), (2 * needed, "ok")]:
         monkeypatch.setattr(machine, "free_memory", lambda free=free: free)
         assert any(told.startswith("memory: the run needs") for told in said(look(), level))
 
@@ -466,8 +466,8 @@ def test_a_gpu_that_holds_the_tables_leaves_memory_for_one_copy(look, gpu):
     on_cpu = look("training.device=cpu")
     gpu(GIB)
     on_gpu = look("training.device=auto")
-    assert "device: the CPU, as `training.device` says" in said(on_cpu, "fine")
-    assert any(told.startswith("device: a GPU with 1.0 GiB") for told in said(on_gpu, "fine"))
+    assert "device: the CPU, as `training.device` says" in said(on_cpu, "ok")
+    assert any(told.startswith("device: a GPU with 1.0 GiB") for told in said(on_gpu, "ok"))
     assert on_cpu.needs.memory - on_gpu.needs.memory == on_cpu.needs.checkpoint
 
 
@@ -477,8 +477,8 @@ def test_a_gpu_that_does_not_hold_the_tables_is_a_warning_unless_it_is_asked_for
     assert any("the GPU has 0.0" in told for told in said(look("training.device=gpu"), "error"))
 
 
-def test_no_gpu_is_fine_unless_it_is_asked_for(look):
-    assert "device: the CPU; TensorFlow sees no GPU" in said(look("training.device=auto"), "fine")
+def test_no_gpu_is_ok_unless_it_is_asked_for(look):
+    assert "device: the CPU; TensorFlow sees no GPU" in said(look("training.device=auto"), "ok")
     assert "device: training.device: TensorFlow sees no GPU; use `auto` or `cpu`" in said(
         look("training.device=gpu"), "error"
     )
@@ -493,7 +493,7 @@ def test_a_first_file_that_lacks_a_column_is_the_only_mistake(look, data_folder)
 
 
 def test_training_data_in_one_large_row_group_is_a_warning(look, data_folder, monkeypatch):
-    assert "order: every epoch mixes rows of different row groups, or all rows" in said(look(), "fine")
+    assert "order: every epoch mixes rows of different row groups, or all rows" in said(look(), "ok")
     files = sorted(data_folder.glob("*.parquet"))
     table = pa.concat_tables(pq.read_table(path) for path in files)
     for path in files:

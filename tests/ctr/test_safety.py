@@ -330,7 +330,7 @@ def test_a_report_of_a_stranger_is_only_text(hostile):
     _, _, run, _ = hostile
     copy = Path(shutil.copytree(run, run.with_name("stranger")))
     report = read_json(copy / "report.json")
-    report["checks"] = [{"level": "warning", "name": SCRIPT, "sentence": SCRIPT + MARKUP + ESCAPES}]
+    report["checks"] = [{"check": SCRIPT, "split": IMAGE, "level": "warning", "sentence": SCRIPT + MARKUP + ESCAPES}]
     report["metrics"]["test"] |= {"auc": None, "auc_interval": None, "reasons": {"auc": MARKUP + IMAGE}}
     write_json(copy / "report.json", report)
     resealed(copy)

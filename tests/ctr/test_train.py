@@ -86,9 +86,10 @@ def test_report_json_is_as_the_contract_says(make_experiment, tmp_path):
     report = ctr.train(make_experiment(), tmp_path / "run")
     assert report == json.loads((tmp_path / "run" / "report.json").read_text())
     measured = {"metrics", "negative_sampling_rate", "deciles", "psi", "slices", "frequency", "leakage", "checks"}
-    measured |= {"unknown_ids"}
+    measured |= {"unknown_ids", "version", "main_split"}
     assert set(report) - measured == {
-        *("training", "files", "bad_rows", "model", "warm_start", "tables", "state_bytes", "fingerprints", "seconds")
+        *("kind", "training", "files", "bad_rows", "model", "warm_start", "tables", "row_sparsity", "state_bytes"),
+        *("fingerprints", "seconds"),
     }
     parts = [str(tmp_path / "clicks" / f"part-{k}.parquet") for k in range(3)]
     assert report["files"] == {
@@ -100,13 +101,13 @@ def test_report_json_is_as_the_contract_says(make_experiment, tmp_path):
     assert {"rows", "auc", "log_loss"} <= set(report["metrics"]["test"])
     assert set(report["psi"]["score"]) == {"valid", "test"}
     assert set(report["psi"]["features"]["test"]) == {"user", "item", "history", "hour", "price"}
-    assert {"psi", "verdict"} <= set(report["psi"]["features"]["test"]["user"])
+    assert {"psi", "drift"} <= set(report["psi"]["features"]["test"]["user"])
     width, pooled_history = 4 * 4 + 2, 4 * (2 * 4 + 1)  # four vectors, a price and its indicator; max_length is 4
-    assert report["model"]["parts"] == [
-        {"part": "tables", "parameters": (11 + 13 + 27) * 4, "flops": pooled_history},
-        {"part": "cross", "parameters": width**2 + width, "flops": 2 * width**2 + 3 * width},
-        {"part": "deep", "parameters": width * 8 + 2 * 8, "flops": 2 * width * 8 + 3 * 8},
-        {"part": "head", "parameters": width + 8 + 1, "flops": 2 * (width + 8) + 1},
+    assert report["model"]["components"] == [
+        {"name": "tables", "parameters": (11 + 13 + 27) * 4, "flops": pooled_history},
+        {"name": "cross", "parameters": width**2 + width, "flops": 2 * width**2 + 3 * width},
+        {"name": "deep", "parameters": width * 8 + 2 * 8, "flops": 2 * width * 8 + 3 * 8},
+        {"name": "head", "parameters": width + 8 + 1, "flops": 2 * (width + 8) + 1},
     ]
     assert [(t["name"], t["rows"], t["dim"], t["optimizer"]) for t in report["tables"]] == [
         ("user", 11, 4, "rmsprop_v2"),
@@ -114,10 +115,10 @@ def test_report_json_is_as_the_contract_says(make_experiment, tmp_path):
         ("hour", 27, 4, "rmsprop_v2"),
     ]
     assert report["tables"][0]["bytes"] == 11 * 4 * 4 * 2  # weight and one state
-    assert report["tables"][0]["zero_rows"] == 0
+    assert report["tables"][0]["all_zero_embeddings"] == 0
     state = {
         "tables": (11 + 13 + 27) * 4 * 4,
-        "towers": 2 * 4 * sum(p["parameters"] for p in report["model"]["parts"][1:]),
+        "towers": 2 * 4 * sum(p["parameters"] for p in report["model"]["components"][1:]),
     }
     assert report["state_bytes"] == state  # one number a weight of a table, Adam's two of a tower's
     assert set(report["fingerprints"]) == {"initial_weights", "final_weights", "data_order"}
@@ -130,7 +131,7 @@ def test_a_run_begins_with_what_the_parts_of_its_model_cost(make_experiment, tmp
     report = ctr.train(make_experiment("training.epochs=1"), tmp_path / "run", console=console)
     lines = [line.split() for line in console.file.getvalue().splitlines()]
     start = lines.index(["part", "parameters", "operations", "a", "row"])
-    parts = [(part["part"], part["parameters"], part["flops"]) for part in report["model"]["parts"]]
+    parts = [(part["name"], part["parameters"], part["flops"]) for part in report["model"]["components"]]
     assert lines[start + 1 : start + 5] == [[part, *(f"{count:,}" for count in counts)] for part, *counts in parts]
     assert lines[start + 5] == ["all", f"{sum(part[1] for part in parts):,}", f"{sum(part[2] for part in parts):,}"]
     assert any(line[:1] == ["epoch"] for line in lines[start:])
@@ -225,15 +226,15 @@ def test_scores_of_a_sampled_set_are_corrected_and_its_negatives_count_more(make
         pq.read_table(folder / "scores" / "test.parquet")["logit"].to_numpy() for folder in (run, tmp_path / "sampled")
     ]
     np.testing.assert_allclose(logits[1], logits[0] + np.log(0.5), atol=1e-6)
-    rate = plain["metrics"]["test"]["label_rate"]
-    assert sampled["metrics"]["test"]["label_rate"] == pytest.approx(rate / (rate + 2 * (1 - rate)))
+    rate = plain["metrics"]["test"]["positive_rate"]
+    assert sampled["metrics"]["test"]["positive_rate"] == pytest.approx(rate / (rate + 2 * (1 - rate)))
     assert sampled["metrics"]["test"]["auc"] == pytest.approx(plain["metrics"]["test"]["auc"], abs=1e-6)
 
 
 def test_a_shifted_feature_is_flagged_and_no_other(make_experiment, tmp_path):
     report = ctr.train(make_experiment("features.columns.ts={column: ts, part: hour}"), tmp_path / "run")
-    verdicts = {name: psi["verdict"] for name, psi in report["psi"]["features"]["test"].items()}
-    assert {name for name, verdict in verdicts.items() if verdict == "unstable"} == {"hour", "ts"}  # 20 hours of data
+    verdicts = {name: psi["drift"] for name, psi in report["psi"]["features"]["test"].items()}
+    assert {name for name, verdict in verdicts.items() if verdict == "major"} == {"hour", "ts"}  # 20 hours of data
 
 
 def test_the_reference_survives_saving(small_run):
@@ -241,7 +242,7 @@ def test_the_reference_survives_saving(small_run):
     assert reference.rows == reference.counts["score"].sum() == pytest.approx(720 / 2, abs=60)
     same = reference.compare(reference, 0.2)
     assert {psi["psi"] for psi in same.values()} == {0}
-    assert {psi["verdict"] for psi in same.values()} <= {"stable", "insufficient_data"}
+    assert {psi["drift"] for psi in same.values()} <= {"stable", "too_little_data"}
 
 
 def test_training_without_validation_keeps_the_last_weights(make_experiment, tmp_path):
@@ -263,7 +264,7 @@ def test_histories_that_stop_arriving_are_a_shift(make_experiment, data_folder, 
     emptied = pa.nulls(table.num_rows, table["history"].type)
     pq.write_table(table.set_column(table.schema.get_field_index("history"), "history", emptied), path)
     report = ctr.train(make_experiment("training.epochs=1"), tmp_path / "run")
-    assert report["psi"]["features"]["test"]["history"]["verdict"] == "unstable"
+    assert report["psi"]["features"]["test"]["history"]["drift"] == "major"
 
 
 def test_a_table_may_be_called_as_a_tower_is(make_experiment, tmp_path):

@@ -6,9 +6,9 @@ import pytest
 
 import ctr
 from ctr.config.experiment import ConfigError, load_experiment
-from ctr.report import sparsity_report
 from ctr.training.data import prepare
 from ctr.training.plan import plan_model
+from ctr.training.sparsity import sparsity_report
 from tests.conftest import click_log
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
@@ -46,7 +46,7 @@ def make_wide_deep(make_experiment):
 
 
 def zero_rows(report):
-    return {table["name"]: table["zero_rows"] for table in report["tables"]}
+    return {table["name"]: table["all_zero_embeddings"] for table in report["tables"]}
 
 
 def weights(model, name):
@@ -90,9 +90,9 @@ def test_a_run_learns_and_reports_every_table_with_its_optimizer(wide_deep):
 
 
 def test_crosses_and_buckets_have_a_psi_that_is_stable_on_stable_data(of_one_epoch):
-    verdicts = {name: psi["verdict"] for name, psi in of_one_epoch["psi"]["features"]["test"].items()}
+    verdicts = {name: psi["drift"] for name, psi in of_one_epoch["psi"]["features"]["test"].items()}
     for name in ("price_range", "user_x_item", "item_x_price"):
-        assert verdicts[name] in ("stable", "insufficient_data", "moderate")
+        assert verdicts[name] in ("stable", "too_little_data", "moderate")
     assert set(verdicts) == {"user", "item", "history", "hour", "price", "price_range", "user_x_item", "item_x_price"}
 
 
@@ -207,9 +207,9 @@ def test_a_cross_of_a_sequence_trains_and_is_reported_and_evaluated(make_wide_de
     sizes = {name: (table["rows"], table["dim"]) for name, table in tables.items()}
     assert sizes == {**DEEP, **deep, **WIDE, "wide/user_x_history": (203, 1)}
     assert tables["wide/user_x_history"]["optimizer"] == "ftrl"
-    assert tables["wide/user_x_history"]["zero_rows"] < 200  # 8 users x 10 items in 200 buckets
+    assert tables["wide/user_x_history"]["all_zero_embeddings"] < 200  # 8 users x 10 items in 200 buckets
     assert report["metrics"]["test"]["auc"] > 0.7
-    assert report["psi"]["features"]["test"]["user_x_history"]["verdict"] in ("stable", "moderate", "insufficient_data")
+    assert report["psi"]["features"]["test"]["user_x_history"]["drift"] in ("stable", "moderate", "too_little_data")
     assert again["metrics"]["test"] == report["metrics"]["test"]
     assert again["tables"] == report["tables"]
 

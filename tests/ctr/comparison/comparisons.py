@@ -71,4 +71,4 @@ def compared_anew(folder, **values):
 
 
 def cell_of(found, name):
-    return next(cell for cell in found["cells"] if cell["name"] == name)
+    return next(cell for cell in found["variants"] if cell["name"] == name)

@@ -83,7 +83,7 @@ def test_an_optimizer_beside_itself_has_no_difference(compared):
     _, found, printed = compared
     difference = cell_of(found, "itself")["difference"]
     for one in difference["metrics"].values():
-        assert one["verdict"] == "same"
+        assert one["verdict"] == "identical"
         assert one["over_both"]["value"] == 0
         assert [seed["value"] for seed in one["by_seed"]] == [0, 0]
         assert one["p_adjusted"] is None
@@ -93,7 +93,7 @@ def test_an_optimizer_beside_itself_has_no_difference(compared):
 
 def test_metrics_are_means_over_seeds_of_those_of_the_scores(compared):
     folder, found, _ = compared
-    for cell in found["cells"]:
+    for cell in found["variants"]:
         aucs = []
         for seed in (3, 4):
             logit, label = scores(folder, cell["name"], seed)
@@ -144,14 +144,14 @@ def test_differences_are_clustered_by_the_group_that_the_scores_hold(config, tmp
 
 def test_p_values_are_corrected_for_all_comparisons(compared):
     _, found, _ = compared
-    of_cells = [cell["difference"]["metrics"]["auc"] for cell in found["cells"][1:]]
+    of_cells = [cell["difference"]["metrics"]["auc"] for cell in found["variants"][1:]]
     assert [one["p_adjusted"] for one in of_cells] == holm([one["over_both"]["p_value"] for one in of_cells])
 
 
 def test_what_is_worse_with_each_seed_is_said_of_these_seeds_only(compared):
     _, found, printed = compared
     slow = cell_of(found, "slow")["difference"]["metrics"]["auc"]
-    assert slow["verdict"] == "worse each time"
+    assert slow["verdict"] == "worse_for_tested_seeds"
     assert all(of_seed["high"] < 0 for of_seed in slow["by_seed"])
     assert "slow against rmsprop_v2: worse in AUC and log loss with each of the 2 seeds" in printed
     assert "beyond the chance of rows; that it would be so with other seeds is not shown" in printed
@@ -159,7 +159,7 @@ def test_what_is_worse_with_each_seed_is_said_of_these_seeds_only(compared):
 
 def test_runs_of_a_seed_begin_alike_and_see_the_same_order(compared):
     folder, found, _ = compared
-    for cell in found["cells"][1:]:
+    for cell in found["variants"][1:]:
         start = cell["difference"]["start"]
         assert start["equal"]
         assert {ORDER, "user", "item", "deep/deep/kernel"} <= set(start["shared"])
@@ -191,7 +191,7 @@ def test_sizes_are_those_of_the_reports(compared):
     cell = cell_of(found, "adagrad")
     assert cell["table_bytes"] == sum(table["weight_bytes"] for table in report["tables"])
     assert cell["state_bytes"] == sum(report["state_bytes"].values())
-    assert cell["zero_share"] == 0
+    assert cell["row_sparsity"] == 0
 
 
 def test_the_folder_holds_what_the_documents_say(compared):
@@ -204,7 +204,7 @@ def test_the_folder_holds_what_the_documents_say(compared):
         rows = list(csv.DictReader(lines))
     assert [(row["sparse"], row["run"]) for row in rows][:2] == [("rmsprop_v2", "seed 3"), ("rmsprop_v2", "seed 4")]
     assert len(rows) == 8
-    assert float(rows[0]["test_auc"]) == found["cells"][0]["seeds"][0]["auc"]
+    assert float(rows[0]["test_auc"]) == found["variants"][0]["seeds"][0]["auc"]
 
 
 def test_begun_again_it_trains_nothing_and_says_the_same(compared, in_this_process, tmp_path):
@@ -241,7 +241,7 @@ def test_tuned_on_validation_reported_on_test_and_unjudged_while_a_trial_is_lost
     del in_this_process[:]
     found, printed = compare(study, tmp_path / "out")
     assert in_this_process[0] == "adagrad, trial 1"
-    for cell in found["cells"]:
+    for cell in found["variants"]:
         aucs = [one["auc"] for one in cell["trials"]]
         runs = [tmp_path / "out/runs" / cell["name"] / f"trial-{k}" for k in (1, 2)]
         reports = [json.loads((run / "report.json").read_text()) for run in runs]
@@ -269,7 +269,7 @@ def test_other_settings_than_those_of_the_runs_are_refused(begun):
     with pytest.raises(ConfigError, match=r"was made with other settings:\n  training\.epochs: 3 in the run, 4 now"):
         compare(longer, out)
     found, _ = compare(longer, out, overwrite=True)
-    assert {one["epochs"] for cell in found["cells"] for one in cell["seeds"]} == {4}
+    assert {one["epochs"] for cell in found["variants"] for one in cell["seeds"]} == {4}
     assert not list(out.parent.glob(".out*"))
 
 
@@ -279,7 +279,7 @@ def test_what_cannot_be_trained_is_a_row_and_the_others_stand(config, tmp_path, 
     huge = {"features.columns.user": {"hash": 10**9}}
     axes = {"sparse": {"base": {}, "diverging": diverging, "huge": huge, "adagrad": ADAGRAD}}
     found, printed = compare(write_study(config, axes=axes, seeds=[3]), tmp_path / "out")
-    reasons = {cell["name"]: [one["reason"] for one in cell["failures"]] for cell in found["cells"]}
+    reasons = {cell["name"]: [one["reason"] for one in cell["failures"]] for cell in found["variants"]}
     assert reasons["base"] == reasons["adagrad"] == []
     assert "is not finite" in reasons["diverging"][0] or "nan" in reasons["diverging"][0]
     assert reasons["huge"][0].startswith("memory: the run needs at least")
@@ -385,7 +385,7 @@ def test_rows_that_differ_by_seed_back_no_verdict_of_all_seeds(config, tmp_path,
     difference = cell_of(found, "slow")["difference"]
     assert not difference["same_rows"]
     assert difference["metrics"]["auc"]["over_both"] == difference["metrics"]["auc"]["over_seeds"]
-    assert difference["metrics"]["auc"]["verdict"] in ("worse each time", "not shown")
+    assert difference["metrics"]["auc"]["verdict"] in ("worse_for_tested_seeds", "inconclusive")
     assert "Each seed divides the data anew" in printed
 
 
@@ -417,7 +417,7 @@ def test_runs_on_other_data_are_not_compared(begun):
     path.write_text(path.read_text().replace('"footer": "', '"footer": "0'))
     resealed(path.parent)
     found, printed = compare(study(), out)
-    assert cell_of(found, "adagrad")["difference"]["metrics"]["auc"]["verdict"] == "unfair"
+    assert cell_of(found, "adagrad")["difference"]["metrics"]["auc"]["verdict"] == "not_comparable"
     assert "was trained on other data" in printed
 
 

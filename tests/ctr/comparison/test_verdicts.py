@@ -38,38 +38,38 @@ def test_less_log_loss_is_better():
 
 
 def test_rows_may_be_too_few():
-    assert verdict(difference(STEADY, 0.02)) == "not shown"
+    assert verdict(difference(STEADY, 0.02)) == "inconclusive"
 
 
 @pytest.mark.parametrize("values", [[0.01, 0.02], [0.01, 0.05, 0.01]])
 def test_seeds_that_differ_much_or_are_few_show_themselves_only(values):
-    assert verdict(difference(values, 0.001)) == "better each time"
+    assert verdict(difference(values, 0.001)) == "better_for_tested_seeds"
 
 
 def test_seeds_that_do_not_agree_show_nothing():
-    assert verdict(difference([0.02, -0.01, 0.03], 0.001)) == "not shown"
+    assert verdict(difference([0.02, -0.01, 0.03], 0.001)) == "inconclusive"
 
 
 def test_one_seed_shows_itself_only():
-    assert verdict(difference([0.01], 0.001)) == "better each time"
+    assert verdict(difference([0.01], 0.001)) == "better_for_tested_seeds"
 
 
 def test_many_comparisons_need_more():
     values = [0.0024, 0.0026, 0.0024, 0.0026, 0.0025]  # p is about 0.012
     assert verdict(difference(values, 0.001)) == "better"
-    assert verdict(*(difference(values, 0.001) for _ in range(30))) == "not shown"
+    assert verdict(*(difference(values, 0.001) for _ in range(30))) == "inconclusive"
 
 
 def test_rows_of_random_splits_show_their_seeds_only():
-    assert verdict(difference(STEADY, 0.001, same_rows=False)) == "better each time"
+    assert verdict(difference(STEADY, 0.001, same_rows=False)) == "better_for_tested_seeds"
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({"lacking": ["sgd: no run with seed 2"]}, "incomplete"),
-        ({"start": {"violations": ["sgd, seed 1: other than in adam, seed 1: user"]}}, "unfair"),
-        ({"same_scores": True}, "same"),
+        ({"start": {"violations": ["sgd, seed 1: other than in adam, seed 1: user"]}}, "not_comparable"),
+        ({"same_scores": True}, "identical"),
     ],
 )
 def test_whatever_the_numbers(changes, expected):
@@ -77,7 +77,7 @@ def test_whatever_the_numbers(changes, expected):
 
 
 def test_equal_ranks_of_other_scores_are_not_the_same():
-    assert verdict(difference([0.0, 0.0], 0.0)) == "not shown"
+    assert verdict(difference([0.0, 0.0], 0.0)) == "inconclusive"
 
 
 def test_without_any_seed_there_is_none():

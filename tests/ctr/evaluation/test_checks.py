@@ -9,14 +9,16 @@ from scipy import stats
 from ctr.checks.evaluated import check
 from ctr.checks.significance import largest_psi
 from ctr.metrics import BinaryMetrics, compare, sigmoid
+from ctr.metrics.frequency_bands import Band
+from ctr.metrics.psi import Drift
 
 TRAINING = {
     "rows": 100_000,
     "auc": 0.80,
     "auc_interval": [0.797, 0.803],
     "positives": 20_000,
-    "label_rate": 0.2,
-    "label_rate_error": 0.001,
+    "positive_rate": 0.2,
+    "positive_rate_error": 0.001,
 }
 
 
@@ -25,25 +27,26 @@ def decile(calibration=1.0, z=0.0):
 
 
 def group(rows=1000, auc=0.79, error=0.01, calibration=1.0, z=0.0, **named):
-    rates = {"label_rate": 0.2, "mean_score": 0.2}
+    rates = {"positive_rate": 0.2, "mean_score": 0.2}
     measured = {"auc": auc, "auc_standard_error": error, "calibration": calibration, "calibration_z": z}
     measured["calibration_error"] = (0.8 / (0.2 * rows)) ** 0.5
     return {"rows": rows, **rates, **measured, **named}
 
 
-def stable(psi=0.01, verdict="stable"):
-    return {"psi": psi, "psi_corrected": psi, "verdict": verdict, "noise": 0.003, "bins": 11}
+def stable(psi=0.01, drift="stable"):
+    return {"psi": psi, "psi_corrected": psi, "drift": Drift(drift), "noise": 0.003, "bins": 11}
 
 
 REPORT = {
+    "main_split": "test",
     "metrics": {
         "train": TRAINING,
         "test": {
             "rows": 20_000,
             "auc": 0.79,
             "auc_interval": [0.78, 0.80],
-            "label_rate": 0.2,
-            "label_rate_error": 0.003,
+            "positive_rate": 0.2,
+            "positive_rate_error": 0.003,
             "positives": 4_000,
             "log_loss": 0.44,
             "log_loss_excess": -0.06,
@@ -58,14 +61,20 @@ REPORT = {
         "score": {"test": stable()},
         "features": {"test": {"channel": stable(), "price": stable()}},
         "drivers": {"test": []},
-        "over_time": {"periods": ["1", "2"], "features": {"channel": {"since": None}, "price": {"since": None}}},
+        "over_time": {
+            "periods": ["1", "2"],
+            "partial": [],
+            "features": {name: {"since": None, "drift": [Drift.STABLE] * 2} for name in ("channel", "price")},
+        },
+        "calendar": {},
+        "overfitting": {},
     },
     "slices": {"test": {"device": [group(value="phone"), group(value="tv", rows=50, auc=0.4)]}},
-    "frequency": {"test": {"user": [group(seen="1 to 9"), group(seen="10 to 99")]}},
+    "frequency": {"test": {"user": [group(seen=Band.FROM_1), group(seen=Band.FROM_10)]}},
     "leakage": {
         "test": {
             "single_feature_auc": {"channel": 0.6, "price": None},
-            "rows_in_training": {
+            "duplicates": {
                 "share": 0.0,
                 "error": 0.0005,
                 "upper": 0.002,
@@ -79,13 +88,13 @@ NAMES = [
     "ranking",
     "overfitting",
     "single_features",
-    "repeated_rows",
-    "label_rate",
+    "duplicates",
+    "positive_rate",
     "calibration",
     "constant",
-    "score_shift",
-    "feature_shifts",
-    "cold_ids",
+    "score_drift",
+    "feature_drift",
+    "long_tail_ids",
     "slices",
 ]
 
@@ -102,7 +111,7 @@ def test_a_good_report_has_been_looked_at_from_all_sides():
     found = checked()
     assert sorted(found) == sorted(NAMES)
     assert {level for level, _ in found.values()} == {"ok"}
-    assert {one["set"] for one in check(REPORT, TRAINING)} == {"test"}
+    assert {one["split"] for one in check(REPORT, TRAINING)} == {"test"}
 
 
 def changing(*path, **values):
@@ -137,8 +146,8 @@ FINDINGS = {
     ),
     "20,000 rows are more than report.max_exact_rows": ("slices", changing("metrics", "test", auc_error=1e-6), "note"),
     "Too few rows to say whether 1 feature moved.": (
-        "feature_shifts",
-        changing("psi", "features", "test", price=stable(0.1, "insufficient_data")),
+        "feature_drift",
+        changing("psi", "features", "test", price=stable(0.1, "too_little_data")),
         "note",
     ),
     "Leak? channel alone": (
@@ -147,15 +156,13 @@ FINDINGS = {
         "warning",
     ),
     "Leak? About 40.0% (± 1.4%) of the 16,000 rows of test that can be identified are in the training data too": (
-        "repeated_rows",
-        changing(
-            "leakage", "test", "rows_in_training", share=0.4, error=0.014, identified_rows=16_000, is_suspect=True
-        ),
+        "duplicates",
+        changing("leakage", "test", "duplicates", share=0.4, error=0.014, identified_rows=16_000, is_suspect=True),
         "warning",
     ),
     "label rate changed: 0.2000 in training, 0.2500": (
-        "label_rate",
-        changing("metrics", "test", label_rate=0.25),
+        "positive_rate",
+        changing("metrics", "test", positive_rate=0.25),
         "warning",
     ),
     "Miscalibrated: the scores expect 10.0% more positives than there are (95% CI +7.1% to +13.0%, 4,000 positives)": (
@@ -169,29 +176,29 @@ FINDINGS = {
         "note",
     ),
     "score has moved away": (
-        "score_shift",
-        changing("psi", "score", test=stable(0.3, "unstable")),
+        "score_drift",
+        changing("psi", "score", test=stable(0.3, "major")),
         "warning",
     ),
-    "moved somewhat": ("score_shift", changing("psi", "score", test=stable(0.15, "moderate")), "note"),
-    "Too few rows": ("score_shift", changing("psi", "score", test=stable(0.1, "insufficient_data")), "note"),
+    "moved somewhat": ("score_drift", changing("psi", "score", test=stable(0.15, "moderate")), "note"),
+    "Too few rows": ("score_drift", changing("psi", "score", test=stable(0.1, "too_little_data")), "note"),
     "channel has moved away from the training data: PSI 0.3000.": (
-        "feature_shifts",
-        changing("psi", "features", "test", channel=stable(0.3, "unstable")),
+        "feature_drift",
+        changing("psi", "features", "test", channel=stable(0.3, "major")),
         "warning",
     ),
     "Moved somewhat, by PSI: price (0.1500).": (
-        "feature_shifts",
+        "feature_drift",
         changing("psi", "features", "test", price=stable(0.15, "moderate")),
         "note",
     ),
     "price is unstable at the end of the data, since 2026-01-09": (
-        "feature_shifts",
-        changing("psi", "over_time", "features", price={"since": "2026-01-09"}),
+        "feature_drift",
+        changing("psi", "over_time", "features", price={"since": "2026-01-09", "drift": [Drift.MAJOR] * 2}),
         "note",
     ),
     "where user is seen 1 to 9 times in training (as in 5.0 % of rows), the AUC is 0.7000": (
-        "cold_ids",
+        "long_tail_ids",
         lambda report: report["frequency"]["test"]["user"][0].update(auc=0.70),
         "note",
     ),
@@ -219,17 +226,17 @@ def test_what_is_wrong_is_said(words):
 
 def test_a_shifted_feature_is_named_with_its_day_and_what_it_drives():
     def change(report):
-        report["psi"]["features"]["test"]["channel"] = stable(0.34, "unstable")
+        report["psi"]["features"]["test"]["channel"] = stable(0.34, "major")
         report["psi"]["over_time"]["features"]["channel"]["since"] = "2026-01-09"
-        report["psi"]["score"]["test"] = stable(0.4, "unstable")
+        report["psi"]["score"]["test"] = stable(0.4, "major")
         report["psi"]["drivers"]["test"] = [
             {"feature": "channel", "explained": 0.93},
             {"feature": "price", "explained": 0.01},
         ]
 
     found = checked(change)
-    assert found["feature_shifts"][1].endswith("PSI 0.3400, since 2026-01-09.")
-    assert found["score_shift"][1].endswith("What drives it: channel (93 % of it).")
+    assert found["feature_drift"][1].endswith("PSI 0.3400, since 2026-01-09.")
+    assert found["score_drift"][1].endswith("What drives it: channel (93 % of it).")
 
 
 def test_overfitting_is_said_in_place_of_drift():
@@ -241,10 +248,10 @@ def test_overfitting_is_said_in_place_of_drift():
     }
 
     def change(report):
-        report["psi"]["score"]["test"] = stable(2.6383, "unstable")
+        report["psi"]["score"]["test"] = stable(2.6383, "major")
         report["psi"]["overfitting"] = {"test": why}
 
-    assert checked(change)["score_shift"] == (
+    assert checked(change)["score_drift"] == (
         "warning",
         "Overfitting, not drift: the score differs from training's (PSI 2.6383, 2.6383 without what chance adds), but "
         "no feature's own shift explains over 1.8% of it. The score of valid differs as much (PSI 2.5630), and that of "
@@ -256,18 +263,18 @@ def test_overfitting_is_said_in_place_of_drift():
 def over_time(report, **features):
     report["psi"]["over_time"] |= {"periods": ["2026-01-09", "2026-01-10"], "partial": ["2026-01-10"]}
     for name, one in features.items():
-        report["psi"]["over_time"]["features"][name] = {"since": None, **one}
+        report["psi"]["over_time"]["features"][name] = {"since": None, "drift": [], **one}
 
 
 def test_a_part_of_the_time_that_a_set_does_not_cover_is_no_drift():
     def change(report):
-        report["psi"]["features"]["test"]["channel"] = stable(5.1, "unstable")
+        report["psi"]["features"]["test"]["channel"] = stable(5.1, "major")
         report["psi"]["calendar"] = {"test": ["channel"]}
-        over_time(report, channel={"verdict": ["unstable", "unstable"], "reason": "it is a part of the time"})
+        over_time(report, channel={"drift": [Drift.MAJOR, Drift.MAJOR], "reason": "it is a part of the time"})
 
     report = copy.deepcopy(REPORT)
     change(report)
-    found = [(one["level"], one["sentence"]) for one in check(report, TRAINING) if one["check"] == "feature_shifts"]
+    found = [(one["level"], one["sentence"]) for one in check(report, TRAINING) if one["check"] == "feature_drift"]
     assert found == [
         ("note", "No drift, but a part of the time of which test does not hold all values: channel (PSI 5.1000)."),
         ("ok", "None of 1 feature has moved away from the training data."),
@@ -277,9 +284,9 @@ def test_a_part_of_the_time_that_a_set_does_not_cover_is_no_drift():
 def test_why_a_feature_is_not_dated_is_said():
     def change(report):
         reason = "it is unstable from period to period within the training data too"
-        over_time(report, channel={"verdict": ["unstable", "stable"], "reason": reason})
+        over_time(report, channel={"drift": [Drift.MAJOR, Drift.STABLE], "reason": reason})
 
-    assert checked(change)["feature_shifts"] == (
+    assert checked(change)["feature_drift"] == (
         "note",
         "PSI over time is no sign of drift for channel: it is unstable from period to period within the training data "
         "too.",
@@ -287,9 +294,9 @@ def test_why_a_feature_is_not_dated_is_said():
 
     def moved_too(report):
         change(report)
-        report["psi"]["features"]["test"]["channel"] = stable(0.3, "unstable")
+        report["psi"]["features"]["test"]["channel"] = stable(0.3, "major")
 
-    assert checked(moved_too)["feature_shifts"] == (
+    assert checked(moved_too)["feature_drift"] == (
         "warning",
         "channel has moved away from the training data: PSI 0.3000. But it is unstable from period to period within "
         "the training data too.",
@@ -297,8 +304,8 @@ def test_why_a_feature_is_not_dated_is_said():
 
 
 def test_what_is_unstable_in_a_partial_last_period_alone_is_no_drift():
-    found = checked(lambda report: over_time(report, price={"verdict": ["stable", "unstable"]}))
-    assert found["feature_shifts"] == (
+    found = checked(lambda report: over_time(report, price={"drift": [Drift.STABLE, Drift.MAJOR]}))
+    assert found["feature_drift"] == (
         "note",
         "2026-01-10 is a partial period, so its PSI is no sign of drift: price.",
     )
@@ -308,38 +315,38 @@ def test_what_is_unstable_in_a_partial_last_period_alone_is_no_drift():
 def test_what_chance_could_do_is_neither_a_finding_nor_fine(rows):
     def change(report):
         report["slices"]["test"]["device"] = [group(rows, auc=0.65, error=0.04, calibration=1.5, z=-2.0, value="phone")]
-        report["frequency"]["test"]["user"] = [group(rows, auc=0.65, error=0.04, seen="1 to 9")]
+        report["frequency"]["test"]["user"] = [group(rows, auc=0.65, error=0.04, seen=Band.FROM_1)]
 
     found = checked(change)
     assert {level for level, _ in found.values()} == ({"ok", "note"} if rows == 200 else {"ok"})
     if rows == 99:
-        assert not {"slices", "cold_ids"} & set(found)
+        assert not {"slices", "long_tail_ids"} & set(found)
     else:
         assert found["slices"][1].startswith("Cannot say whether a slice is ranked or calibrated far worse")
-        assert found["cold_ids"][1].startswith("Too few rows with rare ids to say")
+        assert found["long_tail_ids"][1].startswith("Too few rows with rare ids to say")
 
 
 def test_a_set_without_labels_has_only_what_needs_none():
     def change(report):
-        report["metrics"]["test"] = {"rows": 10, "auc": None, "label_rate": None, "mean_score": 0.2}
+        report["metrics"]["test"] = {"rows": 10, "auc": None, "positive_rate": None, "mean_score": 0.2}
         for key in ("slices", "frequency", "leakage", "deciles"):
             report[key] = {}
 
-    assert sorted(checked(change)) == ["feature_shifts", "score_shift"]
+    assert sorted(checked(change)) == ["feature_drift", "score_drift"]
 
 
 def test_warnings_come_first():
     report = copy.deepcopy(REPORT)
-    report["metrics"]["test"]["label_rate"] = 0.4
+    report["metrics"]["test"]["positive_rate"] = 0.4
     assert [one["level"] for one in check(report, TRAINING)][:2] == ["warning", "ok"]
 
 
 def test_few_rows_of_a_class_are_not_spoken_of():
     def change(report):
         report["slices"]["test"]["device"] = [group(5000, auc=0.5, calibration=2.0, z=9.0, value="tv")]
-        report["slices"]["test"]["device"][0] |= {"label_rate": 0.001, "mean_score": 0.001}
+        report["slices"]["test"]["device"][0] |= {"positive_rate": 0.001, "mean_score": 0.001}
         report["leakage"]["test"]["single_feature_auc"]["channel"] = 0.99
-        report["metrics"]["test"] |= {"rows": 1000, "label_rate": 0.009, "label_rate_error": 0.2}
+        report["metrics"]["test"] |= {"rows": 1000, "positive_rate": 0.009, "positive_rate_error": 0.2}
 
     assert "slices" not in checked(change)
     assert "single_features" not in checked(change)
@@ -347,10 +354,10 @@ def test_few_rows_of_a_class_are_not_spoken_of():
 
 def test_only_ids_that_are_rare_are_called_cold():
     def change(report):
-        buckets = [group(seen=seen, auc=0.7) for seen in ("missing", "100 to 999", "1,000 or more")]
-        report["frequency"]["test"]["user"] = [buckets[0], group(seen="1 to 9", auc=0.7), *buckets[1:]]
+        buckets = [group(seen=seen, auc=0.7) for seen in (Band.MISSING, Band.FROM_100, Band.FROM_1000)]
+        report["frequency"]["test"]["user"] = [buckets[0], group(seen=Band.FROM_1, auc=0.7), *buckets[1:]]
 
-    assert checked(change)["cold_ids"][1].startswith("Cold ids: where user is seen 1 to 9 times")
+    assert checked(change)["long_tail_ids"][1].startswith("Cold ids: where user is seen 1 to 9 times")
 
 
 def test_the_training_data_evaluated_under_its_own_name_is_compared():
@@ -361,23 +368,24 @@ def test_the_training_data_evaluated_under_its_own_name_is_compared():
     report["psi"] = {
         kind: {"train": one["test"]} if one and "test" in one else one for kind, one in REPORT["psi"].items()
     }
+    report["main_split"] = "train"
     assert sorted(one["check"] for one in check(report, TRAINING)) == sorted(NAMES)
 
 
 def test_what_chance_can_do_to_a_few_rows_is_no_finding():
     def change(report):
-        wide = {"rows": 50, "auc": 0.65, "auc_interval": [0.45, 0.82], "label_rate": 0.0, "label_rate_error": 0.0}
+        wide = {"rows": 50, "auc": 0.65, "auc_interval": [0.45, 0.82], "positive_rate": 0.0, "positive_rate_error": 0.0}
         report["metrics"]["test"] |= {**wide, "calibration": None, "calibration_z": None}
         report["slices"]["test"], report["frequency"]["test"] = {}, {}
 
     found = checked(change)
     assert {level for level, _ in found.values()} == {"ok", "note"}
     assert {name for name, (level, _) in found.items() if level == "ok"} == {
-        "score_shift",
-        "feature_shifts",
+        "score_drift",
+        "feature_drift",
         "constant",
     }
-    assert not {"repeated_rows", "single_features"} & set(found)
+    assert not {"duplicates", "single_features"} & set(found)
 
 
 # three outcomes
@@ -451,25 +459,25 @@ RATES = {
 
 
 @pytest.mark.parametrize("case", RATES)
-def test_the_label_rate_holds_changed_or_cannot_be_told(case):
+def test_the_positive_rate_holds_changed_or_cannot_be_told(case):
     rate, rows, level, words = RATES[case]
-    found = said("label_rate", measured(rate, rows, 1.0))
+    found = said("positive_rate", measured(rate, rows, 1.0))
     assert found[0] == level
     assert found[1].startswith(words)
     assert f"; 20,000 and {round(rate * rows):,} positives)" in found[1]
 
 
-def test_a_label_rate_of_one_in_both_sets_is_no_division_by_zero():
-    training = TRAINING | {"label_rate": 1.0, "label_rate_error": 0.0}
-    metrics = measured(0.5, 400, 1.0) | {"label_rate": 1.0, "label_rate_error": 0.0}
-    assert said("label_rate", metrics, training)[0] == "ok"
+def test_a_positive_rate_of_one_in_both_sets_is_no_division_by_zero():
+    training = TRAINING | {"positive_rate": 1.0, "positive_rate_error": 0.0}
+    metrics = measured(0.5, 400, 1.0) | {"positive_rate": 1.0, "positive_rate_error": 0.0}
+    assert said("positive_rate", metrics, training)[0] == "ok"
 
 
 def test_scores_that_are_off_on_the_training_data_have_a_warning_of_their_own():
     off = measured(0.05, 100_000, 1.8)
     found = check(REPORT, TRAINING | {key: off[key] for key in ("calibration", "calibration_error", "calibration_z")})
     warnings = [one for one in found if one["level"] == "warning"]
-    assert [(one["check"], one["set"]) for one in warnings] == [("calibration", "train")]
+    assert [(one["check"], one["split"]) for one in warnings] == [("calibration", "train")]
     assert warnings[0]["sentence"].startswith(
         "Miscalibrated on the training data itself: the scores expect 80.0% more positives than there are (95% CI"
     )
@@ -514,24 +522,22 @@ UNBACKED = {  # what used to be fine, though so few rows could not have shown ot
         "Cannot say whether a feature gives the label away: the best alone, channel, has an AUC of 0.9300 (± 0.0",
     ),
     "a score that could have moved": (
-        "score_shift",
+        "score_drift",
         changing("psi", "score", test={**stable(0.08), "noise": 0.09}),
         "Too few rows to say whether the score's distribution holds: PSI 0.0800, 0.0800 without what chance adds, but",
     ),
     "rows that could have been copied": (
-        "repeated_rows",
-        changing("leakage", "test", "rows_in_training", upper=0.031),
+        "duplicates",
+        changing("leakage", "test", "duplicates", upper=0.031),
         "Too few rows to say whether some of test were copied from the training data: at most 3.10% (95% CI)",
     ),
     "rows that cannot be identified": (
-        "repeated_rows",
-        changing(
-            "leakage", "test", "rows_in_training", share=None, reason="no row is without a value out of vocabulary"
-        ),
+        "duplicates",
+        changing("leakage", "test", "duplicates", share=None, reason="no row is without a value out of vocabulary"),
         "Cannot say whether rows of test were copied from the training data: no row is without a value out",
     ),
     "features that could have moved": (
-        "feature_shifts",
+        "feature_drift",
         changing("psi", "features", "test", price={**stable(0.08), "noise": 0.09}),
         "Too few rows to say whether 1 feature moved.",
     ),

@@ -78,7 +78,7 @@ def test_intervals_and_errors_take_users_as_independent(run):
     k = len(scores) ** 2 / (rows["size"] ** 2).sum()
     residuals = rows["sum"] - rate * rows["size"]
     expected = np.sqrt(k / (k - 1) * (residuals**2).sum()) / len(scores)
-    assert found["label_rate_error"] == pytest.approx(expected, rel=1e-9)
+    assert found["positive_rate_error"] == pytest.approx(expected, rel=1e-9)
     counts = ScoreCounts.of(scores["logit"].to_numpy(), scores["label"].to_numpy())
     assert found["auc_interval"] != pytest.approx(auc_interval(counts), abs=1e-6)
     assert report["metrics"]["train"]["interval_unit"] == "cluster"
@@ -92,7 +92,7 @@ def assert_slice(found, rows):
     assert found["rows"] == len(rows)
     assert found["auc"] == pytest.approx(roc_auc_score(rows["label"], rows["logit"]), abs=1e-12)
     assert found["log_loss"] == pytest.approx(log_loss(rows["label"], rows["score"], labels=[0, 1]), abs=1e-12)
-    assert found["label_rate"] == pytest.approx(rows["label"].mean(), abs=1e-12)
+    assert found["positive_rate"] == pytest.approx(rows["label"].mean(), abs=1e-12)
     assert found["mean_score"] == pytest.approx(rows["score"].mean(), abs=1e-12)
     assert found["calibration"] == pytest.approx(rows["score"].sum() / rows["label"].sum(), abs=1e-12)
 
@@ -219,10 +219,10 @@ def test_planted_leaks_are_named(tmp_path):
     found = ctr.train(experiment_of(tmp_path, tables, {}, {"dwell": {"type": "numeric"}}), tmp_path / "run")
     sentences = {one["check"]: one["sentence"] for one in found["checks"] if one["level"] == "warning"}
     assert "dwell alone has an AUC of 1.0000" in sentences["single_features"]
-    repeated = found["leakage"]["test"]["rows_in_training"]
+    repeated = found["leakage"]["test"]["duplicates"]
     assert repeated["is_suspect"]
     assert repeated["share"] == pytest.approx(0.1, abs=3 * repeated["error"])
-    assert not found["leakage"]["valid"]["rows_in_training"]["is_suspect"]
+    assert not found["leakage"]["valid"]["duplicates"]["is_suspect"]
 
 
 def planted(folder, tables, columns, epochs, report):
@@ -262,14 +262,14 @@ def test_calendar_features_and_a_partial_last_day_are_no_drift(tmp_path):
     report = planted(tmp_path, tables, columns, 1, {"time": {"column": "ts", "by": "day"}})
     over_time = report["psi"]["over_time"]
     assert over_time["partial"] == ["2026-01-14"]
-    assert over_time["features"]["weekday"]["verdict"] == ["unstable"] * 10
+    assert over_time["features"]["weekday"]["drift"] == ["major"] * 10
     assert {one["since"] for one in over_time["features"].values()} == {None}
     assert report["psi"]["calendar"] == {
         "valid": ["weekday", "user_by_weekday"],
         "test": ["hour", "weekday", "user_by_weekday"],
     }
-    assert "feature_shifts" not in sentences(report, "warning")
-    notes = [one["sentence"] for one in report["checks"] if one["check"] == "feature_shifts"]
+    assert "feature_drift" not in sentences(report, "warning")
+    notes = [one["sentence"] for one in report["checks"] if one["check"] == "feature_drift"]
     assert notes[0].startswith("No drift, but a part of the time of which test does not hold all values: hour (PSI ")
     assert "None of 1 feature has moved away from the training data." in notes
 
@@ -297,14 +297,14 @@ def test_overfitting_is_not_called_drift(tmp_path):
     # one epoch over six copies, so that no earlier epoch can be the best
     tables = {"train": pa.concat_tables([noise(2000)] * 6), "valid": noise(2000), "test": noise(2000)}
     report = planted(tmp_path, tables, {f"x{k}": {"type": "numeric"} for k in range(200)}, 1, {})
-    assert report["psi"]["score"]["test"]["verdict"] == "unstable"
-    assert report["psi"]["score"]["valid"]["verdict"] == "unstable"
-    warning = sentences(report, "warning")["score_shift"]
+    assert report["psi"]["score"]["test"]["drift"] == "major"
+    assert report["psi"]["score"]["valid"]["drift"] == "major"
+    warning = sentences(report, "warning")["score_drift"]
     assert warning.startswith("Overfitting, not drift: the score differs from training's (PSI ")
     assert " The score of valid differs as much (PSI " in warning
     assert "This is overfitting, not drift" in (tmp_path / "run" / "report.html").read_text()
     again = ctr.evaluate(tmp_path / "run", str(tmp_path / "data" / "test.parquet"), tmp_path / "test")
-    assert sentences(again, "warning")["score_shift"].startswith("Overfitting, not drift")
+    assert sentences(again, "warning")["score_drift"].startswith("Overfitting, not drift")
 
 
 MISTAKES = {

@@ -77,7 +77,7 @@ def test_a_feature_that_knows_the_label_is_found():
     assert found["colour"] == pytest.approx(0.5, abs=0.02)
 
 
-def test_the_auc_of_one_feature_is_that_of_its_label_rates():
+def test_the_auc_of_one_feature_is_that_of_its_positive_rates():
     random = np.random.default_rng(3)
     values, label = click_rows(random, 5000)
     binning = Binning.fitted({name: [one] for name, one in values.items()}, 10)

@@ -9,6 +9,7 @@ from ctr.evaluation.histograms import SCORE, Binning, Histograms
 from ctr.evaluation.overfitting import class_scores, find_overfitting
 from ctr.evaluation.score_by_bin import ScoreByBin
 from ctr.metrics import BinaryMetrics
+from ctr.metrics.psi import Drift
 
 FEATURES = 150
 
@@ -58,7 +59,7 @@ def found(training, valid, test):
     between = reference.compare(h_valid, 0.2)[SCORE], h_valid.compare(h_test, 0.2)[SCORE]
     drivers = joint.drivers(j_test, reference.counts[SCORE], h_test.counts[SCORE])
     of_test, of_training = test.metrics(), training.metrics()
-    return psi["verdict"], find_overfitting(
+    return psi["drift"], find_overfitting(
         psi,
         drivers,
         of_test.result(),
@@ -80,7 +81,7 @@ def sets(shift_valid=0.0, shift_test=0.0, memorized=0.0, seed=0):
 @pytest.mark.parametrize("seed", [0, 10, 20])
 def test_scores_that_have_memorized_their_labels_are_overfitting(seed):
     verdict, why = found(*sets(memorized=1.5, seed=seed))
-    assert verdict == "unstable"
+    assert verdict == "major"
     assert why["explained"] <= 0.1
     assert why["positives"][1] < why["positives"][0]
     assert why["negatives"][1] > why["negatives"][0]
@@ -100,7 +101,7 @@ def test_drift_is_not_called_overfitting(case):
     training, valid, test = sets(**DRIFTS[case])
     assert training.metrics().result()["auc"] > test.metrics().result()["auc"]
     verdict, why = found(training, valid, test)
-    assert verdict in ("unstable", "moderate")
+    assert verdict in ("major", "moderate")
     assert why is None
 
 
@@ -111,7 +112,7 @@ def test_a_feature_that_explains_the_shift_makes_it_drift():
         one.x[:, 0] += 9.0
         one.scored(model)
     verdict, why = found(training, valid, test)
-    assert verdict == "unstable"
+    assert verdict == "major"
     assert why is None
 
 
@@ -121,8 +122,8 @@ def test_no_shift_is_no_overfitting_however_far_the_auc_falls():
     assert (verdict, why) == ("stable", None)
 
 
-STABLE, UNSTABLE = ({"psi": psi, "verdict": verdict} for psi, verdict in ((0.01, "stable"), (0.4, "unstable")))
-UNKNOWN = {"psi": 0.3, "verdict": "insufficient_data"}
+STABLE, UNSTABLE = ({"psi": psi, "drift": level} for psi, level in ((0.01, Drift.STABLE), (0.4, Drift.MAJOR)))
+UNKNOWN = {"psi": 0.3, "drift": Drift.TOO_LITTLE_DATA}
 EVIDENCE = {
     "psi": UNSTABLE,
     "drivers": [{"feature": "x", "explained": 0.02}],

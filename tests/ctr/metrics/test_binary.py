@@ -17,7 +17,7 @@ KEYS = [
     *("rows", "interval_unit", "auc", "auc_interval", "average_precision", "ks", "ks_threshold"),
     *("log_loss", "log_loss_error", "log_loss_excess", "log_loss_excess_error", "normalized_entropy", "brier"),
     *("calibration", "calibration_error", "calibration_z", "expected_calibration_error"),
-    *("label_rate", "label_rate_error", "positives", "mean_score"),
+    *("positive_rate", "positive_rate_error", "positives", "mean_score"),
     *("precision", "threshold", "recall", "f1", "best_f1", "best_f1_threshold"),
 ]
 GIVEN = {"rows", "interval_unit", "threshold"}  # whatever the rows are

@@ -13,14 +13,14 @@ from ctr.metrics.calibration import (
     calibration_error,
     calibration_z,
     expected_calibration_error,
-    label_rate,
-    label_rate_error,
     log_loss,
     log_loss_error,
     log_loss_excess,
     log_loss_excess_error,
     mean_score,
     normalized_entropy,
+    positive_rate,
+    positive_rate_error,
     positives,
 )
 from tests.ctr.metrics.scored_rows import on_every_kind
@@ -39,7 +39,7 @@ def test_log_loss_and_brier_are_scikit_learns(counts, logit, label, weight):
 @on_every_kind
 def test_calibration_is_its_definition(counts, logit, label, weight):
     w, p = np.ones(len(label)) if weight is None else weight, sigmoid(logit)
-    assert label_rate(counts) == pytest.approx(np.average(label, weights=w), abs=1e-12)
+    assert positive_rate(counts) == pytest.approx(np.average(label, weights=w), abs=1e-12)
     assert mean_score(counts) == pytest.approx(np.average(p, weights=w), abs=1e-12)
     assert calibration(counts) == pytest.approx((w @ p) / (w @ label), rel=1e-12)
     expected = (w @ label - w @ p) / np.sqrt(w**2 @ (p * (1 - p)))
@@ -83,14 +83,14 @@ def test_log_loss_of_extreme_logits_does_not_overflow():
     assert log_loss(counts) == 1000
 
 
-def test_the_error_of_the_label_rate_is_its_spread_over_samples():
+def test_the_error_of_the_positive_rate_is_its_spread_over_samples():
     rng = np.random.default_rng(0)
     rates, errors = [], []
     for _ in range(2000):
         label, weight = rng.random(400) < 0.1, rng.uniform(0.1, 3, 400)
         counts = ScoreCounts.of(np.zeros(400, np.float32), label, weight)
-        rates.append(label_rate(counts))
-        errors.append(label_rate_error(counts))
+        rates.append(positive_rate(counts))
+        errors.append(positive_rate_error(counts))
     assert np.mean(errors) == pytest.approx(np.std(rates), rel=0.05)
 
 

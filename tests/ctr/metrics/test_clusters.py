@@ -22,7 +22,7 @@ from ctr.metrics import (
 from ctr.metrics.clusters import ClusterSums, variance_by_cluster
 from tests.ctr.metrics.scored_rows import drawn
 
-ERRORS = ("label_rate_error", "log_loss_error", "log_loss_excess_error", "calibration_error", "calibration_z")
+ERRORS = ("positive_rate_error", "log_loss_error", "log_loss_excess_error", "calibration_error", "calibration_z")
 
 
 def rows_of_users(kind="random", rows=400, users=40):
@@ -107,7 +107,7 @@ def test_errors_are_those_of_residuals_summed_by_user(is_weighted):
     of_users = np.average(residual, weights=weight) / error(residual - np.average(residual, weights=weight))
     of_rows = calibration.calibration_z(counts)
     expected = {
-        "label_rate_error": error(label - rate),
+        "positive_rate_error": error(label - rate),
         "log_loss_error": error(loss - np.average(loss, weights=weight)),
         "log_loss_excess_error": error(excess - np.average(excess, weights=weight)),
         "calibration_error": error((p - ratio * label) / rate),
@@ -126,8 +126,8 @@ def test_where_each_row_is_its_own_cluster_intervals_are_those_of_rows(is_weight
     assert clusters.auc_interval(sums, counts) == pytest.approx(ranking.auc_interval(counts), abs=1e-12)
     assert clusters.log_loss_error(sums, counts) == pytest.approx(calibration.log_loss_error(counts), rel=1e-12)
     k = effective(np.ones(len(label)) if weight is None else weight)
-    rate_error = calibration.label_rate_error(counts) * np.sqrt(k / (k - 1))
-    assert clusters.label_rate_error(sums, counts) == pytest.approx(rate_error, rel=1e-12)
+    rate_error = calibration.positive_rate_error(counts) * np.sqrt(k / (k - 1))
+    assert clusters.positive_rate_error(sums, counts) == pytest.approx(rate_error, rel=1e-12)
     assert sums.effective_clusters == pytest.approx(k, rel=1e-12)
 
 
@@ -162,7 +162,7 @@ def test_rows_that_a_user_has_ten_times_tell_no_more_than_once(rows_of):
     sums, counts = sums_of(logit, label, None, user)
     ten = sums_of(often[0], often[2], None, often[3])
     assert clusters.auc_interval(*ten) == pytest.approx(clusters.auc_interval(sums, counts), abs=1e-9)
-    for name in ("label_rate_error", "log_loss_error", "calibration_error"):
+    for name in ("positive_rate_error", "log_loss_error", "calibration_error"):
         assert getattr(clusters, name)(*ten) == pytest.approx(getattr(clusters, name)(sums, counts), rel=1e-9)
 
 
@@ -205,7 +205,7 @@ def test_a_result_by_cluster_replaces_the_errors_of_rows_and_says_so(monkeypatch
     for name in ERRORS:
         assert found[name] == pytest.approx(getattr(clusters, name)(sums, counts), rel=1e-10)
     assert {name for name in rows if rows[name] != found[name]} == {
-        *("interval_unit", "auc_interval", "label_rate_error", "log_loss_error"),
+        *("interval_unit", "auc_interval", "positive_rate_error", "log_loss_error"),
         *({"calibration_z", "calibration_error", "log_loss_excess_error"} & set(rows)),
     }
 

@@ -53,19 +53,21 @@ def test_deciles_are_those_of_rows_cut_into_pieces(kind, rows):
     for group, y, p, variance in zip(groups, *naive_deciles(logit, label), strict=True):
         assert group["weight"] == pytest.approx(rows)
         assert group["mean_score"] == pytest.approx(p / rows, abs=1e-12)
-        assert group["label_rate"] == pytest.approx(y / rows, abs=1e-12)
+        assert group["positive_rate"] == pytest.approx(y / rows, abs=1e-12)
         assert group["lift"] == pytest.approx(y / rows / label.mean(), abs=1e-12)
         assert group["calibration"] == (pytest.approx(p / y, rel=1e-9) if y > 0 else None)
+        assert group["positive_rate_error"] == pytest.approx(np.sqrt(variance) / rows, rel=1e-9, abs=1e-9)
         assert group["calibration_z"] == pytest.approx((y - p) / np.sqrt(variance), rel=1e-9, abs=1e-9)
 
 
-def test_a_weight_is_so_many_rows_but_for_z():
+def test_a_weight_is_so_many_rows_but_for_errors():
     logit, label, _ = drawn("tied")
     times = np.random.default_rng(3).integers(1, 4, len(label))
     weighted = deciles(ScoreCounts.of(logit, label, times))
     more_rows = deciles(ScoreCounts.of(*repeated(times, logit, label)))
     for one, other in zip(weighted, more_rows, strict=True):
-        del one["calibration_z"], other["calibration_z"]
+        for key in ("calibration_z", "positive_rate_error"):
+            del one[key], other[key]
         assert one == pytest.approx(other, rel=1e-12)
 
 

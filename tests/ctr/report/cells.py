@@ -3,18 +3,19 @@
 import copy
 
 from ctr.runs.environment import environment
+from ctr.schema.comparison import Verdict
 
 
 def number(value, half=0.001, p=0.5):
     return {"value": value, "low": value - half, "high": value + half, "p_value": p, "reason": None}
 
 
-def cell(names, auc, difference=None, verdict="not shown", seeds=(1, 2), **changes):
+def cell(names, auc, difference=None, verdict="inconclusive", seeds=(1, 2), **changes):
     """A cell of comparison.json, with a difference to the baseline unless it is the baseline."""
     curve = {"rows": [1000, 2000], "auc": [auc - 0.01, auc], "log_loss": [0.5, 0.4]}
     made = {
         "name": "+".join(names),
-        "choices": dict(zip(("sparse", "dense"), names, strict=True)),
+        "options": dict(zip(("sparse", "dense"), names, strict=True)),
         "tuned": {"rate": 0.1},
         "outermost": ["rate"],
         "trials": [
@@ -42,7 +43,7 @@ def cell(names, auc, difference=None, verdict="not shown", seeds=(1, 2), **chang
         ],
         "metrics": {name: number(value) for name, value in (("auc", auc), ("log_loss", 0.4), ("calibration", 1.0))},
         "to_target": {"reached": 1, "of": 2, "steps": 10, "rows": 1000},
-        "zero_share": 0.25 if difference else 0.0,
+        "row_sparsity": 0.25 if difference else 0.0,
         "table_bytes": 4e6,
         "nonzero_table_bytes": 3e6,
         "state_bytes": 8e6,
@@ -61,14 +62,16 @@ def cell(names, auc, difference=None, verdict="not shown", seeds=(1, 2), **chang
             "over_seeds": number(difference, 0.002),
             "over_both": number(difference, 0.003),
             "p_adjusted": 0.04,
-            "verdict": verdict,
+            "verdict": Verdict(verdict),
         }
         start = {"equal": True, "shared": ["user"], "differing": [], "violations": []}
         made["difference"] = {
+            "interval_unit": "row",
             "metrics": {"auc": one, "log_loss": copy.deepcopy(one)},
             "psi": 0.01,
             "reasons": [],
             "same_rows": True,
+            "same_scores": False,
             "lacking": [],
             "start": start,
         }
@@ -78,6 +81,7 @@ def cell(names, auc, difference=None, verdict="not shown", seeds=(1, 2), **chang
 def comparison():
     """Two by two choices, three of them with a difference to the baseline."""
     return {
+        "version": 1,
         "study": {
             "name": "<b>study</b>",
             "axes": {"sparse": ["ftrl", "sgd"], "dense": ["adam", "lion"]},
@@ -87,11 +91,11 @@ def comparison():
             "target_auc": 0.79,
             "evaluated": "test",
         },
-        "cells": [
+        "variants": [
             cell(("ftrl", "adam"), 0.80),
             cell(("ftrl", "lion"), 0.79, -0.01, "worse"),
             cell(("sgd", "adam"), 0.81, 0.01, "better"),
-            cell(("sgd", "lion"), 0.805, 0.005, "not shown"),
+            cell(("sgd", "lion"), 0.805, 0.005, "inconclusive"),
         ],
         "environment": environment(),
     }

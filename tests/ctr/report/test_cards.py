@@ -5,6 +5,7 @@ import pytest
 
 from ctr.checks.evaluated import check
 from ctr.metrics import BinaryMetrics
+from ctr.metrics.psi import Drift as Level
 from ctr.report.drift import Drift
 from ctr.report.summary_cards import summary_cards
 
@@ -18,19 +19,29 @@ def metrics_of(rows, shift, seed=0):
     return metrics.result()
 
 
-def psi(value, verdict, noise=0.003):
-    return {"psi": value, "psi_corrected": value, "verdict": verdict, "noise": noise, "bins": 11}
+def psi(value, level, noise=0.003):
+    return {"psi": value, "psi_corrected": value, "drift": Level(level), "noise": noise, "bins": 11}
 
 
 def report_of(metrics, score):
     return {
+        "kind": "evaluation",
+        "main_split": "test",
         "metrics": {"train": metrics, "test": metrics},
         "deciles": {"test": []},
-        "psi": {"score": {"test": score}, "features": {"test": {}}, "drivers": {"test": []}, "over_time": None},
+        "psi": {
+            "score": {"test": score},
+            "features": {"test": {}},
+            "drivers": {"test": []},
+            "over_time": None,
+            "calendar": {},
+            "overfitting": {},
+        },
         "slices": {},
         "frequency": {},
         "leakage": {},
         "tables": [],
+        "row_sparsity": 0.0,
         "seconds": {"total": 1.0},
     }
 
@@ -41,11 +52,11 @@ def both(metrics, score=None, features=(), **psi_of_report):
     report = report_of(metrics, score)
     report["psi"] |= psi_of_report
     found = summary_cards(report, Drift("score", {"test": score}, []), list(features), None)
-    levels = {one["check"]: one["level"] for one in check(report, metrics) if one["set"] == "test"}
+    levels = {one["check"]: one["level"] for one in check(report, metrics) if one["split"] == "test"}
     return {card.title: f"{card.value}: {' '.join(card.sentences)}" for card in found}, levels
 
 
-MOVED = [("weekday", 5.1, "unstable"), ("price", 0.01, "stable")]
+MOVED = [("weekday", 5.1, "major"), ("price", 0.01, "stable")]
 CASES = {
     "true scores of many rows": (100_000, 0.0, "calibrated as a whole", " better than ", ("ok", "ok")),
     "scores that are off": (100_000, 1.5, "off by more than chance", " worse than ", ("warning", "warning")),
@@ -64,14 +75,14 @@ def test_calibration_and_log_loss_say_what_the_checks_say(case):
 
 
 def test_a_score_within_a_wide_noise_is_not_called_stable():
-    few = both(metrics_of(400, 0.0), psi(0.09, "insufficient_data", 0.2))[0]["PSI of the score, test"]
+    few = both(metrics_of(400, 0.0), psi(0.09, "too_little_data", 0.2))[0]["PSI of the score, test"]
     assert few.endswith("no more than chance would do. Too few rows to say that it is stable.")
     many = both(metrics_of(400, 0.0), psi(0.001, "stable"))[0]["PSI of the score, test"]
     assert many.endswith("no more than chance would do.")
 
 
 def test_features_with_too_little_data_are_not_among_those_that_have_not_moved():
-    unknown = [Drift(name, {"test": psi(0.2, "insufficient_data", 0.3)}, []) for name in "ab"]
+    unknown = [Drift(name, {"test": psi(0.2, "too_little_data", 0.3)}, []) for name in "ab"]
     stable = Drift("c", {"test": psi(0.01, "stable")}, [])
     metrics = metrics_of(400, 0.0)
     found = both(metrics, features=unknown)[0]["Features that moved"]
@@ -82,7 +93,7 @@ def test_features_with_too_little_data_are_not_among_those_that_have_not_moved()
 
 def test_a_shift_by_overfitting_is_not_called_drift():
     why = {"explained": 0.0, "positives": [0.9, 0.3], "negatives": [0.0, 0.2], "between": {}}
-    unstable = psi(2.6, "unstable")
+    unstable = psi(2.6, "major")
     card = both(metrics_of(400, 0.0), unstable, overfitting={"test": why})[0]["PSI of the score, test"]
     assert "Above its noise of 0.0030. This is overfitting, not drift: rows that the model has not seen score" in card
     assert "overfitting" not in both(metrics_of(400, 0.0), unstable)[0]["PSI of the score, test"]

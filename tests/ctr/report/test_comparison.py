@@ -13,9 +13,11 @@ from ctr.cli import app
 from ctr.comparison.study import COLUMNS
 from ctr.errors import ConfigError
 from ctr.report.comparison import runs_csv, show_comparison, write_comparison
-from ctr.report.comparison_tables import best_of, ranked, sentences
+from ctr.report.comparison_sentences import sentences
+from ctr.report.comparison_tables import best_of, ranked
 from ctr.runs.checksums import rewriting
 from ctr.runs.files import write_json
+from ctr.schema.comparison import Verdict
 from tests.ctr.report.cells import number
 from tests.ctr.report.pages import Page, assert_self_contained
 
@@ -95,12 +97,12 @@ def test_sentences_say_what_the_verdicts_back(found):
 @pytest.fixture
 def opposed(found):
     """A comparison whose cell with the highest AUC has by far the highest log loss."""
-    best = found["cells"][2]
+    best = found["variants"][2]
     best["metrics"]["log_loss"] = number(0.0256)
-    for one in (found["cells"][0], found["cells"][1], found["cells"][3]):
+    for one in (found["variants"][0], found["variants"][1], found["variants"][3]):
         one["metrics"]["log_loss"] = number(0.0088)
     loss = best["difference"]["metrics"]["log_loss"]
-    loss |= {"over_both": number(0.0168, 0.003), "verdict": "worse", "p_adjusted": 0.00001}
+    loss |= {"over_both": number(0.0168, 0.003), "verdict": Verdict.WORSE, "p_adjusted": 0.00001}
     return found
 
 
@@ -130,9 +132,9 @@ def test_the_first_cards_state_both_metrics(opposed, written, tmp_path):
 
 
 def test_a_metric_with_each_seed_only_stands_beside_one_that_is_not_known(opposed):
-    metrics = opposed["cells"][2]["difference"]["metrics"]
+    metrics = opposed["variants"][2]["difference"]["metrics"]
     metrics["auc"] |= {"over_both": NOTHING | {"reason": "the labels are of one class only"}, "by_seed": []}
-    metrics["log_loss"]["verdict"] = "worse each time"
+    metrics["log_loss"]["verdict"] = Verdict.WORSE_FOR_TESTED_SEEDS
     (told,) = [one for one in sentences(opposed) if one.startswith("sgd+adam against")]
     assert told == (
         "sgd+adam against ftrl+adam: no difference is known in AUC, worse in log loss with each of the 2 seeds. AUC: "
@@ -145,21 +147,21 @@ def test_what_intervals_take_as_independent_is_said(found, written):
     rows = "Rows are taken as independent, and those of one user are not."
     assert rows in written().texts
     clusters = {"interval_unit": "cluster", "cluster_column": "<user>", "clusters": 900, "effective_clusters": 20.0}
-    for one in found["cells"][1:]:
+    for one in found["variants"][1:]:
         one["difference"] |= clusters
     texts = written(found).texts
     few = "as many as 20 of equal weight: few, so they can be too narrow"
     assert f"Intervals of differences are clustered by <user> (900 clusters, {few})." in texts
     assert rows not in texts
-    found["cells"][1]["difference"] |= {"interval_unit": "row", "no_clusters": ["seed 1: other groups"]}
+    found["variants"][1]["difference"] |= {"interval_unit": "row", "no_clusters": ["seed 1: other groups"]}
     assert f"{rows} Not clustered: seed 1: other groups." in written(found).texts
 
 
 def test_what_is_not_judged_wins_nothing(found):
-    lost = found["cells"][2]
+    lost = found["variants"][2]
     lost["seeds"] = lost["seeds"][:1]
     for one in lost["difference"]["metrics"].values():
-        one["verdict"] = "incomplete"
+        one["verdict"] = Verdict.INCOMPLETE
     lost["lacking"] = lost["difference"]["lacking"] = ["sgd+adam: no run with seed 2"]
     assert best_of(found)["name"] == "sgd+lion"
     assert ranked(found)[-1] is lost
@@ -167,19 +169,19 @@ def test_what_is_not_judged_wins_nothing(found):
 
 
 def test_a_baseline_that_lacks_a_run_wins_nothing(found):
-    found["cells"][0]["lacking"] = ["ftrl+adam: no run with seed 2"]
-    found["cells"][0]["metrics"]["auc"] = number(0.99)
-    for one in found["cells"][1:]:
+    found["variants"][0]["lacking"] = ["ftrl+adam: no run with seed 2"]
+    found["variants"][0]["metrics"]["auc"] = number(0.99)
+    for one in found["variants"][1:]:
         one["difference"]["lacking"] = ["ftrl+adam: no run with seed 2"]
         for metric in one["difference"]["metrics"].values():
-            metric["verdict"] = "incomplete"
+            metric["verdict"] = Verdict.INCOMPLETE
     assert best_of(found)["name"] == "sgd+adam"
     assert sentences(found)[0].startswith("sgd+adam has the highest mean test AUC, 0.81000, and the lowest")
 
 
 def test_one_seed_and_no_test_set_are_said(found):
     found["study"] |= {"seeds": [1], "evaluated": "valid"}
-    for one in found["cells"]:
+    for one in found["variants"]:
         one["seeds"] = one["seeds"][:1]
     told = " ".join(sentences(found))
     assert "There is one seed" in told
@@ -187,15 +189,15 @@ def test_one_seed_and_no_test_set_are_said(found):
 
 
 def test_a_comparison_of_which_only_the_baseline_is_left(found, written):
-    for one in found["cells"][1:]:
+    for one in found["variants"][1:]:
         one |= {"seeds": [], "metrics": dict.fromkeys(one["metrics"]), "to_target": None, "tuned": None}
-        one |= dict.fromkeys(("zero_share", "table_bytes", "nonzero_table_bytes", "state_bytes"))
+        one |= dict.fromkeys(("row_sparsity", "table_bytes", "nonzero_table_bytes", "state_bytes"))
         one["clock"] = {"seconds": None, "rows_per_second": None, "seconds_to_target": None, "curves": []}
         one["lacking"] = [f"{one['name']}: every trial failed"]
         one["difference"] |= {"psi": None, "lacking": one["lacking"]}
         for metric in one["difference"]["metrics"].values():
             metric |= {"by_seed": [], "over_seeds": NOTHING, "over_both": NOTHING}
-            metric |= {"p_adjusted": None, "verdict": "incomplete"}
+            metric |= {"p_adjusted": None, "verdict": Verdict.INCOMPLETE}
     page = written(found)
     assert_self_contained(page)
     assert "sgd+adam is not judged. sgd+adam: every trial failed." in page.texts
@@ -203,7 +205,7 @@ def test_a_comparison_of_which_only_the_baseline_is_left(found, written):
 
 def test_untuned_the_page_has_no_trials(found, written):
     found["study"]["tuning"] = None
-    for one in found["cells"]:
+    for one in found["variants"]:
         one |= {"trials": [], "failures": [], "tuned": None, "outermost": []}
     page = written(found)
     assert {"trials", "failed-runs"}.isdisjoint(page.sections)
@@ -234,9 +236,10 @@ def test_ctr_report_writes_one_summary_of_one_comparison(found, tmp_path):
     assert "is a comparison, which stands alone" in result.output
 
 
-@pytest.mark.parametrize("key", ["study", "cells", "environment"])
+@pytest.mark.parametrize("key", ["study", "variants", "environment"])
 def test_a_damaged_comparison_is_told(found, tmp_path, key):
     del found[key]
     write_sealed(tmp_path, found)
-    with pytest.raises(ConfigError, match=r"comparison\.json: damaged, or of an earlier version"):
+    told = rf"comparison\.json: damaged: {key}: Field required. Run `ctr compare` again"
+    with pytest.raises(ConfigError, match=told):
         write_comparison(tmp_path)

@@ -14,7 +14,7 @@ from ctr.cli import app
 from ctr.errors import ConfigError
 from ctr.metrics.catalog import CATALOG
 from ctr.report import formats, render_html, write_html
-from ctr.report.drift import feature_shifts
+from ctr.report.drift import feature_drift
 from ctr.report.history import History
 from ctr.report.plots import learning_plots
 from ctr.runs.files import read_json, write_json
@@ -109,7 +109,7 @@ def test_worst_rows_show_their_values_as_text(evil):
 
 
 def test_curves_agree_with_the_report_and_the_saved_scores(evil):
-    report, curves = (read_json(evil / "run" / f"{name}.json") for name in ("report", "curves"))
+    report, curves = Run(evil / "run").report(), read_json(evil / "run" / "curves.json")
     scores = pq.read_table(evil / "run" / "scores" / "test.parquet").to_pandas()
     bins = curves["bins"]["features"][NAME]
     shares = scores[NAME].value_counts(normalize=True)
@@ -117,8 +117,8 @@ def test_curves_agree_with_the_report_and_the_saved_scores(evil):
     assert found[EVIL] == pytest.approx(shares[EVIL], abs=1e-6)
     assert sum(found.values()) == pytest.approx(1, abs=1e-5)
     assert set(curves["roc"]) == {"train", "valid", "test"}
-    worst = feature_shifts(report, curves)[0]
-    assert (worst.name, worst.verdict) == (NAME, "unstable")
+    worst = feature_drift(report, curves)[0]
+    assert (worst.name, worst.level) == (NAME, "major")
 
 
 def test_files_add_up_to_the_rows_of_each_set(evil):
@@ -206,8 +206,9 @@ def rewritten(evil, tmp_path, change):
 
 def test_zero_rows_and_features_that_moved_are_named_in_the_verdicts(evil, tmp_path):
     def change(report, curves):
-        report["tables"][0] |= {"rows": 1003, "zero_rows": 250}
-        report["psi"]["features"]["valid"]["price"] |= {"psi": 0.15, "verdict": "moderate", "noise": 0.01}
+        report["tables"][0] |= {"rows": 1003, "all_zero_embeddings": 250, "row_sparsity": 0.25}
+        report["row_sparsity"] = 0.2
+        report["psi"]["features"]["valid"]["price"] |= {"psi": 0.15, "drift": "moderate", "noise": 0.01}
 
     text = rewritten(evil, tmp_path, change).text
     assert "All-zero table rows" in text
@@ -219,11 +220,11 @@ def test_nothing_moved_and_nothing_computed_are_said(evil, tmp_path):
     def change(report, curves):
         for features in report["psi"]["features"].values():
             for one in features.values():
-                one |= {"verdict": "stable", "psi": 0.0}
+                one |= {"drift": "stable", "psi": 0.0}
         nothing = {"psi": None, "psi_corrected": None, "p_value": None}
         report["psi"]["score"]["test"] = {
             **nothing,
-            "verdict": "insufficient_data",
+            "drift": "too_little_data",
             "reason": "no values to compare",
         }
         metrics = report["metrics"]["test"]
@@ -256,7 +257,7 @@ def remove_periods(report, curves):
 
 
 def remove_unknown_ids(report, curves):
-    del report["unknown_ids"]  # as in a report of an earlier version
+    report["unknown_ids"] = {"valid": {}, "test": {}}
 
 
 def remove_worst_rows(report, curves):
@@ -264,7 +265,7 @@ def remove_worst_rows(report, curves):
 
 
 def remove_model(report, curves):
-    report["tables"], report["model"]["parts"] = [], []
+    report["tables"], report["model"]["components"] = [], []
 
 
 REMOVED = {
@@ -286,13 +287,14 @@ def test_a_section_without_anything_to_say_is_not_there(evil, tmp_path, section)
 
 def test_rare_ids_and_drivers_are_shown_where_there_are_any(evil, tmp_path):
     def change(report, curves):
-        whole = {key: report["metrics"]["test"][key] for key in ("auc", "log_loss", "label_rate", "mean_score")}
+        whole = {key: report["metrics"]["test"][key] for key in ("auc", "log_loss", "positive_rate", "mean_score")}
         one = {
-            "seen": "1 to 9",
+            "seen": "1_to_9",
             "rows": 120,
             **whole,
             "auc_standard_error": 0.01,
             "calibration": 1.4,
+            "calibration_error": 0.05,
             "calibration_z": -7.5,
         }
         report["frequency"]["test"] = {NAME: [one]}
@@ -315,6 +317,10 @@ def test_periods_that_cannot_be_compared_have_a_reason(evil, tmp_path):
         report["psi"]["over_time"] = {
             "column": NAME,
             "by": "hour",
+            **dict.fromkeys(("periods", "rows", "partial"), ()),
+            "undated": 0,
+            "score": None,
+            "features": {},
             "reason": "more than 1,000 periods; choose longer ones",
         }
 

@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from ctr.metrics.psi import Drift
 from ctr.report import formats, write_html
 from ctr.report.markdown import escaped, run_markdown
-from ctr.runs.files import read_json
+from ctr.runs.run import Run
+from ctr.schema.levels import Level
 from tests.ctr.report.conftest import EVIL, NAME
 
 
@@ -35,7 +37,7 @@ class Rendered(HTMLParser):
 
 @pytest.fixture(scope="module")
 def summary(evil):
-    return read_json(evil / "run" / "report.json"), (evil / "run" / "report.md").read_text(encoding="utf-8")
+    return Run(evil / "run").report(), (evil / "run" / "report.md").read_text(encoding="utf-8")
 
 
 def test_it_holds_metrics_checks_and_the_features_that_moved(summary):
@@ -54,12 +56,12 @@ def test_it_holds_metrics_checks_and_the_features_that_moved(summary):
 
 
 def test_what_comes_from_outside_stays_text(evil):
-    report = read_json(evil / "run" / "report.json")
+    report = Run(evil / "run").report()
     hostile = f"{EVIL} | a`b` [x](y) \n# **c**"
     for features in report["psi"]["features"].values():
         features[hostile] = features.pop(NAME)
     report["psi"]["over_time"]["features"][hostile] = {"since": hostile}
-    report["checks"].append({"check": "x", "set": "test", "level": "warning", "sentence": hostile})
+    report["checks"].append({"check": "x", "split": "test", "level": Level.WARNING, "sentence": hostile})
     found = Rendered(run_markdown(report, hostile, is_run=True)).found
     assert set(found) <= {"h1", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "strong", "p"}
     flat = hostile.replace("\n", " ")
@@ -79,7 +81,7 @@ def test_however_much_has_moved_it_stays_short(summary):
     report, _ = summary
     one = report["psi"]["features"]["test"][NAME]
     many = {f"feature {k}": one for k in range(100)}
-    sentences = [{"check": "x", "set": "test", "level": "note", "sentence": "something"}] * 100
+    sentences = [{"check": "x", "split": "test", "level": Level.NOTE, "sentence": "something"}] * 100
     psi = {**report["psi"], "features": {"test": many}, "over_time": None}
     markdown = run_markdown({**report, "psi": psi, "checks": sentences}, "many", is_run=True)
     assert len(markdown.splitlines()) <= 40
@@ -89,10 +91,10 @@ def test_however_much_has_moved_it_stays_short(summary):
 
 def test_nothing_that_moved_is_said(summary):
     report, _ = summary
-    stable = {name: {"psi": 0.01, "verdict": "stable"} for name in ("a", "b")}
+    stable = {name: {"psi": 0.01, "drift": Drift.STABLE} for name in ("a", "b")}
     psi = {**report["psi"], "features": {"test": stable}, "over_time": None}
     assert "No feature has moved." in run_markdown({**report, "psi": psi}, "calm", is_run=True)
-    unknown = {"psi": 0.3, "verdict": "insufficient_data"}
+    unknown = {"psi": 0.3, "drift": Drift.TOO_LITTLE_DATA}
     psi["features"] = {"test": {**stable, "c": unknown}}
     assert "No other feature has moved. 1 feature with" in run_markdown({**report, "psi": psi}, "small", is_run=True)
     psi["features"] = {"test": {"c": unknown}}

@@ -97,7 +97,7 @@ def test_runs_side_by_side_have_a_column_for_it(toy, value):
 
 def test_a_comparison_has_its_mean_over_seeds(toy, found):
     results = [SimpleNamespace(metrics={"toy": one}) for one in (0.5, 0.6)]
-    for cell in found["cells"]:
+    for cell in found["variants"]:
         cell["metrics"]["toy"] = build_comparison._over_seeds(results, TOY)
         cell["seeds"][0]["toy"] = 0.5
     table = comparison_tables.metrics(found)

@@ -23,6 +23,7 @@ from ctr.runs.files import read_json, write_json
 from ctr.runs.run import Run
 from tests.conftest import CONFIG, THREADS, click_log
 from tests.ctr.conftest import resealed
+from tests.ctr.report.reports import psi_of_score, run_report
 from tests.ctr.undrawn import undrawn
 
 ROWS = 400
@@ -50,9 +51,9 @@ def write_run(folder, sets, rate=None, config=None, **more):
         state = BinaryMetrics()
         state.update(columns["logit"], columns["label"], weight)
         metrics[name] = {**state.result(), **more}
-        psi[name] = {"psi": 0.01, "verdict": "stable"}
+        psi[name] = psi_of_score()
     rates = dict.fromkeys(metrics, rate)
-    report = {"metrics": {"train": {}, **metrics}, "psi": {"score": psi}, "negative_sampling_rate": rates}
+    report = run_report({"train": {"rows": 9}, **metrics}, psi, rates)
     write_json(folder / "report.json", report)
     if config is not None:
         (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
@@ -94,7 +95,7 @@ def test_a_difference_is_that_of_the_reports(case, tmp_path):
 def grouped(folder, seed, column="user", **changes):
     """A run of 40 users with ten rows each, which `report.group` names."""
     columns = {**scored(seed), "user": np.arange(ROWS) % 40, **changes}
-    return write_run(folder, {"test": columns}, cluster_column=column)
+    return write_run(folder, {"test": columns}, **({} if column is None else {"cluster_column": column}))
 
 
 def test_a_difference_is_clustered_by_the_group_of_both_runs(tmp_path):
@@ -249,7 +250,7 @@ def test_missing_damaged_and_foreign_scores_are_said(broken, tmp_path):
 def test_data_without_labels_has_its_rows_and_a_reason(tmp_path):
     runs = [write_run(tmp_path / name, {"day": scored(k)}) for k, name in enumerate("ab")]
     report = runs[1].report()
-    nothing = dict.fromkeys(("auc", "log_loss", "label_rate"))
+    nothing = dict.fromkeys(("auc", "log_loss", "positive_rate"))
     metrics = {"rows": ROWS, **nothing, "reasons": dict.fromkeys(nothing, "the data has no label")}
     report["metrics"]["day"] = metrics
     write_json(runs[1].folder / "report.json", report)

@@ -4,8 +4,10 @@ import io
 
 from rich.console import Console
 
+from ctr.metrics.psi import Drift
 from ctr.report import formats, show_report
-from ctr.runs.files import read_json
+from ctr.runs.run import Run
+from ctr.schema.levels import Level
 
 
 def shown(report, width=100):
@@ -15,7 +17,7 @@ def shown(report, width=100):
 
 
 def test_every_set_has_a_line_with_the_auc_and_its_interval(evil):
-    report = read_json(evil / "run" / "report.json")
+    report = Run(evil / "run").report()
     lines = shown(report).splitlines()
     for line, (name, metrics) in zip(lines[2:], report["metrics"].items(), strict=False):
         low, high = metrics["auc_interval"]
@@ -28,9 +30,9 @@ def test_every_set_has_a_line_with_the_auc_and_its_interval(evil):
 
 
 def test_checks_that_found_something_are_one_line_each(evil):
-    report = read_json(evil / "run" / "report.json")
+    report = Run(evil / "run").report()
     report["checks"].append(
-        {"check": "x", "set": "test", "level": "note", "sentence": "a [red]note[/red]\n" + "x" * 200}
+        {"check": "x", "split": "test", "level": Level.NOTE, "sentence": "a [red]note[/red]\n" + "x" * 200}
     )
     lines = shown(report).splitlines()
     said = [f"{one['level']}: {' '.join(one['sentence'].split())}" for one in report["checks"] if one["level"] != "ok"]
@@ -40,17 +42,17 @@ def test_checks_that_found_something_are_one_line_each(evil):
 
 
 def test_a_common_report_fits_a_narrow_terminal(evil):
-    report = read_json(evil / "run" / "report.json")
+    report = Run(evil / "run").report()
     for metrics in report["metrics"].values():
         metrics |= {"rows": 100_051, "auc_interval": [0.75, 0.76]}
     for psi in report["psi"]["score"].values():
-        psi |= {"psi": 0.0005, "verdict": "stable"}
+        psi |= {"psi": 0.0005, "drift": Drift.STABLE}
     lines = shown(report, 80).splitlines()
     assert [line.split()[0] for line in lines[2:5]] == ["train", "valid", "test"]  # below two lines of names
     assert max(len(line.rstrip()) for line in lines[:5]) <= 80
 
 
 def test_what_is_missing_has_a_reason(evil):
-    text = shown(read_json(evil / "evaluation" / "report.json"))
+    text = shown(Run(evil / "evaluation").report())
     assert "labels $0$ <i>: no auc: the labels are of one class only" in text
-    assert "no auc, log_loss, label_rate: the data has no label" in shown(read_json(evil / "scored" / "report.json"))
+    assert "no auc, log_loss, positive_rate: the data has no label" in shown(Run(evil / "scored").report())

@@ -1,5 +1,7 @@
 """The metrics of every set side by side, and the slices of one."""
 
+from operator import itemgetter
+
 import numpy as np
 
 from ctr.metrics import BinaryMetrics
@@ -44,7 +46,7 @@ def test_what_stands_below_a_number():
     ]
     excess = f"{metrics['log_loss_excess']:+.5f} ± {metrics['log_loss_excess_error']:.5f}"
     assert found["log loss"][0].notes == [f"± {metrics['log_loss_error']:.5f}", f"{excess} against the label rate"]
-    assert found["label rate"][0].notes == [f"± {metrics['label_rate_error']:.5f}", f"{LABEL.sum()} positives"]
+    assert found["label rate"][0].notes == [f"± {metrics['positive_rate_error']:.5f}", f"{LABEL.sum()} positives"]
     assert found["precision"][0].notes == ["at 0.5"]
 
 
@@ -69,7 +71,7 @@ def test_a_set_without_labels_shows_no_empty_group():
 
 
 def one_slice(value, rows=1000, auc=0.7, auc_standard_error=0.01, z=0.0):
-    rates = {"label_rate": 0.2, "mean_score": 0.22, "calibration": 1.1, "calibration_z": z}
+    rates = {"positive_rate": 0.2, "mean_score": 0.22, "calibration": 1.1, "calibration_z": z}
     return {"value": value, "rows": rows, "auc": auc, "auc_standard_error": auc_standard_error, **rates}
 
 
@@ -79,7 +81,7 @@ def test_slices_beyond_four_standard_errors_are_marked_and_their_column_comes_fi
         "device": [one_slice("worse", auc=0.65), one_slice("off", z=-4.1), one_slice("chance", auc=0.67)],
         "empty": [],
     }
-    device, fine = slicings(by_column, "value", auc=0.7)
+    device, fine = slicings(by_column, itemgetter("value"), auc=0.7)
     assert (device.name, device.marked) == ("device", 2)
     assert [(one.is_worse, one.is_off) for one in device.slices] == [(True, False), (False, True), (False, False)]
     assert (fine.name, fine.marked, fine.aucs) == ("fine", 0, (0.7, 0.9))
@@ -87,9 +89,7 @@ def test_slices_beyond_four_standard_errors_are_marked_and_their_column_comes_fi
 
 def test_the_scale_holds_every_interval_of_enough_rows():
     by_column = {"a": [one_slice("x"), one_slice("y", auc=0.99), one_slice("few", rows=5, auc=0.0)]}
-    low, high = auc_scale(slicings(by_column, "value", auc=0.7))
+    low, high = auc_scale(slicings(by_column, itemgetter("value"), auc=0.7))
     assert (round(low, 6), high) == (0.68, 1.0)
-    assert auc_scale(slicings({"a": [one_slice("x", auc=None, auc_standard_error=None)]}, "value", auc=None)) == (
-        0.0,
-        1.0,
-    )
+    unknown = {"a": [one_slice("x", auc=None, auc_standard_error=None)]}
+    assert auc_scale(slicings(unknown, itemgetter("value"), auc=None)) == (0.0, 1.0)

@@ -1,0 +1,91 @@
+"""Read report.json and comparison.json, of this version or an earlier one, and describe them as JSON Schema."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.json_schema import GenerateJsonSchema
+
+from ctr.errors import ConfigError
+from ctr.schema import earlier
+from ctr.schema.comparison import Comparison
+from ctr.schema.report import VERSION, Report
+
+Values: TypeAlias = dict[str, Any]
+
+
+@cache
+def adapter_of(schema: Any) -> TypeAdapter[Any]:
+    """Return what checks and describes values of a schema, `Report` or `Comparison`."""
+    return TypeAdapter(schema)
+
+
+class _Generator(GenerateJsonSchema):
+    """JSON Schema without titles that repeat the keys, and with the meanings of inherited fields."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def typed_dict_schema(self, schema: Any) -> Values:
+        described = super().typed_dict_schema(schema)
+        for base in getattr(schema["cls"], "__orig_bases__", ()):
+            if hasattr(base, "__annotations__"):
+                inherited = adapter_of(base).json_schema(schema_generator=_Generator)["properties"]
+                for key, one in inherited.items():
+                    if "description" in one:
+                        described["properties"][key]["description"] = one["description"]
+        return described
+
+
+def json_schema(schema: Any) -> Values:
+    """Return the JSON Schema of `Report` or `Comparison`."""
+    described = adapter_of(schema).json_schema(schema_generator=_Generator)
+    return {"$schema": _Generator.schema_dialect, **described}
+
+
+def kind_of(values: Values) -> str | None:
+    """Return `run`, `evaluation` or `psi` for what a report.json holds, unchecked; None: it is something else."""
+    if values.get("version") is None:
+        try:
+            values = earlier.report_of_0_4(values)
+        except earlier.UNREADABLE:
+            return None
+    return values.get("kind")
+
+
+def read_report(path: Path, values: Values) -> Report:
+    """Return a report, once its values are known to be ones.
+
+    Args:
+        path: of the file, for errors.
+        values: what it holds.
+
+    Raises:
+        ConfigError: they are no report, or of a version that this program does not know.
+    """
+    return _read(path, values, Report, earlier.report_of_0_4, "Train or evaluate again.")
+
+
+def read_comparison(path: Path, values: Values) -> Comparison:
+    """Return a comparison, as `read_report` does a report."""
+    again = "Run `ctr compare` again; finished runs are kept."
+    return _read(path, values, Comparison, earlier.comparison_of_0_4, again)
+
+
+def _read(path: Path, values: Values, schema: Any, translate: Callable[[Values], Values], again: str) -> Any:
+    version = values.get("version")
+    if version is None:
+        try:
+            values = translate(values)
+        except earlier.UNREADABLE as error:
+            raise ConfigError(f"{path}: damaged, or older than version 0.4: it lacks {error}. {again}") from error
+    elif version != VERSION:
+        raise ConfigError(f"{path}: unknown version {version!r}, expected {VERSION}. Install a newer version of ctr.")
+    try:
+        return adapter_of(schema).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}: damaged: {where}: {first['msg']}. {again}") from error
