@@ -1,6 +1,7 @@
 """tf_keras callbacks by name: they follow a run from the command line; what is none is told in one line."""
 
 import os
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -26,6 +27,7 @@ class Noted(tf_keras.callbacks.Callback):
 
 def test_a_callback_of_the_working_directory_follows_a_run(config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # where callbacks are found stays on it
     (tmp_path / "my_callbacks.py").write_text(OWN)
     arguments = ["train", config, "--run", "run", "--callback", "my_callbacks:Noted", "--set", "training.epochs=2"]
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
