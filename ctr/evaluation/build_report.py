@@ -24,7 +24,7 @@ TRAIN = "train"
 
 
 def build_report(
-    tallies: Mapping[str, SplitAccumulator], main: str, reference: Reference, unstable_above: float
+    tallies: Mapping[str, SplitAccumulator], main: str, reference: Reference, major_above: float
 ) -> tuple[Measured, dict[str, Any]]:
     """Return what a report says of some splits against the training data, and what its plots are drawn from.
 
@@ -32,22 +32,22 @@ def build_report(
         tallies: by split; `train` is that of the reference, and may be absent.
         main: the split that the checks are about.
         reference: of the training data.
-        unstable_above: the PSI above which drift is major.
+        major_above: the PSI above which drift is major.
     """
     others = {name: tally for name, tally in tallies.items() if not tally.is_reference}
-    compared = {name: reference.histograms.compare(tally.histograms, unstable_above) for name, tally in others.items()}
+    compared = {name: reference.histograms.compare(tally.histograms, major_above) for name, tally in others.items()}
     labelled = {name: tally for name, tally in others.items() if tally.is_labelled}
     metrics = {name: metrics_of_set(tally) for name, tally in tallies.items()}
     psi: ScoreDrift = {
         "score": {name: found[SCORE] for name, found in compared.items()},
         "features": {name: by_feature(found) for name, found in compared.items()},
         "drivers": {name: _drivers(reference, tally, compared[name][SCORE]) for name, tally in others.items()},
-        "over_time": _over_time(list(tallies.values()), reference, unstable_above),
+        "over_time": _over_time(list(tallies.values()), reference, major_above),
         "calendar": {name: _calendar(reference, tally) for name, tally in others.items()},
         "overfitting": {},
     }
     if main in labelled:
-        psi["overfitting"] = _overfitting(main, others, psi, metrics[main], reference, unstable_above)
+        psi["overfitting"] = _overfitting(main, others, psi, metrics[main], reference, major_above)
     over_time = psi["over_time"]
     if psi["overfitting"] and over_time is not None and over_time["score"] is not None:
         over_time["score"] |= {
@@ -61,23 +61,23 @@ def build_report(
         "negative_sampling_rate": {name: tally.observed.negative_sampling_rate for name, tally in tallies.items()},
         "deciles": {name: tally.metrics.deciles() for name, tally in tallies.items() if tally.is_labelled},
         "psi": psi,
-        "slices": {name: _slices(tally, reference, unstable_above) for name, tally in labelled.items()},
+        "slices": {name: _slices(tally, reference, major_above) for name, tally in labelled.items()},
         "frequency": {name: _by_frequency(tally) for name, tally in labelled.items()},
         "unknown_ids": {name: tally.unknown_ids.result() for name, tally in others.items()},
         "leakage": {name: _leakage(tally, reference) for name, tally in labelled.items()},
         "checks": [],
     }
     measured["checks"] = check(measured, reference.metrics)
-    return measured, _curves(tallies, reference, unstable_above)
+    return measured, _curves(tallies, reference, major_above)
 
 
-def _curves(tallies: Mapping[str, SplitAccumulator], reference: Reference, unstable_above: float) -> dict[str, Any]:
+def _curves(tallies: Mapping[str, SplitAccumulator], reference: Reference, major_above: float) -> dict[str, Any]:
     """Return what plots are drawn from."""
     histograms = {name: tally.histograms for name, tally in tallies.items() if not tally.is_reference}
     counts = {name: tally.metrics.counts() for name, tally in tallies.items() if tally.is_labelled}
     described = reference.histograms.describe(histograms)
     return {
-        "psi": {"moderate_above": MODERATE_ABOVE, "unstable_above": unstable_above},
+        "psi": {"moderate_above": MODERATE_ABOVE, "unstable_above": major_above},
         **build_curves(counts),
         "score_distribution": {
             "edges": reference.score_edges,
@@ -105,12 +105,12 @@ def _overfitting(
     psi: ScoreDrift,
     metrics: SplitMetrics,
     reference: Reference,
-    unstable_above: float,
+    major_above: float,
 ) -> dict[str, Overfitting]:
     """Return the main split -> why the drift of its score is overfitting; nothing where it is not."""
     histograms = others[main].histograms
     unseen = {
-        name: (psi["score"][name], tally.histograms.compare(histograms, unstable_above)[SCORE])
+        name: (psi["score"][name], tally.histograms.compare(histograms, major_above)[SCORE])
         for name, tally in others.items()
         if name != main
     }
@@ -169,7 +169,7 @@ def _calendar(reference: Reference, tally: SplitAccumulator) -> list[str]:
     ]
 
 
-def _over_time(tallies: list[SplitAccumulator], reference: Reference, unstable_above: float) -> OverTime | None:
+def _over_time(tallies: list[SplitAccumulator], reference: Reference, major_above: float) -> OverTime | None:
     """PSI of every period of all sets together; None without a time column, or within one period."""
     time = tallies[0].observed.time
     if time is None:
@@ -179,11 +179,11 @@ def _over_time(tallies: list[SplitAccumulator], reference: Reference, unstable_a
         whole = whole.merge(tally.timeline)
     made = tallies[0].observed.calendar
     calendar = {FEATURE + name: [FEATURE + part for part in parts] for name, parts in made.items()}
-    found = whole.compare(reference.histograms, unstable_above, reference.periods, calendar)
+    found = whole.compare(reference.histograms, major_above, reference.periods, calendar)
     return None if found is None else found.over_time(time.column, time.by)
 
 
-def _slices(tally: SplitAccumulator, reference: Reference, unstable_above: float) -> dict[str, list[SliceMetrics]]:
+def _slices(tally: SplitAccumulator, reference: Reference, major_above: float) -> dict[str, list[SliceMetrics]]:
     """Name -> metrics of each of its slices, and how far its scores have moved from the same slice in training."""
     found: dict[str, list[SliceMetrics]] = {}
     for name, column in tally.slices.items():
@@ -195,7 +195,7 @@ def _slices(tally: SplitAccumulator, reference: Reference, unstable_above: float
             {
                 "value": labels[code],
                 **metrics,
-                "psi": compare(before[code], after[code], rows_before[code], rows_after[code], unstable_above),
+                "psi": compare(before[code], after[code], rows_before[code], rows_after[code], major_above),
             }
             for code, metrics in _by_group(tally, column)
         ]

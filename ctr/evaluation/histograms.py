@@ -109,10 +109,10 @@ class Histograms:
         counts = {name: self.counts[name] + other.counts[name] for name in self.counts}
         return Histograms(self.binning, counts, self.weight + other.weight, self.square + other.square)
 
-    def compare(self, other: "Histograms", unstable_above: float) -> dict[str, PSIResult]:
+    def compare(self, other: "Histograms", major_above: float) -> dict[str, PSIResult]:
         """PSI of `other` against these, by name."""
         return {
-            name: compare(self.counts[name], other.counts[name], self.rows, other.rows, unstable_above)
+            name: compare(self.counts[name], other.counts[name], self.rows, other.rows, major_above)
             for name in self.counts
         }
 

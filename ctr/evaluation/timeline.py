@@ -126,12 +126,12 @@ class Timeline:
         merged._absorb(other.periods, other.spans)
         return merged
 
-    def training_periods(self, reference: Histograms, unstable_above: float) -> TrainingPeriods | None:
+    def training_periods(self, reference: Histograms, major_above: float) -> TrainingPeriods | None:
         """Return what later periods need to know, if this is the training data; None without a period."""
         if not self.periods:
             return None
         names = sorted(self.periods, key=_in_time)
-        compared = [reference.compare(self.periods[name], unstable_above) for name in names]
+        compared = [reference.compare(self.periods[name], major_above) for name in names]
         varying = []
         for column in self.binning.bins:
             levels = [one[column]["drift"] for one in compared]
@@ -143,7 +143,7 @@ class Timeline:
     def compare(
         self,
         reference: Histograms,
-        unstable_above: float,
+        major_above: float,
         training: TrainingPeriods | None = None,
         calendar: Mapping[str, list[str]] = {},
         by_nature: Mapping[str, str] = {},
@@ -152,7 +152,7 @@ class Timeline:
 
         Args:
             reference: the histograms to compare with.
-            unstable_above: the PSI above which a period is unstable.
+            major_above: the PSI above which a period is unstable.
             training: the training data's own periods, if the reference is of these.
             calendar: column -> the parts of a time that it is or is made of.
             by_nature: column -> the reason why its periods differ without any drift.
@@ -162,7 +162,7 @@ class Timeline:
         if len(self.periods) < 2:
             return None
         names = sorted(self.periods, key=_in_time)
-        compared = [reference.compare(self.periods[name], unstable_above) for name in names]
+        compared = [reference.compare(self.periods[name], major_above) for name in names]
         partial = self._partial(names)
         complete = [name for name in names if name not in partial]
         later = [name for name in complete if training is None or _in_time(name) > _in_time(training.last)]

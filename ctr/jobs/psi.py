@@ -148,9 +148,9 @@ def compare_data(
     return report
 
 
-def _write(target: Path, report: DriftReport, bins: dict[str, Any], unstable_above: float) -> None:
+def _write(target: Path, report: DriftReport, bins: dict[str, Any], major_above: float) -> None:
     """report.json, and what report.html is drawn from beside it."""
-    psi = {"moderate_above": MODERATE_ABOVE, "unstable_above": unstable_above}
+    psi = {"moderate_above": MODERATE_ABOVE, "unstable_above": major_above}
     with new_folder(target) as partial:
         write_json(partial / "environment.json", environment())
         write_json(partial / "report.json", report)

@@ -75,7 +75,7 @@ def psi(expected: np.ndarray, actual: np.ndarray) -> float:
 
 
 def compare(
-    expected: np.ndarray, actual: np.ndarray, expected_rows: float, actual_rows: float, unstable_above: float
+    expected: np.ndarray, actual: np.ndarray, expected_rows: float, actual_rows: float, major_above: float
 ) -> PSIResult:
     """PSI with its noise and its drift level.
 
@@ -85,7 +85,7 @@ def compare(
         expected_rows: the number of independent rows of the reference. Histograms are scaled to it, so that 0.5 is half
             a row whatever the weights are.
         actual_rows: that of the other.
-        unstable_above: the PSI above which drift is major.
+        major_above: the PSI above which drift is major.
     """
     if not expected_rows or not actual_rows:
         return {
@@ -101,7 +101,7 @@ def compare(
     noise = per_degree * float(special.chdtri(bins - 1, NOISE_LEVEL)) if bins > 1 else 0.0
     if noise >= MODERATE_ABOVE and value <= noise:
         drift = Drift.TOO_LITTLE_DATA
-    elif value > unstable_above:
+    elif value > major_above:
         drift = Drift.MAJOR
     else:
         drift = Drift.STABLE if value < MODERATE_ABOVE else Drift.MODERATE

@@ -253,7 +253,7 @@ def test_dates_and_values_have_no_place_within_a_period():
     assert timeline.compare(reference, 0.2).partial == []
     data = clock(4)
     data["ts"] = data["ts"].astype("datetime64[D]").astype("datetime64[s]")
-    assert compared(data, 2)[1]["partial"] == []
+    assert compared(data, 2)[1].partial == []
 
 
 def test_without_training_periods_a_column_of_one_value_a_period_follows_the_calendar():

@@ -65,7 +65,7 @@ def test_a_scale_of_the_weights_changes_nothing():
 )
 def test_drift_levels(actual, rows, drift):
     expected, actual = np.array([0.5, 0.5]) * rows, np.array(actual) / 100 * rows
-    assert compare(expected, actual, rows, rows, unstable_above=0.2)["drift"] == drift
+    assert compare(expected, actual, rows, rows, major_above=0.2)["drift"] == drift
 
 
 def test_nothing_to_compare_is_said_so():
