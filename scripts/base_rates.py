@@ -50,18 +50,17 @@ def main() -> None:
         auc = {}
         for start in STARTS:
             losses, report = trained(arguments, seed, start)
-            last = list(report["metrics"])[-1]
-            metrics = report["metrics"][last]
+            metrics = report["metrics"][report["main_split"]]
             auc[start] = metrics["auc"]
             ratios = ", ".join(f"{loss:.4f}" for loss in losses[:3])
             print(
                 f"seed {seed}, {start:8}: training loss / constant's {ratios}; epochs {report['training']['epochs']}; "
-                f"{last} AUC {metrics['auc']:.5f}, log loss {metrics['log_loss']:.5f}, "
+                f"{report['main_split']} AUC {metrics['auc']:.5f}, log loss {metrics['log_loss']:.5f}, "
                 f"calibration {metrics['calibration']:.3f}",
                 flush=True,
             )
         changes.append(auc["log_odds"] - auc["zero"])
-    print(f"mean change of {last} AUC: {sum(changes) / len(changes):+.5f}")
+    print(f"mean change of AUC: {sum(changes) / len(changes):+.5f}")
 
 
 if __name__ == "__main__":
