@@ -51,7 +51,7 @@ class _Command(TyperCommand):
         """Check the options, then parse them."""
         known = {option for parameter in self.params for option in parameter.opts}
         for name in (argument.partition("=")[0] for argument in args):
-            if name.startswith("--") and name not in known:
+            if name.startswith("--") and name not in (*known, "--help"):
                 _refuse_renamed(name, known)
         return super().parse_args(ctx, args)
 

@@ -5,6 +5,10 @@ class ConfigError(ValueError):
     """A config or a folder that cannot be used: the message names the key, what was received and what to do."""
 
 
+class CodeRefused(ConfigError):
+    """A config names code of the user's own that is not trusted, not found or not fit."""
+
+
 class Damaged(ConfigError):
     """A file is not what was written.
 

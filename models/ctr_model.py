@@ -130,11 +130,15 @@ class CTRModel(tfrs.Model):
         Raises:
             ValueError: one of them is not a number for each example.
         """
-        losses = self.output(self.tables.inputs.empty_batch()).losses
+        two = {key: tf.concat([array, array], axis=0) for key, array in self.tables.inputs.empty_batch().items()}
+        losses = self.output(two).losses
+        if not isinstance(losses, Mapping):
+            raise ValueError(f"{self.tower.name}: losses must be a dictionary. Received: {losses!r}")
         for name, loss in losses.items():
-            if not loss.shape.is_compatible_with([1]):
+            shape = tf.convert_to_tensor(loss).shape
+            if not shape.is_compatible_with([2]):
                 raise ValueError(
                     f"{self.tower.name}: the loss {name!r} must be [batch], a number for each example. "
-                    f"Received, for 1 example: {loss.shape.as_list()}"
+                    f"Received, for 2 examples: {shape.as_list()}"
                 )
         return {name: tf_keras.metrics.Mean(name=f"loss/{name}", dtype="float64") for name in losses}

@@ -34,6 +34,8 @@ class Tower(Recorded):
     logit, which `start_at` sets.
     """
 
+    to_define: ClassVar[tuple[str, ...]] = ("blocks", "call")
+    """Names that a subclass must define."""
     has_wide_weights: ClassVar[bool] = False
     """True if each categorical and each cross has a wide weight, so that a cross needs no vector."""
     default_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})

@@ -1,7 +1,7 @@
 """All that the project's own optimizers share: an optimizer is one pure function over rows."""
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import tensorflow as tf
 import tf_keras
@@ -37,6 +37,8 @@ class RowOptimizer(tf_keras.optimizers.Optimizer):
         name: of the optimizer.
     """
 
+    to_define: ClassVar[tuple[str, ...]] = ("update",)
+    """Names that a subclass must define."""
     state_names: Sequence[str] = ()
     """State as wide as the rows, [rows, dim]."""
     row_state_names: Sequence[str] = ()

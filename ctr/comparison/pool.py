@@ -115,12 +115,13 @@ class Pool:
             remove(run.folder)  # what a killed run left of its folder
         config, log = self._file_of(run, "yaml"), self._file_of(run, "log")
         write_text(config, run.experiment.to_yaml())
-        trusted = ",".join(trusted_packages())
+        user_code = [",".join(trusted_packages()), os.pathsep.join(sys.path)]
+        arguments = [str(config), str(run.folder), *user_code, *self.callbacks]
         sys_path = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
         with log.open("wb") as out:
             process = subprocess.Popen(
                 # -P: a file of the working directory that is called as a package is not taken for it
-                [sys.executable, "-P", "-m", "ctr.jobs.worker", str(config), str(run.folder), trusted, *self.callbacks],
+                [sys.executable, "-P", "-m", "ctr.jobs.worker", *arguments],
                 env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys_path])},
                 stdin=subprocess.PIPE,  # which closes when this process dies
                 stdout=out,

@@ -109,6 +109,7 @@ class CellResults:
 def result_of(run: PlannedRun) -> Result | None:
     """How a planned run ended before; None: it has not."""
     if run.saved.exists and run.saved.is_finished:
+        run.saved.check_code(run.experiment)  # it may have been edited while another process trained
         return Result(run, run.saved.run_report(), None)
     path = _failed(run)
     if path.is_file():

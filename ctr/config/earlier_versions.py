@@ -30,7 +30,8 @@ def translate_config(values: dict[str, Any]) -> dict[str, Any]:
         values["features"] = translate_features(values["features"])
         for path in RENAMED_PATHS:
             values = _renamed(values, path)
-        _rename_state((values.get("training") or {}).get("warm_start"))
+        training = values.get("training")
+        _rename_state(training.get("warm_start") if isinstance(training, dict) else None)
     for path, value in DEFAULTS.items():
         put_default(values, path, value)
     return values
@@ -63,9 +64,9 @@ def _translate_cell(cell: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _rename_state(warm_start: dict[str, Any] | None) -> None:
+def _rename_state(warm_start: Any) -> None:
     """Give the optimizer state of a warm start the word of this version."""
-    if warm_start and warm_start.get("optimizer_state") == "carry":
+    if isinstance(warm_start, dict) and warm_start.get("optimizer_state") == "carry":
         warm_start["optimizer_state"] = "keep"
 
 

@@ -16,7 +16,7 @@ from ctr.config.optimizers import Optimizers
 from ctr.config.report import Report
 from ctr.config.training import Training
 from ctr.config.user_code import is_user_code, source_sum
-from ctr.errors import ConfigError
+from ctr.errors import CodeRefused, ConfigError
 from features import Features, Settings
 from models import Tower
 
@@ -155,4 +155,6 @@ def check_experiment(values: dict[str, Any], where: str) -> Experiment:
     try:
         return with_default_optimizers(Experiment.model_validate(values))
     except ValidationError as error:
-        raise ConfigError(f"{where}: {explain(error)}") from error
+        is_code = any(detail["type"] == "user_code" for detail in error.errors())
+        kind = CodeRefused if is_code else ConfigError
+        raise kind(f"{where}: {explain(error)}") from error

@@ -33,7 +33,7 @@ def explain(error: ValidationError, called: Callable[[tuple[int | str, ...]], st
         message = detail["msg"].removeprefix("Value error, ")
         received = detail["input"]
         line = f"{place}: {message}" if place else message
-        says_it = detail["type"] in ("missing", "unknown_key", "unknown_type") or "Received" in message
+        says_it = detail["type"] in ("missing", "unknown_key", "unknown_type", "user_code") or "Received" in message
         lines.append(line if says_it or isinstance(received, dict) else f"{line}. Received: {shown(received)}")
     more = [f"and {len(errors) - SHOWN} more"] if len(errors) > SHOWN else []
     return "\n".join([*map(_cut, lines), *more])

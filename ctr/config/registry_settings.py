@@ -1,12 +1,13 @@
 """Settings that name something and give its arguments: `{type: adam, beta_1: 0.8}`."""
 
 import inspect
+import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, PydanticUserError, TypeAdapter, ValidationError, create_model, model_validator
+from pydantic import BeforeValidator, TypeAdapter, ValidationError, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
 from ctr.config.user_code import import_class, is_user_code
@@ -77,13 +78,15 @@ def settings_from_registry(
 
     def settings_of_own(name: str, parent: type) -> type[PartSettings]:
         try:
-            return settings_of(name, import_class(name, parent))
+            settings = settings_of(name, import_class(name, parent))
+            _check_defaults(settings)
+            return settings
         except ConfigError as error:
-            raise PydanticCustomError("unknown_type", "{message}", {"message": str(error)}) from error
-        except (TypeError, NameError, PydanticUserError) as error:
-            reason = str(error).splitlines()[0].partition(". ")[0]
+            raise PydanticCustomError("user_code", "{message}", {"message": str(error)}) from error
+        except Exception as error:  # annotations are code too, and not ours
+            reason = (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0]
             why = f"{name!r}: its constructor's arguments cannot be settings: {reason}"
-            raise PydanticCustomError("unknown_type", "{message}", {"message": why}) from error
+            raise PydanticCustomError("user_code", "{message}", {"message": why}) from error
 
     def check(values: Any) -> Any:
         if isinstance(values, Settings):
@@ -120,16 +123,37 @@ def _settings_of(
     """
     parameters = inspect.signature(target, eval_str=True).parameters.values()
     _check_takes(passed, parameters)
+    no_keys = (*base.model_fields, "name")
+    for one in parameters:
+        if one.kind is inspect.Parameter.POSITIONAL_ONLY:
+            raise TypeError(f"{one.name} is positional only")
+        if one.name in no_keys and one.default is one.empty and one.kind not in VARIADIC:
+            raise TypeError(f"{one.name} must have a default, because it is no key")
     fields = {
         one.name: _field(one, types)
         for one in parameters
-        if one.kind not in VARIADIC and one.name not in (*passed, *base.model_fields, "name")
+        if one.kind not in VARIADIC and one.name not in (*passed, *no_keys)
     }
-    if taken := fields.keys() & {key, "factory"}:
+    if taken := [name for name in fields if name in (key, "factory") or hasattr(base, name)]:
         raise TypeError(f"none can be called {min(taken)}")
     made = create_model(name, __base__=base, **{key: (Literal[name], name)}, **fields)  # type: ignore[call-overload]
     made.factory = staticmethod(target)
     return made
+
+
+def _check_defaults(settings: type[PartSettings]) -> None:
+    """Raise TypeError if a default is not a value that config.yaml could hold and read again."""
+    for name, field in settings.model_fields.items():
+        if field.is_required() or name == "type":
+            continue
+        default = field.get_default(call_default_factory=True)
+        try:
+            saved = json.loads(
+                settings.model_construct(**{name: default}).model_dump_json(include={name}, warnings=False)
+            )
+            TypeAdapter(field.rebuild_annotation()).validate_python(saved[name])
+        except Exception as error:  # whatever a value of the user's own raises
+            raise TypeError(f"the default of {name} is not a value of a config: {default!r}") from error
 
 
 def _check_takes(passed: tuple[str, ...], parameters: Iterable[inspect.Parameter]) -> None:

@@ -28,13 +28,13 @@ def trust(*packages: str) -> None:
         packages: dotted names, such as `my_package`; their submodules are included.
 
     Raises:
-        ConfigError: not a dotted name, or a package of the project, whose classes have registered names.
+        ConfigError: not a dotted name, or a package of the project or of Python itself.
     """
     for package in packages:
         if not MODULE.fullmatch(package):
             raise ConfigError(f"--trust: expected a package such as my_package. Received: {package!r}")
-        if _is_project(package):
-            raise ConfigError(f"--trust: {package!r} is the project's own. Its classes need no trust; use their names.")
+        if reason := _why_refused(package):
+            raise ConfigError(f"--trust: {package!r} {reason}")
     _trusted.update(packages)
 
 
@@ -66,7 +66,7 @@ def import_name(name: str) -> Any:
         return getattr(import_module(module), target)
     except (ImportError, AttributeError) as error:
         raise ConfigError(str(error)) from error
-    except Exception as error:  # the code is not ours: whatever it raises is the reason
+    except (Exception, SystemExit) as error:  # the code is not ours: whatever it raises is the reason
         raise ConfigError(f"{type(error).__name__}: {error}") from error
 
 
@@ -78,14 +78,15 @@ def import_class(name: str, base: type) -> type:
         base: class that it must be derived from.
 
     Raises:
-        ConfigError: not such a name, one of the project, not trusted, not found, or not derived from `base`.
+        ConfigError: not such a name, one of the project or of Python, not trusted, not found, not derived from `base`,
+            or without what a class derived from it must define.
     """
     match = NAME.fullmatch(name)
     if match is None:
         raise ConfigError(f"{name!r} is not MODULE:NAME, such as my_package.towers:TwoTower")
     module = match[1]
-    if _is_project(module):
-        raise ConfigError(f"{name!r} is of the project itself. Use its registered name.")
+    if reason := _why_refused(module):
+        raise ConfigError(f"{name!r} {reason}")
     if not any(f"{module}.".startswith(f"{package}.") for package in _trusted):
         package = module.partition(".")[0]
         raise ConfigError(
@@ -99,6 +100,8 @@ def import_class(name: str, base: type) -> type:
     is_derived = isinstance(found, type) and issubclass(found, base)
     if not is_derived:
         raise ConfigError(f"{name!r} is not a class derived from {base.__module__.partition('.')[0]}.{base.__name__}")
+    if missing := [one for one in getattr(base, "to_define", ()) if getattr(found, one) is getattr(base, one)]:
+        raise ConfigError(f"{name!r} must define {missing[0]!r}")
     source_sum(found)  # now: the file may be edited while this process runs what it held
     return found
 
@@ -121,5 +124,11 @@ def source_sum(class_: Callable[..., Any]) -> str:
         ) from error
 
 
-def _is_project(module: str) -> bool:
-    return module.partition(".")[0] in PROJECT
+def _why_refused(module: str) -> str | None:
+    """Return why code of a module is never the user's own; None: it can be."""
+    package = module.partition(".")[0]
+    if package in PROJECT:
+        return "is of the project itself. Use a registered name."
+    if package in sys.stdlib_module_names or package == "__main__":
+        return "is not a package of yours. Put the class in a module."
+    return None

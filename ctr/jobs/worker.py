@@ -1,6 +1,7 @@
-"""`ctr train --resume` in a process that ends with the one that started it: CONFIG RUN TRUSTED [CALLBACK]...
+"""`ctr train --resume` in a process that ends with the one that started it: CONFIG RUN TRUSTED PATH [CALLBACK]...
 
-TRUSTED names packages, divided by commas; it may be empty.
+TRUSTED names packages, divided by commas; it may be empty. PATH is the other process's `sys.path`, divided as
+PYTHONPATH is: what it could import, this one can, after what it has itself.
 
 The other process holds the writing end of this one's standard input, so that its death, by whatever signal, closes it.
 """
@@ -22,7 +23,8 @@ def _end_with_parent() -> None:
     os._exit(1)  # at once: a run that is killed goes on from its checkpoint
 
 
-def _train(config: str, folder: Path, trusted: str, callbacks: list[str]) -> None:
+def _train(config: str, folder: Path, trusted: str, path: str, callbacks: list[str]) -> None:
+    sys.path += [place for place in path.split(os.pathsep) if place and place not in sys.path]
     with exit_codes() as console:
         trust(*filter(None, trusted.split(",")))
         train(load_experiment(config), folder, False, True, lambda: load_callbacks(callbacks, folder), console)
@@ -30,4 +32,4 @@ def _train(config: str, folder: Path, trusted: str, callbacks: list[str]) -> Non
 
 if __name__ == "__main__":
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _train(sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4:])
+    _train(sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5:])

@@ -44,7 +44,7 @@ def interval_notes(sets: Mapping[str, SplitMetrics]) -> list[str]:
     few = [
         f"{name} ({one['effective_clusters']:.0f} of equal weight)"
         for name, one in clustered.items()
-        if one["effective_clusters"] < FEW
+        if one.get("effective_clusters", FEW) < FEW
     ]
     told = f" Few in {', '.join(few)}: intervals and errors can be too narrow." if few else ""
     notes = [

@@ -42,7 +42,7 @@ def _show_metrics(report: ScoredReport, console: Console) -> None:
     for name, metrics in sets.items():
         reasons: dict[str, str] = metrics.get("reasons", {})
         for reason in dict.fromkeys(reasons.values()):
-            missing = [metric.key for metric in shown_in(Place.TERMINAL) if reasons.get(metric.key) == reason]
+            missing = [metric.label for metric in shown_in(Place.TERMINAL) if reasons.get(metric.key) == reason]
             if missing:
                 console.print(f"{escape(name)}: no {', '.join(missing)}: {escape(reason)}", highlight=False)
     for note in interval_notes(sets):

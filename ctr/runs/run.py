@@ -136,11 +136,13 @@ class Run:
             ConfigError: the file of one has changed since: weights and scores of the run are not of this code.
         """
         code = experiment.user_code
+        if code and not (self.folder / CODE).is_file():
+            raise Damaged(f"{self.folder / CODE} is missing.", self.mend(CODE))
         begun = self.read_json(CODE) if code else {}
         if changed := [name for name in code if code[name] != begun.get(name)]:
+            mend = self._mend_by or "Restore the file, or train again with --overwrite or another --run."
             raise ConfigError(
-                f"{self.folder}: the file of {changed[0]} has changed since the run began with it. Restore the file, "
-                f"or train again with --overwrite or another --run."
+                f"{self.folder}: the file of {changed[0]} has changed since the run began with it. {mend}"
             )
 
     def report(self) -> Report:

@@ -80,12 +80,15 @@ def _read(path: Path, values: Values, schema: Any, translate: Callable[[Values],
         try:
             values = translate(values)
         except earlier.UNREADABLE as error:
-            raise ConfigError(f"{path}: damaged, or older than version 0.4: it lacks {error}. {again}") from error
-    elif version != VERSION:
-        raise ConfigError(f"{path}: unknown version {version!r}, expected {VERSION}. Install a newer version of ctr.")
+            lacks = f": it lacks {error}" if isinstance(error, KeyError) else ""
+            raise ConfigError(f"{path}: damaged, or older than version 0.4{lacks}. {again}") from error
+    elif isinstance(version, bool) or version != VERSION:
+        is_newer = isinstance(version, int) and version > VERSION
+        what_to_do = "Install a newer version of ctr." if is_newer else again
+        raise ConfigError(f"{path}: unknown version {version!r}, expected {VERSION}. {what_to_do}")
     try:
         return adapter_of(schema).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: damaged: {where}: {first['msg']}. {again}") from error
+        where = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
+        raise ConfigError(f"{path}: damaged: {f'{where}: ' if where else ''}{first['msg']}. {again}") from error

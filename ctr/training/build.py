@@ -1,7 +1,7 @@
 """From the settings of an experiment to a tower, its optimizers and a compiled model."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ import tf_keras
 from ctr.config.experiment import Experiment
 from ctr.config.optimizers import TowerOptimizer
 from ctr.config.registry_settings import ScheduleSettings
+from ctr.config.user_code import is_user_code
 from ctr.errors import ConfigError
 from models import CTRModel, Inputs, Tower
 from optimizers import (
@@ -66,11 +67,20 @@ def make_model(
 
 def _tower(settings: Any, experiment: Experiment) -> Tower:
     """The tower that `model` describes; one on a `base` leaves the weights to it."""
-    make: Callable[..., Tower] = settings.factory
     arguments = {name: value for name, value in settings if name != "type"}
     if "base" in arguments:
-        return make(**{**arguments, "base": _tower(arguments["base"], experiment)})
-    return make(**arguments, initializer=experiment.initializer.towers, seed=experiment.seed)
+        return _made(settings, {**arguments, "base": _tower(arguments["base"], experiment)})
+    return _made(settings, {**arguments, "initializer": experiment.initializer.towers, "seed": experiment.seed})
+
+
+def _made(settings: Any, arguments: Mapping[str, Any]) -> Any:
+    """Call what the settings of a part name; whatever a class of the user's own raises is a mistake in the class."""
+    try:
+        return settings.factory(**arguments)
+    except Exception as error:
+        if not is_user_code(settings.type) or isinstance(error, ValueError | tf.errors.OpError):
+            raise
+        raise ConfigError(f"{settings.type}: its constructor raised {type(error).__name__}: {error}") from error
 
 
 def _router(experiment: Experiment, model: CTRModel, steps_per_epoch: int) -> Router:
@@ -83,7 +93,7 @@ def _router(experiment: Experiment, model: CTRModel, steps_per_epoch: int) -> Ro
             rate = getattr(settings, "learning_rate", None)  # an optimizer of the user's own may have none
             if isinstance(rate, ScheduleSettings):
                 arguments["learning_rate"] = _schedule(rate, steps_per_epoch, whole)
-            return settings.factory(**arguments)
+            return _made(settings, arguments)
 
     sparse = {key: make(settings, f"optimizers.sparse.{key}") for key, settings in chosen.sparse.items()}
     dense = {}

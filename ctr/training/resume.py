@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ctr.config.config_diff import bullet_list, diff_experiments
 from ctr.config.experiment import Experiment, load_saved_experiment
-from ctr.errors import ConfigError, Damaged
+from ctr.errors import CodeRefused, ConfigError, Damaged
 from ctr.runs.checksums import write_checksums
 from ctr.runs.environment import environment
 from ctr.runs.files import remove
@@ -120,6 +120,8 @@ def resumed(experiment: Experiment, run: Run) -> Experiment:
     config = run.file("config.yaml")
     try:
         begun = load_saved_experiment(config)
+    except CodeRefused:
+        raise
     except ConfigError as error:
         raise ConfigError(f"{error}\nthe run's own config is damaged: {PUT_BACK.format('it')}") from error
     run.check_code(begun)

@@ -255,7 +255,7 @@ def test_a_test_set_of_one_class_has_no_auc_and_says_why(config, data_folder, tm
     metrics = json.loads((tmp_path / "run" / "report.json").read_text())["metrics"]["test"]
     assert metrics["auc"] is None
     assert metrics["log_loss"] > 0
-    assert "test: no auc: the labels are of one class only" in result.stdout
+    assert "test: no AUC: the labels are of one class only" in result.stdout
 
 
 def fail_while_measuring(monkeypatch, error):

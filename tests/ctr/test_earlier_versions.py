@@ -159,3 +159,12 @@ def test_an_option_that_never_was_is_no_earlier_one():
     result = CliRunner().invoke(app, ["train", "CONFIG", "--sampled"])
     assert result.exit_code == 2
     assert "No such option" in result.stderr
+
+
+@pytest.mark.parametrize("damage", [{"training": "fast"}, {"training": [1]}, {"training": {"warm_start": "runs/own"}}])
+def test_a_damaged_config_of_0_4_is_refused_as_any_other(make_experiment, tmp_path, damage):
+    values = {**as_0_4(yaml.safe_load(make_experiment().to_yaml())), **damage}
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(values))
+    with pytest.raises(ConfigError, match=r"config\.yaml: training"):
+        load_saved_experiment(path)

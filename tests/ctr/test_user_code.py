@@ -29,6 +29,7 @@ TOWERS, ROWS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 OTHERS = '''
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
@@ -109,8 +110,58 @@ class OfTensors(DNN):
 class OfNothing(DNN):
     def __init__(self, start: Unheard, initializer: str = "", seed: int = 0) -> None:
         super().__init__()
+
+
+class OfNoTensors(DNN):
+    def __init__(self, start: tf.NoSuchType, initializer: str = "", seed: int = 0) -> None:
+        super().__init__()
+
+
+class Infinite(DNN):
+    def __init__(self, clip: float = float("inf"), initializer: str = "", seed: int = 0) -> None:
+        super().__init__()
+
+
+class Unset(DNN):
+    def __init__(self, clip: float = None, initializer: str = "", seed: int = 0) -> None:
+        super().__init__()
+
+
+class Activated(DNN):
+    def __init__(self, activation: Callable = tf.nn.relu, initializer: str = "", seed: int = 0) -> None:
+        super().__init__()
+
+
+class Positional(DNN):
+    def __init__(self, units: int = 3, /, initializer: str = "", seed: int = 0) -> None:
+        super().__init__()
+
+
+class Named(DNN):
+    def __init__(self, name: str, initializer: str = "", seed: int = 0) -> None:
+        super().__init__()
+
+
+class Copied(DNN):
+    def __init__(self, model_dump: int = 1, initializer: str = "", seed: int = 0) -> None:
+        super().__init__()
+
+
+class Unfinished(Tower):
+    def __init__(self, initializer: str = "", seed: int = 0) -> None:
+        super().__init__()
+
+
+class Failing(DNN):
+    def __init__(self, units: int = 3, initializer: str = "", seed: int = 0) -> None:
+        raise KeyError("units")
+
+
+class Idle(RowOptimizer):
+    pass
 '''
 TWO_TOWER = "model={type: my_package.towers:TwoTower, hidden: [8, 4]}"
+FAILING = "model=my_package.others:Failing"
 SIGNED = "optimizers.sparse.user={type: my_package.rows:SignedRows, learning_rate: 0.001}"
 CHANGED = "the file of my_package.towers:TwoTower has changed since the run began with it. Restore the file"
 
@@ -125,6 +176,7 @@ def own(place):
         package = place / "my_package"
         package.mkdir()
         sources = {"__init__": "", "towers": TOWERS, "rows": ROWS, "others": OTHERS, "broken": "1 / 0\n"}
+        sources["quits"] = "import sys\nsys.exit(0)\n"
         for name, source in sources.items():
             (package / f"{name}.py").write_text(source)
         (place / "stranger.py").write_text("from pathlib import Path\nPath('imported.txt').touch()\n" + TOWERS)
@@ -335,7 +387,8 @@ def test_an_edit_refuses_resume_evaluation_and_warm_start_in_one_line(run, copy,
 
 def test_an_edit_refuses_to_go_on_with_a_comparison(own, edited):
     told = only_line(command("compare", "study.yaml", "--out", "compared", "--trust", "my_package"))
-    assert CHANGED in told
+    assert "the file of my_package.towers:TwoTower has changed since the run began with it. Restore it" in told
+    assert "or delete compared/runs/own/seed-1: the same `ctr compare` command trains it again." in told
 
 
 def test_a_run_whose_record_of_code_is_lost_is_refused(copy, own, trusted):
@@ -345,7 +398,7 @@ def test_a_run_whose_record_of_code_is_lost_is_refused(copy, own, trusted):
 
 
 WRONG = {
-    "a name of the project": ("models.dnn:DNN", "'models.dnn:DNN' is of the project itself. Use its registered name."),
+    "a name of the project": ("models.dnn:DNN", "'models.dnn:DNN' is of the project itself. Use a registered name."),
     "another of the project": ("ctr.cli:app", "is of the project itself"),
     "no module": (":TwoTower", "is not MODULE:NAME, such as my_package.towers:TwoTower"),
     "no class": ("my_package.towers:", "is not MODULE:NAME"),
@@ -364,6 +417,16 @@ WRONG = {
     "no seed": ("my_package.others:Unseeded", "it must take seed"),
     "an argument that no config has": ("my_package.others:OfTensors", "constructor's arguments cannot be settings"),
     "a type that there is not": ("my_package.others:OfNothing", "name 'Unheard' is not defined"),
+    "a type that a module has not": ("my_package.others:OfNoTensors", "has no attribute 'NoSuchType'"),
+    "a module that quits": ("my_package.quits:X", "cannot import 'my_package.quits:X': SystemExit: 0"),
+    "a module of Python": ("os:PathLike", "'os:PathLike' is not a package of yours. Put the class in a module."),
+    "a default without bound": ("my_package.others:Infinite", "the default of clip is not a value of a config: inf"),
+    "a default of another type": ("my_package.others:Unset", "the default of clip is not a value of a config: None"),
+    "a function as default": ("my_package.others:Activated", "the default of activation is not a value of a config"),
+    "an argument without a name": ("my_package.others:Positional", "units is positional only"),
+    "a name that must be given": ("my_package.others:Named", "name must have a default, because it is no key"),
+    "a name of pydantic": ("my_package.others:Copied", "none can be called model_dump"),
+    "no blocks": ("my_package.others:Unfinished", "'my_package.others:Unfinished' must define 'blocks'"),
 }
 
 
@@ -382,6 +445,27 @@ def test_a_table_takes_no_stock_optimizer(name, own, trusted):
     with pytest.raises(ConfigError, match=r"is not a class derived from optimizers\.RowOptimizer"):
         load_experiment(own / "tiny.yaml", [f"optimizers.sparse.user.type={name}"])
     assert not (own / "called.txt").exists()
+
+
+def test_an_optimizer_without_an_update_is_refused(own, trusted):
+    with pytest.raises(ConfigError, match=r"'my_package\.others:Idle' must define 'update'"):
+        load_experiment(own / "tiny.yaml", ["optimizers.sparse.user.type=my_package.others:Idle"])
+
+
+def test_an_error_of_a_constructor_is_one_line(own, tmp_path):
+    told = only_line(
+        command("train", "tiny.yaml", "--run", tmp_path / "run", "--trust", "my_package", "--set", FAILING)
+    )
+    assert told == "error: my_package.others:Failing: its constructor raised KeyError: 'units'"
+
+
+def test_a_run_whose_code_is_not_trusted_is_not_called_damaged(copy, own):
+    config = yaml.safe_load((own / "tiny.yaml").read_text())
+    (own / "plain.yaml").write_text(yaml.safe_dump(config))
+    result = command("train", "plain.yaml", "--run", copy, "--resume")
+    assert result.exit_code == 2
+    assert "Add --trust my_package" in result.stderr
+    assert "damaged" not in result.stderr
 
 
 def test_arguments_are_checked_by_their_annotations(own, trusted):
@@ -411,6 +495,12 @@ def test_only_packages_are_trusted(package):
     assert user_code.trusted_packages() == []
 
 
+@pytest.mark.parametrize("package", ["os", "sys", "__main__"])
+def test_python_is_no_package_of_the_user(package):
+    with pytest.raises(ConfigError, match="is not a package of yours"):
+        ctr.trust(package)
+
+
 @pytest.mark.parametrize("package", ["ctr", "features", "models.dnn", "optimizers"])
 def test_the_project_needs_no_trust(package):
-    assert "is the project's own" in only_line(command("train", "tiny.yaml", "--trust", package))
+    assert "is of the project itself" in only_line(command("train", "tiny.yaml", "--trust", package))

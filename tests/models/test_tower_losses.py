@@ -119,8 +119,32 @@ class Fickle(DNN):
 
 
 def test_a_loss_that_is_not_one_of_examples_is_refused():
-    with pytest.raises(ValueError, match=r"dnn: the loss 'norm' must be \[batch\].* Received, for 1 example: \[\]$"):
+    with pytest.raises(ValueError, match=r"dnn: the loss 'norm' must be \[batch\].* Received, for 2 examples: \[\]$"):
         model_of(Whole(hidden=(8,)))
+
+
+class Fixed(DNN):
+    """A tower that returns what it is given as its losses."""
+
+    losses = None
+
+    def call(self, x0, step, training=False):
+        return TowerOutput(super().call(x0, step, training=training), self.losses)
+
+
+@pytest.mark.parametrize(
+    ("losses", "message"),
+    [
+        ({"one": tf.constant([0.5])}, r"the loss 'one' must be \[batch\].* Received, for 2 examples: \[1\]$"),
+        ({"number": 0.5}, r"the loss 'number' must be \[batch\].* Received, for 2 examples: \[\]$"),
+        (None, "losses must be a dictionary. Received: None"),
+    ],
+    ids=["of one example", "a number", "none"],
+)
+def test_losses_of_another_shape_are_refused(losses, message, monkeypatch):
+    monkeypatch.setattr(Fixed, "losses", losses)
+    with pytest.raises(ValueError, match=message):
+        model_of(Fixed(hidden=(8,)))
 
 
 def test_losses_that_come_and_go_are_refused():

@@ -113,4 +113,18 @@ def test_what_is_older_or_no_report_is_refused_in_one_line():
         read_report(Path("report.json"), saved)
     with pytest.raises(ConfigError, match=r"older than version 0\.4"):
         read_report(Path("report.json"), {})
+    with pytest.raises(
+        ConfigError, match=r"^report\.json: damaged, or older than version 0\.4\. Train or evaluate again\.$"
+    ):
+        read_report(Path("report.json"), {**saved, "metrics": 3})
     assert kind_of({}) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "what_to_do"),
+    [(2, "Install a newer version of ctr."), ("1", "Train or evaluate again."), (True, "Train or evaluate again.")],
+)
+def test_another_version_is_named_with_what_to_do(version, what_to_do):
+    with pytest.raises(ConfigError) as error:
+        read_report(Path("report.json"), {"version": version})
+    assert str(error.value) == f"report.json: unknown version {version!r}, expected 1. {what_to_do}"

@@ -54,5 +54,5 @@ def test_a_common_report_fits_a_narrow_terminal(evil):
 
 def test_what_is_missing_has_a_reason(evil):
     text = shown(Run(evil / "evaluation").report())
-    assert "labels $0$ <i>: no auc: the labels are of one class only" in text
-    assert "no auc, log_loss, positive_rate: the data has no label" in shown(Run(evil / "scored").report())
+    assert "labels $0$ <i>: no AUC: the labels are of one class only" in text
+    assert "no AUC, log loss, label rate: the data has no label" in shown(Run(evil / "scored").report())
