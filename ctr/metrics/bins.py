@@ -32,7 +32,8 @@ class QuantileBins:
         quantiles = present[(np.arange(1, bins) * len(present) - 1) // bins]  # in integers, for the same reason
         values, times = np.unique(quantiles, return_counts=True)
         heavy = values[times > 1]
-        edges = np.unique(np.concatenate([values[values < present[-1]], heavy, np.nextafter(heavy, -np.inf)]))
+        below = np.nextafter(heavy[heavy > np.finfo(np.float64).min], -np.inf)  # nothing is below the lowest
+        edges = np.unique(np.concatenate([values[values < present[-1]], heavy, below]))
         return cls(tuple(edges[np.isfinite(edges)].tolist()))  # infinite values are in the outer bins anyway
 
     @property

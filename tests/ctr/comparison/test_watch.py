@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,8 @@ from ctr.comparison import progress as watch_module
 from ctr.comparison.pool import Failure
 from ctr.comparison.progress import ComparisonProgress
 from ctr.runs.run import Run
+
+SAVED_REPORT = Path(__file__).parents[1] / "report" / "version_0_4" / "run.json"
 
 
 @pytest.fixture
@@ -50,8 +53,10 @@ def test_a_file_gets_a_line_for_each_end(run, monkeypatch):
     assert watched(run, Failure(3, "step 7"), False, monkeypatch).startswith(
         "   4/5  [ftrl], seed 1: failed: step 7  (0."
     )
-    metrics = {"train": {"auc": 0.9, "log_loss": 0.3}, "valid": {"auc": 0.8, "log_loss": 0.4}, "test": {"auc": 0.7}}
-    (run.folder / "report.json").write_text(json.dumps({"psi": {}, "metrics": metrics}))
+    report = json.loads(SAVED_REPORT.read_text())
+    report["metrics"]["valid"] |= {"auc": 0.8, "log_loss": 0.4}
+    report["metrics"]["test"]["auc"] = 0.7
+    (run.folder / "report.json").write_text(json.dumps(report))
     run.saved.seal()
     (line,) = watched(run, None, False, monkeypatch).splitlines()
     assert line.startswith("   4/5  [ftrl], seed 1: valid AUC 0.80000, log loss 0.40000  (")

@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ctr.metrics import CategoryBins, QuantileBins, bins_from_json
 
 TEXT = pa.large_string()
+LOWEST = float(np.finfo(np.float64).min)
 NUMBERS = st.one_of(st.floats(allow_nan=True, allow_infinity=True), st.sampled_from([0.0, 1.0]))
 
 
@@ -50,6 +51,7 @@ def test_bins_of_a_column_without_spread(sample):
 
 
 @given(st.lists(NUMBERS, max_size=40), st.lists(NUMBERS, min_size=1, max_size=40), st.integers(2, 12))
+@example([0.0, LOWEST, LOWEST], [0.0, LOWEST], 3)
 def test_a_number_is_in_the_first_bin_whose_edge_it_does_not_exceed(sample, numbers, bins):
     fitted = QuantileBins.fitted(np.array(sample, float), bins)
 
