@@ -106,6 +106,12 @@ def test_files_and_functions_are_short():
     assert not [name for name, lines in lengths.items() if lines > LONGEST_FUNCTION]
 
 
+def test_test_files_have_names_of_their_own():
+    """Pytest takes two files of one name for one module, and leaves the second out."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(set(names)) == sorted(names)
+
+
 @pytest.mark.parametrize("package", ["features", "models", "optimizers"])
 def test_a_lower_package_imports_no_other(package):
     found = set().union(*(IMPORTS[module] for module in SOURCES if module.split(".")[0] == package))
