@@ -89,7 +89,8 @@ class CTRModel(tfrs.Model):
 
         Of replicas that share a batch, each gives its part of that mean: the parts add up, as gradients do.
         """
-        logit, terms = self.output(batch, training)
+        output = self.output(batch, training)
+        logit, terms = output.logit, output.losses_of(batch["label"])
         if terms.keys() != self.mean_losses.keys():
             first, now = (", ".join(names) or "none" for names in (self.mean_losses, terms))
             raise ValueError(f"{self.tower.name}: the losses must be the same at every call, {first}. Received: {now}")
@@ -131,9 +132,10 @@ class CTRModel(tfrs.Model):
             ValueError: one of them is not a number for each example.
         """
         two = {key: tf.concat([array, array], axis=0) for key, array in self.tables.inputs.empty_batch().items()}
-        losses = self.output(two).losses
-        if not isinstance(losses, Mapping):
-            raise ValueError(f"{self.tower.name}: losses must be a dictionary. Received: {losses!r}")
+        output = self.output(two)
+        if not isinstance(output.losses, Mapping):
+            raise ValueError(f"{self.tower.name}: losses must be a dictionary. Received: {output.losses!r}")
+        losses = output.losses_of(tf.zeros([2]))
         for name, loss in losses.items():
             shape = tf.convert_to_tensor(loss).shape
             if not shape.is_compatible_with([2]):

@@ -1,8 +1,8 @@
 """What a model needs of its tower."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import tensorflow as tf
 import tf_keras
@@ -10,18 +10,29 @@ import tf_keras
 from models.inputs import Inputs
 from models.recording import Recorded
 
+Loss: TypeAlias = tf.Tensor | Callable[[tf.Tensor], tf.Tensor]
+
 
 class TowerOutput(NamedTuple):
     """What a tower returns that trains on more than the cross-entropy of its logit."""
 
     logit: tf.Tensor
     """float32 [batch]."""
-    losses: Mapping[str, tf.Tensor]
-    """Name -> a term of the loss for each example, [batch]; the same names at every call.
+    losses: Mapping[str, Loss]
+    """Name -> a term of the loss for each example, [batch], or a function from labels [batch] to it, such as the
+    cross-entropy of a stream's own logit; the same names at every call.
 
     The model adds the mean of each, weighted by sample weights as the cross-entropy, so a coefficient is the tower's to
-    apply. No term sees labels.
+    apply.
     """
+
+    def losses_of(self, label: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return the losses of examples with these labels, each [batch].
+
+        Args:
+            label: 0 or 1, [batch].
+        """
+        return {name: loss(label) if callable(loss) else loss for name, loss in self.losses.items()}
 
 
 class Tower(Recorded):

@@ -34,5 +34,16 @@ class Penalized(DNN):
         return TowerOutput(logit, {"activity": activity, "logit": 0.05 * tf.square(logit)})
 
 
-TOYS = {"penalized": Penalized}
+class SelfTaught(DNN):
+    """A plain MLP that adds the squared error of its own score.
+
+    loss/error = (sigmoid(logit) - label)^2
+    """
+
+    def call(self, x0: tf.Tensor, step: tf.Tensor, training: bool = False) -> TowerOutput:
+        logit = super().call(x0, step, training=training)
+        return TowerOutput(logit, {"error": lambda label: tf.square(tf.sigmoid(logit) - label)})
+
+
+TOYS = {"penalized": Penalized, "self_taught": SelfTaught}
 """What tests add to `models.MODELS`."""

@@ -22,7 +22,7 @@ class Scored:
     batch: Batch
     logit: np.ndarray  # float32 [rows], corrected for negative sampling
     losses: dict[str, np.ndarray]
-    """Name -> float32 [rows], of each loss that the tower names."""
+    """Name -> float32 [rows], of each loss that the tower names; empty for rows without labels."""
 
 
 class Scorer:
@@ -40,11 +40,11 @@ class Scorer:
     ) -> None:
         self.model, self.encoder, self.batch_size = model, encoder, batch_size
         self.correction = np.float32(math.log(negative_sampling_rate or 1.0))
+        self._losses = list(model.mean_losses) if encoder.columns is not None else []
+        unread = ("weight",) if self._losses else ("label", "weight")
         signature = batch_signature(encoder)
-        spec = {key: signature[key] for key in signature if key not in ("label", "weight")}
-        self._predict = tf.function(
-            lambda batch: model.output(batch, training=False), input_signature=[spec], autograph=False
-        )
+        spec = {key: signature[key] for key in signature if key not in unread}
+        self._predict = tf.function(self._outputs, input_signature=[spec], autograph=False)
         self._inputs = list(spec)
 
     def score(self, row_groups: list[RowGroup], keep: Iterable[str] = ()) -> Iterator[Scored]:
@@ -69,11 +69,16 @@ class Scorer:
             self._predict({key: batch[key][start : start + self.batch_size] for key in self._inputs})
             for start in range(0, table.num_rows, self.batch_size)
         ]
-        logit = _joined([output.logit for output in outputs]) + self.correction
+        logit = _joined([logit for logit, _ in outputs]) + self.correction
         if not np.isfinite(logit).all():
             raise Diverged(f"{int((~np.isfinite(logit)).sum())} of {len(logit)} scores are not finite")
-        losses = {name: _joined([output.losses[name] for output in outputs]) for name in self.model.mean_losses}
+        losses = {name: _joined([of_name[name] for _, of_name in outputs]) for name in self._losses}
         return Scored(table, values, batch, logit, losses)
+
+    def _outputs(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Logit and losses of a batch in evaluation mode."""
+        output = self.model.output(batch, training=False)
+        return output.logit, output.losses_of(batch["label"]) if self._losses else {}
 
 
 def _joined(parts: Sequence[tf.Tensor]) -> np.ndarray:

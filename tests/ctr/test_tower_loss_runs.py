@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 import ctr
@@ -142,3 +143,14 @@ def test_a_run_whose_own_loss_diverges_is_explained_and_replayed(make_experiment
     [found] = replay(step)
     assert found.loss == np.inf
     assert found.first == "dnn"
+
+
+def test_a_loss_of_labels_is_validated_and_needs_none_to_score(make_experiment, data_folder, tmp_path):
+    model = "model={type: self_taught, hidden: [8], batch_norm: false}"
+    report = ctr.train(make_experiment(model, "training.epochs=1"), tmp_path / "run")
+    [line] = lines_of(tmp_path / "run", "valid")
+    assert line["loss/error"] == pytest.approx(report["metrics"]["valid"]["brier"], rel=1e-5)
+    rows = pq.read_table(data_folder / "part-0.parquet").drop_columns(["clicked"])
+    pq.write_table(rows, tmp_path / "unlabelled.parquet")
+    found = ctr.evaluate(tmp_path / "run", str(tmp_path / "unlabelled.parquet"))
+    assert found["metrics"]["unlabelled"]["rows"] == rows.num_rows

@@ -103,6 +103,28 @@ def test_a_model_without_losses_of_its_own_reports_its_loss_only():
     assert model.train_step(tensors(rows_of(8))).keys() == {"loss"}
 
 
+class Streamed(DNN):
+    """A tower that adds the cross-entropy of half its logit, as a stream of its own would."""
+
+    def call(self, x0, step, training=False):
+        logit = super().call(x0, step, training=training)
+        half = 0.5 * logit
+        return TowerOutput(logit, {"half": lambda label: tf.nn.sigmoid_cross_entropy_with_logits(label, half)})
+
+
+def test_a_loss_may_be_a_function_of_the_labels():
+    model, rows = model_of(Streamed(hidden=(8,), batch_norm=False)), rows_of(40)
+    logit = model(tensors(rows)).numpy().astype(np.float64)
+
+    def cross_entropy(score):
+        return np.logaddexp(0, score) - rows["label"] * score
+
+    expected = weighted_mean(cross_entropy(logit) + cross_entropy(logit / 2), rows)
+    assert float(model.compute_loss(tensors(rows))) == pytest.approx(expected, rel=1e-6)
+    found = compiled(model).evaluate(tf.data.Dataset.from_tensor_slices(rows).batch(16), return_dict=True, verbose=0)
+    assert found["loss/half"] == pytest.approx(weighted_mean(cross_entropy(logit / 2), rows), rel=1e-6)
+
+
 class Whole(DNN):
     """A tower whose loss is not one of examples."""
 
