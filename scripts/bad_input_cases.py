@@ -331,8 +331,8 @@ COMMANDS = [
     ),
     command(
         "a trusted class that is no tower",
-        f"{TRAIN} --trust pathlib --set model=pathlib:Path",
-        "'pathlib:Path'",
+        f"{TRAIN} --trust yaml --set model=yaml:SafeLoader",
+        "'yaml:SafeLoader'",
         "models.Tower",
     ),
     command("trust in the project", f"{TRAIN} --trust models", "--trust", "'models'"),
