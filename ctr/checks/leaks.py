@@ -55,7 +55,7 @@ def copied(duplicates: Duplicates, name: str) -> str:
     """Return how many rows of a split were copied from the training data, the end of a sentence.
 
     >>> found = {"share": 0.2, "error": 0.011, "upper": 0.22, "identified_rows": 5000, "is_suspect": True}
-    >>> copied(found, "test")[:62]
+    >>> copied(found, "test")[:63]
     '20.0% (± 1.1%) of the 5,000 rows of test that can be identified'
     """
     share, error = 100 * (duplicates["share"] or 0), 100 * (duplicates["error"] or 0)
