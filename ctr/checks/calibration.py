@@ -1,4 +1,4 @@
-"""Whether scores are probabilities."""
+"""Checks of scores as probabilities."""
 
 import math
 

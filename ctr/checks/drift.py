@@ -1,4 +1,4 @@
-"""Whether the score and the features are distributed as in the training data."""
+"""Checks for drift of the score and of features."""
 
 from ctr.checks.significance import (
     largest_psi,

@@ -1,4 +1,4 @@
-"""Whether a feature or copied rows give the label away."""
+"""Checks for features and copied rows that give the label away."""
 
 from ctr.checks.significance import (
     COPIED_MARGIN,

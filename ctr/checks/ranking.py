@@ -1,4 +1,4 @@
-"""Whether a model ranks, and whether it ranks rare ids and slices as well as all rows."""
+"""Checks of the ranking, of all rows and of those with rare ids or in a slice."""
 
 from collections.abc import Mapping
 from typing import Any

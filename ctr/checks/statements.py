@@ -1,4 +1,4 @@
-"""What checks of a report yield, and the phrases that they share."""
+"""Statements of the checks of a report, and the phrases that they share."""
 
 import math
 from collections.abc import Iterator
