@@ -92,7 +92,7 @@ def train(
         chosen = [] if warm_start is None else [f"training.warm_start.run={json.dumps(str(warm_start))}"]
         experiment = load_experiment(config, [*(settings or []), *chosen])
         folder = run or Path("runs") / experiment.name
-        resolve_factories(callbacks or [])  # so that a wrong name is told before any work
+        resolve_factories(callbacks or [])  # so that a wrong name ends the command before any work
         train_job.train(experiment, folder, overwrite, resume, lambda: load_callbacks(callbacks or [], folder), console)
 
 

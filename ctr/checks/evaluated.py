@@ -1,4 +1,4 @@
-"""What a careful analyst would look at before signing a report, each a plain sentence."""
+"""Every check of a report, each a function that yields plain sentences."""
 
 from collections.abc import Callable
 

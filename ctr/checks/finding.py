@@ -8,7 +8,7 @@ from ctr.schema.levels import Level
 
 
 class Finding(NamedTuple):
-    """What a check before training found."""
+    """A result of a check before training."""
 
     level: Level
     check: str

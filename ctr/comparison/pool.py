@@ -59,7 +59,7 @@ class Pool:
             says itself whether that is too much.
         folder: for the config of each run, and what it prints.
         callbacks: `--callback` of every training.
-        stop_requested: asked all the time; then trainings save and end.
+        stop_requested: returns True once every run has to save and end; called all the time.
     """
 
     def __init__(
