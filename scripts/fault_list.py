@@ -1,0 +1,238 @@
+"""The faults that `planted_faults.py` plants: small mistakes of the kind that a tired engineer commits.
+
+Each replaces a text that occurs exactly once in its file. When a change moves or rewrites that text, update `file` and
+`before` so that the fault stays the same mistake.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A mistake in one place of the code.
+
+    Args:
+        name: what goes wrong, as an identifier.
+        file: path of the file in the tree.
+        before: text that occurs exactly once in it.
+        after: text in its place.
+        tests: path or pattern of the tests of its package, after that of the tests that are the likeliest to fail.
+    """
+
+    name: str
+    file: str
+    before: str
+    after: str
+    tests: tuple[str, ...]
+
+
+FEATURES, MODELS, OPTIMIZERS, METRICS = "tests/features", "tests/models", "tests/optimizers", "tests/ctr/metrics"
+EVALUATION, COMPARISON = "tests/ctr/evaluation", "tests/ctr/comparison"
+RUNS = "tests/ctr/test_*.py"
+"""Tests of whole runs, which are those of `ctr/config`, `ctr/runs` and `ctr/training`."""
+
+FAULTS = (
+    Fault(
+        "every_epoch_shuffles_alike",
+        "features/reader.py",
+        "np.random.default_rng([self.seed, 3, epoch, place])",
+        "np.random.default_rng([self.seed, 3, place])",
+        (f"{FEATURES}/test_reader.py", FEATURES),
+    ),
+    Fault(
+        "resume_skips_rows_of_every_window",
+        "features/reader.py",
+        "            skip = 0\n",
+        "",
+        (f"{FEATURES}/test_reader.py", FEATURES),
+    ),
+    Fault(
+        "random_split_loses_its_seed",
+        "features/splits.py",
+        "np.random.default_rng([seed, 1, place])",
+        "np.random.default_rng([1, place])",
+        (f"{FEATURES}/test_source.py", FEATURES),
+    ),
+    Fault(
+        "min_count_is_exclusive",
+        "features/statistics.py",
+        'pc.greater_equal(found["count"], self.settings.min_count)',
+        'pc.greater(found["count"], self.settings.min_count)',
+        (f"{FEATURES}/test_statistics.py", FEATURES),
+    ),
+    Fault(
+        "null_time_is_midnight",
+        "features/values.py",
+        "return pa.array(found, mask=column.is_null().to_numpy(zero_copy_only=False))",
+        "return pa.array(found)",
+        (f"{FEATURES}/test_times.py", FEATURES),
+    ),
+    Fault(
+        "cross_sees_nulls_of_its_last_part_only",
+        "features/hashing.py",
+        "is_null = is_null | part.is_null().to_numpy(zero_copy_only=False)",
+        "is_null = part.is_null().to_numpy(zero_copy_only=False)",
+        (f"{FEATURES}/test_crosses.py", FEATURES),
+    ),
+    Fault(
+        "dropout_ignores_the_step",
+        "models/blocks.py",
+        "seed = tf.stack([self.layer_seed + replica * 2**31, tf.cast(step, tf.int64)])",
+        "seed = tf.stack([tf.constant(self.layer_seed, tf.int64), replica])",
+        (f"{MODELS}/test_blocks.py", MODELS),
+    ),
+    Fault(
+        "softmax_counts_padding",
+        "models/din.py",
+        "tf.nn.softmax(tf.where(mask > 0, scores, scores.dtype.min))",
+        "tf.nn.softmax(scores)",
+        (f"{MODELS}/test_din.py", MODELS),
+    ),
+    Fault(
+        "micro_mlp_kernel_has_its_axes_swapped",
+        "models/can.py",
+        "h = tf.matmul(h, tf.reshape(kernel, [-1, fan_in, fan_out]))",
+        "h = tf.matmul(h, tf.reshape(kernel, [-1, fan_out, fan_in]), transpose_b=True)",
+        (f"{MODELS}/test_can.py", MODELS),
+    ),
+    Fault(
+        "columns_come_in_the_order_of_the_batch",
+        "models/tables.py",
+        "tf.gather(array, places, axis=1)",
+        "tf.gather(array, sorted(places), axis=1)",
+        (f"{MODELS}/test_tables.py", MODELS),
+    ),
+    Fault(
+        "special_rows_of_the_first_fused_table_only",
+        "models/tables.py",
+        "rows[offset : offset + SPECIAL_ROWS] = 0",
+        "rows[:SPECIAL_ROWS] = 0",
+        (f"{MODELS}/test_tables.py", MODELS),
+    ),
+    Fault(
+        "weight_decay_of_all_rows",
+        "optimizers/base.py",
+        "super().__init__(name=name, weight_decay=None, jit_compile=False)",
+        "super().__init__(name=name, weight_decay=weight_decay or None, jit_compile=False)",
+        (f"{OPTIMIZERS}/test_row_optimizers.py", OPTIMIZERS),
+    ),
+    Fault(
+        "ftrl_explains_a_start_with_the_wrong_sign_of_l1",
+        "optimizers/ftrl.py",
+        "return rows + tf.sign(rows) * (self.penalty_rate * self.l1)",
+        "return rows - tf.sign(rows) * (self.penalty_rate * self.l1)",
+        (f"{OPTIMIZERS}/test_ftrl.py", OPTIMIZERS),
+    ),
+    Fault(
+        "bias_correction_is_one_step_ahead",
+        "optimizers/group_adam.py",
+        "self._curvature(new_velocity, now)",
+        "self._curvature(new_velocity, now + 1)",
+        (f"{OPTIMIZERS}/test_group_adam.py", OPTIMIZERS),
+    ),
+    Fault(
+        "adagrad_bound_counts_the_start_twice",
+        "optimizers/adagrad.py",
+        "tf.minimum(gathered, self.max_accumulator - self.initial_accumulator)",
+        "tf.minimum(gathered, self.max_accumulator)",
+        (f"{OPTIMIZERS}/test_adagrad.py", OPTIMIZERS),
+    ),
+    Fault(
+        "checkpoint_loses_the_start_of_a_schedule",
+        "optimizers/router.py",
+        "[(rate.factor, rate.start) for rate in rates if isinstance(rate, Adjustable)]",
+        "[rate.factor for rate in rates if isinstance(rate, Adjustable)]",
+        (f"{OPTIMIZERS}/test_router.py", OPTIMIZERS),
+    ),
+    Fault(
+        "gauc_ignores_weights",
+        "ctr/metrics/groups.py",
+        "auc, weight, exponent = groups.auc[both], groups.weight[both], groups.exponent[both]",
+        "auc, weight, exponent = groups.auc[both], groups.rows[both], groups.exponent[both]",
+        (f"{METRICS}/test_groups.py", METRICS),
+    ),
+    Fault(
+        "merge_drops_binned_counts",
+        "ctr/metrics/binary.py",
+        "[one._binned for one in (self, other) if one._binned is not None]",
+        "[one._binned for one in (self,) if one._binned is not None]",
+        (f"{METRICS}/test_binary.py", METRICS),
+    ),
+    Fault(
+        "counts_are_stale_after_an_update",
+        "ctr/metrics/binary.py",
+        "        self._counts = None\n",
+        "",
+        (f"{METRICS}/test_binary.py", METRICS),
+    ),
+    Fault(
+        "adjusted_p_values_are_not_monotone",
+        "ctr/metrics/seeds.py",
+        "highest = max(highest, min(1.0, (len(known) - rank) * p))",
+        "highest = min(1.0, (len(known) - rank) * p)",
+        (f"{METRICS}/test_over_seeds.py", METRICS),
+    ),
+    Fault(
+        "check_holds_with_an_interval_below_the_margin",
+        "ctr/checks/significance.py",
+        'return "holds" if -margin <= interval[0] and interval[1] <= margin else "too few"',
+        'return "holds" if interval[1] <= margin else "too few"',
+        (f"{EVALUATION}/test_checks.py", EVALUATION),
+    ),
+    Fault(
+        "merge_forgets_that_a_timeline_is_too_long",
+        "ctr/evaluation/timeline.py",
+        "self.is_too_long or other.is_too_long,",
+        "self.is_too_long,",
+        (f"{EVALUATION}/test_timeline.py", EVALUATION),
+    ),
+    Fault(
+        "values_of_a_list_count_as_rows",
+        "ctr/evaluation/histograms.py",
+        "return (weight / np.maximum(np.bincount(self.rows, minlength=len(weight)), 1))[self.rows]",
+        "return weight[self.rows]",
+        (f"{EVALUATION}/test_histograms.py", EVALUATION),
+    ),
+    Fault(
+        "verdict_for_tested_seeds_needs_one_seed",
+        "ctr/comparison/baseline_diff.py",
+        "beyond_rows = all(seed is not None",
+        "beyond_rows = any(seed is not None",
+        (f"{COMPARISON}/test_verdicts.py", COMPARISON),
+    ),
+    Fault(
+        "sealed_files_are_not_synced",
+        "ctr/runs/checksums.py",
+        "        sync(path)\n",
+        "",
+        ("tests/ctr/test_seals.py", RUNS),
+    ),
+    Fault(
+        "resume_loses_the_mean_loss_of_the_epoch",
+        "ctr/training/trainer.py",
+        "        if position.batch == 0:\n            self.model.reset_metrics()\n",
+        "        self.model.reset_metrics()\n        if position.batch == 0:\n",
+        ("tests/ctr/test_resume.py", RUNS),
+    ),
+    Fault(
+        "resume_loses_the_seconds_before_it",
+        "ctr/training/trainer.py",
+        "Stopwatch(self.position.seconds)",
+        "Stopwatch()",
+        ("tests/ctr/test_resume.py", RUNS),
+    ),
+    Fault(
+        "patience_is_one_validation_longer",
+        "ctr/training/trainer.py",
+        "self.position.misses >= self.stopping.patience",
+        "self.position.misses > self.stopping.patience",
+        ("tests/ctr/test_trainer.py", RUNS),
+    ),
+    Fault(
+        "config_diff_misses_removed_settings",
+        "ctr/config/config_diff.py",
+        "for key in {**before, **now}:",
+        "for key in now:",
+        ("tests/ctr/test_resume.py", RUNS),
+    ),
+)
