@@ -1,0 +1,35 @@
+"""The lanes of the suite: `--quick`, the default, and `--slow`, which runs everything.
+
+A call that names a file or a test, or chooses by `-k` or `-m`, runs all that it names.
+"""
+
+from pathlib import Path
+
+import pytest
+
+WHOLE_RUNS = Path(__file__).parent / "tests" / "ctr"
+"""The tests in the files of this folder, but not of its subfolders, run the whole program."""
+CLICK_LOG = {"data_folder", "small_config"}
+"""Fixtures that write data to train on."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("lanes", "which tests run; by default all that are not marked `slow`")
+    lanes = {"--quick": "leave out the tests that train, too", "--slow": "run every test"}
+    for option, meaning in lanes.items():
+        group.addoption(option, action="store_const", dest="lane", const=option, help=meaning)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that train, then leave out those that are not in this call's lane."""
+    for item in items:
+        if item.path.parent == WHOLE_RUNS or CLICK_LOG.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("trains")
+    names_tests = config.option.keyword or config.option.markexpr or any(".py" in arg for arg in config.args)
+    lane = config.option.lane or ("--slow" if names_tests else "default")
+    left_out = {"--quick": ("slow", "trains"), "default": ("slow",), "--slow": ()}[lane]
+    others = [item for item in items if any(item.get_closest_marker(name) for name in left_out)]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in set(others)]

@@ -1,0 +1,63 @@
+"""Which tests a call runs: the lanes of conftest.py, on a small suite of its own."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+SUITE = """
+import pytest
+
+@pytest.fixture
+def data_folder(): ...
+
+def test_plain(): ...
+
+def test_on_clicks(data_folder): ...
+
+@pytest.mark.trains
+def test_that_trains(): ...
+
+@pytest.mark.slow
+def test_of_processes(): ...
+"""
+
+
+@pytest.fixture
+def passed(pytester, monkeypatch):
+    """The names of the tests that a call runs."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they would be imported in each call
+    shutil.copy(Path(__file__).parents[1] / "conftest.py", pytester.path)
+    pytester.makeini("[pytest]\naddopts = --strict-markers\nmarkers =\n  slow: s\n  trains: t")
+    for folder in ("tests", "tests/ctr/report", "tests/ctr"):
+        (pytester.path / folder).mkdir(parents=True, exist_ok=True)
+    (pytester.path / "tests" / "test_some.py").write_text(SUITE)
+    (pytester.path / "tests" / "ctr" / "test_runs.py").write_text("def test_of_a_run(): ...")
+    (pytester.path / "tests" / "ctr" / "report" / "test_pages.py").write_text("def test_of_a_page(): ...")
+
+    def run(*args):
+        return {report.nodeid.split("::")[1] for report in pytester.inline_run(*args).getreports() if is_test(report)}
+
+    def is_test(report):
+        return getattr(report, "when", None) == "call" and report.passed
+
+    return run
+
+
+def test_lanes(passed):
+    quick = {"test_plain", "test_of_a_page"}
+    default = {*quick, "test_on_clicks", "test_that_trains", "test_of_a_run"}
+    every = {*default, "test_of_processes"}
+
+    assert passed("--quick") == quick
+    assert passed() == passed("tests") == default
+    assert passed("--slow") == every
+
+
+def test_what_is_named_runs(passed):
+    assert passed("tests/test_some.py::test_of_processes") == {"test_of_processes"}
+    assert passed("tests", "-k", "processes") == passed("-m", "slow") == {"test_of_processes"}
+    assert len(passed("tests/test_some.py")) == 4
+    assert passed("tests/test_some.py", "--quick") == {"test_plain"}
