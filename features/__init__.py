@@ -2,32 +2,35 @@
 
 from features.ahead import read_ahead
 from features.bad_rows import BadRows, leave_out_bad_rows
-from features.batch import NULL, OUT_OF_VOCABULARY, PADDING, SPECIAL_ROWS, Batch, take
+from features.batch import NULL, OUT_OF_VOCABULARY, PADDING, SPECIAL_ROWS, Batch, table_rows, take
 from features.casts import Cast, cast_column, cast_hint
 from features.columns import check_agreement, check_columns, check_known, files_of, rows_of_files, unified_schema
 from features.dataset import as_tf_dataset, batch_signature
 from features.encoder import Encoder
 from features.errors import DataError
 from features.fit_encoder import fit_encoder
+from features.fits.fit import Fit, Fitting
+from features.kinds import KINDS
+from features.kinds.feature import ColumnFeature, Feature
 from features.labels import Columns
-from features.layout import layout_of
 from features.numbers import as_floats
-from features.originals import columns_of, decode_ids, decoded_batch, describe_row, id_features
+from features.originals import decode_ids, decoded_batch, describe_row
 from features.ragged import Ragged, list_lengths
 from features.reader import Reader
 from features.row_groups import DataFile, RowGroup, count_rows
 from features.sample import SAMPLE_ROWS, draw_sample
-from features.schema import Categorical, Cross, Feature, Features, Numeric, Sequence, SequenceCross, Split
+from features.schema import Features, Split
 from features.settings import Count, Settings, TimeZone, nearest
 from features.source import open_data
 from features.splits import split_data
-from features.statistics import Moments, Statistics, fit
+from features.statistics import Statistics, fit
 from features.tables import map_tables, read_tables
 from features.times import as_microseconds, date_texts, wall_clock
 from features.types import innermost, is_bytes, is_number, is_text, is_uuid, type_name
 from features.values import Values, decoded, filtered, values_of_column
 
 __all__ = [
+    "KINDS",
     "NULL",
     "OUT_OF_VOCABULARY",
     "PADDING",
@@ -36,22 +39,19 @@ __all__ = [
     "BadRows",
     "Batch",
     "Cast",
-    "Categorical",
+    "ColumnFeature",
     "Columns",
     "Count",
-    "Cross",
     "DataError",
     "DataFile",
     "Encoder",
     "Feature",
     "Features",
-    "Moments",
-    "Numeric",
+    "Fit",
+    "Fitting",
     "Ragged",
     "Reader",
     "RowGroup",
-    "Sequence",
-    "SequenceCross",
     "Settings",
     "Split",
     "Statistics",
@@ -66,7 +66,6 @@ __all__ = [
     "check_agreement",
     "check_columns",
     "check_known",
-    "columns_of",
     "count_rows",
     "date_texts",
     "decode_ids",
@@ -78,13 +77,11 @@ __all__ = [
     "filtered",
     "fit",
     "fit_encoder",
-    "id_features",
     "innermost",
     "is_bytes",
     "is_number",
     "is_text",
     "is_uuid",
-    "layout_of",
     "leave_out_bad_rows",
     "list_lengths",
     "map_tables",
@@ -94,6 +91,7 @@ __all__ = [
     "read_tables",
     "rows_of_files",
     "split_data",
+    "table_rows",
     "take",
     "type_name",
     "unified_schema",

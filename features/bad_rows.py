@@ -6,17 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features.encoder import Encoder
 from features.errors import DataError
-from features.labels import FLOAT32_MAX
-from features.numbers import as_floats
-from features.ragged import Ragged
+from features.kinds.feature import Feature
 from features.row_groups import RowGroup, count_rows
-from features.schema import Categorical, ColumnFeature, Numeric, Sequence
 from features.tables import read_tables
-from features.values import Values, outside, too_large, values_of
 
 
 @dataclass(frozen=True)
@@ -51,8 +46,9 @@ def leave_out_bad_rows(
     Raises:
         DataError: more rows are bad; the message says how many for which reason, and where the first of them is.
     """
-    features = [feature for feature in encoder.features.of_columns.values() if _can_be_bad(feature)]
-    names = [*(encoder.columns.names if encoder.columns else []), *(feature.column for feature in features)]
+    features = [feature for feature in encoder.features.columns.values() if feature.can_be_invalid]
+    read = [column for feature in features for column in feature.columns]
+    names = [*(encoder.columns.names if encoder.columns else []), *read]
     reasons: Counter[str] = Counter()
     places: dict[str, RowGroup] = {}
     left: list[RowGroup] = []
@@ -79,37 +75,9 @@ def leave_out_bad_rows(
     return left, BadRows(reasons.total(), share, dict(reasons))
 
 
-def _can_be_bad(feature: ColumnFeature) -> bool:
-    return isinstance(feature, Numeric) or feature.identity is not None
-
-
-def _faults(
-    encoder: Encoder, features: list[ColumnFeature], table: pa.Table, where: str
-) -> Iterator[tuple[str, np.ndarray]]:
+def _faults(encoder: Encoder, features: list[Feature], table: pa.Table, where: str) -> Iterator[tuple[str, np.ndarray]]:
     """Each reason with the rows that it holds for, bool [rows]."""
     if encoder.columns is not None:
         yield from encoder.columns.faults(table, where)
     for feature in features:
-        if isinstance(feature, Numeric):
-            yield from _of_numbers(encoder, feature, table)
-        else:
-            yield from _of_ids(feature, values_of(feature, table, where))
-
-
-def _of_numbers(encoder: Encoder, feature: Numeric, table: pa.Table) -> Iterator[tuple[str, np.ndarray]]:
-    numbers = as_floats(table.column(feature.column).combine_chunks())
-    unfit = too_large(numbers)
-    yield f"{feature.column!r} is infinite or too large", unfit.to_numpy(zero_copy_only=False)
-    if feature.name in encoder.moments:
-        scaled = encoder.scaled(feature, pc.if_else(unfit, pa.scalar(None, pa.float64()), numbers))
-        yield f"{feature.column!r} is too large once standardized", np.abs(scaled) > FLOAT32_MAX
-
-
-def _of_ids(feature: Categorical | Sequence, values: Values) -> Iterator[tuple[str, np.ndarray]]:
-    lists = values if isinstance(values, Ragged) else Ragged(values, np.ones(len(values), np.int64))
-    if not pa.types.is_integer(lists.flat.type):  # only nulls, or an error that no single row is to blame for
-        return
-    assert feature.identity is not None
-    found = outside(lists.flat, feature.identity).to_numpy(zero_copy_only=False)
-    counts = np.bincount(np.repeat(np.arange(len(lists.lengths)), lists.lengths)[found], minlength=len(lists.lengths))
-    yield f"{feature.column!r} holds an id outside 0 to {feature.identity - 1}", counts > 0
+        yield from feature.faults(table, encoder.statistics.fit_of(feature), where)

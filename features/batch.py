@@ -13,11 +13,23 @@ A batch is a dict of arrays, the interface between `features` and `models`:
 from collections.abc import Iterable
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 Batch = dict[str, np.ndarray]
 
 PADDING, NULL, OUT_OF_VOCABULARY, SPECIAL_ROWS = 0, 1, 2, 3
 """The first rows of every table."""
+
+
+def table_rows(ids: pa.Array) -> np.ndarray:
+    """Return rows of a table for ids that count from 0, int32; a null is the row of null.
+
+    >>> table_rows(pa.array([0, None, 5])).tolist()
+    [3, 1, 8]
+    """
+    numbers = pc.fill_null(ids.cast(pa.int64()), NULL - SPECIAL_ROWS).to_numpy()
+    return np.add(numbers, SPECIAL_ROWS, dtype=np.int32, casting="unsafe")
 
 
 def batch_rows(batch: Batch) -> int:

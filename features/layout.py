@@ -1,88 +1,101 @@
-"""What a model must know of its batches, as plain values."""
+"""What batches hold, gathered feature by feature: the tables, fields and numerics that a model must know of."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from features.batch import SPECIAL_ROWS
-from features.schema import Categorical, Cross, CrossFeature, Feature, Features, Numeric, Sequence, SequenceCross
 
 
-def has_ids(feature: Feature) -> bool:
-    """Whether a feature has a column in `ids`."""
-    return isinstance(feature, Categorical | Cross) or (isinstance(feature, Numeric) and feature.as_ != "plain")
-
-
-def has_unfitted_ids(feature: Feature) -> bool:
-    """Return True if the ids of a feature are not fitted, so that the training data may never use some of them."""
-    if isinstance(feature, CrossFeature):
-        return True
-    return any(getattr(feature, key, None) is not None for key in ("hash", "identity", "part"))
-
-
-def table_name(feature: Any) -> str:
-    """Return the name of the table of a feature with ids."""
-    name: str = getattr(feature, "table", feature.name)
-    return name
-
-
-def layout_of(features: Features, sizes: Mapping[str, int]) -> dict[str, Any]:
-    """Tables, fields and numerics of an encoder's batches.
+@dataclass
+class Layout:
+    """The layout of batches. Each feature adds what it fills, in declared order.
 
     Args:
-        features: the declared features.
-        sizes: feature with ids -> how many different ids it has, the special ones left out.
-
-    Returns:
-        tables: name, rows, dim.
-        fields: the vectors of the tower's input in declared order: name, table, and `column` of `ids` or `sequence`
-            with its `pooling`; `scale` is the column of `numerics` that multiplies the vector.
-        categories: all features that are one category: name, `column` of `ids`, rows, the table of its vector or None.
-        histories: all features that are a list: name, rows, the table of its vectors or None, whether it is `crossed`.
-        numerics: the name of each column.
+        ids: names of the features that fill the columns of `ids`.
+        numerics: names of the columns of `numerics`.
+        lengths: feature -> the most values that its sequence has in an example.
+        tables: table -> its name, rows and dim.
+        fields: the vectors of the tower's input: name, table, and the `column` of `ids` or the `sequence` with its
+            `pooling`; `scale` is the column of `numerics` that multiplies the vector.
+        categories: features that are one category: name, `column` of `ids`, rows, the table of its vector or None.
+        histories: features that are a sequence: name, rows, the table of its vectors or None, whether it is `crossed`.
         plain: the columns of `numerics` that are inputs of their own.
     """
-    tables: dict[str, dict[str, Any]] = {}
-    fields: list[dict[str, Any]] = []
-    categories: list[dict[str, Any]] = []
-    histories: list[dict[str, Any]] = []
-    numerics: list[str] = []
-    plain: list[int] = []
-    columns = {name: place for place, name in enumerate(n for n, f in features.columns.items() if has_ids(f))}
 
-    def add_table(feature: Any) -> str:
-        table = table_name(feature)
-        tables.setdefault(table, {"name": table, "rows": SPECIAL_ROWS + sizes[feature.name], "dim": feature.dim})
-        return table
+    ids: list[str] = field(default_factory=list)
+    numerics: list[str] = field(default_factory=list)
+    lengths: dict[str, int] = field(default_factory=dict)
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)
+    fields: list[dict[str, Any]] = field(default_factory=list)
+    categories: list[dict[str, Any]] = field(default_factory=list)
+    histories: list[dict[str, Any]] = field(default_factory=list)
+    plain: list[int] = field(default_factory=list)
 
-    def add_field(feature: Any, **described: Any) -> None:
-        described["table"] = add_table(feature)
-        fields.append({"name": feature.name, "column": columns.get(feature.name), **described})
+    def add_numerics(self, *names: str) -> None:
+        """Add columns of `numerics` that are inputs of their own."""
+        self.plain += range(len(self.numerics), len(self.numerics) + len(names))
+        self.numerics += names
 
-    for name, feature in features.columns.items():
-        if isinstance(feature, Numeric) and feature.as_ == "plain":
-            added = [name, f"{name} is null"] if feature.missing_indicator else [name]
-            plain += range(len(numerics), len(numerics) + len(added))
-            numerics += added
-        elif isinstance(feature, Numeric) and feature.as_ == "embedding":
-            add_field(feature, scale=len(numerics))
-            numerics.append(name)
-        else:
-            has_vector = not isinstance(feature, CrossFeature) or feature.dim > 1
-            described = {"name": name, "rows": SPECIAL_ROWS + sizes[name]}
-            described["table"] = add_table(feature) if has_vector else None
-            if isinstance(feature, Sequence | SequenceCross):
-                if has_vector and feature.pooling != "none":
-                    add_field(feature, sequence=name, pooling=feature.pooling)
-                histories.append({**described, "crossed": isinstance(feature, SequenceCross)})
-            else:
-                if has_vector:
-                    add_field(feature)
-                categories.append({**described, "column": columns[name]})
-    return {
-        "tables": list(tables.values()),
-        "fields": fields,
-        "categories": categories,
-        "histories": histories,
-        "numerics": numerics,
-        "plain": plain,
-    }
+    def add_scaled_vector(self, name: str, dim: int) -> None:
+        """Add a vector that a column of `numerics` multiplies; its table has one id."""
+        column = self._add_ids(name)
+        self.fields.append(
+            {"name": name, "column": column, "scale": len(self.numerics), "table": self._add_table(name, 1, dim)}
+        )
+        self.numerics.append(name)
+
+    def add_category(self, name: str, ids: int, table: str, dim: int, *, has_vector: bool = True) -> None:
+        """Add a feature that is one category: a column of `ids`, and a vector of a table unless it has none.
+
+        Args:
+            name: name of the feature.
+            ids: how many different ids it has, without the special ones.
+            table: name of the table of its vector.
+            dim: width of the table.
+            has_vector: whether it has a vector; without one only wide weights read it.
+        """
+        column = self._add_ids(name)
+        vector = self._add_table(table, ids, dim) if has_vector else None
+        if has_vector:
+            self.fields.append({"name": name, "column": column, "table": table})
+        self.categories.append({"name": name, "rows": SPECIAL_ROWS + ids, "table": vector, "column": column})
+
+    def add_sequence(
+        self, name: str, ids: int, table: str, dim: int, length: int, pooling: str, *, crossed: bool = False
+    ) -> None:
+        """Add a feature that is a sequence, and its pooled vector unless `pooling` is `none`.
+
+        Args:
+            name: name of the feature.
+            ids: how many different ids it has, without the special ones.
+            table: name of the table of its vectors.
+            dim: width of the table.
+            length: the most values that an example has.
+            pooling: `mean`, `sum` or `none`.
+            crossed: whether each value is a pair with a category of the example; with a dim of 1 it has no vectors.
+        """
+        has_vectors = not crossed or dim > 1
+        vectors = self._add_table(table, ids, dim) if has_vectors else None
+        if has_vectors and pooling != "none":
+            self.fields.append({"name": name, "column": None, "sequence": name, "pooling": pooling, "table": table})
+        self.lengths[name] = length
+        self.histories.append({"name": name, "rows": SPECIAL_ROWS + ids, "table": vectors, "crossed": crossed})
+
+    def described(self) -> dict[str, Any]:
+        """Return tables, fields, categories, histories, numerics and plain as plain values, for a model."""
+        return {
+            "tables": list(self.tables.values()),
+            "fields": self.fields,
+            "categories": self.categories,
+            "histories": self.histories,
+            "numerics": self.numerics,
+            "plain": self.plain,
+        }
+
+    def _add_ids(self, name: str) -> int:
+        self.ids.append(name)
+        return len(self.ids) - 1
+
+    def _add_table(self, name: str, ids: int, dim: int) -> str:
+        self.tables.setdefault(name, {"name": name, "rows": SPECIAL_ROWS + ids, "dim": dim})
+        return name

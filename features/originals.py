@@ -5,8 +5,6 @@ import pyarrow as pa
 
 from features.batch import SPECIAL_ROWS, Batch
 from features.encoder import Encoder
-from features.layout import has_ids
-from features.schema import Categorical, CrossFeature, Numeric, Sequence, SequenceCross
 
 SPECIAL = ("padding", "null", "out of vocabulary")
 
@@ -23,12 +21,8 @@ def decode_ids(encoder: Encoder, name: str, rows: np.ndarray) -> pa.Array:
         rows: integers [rows], local to the table.
     """
     feature = encoder.features.columns[name]
-    special = rows < SPECIAL_ROWS
-    if getattr(feature, "vocabulary", None) is not None:
-        assert isinstance(feature, Categorical | Sequence)
-        return encoder.vocabularies[feature.table].take(pa.array(rows.astype(np.int64) - SPECIAL_ROWS, mask=special))
-    first = 1 if getattr(feature, "part", None) == "day" else 0
-    return pa.array(rows.astype(np.int64) - SPECIAL_ROWS + first, mask=special)
+    ids = pa.array(rows.astype(np.int64) - SPECIAL_ROWS, mask=rows < SPECIAL_ROWS)
+    return feature.decode(ids, encoder.statistics.fit_of(feature))
 
 
 def describe_row(encoder: Encoder, name: str, row: int) -> str:
@@ -37,38 +31,20 @@ def describe_row(encoder: Encoder, name: str, row: int) -> str:
         return SPECIAL[row]
     feature = encoder.features.columns[name]
     value = decode_ids(encoder, name, np.array([row]))[0].as_py()
-    if isinstance(feature, Numeric):
-        if feature.as_ == "embedding":
-            return "any number"
-        ends = [-np.inf, *encoder.edges[name].tolist(), np.inf]
-        return f"{ends[value]:.6g} < x <= {ends[value + 1]:.6g}"
-    return f"hash bucket {value}" if getattr(feature, "hash", None) is not None else repr(value)
-
-
-def id_features(encoder: Encoder) -> list[str]:
-    """The features of the columns of a batch's `ids`, in order."""
-    return [name for name, feature in encoder.features.columns.items() if has_ids(feature)]
-
-
-def columns_of(encoder: Encoder, name: str) -> list[str]:
-    """The columns of the data that the feature `name` is made of."""
-    feature = encoder.features.columns[name]
-    if isinstance(feature, CrossFeature):
-        return [column for part in feature.of for column in columns_of(encoder, part)]
-    return [feature.column]
+    return feature.describe(value, encoder.statistics.fit_of(feature))
 
 
 def decoded_batch(encoder: Encoder, batch: Batch) -> dict[str, pa.Array]:
     """The features of a batch by name: categories and lists as `decode_ids`, numbers as the model sees them."""
     found: dict[str, pa.Array] = {}
-    places = {name: place for place, name in enumerate(id_features(encoder))}
-    for name, feature in encoder.features.columns.items():
-        if isinstance(feature, Sequence | SequenceCross):
-            ids, lengths = batch[f"sequences/{name}"], batch[f"lengths/{name}"]
+    places = {name: place for place, name in enumerate(encoder.id_features)}
+    for name in encoder.features.columns:
+        if name in places:
+            found[name] = decode_ids(encoder, name, batch["ids"][:, places[name]])
+        elif (key := f"sequences/{name}") in batch:
+            ids, lengths = batch[key], batch[f"lengths/{name}"]
             is_value = np.arange(ids.shape[1]) < lengths[:, None]
             ends = np.concatenate([[0], np.cumsum(is_value.sum(axis=1))]).astype(np.int32)
             found[name] = pa.ListArray.from_arrays(pa.array(ends), decode_ids(encoder, name, ids[is_value]))
-        elif name in places:
-            found[name] = decode_ids(encoder, name, batch["ids"][:, places[name]])
     numerics = {name: pa.array(batch["numerics"][:, k]) for k, name in enumerate(encoder.layout["numerics"])}
     return {**found, **numerics}

@@ -55,17 +55,31 @@ FAULTS = (
     ),
     Fault(
         "min_count_is_exclusive",
-        "features/statistics.py",
+        "features/fits/vocabulary.py",
         'pc.greater_equal(found["count"], self.settings.min_count)',
         'pc.greater(found["count"], self.settings.min_count)',
         (f"{FEATURES}/test_statistics.py", FEATURES),
     ),
     Fault(
         "null_time_is_midnight",
-        "features/values.py",
+        "features/kinds/date_part.py",
         "return pa.array(found, mask=column.is_null().to_numpy(zero_copy_only=False))",
         "return pa.array(found)",
         (f"{FEATURES}/test_times.py", FEATURES),
+    ),
+    Fault(
+        "moments_merge_without_the_distance_of_the_means",
+        "features/fits/moments.py",
+        "self.squares + (other.squares + delta**2 * self.count * other.count / total)",
+        "self.squares + other.squares",
+        (f"{FEATURES}/test_statistics.py", FEATURES),
+    ),
+    Fault(
+        "unseen_ids_keep_their_rows",
+        "features/encoder.py",
+        "np.where(seen[rows], rows, np.int32(OUT_OF_VOCABULARY))",
+        "np.where(seen[rows], rows, rows)",
+        (f"{FEATURES}/test_seen.py", FEATURES),
     ),
     Fault(
         "cross_sees_nulls_of_its_last_part_only",

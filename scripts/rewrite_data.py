@@ -26,7 +26,7 @@ from rich.console import Console
 
 from ctr import train
 from ctr.config.experiment import Experiment, load_experiment
-from features import Categorical, DataError, Numeric, open_data
+from features import DataError, open_data
 
 KINDS = ("label", "id", "number")
 
@@ -60,8 +60,8 @@ def columns_of(experiment: Experiment, kind: str) -> list[str]:
     """Return the columns whose values a kind of rewrite changes."""
     if kind == "label":
         return [experiment.data.label]
-    wanted = Categorical if kind == "id" else Numeric
-    return [one.column for one in experiment.features.of_columns.values() if isinstance(one, wanted)]
+    wanted = "category" if kind == "id" else "number"
+    return [column for f in experiment.features.columns.values() if f.holds == wanted for column in f.columns]
 
 
 def footer_of(path: Path) -> str:

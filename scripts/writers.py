@@ -51,7 +51,7 @@ def read(path: Path, casts: dict[str, Any] | None = None, lacks: Iterable[str] =
     """Read, check, fit and encode, as a training does."""
     features = Features(columns={name: feature for name, feature in FEATURES.items() if name not in lacks})
     groups = open_data(str(path), casts=CASTS.validate_python(casts or {}))
-    unfitted = Encoder(features, LABEL, {}, {})
+    unfitted = Encoder(features, LABEL)
     check_columns(groups, ["key", *unfitted.input_columns], unfitted.check)
     encoder = fit_encoder(features, LABEL, groups, seed=1)
     tables = [group.read(["key", *encoder.input_columns]) for group in groups]
@@ -133,7 +133,7 @@ def _check_bits(found: Read, expected: Read) -> None:
     for key, array in expected.batch.items():
         assert found.batch[key].dtype == array.dtype
         assert found.batch[key].tobytes() == array.tobytes(), f"batches differ in {key}"
-    assert found.statistics.moments == expected.statistics.moments, "moments differ"
+    assert found.statistics.fits["moments"] == expected.statistics.fits["moments"], "moments differ"
 
 
 def _check_rows(found: Read, expected: Read) -> None:
@@ -144,14 +144,15 @@ def _check_rows(found: Read, expected: Read) -> None:
             assert np.allclose(batch[key], array, rtol=1e-6, atol=1e-6), "numerics differ"
         else:
             assert np.array_equal(batch[key], array), f"rows differ in {key}"
-    one, other = found.statistics, expected.statistics
-    for table, values in other.vocabularies.items():
-        assert one.vocabularies[table].equals(values), f"vocabularies of {table} differ"
-        assert np.array_equal(one.counts[table], other.counts[table]), f"counts of {table} differ"
-    for name, edges in other.edges.items():
-        assert np.array_equal(one.edges[name], edges), f"edges of {name} differ"
-    for name, moments in other.moments.items():
-        pairs = [(one.moments[name].mean, moments.mean), (one.moments[name].deviation, moments.deviation)]
+    one, other = found.statistics.fits, expected.statistics.fits
+    for table, vocabulary in other["vocabularies"].items():
+        assert one["vocabularies"][table].values.equals(vocabulary.values), f"vocabularies of {table} differ"
+        assert np.array_equal(one["vocabularies"][table].counts, vocabulary.counts), f"counts of {table} differ"
+    for name, edges in other["edges"].items():
+        assert np.array_equal(one["edges"][name].ends, edges.ends), f"edges of {name} differ"
+    for name, moments in other["moments"].items():
+        fitted = one["moments"][name]
+        pairs = [(fitted.mean, moments.mean), (fitted.deviation, moments.deviation)]
         assert all(abs(a - b) <= 1e-12 * max(abs(b), moments.deviation) for a, b in pairs), f"moments of {name} differ"
 
 

@@ -6,18 +6,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-TAGS = {"categorical", "numeric", "sequence", "cross", "sequence_cross"}  # kinds, which pydantic adds to the path
-
 SHOWN, LONGEST = 8, 1000  # mistakes, and characters of each
 
 
 def _dotted(path: tuple[int | str, ...]) -> str:
     """What a config calls a setting.
 
-    >>> _dotted(("features", "columns", "age", "numeric", "dim"))
+    >>> _dotted(("features", "columns", "age", "dim"))
     'features.columns.age.dim'
     """
-    return ".".join(str(part) for part in path if part not in TAGS)
+    return ".".join(map(str, path))
 
 
 def explain(error: ValidationError, called: Callable[[tuple[int | str, ...]], str] = _dotted) -> str:

@@ -36,10 +36,9 @@ class NeverTrained:
         weighted = encoder.columns is not None and encoder.columns.weight is not None
         certain = set()
         for name, feature in encoder.features.columns.items():
-            vocabulary = getattr(feature, "vocabulary", None)
-            if vocabulary is not None and vocabulary.min_count == 1:
+            if feature.unknown_ids == "fitted" and not feature.leaves_out_rare:
                 certain.add(name)
-            if vocabulary is None and encoder.can_be_unknown(name) and not weighted:
+            if feature.unknown_ids == "unseen" and encoder.can_be_unknown(name) and not weighted:
                 certain.add(name)
         categories, histories = encoder.layout["categories"], encoder.layout["histories"]
         return cls(

@@ -13,13 +13,14 @@ class Frequencies:
     """For each categorical with a vocabulary of more than 100 values: how often the training data has a row's value."""
 
     def __init__(self, encoder: Encoder) -> None:
-        tables = {
-            category["name"]: (category["column"], category["table"]) for category in encoder.layout["categories"]
+        counts = {
+            name: feature.id_counts(encoder.statistics.fit_of(feature))
+            for name, feature in encoder.features.columns.items()
         }
         self._buckets: Mapping[str, tuple[int, np.ndarray]] = {
-            name: (column, _bucket_of_each_row(encoder.counts[table]))
-            for name, (column, table) in tables.items()
-            if table in encoder.counts and len(encoder.counts[table]) > MANY_VALUES
+            category["name"]: (category["column"], _bucket_of_each_row(times))
+            for category in encoder.layout["categories"]
+            if (times := counts[category["name"]]) is not None and len(times) > MANY_VALUES
         }
 
     @property

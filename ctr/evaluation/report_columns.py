@@ -14,13 +14,10 @@ from ctr.evaluation.histograms import FEATURE, Binning
 from ctr.evaluation.unknown_ids import UnknownIds
 from ctr.metrics import CategoryBins
 from features import (
-    Categorical,
     DataError,
     Encoder,
     Features,
     RowGroup,
-    Sequence,
-    SequenceCross,
     Values,
     cast_hint,
     date_texts,
@@ -109,10 +106,10 @@ class ReportColumns:
 
 def calendar_features(features: Features) -> dict[str, list[str]]:
     """Return each feature that is a part of a time, or a cross of such parts, with the parts that it is made of."""
-    parts = [name for name, one in features.columns.items() if isinstance(one, Categorical) and one.part is not None]
+    parts = [name for name, feature in features.columns.items() if feature.is_date_part]
     made = {name: [name] for name in parts}
     for name, cross in features.crosses.items():
-        if crossed := [part for part in cross.of if part in parts]:
+        if crossed := [part for part in cross.parts if part in parts]:
             made[name] = crossed
     return made
 
@@ -145,7 +142,8 @@ def check_report(experiment: Experiment, schema: pa.Schema, where: str) -> None:
             if name not in schema.names and name not in experiment.features.columns:
                 raise DataError(f"{where}: report.{key}: no column {name!r}; {nearest(name, schema.names)}")
     for name in report.slices or ():
-        if isinstance(experiment.features.columns.get(name), Sequence | SequenceCross):
+        feature = experiment.features.columns.get(name)
+        if feature is not None and feature.holds == "sequence":
             raise ConfigError(f"report.slices: {name!r} is a sequence; a slice needs one value a row")
     if report.time is not None:
         report.time.check(schema, where)

@@ -122,14 +122,14 @@ def evaluate(
 
 def _open_evaluation(experiment: Experiment, encoder: Encoder, data: str) -> tuple[Encoder, list[RowGroup], pa.Schema]:
     """Open and check data to be evaluated: the encoder (without label where no file has one), rows, kept columns."""
-    text = [name for name, meaning in encoder.meanings.items() if meaning == "text"]
+    text = [name for name, meaning in encoder.statistics.meanings.items() if meaning == "text"]
     row_groups = open_data(data, text=text, casts=experiment.data.cast)
     label = experiment.data.label
     if not any(label in file.schema.names for file in files_of(row_groups)):
         encoder = replace(encoder, columns=None)
     check_types(row_groups, experiment, encoder)
     numbers = encoder.features.number_columns.union([label, experiment.data.weight or label])
-    check_agreement(row_groups, encoder.input_columns, numbers, encoder.meanings)
+    check_agreement(row_groups, encoder.input_columns, numbers, encoder.statistics.meanings)
     return encoder, row_groups, unified_schema(row_groups, score_columns(experiment))
 
 

@@ -12,13 +12,11 @@ from ctr.checks.significance import RATE_MARGIN, STANDARD_ERRORS
 from ctr.config.data import Data
 from ctr.preflight.profile import InputProfile, SetProfile
 from ctr.schema.levels import Level
-from features import BadRows, Categorical, Cross, Features, RowGroup, Sequence, SequenceCross, count_rows
+from features import BadRows, Features, RowGroup, count_rows
 
 FEW_POSITIVES = 100
 UNKNOWN = 0.5
 NULLS = 0.1
-UNUSED = 10  # times as many rows as ids
-SHARED = 0.5
 
 
 def check_data(data: Data, features: Features, sets: Mapping[str, SetProfile]) -> list[Finding]:
@@ -111,27 +109,15 @@ def _ids(features: Features, sets: Mapping[str, SetProfile]) -> Iterator[str]:
         seen = sets["train"].inputs[name]
         for other, one in sets.items():
             share = one.inputs[name].unknown_share
-            if (
-                share is not None and share > UNKNOWN and not isinstance(feature, Cross | SequenceCross)
-            ):  # new pairs are usual
-                if getattr(feature, "vocabulary", None) is None:
-                    why = "ids that the training data never has"
-                else:
-                    why = "too rare for the vocabulary" if other == "train" else "out of the vocabulary"
-                yield f"{100 * share:.1f} % of the values of {name!r} in {other} are {why}"
-        if not seen.values:
-            continue
-        identity = feature.identity if isinstance(feature, Categorical | Sequence) else None
-        if identity is not None and identity > UNUSED * (seen.high + 1):
-            yield f"{name!r} has `identity: {identity}`, but its largest id in the training data is {seen.high}"
-        buckets = feature.hash if isinstance(feature, Categorical | Sequence) else None
-        if buckets is not None:
-            shared = 1 - math.exp(-(seen.different - 1) / buckets)
-            if shared > SHARED:
-                yield (
-                    f"{100 * shared:.0f} % of the about {seen.different:,} values of {name!r} share a row with "
-                    f"another: `hash: {buckets}` is small"
-                )
+            if share is None or share <= UNKNOWN or feature.parts:  # new pairs of values are usual
+                continue
+            if feature.unknown_ids == "unseen":
+                why = "ids that the training data never has"
+            else:
+                why = "too rare for the vocabulary" if other == "train" else "out of the vocabulary"
+            yield f"{100 * share:.1f} % of the values of {name!r} in {other} are {why}"
+        if seen.values:
+            yield from feature.remarks(seen.different, seen.high)
 
 
 def _copies(sets: Mapping[str, SetProfile]) -> Iterator[str]:

@@ -72,10 +72,10 @@ def _described(experiment: Experiment, sets: Mapping[str, list[RowGroup]]) -> di
     """Name of an input -> its type in the first file, or what it is made of."""
     schema = files_of(sets["train"])[0].schema
     described = {field.name: type_name(field.type) for field in schema}
-    described |= {
-        name: type_name(schema.field(feature.column).type) for name, feature in experiment.features.of_columns.items()
-    }
-    return described | {name: " x ".join(cross.of) for name, cross in experiment.features.crosses.items()}
+    for name, feature in experiment.features.columns.items():
+        types = [type_name(schema.field(column).type) for column in feature.columns]
+        described[name] = " x ".join([*types, *feature.parts])
+    return described
 
 
 def _range(seen: InputProfile) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 
 from ctr.config.data import Data
@@ -14,13 +13,11 @@ from ctr.evaluation.report_columns import check_report, report_columns
 from ctr.schema.report import BadRows as BadRowsRecord
 from features import (
     BadRows,
-    Categorical,
     Columns,
     DataError,
     Encoder,
-    Numeric,
     RowGroup,
-    Sequence,
+    Statistics,
     check_agreement,
     check_columns,
     check_known,
@@ -54,15 +51,8 @@ class PreparedData:
 
 def empty_encoder(experiment: Experiment) -> Encoder:
     """Return an encoder whose tables are as small as they can be: no vocabulary has a value, no bucket an edge."""
-    declared = experiment.features.of_columns.values()
-    embedded = [feature for feature in declared if isinstance(feature, Categorical | Sequence)]
-    return Encoder(
-        experiment.features,
-        Columns(experiment.data.label, experiment.data.weight),
-        vocabularies={one.table: pa.array([], pa.large_string()) for one in embedded if one.vocabulary is not None},
-        moments={},
-        edges={one.name: np.empty(0) for one in declared if isinstance(one, Numeric) and one.as_ == "buckets"},
-    )
+    columns = Columns(experiment.data.label, experiment.data.weight)
+    return Encoder(experiment.features, columns, Statistics.of_no_data(experiment.features))
 
 
 def prepare(experiment: Experiment) -> PreparedData:
@@ -84,7 +74,7 @@ def open_sets(experiment: Experiment) -> dict[str, list[RowGroup]]:
     """
     data = experiment.data
     score_columns(experiment)
-    if leak := [name for name, feature in experiment.features.of_columns.items() if feature.column == data.label]:
+    if leak := [name for name, feature in experiment.features.of_columns.items() if data.label in feature.columns]:
         raise ConfigError(f"features.columns.{leak[0]}: reads the label, {data.label!r}")
     sets = _divided(data, experiment.seed)
     check_known([group for groups in sets.values() for group in groups], data.cast, "data.cast")
@@ -113,7 +103,7 @@ def prepare_sets(
     """
     data, sets = experiment.data, dict(sets)
     columns = Columns(data.label, data.weight)
-    unfitted = Encoder(experiment.features, columns, {}, {})
+    unfitted = Encoder(experiment.features, columns)
     everything = [group for row_groups in sets.values() for group in row_groups]
     check_types(everything, experiment, unfitted)
     numbers = experiment.features.number_columns.union(columns.names)

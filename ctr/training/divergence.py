@@ -16,7 +16,7 @@ from ctr.runs.run import Run
 from ctr.training.embedding_lookups import embedding_lookups
 from ctr.training.step import LARGEST_NORM, Tensors, share_of
 from ctr.training.step_snapshot import save_snapshot
-from features import PADDING, Batch, Encoder, columns_of, decoded_batch, describe_row, id_features, take
+from features import PADDING, Batch, Encoder, decoded_batch, describe_row, take
 from models import CTRModel, Field
 
 EXTREME = 1000.0  # numbers and weights beyond it are named
@@ -175,7 +175,7 @@ def _tables(
     of_weights, of_gradients = {}, {}
     for lookup in embedding_lookups(model):
         names = [_feature_of(encoder, field) for field in lookup.fields]
-        columns = dict.fromkeys(column for name in names for column in columns_of(encoder, name))
+        columns = dict.fromkeys(column for name in names for column in encoder.features.columns_of(name))
         table = f"table {lookup.table.name!r} (columns: {', '.join(columns)})"
         read = lookup.rows(batch)
         [weights] = lookup.weights.gather(read)
@@ -217,7 +217,7 @@ def _feature_of(encoder: Encoder, field: Field) -> str:
     if field.sequence is not None:
         return field.sequence
     assert field.column is not None
-    return id_features(encoder)[field.column]
+    return encoder.id_features[field.column]
 
 
 def _towers(model: CTRModel, gradients: list[Gradient], smallest: float) -> list[str]:
@@ -245,7 +245,7 @@ def _towers(model: CTRModel, gradients: list[Gradient], smallest: float) -> list
 def _numbers(encoder: Encoder, batch: Batch) -> list[str]:
     """A line on the extreme numbers of the batch, as the model sees them."""
     numbers = dict(zip(encoder.layout["numerics"], batch["numerics"].T, strict=True))
-    columns = {name: columns_of(encoder, name)[0] for name in numbers if name in encoder.features.columns}
+    columns = {name: encoder.features.columns_of(name)[0] for name in numbers if name in encoder.features.columns}
     assert encoder.columns is not None
     if encoder.columns.weight is not None:
         numbers["weight"] = batch["weight"]

@@ -145,7 +145,7 @@ def _sized(
     return ModelPlan(
         experiment=experiment,
         inputs=inputs,
-        base_logit=encoder.log_odds if experiment.initializer.head_bias == "log_odds" else None,
+        base_logit=encoder.statistics.log_odds if experiment.initializer.head_bias == "log_odds" else None,
         tables=tuple(_planned(table, patterns[table.name], experiment) for table in extended.tables),
         groups=tuple(tuple(table.name for table in members) for members in groups.values()),
         blocks=blocks,

@@ -253,7 +253,7 @@ def test_a_table_row_that_holds_nan_is_named_by_its_value_and_columns(make_exper
     def damage(model):
         tables = model.tables
         encoder = Encoder.load(tmp_path / "run" / "encoder")
-        row = encoder.vocabularies["item"].to_pylist().index("item 5") + 3
+        row = encoder.statistics.fits["vocabularies"]["item"].values.to_pylist().index("item 5") + 3
         [fused] = tables.fused.values()
         fused.scatter_nd_update([[tables.offsets["item"] + row, 2]], [np.nan])
         damaged.append(row)

@@ -172,21 +172,20 @@ def test_optimizers_may_be_others_where_state_begins_anew(next_of, first, tmp_pa
 def test_a_vocabulary_keeps_its_places_and_counts_go_on(next_of, first, tmp_path):
     experiment = next_of(first)
     parent = parent_of(experiment, Run(tmp_path / "run"))
-    known = parent.encoder
-    grown = ctr.training.data.prepare_sets(
-        experiment, ctr.training.data.open_sets(experiment), known=known
-    ).encoder.statistics
+    opened = ctr.training.data.open_sets(experiment)
+    known = parent.encoder.statistics
+    grown = ctr.training.data.prepare_sets(experiment, opened, known=parent.encoder).encoder.statistics
     alone = ctr.training.data.prepare(experiment).encoder.statistics
     for table in ("user", "item"):
-        size = len(known.vocabularies[table])
-        assert grown.vocabularies[table][:size].equals(known.vocabularies[table])
-        assert grown.vocabularies[table][size:].to_pylist() == [{"user": NEW_USER, "item": NEW_ITEM}[table]]
-        counted = dict(zip(alone.vocabularies[table].to_pylist(), alone.counts[table], strict=True))
-        assert grown.counts[table].tolist() == [
-            before + counted[value]
-            for before, value in zip([*known.counts[table], 0], grown.vocabularies[table].to_pylist(), strict=True)
+        old, new, only = (statistics.fits["vocabularies"][table] for statistics in (known, grown, alone))
+        size = len(old.values)
+        assert new.values[:size].equals(old.values)
+        assert new.values[size:].to_pylist() == [{"user": NEW_USER, "item": NEW_ITEM}[table]]
+        counted = dict(zip(only.values.to_pylist(), only.counts, strict=True))
+        assert new.counts.tolist() == [
+            before + counted[value] for before, value in zip([*old.counts, 0], new.values.to_pylist(), strict=True)
         ]
-    assert grown.moments == known.moments != alone.moments
+    assert grown.fits["moments"] == known.fits["moments"] != alone.fits["moments"]
 
 
 class Saved:

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import Columns, DataError, Encoder, Features, Moments, count_rows, leave_out_bad_rows, open_data
+from features import Columns, DataError, Encoder, Features, count_rows, leave_out_bad_rows, open_data
+from features.fits.moments import Moments
+from tests.features.fits import statistics_of
 
 INF, NAN = float("inf"), float("nan")
 DECLARED = Features(
@@ -21,7 +23,7 @@ DECLARED = Features(
         "free": {"hash": 5},
     }
 )
-UNFITTED = Encoder(DECLARED, Columns("y", "w"), {}, {})
+UNFITTED = Encoder(DECLARED, Columns("y", "w"))
 TYPES = {"n": pa.float64(), "id": pa.int64(), "list": pa.list_(pa.int8()), "free": pa.string()}
 TYPES |= {"y": pa.float64(), "w": pa.float64()}
 GOOD = {"y": 1.0, "w": 0.5, "n": 2.0, "id": 1, "list": [0, 2], "free": "x"}
@@ -115,7 +117,7 @@ def test_what_is_left_is_what_an_encoder_takes_and_nothing_more_is_left_out(tmp_
     assert count_rows(left) == len(left_of(left))
     assert counted.reasons == Counter(reason for reason in reasons if reason is not None)
     assert counted.rows == sum(counted.reasons.values())
-    fitted = Encoder(DECLARED, UNFITTED.columns, {}, {"n": Moments(0.0, 1.0)})
+    fitted = Encoder(DECLARED, UNFITTED.columns, statistics_of(moments={"n": Moments(0.0, 1.0)}))
     for group in left:
         assert len(fitted(group.read(list(TYPES)), str(group))["label"]) == group.rows
 
@@ -137,7 +139,7 @@ def test_a_row_group_of_bad_rows_alone_is_gone(tmp_path):
 
 def test_a_number_may_be_too_large_once_it_is_standardized(tmp_path):
     row_groups = write(tmp_path / "a.parquet", [{"n": 1.0}, {"n": 1e37}, {"n": INF}, {"n": None}, {"n": -1e30}])
-    fitted = Encoder(DECLARED, UNFITTED.columns, {}, {"n": Moments(0.0, 0.01)})
+    fitted = Encoder(DECLARED, UNFITTED.columns, statistics_of(moments={"n": Moments(0.0, 0.01)}))
     left, counted = leave_out_bad_rows("test", row_groups, fitted, 0.5)
     assert [row["n"] for row in left_of(left)] == [1.0, None, -1e30]
     assert counted.reasons == {"'n' is infinite or too large": 1, "'n' is too large once standardized": 1}
@@ -145,7 +147,7 @@ def test_a_number_may_be_too_large_once_it_is_standardized(tmp_path):
 
 def test_data_without_a_label_has_none_that_is_bad(tmp_path):
     row_groups = write(tmp_path / "a.parquet", [{"y": None, "w": -1.0}, {"y": None, "id": 3}])
-    left, counted = leave_out_bad_rows("new", row_groups, Encoder(DECLARED, None, {}, {}), 0.5)
+    left, counted = leave_out_bad_rows("new", row_groups, Encoder(DECLARED, None), 0.5)
     assert counted.reasons == {"'id' holds an id outside 0 to 2": 1}
     assert [row["id"] for row in left_of(left)] == [1]
 

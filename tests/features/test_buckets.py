@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import features.statistics
 from features import Columns, DataError, Encoder, Features, fit, open_data
 from features.batch import NULL, SPECIAL_ROWS
+from tests.features.fits import statistics_of
 
 WHERE = "clicks.parquet, row group 3"
 LABEL = Columns("y")
@@ -35,11 +36,15 @@ def fitted(file, *groups, seed=1, **declared):
             labels = np.arange(first, first := first + len(group)) % 2
             writer.write_table(pa.table({"x": pa.array(group, pa.float64()), "y": labels}))
     declared = declared_x(**declared)
-    return Encoder.fitted(declared, LABEL, fit(declared, LABEL, open_data(str(file)), seed))
+    return Encoder(declared, LABEL, fit(declared, LABEL, open_data(str(file)), seed))
+
+
+def edges_of(encoder):
+    return encoder.statistics.fits["edges"]["x"].ends
 
 
 def with_edges(*edges):
-    return Encoder(declared_x(), LABEL, {}, {}, {"x": np.array(edges, np.float64)})
+    return Encoder(declared_x(), LABEL, statistics_of(edges={"x": edges}))
 
 
 def bucket(encoder, numbers):
@@ -172,14 +177,14 @@ def test_there_are_at_most_as_many_buckets_as_wanted_and_none_is_empty(new_file,
 
     found = bucket(encoder, training)
 
-    assert set(found) == set(range(len(encoder.edges["x"]) + 1))
+    assert set(found) == set(range(len(edges_of(encoder)) + 1))
     assert len(set(found)) <= buckets
 
 
 @given(training=known, buckets=st.integers(2, 12))
 @few
 def test_edges_ascend_between_numbers_of_the_training_data(new_file, training, buckets):
-    edges = fitted(new_file(), training, buckets=buckets).edges["x"].tolist()
+    edges = edges_of(fitted(new_file(), training, buckets=buckets)).tolist()
 
     assert edges == sorted(set(edges))
     assert all(min(training) <= edge < max(training) for edge in edges)
@@ -192,7 +197,7 @@ def test_edge_k_lies_midway_after_the_least_number_that_as_many_rows_do_not_exce
     ends = {ordered[-(-k * len(ordered) // buckets) - 1] for k in range(1, buckets)} - {ordered[-1]}
     wanted = [(end + min(x for x in ordered if x > end)) / 2 for end in sorted(ends)]
 
-    assert fitted(new_file(), training, buckets=buckets).edges["x"].tolist() == pytest.approx(wanted, rel=1e-12)
+    assert edges_of(fitted(new_file(), training, buckets=buckets)).tolist() == pytest.approx(wanted, rel=1e-12)
 
 
 def test_a_frequent_value_takes_the_place_of_several_buckets(file):
@@ -200,7 +205,7 @@ def test_a_frequent_value_takes_the_place_of_several_buckets(file):
 
     encoder = fitted(file, numbers, buckets=10)
 
-    assert encoder.edges["x"].tolist() == [0.5, 100.5, 200.5]
+    assert edges_of(encoder).tolist() == [0.5, 100.5, 200.5]
     assert np.bincount(bucket(encoder, numbers)).tolist() == [700, 100, 100, 100]
 
 
@@ -215,7 +220,7 @@ def test_the_most_frequent_value_may_be_the_largest(file):
 def test_two_values_are_two_buckets(file):
     encoder = fitted(file, [0.0, 1.0] * 50, buckets=10)
 
-    assert encoder.edges["x"].tolist() == [0.5]
+    assert edges_of(encoder).tolist() == [0.5]
     assert bucket(encoder, [0.0, 1.0]) == [0, 1]
 
 
@@ -233,7 +238,7 @@ def test_more_buckets_than_values_are_one_for_each(file):
 def test_a_constant_column_is_one_bucket(file):
     encoder = fitted(file, [7.0] * 20)
 
-    assert encoder.edges["x"].tolist() == []
+    assert edges_of(encoder).tolist() == []
     assert bucket(encoder, [7.0, 6.0, 8.0, None]) == [0, 0, 0, None]
 
 
@@ -251,7 +256,7 @@ def test_nulls_do_not_move_the_edges(file, tmp_path):
 
     encoders = fitted(file, numbers), fitted(tmp_path / "b.parquet", with_nulls)
 
-    np.testing.assert_array_equal(*(encoder.edges["x"] for encoder in encoders))
+    np.testing.assert_array_equal(*(edges_of(encoder) for encoder in encoders))
 
 
 @given(training=known, data=st.data())
@@ -262,7 +267,7 @@ def test_data_that_is_used_whole_has_the_same_edges_in_any_row_groups_and_with_a
     one = fitted(new_file(), training)
     other = fitted(new_file(), training[:cut], training[cut:], seed=9)
 
-    np.testing.assert_array_equal(one.edges["x"], other.edges["x"])
+    np.testing.assert_array_equal(edges_of(one), edges_of(other))
 
 
 def test_of_large_data_a_sample_drawn_from_the_seed_gives_the_edges(file, monkeypatch):
@@ -270,7 +275,7 @@ def test_of_large_data_a_sample_drawn_from_the_seed_gives_the_edges(file, monkey
     numbers = np.random.default_rng(0).permutation(20_000) / 20_000
     groups = numbers[:12_000], numbers[12_000:]
 
-    one, same, other = (fitted(file, *groups, seed=seed).edges["x"] for seed in (1, 1, 2))
+    one, same, other = (edges_of(fitted(file, *groups, seed=seed)) for seed in (1, 1, 2))
 
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
@@ -278,7 +283,7 @@ def test_of_large_data_a_sample_drawn_from_the_seed_gives_the_edges(file, monkey
 
 
 def test_a_bucketed_numeric_has_no_moments(file):
-    assert fitted(file, np.arange(10.0)).moments == {}
+    assert set(fitted(file, np.arange(10.0)).statistics.fits) == {"edges"}
 
 
 # Saving
@@ -292,6 +297,9 @@ def test_edges_are_saved_bit_for_bit(new_file, training, buckets):
     encoder.save(path.parent / "encoder")
     loaded = Encoder.load(path.parent / "encoder")
 
-    assert (loaded.edges["x"].dtype, loaded.edges["x"].tobytes()) == (np.float64, encoder.edges["x"].tobytes())
+    assert (edges_of(loaded).dtype, edges_of(loaded).tobytes()) == (
+        np.float64,
+        edges_of(encoder).tobytes(),
+    )
     assert bucket(loaded, training) == bucket(encoder, training)
     assert loaded.layout == encoder.layout

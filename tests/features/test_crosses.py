@@ -12,16 +12,14 @@ from hypothesis import strategies as st
 
 from features import Columns, DataError, Encoder, Features, Reader, as_tf_dataset, fit, open_data
 from features.batch import NULL, SPECIAL_ROWS
+from tests.features.fits import statistics_of
 
 WHERE = "clicks.parquet, row group 3"
 few = settings(max_examples=40, deadline=None, derandomize=True)
 
 
 def encoder(declared, edges=None, columns=Columns("y"), vocabularies=None):  # noqa: B008 - frozen
-    vocabularies = {name: pa.array(values) for name, values in (vocabularies or {}).items()}
-    edges = {name: np.array(one, np.float64) for name, one in (edges or {}).items()}
-    counts = {name: np.ones(len(values), np.int64) for name, values in vocabularies.items()}
-    return Encoder(Features(columns=declared), columns, vocabularies, {}, edges, counts=counts)
+    return Encoder(Features(columns=declared), columns, statistics_of(vocabularies, edges=edges))
 
 
 def encode(encoder_, **columns):
@@ -202,7 +200,7 @@ def path(tmp_path):
 def whole(path):
     declared = Features(columns=DECLARED)
     columns = Columns("y", "w")
-    return Encoder.fitted(declared, columns, fit(declared, columns, open_data(path), 1))
+    return Encoder(declared, columns, fit(declared, columns, open_data(path), 1))
 
 
 def test_a_batch_has_the_shapes_of_its_spec(whole):
@@ -225,7 +223,7 @@ def test_a_cross_of_dim_1_is_a_category_without_a_field_and_a_wider_one_has_both
 
 
 def test_categories_are_the_features_of_one_category_with_their_column_and_rows(whole):
-    users = len(whole.vocabularies["user"])
+    users = len(whole.statistics.fits["vocabularies"]["user"].values)
 
     assert whole.layout["categories"] == [
         {"name": "user", "column": 0, "rows": 3 + users, "table": "user"},

@@ -9,21 +9,18 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import Columns, DataError, Encoder, Features, Moments
+from features import Columns, DataError, Encoder, Features
 from features.batch import NULL, OUT_OF_VOCABULARY, PADDING, SPECIAL_ROWS
+from features.fits.moments import Moments
+from tests.features.fits import statistics_of
 
 WHERE = "clicks.parquet, row group 3"
 few = settings(max_examples=50, deadline=None)
 
 
 def encoder(declared, vocabularies=None, moments=None, columns=None):
-    vocabularies = {name: pa.array(values) for name, values in (vocabularies or {}).items()}
-    vocabularies = {
-        name: values.cast(pa.large_string()) if pa.types.is_string(values.type) else values
-        for name, values in vocabularies.items()
-    }
-    counts = {name: np.arange(len(values), 0, -1) for name, values in vocabularies.items()}
-    return Encoder(Features(columns=declared), columns or Columns("y"), vocabularies, moments or {}, counts=counts)
+    counts = {name: np.arange(len(values), 0, -1) for name, values in (vocabularies or {}).items()}
+    return Encoder(Features(columns=declared), columns or Columns("y"), statistics_of(vocabularies, counts, moments))
 
 
 def encode(encoder_, **columns):
@@ -431,7 +428,7 @@ def test_an_encoder_that_was_saved_and_loaded_makes_the_same_bytes(whole, tmp_pa
 )
 def test_a_vocabulary_is_saved_bit_for_bit(tmp_path, vocabulary):
     encoder({"x": {}}, {"x": vocabulary}).save(tmp_path / "encoder")
-    loaded = Encoder.load(tmp_path / "encoder").vocabularies["x"]
+    loaded = Encoder.load(tmp_path / "encoder").statistics.fits["vocabularies"]["x"].values
     assert loaded.type == vocabulary.type
     assert loaded.to_pylist() == vocabulary.to_pylist()
 
@@ -441,13 +438,14 @@ def test_a_vocabulary_is_saved_bit_for_bit(tmp_path, vocabulary):
 def test_moments_are_saved_bit_for_bit(tmp_path_factory, mean, deviation):
     folder = tmp_path_factory.mktemp("run") / "encoder"
     encoder({"x": {"type": "numeric"}}, moments={"x": Moments(mean, deviation)}).save(folder)
-    assert Encoder.load(folder).moments == {"x": Moments(mean, deviation)}
+    assert Encoder.load(folder).statistics.fits["moments"] == {"x": Moments(mean, deviation)}
 
 
 def test_names_that_no_file_could_have_are_saved(tmp_path):
     encoder({"a/b\0": {}, "..": {}}, {"a/b\0": ["x"], "..": ["y"]}).save(tmp_path / "encoder")
     loaded = Encoder.load(tmp_path / "encoder")
-    assert {name: values.to_pylist() for name, values in loaded.vocabularies.items()} == {"a/b\0": ["x"], "..": ["y"]}
+    fits = loaded.statistics.fits["vocabularies"]
+    assert {name: fit.values.to_pylist() for name, fit in fits.items()} == {"a/b\0": ["x"], "..": ["y"]}
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,9 @@ LABEL = Columns("y", "w")
 def encoded_by_us(path):
     """The file as one batch, after what training does with its columns."""
     row_groups = open_data(str(path))
-    unfitted = Encoder(DECLARED, LABEL, {}, {})
+    unfitted = Encoder(DECLARED, LABEL)
     check_columns(row_groups, unfitted.input_columns, unfitted.check)
-    encoder = Encoder.fitted(DECLARED, LABEL, fit(DECLARED, LABEL, row_groups, seed=1))
+    encoder = Encoder(DECLARED, LABEL, fit(DECLARED, LABEL, row_groups, seed=1))
     return concatenate([encoder(group.read(encoder.input_columns), str(group)) for group in row_groups])
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from features import Columns, Encoder, Features, columns_of, decode_ids, decoded_batch, describe_row
+from features import Columns, Encoder, Features, decode_ids, decoded_batch, describe_row
 from features.hashing import fingerprints
-from features.statistics import Statistics
+from tests.features.fits import statistics_of
 
 ITEMS = pa.array(["b", "a", "c"], pa.large_string())
 FEATURES = {
@@ -25,14 +25,8 @@ FEATURES = {
 
 @pytest.fixture
 def encoder():
-    statistics = Statistics(
-        vocabularies={"items": ITEMS},
-        counts={"items": np.array([3, 2, 1])},
-        moments={},
-        edges={"price": np.array([1.5, 4.0])},
-        meanings={},
-    )
-    return Encoder.fitted(Features.model_validate({"columns": FEATURES}), Columns("label"), statistics)
+    statistics = statistics_of({"items": ITEMS}, {"items": np.array([3, 2, 1])}, edges={"price": [1.5, 4.0]})
+    return Encoder(Features.model_validate({"columns": FEATURES}), Columns("label"), statistics)
 
 
 @pytest.fixture
@@ -91,11 +85,11 @@ def test_a_row_in_words(encoder, name, row, expected):
 
 def test_integers_of_64_bits_are_exact():
     values = pa.array([2**63 + 1, 7], pa.uint64())
-    statistics = Statistics({"id": values}, {"id": np.array([2, 1])}, {}, {}, {})
-    encoder = Encoder.fitted(Features.model_validate({"columns": {"id": {}}}), Columns("label"), statistics)
+    statistics = statistics_of({"id": values}, {"id": np.array([2, 1])})
+    encoder = Encoder(Features.model_validate({"columns": {"id": {}}}), Columns("label"), statistics)
     assert decode_ids(encoder, "id", np.array([4, 3, 1])).to_pylist() == [7, 2**63 + 1, None]
 
 
 def test_the_columns_of_a_feature_are_those_of_the_data(encoder):
-    assert columns_of(encoder, "hour") == ["ts"]
-    assert columns_of(encoder, "item_x_shop") == ["item", "shop"]
+    assert encoder.features.columns_of("hour") == ["ts"]
+    assert encoder.features.columns_of("item_x_shop") == ["item", "shop"]

@@ -28,7 +28,7 @@ def reader(folder, sizes, **settings):
         with pq.ParquetWriter(folder / name, table.schema) as writer:
             for place in places:
                 writer.write_table(table.slice(starts[place], sizes[place]))
-    encoder = Encoder(Features(columns={"row": {"identity": 10**6}}), Columns("y"), {}, {})
+    encoder = Encoder(Features(columns={"row": {"identity": 10**6}}), Columns("y"))
     return Reader(open_data(str(folder)), encoder, **{"batch_size": 4, "seed": 1, **settings})
 
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from features import Columns, DataError, Encoder, Features, Ragged, Reader, as_tf_dataset, fit, open_data
 from features.batch import NULL, PADDING, SPECIAL_ROWS
+from tests.features.fits import statistics_of, vocabularies_of
 
 WHERE = "clicks.parquet, row group 3"
 BUCKETS = 1000
@@ -24,10 +25,7 @@ def cross_of(*of, **settings):
 
 
 def encoder(declared, edges=None, vocabularies=None):
-    vocabularies = {name: pa.array(values) for name, values in (vocabularies or {}).items()}
-    edges = {name: np.array(one, np.float64) for name, one in (edges or {}).items()}
-    counts = {name: np.ones(len(values), np.int64) for name, values in vocabularies.items()}
-    return Encoder(Features(columns=declared), None, vocabularies, {}, edges, counts=counts)
+    return Encoder(Features(columns=declared), None, statistics_of(vocabularies, edges=edges))
 
 
 def lists_of(batch, name):
@@ -254,7 +252,7 @@ def path(tmp_path):
 def fitted(path):
     def fit_(declared):
         features, columns = Features(columns=declared), Columns("y")
-        return Encoder.fitted(features, columns, fit(features, columns, open_data(path), 1))
+        return Encoder(features, columns, fit(features, columns, open_data(path), 1))
 
     return fit_
 
@@ -300,7 +298,7 @@ def test_other_features_and_the_tables_that_they_share_are_as_they_are_without_i
     assert [table for table in whole.layout["tables"] if table["name"] not in SEQUENCE_CROSSES] == (
         alone.layout["tables"]
     )
-    assert whole.vocabularies == alone.vocabularies
+    assert vocabularies_of(whole) == vocabularies_of(alone)
 
 
 def test_a_table_of_its_own_belongs_to_what_has_vectors(whole):
@@ -327,9 +325,15 @@ def test_a_field_is_what_is_pooled_and_has_a_width_above_1(whole):
 
 
 def test_histories_are_sequences_and_crosses_of_them_pooled_or_not(whole):
+    users = len(whole.statistics.fits["vocabularies"]["user"].values)
     assert whole.layout["histories"] == [
         {"name": "user_x_history", "rows": 3 + 100, "table": None, "crossed": True},
-        {"name": "history", "rows": 3 + len(whole.vocabularies["user"]), "table": "user", "crossed": False},
+        {
+            "name": "history",
+            "rows": 3 + users,
+            "table": "user",
+            "crossed": False,
+        },
         {"name": "tags", "rows": 3 + 30, "table": "tags", "crossed": False},
         {"name": "site_x_tags", "rows": 3 + 70, "table": "site_x_tags", "crossed": True},
         {"name": "site_x_history", "rows": 3 + 60, "table": "site_x_history", "crossed": True},

@@ -26,6 +26,7 @@ from features import (
     read_tables,
     split_data,
 )
+from tests.features.fits import vocabularies_of
 
 COLUMNS = ["row", "text", "list", "y"]
 DECLARED = {
@@ -147,9 +148,9 @@ def test_fitting_encoding_and_bad_rows_do_not_depend_on_slices(tmp_path, monkeyp
 
     def found():
         groups = open_data(str(tmp_path))
-        encoder = Encoder.fitted(declared, columns, fit(declared, columns, groups, seed=1))
+        encoder = Encoder(declared, columns, fit(declared, columns, groups, seed=1))
         batches = [encoder(table, str(group)) for group, table in read_tables(groups, encoder.input_columns)]
-        bad = Encoder(Features(columns={"row": {"identity": 50}}), columns, {}, {})
+        bad = Encoder(Features(columns={"row": {"identity": 50}}), columns)
         return encoder, batches, leave_out_bad_rows("train", groups, bad, 0.9)
 
     encoder, batches, (left, bad) = found()
@@ -160,8 +161,9 @@ def test_fitting_encoding_and_bad_rows_do_not_depend_on_slices(tmp_path, monkeyp
     for key in batches[0]:
         whole, parts = ([batch[key] for batch in some] for some in (batches, batches_of_slices))
         np.testing.assert_array_equal(np.concatenate(whole), np.concatenate(parts))
-    assert in_slices.vocabularies == encoder.vocabularies
-    assert in_slices.moments["half"].mean == pytest.approx(encoder.moments["half"].mean)
+    assert vocabularies_of(in_slices) == vocabularies_of(encoder)
+    means = [fitted.statistics.fits["moments"]["half"].mean for fitted in (in_slices, encoder)]
+    assert means[0] == pytest.approx(means[1])
     assert (count_rows(left_of_slices), bad_of_slices) == (count_rows(left), bad)
 
 
@@ -183,7 +185,7 @@ def test_splits_and_samples_hold_each_row_once(sliced):
 
 
 def reader_of(groups):
-    encoder = Encoder(Features(columns={"row": {"identity": 10**6}}), Columns("y"), {}, {})
+    encoder = Encoder(Features(columns={"row": {"identity": 10**6}}), Columns("y"))
     return Reader(groups, encoder, batch_size=5, seed=1, shuffle_rows=12)
 
 

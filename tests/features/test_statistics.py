@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-import features.statistics
+import features.fits.vocabulary
 from features import Columns, DataError, Features, fit, open_data
 
 LABEL = Columns("y")
@@ -32,7 +32,7 @@ def fitted(path, declared, columns=LABEL, seed=1):
 
 
 def vocabulary(path, declared, table="x"):
-    return fitted(path, declared).vocabularies[table].to_pylist()
+    return fitted(path, declared).fits["vocabularies"][table].values.to_pylist()
 
 
 @pytest.fixture
@@ -94,18 +94,18 @@ def test_a_shared_table_counts_the_values_of_all_its_features(file):
     path = write(file, {"x": ["a", "b"], "history": [["c", "c", "b"], ["c", "b"]]})
     declared = {"x": {}, "history": {"type": "sequence", "table": "x"}}
     assert vocabulary(path, declared) == ["b", "c", "a"]
-    assert list(fitted(path, declared).vocabularies) == ["x"]
+    assert list(fitted(path, declared).fits["vocabularies"]) == ["x"]
 
 
 def test_only_features_with_a_vocabulary_are_counted(file):
     path = write(file, {"x": ["a", "b"], "n": [1, 2]})
     declared = {"x": {"hash": 10}, "n": {"identity": 10}, "m": {"column": "n", "type": "numeric"}}
-    assert fitted(path, declared).vocabularies == {}
+    assert "vocabularies" not in fitted(path, declared).fits
 
 
 @pytest.mark.parametrize("merge_above", [0, 3, 10**6])
 def test_when_counts_are_merged_changes_nothing(file, monkeypatch, merge_above):
-    monkeypatch.setattr(features.statistics, "MERGE_ABOVE", merge_above)
+    monkeypatch.setattr(features.fits.vocabulary, "MERGE_ABOVE", merge_above)
     path = write(file, *({"x": [k % 3, k % 2, 5]} for k in range(6)))
     assert vocabulary(path, {"x": {}}) == [5, 0, 1, 2]
 
@@ -125,23 +125,23 @@ def test_neither_row_groups_nor_merges_change_a_vocabulary(tmp_path_factory, val
     whole = fitted(write(folder / "whole.parquet", {"x": column, "y": labels}), {"x": {}})
     divided = write(folder / "divided.parquet", *({"x": column[part], "y": labels[part]} for part in parts))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(features.statistics, "MERGE_ABOVE", merge_above)
+        patched.setattr(features.fits.vocabulary, "MERGE_ABOVE", merge_above)
         found = fitted(divided, {"x": {}})
-    assert found.vocabularies["x"].equals(whole.vocabularies["x"])
-    assert found.counts["x"].tolist() == whole.counts["x"].tolist()
+    assert found.fits["vocabularies"]["x"].values.equals(whole.fits["vocabularies"]["x"].values)
+    assert found.fits["vocabularies"]["x"].counts.tolist() == whole.fits["vocabularies"]["x"].counts.tolist()
 
 
 def test_merging_takes_time_in_proportion_to_what_is_counted(file, monkeypatch):
     """Of 64 row groups without a common value, a merge comes when as many values wait as are merged."""
     merged = []
-    merge = features.statistics._ValueCounter._merge
+    merge = features.fits.vocabulary.ValueCounts._merge_counted
 
     def watched(counter):
         merged.append(sum(map(len, counter.counted)))
         merge(counter)
 
-    monkeypatch.setattr(features.statistics, "MERGE_ABOVE", 0)
-    monkeypatch.setattr(features.statistics._ValueCounter, "_merge", watched)
+    monkeypatch.setattr(features.fits.vocabulary, "MERGE_ABOVE", 0)
+    monkeypatch.setattr(features.fits.vocabulary.ValueCounts, "_merge_counted", watched)
     path = write(file, *({"x": [2 * k, 2 * k + 1]} for k in range(64)))
     assert len(vocabulary(path, {"x": {}})) == 128
     assert sum(merged) <= 4 * 128
@@ -166,8 +166,8 @@ def test_a_known_vocabulary_keeps_its_places_and_grows_by_values_seen_min_count_
 
     grown = fit(Features(columns=declared), LABEL, open_data(path), 1, before)
 
-    assert grown.vocabularies["x"].to_pylist() == ["a", "b", "newer", "new"]
-    assert grown.counts["x"].tolist() == [3, 2 + 1, 3, 2]
+    assert grown.fits["vocabularies"]["x"].values.to_pylist() == ["a", "b", "newer", "new"]
+    assert grown.fits["vocabularies"]["x"].counts.tolist() == [3, 2 + 1, 3, 2]
 
 
 def test_known_moments_and_edges_stay(tmp_path):
@@ -178,8 +178,8 @@ def test_known_moments_and_edges_stay(tmp_path):
 
     after = fit(Features(columns=declared), LABEL, open_data(path), 1, before)
 
-    assert after.moments == before.moments
-    assert after.edges["y2"].tolist() == before.edges["y2"].tolist()
+    assert after.fits["moments"] == before.fits["moments"]
+    assert after.fits["edges"]["y2"].ends.tolist() == before.fits["edges"]["y2"].ends.tolist()
 
 
 def test_known_values_count_towards_max_distinct(tmp_path):
@@ -195,7 +195,8 @@ def test_a_table_that_had_no_value_may_get_some_of_any_type(tmp_path):
     before = fitted(write(tmp_path / "a.parquet", {"x": pa.nulls(4)}), {"x": {}})
     path = write(tmp_path / "b.parquet", {"x": [7, 7, 8, None]})
 
-    assert fit(Features(columns={"x": {}}), LABEL, open_data(path), 1, before).vocabularies["x"].to_pylist() == [7, 8]
+    grown = fit(Features(columns={"x": {}}), LABEL, open_data(path), 1, before)
+    assert grown.fits["vocabularies"]["x"].values.to_pylist() == [7, 8]
 
 
 def test_integers_of_several_widths_are_one_vocabulary(tmp_path):
@@ -271,7 +272,7 @@ def test_moments_are_those_of_the_transformed_numbers_of_all_row_groups(tmp_path
     if transform == "log1p":
         known = [math.copysign(math.log1p(abs(x)), x) for x in known]
 
-    moments = fitted(path, {"x": {"type": "numeric", "transform": transform}}).moments["x"]
+    moments = fitted(path, {"x": {"type": "numeric", "transform": transform}}).fits["moments"]["x"]
 
     assert moments.mean == pytest.approx(np.mean(known), rel=1e-9, abs=1e-9)
     assert moments.deviation == pytest.approx(np.std(known), rel=1e-9)
@@ -279,7 +280,7 @@ def test_moments_are_those_of_the_transformed_numbers_of_all_row_groups(tmp_path
 
 def test_moments_of_large_numbers_close_together_lose_no_digits(file):
     path = write(file, *({"x": [1e9 + k, 1e9 + k + 1]} for k in range(0, 10, 2)))
-    moments = fitted(path, {"x": {"type": "numeric"}}).moments["x"]
+    moments = fitted(path, {"x": {"type": "numeric"}}).fits["moments"]["x"]
     assert moments.mean == 1e9 + 4.5
     assert moments.deviation == pytest.approx(np.std(np.arange(10)), rel=1e-12)
 
@@ -288,12 +289,12 @@ def test_moments_of_large_numbers_close_together_lose_no_digits(file):
 @pytest.mark.parametrize("sizes", [[3], [2, 5, 3]], ids=str)
 def test_a_constant_has_deviation_1(file, value, sizes):
     path = write(file, *({"x": [value] * size} for size in sizes))
-    assert fitted(path, {"x": {"type": "numeric"}}).moments["x"].deviation == 1
+    assert fitted(path, {"x": {"type": "numeric"}}).fits["moments"]["x"].deviation == 1
 
 
 @pytest.mark.parametrize("column", [pa.nulls(2), pa.nulls(2, pa.float64()), pa.array([float("nan")] * 2)], ids=str)
 def test_a_numeric_without_a_value_has_mean_0_and_deviation_1(file, column):
-    moments = fitted(write(file, {"x": column}), {"x": {"type": "numeric"}}).moments["x"]
+    moments = fitted(write(file, {"x": column}), {"x": {"type": "numeric"}}).fits["moments"]["x"]
     assert (moments.mean, moments.deviation) == (0, 1)
 
 

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features import DataError, Features, decoded
-from features.values import values_of
 
 WHERE = "clicks.parquet, row group 3"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,7 +19,7 @@ PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 def values(column, **settings):
     feature = Features(columns={"x": settings}).columns["x"]
-    return values_of(feature, pa.table({"x": column}), WHERE)
+    return feature.values(pa.table({"x": column}), [], WHERE)
 
 
 def lists(column, **settings):

@@ -1,0 +1,66 @@
+"""Where the ranges of a number end, so that each holds about as many rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from features.fits.fit import Fit, Fitting
+
+
+@dataclass(frozen=True, eq=False)
+class Edges(Fit):
+    """Ends of the ranges of a numeric `as: buckets`: bucket k holds ends[k - 1] < x <= ends[k].
+
+    Args:
+        ends: float64, ascending; the last range has no end.
+    """
+
+    section = "edges"
+
+    ends: np.ndarray
+
+    @classmethod
+    def save(cls, fits: Mapping[str, Self], folder: Path) -> Any:
+        return {key: edges.ends.tolist() for key, edges in fits.items()}
+
+    @classmethod
+    def load(cls, described: Any, folder: Path) -> dict[str, Self]:
+        return {key: cls(np.array(ends, np.float64)) for key, ends in described.items()}
+
+
+class EdgeSample(Fitting):
+    """Numbers drawn from the training data, row group by row group.
+
+    Args:
+        key: name of the feature.
+        buckets: how many ranges, at most.
+        drawn: float64 arrays; NaN is a missing number.
+    """
+
+    section = Edges.section
+
+    def __init__(self, key: str, buckets: int, *drawn: np.ndarray) -> None:
+        self.key, self.buckets, self.drawn = key, buckets, list(drawn)
+
+    def merge(self, other: Self) -> Self:
+        self.drawn += other.drawn
+        return self
+
+    def result(self) -> Edges:
+        """Return ends midway between a quantile of the sample and the next larger value.
+
+        So a value that is rounded differently, such as a float32 among float64s, stays in its bucket.
+        """
+        sample = np.concatenate([np.empty(0), *self.drawn])
+        present = sample[~np.isnan(sample)]
+        if not len(present):
+            return Edges(np.empty(0))
+        values = np.unique(present)
+        ends = np.unique(np.quantile(present, np.arange(1, self.buckets) / self.buckets, method="inverted_cdf"))
+        ends = ends[ends < values[-1]]
+        above = values[np.searchsorted(values, ends, side="right")]
+        middle = ends + (above - ends) / 2
+        return Edges(np.where(middle < above, middle, ends))

@@ -1,0 +1,149 @@
+"""The values of a table that have ids of their own, most frequent first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from features.errors import DataError
+from features.fits.fit import Fit, Fitting
+from features.ragged import Ragged
+from features.settings import Count, Settings
+from features.types import type_name
+from features.values import Values, decoded
+from features.vocabulary_index import VocabularyIndex
+
+MERGE_ABOVE = 1_000_000  # counted values that wait to be merged
+
+
+class Vocabulary(Settings):
+    """Ids by a vocabulary fitted on the training data, the most frequent value first."""
+
+    min_count: Count = 1
+    """Values seen less often than this share the out-of-vocabulary row."""
+    max_distinct: Count = 20_000_000
+    """More distinct values than this are an error that suggests `hash`."""
+
+
+@dataclass(frozen=True, eq=False)
+class FittedVocabulary(Fit):
+    """The vocabulary of a table.
+
+    Args:
+        values: distinct values; value k has row k + 3. Most frequent first; new ones follow those of an earlier fit.
+        counts: how often all training data has each value, int64 [values].
+    """
+
+    section = "vocabularies"
+
+    values: pa.Array
+    counts: np.ndarray
+
+    @cached_property
+    def index(self) -> VocabularyIndex:
+        """The place of each value."""
+        return VocabularyIndex(self.values)
+
+    @classmethod
+    def save(cls, fits: Mapping[str, Self], folder: Path) -> Any:
+        for place, fit in enumerate(fits.values()):
+            counted = pa.table({"value": fit.values, "count": fit.counts})
+            pq.write_table(counted, folder / f"vocabulary-{place:03d}.parquet")
+        return list(fits)
+
+    @classmethod
+    def load(cls, described: Any, folder: Path) -> dict[str, Self]:
+        counted = {key: pq.read_table(folder / f"vocabulary-{k:03d}.parquet") for k, key in enumerate(described)}
+        return {key: cls(table["value"].combine_chunks(), table["count"].to_numpy()) for key, table in counted.items()}
+
+
+class ValueCounts(Fitting):
+    """Exact counts of the distinct values of a table, from all features that share it.
+
+    Counted values wait until more than `MERGE_ABOVE` wait and more than are merged. So merging takes time in proportion
+    to all that is counted, and what waits at most doubles the memory of a large vocabulary.
+
+    Args:
+        key: name of the table.
+        settings: of its vocabulary.
+        known: the vocabulary that the counts add to; None: none.
+    """
+
+    section = FittedVocabulary.section
+
+    def __init__(self, key: str, settings: Vocabulary, known: FittedVocabulary | None = None) -> None:
+        self.key, self.settings = key, settings
+        self.known = known or FittedVocabulary(pa.array([], pa.large_string()), np.empty(0, np.int64))
+        self.type: pa.DataType | None = self.known.values.type if len(self.known.values) else None
+        self.where = ""  # of the first values, for errors
+        self.counted: list[pa.Table] = []  # the first is merged: its values are distinct
+        self.waiting = 0  # values added since the last merge
+
+    @classmethod
+    def of(cls, key: str, settings: Vocabulary, values: Values, where: str) -> Self:
+        """Count the values of some rows that are not null; `where` names the rows in errors."""
+        counts = cls(key, settings)
+        found = pc.value_counts((values.flat if isinstance(values, Ragged) else values).drop_null())
+        if len(found):
+            table = pa.table({"value": decoded(found.field("values")), "count": found.field("counts")})
+            counts.type, counts.where = table.schema.field("value").type, where
+            counts.counted, counts.waiting = [table], table.num_rows
+        return counts
+
+    def grow(self, known: Fit) -> Self:
+        assert isinstance(known, FittedVocabulary)
+        return type(self)(self.key, self.settings, known)
+
+    def merge(self, other: Self) -> Self:
+        if not other.counted:
+            return self
+        if other.type != (self.type or other.type):
+            here, before = type_name(other.type), type_name(self.type)
+            raise DataError(f"{other.where}: the values of table {self.key!r} are {here} here, {before} before")
+        self.type, self.where = other.type, self.where or other.where
+        self.counted += other.counted
+        self.waiting += sum(table.num_rows for table in other.counted)
+        if self.waiting > max(MERGE_ABOVE, len(self.counted[0])):
+            self._merge_counted()
+        return self
+
+    def result(self) -> FittedVocabulary:
+        """Return the known values, then new ones that occur `min_count` times, most frequent first.
+
+        Raises:
+            DataError: there are more than `max_distinct`.
+        """
+        if not self.counted:
+            return self.known
+        self._merge_counted()
+        known, found = self.known.values.cast(self.type), self.counted[0]
+        places = pc.index_in(found["value"], value_set=known).combine_chunks()
+        counts = self.known.counts.copy()
+        counts[places.drop_null().to_numpy()] += found["count"].filter(places.is_valid()).to_numpy()
+        new = found.filter(pc.and_(places.is_null(), pc.greater_equal(found["count"], self.settings.min_count)))
+        new = new.sort_by([("count", "descending"), ("value", "ascending")])
+        values = pa.concat_arrays([known, new["value"].combine_chunks()])
+        self._check_size(len(values))
+        return FittedVocabulary(values, np.concatenate([counts, new["count"].to_numpy()]))
+
+    def _merge_counted(self) -> None:
+        if len(self.counted) > 1:  # not by Arrow's grouper, which ends the process beyond 2 GiB of text
+            merged = pa.concat_tables(self.counted)
+            encoded = merged["value"].dictionary_encode().combine_chunks()
+            counts = np.zeros(len(encoded.dictionary), np.int64)
+            np.add.at(counts, encoded.indices.to_numpy(), merged["count"].to_numpy())
+            self.counted, self.waiting = [pa.table({"value": encoded.dictionary, "count": counts})], 0
+        self._check_size(len(self.counted[0]))
+
+    def _check_size(self, distinct: int) -> None:
+        if distinct > self.settings.max_distinct:
+            raise DataError(
+                f"table {self.key!r}: more than {self.settings.max_distinct} distinct values (max_distinct); "
+                f"raise it, or use `hash` instead of a vocabulary"
+            )

@@ -1,0 +1,74 @@
+"""A categorical: one category of a column, or a part of a timestamp."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from features.casts import cast_hint
+from features.errors import DataError
+from features.kinds.date_part import ByDatePart, DatePart, date_part
+from features.kinds.embedded import Embedded
+from features.kinds.encodings import Encoding
+from features.kinds.feature import Feature, Holds
+from features.layout import Layout
+from features.settings import TimeZone
+from features.values import categories, is_category
+
+
+class Categorical(Embedded):
+    """An integer, string or boolean column as an id; or a part of a timestamp."""
+
+    type: Literal["categorical"] = "categorical"
+    part: DatePart | None = None
+    """Of a timestamp: hour 0-23, weekday 0-6 from Monday, day of the month (ids 0-30)."""
+    time_zone: TimeZone = "UTC"
+    """The zone in which `part` is read; a timestamp without a zone is taken as UTC."""
+    time_unit: Literal["s", "ms", "us", "ns"] | None = None
+    """What an integer column counts since 1970, where `part` is taken from one."""
+
+    @property
+    def holds(self) -> Holds:
+        return "category"
+
+    @property
+    def encoding(self) -> Encoding:
+        return super().encoding if self.part is None else ByDatePart(self.column, self.part)
+
+    @property
+    def is_date_part(self) -> bool:
+        return self.part is not None
+
+    def lay_out(self, layout: Layout, fit: Any, declared: Mapping[str, Feature]) -> None:
+        layout.add_category(self.name, self.encoding.size(fit), self.table, self.dim)
+
+    def _accepts(self, type_: pa.DataType) -> bool:
+        if self.part is None:
+            return is_category(type_)
+        counts = self.time_unit is not None and pa.types.is_integer(type_)
+        return counts or pa.types.is_timestamp(type_) or pa.types.is_date(type_)
+
+    @property
+    def _wanted(self) -> str:
+        if self.part is None:
+            return "integers, strings or booleans"
+        return "timestamps, or integers with `time_unit`"
+
+    def _hint(self, type_: pa.DataType) -> str:
+        if self.part is not None:
+            return cast_hint(self.column, type_, "time")
+        if pa.types.is_timestamp(type_) or pa.types.is_date(type_):
+            return "; choose a `part` of it"
+        return cast_hint(self.column, type_, "category")
+
+    def _values(self, column: pa.Array, where: str) -> pa.Array:
+        if self.part is None:
+            return categories(column, self.missing)
+        if pa.types.is_null(column.type):
+            return column.cast(pa.int64())
+        if pa.types.is_integer(column.type):
+            column = categories(column, self.missing)
+        try:
+            return date_part(column, self.part, self.time_zone, self.time_unit)
+        except pa.ArrowException as error:
+            raise DataError(f"{where}: column {self.column!r} holds a value that is no time: {error}") from error

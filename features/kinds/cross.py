@@ -1,0 +1,151 @@
+"""Crosses: several features of an example as one category, or as a sequence of such."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from features.batch import table_rows
+from features.hashing import cross, cross_sequence
+from features.kinds.embedded import Size, Width, without_encodings
+from features.kinds.feature import Feature, Holds, UnknownIds
+from features.layout import Layout
+from features.ragged import Ragged
+from features.settings import nearest
+from features.values import Values
+
+
+class _Crossed(Feature):
+    """A feature that is made of others: the hash of their values."""
+
+    _made_of: ClassVar[str]
+    """The features that it can be made of, for an error."""
+
+    if TYPE_CHECKING:  # each kind declares its own, where its settings list them
+        of: tuple[str, ...]
+        hash: int
+        dim: int
+
+    @classmethod
+    def completed(cls, name: str, own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+        complete = super().completed(name, own, without_encodings(defaults))
+        if isinstance(complete.get("of"), list):
+            complete["of"] = [str(part) for part in complete["of"]]  # as the names in `columns`
+        return complete
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return self.of
+
+    @property
+    def is_wide_only(self) -> bool:
+        return self.dim == 1
+
+    @property
+    def unknown_ids(self) -> UnknownIds:
+        return "unseen"
+
+    def ids(self, values: Values, fit: None, where: str) -> np.ndarray:
+        return table_rows(values.flat if isinstance(values, Ragged) else values)
+
+    def describe(self, value: Any, fit: None) -> str:
+        return f"hash bucket {value}"
+
+    def check_features(self, declared: Mapping[str, Feature]) -> None:
+        sequences = [name for name, feature in declared.items() if feature.holds == "sequence" and not feature.parts]
+        categories = [name for name, feature in declared.items() if feature.holds == "category" and not feature.parts]
+        for place, part in enumerate(self.of):
+            if part not in declared:
+                raise ValueError(f"columns.{self.name}.of: no feature {part!r}; {nearest(part, list(declared))}")
+            if part not in self._crossable(categories, sequences):
+                hint = "; with a sequence use `type: sequence_cross`" if part in sequences else ""
+                raise ValueError(
+                    f"columns.{self.name}.of: {part!r} is a {declared[part].type}; a {self.type} is of {self._made_of} "
+                    f"and of numerics `as: buckets`{hint}"
+                )
+            if part in self.of[:place]:
+                raise ValueError(f"columns.{self.name}.of: {part!r} stands twice")
+
+    @abstractmethod
+    def _crossable(self, categories: list[str], sequences: list[str]) -> list[str]:
+        """Return the features that it can be made of."""
+
+
+class Cross(_Crossed):
+    """Two or more features that are one category each, as one category: the hash of their values in a row.
+
+    Null where one of them is null.
+    """
+
+    type: Literal["cross"] = "cross"
+    of: tuple[str, ...] = Field(min_length=2)
+    """Names of features: categoricals, and numerics `as: buckets`."""
+    hash: Size
+    """Ids by `tf.sparse.cross_hashed` of the texts, this many buckets."""
+    dim: Width = 1
+    """Width of the table. 1: only a weight in the wide part of `wide_deep`; above: a vector for the tower too."""
+
+    _made_of: ClassVar[str] = "categoricals"
+
+    @property
+    def holds(self) -> Holds:
+        return "category"
+
+    def values(self, table: pa.Table, parts: list[Values], where: str) -> Values:
+        return cross(parts, self.hash)
+
+    def lay_out(self, layout: Layout, fit: None, declared: Mapping[str, Feature]) -> None:
+        layout.add_category(self.name, self.hash, self.name, self.dim, has_vector=not self.is_wide_only)
+
+    def _crossable(self, categories: list[str], sequences: list[str]) -> list[str]:
+        return categories
+
+
+class SequenceCross(_Crossed):
+    """Each value of a sequence together with one or more categories of its row: the list of their hashes.
+
+    A value is null where one of its parts is null.
+    """
+
+    type: Literal["sequence_cross"] = "sequence_cross"
+    of: tuple[str, ...] = Field(min_length=2)
+    """Names of features: one sequence, of which the last `max_length` values count; the others as those of a cross."""
+    hash: Size
+    """Ids by `tf.sparse.cross_hashed` of the texts, this many buckets."""
+    dim: Width = 1
+    """Width of the table. 1: only a weight in the wide part of `wide_deep`; above: vectors for the tower too."""
+    pooling: Literal["mean", "sum", "none"] = "sum"
+    """Of the vectors, as a sequence's; the wide part sums its weights whatever this is."""
+
+    _made_of: ClassVar[str] = "one sequence, of categoricals"
+
+    @property
+    def holds(self) -> Holds:
+        return "sequence"
+
+    def max_values(self, declared: Mapping[str, Feature]) -> int:
+        return max(declared[part].max_values(declared) for part in self.of)
+
+    def values(self, table: pa.Table, parts: list[Values], where: str) -> Values:
+        return cross_sequence(parts, self.hash)
+
+    def lay_out(self, layout: Layout, fit: None, declared: Mapping[str, Feature]) -> None:
+        length = self.max_values(declared)
+        layout.add_sequence(self.name, self.hash, self.name, self.dim, length, self.pooling, crossed=True)
+
+    def check_features(self, declared: Mapping[str, Feature]) -> None:
+        super().check_features(declared)
+        found = [part for part in self.of if declared[part].holds == "sequence"]
+        if len(found) != 1:
+            hint = "" if found else "; without one use `type: cross`"
+            raise ValueError(
+                f"columns.{self.name}.of: needs exactly one sequence{hint}. Received: {', '.join(found) or 'none'}"
+            )
+
+    def _crossable(self, categories: list[str], sequences: list[str]) -> list[str]:
+        return [*categories, *sequences]

@@ -1,0 +1,54 @@
+"""Parts of a time as ids: the hour, the weekday, the day of the month."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.batch import table_rows
+from features.kinds.encodings import Encoding
+from features.times import HOUR, wall_clock
+
+DatePart = Literal["hour", "weekday", "day"]
+SIZES: dict[DatePart, int] = {"hour": 24, "weekday": 7, "day": 31}
+
+
+@dataclass(frozen=True)
+class ByDatePart(Encoding):
+    """Ids that are the hour 0-23, the weekday 0-6 from Monday, or the day of the month from 0."""
+
+    part: DatePart
+
+    def size(self, fit: None) -> int:
+        return SIZES[self.part]
+
+    def ids(self, values: pa.Array, fit: None, where: str) -> np.ndarray:
+        return table_rows(values)
+
+    def decode(self, ids: pa.Array, fit: None) -> pa.Array:
+        return pc.add(ids, 1) if self.part == "day" else ids
+
+
+def date_part(column: pa.Array, part: DatePart, time_zone: str, time_unit: str | None) -> pa.Array:
+    """Return the part of each time, int64 from 0; null where the time is null.
+
+    Args:
+        column: as `wall_clock` takes it.
+        part: hour, weekday or day of the month.
+        time_zone: in which the part is read.
+        time_unit: what integers count since 1970.
+
+    Raises:
+        pa.ArrowInvalid: an integer above int64.
+    """
+    days, seconds = wall_clock(column, time_zone, time_unit)
+    if part == "hour":
+        found = seconds // HOUR
+    elif part == "weekday":
+        found = (days + 3) % 7  # the first of January 1970 was a Thursday
+    else:
+        dates = days.astype("datetime64[D]")
+        found = (dates - dates.astype("datetime64[M]")).astype(np.int64)
+    return pa.array(found, mask=column.is_null().to_numpy(zero_copy_only=False))

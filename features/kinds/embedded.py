@@ -1,0 +1,124 @@
+"""What a categorical and a sequence have in common: values become ids, ids are rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field, model_validator
+
+from features.fits.fit import Fitting
+from features.fits.vocabulary import FittedVocabulary, ValueCounts, Vocabulary
+from features.kinds.encodings import ByHash, ByIdentity, ByVocabulary, Encoding
+from features.kinds.feature import ColumnFeature, FitClasses, UnknownIds
+from features.ragged import Ragged
+from features.values import Values, outside
+
+ENCODINGS = ("vocabulary", "hash", "identity", "part")
+Size = Annotated[int, Field(gt=0, le=2**31 - 4)]  # ids are int32, and three rows are special
+Width = Annotated[int, Field(gt=0, le=2**16)]
+
+
+def without_encodings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings without those that choose an encoding."""
+    return {key: value for key, value in settings.items() if key not in ENCODINGS}
+
+
+class Embedded(ColumnFeature):
+    """A feature of a column whose values become ids of a table."""
+
+    column: str
+    dim: Width = 16
+    """Width of the table."""
+    table: str
+    """Features that name the same table share its rows."""
+    vocabulary: Vocabulary | None = None
+    hash: Size | None = None
+    """Ids by FarmHash64 of the text, this many buckets."""
+    identity: Size | None = None
+    """The column already holds ids: 0 <= id < identity."""
+    missing: list[str | int] = []
+    """Values that stand for null: strings in a string column, integers in an integer column."""
+
+    fits: ClassVar[FitClasses] = (FittedVocabulary,)
+
+    @model_validator(mode="after")
+    def _has_one_encoding(self) -> Embedded:
+        given = [key for key in ENCODINGS if getattr(self, key, None) is not None]
+        if len(given) != 1:
+            raise ValueError(f"needs exactly one of {', '.join(ENCODINGS)}. Received: {', '.join(given) or 'none'}")
+        return self
+
+    @classmethod
+    def completed(cls, name: str, own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+        if any(own.get(key) is not None for key in ENCODINGS):
+            defaults = without_encodings(defaults)
+        complete = {"table": name, **super().completed(name, own, defaults)}
+        if all(complete.get(key) is None for key in ENCODINGS):
+            complete["vocabulary"] = {}
+        return complete
+
+    @property
+    def encoding(self) -> Encoding:
+        """The way from values to ids that the settings choose."""
+        if self.hash is not None:
+            return ByHash(self.column, self.hash)
+        if self.identity is not None:
+            return ByIdentity(self.column, self.identity)
+        return ByVocabulary(self.column)
+
+    @property
+    def table_name(self) -> str:
+        return self.table
+
+    @property
+    def shared_table(self) -> Mapping[str, Any]:
+        return {key: getattr(self, key, None) for key in ("dim", *ENCODINGS)}
+
+    @property
+    def unknown_ids(self) -> UnknownIds:
+        return self.encoding.unknown_ids
+
+    @property
+    def leaves_out_rare(self) -> bool:
+        return self.vocabulary is not None and self.vocabulary.min_count > 1
+
+    @property
+    def can_be_invalid(self) -> bool:
+        return self.identity is not None
+
+    def faults(self, table: pa.Table, fit: Any, where: str) -> Iterator[tuple[str, np.ndarray]]:
+        if self.identity is None:
+            return
+        values = self.values(table, [], where)
+        lists = values if isinstance(values, Ragged) else Ragged(values, np.ones(len(values), np.int64))
+        if not pa.types.is_integer(lists.flat.type):  # only nulls, or an error that no single row is to blame for
+            return
+        found = outside(lists.flat, self.identity).to_numpy(zero_copy_only=False)
+        rows = np.repeat(np.arange(len(lists.lengths)), lists.lengths)
+        counts = np.bincount(rows[found], minlength=len(lists.lengths))
+        yield f"{self.column!r} holds an id outside 0 to {self.identity - 1}", counts > 0
+
+    def fitting(self) -> Fitting | None:
+        return None if self.vocabulary is None else ValueCounts(self.table, self.vocabulary)
+
+    def fitting_of(self, values: Values, drawn: np.ndarray, where: str) -> Fitting:
+        assert self.vocabulary is not None
+        return ValueCounts.of(self.table, self.vocabulary, values, where)
+
+    def ids(self, values: Values, fit: Any, where: str) -> np.ndarray:
+        return self.encoding.ids(values.flat if isinstance(values, Ragged) else values, fit, where)
+
+    def id_counts(self, fit: Any) -> np.ndarray | None:
+        return self.encoding.id_counts(fit)
+
+    def decode(self, ids: pa.Array, fit: Any) -> pa.Array:
+        return self.encoding.decode(ids, fit)
+
+    def describe(self, value: Any, fit: Any) -> str:
+        return self.encoding.describe(value)
+
+    def remarks(self, distinct: int, high: Any) -> Iterator[str]:
+        return self.encoding.remarks(distinct, high)

@@ -1,0 +1,150 @@
+"""Ways from a category to its row of a table: by a fitted vocabulary, a hash, or an id that the data already holds."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.batch import NULL, OUT_OF_VOCABULARY, SPECIAL_ROWS, table_rows
+from features.errors import DataError
+from features.fits.vocabulary import FittedVocabulary
+from features.hashing import fingerprints
+from features.kinds.feature import UnknownIds
+from features.types import type_name
+from features.values import outside
+
+UNUSED = 10  # times as many rows as ids
+SHARED = 0.5
+
+
+@dataclass(frozen=True)
+class Encoding(ABC):
+    """A way from the values of a column to rows of a table."""
+
+    column: str
+    """The column, for errors."""
+
+    unknown_ids: ClassVar[UnknownIds] = "unseen"
+
+    @abstractmethod
+    def size(self, fit: Any) -> int:
+        """Return how many different ids there are, without the special ones."""
+
+    @abstractmethod
+    def ids(self, values: pa.Array, fit: Any, where: str) -> np.ndarray:
+        """Return the row of each value, int32 [values].
+
+        Raises:
+            DataError: a value that has no id.
+        """
+
+    def id_counts(self, fit: Any) -> np.ndarray | None:
+        """Return how often the training data has each id, int64 [ids]; None if unknown."""
+        return None
+
+    def decode(self, ids: pa.Array, fit: Any) -> pa.Array:
+        """Return the values behind ids from 0, int64 with nulls."""
+        return ids
+
+    def describe(self, value: Any) -> str:
+        """Return a few words for a value that `decode` gave."""
+        return repr(value)
+
+    def remarks(self, distinct: int, high: Any) -> Iterator[str]:
+        """Yield reasons why the table is too large or too small for the values of the training data."""
+        yield from ()
+
+
+@dataclass(frozen=True)
+class ByVocabulary(Encoding):
+    """Ids by a fitted vocabulary; `fit` is the `FittedVocabulary`."""
+
+    unknown_ids = "fitted"
+
+    def size(self, fit: FittedVocabulary) -> int:
+        return len(fit.values)
+
+    def ids(self, values: pa.Array, fit: FittedVocabulary, where: str) -> np.ndarray:
+        encoded = values.dictionary_encode()
+        distinct, fitted = encoded.dictionary, fit.values.type
+        if len(distinct) and distinct.type != fitted and len(fit.values):
+            raise DataError(
+                f"{where}: the values of {self.column!r} are {type_name(distinct.type)}, "
+                f"but {type_name(fitted)} in the training data"
+            )
+        places = fit.index.places(distinct) if distinct.type == fitted else np.full(len(distinct), -1)
+        return _spread(np.where(places < 0, OUT_OF_VOCABULARY, places + SPECIAL_ROWS), encoded)
+
+    def id_counts(self, fit: FittedVocabulary) -> np.ndarray:
+        return fit.counts
+
+    def decode(self, ids: pa.Array, fit: FittedVocabulary) -> pa.Array:
+        return fit.values.take(ids)
+
+
+@dataclass(frozen=True)
+class ByHash(Encoding):
+    """Ids by FarmHash64 of the text."""
+
+    buckets: int
+
+    def size(self, fit: None) -> int:
+        return self.buckets
+
+    def ids(self, values: pa.Array, fit: None, where: str) -> np.ndarray:
+        encoded = values.dictionary_encode()
+        rows = (fingerprints(encoded.dictionary) % np.uint64(self.buckets)).astype(np.int64) + SPECIAL_ROWS
+        return _spread(rows, encoded)
+
+    def describe(self, value: Any) -> str:
+        return f"hash bucket {value}"
+
+    def remarks(self, distinct: int, high: Any) -> Iterator[str]:
+        shared = 1 - math.exp(-(distinct - 1) / self.buckets)
+        if shared > SHARED:
+            yield (
+                f"{100 * shared:.0f} % of the about {distinct:,} values of {self.column!r} share a row with "
+                f"another: `hash: {self.buckets}` is small"
+            )
+
+
+@dataclass(frozen=True)
+class ByIdentity(Encoding):
+    """Ids that the column already holds: 0 <= id < limit."""
+
+    limit: int
+
+    def size(self, fit: None) -> int:
+        return self.limit
+
+    def ids(self, values: pa.Array, fit: None, where: str) -> np.ndarray:
+        if not pa.types.is_integer(values.type) and values.null_count < len(values):
+            raise DataError(
+                f"{where}: column {self.column!r} with `identity` needs integers. Received: {type_name(values.type)}"
+            )
+        if values.null_count == len(values):
+            return np.full(len(values), NULL, np.int32)
+        extremes = pc.min_max(values).as_py()
+        if not 0 <= extremes["min"] <= extremes["max"] < self.limit:
+            found = outside(values, self.limit)
+            value, count = values[pc.index(found, True).as_py()].as_py(), pc.sum(found).as_py()
+            raise DataError(
+                f"{where}: column {self.column!r} holds the id {value} ({count} such values); "
+                f"`identity: {self.limit}` allows 0 to {self.limit - 1}"
+            )
+        return table_rows(values)
+
+    def remarks(self, distinct: int, high: Any) -> Iterator[str]:
+        if self.limit > UNUSED * (high + 1):
+            yield f"{self.column!r} has `identity: {self.limit}`, but its largest id in the training data is {high}"
+
+
+def _spread(rows: np.ndarray, encoded: pa.DictionaryArray) -> np.ndarray:
+    """Return the row of each value, int32 [values], from the row of each distinct value."""
+    with_null = np.append(rows, NULL).astype(np.int32)
+    return with_null[pc.fill_null(encoded.indices, len(rows)).to_numpy()]

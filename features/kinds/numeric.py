@@ -1,0 +1,163 @@
+"""A numeric: a number as it is, as a scaled vector, or as the range that it falls into."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field, PositiveFloat
+
+from features.batch import table_rows
+from features.casts import cast_hint
+from features.errors import DataError
+from features.fits.edges import Edges, EdgeSample
+from features.fits.fit import Fitting
+from features.fits.moments import Moments, Sums
+from features.kinds.embedded import Width
+from features.kinds.feature import ColumnFeature, Feature, FitClasses, Holds
+from features.labels import FLOAT32_MAX
+from features.layout import Layout
+from features.numbers import as_floats
+from features.values import Values, is_flag_or_number, too_large
+
+
+class Numeric(ColumnFeature):
+    """A float or integer column: transform, standardize, clip; a null becomes 0 (the mean, where standardized)."""
+
+    column: str
+    type: Literal["numeric"] = "numeric"
+    transform: Literal["none", "log1p"] = "none"
+    """log1p is sign(x) ln(1 + |x|), so that negative values are legal."""
+    standardize: bool = True
+    """(x - mean) / deviation, both of the transformed training data."""
+    clip: PositiveFloat | None = 10.0
+    """Bound on the absolute value, after all else."""
+    missing_indicator: bool = False
+    """One more numeric: 1 where the value is null, else 0. An embedded numeric has a row for null instead."""
+    as_: Literal["plain", "embedding", "buckets"] = Field("plain", alias="as")
+    """`plain` goes to the tower as a number; `embedding` is a vector scaled by the number; `buckets` makes it a
+    category, one for each range between quantiles of the training data: then none of the above applies."""
+    dim: Width = 16
+    """Width of the vector, where `as: embedding` or `as: buckets`."""
+    buckets: int = Field(10, ge=2, le=100_000)
+    """How many ranges, each with about as many rows; fewer where a value is so frequent that it fills several."""
+
+    fits: ClassVar[FitClasses] = (Moments, Edges)
+    reads_numbers: ClassVar[bool] = True
+
+    @property
+    def holds(self) -> Holds:
+        return "category" if self.as_ == "buckets" else "number"
+
+    @property
+    def has_table(self) -> bool:
+        return self.as_ != "plain"
+
+    def as_category(self, values: Values, fit: Edges) -> pa.Array:
+        """Return the bucket of each number, int64 from 0; null where it is null."""
+        x = _floats(values)
+        return pa.array(np.searchsorted(fit.ends, x, side="left"), mask=np.isnan(x))
+
+    @property
+    def can_be_invalid(self) -> bool:
+        return True
+
+    def faults(self, table: pa.Table, fit: Any, where: str) -> Iterator[tuple[str, np.ndarray]]:
+        numbers = as_floats(table.column(self.column).combine_chunks())
+        unfit = too_large(numbers)
+        yield f"{self.column!r} is infinite or too large", unfit.to_numpy(zero_copy_only=False)
+        if isinstance(fit, Moments):
+            scaled = self.scaled(pc.if_else(unfit, pa.scalar(None, pa.float64()), numbers), fit)
+            yield f"{self.column!r} is too large once standardized", np.abs(scaled) > FLOAT32_MAX
+
+    def fitting(self) -> Fitting | None:
+        if self.as_ == "buckets":
+            return EdgeSample(self.name, self.buckets)
+        return Sums(self.name) if self.standardize else None
+
+    def fitting_of(self, values: Values, drawn: np.ndarray, where: str) -> Fitting:
+        if self.as_ == "buckets":
+            return EdgeSample(self.name, self.buckets, _floats(values)[drawn])
+        return Sums.of(self.name, self.transformed(values))
+
+    def lay_out(self, layout: Layout, fit: Any, declared: Mapping[str, Feature]) -> None:
+        if self.as_ == "buckets":
+            layout.add_category(self.name, len(fit.ends) + 1, self.name, self.dim)
+        elif self.as_ == "embedding":
+            layout.add_scaled_vector(self.name, self.dim)
+        else:
+            layout.add_numerics(self.name, *([f"{self.name} is null"] if self.missing_indicator else []))
+
+    def ids(self, values: Values, fit: Any, where: str) -> np.ndarray:
+        if self.as_ == "buckets":
+            return table_rows(self.as_category(values, fit))
+        is_null = _nulls(values)
+        return table_rows(pa.array(np.zeros(len(is_null), np.int64), mask=is_null))
+
+    def numerics(self, values: Values, fit: Any, where: str) -> list[np.ndarray]:
+        if self.as_ == "buckets":
+            return []
+        x = self.scaled(values, fit)
+        if self.standardize and (np.abs(x) > FLOAT32_MAX).any():
+            raise DataError(
+                f"{where}: column {self.column!r} holds a value that leaves float32 once standardized; set `clip`"
+            )
+        is_null = _nulls(values)
+        if is_null.any():  # where the vector of a null is the null row's, its scale is 1
+            x = np.where(is_null, 1.0 if self.as_ == "embedding" else 0.0, x)
+        return [x, is_null] if self.missing_indicator and self.as_ == "plain" else [x]
+
+    def describe(self, value: Any, fit: Any) -> str:
+        if self.as_ == "embedding":
+            return "any number"
+        ends = [-np.inf, *fit.ends.tolist(), np.inf]
+        return f"{ends[value]:.6g} < x <= {ends[value + 1]:.6g}"
+
+    def transformed(self, values: Values) -> np.ndarray:
+        """Return the numbers after `transform`, float64 [rows], NaN where null."""
+        x = _floats(values)
+        return np.sign(x) * np.log1p(np.abs(x)) if self.transform == "log1p" else x
+
+    def scaled(self, values: Values, fit: Moments | None) -> np.ndarray:
+        """Return the numbers transformed, standardized and clipped, float64 [rows], NaN where null."""
+        x = self.transformed(values)
+        if self.standardize:
+            assert fit is not None
+            x = (x - fit.mean) / fit.deviation
+        return x if self.clip is None else np.clip(x, -self.clip, self.clip)
+
+    def _accepts(self, type_: pa.DataType) -> bool:
+        return is_flag_or_number(type_)
+
+    @property
+    def _wanted(self) -> str:
+        return "numbers"
+
+    def _hint(self, type_: pa.DataType) -> str:
+        return cast_hint(self.column, type_, "number")
+
+    def _values(self, column: pa.Array, where: str) -> pa.Array:
+        """Return float64 with null for NaN; a value that float32 cannot hold is an error."""
+        column = as_floats(column)
+        if not column.null_count and np.abs(column.to_numpy()).max(initial=0) <= FLOAT32_MAX:  # NaN is not
+            return column
+        found = too_large(column)
+        if pc.any(found).as_py():
+            value = column[pc.index(found, True).as_py()].as_py()
+            count = pc.sum(found).as_py()
+            raise DataError(
+                f"{where}: column {self.column!r} holds {value} ({count} such rows); a number must fit float32"
+            )
+        return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
+
+
+def _floats(values: Values) -> np.ndarray:
+    """Return numbers as float64 [rows], NaN where null."""
+    assert isinstance(values, pa.Array)
+    return values.to_numpy(zero_copy_only=False)
+
+
+def _nulls(values: Values) -> np.ndarray:
+    assert isinstance(values, pa.Array)
+    return values.is_null().to_numpy(zero_copy_only=False)

@@ -1,0 +1,74 @@
+"""Which rows of tables the training data uses, where ids are not fitted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from features.batch import SPECIAL_ROWS
+from features.encoder import Encoder
+from features.row_groups import RowGroup
+from features.statistics import THREADS
+from features.tables import map_tables
+
+
+@dataclass(frozen=True)
+class SeenRows:
+    """Rows of tables that examples use. Two states merge by `merge`, in any order.
+
+    Args:
+        tables: table -> whether each of its rows is used, bool [rows]; the special rows always are.
+    """
+
+    tables: dict[str, np.ndarray]
+
+    @classmethod
+    def of_no_data(cls, sizes: Mapping[str, int]) -> "SeenRows":
+        """Return tables of these sizes of which only the special rows are used."""
+        return cls({table: np.arange(rows) < SPECIAL_ROWS for table, rows in sizes.items()})
+
+    def add(self, table: str, rows: np.ndarray) -> None:
+        """Mark rows of a table as used."""
+        self.tables[table][rows] = True
+
+    def merge(self, other: "SeenRows") -> "SeenRows":
+        """Return the rows that either uses."""
+        return SeenRows({table: rows | other.tables[table] for table, rows in self.tables.items()})
+
+
+def find_seen_rows(
+    encoder: Encoder, row_groups: list[RowGroup], known: Mapping[str, np.ndarray] | None
+) -> dict[str, np.ndarray]:
+    """Return which rows of each table examples of a weight above 0 use, now or before, bool [rows].
+
+    A table that was trained before without a record of its rows gets none, because any of its rows may be trained.
+
+    Args:
+        encoder: the fitted encoder, without a record of its own.
+        row_groups: the training data.
+        known: the record of the data that the same features were trained on before; None: there was no such data.
+
+    Raises:
+        DataError: a value that no feature can take, a bad weight.
+    """
+    unseen = [feature for feature in encoder.features.columns.values() if feature.unknown_ids == "unseen"]
+    tracked = {feature.name: feature.table_name for feature in unseen if known is None or feature.table_name in known}
+    seen = SeenRows.of_no_data({table: encoder.table_size(name) for name, table in tracked.items()})
+    if known is not None:
+        seen = seen.merge(SeenRows({table: known[table] for table in seen.tables}))
+    if not tracked:
+        return seen.tables
+    reduced, columns = replace(encoder, features=encoder.features.only(tracked), columns=None), encoder.columns
+    weight = [] if columns is None or columns.weight is None else [columns.weight]
+
+    def rows_of(group: RowGroup, table: pa.Table) -> dict[str, np.ndarray]:
+        if columns is not None and weight:
+            table = table.filter(pa.array(columns.weights(table, str(group)) > 0))
+        values = reduced.values(table, str(group))
+        return {name: reduced.ids(name, values[name], str(group)) for name in tracked}
+
+    for found in map_tables(rows_of, row_groups, [*reduced.input_columns, *weight], THREADS):
+        for name, rows in found.items():
+            seen.add(tracked[name], rows)
+    return seen.tables

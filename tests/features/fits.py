@@ -1,0 +1,32 @@
+"""What features were fitted on, written by hand."""
+
+import numpy as np
+import pyarrow as pa
+
+from features import Statistics
+from features.fits.edges import Edges
+from features.fits.vocabulary import FittedVocabulary
+
+
+def statistics_of(vocabularies=None, counts=None, moments=None, edges=None):
+    """Statistics with these fits; the values of a vocabulary were seen once each unless `counts` says otherwise."""
+    values = {table: _values(pa.array(values)) for table, values in (vocabularies or {}).items()}
+    times = {table: np.ones(len(array), np.int64) for table, array in values.items()} | (counts or {})
+    return Statistics(
+        {
+            "vocabularies": {table: FittedVocabulary(array, times[table]) for table, array in values.items()},
+            "moments": moments or {},
+            "edges": {name: Edges(np.array(ends, np.float64)) for name, ends in (edges or {}).items()},
+        }
+    )
+
+
+def vocabularies_of(encoder):
+    """Table -> the values of its vocabulary and how often the training data has each, as lists."""
+    vocabularies = encoder.statistics.fits["vocabularies"]
+    return {table: (fit.values.to_pylist(), fit.counts.tolist()) for table, fit in vocabularies.items()}
+
+
+def _values(array):
+    """A vocabulary's values, texts in the type that encoders use."""
+    return array.cast(pa.large_string()) if pa.types.is_string(array.type) else array
