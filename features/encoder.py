@@ -57,9 +57,8 @@ class Encoder:
         """The values of every feature before they become ids and floats: what a distribution is measured on."""
         found = {name: feature.values(table, [], where) for name, feature in self.features.of_columns.items()}
         for name, feature in self.features.crosses.items():
-            parts = [(self.features.columns[part], found[part]) for part in feature.parts]
-            crossed = [part.as_category(values, self.statistics.fit_of(part)) for part, values in parts]
-            found[name] = feature.values(table, crossed, where)
+            parts = [self.features.columns[part].as_category(found[part], self._fits[part]) for part in feature.parts]
+            found[name] = feature.values(table, parts, where)
         return found
 
     def encode(self, table: pa.Table, values: dict[str, Values], where: str) -> Batch:
@@ -79,7 +78,7 @@ class Encoder:
                 batch[f"lengths/{name}"] = found.lengths.astype(np.int32)
             elif feature.has_table:
                 ids.append(self.ids(name, found, where))
-            numerics += feature.numerics(found, self.statistics.fit_of(feature), where)
+            numerics += feature.numerics(found, self._fits[name], where)
         batch = {"ids": _side_by_side(ids, table.num_rows, np.int32), **batch}
         batch["numerics"] = _side_by_side(numerics, table.num_rows, np.float32)
         if self.columns is not None:
@@ -94,7 +93,7 @@ class Encoder:
             DataError: an id outside 0 <= id < identity, values of another type than fitted.
         """
         feature = self.features.columns[name]
-        rows = feature.ids(values, self.statistics.fit_of(feature), where)
+        rows = feature.ids(values, self._fits[name], where)
         seen = self._incomplete.get(feature.table_name)
         return rows if seen is None else np.where(seen[rows], rows, np.int32(OUT_OF_VOCABULARY))
 
@@ -188,10 +187,15 @@ class Encoder:
         return cls(features, columns, statistics, seen)
 
     @cached_property
+    def _fits(self) -> dict[str, Any]:
+        """Feature -> its fit; None if it has none."""
+        return {name: self.statistics.fit_of(feature) for name, feature in self.features.columns.items()}
+
+    @cached_property
     def _layout(self) -> Layout:
         layout = Layout()
-        for feature in self.features.columns.values():
-            feature.lay_out(layout, self.statistics.fit_of(feature), self.features.columns)
+        for name, feature in self.features.columns.items():
+            feature.lay_out(layout, self._fits[name], self.features.columns)
         return layout
 
     @cached_property

@@ -125,7 +125,8 @@ class Feature(Settings, ABC):
     # what it fits
 
     def fitting(self) -> Fitting | None:
-        """Return an empty state of what must be known of the training data; None: nothing."""
+        """Return an empty state of what must be known of the training data; None: nothing. A kind with `parts` fits
+        nothing."""
         return None
 
     def fitting_of(self, values: Values, drawn: np.ndarray, where: str) -> Fitting:
