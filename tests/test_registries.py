@@ -12,7 +12,6 @@ from ctr.cli import app
 from features import KINDS
 from models import MODELS
 from optimizers import DENSE, SPARSE
-from tests.ctr.test_every_model import SETTINGS
 from tests.optimizers.dense_cases import CASES as DENSE_CASES
 from tests.optimizers.row_cases import CASES as ROW_CASES
 
@@ -34,10 +33,6 @@ def first_cells(page):
 @pytest.mark.parametrize("page", DOCUMENTED)
 def test_every_name_has_a_row_in_a_table_of_the_documentation(page):
     assert not set(DOCUMENTED[page]) - first_cells(page), f"add a row to a table of {page}"
-
-
-def test_every_model_has_settings_for_whole_runs():
-    assert SETTINGS.keys() == MODELS.keys(), "add the model to SETTINGS of tests/ctr/test_every_model.py"
 
 
 def test_every_optimizer_of_tables_is_compared_with_a_reference():
