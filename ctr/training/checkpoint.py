@@ -250,10 +250,9 @@ def fingerprint(model: CTRModel) -> str:
 
 
 def part_fingerprints(model: CTRModel) -> dict[str, str]:
-    """SHA-256 of each table, and of each weight of the towers, so that what two structures share can be told.
+    """SHA-256 of each table by its name, then of each weight as `named_weights` names it.
 
-    Tables have their names; weights are `<block>/<layer>/<name>`, the second of a name with `#2` behind it. What Keras
-    puts between counts the layers of the whole process.
+    They tell which weights two structures share.
     """
     digests = {}
     for table in sorted(model.tables.inputs.tables, key=lambda table: table.name):
@@ -261,12 +260,22 @@ def part_fingerprints(model: CTRModel) -> dict[str, str]:
         for rows in model.tables.table_blocks(table.name):
             blocks.update(rows.tobytes())
         digests[table.name] = blocks.hexdigest()
+    weights = {name: hashlib.sha256(one.numpy().tobytes()).hexdigest() for name, one in named_weights(model).items()}
+    return digests | weights
+
+
+def named_weights(model: CTRModel) -> dict[str, tf.Variable]:
+    """Return the weights and moving averages of the tower, by names that no other model of the process changes.
+
+    A name is `<block>/<layer>/<weight>`, the second of a name with `#2` behind it. What Keras puts between counts the
+    layers of the whole process.
+    """
     counts: Counter[str] = Counter()
+    found = {}
     for block, layers in sorted(model.tower.blocks.items()):
         for layer in layers:
             for variable in layer.variables:
                 name = f"{block}/{layer.name}/{variable.name.rpartition('/')[2].partition(':')[0]}"
                 counts[name] += 1
-                place = f"#{counts[name]}" if counts[name] > 1 else ""
-                digests[name + place] = hashlib.sha256(variable.numpy().tobytes()).hexdigest()
-    return digests
+                found[f"{name}#{counts[name]}" if counts[name] > 1 else name] = variable
+    return found
