@@ -14,24 +14,10 @@ from ctr.training.data import prepare
 from ctr.training.plan import plan_model
 from models import MODELS
 from tests.conftest import click_log
+from tests.ctr.pairings import settings_of
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
 
-SETTINGS = {
-    "dnn": ("{type: dnn, hidden: [8], activation: prelu}", "adagrad", "sgd"),
-    "wide_deep": ("{type: wide_deep, hidden: [8]}", "group_lasso_adagrad", "adamw"),
-    "dcn": ("{type: dcn, cross_layers: 2, hidden: [8]}", "lazy_adam", "adam"),
-    "dcn_v2": ("{type: dcn_v2, cross_layers: 2, rank: 3, hidden: [8]}", "rmsprop_v2", "lamb"),
-    "dcn_mix": ("{type: dcn_mix, experts: 2, hidden: [8]}", "ftrl", "adam"),
-    "compressed_dot": ("{type: compressed_dot, compressed: 2, compress_hidden: [4], hidden: [8]}", "momentum", "lion"),
-    "din": ("{type: din, targets: {history: item}, attention: [4], hidden: [8]}", "rmsprop", "rmsprop"),
-    "can": (
-        "{type: can, pairs: [[item, history], [user, hour]], micro_mlp: [4, 3, 2], independent_orders: true, "
-        "base: {type: din, targets: {history: item}, attention: [4], hidden: [8]}}",
-        "rowwise_adagrad",
-        "adagrad",
-    ),
-}
 EVALUATE = """
 import sys
 import ctr
@@ -40,17 +26,6 @@ with undrawn():
     for run in sys.argv[2:]:
         ctr.evaluate(run, sys.argv[1])
 """
-
-
-def settings_of(name):
-    """Overrides of the small experiment."""
-    model, sparse, dense = SETTINGS[name]
-    return [
-        f"model={model}",
-        f"optimizers.sparse={{'*': {{type: {sparse}, learning_rate: 0.1}}}}",
-        f"optimizers.dense={{type: {dense}, learning_rate: 0.01}}",
-        "training.epochs=1",
-    ]
 
 
 def test_every_model_saved_and_loaded_in_a_fresh_process_scores_the_same_bytes(make_experiment, tmp_path):

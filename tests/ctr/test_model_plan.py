@@ -8,7 +8,7 @@ from ctr.training import build as build_module
 from ctr.training.data import empty_encoder, prepare
 from ctr.training.plan import ModelPlan, plan_model
 from models import MODELS, CTRModel
-from tests.ctr.test_every_model import settings_of
+from tests.ctr.pairings import settings_of
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
 GIB = 2**30

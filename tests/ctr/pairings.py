@@ -1,0 +1,89 @@
+"""Models paired with optimizers: what tests of every model train, and what `tests/golden/models` records."""
+
+import json
+
+MODEL_PAIRINGS = {
+    "dnn": ("{type: dnn, hidden: [8], activation: prelu}", "adagrad", "sgd"),
+    "wide_deep": ("{type: wide_deep, hidden: [8]}", "group_lasso_adagrad", "adamw"),
+    "dcn": ("{type: dcn, cross_layers: 2, hidden: [8]}", "lazy_adam", "adam"),
+    "dcn_v2": ("{type: dcn_v2, cross_layers: 2, rank: 3, hidden: [8]}", "rmsprop_v2", "lamb"),
+    "dcn_mix": ("{type: dcn_mix, experts: 2, hidden: [8]}", "ftrl", "adam"),
+    "compressed_dot": ("{type: compressed_dot, compressed: 2, compress_hidden: [4], hidden: [8]}", "momentum", "lion"),
+    "din": ("{type: din, targets: {history: item}, attention: [4], hidden: [8]}", "rmsprop", "rmsprop"),
+    "can": (
+        "{type: can, pairs: [[item, history], [user, hour]], micro_mlp: [4, 3, 2], independent_orders: true, "
+        "base: {type: din, targets: {history: item}, attention: [4], hidden: [8]}}",
+        "rowwise_adagrad",
+        "adagrad",
+    ),
+}
+"""Model -> its settings, the optimizer of its tables, the optimizer of its tower."""
+SMALL_MODEL = "{type: dcn_v2, structure: stacked, cross_layers: 1, hidden: [4]}"
+OPTIMIZER_PAIRINGS = {
+    "optimizers_momenta": (
+        {"user": "sgd", "item": "group_adam", "hour": "fobos_group_lasso"},
+        {"cross": "momentum", "deep": "ema_momentum", "head": "amsgrad"},
+    ),
+    "optimizers_ratios": ({"*": "adagrad"}, {"cross": "lars", "deep": "amos", "head": "adafactor"}),
+    "optimizers_lassos": ({"*": "sgd"}, {"cross": "fobos_group_lasso", "deep": "group_lasso_adagrad", "head": "ftrl"}),
+    "optimizers_rows": ({"*": "momentum"}, {"cross": "group_adam", "deep": "rmsprop_v2", "head": "adam"}),
+}
+"""Name -> the optimizers of the tables and the blocks of the small model: those that no model above is paired with."""
+EVERY_TERM = {
+    "adafactor": {"epsilon_1": 0.0001},
+    "adagrad": {"initial_accumulator": 0.01, "epsilon": 0.001},
+    "adam": {"epsilon": 0.001},
+    "adamw": {"epsilon": 0.001, "weight_decay": 0.1},
+    "amsgrad": {"beta_2": 0.5, "epsilon": 0.001},
+    "fobos_group_lasso": {"beta": 0.5, "l21": 0.005},
+    "ftrl": {"l1": 0.0005, "l2": 0.01},
+    "group_adam": {"epsilon": 0.001, "l1": 0.0001, "l21": 0.0001, "l2": 0.01},
+    "group_lasso_adagrad": {"l1": 0.0002, "l21": 0.0002, "l2": 0.01},
+    "lamb": {"epsilon": 0.001, "weight_decay": 0.1},
+    "lars": {"learning_rate": 1.0, "weight_decay": 0.1},
+    "lazy_adam": {"epsilon": 0.001},
+    "lion": {"weight_decay": 0.1},
+    "momentum": {"nesterov": True},
+    "rmsprop": {"epsilon": 0.001},
+    "rmsprop_v2": {"beta": 0.9, "epsilon": 0.001},
+    "rowwise_adagrad": {"epsilon": 0.001},
+}
+"""Optimizer -> settings with which each term of its formula moves weights within six steps; others need none."""
+
+
+def settings_of(name):
+    """Overrides of the small experiment that train a model with its two optimizers as they are by default."""
+    model, sparse, dense = MODEL_PAIRINGS[name]
+    return [
+        f"model={model}",
+        f"optimizers.sparse={{'*': {{type: {sparse}, learning_rate: 0.1}}}}",
+        f"optimizers.dense={{type: {dense}, learning_rate: 0.01}}",
+        "training.epochs=1",
+    ]
+
+
+def golden_pairings():
+    """Name of each golden trajectory -> its overrides of the small experiment."""
+    of_models = {name: (model, {"*": sparse}, {"*": dense}) for name, (model, sparse, dense) in MODEL_PAIRINGS.items()}
+    of_optimizers = {name: (SMALL_MODEL, *both) for name, both in OPTIMIZER_PAIRINGS.items()}
+    return {name: _golden_settings(*pairing) for name, pairing in (of_models | of_optimizers).items()}
+
+
+def _golden_settings(model, sparse, dense):
+    """Overrides with which dropout acts, vectors are large enough to interact, and each term of an optimizer acts."""
+    return [
+        f"model={model}",
+        f"model.{'base.' if 'base:' in model else ''}dropout=0.1",
+        "model.initializer={tables: 0.3}",
+        f"optimizers.sparse={_optimizers(sparse, learning_rate=0.1)}",
+        f"optimizers.dense={_optimizers(dense, learning_rate=0.01)}",
+    ]
+
+
+def _optimizers(types, learning_rate):
+    """YAML of a section of `optimizers`, given the type of each pattern."""
+    chosen = {
+        pattern: {"type": name, "learning_rate": learning_rate, **EVERY_TERM.get(name, {})}
+        for pattern, name in types.items()
+    }
+    return json.dumps(chosen)
