@@ -56,6 +56,11 @@ TimeZone = Annotated[str, AfterValidator(_known_zone)]
 Count = Annotated[int, Field(gt=0, le=10**12)]
 """How many there are of something; what is counted stays within int64."""
 
+Size = Annotated[int, Field(gt=0, le=2**31 - 4)]
+"""Different ids of a table; ids are int32, and three rows of a table are special."""
+Width = Annotated[int, Field(gt=0, le=2**16)]
+"""Numbers of an embedding."""
+
 
 class Settings(BaseModel):
     """Frozen settings, checked on construction; a key that does not exist is an error that names the nearest one."""

@@ -12,11 +12,11 @@ from pydantic import Field
 
 from features.batch import table_rows
 from features.hashing import cross, cross_sequence
-from features.kinds.embedded import Size, Width, without_encodings
+from features.kinds.embedded import without_encodings
 from features.kinds.feature import Feature, Holds, UnknownIds
 from features.layout import Layout
 from features.ragged import Ragged
-from features.settings import nearest
+from features.settings import Size, Width, nearest
 from features.values import Values
 
 

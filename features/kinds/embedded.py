@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from features.fits.fit import Fitting
 from features.fits.vocabulary import FittedVocabulary, ValueCounts, Vocabulary
 from features.kinds.encodings import ByHash, ByIdentity, ByVocabulary, Encoding
 from features.kinds.feature import ColumnFeature, FitClasses, UnknownIds
 from features.ragged import Ragged
+from features.settings import Size, Width
 from features.values import Values, outside
 
 ENCODINGS = ("vocabulary", "hash", "identity", "part")
-Size = Annotated[int, Field(gt=0, le=2**31 - 4)]  # ids are int32, and three rows are special
-Width = Annotated[int, Field(gt=0, le=2**16)]
 
 
 def without_encodings(settings: Mapping[str, Any]) -> dict[str, Any]:

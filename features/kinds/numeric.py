@@ -14,11 +14,11 @@ from features.errors import DataError
 from features.fits.edges import Edges, EdgeSample
 from features.fits.fit import Fitting
 from features.fits.moments import Moments, Sums
-from features.kinds.embedded import Width
 from features.kinds.feature import ColumnFeature, Feature, FitClasses, Holds
 from features.labels import FLOAT32_MAX
 from features.layout import Layout
 from features.numbers import as_floats
+from features.settings import Width
 from features.values import Values, is_flag_or_number, too_large
 
 
@@ -103,10 +103,10 @@ class Numeric(ColumnFeature):
             raise DataError(
                 f"{where}: column {self.column!r} holds a value that leaves float32 once standardized; set `clip`"
             )
-        is_null = _nulls(values)
-        if is_null.any():  # where the vector of a null is the null row's, its scale is 1
-            x = np.where(is_null, 1.0 if self.as_ == "embedding" else 0.0, x)
-        return [x, is_null] if self.missing_indicator and self.as_ == "plain" else [x]
+        assert isinstance(values, pa.Array)
+        if values.null_count:  # where the vector of a null is the null row's, its scale is 1
+            x = np.where(_nulls(values), 1.0 if self.as_ == "embedding" else 0.0, x)
+        return [x, _nulls(values)] if self.missing_indicator and self.as_ == "plain" else [x]
 
     def describe(self, value: Any, fit: Any) -> str:
         if self.as_ == "embedding":
