@@ -198,6 +198,9 @@ CONFIGS = [
     setting("a name with a NUL", "name", "a\0b", "name: ", "control"),
     setting("a name of 300 letters", "name", "n" * 300, "name: ", "200 bytes"),
     setting("a column with a NUL", "features.columns.user", {"column": "us\0er"}, "'us\\x00er'", "'user'"),
+    setting(
+        "an unknown type of a feature", "features.columns.user", {"type": "categoric"}, "'categoric'", "'categorical'"
+    ),
     setting("an unknown model", "model.type", "dcn_v3", "model", "'dcn_v3'", "'dcn_v2'"),
     setting(
         "an unknown optimizer", "optimizers.sparse", {"*": {"type": "adagard"}}, "optimizers.sparse.*", "'adagrad'"

@@ -68,7 +68,10 @@ MISTAKES = [
     ("optimizers.sparse.*.lr=1", "optimizers.sparse.*: unknown key 'lr'"),
     ("optimizers.sparse.*.type=adam", "optimizers.sparse.*: 'adam' is for towers: on a table it would move every row"),
     ("features.columns.user.dims=4", "features.columns.user: unknown key 'dims'; did you mean 'dim'?"),
-    ("features.columns.user.type=categoric", "features.columns.user: Input tag 'categoric'"),
+    (
+        "features.columns.user.type=categoric",
+        "features.columns.user: no such type: 'categoric'; did you mean 'categorical'?",
+    ),
     ("features.columns.history.dim=8", "'item' and 'history' share the table 'item' but differ in dim"),
     ("features.defaults.dimm=3", "features: defaults: unknown key 'dimm'"),
     ("data.path=null", "data: needs `path` with `split`, or `train`"),
