@@ -55,7 +55,7 @@ def main() -> None:
     actual = np.zeros_like(expected)
     metrics = BinaryMetrics()
     for logit, label, user, weight in row_groups(args.rows, args.users, args.weighted):
-        timed("update", metrics.update, logit, label, weight, {"user": pa.array(user)})
+        timed("add", metrics.add, logit, label, weight, {"user": pa.array(user)})
         actual += timed("PSI of the score", bins.count, logit)
     timed("counts", metrics.counts)
     timed("result", metrics.result)

@@ -29,7 +29,7 @@ def metrics_of(parts: Iterable[Scored], weighted: bool, negative_sampling_rate: 
     """The metrics of scored rows; negatives count 1/r where the set was sampled at rate r."""
     metrics = BinaryMetrics()
     for part in parts:
-        metrics.update(part.logit, part.batch["label"], row_weights(part.batch, weighted, negative_sampling_rate))
+        metrics.add(part.logit, part.batch["label"], row_weights(part.batch, weighted, negative_sampling_rate))
     return metrics
 
 
@@ -89,7 +89,7 @@ class SplitAccumulator:
         if label is None:
             return
         weights = row_weights(part.batch, observed.weighted, observed.negative_sampling_rate)
-        self.metrics.update(part.logit, label, weights, self._groups(part, codes))
+        self.metrics.add(part.logit, label, weights, self._groups(part, codes))
         self.worst.add(part.table, part.logit, label)
         if self.training_rows is not None:
             self.repeats = self.repeats.merge(self.training_rows.find(row_hashes(part.batch, observed.never_trained)))

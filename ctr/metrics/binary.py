@@ -1,7 +1,7 @@
 """The metrics of a scored set, exact however its rows are divided."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,7 +33,7 @@ class BinaryMetrics:
         exact_rows: how many rows to hold at most.
 
     >>> metrics = BinaryMetrics()
-    >>> metrics.update(np.array([-1.0, 0.5, 2.0], np.float32), np.array([0, 0, 1]))
+    >>> metrics.add(np.array([-1.0, 0.5, 2.0], np.float32), np.array([0, 0, 1]))
     >>> metrics.result()["auc"]
     1.0
     """
@@ -46,7 +46,7 @@ class BinaryMetrics:
         self._binned: ScoreCounts | None = None
         self._counts: ScoreCounts | None = None  # of the rows held, until there are more
 
-    def update(
+    def add(
         self,
         logit: np.ndarray,
         label: np.ndarray,
@@ -73,8 +73,7 @@ class BinaryMetrics:
                 self._groups.setdefault(name, []).append(values)
         self.rows += len(logit)
         self._counts = None
-        if self.is_binned and sum(len(part.logit) for part in self._held) >= BIN_ROWS:
-            self._bin()
+        self._bin_if_many()
 
     @property
     def is_binned(self) -> bool:
@@ -82,14 +81,15 @@ class BinaryMetrics:
         return self.rows > self.exact_rows
 
     def merge(self, other: "BinaryMetrics") -> "BinaryMetrics":
-        """The state of both sets together; it holds as many rows as this one does."""
-        both = BinaryMetrics(self.exact_rows)
+        """Return the state of both together, the rows of the other last; it holds the fewer `exact_rows` of the two."""
+        both = BinaryMetrics(min(self.exact_rows, other.exact_rows))
         both.rows = self.rows + other.rows
         both._held = self._held + other._held
         names = dict.fromkeys([*self._groups, *other._groups])
         both._groups = {name: self._groups.get(name, []) + other._groups.get(name, []) for name in names}
         binned = [one._binned for one in (self, other) if one._binned is not None]
-        both._binned = ScoreCounts.merged(binned) if binned else None
+        both._binned = reduce(ScoreCounts.merge, binned) if binned else None
+        both._bin_if_many()
         return both
 
     def counts(self) -> ScoreCounts:
@@ -107,7 +107,7 @@ class BinaryMetrics:
         """The metrics of each value of a group.
 
         Raises:
-            KeyError: `update` was given no such group.
+            KeyError: `add` was given no such group.
             Undefined: there are no rows, or too many to hold.
         """
         if self.is_binned:
@@ -127,7 +127,7 @@ class BinaryMetrics:
         """Return the sums over the rows of each value of a group, each row without one a cluster of its own.
 
         Raises:
-            KeyError: `update` was given no such group.
+            KeyError: `add` was given no such group.
             Undefined: there are no rows, too many to hold, or all in one cluster.
         """
         if self.is_binned:
@@ -179,11 +179,16 @@ class BinaryMetrics:
                 found[name], reasons[name] = None, str(reason)
         return found | ({"reasons": reasons} if reasons else {})
 
+    def _bin_if_many(self) -> None:
+        """Bin the rows held where they are more than are held in the end, and enough to be worth it."""
+        if self.is_binned and sum(len(part.logit) for part in self._held) >= BIN_ROWS:
+            self._bin()
+
     def _bin(self) -> None:
         """Count the rows held on the grid, and hold them no more."""
         if self._held:
             held = ScoreCounts.of(*self._columns()).on_grid(GRID)
-            self._binned = held if self._binned is None else ScoreCounts.merged([self._binned, held])
+            self._binned = held if self._binned is None else self._binned.merge(held)
         self._held, self._groups = [], {}
 
     def _columns(self) -> _Rows:

@@ -1,6 +1,5 @@
 """The weight of positives and of negatives at each distinct score: all that a metric of a whole set needs."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -63,18 +62,16 @@ class ScoreCounts:
         counts = _collapsed(logit, positives, negatives, exact * positives, exact * negatives)
         return replace(counts, exponent=exponent)
 
-    @classmethod
-    def merged(cls, parts: Sequence["ScoreCounts"]) -> "ScoreCounts":
-        """All parts as one.
+    def merge(self, other: "ScoreCounts") -> "ScoreCounts":
+        """Return the counts of both together.
 
-        >>> part = ScoreCounts.of(np.array([2.0], np.float32), np.array([1]))
-        >>> ScoreCounts.merged([part, part]).positives.tolist()
+        >>> counts = ScoreCounts.of(np.array([2.0], np.float32), np.array([1]))
+        >>> counts.merge(counts).positives.tolist()
         [2]
         """
-        if not parts:
-            return cls.of(np.empty(0, np.float32), np.empty(0, np.int8))
-        exponent = max((part.exponent for part in parts if part.positives.any() or part.negatives.any()), default=0)
-        parts = [part._at(exponent) for part in parts]
+        both = (self, other)
+        exponent = max((part.exponent for part in both if part.positives.any() or part.negatives.any()), default=0)
+        parts = [part._at(exponent) for part in both]
         names = ["score", "positives", "negatives"]
         if not all(part.positive_squares is part.positives for part in parts):
             names += ["positive_squares", "negative_squares"]

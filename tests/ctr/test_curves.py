@@ -27,7 +27,7 @@ from ctr.runs.run import Run
 
 def counts_of(logit, label, weight=None):
     metrics = BinaryMetrics()
-    metrics.update(np.asarray(logit, np.float32), np.asarray(label), weight)
+    metrics.add(np.asarray(logit, np.float32), np.asarray(label), weight)
     return metrics.counts()
 
 
@@ -106,7 +106,7 @@ def test_curves_of_merged_states_are_those_of_the_whole(rows, data):
     for start, end in zip([0, *cuts], [*cuts, len(rows)], strict=True):
         part = BinaryMetrics()
         table = np.array(rows[start:end], np.float32).reshape(-1, 3)
-        part.update(table[:, 0], table[:, 1], table[:, 2])
+        part.add(table[:, 0], table[:, 1], table[:, 2])
         merged = merged.merge(part)
     whole = counts_of(*np.array(rows, np.float32).T)
     assert build_curves({"": merged.counts()}) == build_curves({"": whole})

@@ -401,7 +401,7 @@ def measured(rate, rows, ratio, seed=0):
         shift = (low + high) / 2
         low, high = (shift, high) if sigmoid(logit + shift).sum() < ratio * label.sum() else (low, shift)
     metrics = BinaryMetrics()
-    metrics.update((logit + low).astype(np.float32), label)
+    metrics.add((logit + low).astype(np.float32), label)
     return metrics.result()
 
 
@@ -439,7 +439,7 @@ def test_calibration_holds_is_off_or_cannot_be_told(case):
 @pytest.mark.parametrize(("rows", "level"), [(20_000, "warning"), (200, "note")])
 def test_scores_without_any_positive_are_off_once_many_were_expected(rows, level):
     metrics = BinaryMetrics()
-    metrics.update(np.full(rows, -4.6, np.float32), np.zeros(rows))
+    metrics.add(np.full(rows, -4.6, np.float32), np.zeros(rows))
     assert metrics.result()["calibration"] is None
     found = said("calibration", metrics.result())
     assert found[0] == level

@@ -42,7 +42,7 @@ class Rows:
 
     def metrics(self):
         metrics = BinaryMetrics()
-        metrics.update(self.logit.astype(np.float32), self.label.astype(np.int8))
+        metrics.add(self.logit.astype(np.float32), self.label.astype(np.int8))
         return metrics
 
 

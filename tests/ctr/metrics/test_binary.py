@@ -25,7 +25,7 @@ GIVEN = {"rows", "interval_unit", "threshold"}  # whatever the rows are
 
 def metrics_of(logit, label, weight=None, groups=None, **options):
     metrics = BinaryMetrics(**options)
-    metrics.update(np.asarray(logit, np.float32), np.asarray(label), weight, groups or {})
+    metrics.add(np.asarray(logit, np.float32), np.asarray(label), weight, groups or {})
     return metrics
 
 
@@ -76,7 +76,7 @@ def test_merged_states_equal_the_whole(rows, is_weighted, data):
     def state_of(part):
         metrics = BinaryMetrics()
         groups = {"user": pa.array(user[part].astype(int))}
-        metrics.update(logit[part].astype(np.float32) / 4, label[part], weight[part] if is_weighted else None, groups)
+        metrics.add(logit[part].astype(np.float32) / 4, label[part], weight[part] if is_weighted else None, groups)
         return metrics
 
     merged = BinaryMetrics()
@@ -111,11 +111,11 @@ def test_parts_with_and_without_weights_merge():
     assert merged.result()["auc_interval"] == pytest.approx(expected["auc_interval"], abs=1e-12)
 
 
-def test_a_result_is_not_that_of_before_an_update_nor_of_arrays_that_changed_since():
+def test_a_result_is_not_that_of_before_an_add_nor_of_arrays_that_changed_since():
     logit, label, _ = drawn("random")
     metrics = metrics_of(logit[:50], label[:50])
     metrics.result()
-    metrics.update(logit[50:], label[50:])
+    metrics.add(logit[50:], label[50:])
     expected = metrics_of(logit.copy(), label.copy()).result()
     logit[:], label[:] = 0, 0
     assert metrics.result() == expected

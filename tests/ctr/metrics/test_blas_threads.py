@@ -16,7 +16,7 @@ groups = {"user": pa.array(random.integers(0, rows // 5, rows))}
 for weight in (None, random.lognormal(size=rows)):
     for exact_rows in (rows, 1):
         metrics = BinaryMetrics(exact_rows)
-        metrics.update(logit, label, weight, groups)
+        metrics.add(logit, label, weight, groups)
         for name, value in metrics.result().items():
             print(name, value)
         if not metrics.is_binned:

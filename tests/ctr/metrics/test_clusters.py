@@ -188,7 +188,7 @@ def state_of(logit, label, weight, user, exact_rows=1000, pieces=1):
     metrics = BinaryMetrics(exact_rows)
     for rows in np.array_split(np.arange(len(label)), pieces):
         values = pa.array([None if one < 0 else int(one) for one in user[rows]], pa.int64())
-        metrics.update(logit[rows], label[rows], None if weight is None else weight[rows], {"user": values})
+        metrics.add(logit[rows], label[rows], None if weight is None else weight[rows], {"user": values})
     return metrics
 
 

@@ -15,7 +15,7 @@ def metrics_of(rows, shift, seed=0):
     random = np.random.default_rng(seed)
     logit = random.normal(-3.2, 0.8, rows)
     metrics = BinaryMetrics()
-    metrics.update((logit + shift).astype(np.float32), random.random(rows) < 1 / (1 + np.exp(-logit)))
+    metrics.add((logit + shift).astype(np.float32), random.random(rows) < 1 / (1 + np.exp(-logit)))
     return metrics.result()
 
 

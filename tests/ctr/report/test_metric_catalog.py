@@ -62,7 +62,7 @@ def test_it_is_computed_from_the_counts(toy, value):
     random = np.random.default_rng(0)
     logit, label = random.normal(size=500).astype(np.float32), random.random(500) < 0.3
     state = BinaryMetrics()
-    state.update(logit, label)
+    state.add(logit, label)
     found = state.result(threshold=0.6)
     assert found["toy"] == np.mean((1 / (1 + np.exp(-logit.astype(np.float64))) >= 0.6) == label)
     assert found["toy_interval"] == [0.25, 0.75]

@@ -49,7 +49,7 @@ def write_run(folder, sets, rate=None, config=None, **more):
             sampling = np.where(columns["label"] == 1, 1.0, 1 / rate)
             weight = sampling if weight is None else weight.astype(np.float64) * sampling
         state = BinaryMetrics()
-        state.update(columns["logit"], columns["label"], weight)
+        state.add(columns["logit"], columns["label"], weight)
         metrics[name] = {**state.result(), **more}
         psi[name] = psi_of_score()
     rates = dict.fromkeys(metrics, rate)

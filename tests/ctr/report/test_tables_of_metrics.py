@@ -14,7 +14,7 @@ LOGIT, LABEL = np.linspace(-2, 2, 400, dtype=np.float32), np.arange(400) % 3 == 
 
 def result(logit, label, exact_rows=1000):
     metrics = BinaryMetrics(exact_rows)
-    metrics.update(logit, label)
+    metrics.add(logit, label)
     return metrics.result()
 
 
