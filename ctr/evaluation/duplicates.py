@@ -175,6 +175,39 @@ class TrainingHashes:
         return None
 
 
+class HashSample:
+    """Hashes of a random sample of training rows, and which of them are of the first half: what `TrainingHashes` needs.
+
+    Two states of rows that follow each other merge by `merge`.
+
+    Args:
+        seed: of the draws.
+        share: of the rows, which are drawn one by one.
+    """
+
+    def __init__(self, seed: int, share: float) -> None:
+        self.seed, self.share = seed, share
+        self.hashes: list[np.ndarray] = []  # uint64
+        self.halves: list[np.ndarray] = []  # bool
+
+    def add(self, hashes: np.ndarray, place: int) -> None:
+        """Draw from the rows of a row group.
+
+        Args:
+            hashes: of its rows, uint64 [rows].
+            place: of the row group in the whole training data, not in a range of it: the draws depend on it.
+        """
+        drawn = hashes[np.random.default_rng([self.seed, 2, place]).random(len(hashes)) < self.share]
+        self.hashes.append(drawn)
+        self.halves.append(np.random.default_rng([self.seed, 5, place]).random(len(drawn)) < 0.5)
+
+    def merge(self, other: "HashSample") -> "HashSample":
+        """Return the state of both together, the rows of the other last."""
+        merged = HashSample(self.seed, self.share)
+        merged.hashes, merged.halves = self.hashes + other.hashes, self.halves + other.halves
+        return merged
+
+
 def _no_share(found: Repeats, reason: str) -> Duplicates:
     return {
         "share": None,

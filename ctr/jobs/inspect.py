@@ -85,8 +85,8 @@ def _look_at_data(found: Inspection, experiment: Experiment, run: Run, plan: Mod
         found.prepared, own = _prepared(experiment, found.sets, known), own_memory()
         found.own_memory = own if own.peak > before.peak else own._replace(peak=own.now)
         found.findings += check_bad_rows(experiment.data, found.prepared.bad_rows)
-        found.profiles = profile_sets(experiment, found.prepared)
-        found.findings += check_data(experiment.data, experiment.features, found.profiles)
+        found.profiles, copies = profile_sets(experiment, found.prepared)
+        found.findings += check_data(experiment.data, experiment.features, found.profiles, copies)
         found.findings.append(check_order(experiment.data, found.prepared.sets["train"]))
 
 

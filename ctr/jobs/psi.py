@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Mapping
+from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -116,7 +117,7 @@ def compare_data(
     kinds, fixing, fixed = _drawn(before, by_type, settings.psi.bins)
     binning = Binning.fitted({name: [part[name] for part in fixing] for name in fixing[0]}, settings.psi.bins)
     sampled = time.perf_counter()
-    histograms, _ = _count(before, binning, kinds)
+    histograms = _count(before, binning, kinds).histograms
     _take_out(fixing, fixed, histograms)
     found, timeline = _count(after, binning, kinds, settings.time)
     ended = time.perf_counter()
@@ -210,25 +211,35 @@ def _values(table: pa.Table, kinds: Mapping[str, ColumnType | None]) -> dict[str
     return {FEATURE + name: values_of_kind(table.column(name), kind) for name, kind in kinds.items()}
 
 
+class DatasetCounts(NamedTuple):
+    """Rows of a dataset, or of a range of its row groups, over the same bins. Two states merge by `merge`."""
+
+    histograms: Histograms
+    timeline: Timeline
+    """Empty without a time column."""
+
+    def merge(self, other: "DatasetCounts") -> "DatasetCounts":
+        """Return the counts of both together."""
+        return DatasetCounts(self.histograms.merge(other.histograms), self.timeline.merge(other.timeline))
+
+
 def _count(
     row_groups: list[RowGroup], binning: Binning, kinds: Mapping[str, ColumnType], clock: Time | None = None
-) -> tuple[Histograms, Timeline]:
-    """All rows in their bins, and in those of their periods; row groups are merged in order, whichever is first."""
+) -> DatasetCounts:
+    """Count all rows in their bins, and in those of their periods; row groups are merged in order."""
     columns = [*kinds, *([] if clock is None else [clock.column])]
 
-    def of_row_group(group: RowGroup, table: pa.Table) -> tuple[Histograms, Timeline]:
+    def of_row_group(group: RowGroup, table: pa.Table) -> DatasetCounts:
         codes = binning.assign(_values(table, kinds))
         histograms, timeline, weight = Histograms(binning), Timeline(binning), np.ones(table.num_rows)
         histograms.add(codes, weight)
         if clock is not None:
             times = table.column(clock.column)
             timeline.add(codes, weight, periods_of(times, clock.by, clock.time_zone, clock.time_unit, str(group)))
-        return histograms, timeline
+        return DatasetCounts(histograms, timeline)
 
-    histograms, timeline = Histograms(binning), Timeline(binning)
-    for one, periods in map_tables(of_row_group, row_groups, columns, THREADS):
-        histograms, timeline = histograms.merge(one), timeline.merge(periods)
-    return histograms, timeline
+    counted = map_tables(of_row_group, row_groups, columns, THREADS)
+    return reduce(DatasetCounts.merge, counted, DatasetCounts(Histograms(binning), Timeline(binning)))
 
 
 def _over_time(timeline: Timeline, reference: Histograms, settings: DriftSettings) -> OverTime | None:

@@ -12,6 +12,7 @@ from ctr.checks.significance import RATE_MARGIN, STANDARD_ERRORS
 from ctr.config.data import Data
 from ctr.preflight.profile import InputProfile, SetProfile
 from ctr.schema.levels import Level
+from ctr.schema.report import Duplicates
 from features import BadRows, Features, RowGroup, count_rows
 
 FEW_POSITIVES = 100
@@ -19,13 +20,22 @@ UNKNOWN = 0.5
 NULLS = 0.1
 
 
-def check_data(data: Data, features: Features, sets: Mapping[str, SetProfile]) -> list[Finding]:
-    """Warnings of labels, nulls, ids and repeated rows, an `ok` for each of these with none."""
+def check_data(
+    data: Data, features: Features, sets: Mapping[str, SetProfile], copies: Mapping[str, Duplicates]
+) -> list[Finding]:
+    """Return warnings of labels, nulls, ids and copied rows, and an `ok` for each of these without any.
+
+    Args:
+        data: settings of the data.
+        features: the declared features.
+        sets: profiles of the splits.
+        copies: for each split but the training data, the share of its rows that were copied from there.
+    """
     looks = {
         "labels": _labels(sets),
         "values": _values(sets, [data.label, data.weight]),
         "ids": _ids(features, sets),
-        "copies": _copies(sets),
+        "copies": _copies(copies),
     }
     ok = {
         "labels": "labels: both classes in every set, about as often",
@@ -120,10 +130,10 @@ def _ids(features: Features, sets: Mapping[str, SetProfile]) -> Iterator[str]:
             yield from feature.remarks(seen.different, seen.high)
 
 
-def _copies(sets: Mapping[str, SetProfile]) -> Iterator[str]:
-    for name, one in sets.items():
-        if one.repeated is not None and one.repeated["is_suspect"]:
-            yield f"about {copied(one.repeated, name)}"
+def _copies(copies: Mapping[str, Duplicates]) -> Iterator[str]:
+    for name, found in copies.items():
+        if found["is_suspect"]:
+            yield f"about {copied(found, name)}"
 
 
 def _differ(one: float, rows: int, other: float, others: int) -> bool:

@@ -11,7 +11,8 @@ class DistinctCount:
     """The least 4096 hashes of the values: exact up to as many, beyond it an estimate with 1.6 % standard error.
 
     Of n different values, the hashes, spread evenly over [0, 1), have their k-th least near k / n; (k - 1) / U_k is
-    unbiased (Beyer et al., On synopses for distinct-value estimation under multiset operations, 2007).
+    unbiased (Beyer et al., On synopses for distinct-value estimation under multiset operations, 2007). Two states merge
+    by `merge`.
     """
 
     def __init__(self) -> None:
@@ -22,7 +23,14 @@ class DistinctCount:
         hashes = pd.util.hash_array(distinct.to_numpy(zero_copy_only=False))
         if not self.is_exact:
             hashes = hashes[hashes < self._least[-1]]
-        self._least = np.unique(np.concatenate([self._least, hashes]))[:KEPT]
+        self._keep_least(hashes)
+
+    def merge(self, other: "DistinctCount") -> "DistinctCount":
+        """Return the state of both together."""
+        merged = DistinctCount()
+        merged._least = self._least
+        merged._keep_least(other._least)
+        return merged
 
     @property
     def is_exact(self) -> bool:
@@ -35,3 +43,6 @@ class DistinctCount:
         if self.is_exact:
             return len(self._least)
         return round((KEPT - 1) / (float(self._least[-1]) / 2.0**64))
+
+    def _keep_least(self, hashes: np.ndarray) -> None:
+        self._least = np.unique(np.concatenate([self._least, hashes]))[:KEPT]

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ctr.config.experiment import Experiment
-from ctr.evaluation.duplicates import NeverTrained, TrainingHashes, row_hashes
+from ctr.evaluation.duplicates import HashSample, NeverTrained, TrainingHashes, row_hashes
 from ctr.evaluation.report_columns import report_columns
 from ctr.preflight.distinct import DistinctCount
 from ctr.schema.report import Duplicates
@@ -25,7 +25,6 @@ from features import (
     cast_column,
     count_rows,
     decoded,
-    files_of,
     innermost,
     is_bytes,
     is_uuid,
@@ -39,7 +38,10 @@ HASHED_ROWS = 1_000_000  # of the training data, about: 8 bytes each
 
 @dataclass
 class InputProfile:
-    """A feature, or a column that is none, in one set; a sequence by its values, of which an empty list has none."""
+    """A feature, or a column that is none, in one set; a sequence by its values, of which an empty list has none.
+
+    Two states merge by `merge`.
+    """
 
     rows: int = 0
     nulls: int = 0
@@ -66,6 +68,21 @@ class InputProfile:
         self.low = low if self.low is None else min(self.low, low)
         self.high = high if self.high is None else max(self.high, high)
 
+    def merge(self, other: "InputProfile") -> "InputProfile":
+        """Return the profile of both together."""
+        unknown = [one.unknown for one in (self, other) if one.unknown is not None]
+        lows = [one.low for one in (self, other) if one.low is not None]
+        highs = [one.high for one in (self, other) if one.high is not None]
+        return InputProfile(
+            self.rows + other.rows,
+            self.nulls + other.nulls,
+            self.values + other.values,
+            sum(unknown) if unknown else None,
+            min(lows, default=None),
+            max(highs, default=None),
+            self.distinct.merge(other.distinct),
+        )
+
     @property
     def different(self) -> int:
         """How many different values there are, about; `distinct.is_exact` says whether exactly."""
@@ -82,17 +99,47 @@ class InputProfile:
         return None if self.unknown is None or not self.values else self.unknown / self.values
 
 
+class Chunk(NamedTuple):
+    """A row group that was read."""
+
+    group: RowGroup
+    values: dict[str, Values]
+    """By name, of all that a profile counts."""
+    batch: Batch
+
+
 @dataclass
 class SetProfile:
-    """A set without its bad rows."""
+    """A set without its bad rows, or a range of its row groups. Two states merge by `merge`."""
 
-    files: int
-    rows: int
+    files: set[str] = field(default_factory=set)
+    """Their paths."""
+    rows: int = 0
     positives: int = 0
     inputs: dict[str, InputProfile] = field(default_factory=dict)
     """By name: features, the label and the weight, kept columns and those of the report."""
-    repeated: Duplicates | None = None
-    """The share of rows that were copied from the training data, as `TrainingHashes.share` says it."""
+
+    def add(self, chunk: Chunk, encoder: Encoder) -> None:
+        """Count the rows of a row group."""
+        self.files.add(chunk.group.file.path)
+        self.rows += chunk.group.rows
+        self.positives += int(chunk.batch["label"].sum())
+        columns = {category["name"]: category["column"] for category in encoder.layout["categories"]}
+        for name, values in chunk.values.items():
+            seen = self.inputs.setdefault(name, InputProfile())
+            seen.add(values)
+            if name in encoder.features.columns and encoder.can_be_unknown(name):
+                is_sequence = isinstance(values, Ragged)
+                ids = chunk.batch[f"sequences/{name}"] if is_sequence else chunk.batch["ids"][:, columns[name]]
+                seen.unknown = (seen.unknown or 0) + int((ids == OUT_OF_VOCABULARY).sum())
+
+    def merge(self, other: "SetProfile") -> "SetProfile":
+        """Return the profile of both together."""
+        names = dict.fromkeys([*self.inputs, *other.inputs])
+        nothing = InputProfile()
+        inputs = {name: self.inputs.get(name, nothing).merge(other.inputs.get(name, nothing)) for name in names}
+        files, rows, positives = self.files | other.files, self.rows + other.rows, self.positives + other.positives
+        return SetProfile(files, rows, positives, inputs)
 
     @property
     def positive_rate(self) -> float:
@@ -100,34 +147,36 @@ class SetProfile:
         return self.positives / self.rows
 
 
-def profile_sets(experiment: Experiment, prepared: PreparedData) -> dict[str, SetProfile]:
-    """Read every row of every set once, the training data first."""
+def profile_sets(experiment: Experiment, prepared: PreparedData) -> tuple[dict[str, SetProfile], dict[str, Duplicates]]:
+    """Read every row of every set once, the training data first.
+
+    Returns:
+        The profile of each set; and of each but the training data, the share of its rows that were copied from there.
+    """
     encoder = prepared.encoder
     beside = [*prepared.kept.names, *report_columns(experiment)]
     beside = [name for name in dict.fromkeys(beside) if name not in encoder.features.of_columns]
-    profiles = {name: SetProfile(len(files_of(groups)), count_rows(groups)) for name, groups in prepared.sets.items()}
-    rate, total = experiment.data.negative_sampling_rate, profiles["train"].rows
-    sample, halves = [], []
-    for place, hashes in enumerate(_counted(profiles["train"], prepared.sets["train"], encoder, beside)):
-        drawn = np.random.default_rng([experiment.seed, 2, place]).random(len(hashes)) < HASHED_ROWS / total
-        sample.append(hashes[drawn])
-        halves.append(np.random.default_rng([experiment.seed, 5, place]).random(len(sample[-1])) < 0.5)
-    training = TrainingHashes.of(sample, halves, total, rate)
+    rate, total = experiment.data.negative_sampling_rate, count_rows(prepared.sets["train"])
+    never_trained = NeverTrained.of(encoder)
+    profiles = {name: SetProfile() for name in prepared.sets}
+    sample = HashSample(experiment.seed, HASHED_ROWS / total)
+    for place, chunk in enumerate(_chunks(prepared.sets["train"], encoder, beside)):
+        profiles["train"].add(chunk, encoder)
+        sample.add(row_hashes(chunk.batch, never_trained), place)
+    training = TrainingHashes.of(sample.hashes, sample.halves, total, rate)
+    copies = {}
     for name in [name for name in profiles if name != "train"]:
         found = training.find(np.empty(0, np.uint64))
-        for hashes in _counted(profiles[name], prepared.sets[name], encoder, beside):
-            found = found.merge(training.find(hashes))
-        profiles[name].repeated = training.share(found, rate)
-    return profiles
+        for chunk in _chunks(prepared.sets[name], encoder, beside):
+            profiles[name].add(chunk, encoder)
+            found = found.merge(training.find(row_hashes(chunk.batch, never_trained)))
+        copies[name] = training.share(found, rate)
+    return profiles, copies
 
 
-def _counted(profile: SetProfile, groups: list[RowGroup], encoder: Encoder, beside: list[str]) -> Iterator[np.ndarray]:
-    """Count a set; the hashes of its rows, row group by row group."""
-    never_trained = NeverTrained.of(encoder)
+def _chunks(groups: list[RowGroup], encoder: Encoder, beside: list[str]) -> Iterator[Chunk]:
     for group, table, values, batch in read_ahead(_encoded(groups, encoder, beside), depth=1):
-        profile.positives += int(batch["label"].sum())
-        _add(profile, encoder, {**values, **_values_beside(encoder, table, batch, beside, str(group))}, batch)
-        yield row_hashes(batch, never_trained)
+        yield Chunk(group, {**values, **_values_beside(encoder, table, batch, beside, str(group))}, batch)
 
 
 def _encoded(
@@ -136,16 +185,6 @@ def _encoded(
     for group, table in read_tables(groups, [*encoder.input_columns, *beside]):
         values = encoder.values(table, str(group))
         yield group, table, values, encoder.encode(table, values, str(group))
-
-
-def _add(profile: SetProfile, encoder: Encoder, values: dict[str, Values], batch: Batch) -> None:
-    columns = {category["name"]: category["column"] for category in encoder.layout["categories"]}
-    for name, found in values.items():
-        seen = profile.inputs.setdefault(name, InputProfile())
-        seen.add(found)
-        if name in encoder.features.columns and encoder.can_be_unknown(name):
-            ids = batch[f"sequences/{name}"] if isinstance(found, Ragged) else batch["ids"][:, columns[name]]
-            seen.unknown = (seen.unknown or 0) + int((ids == OUT_OF_VOCABULARY).sum())
 
 
 def _values_beside(encoder: Encoder, table: pa.Table, batch: Batch, beside: list[str], where: str) -> dict[str, Values]:

@@ -33,7 +33,7 @@ def print_inspection(found: Inspection, experiment: Experiment, console: Console
 def _show_sets(profiles: Mapping[str, SetProfile], console: Console) -> None:
     table = _table("set", "files", "rows", "label rate", text=1)
     for name, one in profiles.items():
-        table.add_row(name, f"{one.files:,}", f"{one.rows:,}", f"{one.positive_rate:.4f}")
+        table.add_row(name, f"{len(one.files):,}", f"{one.rows:,}", f"{one.positive_rate:.4f}")
     console.print(table)
 
 

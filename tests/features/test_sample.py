@@ -1,9 +1,13 @@
 """A fixed sample of a data set."""
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import features.row_groups
 import features.sample
@@ -35,6 +39,22 @@ def test_it_is_drawn_from_the_seed_in_file_order(row_groups, monkeypatch):
     assert one != other
     assert abs(len(one) - 500) < 5 * 500**0.5
     assert {x // 3000 for x in one} == {0, 1}
+
+
+@settings(max_examples=25, deadline=None)
+@given(cuts=st.lists(st.integers(0, 5), max_size=3).map(sorted))
+def test_samples_of_parts_are_the_sample_of_the_whole(tmp_path_factory, cuts):
+    path = tmp_path_factory.getbasetemp() / "parts.parquet"
+    if not path.exists():
+        pq.write_table(pa.table({"x": np.arange(500)}), path, row_group_size=100)
+    row_groups = open_data(str(path))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(features.sample, "SAMPLE_ROWS", 200)
+        whole = [table["x"].to_pylist() for table in draw_sample(row_groups, ["x"], 4)]
+        parts = [range(start, end) for start, end in pairwise([0, *cuts, 5])]
+        drawn = [table["x"].to_pylist() for part in parts for table in draw_sample(row_groups, ["x"], 4, part)]
+    assert drawn == whole
+    assert 100 < sum(map(len, whole)) < 300
 
 
 def test_fitting_reads_no_column_that_nothing_is_fitted_on(row_groups, monkeypatch):
