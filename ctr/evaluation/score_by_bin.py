@@ -16,7 +16,10 @@ DOUBT = 10.0  # rows of the overall distribution that are added to a bin's own, 
 
 @dataclass
 class ScoreByBin:
-    """Weight in every pair of a column's bin and the score's bin, and of label 1 in every bin."""
+    """Weight in every pair of a column's bin and the score's bin, and of label 1 in every bin.
+
+    Two states over the same bins merge by `merge`.
+    """
 
     binning: Binning
     scores: dict[str, np.ndarray] = field(default_factory=dict)  # name -> float64 [bins, score bins]
@@ -43,6 +46,12 @@ class ScoreByBin:
             scores += np.bincount(cells, codes[name].weights(weight), scores.size).reshape(scores.shape)
             if hits is not None:
                 self.positives[name] += np.bincount(bins, codes[name].weights(hits), len(scores))
+
+    def merge(self, other: "ScoreByBin") -> "ScoreByBin":
+        """Return the state of both together."""
+        scores = {name: counts + other.scores[name] for name, counts in self.scores.items()}
+        positives = {name: counts + other.positives[name] for name, counts in self.positives.items()}
+        return ScoreByBin(self.binning, scores, positives)
 
     def drivers(self, other: "ScoreByBin", score: np.ndarray, moved: np.ndarray) -> list[Driver]:
         """How much of the score's shift each feature's own shift explains, the most first.

@@ -41,7 +41,10 @@ def row_weights(batch: Batch, weighted: bool, negative_sampling_rate: float | No
 
 
 class SplitAccumulator:
-    """The states of one set, updated by each of its parts.
+    """The states of one set, or of a range of its row groups: what each of its chunks adds to.
+
+    Two states of ranges that follow each other merge by `merge`, so that several processes can share a set. Counts are
+    those of the whole set, sums are so but for rounding: only where each range is one chunk are they the same bits.
 
     Args:
         binning: of the training data.
@@ -50,7 +53,7 @@ class SplitAccumulator:
     """
 
     def __init__(self, binning: Binning, observed: ReportColumns, training_rows: TrainingHashes | None = None) -> None:
-        self.observed, self.training_rows = observed, training_rows
+        self.binning, self.observed, self.training_rows = binning, observed, training_rows
         self.slices = observed.slices(binning)
         self.metrics = BinaryMetrics(exact_rows=observed.report.max_exact_rows)
         self.histograms, self.joint, self.timeline = Histograms(binning), ScoreByBin(binning), Timeline(binning)
@@ -94,6 +97,20 @@ class SplitAccumulator:
         if self.training_rows is not None:
             self.repeats = self.repeats.merge(self.training_rows.find(row_hashes(part.batch, observed.never_trained)))
 
+    def merge(self, other: "SplitAccumulator") -> "SplitAccumulator":
+        """Return the state of both ranges together; the other's row groups are those that follow in the set."""
+        merged = SplitAccumulator(self.binning, self.observed, self.training_rows)
+        merged.rows, merged.score_sum = self.rows + other.rows, self.score_sum + other.score_sum
+        merged.is_labelled = self.is_labelled or other.is_labelled
+        merged.metrics = self.metrics.merge(other.metrics)
+        merged.histograms = self.histograms.merge(other.histograms)
+        merged.joint = self.joint.merge(other.joint)
+        merged.timeline = self.timeline.merge(other.timeline)
+        merged.worst = self.worst.merge(other.worst)
+        merged.unknown_ids = self.unknown_ids.merge(other.unknown_ids)
+        merged.repeats = self.repeats.merge(other.repeats)
+        return merged
+
     def _groups(self, part: Scored, codes: Mapping[str, Codes]) -> dict[str, pa.Array]:
         """The group of each row in every grouping that metrics are computed by."""
         observed = self.observed
@@ -126,7 +143,7 @@ def build_reference(
     look more frequent than they are, and none is ever new.
 
     Args:
-        scored: the sample.
+        scored: the sample, a chunk for each row group of the training data: the halves depend on its place.
         observed: what to look at beside the score.
         bins: of each distribution.
         total: rows of the whole training data.
@@ -156,7 +173,7 @@ def evaluate_split(
 
     Args:
         scorer: the trained model.
-        row_groups: the set.
+        row_groups: the set, or a range of its row groups, whose state merges with those of the other ranges.
         reference: of the training data.
         observed: what to look at beside the score.
         scores: where the scores go.

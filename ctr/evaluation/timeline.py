@@ -93,7 +93,7 @@ class Timeline:
         """Count rows, each in its period, float64 [rows] of weights."""
         period = dated.period
         if self.is_too_long or len(period.dictionary) > MAX_PERIODS:
-            self.periods, self.spans, self.is_too_long = {}, {}, True
+            self._drop()
             return
         names = period.dictionary.to_pylist()
         places = pc.fill_null(period.indices, len(names)).to_numpy()
@@ -227,7 +227,10 @@ class Timeline:
             known = self.spans.get(name, (first, last))
             self.spans[name] = min(known[0], first), max(known[1], last)
         if len(self.periods) > MAX_PERIODS or self.is_too_long:
-            self.periods, self.spans, self.is_too_long = {}, {}, True
+            self._drop()
+
+    def _drop(self) -> None:
+        self.periods, self.spans, self.undated, self.is_too_long = {}, {}, 0, True
 
 
 def lacks_values(reference: Histograms, current: Histograms, column: str) -> bool:

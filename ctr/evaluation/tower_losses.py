@@ -1,6 +1,6 @@
 """Means of the losses that a tower names, over scored examples."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from ctr.metrics.counts import sum_of_products
 class MeanLosses:
     """The weighted mean of each loss of a tower, with the weights of the metrics of the same examples.
 
+    Two states merge by `merge`.
+
     Args:
         weighted: the examples have weights.
         negative_sampling_rate: r of the data; a negative counts 1/r. None: 1.
@@ -23,16 +25,26 @@ class MeanLosses:
         self._sums: dict[str, float] = {}
         self._weight = 0.0
 
+    def add(self, chunk: Scored) -> None:
+        """Count scored examples."""
+        weights = row_weights(chunk.batch, self.weighted, self.negative_sampling_rate)
+        if weights is None:
+            weights = np.ones(len(chunk.logit))
+        sums = {name: sum_of_products(loss, weights) for name, loss in chunk.losses.items()}
+        self._add(float(weights.sum()), sums)
+
     def counted(self, chunks: Iterable[Scored]) -> Iterator[Scored]:
         """Count scored examples while they are passed on."""
         for chunk in chunks:
-            weights = row_weights(chunk.batch, self.weighted, self.negative_sampling_rate)
-            if weights is None:
-                weights = np.ones(len(chunk.logit))
-            self._weight += float(weights.sum())
-            for name, loss in chunk.losses.items():
-                self._sums[name] = self._sums.get(name, 0.0) + sum_of_products(loss, weights)
+            self.add(chunk)
             yield chunk
+
+    def merge(self, other: "MeanLosses") -> "MeanLosses":
+        """Return the state of both together."""
+        merged = MeanLosses(self.weighted, self.negative_sampling_rate)
+        for state in (self, other):
+            merged._add(state._weight, state._sums)
+        return merged
 
     def result(self) -> dict[str, float]:
         """`loss/<name>` -> its mean; empty for a tower that names no loss.
@@ -45,3 +57,8 @@ class MeanLosses:
             if not np.isfinite(mean):
                 raise Diverged(f"the mean of {name} is {mean}")
         return means
+
+    def _add(self, weight: float, sums: Mapping[str, float]) -> None:
+        self._weight += weight
+        for name, total in sums.items():
+            self._sums[name] = self._sums.get(name, 0.0) + total

@@ -11,7 +11,10 @@ TEXT_LENGTH = 60
 
 
 class WorstRows:
-    """The `most` rows of a set of the largest log loss, with what their columns hold."""
+    """The `most` rows of a set of the largest log loss, with what their columns hold; of equal losses the first rows.
+
+    Two states of rows that follow each other merge by `merge`.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -36,15 +39,26 @@ class WorstRows:
             }
             for place in worse
         ]
-        order = np.argsort(-np.concatenate([self._losses, losses[worse]]), kind="stable")[: self.most]
-        self._losses = np.concatenate([self._losses, losses[worse]])[order]
-        both = [*self._rows, *found]
-        self._rows = [both[place] for place in order]
+        self._keep_worst(losses[worse], found)
         self._seen += len(logit)
+
+    def merge(self, other: "WorstRows") -> "WorstRows":
+        """Return the state of both together; the rows of the other are those that follow in file order."""
+        merged = WorstRows(self.most)
+        merged._losses, merged._rows, merged._seen = self._losses, self._rows, self._seen + other._seen
+        merged._keep_worst(other._losses, [{**row, "row": self._seen + row["row"]} for row in other._rows])
+        return merged
 
     def result(self) -> list[dict[str, Any]]:
         """Worst first: `row` (place in the scores file, from 0), `label`, `score`, `log_loss`, `values` as texts."""
         return self._rows
+
+    def _keep_worst(self, losses: np.ndarray, rows: list[dict[str, Any]]) -> None:
+        """Keep the worst of the rows kept so far and of these, which follow them."""
+        both = np.concatenate([self._losses, losses])
+        order = np.argsort(-both, kind="stable")[: self.most]
+        known = [*self._rows, *rows]
+        self._losses, self._rows = both[order], [known[place] for place in order]
 
 
 def _text(value: pa.Scalar) -> str:
