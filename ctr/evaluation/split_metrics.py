@@ -44,7 +44,7 @@ class SplitAccumulator:
     """The states of one set, or of a range of its row groups: what each of its chunks adds to.
 
     Two states of ranges that follow each other merge by `merge`, so that several processes can share a set. Counts are
-    those of the whole set, sums are so but for rounding: only where each range is one chunk are they the same bits.
+    exact then. Float sums equal those of one process to rounding, and to the bit where each range is one chunk.
 
     Args:
         binning: of the training data.

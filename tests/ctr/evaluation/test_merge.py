@@ -41,11 +41,11 @@ FEATURES = {
     "history": {"type": "sequence", "identity": 9},
     "price": {"type": "numeric"},
 }
-REPORT = Report(group="user", slices=["shop", "user"], worst_rows=3, time=Time(column="day"), max_exact_rows=10_000)
+REPORT = Report(group="user", slices=["shop", "user"], worst_rows=3, time=Time(column="at"), max_exact_rows=10_000)
 
 
 def table_of(random, rows, users):
-    """Rows of chance, with nulls and empty lists; `day` has no unit, so that each is a period of its own."""
+    """Rows of chance of four days, with nulls and empty lists."""
     histories = [random.integers(0, 9, length).tolist() for length in random.integers(0, 4, rows)]
     return pa.table(
         {
@@ -54,7 +54,7 @@ def table_of(random, rows, users):
             "history": pa.array(histories, pa.list_(pa.int64())),
             "price": pa.array(random.lognormal(size=rows), mask=random.random(rows) < 0.1),
             "shop": pa.array([f"shop {k}" for k in random.integers(0, 3, rows)], pa.string()),
-            "day": pa.array(random.integers(1, 5, rows), pa.int64(), mask=random.random(rows) < 0.1),
+            "at": pa.array(random.integers(0, 4 * 86_400, rows), pa.timestamp("s"), mask=random.random(rows) < 0.1),
             "w": random.uniform(0.1, 2, rows).astype(np.float32),
             "y": random.integers(0, 2, rows),
         }
@@ -120,7 +120,7 @@ class World:
             known = self.table.take(random.integers(0, 600, rows // 2))
             part = self.scored(random, pa.concat_tables([known, table_of(random, rows - rows // 2, 300)]))
             codes = self.binning.assign(values_of_part(part, ["shop"]))
-            days = periods_of(part.table["day"], "day")
+            days = periods_of(part.table["at"], "day")
             hashes = self.hashes(part)
             repeats = self.training_rows.find(hashes)
             found.append(Chunk(place, part, codes, random.uniform(0.5, 3, rows), hashes, repeats, days))
