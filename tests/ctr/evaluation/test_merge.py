@@ -33,7 +33,7 @@ from ctr.training.checkpoint import load_best
 from ctr.training.plan import plan_model
 from ctr.training.resume import load_encoder
 from features import Columns, Features, fit_encoder, open_data
-from tests.ctr.merging import assert_equal, check_merges, divisions, facts
+from tests.ctr.merging import Division, assert_equal, check_merges, divisions, facts
 
 FEATURES = {
     "user": {"vocabulary": {}},
@@ -193,6 +193,19 @@ def test_more_periods_than_are_kept_drop_all_in_any_division(world, division):
         patched.setattr(timeline, "MAX_PERIODS", 2)
         empty, add = STATES["timeline"]
         check_merges(lambda: empty(world), add, world.chunks(division), division)
+
+
+def test_a_period_spans_the_rows_of_all_ranges(world):
+    chunks = world.chunks(Division(1, [8, 8, 8], []))
+    empty, add = STATES["timeline"]
+    merged = reduce(Timeline.merge, [add(empty(world), chunk) for chunk in chunks])
+    places = {}
+    for chunk in chunks:
+        for day, place in zip(chunk.days.period.to_pylist(), chunk.days.place.tolist(), strict=True):
+            places.setdefault(day, []).append(place)
+    del places[None]
+    assert merged.spans == {day: (min(found), max(found)) for day, found in places.items()}
+    assert len(places) == 4
 
 
 def test_the_worst_of_equal_losses_are_the_first_rows_of_the_set_in_any_division():
