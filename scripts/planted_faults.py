@@ -35,9 +35,8 @@ from typing import Literal, NamedTuple
 from fault_list import FAULTS, Fault
 
 ROOT = Path(__file__).parents[1]
-OPTIONS = ("-n", "2", "-p", "no:cacheprovider")
-WHOLE_SUITE: tuple[str, ...] = ()
-"""Arguments with which pytest runs every test, those that it leaves out by default too."""
+OPTIONS = ("--slow", "-p", "no:cacheprovider")  # every test, those too that are left out by default
+WORKERS = 2
 NOT_RUN = ("tests/test_planted_faults.py",)  # it fails wherever a fault is planted
 SECONDS = 3600
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+::.+?)(?: - .*)?$", re.MULTILINE)
@@ -115,14 +114,20 @@ def rewrite(file: Path, text: str) -> None:
     Path(cache_from_source(file)).unlink(missing_ok=True)
 
 
-def run_tests(tree: Path, *arguments: str) -> TestRun:
-    """Run pytest on a tree, with temporary files in a folder next to the tree."""
+def run_tests(tree: Path, *arguments: str, workers: int | None = None) -> TestRun:
+    """Run pytest on a tree, with temporary files in a folder next to the tree.
+
+    Args:
+        tree: folder of the tree.
+        *arguments: arguments of pytest.
+        workers: number of processes that share the tests, 0 for none beyond pytest's own; None: `WORKERS`.
+    """
     temporary = tree.with_name("tmp")
     temporary.mkdir(exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     paths = {"PYTHONPATH": str(tree), "TMPDIR": str(temporary)}
     started = time.perf_counter()
-    command = [sys.executable, "-m", "pytest", *OPTIONS, *arguments]
+    command = [sys.executable, "-m", "pytest", *OPTIONS, "-n", str(WORKERS if workers is None else workers), *arguments]
     with subprocess.Popen(
         command,
         cwd=tree,
@@ -161,7 +166,8 @@ def try_package(fault: Fault, tree: Path) -> tuple[Verdict, TestRun]:
     seconds = 0.0
     with planted(fault, tree):
         for pattern in fault.tests:
-            found = run_tests(tree, "-x", *expanded([pattern], tree))
+            workers = None if pattern == fault.tests[-1] else 0  # few tests end sooner in one process
+            found = run_tests(tree, "-x", *expanded([pattern], tree), workers=workers)
             seconds += found.seconds
             if found.outcome != "survived":
                 break
@@ -173,7 +179,7 @@ def try_suite(fault: Fault, verdict: Verdict, tree: Path) -> TestRun:
     """Run the rest of the suite with a fault that its package did not kill, and update its verdict."""
     ignored = [f"--ignore={path}" for path in (*NOT_RUN, *expanded(fault.tests, tree))]
     with planted(fault, tree):
-        found = run_tests(tree, "-x", *WHOLE_SUITE, *ignored)
+        found = run_tests(tree, "-x", *ignored)
     verdict.outcome, verdict.by, verdict.test = found.outcome, "suite", next(iter(found.failed), None)
     verdict.seconds += found.seconds
     return found
@@ -184,7 +190,7 @@ def check_killers(verdicts: Sequence[Verdict], tree: Path) -> TestRun | None:
     killers = dict.fromkeys(verdict.test for verdict in verdicts if verdict.outcome == "killed" and verdict.test)
     if not killers:
         return None
-    found = run_tests(tree, *WHOLE_SUITE, *killers)
+    found = run_tests(tree, *killers)
     for verdict in verdicts:
         if verdict.test in (found.failed if found.outcome != "error" else killers):
             verdict.outcome = "error"

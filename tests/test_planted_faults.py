@@ -39,8 +39,9 @@ TOY = "def add(a, b):\n    return a + b\n\n\ndef twice(a):\n    return 2 * a\n\n
 
 
 @pytest.fixture
-def toy(tmp_path):
+def toy(tmp_path, monkeypatch):
     """A tree whose package tests only look at `add`, and whose suite looks at `twice` too."""
+    monkeypatch.setattr(planted_faults, "OPTIONS", ("-p", "no:cacheprovider"))  # it has no lanes
     tree = tmp_path / "tree"
     for folder, name in (("own", "add(1, 2) == 3"), ("others", "twice(3) == 6")):
         tests = tree / "tests" / folder
@@ -56,8 +57,9 @@ def of_toy(name, before, after, *tests):
     return Fault(name, "toy.py", before, after, tests or ("tests/own",))
 
 
+@pytest.mark.slow
 def test_a_killed_fault_is_told_from_a_survivor(toy, monkeypatch):
-    monkeypatch.setattr(planted_faults, "OPTIONS", ("-p", "no:cacheprovider", "-p", "no:xdist"))  # starts in no time
+    monkeypatch.setattr(planted_faults, "WORKERS", 0)  # which starts sooner
     faults = [
         of_toy("sum", "a + b", "a - b"),
         of_toy("double", "2 * a", "3 * a"),
@@ -77,7 +79,9 @@ def test_a_killed_fault_is_told_from_a_survivor(toy, monkeypatch):
     assert (toy / "toy.py").read_text() == TOY
 
 
-def test_code_that_cannot_be_imported_and_a_test_that_fails_anyway_are_errors(toy):
+@pytest.mark.slow
+def test_code_that_cannot_be_imported_and_a_test_that_fails_anyway_are_errors(toy, monkeypatch):
+    monkeypatch.setattr(planted_faults, "WORKERS", 1)
     (toy / "tests" / "own" / "test_own.py").write_text("import toy\n\n\ndef test_own():\n    assert False\n")
     faults = [
         of_toy("no import", "def add(a, b):", "import nothing_of_this_name\n\n\ndef add(a, b):"),
