@@ -156,7 +156,7 @@ FAULTS = (
         "optimizers/router.py",
         "[(rate.factor, rate.start) for rate in rates if isinstance(rate, Adjustable)]",
         "[rate.factor for rate in rates if isinstance(rate, Adjustable)]",
-        (f"{OPTIMIZERS}/test_router.py", OPTIMIZERS),
+        (f"{OPTIMIZERS}/test_schedules.py", OPTIMIZERS),
     ),
     Fault(
         "gauc_ignores_weights",

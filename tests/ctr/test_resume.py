@@ -185,6 +185,14 @@ def test_lines_that_are_damaged_are_those_of_the_checkpoint_again(experiment_of,
     assert ending(unfinished) == undisturbed(*BY_STEPS)
 
 
+def test_seconds_of_training_add_up(unfinished, experiment_of):
+    position = unfinished / "checkpoints" / "step-000000006" / "position.json"
+    position.write_text(json.dumps(json.loads(position.read_text()) | {"seconds": 1e6}))
+    write_checksums(position.parent)
+    resume(experiment_of(*BY_STEPS), unfinished)
+    assert Run(unfinished).report()["seconds"]["train"] > 1e6
+
+
 def test_a_file_that_is_none_of_a_sealed_folder_is_named_and_a_hidden_one_is_not_minded(unfinished):
     (unfinished / "encoder" / ".DS_Store").touch()
     verify_checksums(unfinished / "encoder")

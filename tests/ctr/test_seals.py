@@ -1,6 +1,7 @@
 """A flipped byte of a finished run, an evaluation or a comparison is named by what reads it, and changes no number."""
 
 import json
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -53,6 +54,22 @@ def test_every_file_but_the_pages_is_sealed(evaluated):
     assert set(read_sums(evaluated / "evaluations" / "clicks")) == {
         *("report.json", "curves.json", "environment.json", "scores/clicks.parquet")
     }
+
+
+def test_sealed_files_are_on_the_disk_before_their_sums_are(tmp_path, monkeypatch):
+    """A machine that stops after a rename must not leave a listed file that is empty."""
+    synced, sync = [], os.fsync
+
+    def noted(descriptor):
+        synced.append(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    for name in ("position.json", "state.index"):
+        (tmp_path / name).write_text(name)
+    write_checksums(tmp_path)
+    files = [tmp_path / name for name in ("position.json", "state.index", "checksums.json")]
+    assert synced == [path.stat().st_ino for path in (*files, tmp_path)]
 
 
 def test_one_bit_of_any_sealed_file_is_named(run):

@@ -153,6 +153,19 @@ def test_a_router_logs_scales_and_restores_the_rates_of_schedules(tmp_path, buil
     assert other_kernel.numpy().tobytes() == kernel.numpy().tobytes()
 
 
+def test_a_router_restores_where_schedules_began_anew(tmp_path):
+    table, kernel = tf.Variable(np.ones([3, 1], np.float32)), tf.Variable([[1.0]])
+    router = make_router(table, kernel)
+    for _ in range(3):
+        apply(router, table, kernel)
+    router.restart_schedules()
+    path = tf.train.Checkpoint(router=router).save(tmp_path / "checkpoint")
+    other = make_router(table, kernel)
+    tf.train.Checkpoint(router=other).restore(path)
+    apply(other, table, kernel)
+    assert other.learning_rates == {"table *": pytest.approx(0.1), "tower *": pytest.approx(0.1)}  # not 0.05 of step 3
+
+
 def test_a_schedule_of_keras_alone_cannot_be_scaled():
     schedule = tf_keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
     router = Router({"*": RMSPropV2(schedule)}, {"*": adam()}, [("table", ["t"]), ("tower", ["deep"])])

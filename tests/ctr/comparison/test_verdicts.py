@@ -50,6 +50,10 @@ def test_seeds_that_do_not_agree_show_nothing():
     assert verdict(difference([0.02, -0.01, 0.03], 0.001)) == "inconclusive"
 
 
+def test_seeds_that_agree_show_nothing_where_rows_are_too_few_for_one_of_them():
+    assert verdict(difference([0.001, 0.05, 0.03], 0.005)) == "inconclusive"
+
+
 def test_one_seed_shows_itself_only():
     assert verdict(difference([0.01], 0.001)) == "better_for_tested_seeds"
 

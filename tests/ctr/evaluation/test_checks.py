@@ -428,6 +428,11 @@ CALIBRATIONS = {
         "are (95% CI +33.4% to +141.0%, 43 positives).",
     ),
     "within the margin, but too few": (measured(0.005, 8_600, 1.0), "note", "Too few positives to say"),
+    "an interval that only begins beyond the margin": (
+        measured(0.005, 8_600, 0.75),
+        "note",
+        "Too few positives to say whether the scores are calibrated: the scores expect 25.0% fewer positives",
+    ),
 }
 
 
