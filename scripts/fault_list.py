@@ -65,7 +65,7 @@ FAULTS = (
         "features/kinds/date_part.py",
         "return pa.array(found, mask=column.is_null().to_numpy(zero_copy_only=False))",
         "return pa.array(found)",
-        (f"{FEATURES}/test_times.py", FEATURES),
+        (f"{FEATURES}/test_encoder.py", FEATURES),
     ),
     Fault(
         "moments_merge_without_the_distance_of_the_means",
@@ -247,6 +247,6 @@ FAULTS = (
         "ctr/config/config_diff.py",
         "for key in {**before, **now}:",
         "for key in now:",
-        ("tests/ctr/test_resume.py", RUNS),
+        ("tests/ctr/test_config_diff.py", RUNS),
     ),
 )
