@@ -80,4 +80,4 @@ def _faults(encoder: Encoder, features: list[Feature], table: pa.Table, where: s
     if encoder.columns is not None:
         yield from encoder.columns.faults(table, where)
     for feature in features:
-        yield from feature.faults(table, encoder.statistics.fit_of(feature), where)
+        yield from feature.faults(table, encoder.fit_of(feature.name), where)

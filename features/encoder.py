@@ -14,15 +14,15 @@ from features.batch import OUT_OF_VOCABULARY, Batch
 from features.earlier_versions import translate_features
 from features.errors import DataError
 from features.fits.fit import Fit
-from features.kinds import KINDS
 from features.labels import Columns
 from features.layout import Layout
 from features.ragged import Ragged
 from features.schema import Features
-from features.statistics import Statistics
+from features.statistics import Statistics, fittings
 from features.values import Values
 
 BLOCK_ROWS = 2048
+OTHER_KEYS = ("features", "columns", "meanings", "log_odds", "seen")  # of encoder.json
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ class Encoder:
 
     def values(self, table: pa.Table, where: str) -> dict[str, Values]:
         """The values of every feature before they become ids and floats: what a distribution is measured on."""
-        found = {name: feature.values(table, [], where) for name, feature in self.features.of_columns.items()}
+        declared = self.features.columns.items()
+        found = {name: feature.values(table, [], where) for name, feature in declared if not feature.parts}
         for name, feature in self.features.crosses.items():
             parts = [self.features.columns[part].as_category(found[part], self._fits[part]) for part in feature.parts]
             found[name] = feature.values(table, parts, where)
@@ -97,6 +98,10 @@ class Encoder:
         seen = self._incomplete.get(feature.table_name)
         return rows if seen is None else np.where(seen[rows], rows, np.int32(OUT_OF_VOCABULARY))
 
+    def fit_of(self, name: str) -> Any:
+        """Return the fit of a feature; None if it has none."""
+        return self._fits[name]
+
     def can_be_unknown(self, name: str) -> bool:
         """Return True if some ids of a feature share the row of unknown values."""
         feature = self.features.columns[name]
@@ -123,10 +128,8 @@ class Encoder:
         return self._layout.ids
 
     def table_size(self, name: str) -> int:
-        """Return how many rows the table of a category or a sequence has, the special rows included."""
-        described = [*self.layout["categories"], *self.layout["histories"]]
-        rows: int = next(one["rows"] for one in described if one["name"] == name)
-        return rows
+        """Return how many rows the table of a feature with ids has, the special rows included."""
+        return self._layout.rows[name]
 
     @cached_property
     def batch_spec(self) -> dict[str, tuple[tuple[int, ...], type]]:
@@ -148,7 +151,10 @@ class Encoder:
         described = {
             "features": self.features.model_dump(mode="json", by_alias=True),
             "columns": self.columns and asdict(self.columns),
-            **{kind.section: kind.save(self.statistics.fits.get(kind.section, {}), folder) for kind in _fit_classes()},
+            **{
+                section: kind.save(self.statistics.fits.get(section, {}), folder)
+                for section, kind in _fit_classes(self.features).items()
+            },
             "meanings": self.statistics.meanings,
             "log_odds": self.statistics.log_odds,
             "seen": {table: len(rows) for table, rows in self.seen.items()},
@@ -167,11 +173,7 @@ class Encoder:
         try:
             described = json.loads((folder / "encoder.json").read_text())
             features = Features.model_validate(translate_features(described["features"]))
-            fits = {
-                kind.section: kind.load(described[kind.section], folder)
-                for kind in _fit_classes()
-                if kind.section in described  # unless it is of a kind that was registered later
-            }
+            fits = {section: kind.load(described[section], folder) for section, kind in _fit_classes(features).items()}
             log_odds = described.get("log_odds")  # unknown to an earlier version, as `seen`
             statistics = Statistics(fits, described["meanings"], log_odds)
             seen = {
@@ -179,7 +181,7 @@ class Encoder:
                 for place, (name, rows) in enumerate(described.get("seen", {}).items())
             }
             columns = described["columns"] and Columns(**described["columns"])
-        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
             raise DataError(f"{folder}: not a readable encoder: {error}") from error
         for name, feature in features.columns.items():
             if feature.fitting() is not None and statistics.fit_of(feature) is None:
@@ -204,9 +206,17 @@ class Encoder:
         return {table: rows for table, rows in self.seen.items() if not rows.all()}
 
 
-def _fit_classes() -> list[type[Fit]]:
-    """The classes of everything that features fit, in the order of encoder.json."""
-    return [fit for kind in dict.fromkeys(KINDS.values()) for fit in kind.fits]
+def _fit_classes(features: Features) -> dict[str, type[Fit]]:
+    """Return the class of the fits in each section of encoder.json.
+
+    Raises:
+        TypeError: two classes share a section, or one has the name of another key of encoder.json.
+    """
+    classes: dict[str, type[Fit]] = {}
+    for state in fittings(features).values():
+        if classes.setdefault(state.fit.section, state.fit) is not state.fit or state.fit.section in OTHER_KEYS:
+            raise TypeError(f"{state.fit.__name__}: the section {state.fit.section!r} of encoder.json is taken")
+    return classes
 
 
 def _unpacked(file: Path, rows: int) -> np.ndarray:

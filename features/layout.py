@@ -1,4 +1,4 @@
-"""What batches hold, gathered feature by feature: the tables, fields and numerics that a model must know of."""
+"""The layout of batches, gathered feature by feature: the tables, fields and numerics that a model must know of."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +13,7 @@ class Layout:
     Args:
         ids: names of the features that fill the columns of `ids`.
         numerics: names of the columns of `numerics`.
+        rows: feature with ids -> rows of its table, the special ones included.
         lengths: feature -> the most values that its sequence has in an example.
         tables: table -> its name, rows and dim.
         fields: the vectors of the tower's input: name, table, and the `column` of `ids` or the `sequence` with its
@@ -24,6 +25,7 @@ class Layout:
 
     ids: list[str] = field(default_factory=list)
     numerics: list[str] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)
     lengths: dict[str, int] = field(default_factory=dict)
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     fields: list[dict[str, Any]] = field(default_factory=list)
@@ -38,10 +40,9 @@ class Layout:
 
     def add_scaled_vector(self, name: str, dim: int) -> None:
         """Add a vector that a column of `numerics` multiplies; its table has one id."""
-        column = self._add_ids(name)
-        self.fields.append(
-            {"name": name, "column": column, "scale": len(self.numerics), "table": self._add_table(name, 1, dim)}
-        )
+        column = self._add_ids(name, 1)
+        self._add_table(name, 1, dim)
+        self.fields.append({"name": name, "column": column, "scale": len(self.numerics), "table": name})
         self.numerics.append(name)
 
     def add_category(self, name: str, ids: int, table: str, dim: int, *, has_vector: bool = True) -> None:
@@ -49,37 +50,49 @@ class Layout:
 
         Args:
             name: name of the feature.
-            ids: how many different ids it has, without the special ones.
+            ids: number of different ids, without the special ones.
             table: name of the table of its vector.
             dim: width of the table.
-            has_vector: whether it has a vector; without one only wide weights read it.
+            has_vector: False if only wide weights read it.
         """
-        column = self._add_ids(name)
-        vector = self._add_table(table, ids, dim) if has_vector else None
+        column = self._add_ids(name, ids)
         if has_vector:
+            self._add_table(table, ids, dim)
             self.fields.append({"name": name, "column": column, "table": table})
-        self.categories.append({"name": name, "rows": SPECIAL_ROWS + ids, "table": vector, "column": column})
+        vector = table if has_vector else None
+        self.categories.append({"name": name, "rows": self.rows[name], "table": vector, "column": column})
 
     def add_sequence(
-        self, name: str, ids: int, table: str, dim: int, length: int, pooling: str, *, crossed: bool = False
+        self,
+        name: str,
+        ids: int,
+        table: str,
+        dim: int,
+        length: int,
+        pooling: str,
+        *,
+        has_vectors: bool = True,
+        crossed: bool = False,
     ) -> None:
         """Add a feature that is a sequence, and its pooled vector unless `pooling` is `none`.
 
         Args:
             name: name of the feature.
-            ids: how many different ids it has, without the special ones.
+            ids: number of different ids, without the special ones.
             table: name of the table of its vectors.
             dim: width of the table.
-            length: the most values that an example has.
+            length: largest number of values in an example.
             pooling: `mean`, `sum` or `none`.
-            crossed: whether each value is a pair with a category of the example; with a dim of 1 it has no vectors.
+            has_vectors: False if only wide weights read it.
+            crossed: True if each value is a pair with a category of the example.
         """
-        has_vectors = not crossed or dim > 1
-        vectors = self._add_table(table, ids, dim) if has_vectors else None
-        if has_vectors and pooling != "none":
-            self.fields.append({"name": name, "column": None, "sequence": name, "pooling": pooling, "table": table})
-        self.lengths[name] = length
-        self.histories.append({"name": name, "rows": SPECIAL_ROWS + ids, "table": vectors, "crossed": crossed})
+        if has_vectors:
+            self._add_table(table, ids, dim)
+            if pooling != "none":
+                self.fields.append({"name": name, "column": None, "sequence": name, "pooling": pooling, "table": table})
+        self.rows[name], self.lengths[name] = SPECIAL_ROWS + ids, length
+        vectors = table if has_vectors else None
+        self.histories.append({"name": name, "rows": self.rows[name], "table": vectors, "crossed": crossed})
 
     def described(self) -> dict[str, Any]:
         """Return tables, fields, categories, histories, numerics and plain as plain values, for a model."""
@@ -92,10 +105,10 @@ class Layout:
             "plain": self.plain,
         }
 
-    def _add_ids(self, name: str) -> int:
+    def _add_ids(self, name: str, ids: int) -> int:
         self.ids.append(name)
+        self.rows[name] = SPECIAL_ROWS + ids
         return len(self.ids) - 1
 
-    def _add_table(self, name: str, ids: int, dim: int) -> str:
+    def _add_table(self, name: str, ids: int, dim: int) -> None:
         self.tables.setdefault(name, {"name": name, "rows": SPECIAL_ROWS + ids, "dim": dim})
-        return name

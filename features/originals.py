@@ -22,7 +22,7 @@ def decode_ids(encoder: Encoder, name: str, rows: np.ndarray) -> pa.Array:
     """
     feature = encoder.features.columns[name]
     ids = pa.array(rows.astype(np.int64) - SPECIAL_ROWS, mask=rows < SPECIAL_ROWS)
-    return feature.decode(ids, encoder.statistics.fit_of(feature))
+    return feature.decode(ids, encoder.fit_of(name))
 
 
 def describe_row(encoder: Encoder, name: str, row: int) -> str:
@@ -31,7 +31,7 @@ def describe_row(encoder: Encoder, name: str, row: int) -> str:
         return SPECIAL[row]
     feature = encoder.features.columns[name]
     value = decode_ids(encoder, name, np.array([row]))[0].as_py()
-    return feature.describe(value, encoder.statistics.fit_of(feature))
+    return feature.describe(value, encoder.fit_of(name))
 
 
 def decoded_batch(encoder: Encoder, batch: Batch) -> dict[str, pa.Array]:

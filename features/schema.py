@@ -13,12 +13,14 @@ from features.settings import Settings, nearest, unknown_key
 
 def _feature(values: Any) -> Any:
     """Make the feature of these settings, of the kind that their `type` names."""
-    if not isinstance(values, dict):
+    if isinstance(values, Feature):
         return values
+    if not isinstance(values, dict):
+        raise ValueError("must be a mapping of settings, such as {type: numeric}")
     name = values.get("type")
     if not isinstance(name, str) or name not in KINDS:
-        hint = {"name": repr(name), "hint": nearest(str(name), list(KINDS))}
-        raise PydanticCustomError("unknown_type", "no such type: {name}; {hint}", hint)
+        message = f"no such type: {name!r}; {nearest(str(name), list(KINDS))}"
+        raise PydanticCustomError("unknown_type", "{message}", {"message": message})
     return KINDS[name].model_validate(values)
 
 
@@ -92,20 +94,21 @@ class Features(Settings):
     def _agree_on_shared_tables(self) -> "Features":
         first: dict[str, Feature] = {}
         for feature in self.columns.values():
-            if (here := feature.shared_table) is None:
+            if not feature.has_table:
                 continue
             other = first.setdefault(feature.table_name, feature)
-            there = other.shared_table or {}
-            if differ := [key for key in here if here[key] != there.get(key)]:
+            here, there = feature.shared_table, other.shared_table
+            if other is feature:
+                continue
+            if here is None or there is None:
+                owner, user = (feature, other) if here is None else (other, feature)
+                raise ValueError(
+                    f"{user.name!r} cannot use the table {owner.table_name!r}: it is that of the {owner.type} feature"
+                )
+            if differ := [key for key in {**here, **there} if here.get(key) != there.get(key)]:
                 raise ValueError(
                     f"{other.name!r} and {feature.name!r} share the table {feature.table_name!r} but differ in "
-                    f"{differ[0]}: {there.get(differ[0])!r} and {here[differ[0]]!r}"
-                )
-        for feature in self.columns.values():
-            if feature.has_table and feature.shared_table is None and feature.table_name in first:
-                raise ValueError(
-                    f"{first[feature.table_name].name!r} cannot use the table {feature.table_name!r}: "
-                    f"it is that of the {feature.type} feature"
+                    f"{differ[0]}: {there.get(differ[0])!r} and {here.get(differ[0])!r}"
                 )
         return self
 
@@ -113,6 +116,10 @@ class Features(Settings):
     def _fit_one_another(self) -> "Features":
         for feature in self.columns.values():
             feature.check_features(self.columns)
+            if missing := [part for part in feature.parts if part not in self.columns]:
+                raise ValueError(f"columns.{feature.name}: no feature {missing[0]!r} to be made of")
+            if nested := [part for part in feature.parts if self.columns[part].parts]:
+                raise ValueError(f"columns.{feature.name}: {nested[0]!r} is made of other features itself")
         return self
 
 

@@ -26,15 +26,20 @@ class SeenRows:
     @classmethod
     def of_no_data(cls, sizes: Mapping[str, int]) -> "SeenRows":
         """Return tables of these sizes of which only the special rows are used."""
-        return cls({table: np.arange(rows) < SPECIAL_ROWS for table, rows in sizes.items()})
+        tables = {table: np.zeros(rows, bool) for table, rows in sizes.items()}
+        for used in tables.values():
+            used[:SPECIAL_ROWS] = True
+        return cls(tables)
 
     def add(self, table: str, rows: np.ndarray) -> None:
         """Mark rows of a table as used."""
         self.tables[table][rows] = True
 
     def merge(self, other: "SeenRows") -> "SeenRows":
-        """Return the rows that either uses."""
-        return SeenRows({table: rows | other.tables[table] for table, rows in self.tables.items()})
+        """Return the rows that either uses. `self` is used up: tables can be too large for a third copy."""
+        for table, used in self.tables.items():
+            used |= other.tables[table]
+        return self
 
 
 def find_seen_rows(
@@ -56,7 +61,7 @@ def find_seen_rows(
     tracked = {feature.name: feature.table_name for feature in unseen if known is None or feature.table_name in known}
     seen = SeenRows.of_no_data({table: encoder.table_size(name) for name, table in tracked.items()})
     if known is not None:
-        seen = seen.merge(SeenRows({table: known[table] for table in seen.tables}))
+        seen = seen.merge(SeenRows(dict(known)))
     if not tracked:
         return seen.tables
     reduced, columns = replace(encoder, features=encoder.features.only(tracked), columns=None), encoder.columns

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -38,13 +39,12 @@ class Statistics:
     @classmethod
     def of_no_data(cls, features: Features) -> "Statistics":
         """Return the fits of data without rows, whose tables are as small as they can be."""
-        states = (feature.fitting() for feature in features.columns.values())
-        return cls(_results(state for state in states if state is not None))
+        return cls(_by_section({place: state.result() for place, state in fittings(features).items()}))
 
     def fit_of(self, feature: Feature) -> Any:
         """Return the fit of a feature; None if it has none."""
         state = feature.fitting()
-        return None if state is None else self.fits.get(state.section, {}).get(state.key)
+        return None if state is None else self.fits.get(state.fit.section, {}).get(state.key)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class FittingState:
 
     Args:
         fittings: (section, key) -> the state of that fit.
-        classes: those of the label.
+        classes: counts of the labels.
     """
 
     fittings: Mapping[tuple[str, str], Fitting]
@@ -115,8 +115,8 @@ class FittingState:
         fittings: dict[tuple[str, str], Fitting] = {}
         for feature in features:
             found = feature.fitting_of(feature.values(table, [], where), drawn, where)
-            place = found.section, found.key
-            fittings[place] = fittings[place].merge(found) if place in fittings else found
+            before = fittings.get(found.place)
+            fittings[found.place] = found if before is None else before.merge(found)
         return cls(fittings, Classes.of(columns.labels(table, where), columns.weights(table, where)))
 
     def merge(self, other: "FittingState") -> "FittingState":
@@ -125,7 +125,9 @@ class FittingState:
         Raises:
             DataError: the data of `other` does not fit the data before it.
         """
-        fittings = {place: state.merge(other.fittings[place]) for place, state in self.fittings.items()}
+        fittings = dict(self.fittings)
+        for place, found in other.fittings.items():
+            fittings[place] = fittings[place].merge(found) if place in fittings else found
         return FittingState(fittings, self.classes.merge(other.classes))
 
 
@@ -152,34 +154,53 @@ def fit(
     numbers = features.number_columns.union(columns.names)
     names = [*features.input_columns, *columns.names]
     meanings = check_agreement(row_groups, list(dict.fromkeys(names)), numbers, before.meanings)
-    starts = {name: _start(feature, before) for name, feature in features.columns.items()}
-    fitted = [features.columns[name] for name, start in starts.items() if start is not None]
+    kept, empty = _continued(features, before)
+    fitted = [f for f in features.columns.values() if (own := f.fitting()) is not None and own.place in empty]
     share = EDGE_ROWS / count_rows(row_groups)
-    places = {str(group): place for place, group in enumerate(row_groups)}
+    places = {_identity(group): place for place, group in enumerate(row_groups)}
 
     def state_of(group: RowGroup, table: pa.Table) -> FittingState:
-        drawn = np.random.default_rng([seed, 2, places[str(group)]]).random(group.rows) < share
+        drawn = np.random.default_rng([seed, 2, places[_identity(group)]]).random(group.rows) < share
         return FittingState.of(fitted, columns, table, drawn, str(group))
 
-    state = FittingState({(start.section, start.key): start for start in starts.values() if start is not None})
     read = [*(column for feature in fitted for column in feature.columns), *columns.names]
-    for found in map_tables(state_of, row_groups, read, THREADS):
-        state = state.merge(found)
+    state = reduce(FittingState.merge, map_tables(state_of, row_groups, read, THREADS), FittingState(empty))
     log_odds = state.classes.log_odds(columns)
-    return Statistics(_results(state.fittings.values(), before.fits), {**before.meanings, **meanings}, log_odds)
+    fits = kept | {place: found.result() for place, found in state.fittings.items()}
+    return Statistics(_by_section(fits), {**before.meanings, **meanings}, log_odds)
 
 
-def _start(feature: Feature, before: Statistics) -> Fitting | None:
-    """Return the empty state that a feature is fitted from; None if it is not fitted, or stays as it was before."""
-    state, known = feature.fitting(), before.fit_of(feature)
-    return state if state is None or known is None else state.grow(known)
+def fittings(features: Features) -> dict[tuple[str, str], Fitting]:
+    """Return the empty state of each fit of the features, by section and key."""
+    states = (feature.fitting() for feature in features.columns.values())
+    return {state.place: state for state in states if state is not None}
 
 
-def _results(
-    states: Iterable[Fitting], before: Mapping[str, Mapping[str, Fit]] | None = None
-) -> dict[str, dict[str, Fit]]:
-    """Return section -> key -> fit: those of `before`, and the results of the states in place of theirs."""
-    fits = {section: dict(by_key) for section, by_key in (before or {}).items()}
-    for state in states:
-        fits.setdefault(state.section, {})[state.key] = state.result()
-    return fits
+def _continued(
+    features: Features, before: Statistics
+) -> tuple[dict[tuple[str, str], Fit], dict[tuple[str, str], Fitting]]:
+    """Return the earlier fits that stay as they are, and an empty state for each of the others."""
+    kept: dict[tuple[str, str], Fit] = {}
+    empty: dict[tuple[str, str], Fitting] = {}
+    for place, state in fittings(features).items():
+        section, key = place
+        earlier = before.fits.get(section, {}).get(key)
+        grown = state if earlier is None else state.grow(earlier)
+        if grown is not None:
+            empty[place] = grown
+        elif earlier is not None:
+            kept[place] = earlier
+    return kept, empty
+
+
+def _identity(group: RowGroup) -> tuple[Any, ...]:
+    """Return what tells a row group from all others of a list, parts of one row group included."""
+    return group.place, group.piece, group.selected
+
+
+def _by_section(fits: Mapping[tuple[str, str], Fit]) -> dict[str, dict[str, Fit]]:
+    """Return section -> key -> fit."""
+    found: dict[str, dict[str, Fit]] = {}
+    for (section, key), fit_ in fits.items():
+        found.setdefault(section, {})[key] = fit_
+    return found

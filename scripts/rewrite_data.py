@@ -60,8 +60,9 @@ def columns_of(experiment: Experiment, kind: str) -> list[str]:
     """Return the columns whose values a kind of rewrite changes."""
     if kind == "label":
         return [experiment.data.label]
-    wanted = "category" if kind == "id" else "number"
-    return [column for f in experiment.features.columns.values() if f.holds == wanted for column in f.columns]
+    features = experiment.features.columns.values()
+    wanted = [f for f in features if f.reads_numbers == (kind == "number") and f.holds != "sequence"]
+    return [column for feature in wanted for column in feature.columns]
 
 
 def footer_of(path: Path) -> str:

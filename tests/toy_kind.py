@@ -1,7 +1,7 @@
 """A toy feature kind: a number rounded to steps, with an id for each step up to the highest of the training data."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,7 @@ class Highest(Fit):
 
 @dataclass(frozen=True)
 class HighestSoFar(Fitting):
-    section = Highest.section
+    fit = Highest
     key: str
     step: int = 0
 
@@ -37,7 +37,6 @@ class Rounded(ColumnFeature):
     step: float = 1.0
     dim: int = 4
 
-    fits: ClassVar = (Highest,)
     holds = property(lambda self: "category")
     unknown_ids = property(lambda self: "fitted")
     _wanted = property(lambda self: "numbers")

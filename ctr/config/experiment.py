@@ -61,10 +61,10 @@ class Experiment(Settings):
     @model_validator(mode="after")
     def _crosses_have_a_place(self) -> "Experiment":
         has_wide_weights = any(tower.has_wide_weights for tower in self.towers)
-        for name, cross in self.features.crosses.items():
-            if cross.is_wide_only and not has_wide_weights:
+        for name, feature in self.features.columns.items():
+            if feature.is_wide_only and not has_wide_weights:
                 raise ValueError(
-                    f"features.columns.{name}: a {cross.type} of dim 1 is a weight of the wide part, which "
+                    f"features.columns.{name}: a {feature.type} of dim 1 is a weight of the wide part, which "
                     f"{self.model.type} has not: give it a dim above 1"
                 )
         return self

@@ -13,10 +13,7 @@ class Frequencies:
     """For each categorical with a vocabulary of more than 100 values: how often the training data has a row's value."""
 
     def __init__(self, encoder: Encoder) -> None:
-        counts = {
-            name: feature.id_counts(encoder.statistics.fit_of(feature))
-            for name, feature in encoder.features.columns.items()
-        }
+        counts = {name: feature.id_counts(encoder.fit_of(name)) for name, feature in encoder.features.columns.items()}
         self._buckets: Mapping[str, tuple[int, np.ndarray]] = {
             category["name"]: (category["column"], _bucket_of_each_row(times))
             for category in encoder.layout["categories"]

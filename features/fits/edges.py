@@ -40,7 +40,7 @@ class EdgeSample(Fitting):
         drawn: float64 arrays; NaN is a missing number.
     """
 
-    section = Edges.section
+    fit = Edges
 
     def __init__(self, key: str, buckets: int, *drawn: np.ndarray) -> None:
         self.key, self.buckets, self.drawn = key, buckets, list(drawn)

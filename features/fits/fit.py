@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 
 class Fit:
-    """What a feature has learned from the training data: a frozen dataclass, saved with the encoder."""
+    """Knowledge of the training data that a feature encodes with: a frozen dataclass, saved with the encoder."""
 
     section: ClassVar[str]
     """Key of encoder.json that holds all fits of this class."""
@@ -23,22 +23,28 @@ class Fit:
         """Return the fits that `save` described.
 
         Raises:
-            OSError, ValueError, KeyError, TypeError, pa.ArrowException: the folder is incomplete or damaged.
+            OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException: the folder is incomplete or
+                damaged.
         """
         return {key: cls(**values) for key, values in described.items()}
 
 
 class Fitting(ABC):
-    """What is known so far of the training data for one fit.
+    """State of the training data seen so far, from which one fit is made.
 
     A pass over the training data makes one state for each row group and merges them in the order of the row groups.
     So processes can share the pass: the same states merged in the same order give the same bits.
     """
 
-    section: ClassVar[str]
-    """The `section` of the fit."""
+    fit: ClassVar[type[Fit]]
+    """Class of the fit."""
     key: str
     """Key of the fit within its section. Features of one key are fitted together."""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Section and key of the fit."""
+        return self.fit.section, self.key
 
     @abstractmethod
     def merge(self, other: Self) -> Self:
@@ -57,5 +63,8 @@ class Fitting(ABC):
         """
 
     def grow(self, known: Fit) -> Self | None:
-        """Return an empty state that adds to an earlier fit; None if an earlier fit stays as it is."""
+        """Return an empty state that adds to an earlier fit; None if an earlier fit stays as it is.
+
+        In a pass that is divided, only the first state adds to an earlier fit.
+        """
         return None

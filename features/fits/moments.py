@@ -22,7 +22,7 @@ class Moments(Fit):
 class Sums(Fitting):
     """Count, mean and sum of squared deviations, merged block by block (Chan, Golub and LeVeque 1983)."""
 
-    section = Moments.section
+    fit = Moments
 
     key: str
     count: int = 0

@@ -71,11 +71,11 @@ class ValueCounts(Fitting):
 
     Args:
         key: name of the table.
-        settings: of its vocabulary.
-        known: the vocabulary that the counts add to; None: none.
+        settings: the bounds of its vocabulary.
+        known: vocabulary that the counts add to; None without one.
     """
 
-    section = FittedVocabulary.section
+    fit = FittedVocabulary
 
     def __init__(self, key: str, settings: Vocabulary, known: FittedVocabulary | None = None) -> None:
         self.key, self.settings = key, settings
@@ -101,6 +101,7 @@ class ValueCounts(Fitting):
         return type(self)(self.key, self.settings, known)
 
     def merge(self, other: Self) -> Self:
+        assert not len(other.known.values), "only the first state adds to an earlier fit"
         if not other.counted:
             return self
         if other.type != (self.type or other.type):

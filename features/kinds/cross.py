@@ -136,7 +136,16 @@ class SequenceCross(_Crossed):
 
     def lay_out(self, layout: Layout, fit: None, declared: Mapping[str, Feature]) -> None:
         length = self.max_values(declared)
-        layout.add_sequence(self.name, self.hash, self.name, self.dim, length, self.pooling, crossed=True)
+        layout.add_sequence(
+            self.name,
+            self.hash,
+            self.name,
+            self.dim,
+            length,
+            self.pooling,
+            has_vectors=not self.is_wide_only,
+            crossed=True,
+        )
 
     def check_features(self, declared: Mapping[str, Feature]) -> None:
         super().check_features(declared)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pydantic import model_validator
 
 from features.fits.fit import Fitting
-from features.fits.vocabulary import FittedVocabulary, ValueCounts, Vocabulary
+from features.fits.vocabulary import ValueCounts, Vocabulary
 from features.kinds.encodings import ByHash, ByIdentity, ByVocabulary, Encoding
-from features.kinds.feature import ColumnFeature, FitClasses, UnknownIds
+from features.kinds.feature import ColumnFeature, UnknownIds
 from features.ragged import Ragged
 from features.settings import Size, Width
 from features.values import Values, outside
@@ -40,8 +40,6 @@ class Embedded(ColumnFeature):
     """The column already holds ids: 0 <= id < identity."""
     missing: list[str | int] = []
     """Values that stand for null: strings in a string column, integers in an integer column."""
-
-    fits: ClassVar[FitClasses] = (FittedVocabulary,)
 
     @model_validator(mode="after")
     def _has_one_encoding(self) -> Embedded:
@@ -120,4 +118,4 @@ class Embedded(ColumnFeature):
         return self.encoding.describe(value)
 
     def remarks(self, distinct: int, high: Any) -> Iterator[str]:
-        return self.encoding.remarks(distinct, high)
+        return self.encoding.remarks(self.name, distinct, high)

@@ -55,8 +55,8 @@ class Encoding(ABC):
         """Return a few words for a value that `decode` gave."""
         return repr(value)
 
-    def remarks(self, distinct: int, high: Any) -> Iterator[str]:
-        """Yield reasons why the table is too large or too small for the values of the training data."""
+    def remarks(self, name: str, distinct: int, high: Any) -> Iterator[str]:
+        """Yield reasons why the table of the feature `name` is too large or too small for its training values."""
         yield from ()
 
 
@@ -104,11 +104,11 @@ class ByHash(Encoding):
     def describe(self, value: Any) -> str:
         return f"hash bucket {value}"
 
-    def remarks(self, distinct: int, high: Any) -> Iterator[str]:
+    def remarks(self, name: str, distinct: int, high: Any) -> Iterator[str]:
         shared = 1 - math.exp(-(distinct - 1) / self.buckets)
         if shared > SHARED:
             yield (
-                f"{100 * shared:.0f} % of the about {distinct:,} values of {self.column!r} share a row with "
+                f"{100 * shared:.0f} % of the about {distinct:,} values of {name!r} share a row with "
                 f"another: `hash: {self.buckets}` is small"
             )
 
@@ -139,9 +139,9 @@ class ByIdentity(Encoding):
             )
         return table_rows(values)
 
-    def remarks(self, distinct: int, high: Any) -> Iterator[str]:
+    def remarks(self, name: str, distinct: int, high: Any) -> Iterator[str]:
         if self.limit > UNUSED * (high + 1):
-            yield f"{self.column!r} has `identity: {self.limit}`, but its largest id in the training data is {high}"
+            yield f"{name!r} has `identity: {self.limit}`, but its largest id in the training data is {high}"
 
 
 def _spread(rows: np.ndarray, encoded: pa.DictionaryArray) -> np.ndarray:

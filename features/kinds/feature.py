@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from features.errors import DataError
-from features.fits.fit import Fit, Fitting
+from features.fits.fit import Fitting
 from features.layout import Layout
 from features.settings import Settings
 from features.types import type_name
@@ -19,7 +19,6 @@ from features.values import Values
 
 Holds = Literal["category", "sequence", "number"]
 UnknownIds = Literal["none", "fitted", "unseen"]
-FitClasses = tuple[type[Fit], ...]
 
 
 class Feature(Settings, ABC):
@@ -35,10 +34,19 @@ class Feature(Settings, ABC):
 
     name: str = Field(exclude=True)
 
-    fits: ClassVar[FitClasses] = ()
-    """Classes of the fits that the kind can have, in the order of encoder.json."""
     reads_numbers: ClassVar[bool] = False
     """True if a column can hold integers in one file and floats or booleans in another."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse a setting with the name of something that the program asks of a kind: it would be ignored.
+
+        Raises:
+            TypeError: there is one.
+        """
+        super().__pydantic_init_subclass__(**kwargs)
+        if taken := [name for name in cls.model_fields if name != "name" and hasattr(Feature, name)]:
+            raise TypeError(f"{cls.__name__}: a setting cannot be called {taken[0]!r}, a name of `Feature`")
 
     # settings
 
@@ -56,7 +64,7 @@ class Feature(Settings, ABC):
         """See that the feature fits the other features.
 
         Raises:
-            ValueError: it does not.
+            ValueError: a setting refers to a feature that does not exist, or that it cannot be made of.
         """
 
     # what it reads
@@ -68,7 +76,7 @@ class Feature(Settings, ABC):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Names of the features that it is made of."""
+        """Names of the features that it is made of, which have no parts themselves."""
         return ()
 
     @property
@@ -89,7 +97,7 @@ class Feature(Settings, ABC):
         """See that the columns have types that can feed the feature; `where` names the file in errors.
 
         Raises:
-            DataError: one has not.
+            DataError: a column has another type.
         """
 
     @abstractmethod
@@ -133,11 +141,11 @@ class Feature(Settings, ABC):
         """Return the state of the training data in one row group; only asked if `fitting` is not None.
 
         Args:
-            values: of the row group.
+            values: values of the row group.
             drawn: the rows of the sample of the training data, bool [rows].
             where: file and row group, for errors.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}.fitting_of")
 
     # how it is encoded
 
@@ -151,7 +159,7 @@ class Feature(Settings, ABC):
         Raises:
             DataError: a value that has no id.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}.ids")
 
     def numerics(self, values: Values, fit: Any, where: str) -> list[np.ndarray]:
         """Return the columns of `numerics` that it fills, [rows] each.
@@ -177,7 +185,7 @@ class Feature(Settings, ABC):
     @property
     def has_table(self) -> bool:
         """True if it has ids, which are rows of a table."""
-        return True
+        return self.holds != "number"
 
     @property
     def is_wide_only(self) -> bool:
@@ -188,8 +196,11 @@ class Feature(Settings, ABC):
 
     @property
     def unknown_ids(self) -> UnknownIds:
-        """Which ids share the row of unknown values: `fitted`: those that its fit leaves out; `unseen`: those that the
-        training data never has, unless `features.unseen` is `own`."""
+        """Ids that share the row of unknown values; only asked of a category or a sequence.
+
+        `fitted`: ids that its fit leaves out. `unseen`: ids that the training data never has, unless `features.unseen`
+        is `own`.
+        """
         return "none"
 
     @property

@@ -14,7 +14,7 @@ from features.errors import DataError
 from features.fits.edges import Edges, EdgeSample
 from features.fits.fit import Fitting
 from features.fits.moments import Moments, Sums
-from features.kinds.feature import ColumnFeature, Feature, FitClasses, Holds
+from features.kinds.feature import ColumnFeature, Feature, Holds
 from features.labels import FLOAT32_MAX
 from features.layout import Layout
 from features.numbers import as_floats
@@ -43,7 +43,6 @@ class Numeric(ColumnFeature):
     buckets: int = Field(10, ge=2, le=100_000)
     """How many ranges, each with about as many rows; fewer where a value is so frequent that it fills several."""
 
-    fits: ClassVar[FitClasses] = (Moments, Edges)
     reads_numbers: ClassVar[bool] = True
 
     @property

@@ -195,13 +195,19 @@ def test_rows_copied_from_the_training_data_are_a_warning(make_experiment, tmp_p
 @pytest.mark.parametrize(
     ("user", "words"),
     [
-        ("{identity: 1000}", "'user' has `identity: 1000`, but its largest id in the training data is 7"),
-        ("{hash: 5}", "of the about 8 values of 'user' share a row with another: `hash: 5` is small"),
-        ("{vocabulary: {min_count: 600}}", "100.0 % of the values of 'user' in train are too rare for the vocabulary"),
+        (
+            "{column: user, identity: 1000}",
+            "'visitor' has `identity: 1000`, but its largest id in the training data is 7",
+        ),
+        ("{column: user, hash: 5}", "of the about 8 values of 'visitor' share a row with another: `hash: 5` is small"),
+        (
+            "{column: user, vocabulary: {min_count: 600}}",
+            "% of the values of 'visitor' in train are too rare for the vocabulary",
+        ),
     ],
 )
 def test_tables_unlike_their_ids_are_a_warning(user, words, look):
-    assert any(words in told for told in said(look(f"features.columns.user={user}"), "warning"))
+    assert any(words in told for told in said(look(f"features.columns.visitor={user}"), "warning"))
 
 
 # What the machine must have

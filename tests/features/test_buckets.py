@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import features.statistics
 from features import Columns, DataError, Encoder, Features, fit, open_data
 from features.batch import NULL, SPECIAL_ROWS
+from features.statistics import FittingState
 from tests.features.fits import statistics_of
 
 WHERE = "clicks.parquet, row group 3"
@@ -268,6 +269,35 @@ def test_data_that_is_used_whole_has_the_same_edges_in_any_row_groups_and_with_a
     other = fitted(new_file(), training[:cut], training[cut:], seed=9)
 
     np.testing.assert_array_equal(edges_of(one), edges_of(other))
+
+
+@pytest.fixture
+def draws(monkeypatch):
+    """The rows of each row group that edges are drawn from, in order."""
+    monkeypatch.setattr(features.statistics, "EDGE_ROWS", 50)
+    monkeypatch.setattr(features.statistics, "THREADS", 1)
+    seen = []
+    of = FittingState.of
+
+    def watched(fitted, columns, table, drawn, where):
+        seen.append(drawn)
+        return of(fitted, columns, table, drawn, where)
+
+    monkeypatch.setattr(FittingState, "of", watched)
+    return seen
+
+
+def test_row_groups_and_parts_of_one_draw_other_rows_for_edges(file, draws):
+    fitted(file, np.arange(100.0), np.arange(100.0))
+    first, second = draws
+    assert (first != second).any()
+
+    draws.clear()
+    whole = open_data(str(file))[0]
+    quarter = np.arange(100) // 2 % 2 == 0  # both classes in each part
+    fit(declared_x(), LABEL, [whole.part(quarter), whole.part(~quarter)], seed=1)
+    first, second = draws
+    assert (first != second).any()
 
 
 def test_of_large_data_a_sample_drawn_from_the_seed_gives_the_edges(file, monkeypatch):

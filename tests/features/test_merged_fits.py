@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import features.fits.vocabulary
 from features import Columns, DataError, Features, fit, open_data
 from features.seen_rows import SeenRows
-from features.statistics import Classes, FittingState
+from features.statistics import Classes, FittingState, fittings
 
 few = settings(max_examples=40, deadline=None)
 LABEL = Columns("y", "w")
@@ -47,7 +47,7 @@ def table_of(rows):
 def state_of(tables, places):
     """The state of the row groups at these places, each made alone; without places that of no data."""
     declared = DECLARED.columns.values()
-    state = FittingState({(one.section, one.key): one for one in (feature.fitting() for feature in declared)})
+    state = FittingState(fittings(DECLARED))
     for place in places:
         drawn = np.random.default_rng(place).random(tables[place].num_rows) < 0.7
         state = state.merge(FittingState.of(declared, LABEL, tables[place], drawn, f"group {place}"))
