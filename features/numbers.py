@@ -7,6 +7,20 @@ EXACT_DIGITS = 15  # of an integer that float64 holds whatever they are
 EXACT_POWERS = 22  # of ten, up to which float64 holds them
 
 
+def signed_log1p(x: np.ndarray) -> np.ndarray:
+    """Return sign(x) ln(1 + |x|), which is defined for negative numbers too; NaN stays.
+
+    >>> signed_log1p(np.array([0.0, np.e - 1, 1 - np.e])).tolist()
+    [0.0, 1.0, -1.0]
+    """
+    return np.sign(x) * np.log1p(np.abs(x))
+
+
+def as_array(numbers: pa.Array) -> np.ndarray:
+    """Return float64 numbers as an array [rows], NaN where null."""
+    return numbers.to_numpy(zero_copy_only=False)
+
+
 def as_floats(column: pa.Array) -> pa.Array:
     """Return integers, floats, decimals or booleans as float64, each the nearest one; nulls stay.
 

@@ -17,40 +17,55 @@ from tests.optimizers.row_cases import CASES as ROW_CASES
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = get_command(app).commands
-DOCUMENTED = {
-    "docs/experiment.md": [*KINDS, *MODELS],
-    "docs/optimizers.md": [*SPARSE, *DENSE],
-    "docs/evaluation.md": [check.__name__ for check in CHECKS],
+TABLES = {
+    "feature kinds": (KINDS, "docs/experiment.md", "type | accepts | settings"),
+    "models": (MODELS, "docs/experiment.md", "type | settings"),
+    "optimizers of tables": (SPARSE, "docs/optimizers.md", "name | step of a touched row | state | when"),
+    "optimizers of towers": (DENSE, "docs/optimizers.md", "name | what it is | decay"),
+    "checks": ([check.__name__ for check in CHECKS], "docs/evaluation.md", "check | margin, and what it warns of"),
 }
+"""Registry -> its names, the page that documents them, the header of the table."""
 
 
-def first_cells(page):
-    """The names in the first column of a page's tables."""
-    rows = re.findall(r"^\| (.*?) \|", (ROOT / page).read_text(), re.MULTILINE)
-    return {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+def first_cells(page, header):
+    """The names in the first column of a table."""
+    _, found, after = (ROOT / page).read_text().partition(f"\n| {header} |\n")
+    assert found, f"{page}: no table with the header {header!r}"
+    rows = after.partition("\n\n")[0].splitlines()[1:]
+    return {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
 
 
-@pytest.mark.parametrize("page", DOCUMENTED)
-def test_every_name_has_a_row_in_a_table_of_the_documentation(page):
-    assert not set(DOCUMENTED[page]) - first_cells(page), f"add a row to a table of {page}"
+@pytest.mark.parametrize("registry", TABLES)
+def test_every_name_has_a_row_in_the_documentation(registry):
+    names, page, header = TABLES[registry]
+    missing = sorted(set(names) - first_cells(page, header))
+    assert not missing, f"{', '.join(missing)}: add a row to the table of {registry} in {page}"
 
 
-def test_every_optimizer_of_tables_is_compared_with_a_reference():
-    compared = {case.optimizer for case in ROW_CASES.values()}
-    assert not set(SPARSE.values()) - compared, "add a row to CASES of tests/optimizers/row_cases.py"
+def test_every_optimizer_is_compared_with_a_reference():
+    classes = {case.optimizer for case in ROW_CASES.values()}
+    tables = sorted(name for name, optimizer in SPARSE.items() if optimizer not in classes)
+    towers = sorted(DENSE.keys() - {*DENSE_CASES, *SPARSE})  # those of tables are compared as such
+    assert not tables, f"{', '.join(tables)}: add a row to CASES of tests/optimizers/row_cases.py"
+    assert not towers, f"{', '.join(towers)}: add a row to CASES of tests/optimizers/dense_cases.py"
 
 
-def test_every_optimizer_of_towers_is_compared_with_a_reference():
-    compared = {*DENSE_CASES, *SPARSE}
-    assert not DENSE.keys() - compared, "add a row to CASES of tests/optimizers/dense_cases.py"
+@pytest.mark.parametrize(("registry", "folder"), [(MODELS, "models"), (KINDS, "features")], ids=["models", "kinds"])
+def test_every_class_has_tests_of_its_own(registry, folder):
+    texts = [path.read_text() for path in (ROOT / "tests" / folder).glob("test_*.py") if "every" not in path.name]
+    missing = [
+        name for name, made in registry.items() if not any(f"{name}" in text or made.__name__ in text for text in texts)
+    ]
+    assert not missing, f"{', '.join(missing)}: add tests/{folder}/test_{missing[0]}.py"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_documented_and_says_what_its_options_do(name):
     command = COMMANDS[name]
     unexplained = [option.name for option in command.params if not getattr(option, "help", None)]
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
 
-    assert command.help
-    assert not unexplained
-    assert any(f"ctr {name}" in page.read_text() for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+    assert command.help, f"{name}: give its function a docstring"
+    assert not unexplained, f"{name}: give its options a help: {', '.join(unexplained)}"
+    assert any(re.search(rf"\bctr {name}\b", page.read_text()) for page in pages), f"document `ctr {name}`"
     assert any(case.command.split()[0] == name for case in BAD_INPUTS), "add a case to scripts/bad_input_cases.py"

@@ -17,6 +17,10 @@ class Moments(Fit):
     mean: float
     deviation: float
 
+    def standardized(self, x: np.ndarray) -> np.ndarray:
+        """Return (x - mean) / deviation; NaN stays."""
+        return (x - self.mean) / self.deviation
+
 
 @dataclass(frozen=True)
 class Sums(Fitting):

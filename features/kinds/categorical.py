@@ -54,12 +54,12 @@ class Categorical(Embedded):
             return "integers, strings or booleans"
         return "timestamps, or integers with `time_unit`"
 
-    def _hint(self, type_: pa.DataType) -> str:
+    def _hint(self, column: str, type_: pa.DataType) -> str:
         if self.part is not None:
-            return cast_hint(self.column, type_, "time")
+            return cast_hint(column, type_, "time")
         if pa.types.is_timestamp(type_) or pa.types.is_date(type_):
             return "; choose a `part` of it"
-        return cast_hint(self.column, type_, "category")
+        return cast_hint(column, type_, "category")
 
     def _values(self, column: pa.Array, where: str) -> pa.Array:
         if self.part is None:

@@ -99,10 +99,40 @@ class Feature(Settings, ABC):
         Raises:
             DataError: a column has another type.
         """
+        for column in self.columns:
+            self.check_type(column, schema.field(column).type, where)
+
+    def check_type(self, column: str, type_: pa.DataType, where: str) -> None:
+        """See that a column of `type_` can feed the feature; a column of nulls always can.
+
+        Raises:
+            DataError: it cannot.
+        """
+        if pa.types.is_null(type_) or self._accepts(type_):
+            return
+        raise DataError(
+            f"{where}: column {column!r} has type {type_name(type_)}, "
+            f"but {self.type} feature {self.name!r} needs {self._wanted}{self._hint(column, type_)}"
+        )
+
+    def _accepts(self, type_: pa.DataType) -> bool:
+        """Return True if a column of `type_` can feed the feature; only asked of a kind with `columns`."""
+        raise TypeError(f"{type(self).__name__} must define _accepts, because it reads columns")
+
+    @property
+    def _wanted(self) -> str:
+        """The types that it accepts, for an error."""
+        return "another type"
+
+    def _hint(self, column: str, type_: pa.DataType) -> str:
+        """Return the end of an error: how to read a column of `type_`."""
+        return ""
 
     @abstractmethod
     def values(self, table: pa.Table, parts: list[Values], where: str) -> Values:
         """Return its values in some rows: what PSI and `ctr inspect` see, and what `ids` and `numerics` encode.
+
+        It checks the types itself, by `check_type`: `check` sees the schema of a whole file, `values` every table.
 
         Args:
             table: the rows, with all of `columns`.
@@ -145,7 +175,7 @@ class Feature(Settings, ABC):
             drawn: the rows of the sample of the training data, bool [rows].
             where: file and row group, for errors.
         """
-        raise NotImplementedError(f"{type(self).__name__}.fitting_of")
+        raise TypeError(f"{type(self).__name__} must define fitting_of, because it has a fitting")
 
     # how it is encoded
 
@@ -159,7 +189,7 @@ class Feature(Settings, ABC):
         Raises:
             DataError: a value that has no id.
         """
-        raise NotImplementedError(f"{type(self).__name__}.ids")
+        raise TypeError(f"{type(self).__name__} must define ids, or a has_table that is False")
 
     def numerics(self, values: Values, fit: Any, where: str) -> list[np.ndarray]:
         """Return the columns of `numerics` that it fills, [rows] each.
@@ -246,39 +276,10 @@ class ColumnFeature(Feature):
     def columns(self) -> tuple[str, ...]:
         return (self.column,)
 
-    def check(self, schema: pa.Schema, where: str) -> None:
-        self.check_type(schema.field(self.column).type, where)
-
-    def check_type(self, type_: pa.DataType, where: str) -> None:
-        """See that a column of `type_` can feed the feature; nulls always can.
-
-        Raises:
-            DataError: it cannot.
-        """
-        if pa.types.is_null(type_) or self._accepts(type_):
-            return
-        raise DataError(
-            f"{where}: column {self.column!r} has type {type_name(type_)}, "
-            f"but {self.type} feature {self.name!r} needs {self._wanted}{self._hint(type_)}"
-        )
-
     def values(self, table: pa.Table, parts: list[Values], where: str) -> Values:
         column = table.column(self.column).combine_chunks()
-        self.check_type(column.type, where)
+        self.check_type(self.column, column.type, where)
         return self._values(column, where)
-
-    @abstractmethod
-    def _accepts(self, type_: pa.DataType) -> bool:
-        """Return True if a column of `type_` can feed the feature."""
-
-    @property
-    @abstractmethod
-    def _wanted(self) -> str:
-        """The types that it accepts, for an error."""
-
-    def _hint(self, type_: pa.DataType) -> str:
-        """Return the end of an error: how to read a column of `type_`."""
-        return ""
 
     @abstractmethod
     def _values(self, column: pa.Array, where: str) -> Values:

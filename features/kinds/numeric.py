@@ -17,7 +17,7 @@ from features.fits.moments import Moments, Sums
 from features.kinds.feature import ColumnFeature, Feature, Holds
 from features.labels import FLOAT32_MAX
 from features.layout import Layout
-from features.numbers import as_floats
+from features.numbers import as_array, as_floats, signed_log1p
 from features.settings import Width
 from features.values import Values, is_flag_or_number, too_large
 
@@ -55,7 +55,7 @@ class Numeric(ColumnFeature):
 
     def as_category(self, values: Values, fit: Edges) -> pa.Array:
         """Return the bucket of each number, int64 from 0; null where it is null."""
-        x = _floats(values)
+        x = as_array(values)
         return pa.array(np.searchsorted(fit.ends, x, side="left"), mask=np.isnan(x))
 
     @property
@@ -77,7 +77,7 @@ class Numeric(ColumnFeature):
 
     def fitting_of(self, values: Values, drawn: np.ndarray, where: str) -> Fitting:
         if self.as_ == "buckets":
-            return EdgeSample(self.name, self.buckets, _floats(values)[drawn])
+            return EdgeSample(self.name, self.buckets, as_array(values)[drawn])
         return Sums.of(self.name, self.transformed(values))
 
     def lay_out(self, layout: Layout, fit: Any, declared: Mapping[str, Feature]) -> None:
@@ -115,15 +115,15 @@ class Numeric(ColumnFeature):
 
     def transformed(self, values: Values) -> np.ndarray:
         """Return the numbers after `transform`, float64 [rows], NaN where null."""
-        x = _floats(values)
-        return np.sign(x) * np.log1p(np.abs(x)) if self.transform == "log1p" else x
+        x = as_array(values)
+        return signed_log1p(x) if self.transform == "log1p" else x
 
     def scaled(self, values: Values, fit: Moments | None) -> np.ndarray:
         """Return the numbers transformed, standardized and clipped, float64 [rows], NaN where null."""
         x = self.transformed(values)
         if self.standardize:
             assert fit is not None
-            x = (x - fit.mean) / fit.deviation
+            x = fit.standardized(x)
         return x if self.clip is None else np.clip(x, -self.clip, self.clip)
 
     def _accepts(self, type_: pa.DataType) -> bool:
@@ -133,8 +133,8 @@ class Numeric(ColumnFeature):
     def _wanted(self) -> str:
         return "numbers"
 
-    def _hint(self, type_: pa.DataType) -> str:
-        return cast_hint(self.column, type_, "number")
+    def _hint(self, column: str, type_: pa.DataType) -> str:
+        return cast_hint(column, type_, "number")
 
     def _values(self, column: pa.Array, where: str) -> pa.Array:
         """Return float64 with null for NaN; a value that float32 cannot hold is an error."""
@@ -149,12 +149,6 @@ class Numeric(ColumnFeature):
                 f"{where}: column {self.column!r} holds {value} ({count} such rows); a number must fit float32"
             )
         return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
-
-
-def _floats(values: Values) -> np.ndarray:
-    """Return numbers as float64 [rows], NaN where null."""
-    assert isinstance(values, pa.Array)
-    return values.to_numpy(zero_copy_only=False)
 
 
 def _nulls(values: Values) -> np.ndarray:

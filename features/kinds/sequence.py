@@ -43,8 +43,8 @@ class Sequence(Embedded):
     def _wanted(self) -> str:
         return "lists of integers, strings or booleans"
 
-    def _hint(self, type_: pa.DataType) -> str:
-        return cast_hint(self.column, type_, "category")
+    def _hint(self, column: str, type_: pa.DataType) -> str:
+        return cast_hint(column, type_, "category")
 
     def _values(self, column: pa.Array, where: str) -> Ragged:
         """Return the last `max_length` values of each list; a null list is empty."""

@@ -1,6 +1,11 @@
 """Models paired with optimizers: what tests of every model train, and what `tests/golden/models` records."""
 
+import inspect
 import json
+
+import yaml
+
+from models import MODELS
 
 MODEL_PAIRINGS = {
     "dnn": ("{type: dnn, hidden: [8], activation: prelu}", "adagrad", "sgd"),
@@ -53,6 +58,7 @@ EVERY_TERM = {
 
 def settings_of(name):
     """Overrides of the small experiment that train a model with its two optimizers as they are by default."""
+    assert name in MODEL_PAIRINGS, f"{name}: add a pairing to MODEL_PAIRINGS of tests/ctr/pairings.py"
     model, sparse, dense = MODEL_PAIRINGS[name]
     return [
         f"model={model}",
@@ -73,11 +79,19 @@ def _golden_settings(model, sparse, dense):
     """Overrides with which dropout acts, vectors are large enough to interact, and each term of an optimizer acts."""
     return [
         f"model={model}",
-        f"model.{'base.' if 'base:' in model else ''}dropout=0.1",
+        *_dropout(model),
         "model.initializer={tables: 0.3}",
         f"optimizers.sparse={_optimizers(sparse, learning_rate=0.1)}",
         f"optimizers.dense={_optimizers(dense, learning_rate=0.01)}",
     ]
+
+
+def _dropout(model):
+    """The setting of dropout, for a model whose tower, or base, has it."""
+    settings = yaml.safe_load(model)
+    tower = settings.get("base", settings)["type"]
+    has_dropout = "dropout" in inspect.signature(MODELS[tower]).parameters
+    return [f"model.{'base.' if 'base' in settings else ''}dropout=0.1"] if has_dropout else []
 
 
 def _optimizers(types, learning_rate):

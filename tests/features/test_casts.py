@@ -239,7 +239,7 @@ def test_a_type_that_cannot_be_cast_names_the_file_when_it_is_opened(tmp_path):
 def test_a_type_that_a_feature_cannot_take_names_the_cast_that_helps(feature, type_, hint):
     declared = feature(name="x", column="x", **({} if feature is Numeric else {"table": "x", "hash": 5}))
     with pytest.raises(DataError, match=hint):
-        declared.check_type(type_, WHERE)
+        declared.check_type(declared.column, type_, WHERE)
 
 
 def test_the_error_of_a_list_names_the_list():
@@ -250,7 +250,7 @@ def test_the_error_of_a_list_names_the_list():
 def test_a_text_that_is_to_have_an_hour_names_the_cast_that_helps():
     declared = Categorical(name="x", column="x", table="x", part="hour")
     with pytest.raises(DataError, match=r"`data.cast: \{x: \{timestamp: FORMAT\}\}`"):
-        declared.check_type(pa.large_string(), WHERE)
+        declared.check_type(declared.column, pa.large_string(), WHERE)
 
 
 @pytest.mark.parametrize("type_", [pa.decimal128(5, 2), pa.decimal256(50, 1)], ids=str)

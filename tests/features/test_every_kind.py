@@ -12,6 +12,7 @@ from features import (
     NULL,
     SPECIAL_ROWS,
     Columns,
+    DataError,
     Encoder,
     Features,
     Ragged,
@@ -32,21 +33,29 @@ BASE = {
 }
 EXAMPLES = {
     "categorical": [
-        {"column": "user"},
-        {"column": "site", "hash": 7},
+        {"column": "user", "vocabulary": {"min_count": 2}, "dim": 3, "missing": [5]},
+        {"column": "site", "hash": 7, "table": "sites"},
         {"column": "id", "identity": 9},
-        {"column": "ts", "part": "day"},
+        {"column": "ts", "part": "day", "time_zone": "Asia/Tokyo"},
+        {"column": "id", "part": "hour", "time_unit": "s"},
     ],
     "numeric": [
         {"column": "price"},
-        {"column": "price", "missing_indicator": True, "transform": "log1p", "standardize": False},
-        {"column": "price", "as": "embedding"},
+        {"column": "price", "missing_indicator": True, "transform": "log1p", "standardize": False, "clip": 1.0},
+        {"column": "price", "as": "embedding", "dim": 3},
         {"column": "price", "as": "buckets", "buckets": 3},
     ],
-    "sequence": [{"column": "tags"}, {"column": "tags", "hash": 5, "max_length": 2, "pooling": "none"}],
+    "sequence": [
+        {"column": "tags", "vocabulary": {"min_count": 2}, "dim": 3, "missing": ["a"]},
+        {"column": "tags", "hash": 5, "max_length": 2, "pooling": "none", "table": "words"},
+        {"column": "ids", "identity": 9},
+    ],
     "cross": [{"of": ["user", "range"], "hash": 11}, {"of": ["user", "range"], "hash": 11, "dim": 2}],
-    "sequence_cross": [{"of": ["user", "tags"], "hash": 11}, {"of": ["tags", "range"], "hash": 11, "dim": 2}],
-    "rounded": [{"column": "price", "step": 0.5}],
+    "sequence_cross": [
+        {"of": ["user", "tags"], "hash": 11},
+        {"of": ["tags", "range"], "hash": 11, "dim": 2, "pooling": "mean"},
+    ],
+    "rounded": [{"column": "price", "step": 0.5, "dim": 2}],
 }
 """`type` of a config -> settings that together reach all that the kind can do."""
 CASES = [(kind, settings) for kind, examples in EXAMPLES.items() for settings in examples]
@@ -78,6 +87,7 @@ def rows(count, seed=0):
             "id": pa.array(random.integers(0, 9, count)),
             "ts": pa.array(random.integers(0, 10**9, count), pa.timestamp("s"), mask=absent),
             "tags": pa.array(tags, pa.list_(pa.string())),
+            "ids": pa.array([None if one is None else [ord(tag) % 9 for tag in one] for one in tags]),
             "price": pa.array(random.uniform(0, 10, count), mask=random.random(count) < 0.2),
             "y": pa.array(np.arange(count) % 2),
         }
@@ -97,7 +107,26 @@ def declared(kind, settings):
 
 
 def test_every_registered_kind_has_examples():
-    assert EXAMPLES.keys() == KINDS.keys()
+    assert EXAMPLES.keys() == KINDS.keys(), "add examples to EXAMPLES of tests/features/test_every_kind.py"
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_the_examples_of_a_kind_reach_all_its_settings(kind):
+    reached = {"type", *(key for settings in EXAMPLES[kind] for key in settings)}
+    assert not KINDS[kind].config_keys() - reached, "add these settings to examples of the kind"
+
+
+@every_case
+def test_a_column_of_a_type_that_it_cannot_take_is_refused(kind, settings):
+    encoder = Encoder(declared(kind, settings), LABEL)
+    structs = pa.array([{"a": 1}] * 5)
+    for column in encoder.features.columns["one"].columns:
+        table = rows(5)
+        table = table.set_column(table.column_names.index(column), column, structs)
+        with pytest.raises(DataError, match=f"column '{column}' has type struct"):
+            encoder.check(table.schema, "here")
+        with pytest.raises(DataError, match=f"column '{column}' has type struct"):
+            encoder.values(table, "here")
 
 
 @every_case
