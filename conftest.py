@@ -15,21 +15,29 @@ CLICK_LOG = {"data_folder", "small_config"}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("lanes", "which tests run; by default all that are not marked `slow`")
-    lanes = {"--quick": "leave out the tests that train, too", "--slow": "run every test"}
+    lanes = {"--quick": "leave out the medium tests, too", "--slow": "run every test"}
     for option, meaning in lanes.items():
         group.addoption(option, action="store_const", dest="lane", const=option, help=meaning)
 
 
+def _is_medium(item: pytest.Item) -> bool:
+    """Return True if a test runs the program, trains on the click log, or draws its cases with Hypothesis."""
+    if item.path.parent == WHOLE_RUNS or CLICK_LOG.intersection(getattr(item, "fixturenames", ())):
+        return True
+    return getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the tests that train, then leave out those that are not in this call's lane."""
+    """Mark the medium tests that are known by what they use, then leave out those that are not in this call's lane."""
     for item in items:
-        if item.path.parent == WHOLE_RUNS or CLICK_LOG.intersection(getattr(item, "fixturenames", ())):
-            item.add_marker("trains")
+        if _is_medium(item):
+            item.add_marker("medium")
     names_tests = config.option.keyword or config.option.markexpr or any(".py" in arg for arg in config.args)
     lane = config.option.lane or ("--slow" if names_tests else "default")
-    left_out = {"--quick": ("slow", "trains"), "default": ("slow",), "--slow": ()}[lane]
-    others = [item for item in items if any(item.get_closest_marker(name) for name in left_out)]
-    if others:
-        config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if item not in set(others)]
+    left_out = {"--quick": ("slow", "medium"), "default": ("slow",), "--slow": ()}[lane]
+    chosen, others = [], []
+    for item in items:
+        (others if any(item.get_closest_marker(name) for name in left_out) else chosen).append(item)
+    items[:] = chosen
+    config.hook.pytest_deselected(items=others)

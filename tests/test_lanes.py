@@ -17,8 +17,12 @@ def test_plain(): ...
 
 def test_on_clicks(data_folder): ...
 
-@pytest.mark.trains
-def test_that_trains(): ...
+def test_of_drawn_cases(): ...
+
+test_of_drawn_cases.is_hypothesis_test = True
+
+@pytest.mark.medium
+def test_of_medium_size(): ...
 
 @pytest.mark.slow
 def test_of_processes(): ...
@@ -30,7 +34,7 @@ def passed(pytester, monkeypatch):
     """The names of the tests that a call runs."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they would be imported in each call
     shutil.copy(Path(__file__).parents[1] / "conftest.py", pytester.path)
-    pytester.makeini("[pytest]\naddopts = --strict-markers\nmarkers =\n  slow: s\n  trains: t")
+    pytester.makeini("[pytest]\naddopts = --strict-markers\nmarkers =\n  slow: s\n  medium: m")
     for folder in ("tests", "tests/ctr/report", "tests/ctr"):
         (pytester.path / folder).mkdir(parents=True, exist_ok=True)
     (pytester.path / "tests" / "test_some.py").write_text(SUITE)
@@ -48,7 +52,7 @@ def passed(pytester, monkeypatch):
 
 def test_lanes(passed):
     quick = {"test_plain", "test_of_a_page"}
-    default = {*quick, "test_on_clicks", "test_that_trains", "test_of_a_run"}
+    default = {*quick, "test_on_clicks", "test_of_drawn_cases", "test_of_medium_size", "test_of_a_run"}
     every = {*default, "test_of_processes"}
 
     assert passed("--quick") == quick
@@ -59,5 +63,5 @@ def test_lanes(passed):
 def test_what_is_named_runs(passed):
     assert passed("tests/test_some.py::test_of_processes") == {"test_of_processes"}
     assert passed("tests", "-k", "processes") == passed("-m", "slow") == {"test_of_processes"}
-    assert len(passed("tests/test_some.py")) == 4
+    assert len(passed("tests/test_some.py")) == 5
     assert passed("tests/test_some.py", "--quick") == {"test_plain"}
