@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from tests.optimizers.dense_cases import train_in_a_graph
 from tests.optimizers.streams import DIM, ROWS, start
 
 
@@ -15,6 +16,5 @@ def dense_gradients(steps=100, seed=5):
 
 def trained_densely(optimizer, gradients):
     table = tf.Variable(start())
-    for gradient in gradients:
-        optimizer.apply_gradients([(tf.constant(gradient), table)])
+    train_in_a_graph(optimizer, [table], [[gradient] for gradient in gradients])
     return table.numpy()

@@ -18,6 +18,7 @@ from optimizers.lars import LARS
 from optimizers.layerwise_normalization import LayerwiseNormalization
 from optimizers.lookahead import Lookahead
 from optimizers.regularized import Regularized
+from tests.optimizers.lanes import on_cases
 from tests.reference import dense as reference
 from tests.reference.adam import adam as adam_reference
 
@@ -243,6 +244,26 @@ CASES = {
     ),
 }
 
+VARIANTS = {
+    "uncorrected amsgrad",
+    "adamw, no decay",
+    "rmsprop, momentum",
+    "rmsprop, centered",
+    "rmsprop, corrected",
+    "sgd, momentum",
+    "sgd, nesterov",
+    "lion, no decay",
+    "ema_momentum, uncorrected",
+    "momentum, nesterov",
+}
+"""Cases of the class and the config name of another case."""
+KINDS = {"adam", "adagrad, capped", "adafactor", "regularized, normalized, lookahead"}
+"""A class of Keras, a `RowOptimizer`, a `DenseOptimizer` with states of other shapes than its weights, all wrappers."""
+
+each = on_cases(CASES, CASES)
+each_name = on_cases(CASES, CASES.keys() - VARIANTS)
+each_kind = on_cases(CASES, KINDS)
+
 
 def weights():
     random = np.random.default_rng(0)
@@ -274,12 +295,21 @@ def trained(optimizer, steps=12):
 
 
 def trained_in_a_graph(optimizer, steps):
+    """As `trained`, sooner where there are many steps."""
     some = variables()
-    optimizer.build(some)
-    step = tf.function(lambda *grads: train(optimizer, some, [grads]))
-    for grads in gradients(steps):
-        step(*map(tf.constant, grads))
+    train_in_a_graph(optimizer, some, gradients(steps))
     return [v.numpy() for v in some]
+
+
+def train_in_a_graph(optimizer, some_variables, steps):
+    optimizer.build(some_variables)
+
+    @tf.function
+    def run(stacked):
+        for k in tf.range(len(steps)):
+            train(optimizer, some_variables, [[of_variable[k] for of_variable in stacked]])
+
+    run([tf.constant(np.stack(of_variable)) for of_variable in zip(*steps, strict=True)])
 
 
 def assert_same_bits(left, right):

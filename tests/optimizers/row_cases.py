@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
-
 from optimizers import (
     SGD,
     Adagrad,
@@ -20,6 +18,7 @@ from optimizers import (
     RowOptimizer,
     RowWiseAdagrad,
 )
+from tests.optimizers.lanes import on_cases
 from tests.reference.adagrad import adagrad
 from tests.reference.fobos_group_lasso import fobos_group_lasso
 from tests.reference.ftrl import ftrl
@@ -159,7 +158,14 @@ CASES = {
     "sgd-l2_gradient": Case(SGD, sgd, {"learning_rate": 0.05, "l2_gradient": 0.05}),
 }
 
-every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-_one_each = {name: case for name, case in CASES.items() if case.squares}
-one_case_each = pytest.mark.parametrize("case", _one_each.values(), ids=_one_each)
+ONE_EACH = {name: case for name, case in CASES.items() if case.squares}
 """One row for each optimizer, for what does not depend on its arguments."""
+CATCHES_UP = "fobos_group_lasso-catch_up"
+"""The row whose weights move by more than `update`: it decays, and catches up with the steps since the last touch."""
+KINDS = {"sgd", "ftrl", "lazy_adam-table"}
+"""No state, weights that are made from the state, and two states: for what is the base class's or the store's own."""
+
+every_case = on_cases(CASES, CASES)
+every_optimizer = on_cases(CASES, [*ONE_EACH, CATCHES_UP])
+every_kind = on_cases(CASES, [*KINDS, CATCHES_UP])
+every_kind_of_optimizer = on_cases(ONE_EACH, KINDS)

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 ROWS, DIM = 40, 4
+FEW = 20  # batches, up to which a graph takes longer to make than it saves
 
 
 def start(seed=0):
@@ -21,27 +22,25 @@ def stream(steps, seed=1, first=0, last=ROWS):
 
 
 def apply(optimizer, table, batches):
-    """Train a table on sparse gradients."""
+    """Train a table on sparse gradients: few batches eagerly, many in a graph, of one shape in one call of it."""
     optimizer.build([table])
+    batches = list(batches)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, DIM], tf.float32)])
     def step(rows, gradients):
         optimizer.apply_gradients([(tf.IndexedSlices(gradients, rows, tf.constant([ROWS, DIM])), table)])
 
-    for rows, gradients in batches:
-        step(rows, gradients)
-
-
-def apply_in_one_graph(optimizer, table, batches):
-    """As `apply`, sooner where there are many batches; all of one shape."""
-    optimizer.build([table])
-
-    @tf.function
     def steps(rows, gradients):
         for k in tf.range(len(rows)):
-            optimizer.apply_gradients([(tf.IndexedSlices(gradients[k], rows[k], tf.constant([ROWS, DIM])), table)])
+            step(rows[k], gradients[k])
 
-    steps(*(tf.constant(np.stack(arrays)) for arrays in zip(*batches, strict=True)))
+    if len(batches) > FEW and len({rows.shape for rows, _ in batches}) == 1:
+        tf.function(steps)(*(tf.constant(np.stack(arrays)) for arrays in zip(*batches, strict=True)))
+        return
+    if len(batches) > FEW:
+        signature = [tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, DIM], tf.float32)]
+        step = tf.function(step, input_signature=signature)
+    for rows, gradients in batches:
+        step(tf.constant(rows), tf.constant(gradients))
 
 
 def trained(optimizer, batches, weight=None):

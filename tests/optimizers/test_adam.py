@@ -15,6 +15,7 @@ def gradients(steps):
     return [random.normal(0, 10 ** random.uniform(-4, 0), SHAPE).astype(np.float32) for _ in range(steps)]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "config",
     [

@@ -17,7 +17,7 @@ from optimizers.layerwise_normalization import LayerwiseNormalization
 from optimizers.lookahead import Lookahead
 from optimizers.regularized import Regularized
 from optimizers.rmsprop_dense import DenseRMSProp
-from tests.optimizers.dense_cases import lookahead, train, trained
+from tests.optimizers.dense_cases import lookahead, train_in_a_graph, trained
 
 keras = tf_keras.optimizers
 
@@ -135,7 +135,7 @@ def test_its_state_is_no_larger_than_it_needs(optimizer, numbers):
 @pytest.mark.parametrize("gradient", [0.01, 0.7, 3.0, 100.0, 12345.678])
 def test_a_gradient_without_variance_leaves_centered_rmsprop_finite(gradient, bias_correction):
     weight, optimizer = tf.Variable(tf.ones([4])), rmsprop_dense(centered=True, bias_correction=bias_correction)
-    train(optimizer, [weight], [[np.full([4], gradient, np.float32)]] * 300)
+    train_in_a_graph(optimizer, [weight], [[np.full([4], gradient, np.float32)]] * 300)
 
     assert np.isfinite(weight.numpy()).all()
 

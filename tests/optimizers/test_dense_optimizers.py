@@ -17,6 +17,9 @@ from tests.optimizers.dense_cases import (
     CASES,
     SHAPES,
     assert_same_bits,
+    each,
+    each_kind,
+    each_name,
     gradients,
     train,
     trained,
@@ -26,7 +29,6 @@ from tests.optimizers.dense_cases import (
 )
 
 schedules = tf_keras.optimizers.schedules
-each = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
 @pytest.fixture
@@ -53,6 +55,7 @@ def replicas(tmp_path_factory):
     return np.load(path)
 
 
+@pytest.mark.medium
 @each
 def test_float32_follows_the_float64_reference_over_200_steps(case):
     weights_after = trained_in_a_graph(case.optimizer(), 200)
@@ -62,6 +65,7 @@ def test_float32_follows_the_float64_reference_over_200_steps(case):
         assert np.abs(weights_after[place] - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("case", [c for c in CASES.values() if c.keras], ids=[n for n, c in CASES.items() if c.keras])
 def test_what_tf_keras_has_it_equals(case):
     decays = bool(case.config.get("weight_decay"))
@@ -71,7 +75,7 @@ def test_what_tf_keras_has_it_equals(case):
             assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max()
 
 
-@each
+@each_name
 @pytest.mark.parametrize("rate", [0.01, schedules.ExponentialDecay(0.01, 10, 0.5)], ids=["number", "schedule"])
 def test_the_config_restores_it(case, rate):
     original = case.optimizer(learning_rate=rate)
@@ -81,7 +85,7 @@ def test_the_config_restores_it(case, rate):
 
     assert type(restored) is type(original)
     assert restored.get_config() == original.get_config()
-    assert_same_bits(trained(restored), trained(original))
+    assert_same_bits(trained(restored, steps=3), trained(original, steps=3))
 
 
 @each
@@ -104,7 +108,8 @@ def trained_straight(case):
     return trained(decaying(case))
 
 
-@each
+@pytest.mark.medium
+@each_name
 @pytest.mark.parametrize("built", [True, False], ids=["into a built one", "into a new one"])
 def test_a_restored_run_continues_bit_for_bit(case, built, tmp_path):
     first = tf.train.Checkpoint(variables=variables(), optimizer=decaying(case))
@@ -124,7 +129,8 @@ def test_a_restored_run_continues_bit_for_bit(case, built, tmp_path):
     assert_same_bits([v.numpy() for v in second.variables], trained_straight(case))
 
 
-@each
+@pytest.mark.medium
+@each_name
 def test_a_schedule_is_a_rate(case):
     rate = case.config["learning_rate"]
 
@@ -135,7 +141,7 @@ def test_a_schedule_is_a_rate(case):
     assert all((one != other).any() for one, other in zip(constant, falling, strict=True))
 
 
-@each
+@each_name
 def test_at_a_rate_of_zero_nothing_moves(case):
     assert_same_bits(trained(case.optimizer(learning_rate=0.0)), weights().values())
 
@@ -165,8 +171,13 @@ def fitted(case, scope=None, epochs=3, **settings):
     return history["loss"], model.get_weights()
 
 
-@each
-@pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"], indirect=True)
+@pytest.mark.medium
+@each_kind
+@pytest.mark.parametrize(
+    "policy",
+    ["float32", "mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)],  # it scales no loss
+    indirect=True,
+)
 def test_it_trains_a_model_in_plain_compile_and_fit(case, policy):
     losses, _ = fitted(case)
 
@@ -174,7 +185,8 @@ def test_it_trains_a_model_in_plain_compile_and_fit(case, policy):
     assert losses[-1] < losses[0]
 
 
-@each
+@pytest.mark.medium
+@each_kind
 def test_under_a_strategy_of_one_device_nothing_changes(case):
     scope = tf.distribute.OneDeviceStrategy("/cpu:0").scope()
 
@@ -186,6 +198,7 @@ def test_under_a_strategy_of_one_device_nothing_changes(case):
     assert_same_bits(weights_after, plain_weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_two_replicas_stay_identical_and_do_what_one_does_on_the_sum_of_their_gradients(name, replicas):
     expected = trained_as_it_is(CASES[name])
@@ -217,7 +230,8 @@ def routed(router):
     return table.numpy(), [v.numpy() for v in towers]
 
 
-@each
+@pytest.mark.medium
+@each_name
 def test_beside_a_table_under_a_router_it_does_what_it_does_alone(case):
     table, towers = routed(router_of(case.optimizer()))
 
@@ -226,7 +240,8 @@ def test_beside_a_table_under_a_router_it_does_what_it_does_alone(case):
         np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-6)
 
 
-@each
+@pytest.mark.medium
+@each_kind
 def test_a_router_of_it_is_restored_and_scaled(case):
     router = router_of(case.optimizer())
     restored = tf_keras.optimizers.deserialize(json.loads(json.dumps(tf_keras.optimizers.serialize(router))))
@@ -266,14 +281,16 @@ def rosenbrock(w):
     return (1 - x) ** 2 + 100 * (y - x**2) ** 2
 
 
-@each
+@pytest.mark.medium
+@each_name
 def test_it_solves_a_convex_quadratic(case):
     optimizer = case.optimizer(learning_rate=case.quadratic)
 
     assert objective_ratio(optimizer, weights()["kernel"], quadratic, 2000) < 0.01
 
 
-@each
+@pytest.mark.medium
+@each_kind
 def test_it_walks_down_the_valley_of_rosenbrock(case):
     optimizer = case.optimizer(learning_rate=case.rosenbrock)
 

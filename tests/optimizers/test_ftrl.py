@@ -58,6 +58,7 @@ def test_it_is_tensorflows_kernel_under_the_documented_mapping(beta, l1, l2):
     assert not (weight == 0).any() or l1 > 0
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("l1", [0.0, 0.5])
 @pytest.mark.parametrize(
     ("l2_shrinkage", "learning_rate_power"), [(0.3, -0.5), (0.0, -0.3), (0.0, -0.8), (0.0, 0.0), (0.3, -0.7)]

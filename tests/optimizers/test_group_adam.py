@@ -34,6 +34,7 @@ def test_without_penalties_it_is_lazy_adam(arguments):
     np.testing.assert_allclose(weight, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.medium
 def test_without_penalties_a_dense_variable_has_tf_kerass_adam():
     gradients = np.random.default_rng(5).normal(size=[100, ROWS, DIM]).astype(np.float32)
     kernels = []
@@ -62,6 +63,7 @@ def test_rows_are_zero_as_a_whole_or_not_at_all(l21):
     assert set(zeros.tolist()) == {0, DIM}
 
 
+@pytest.mark.medium
 def test_more_penalty_means_more_zeros():
     for penalty in ("l1", "l21"):
         shares = [(trained(GroupAdam(0.01, **{penalty: x}), stream(200)) == 0).mean() for x in (0, 0.1, 1, 1000)]

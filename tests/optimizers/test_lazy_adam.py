@@ -16,6 +16,7 @@ def row_states(optimizer):
     return [v.numpy().ravel() for v in optimizer.variables if v.shape == (ROWS, 1)]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("bias_correction", ["table", "row"])
 @pytest.mark.parametrize(("beta_1", "beta_2"), [(0.9, 0.999), (0.0, 0.99), (0.5, 0.9)])
 def test_it_is_keras_adam_where_every_row_is_touched(bias_correction, beta_1, beta_2):

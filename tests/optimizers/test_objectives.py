@@ -37,6 +37,7 @@ def test_every_sparse_optimizer_has_objectives(name):
     assert [case.optimizer for case in OBJECTIVES.values()].count(SPARSE[name]) == 1
 
 
+@pytest.mark.medium
 @every_optimizer
 def test_a_sum_of_squares_falls_below_1_percent(case):
     target = tf.constant(np.random.default_rng(0).normal(size=[ROWS, DIM]), tf.float32)
@@ -53,6 +54,7 @@ def test_a_sum_of_squares_falls_below_1_percent(case):
     assert minimized(optimizer, squares, start, 400, half) < 0.01
 
 
+@pytest.mark.medium
 @every_optimizer
 def test_rosenbrock_falls_below_1_percent(case):
     def rosenbrock(table):

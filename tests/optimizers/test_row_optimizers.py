@@ -16,10 +16,11 @@ from tf_keras.optimizers.schedules import PiecewiseConstantDecay
 from optimizers import Adjustable
 from optimizers.schedules import constant
 from tests.optimizers.mirrored_rows import batches_of_replicas
-from tests.optimizers.row_cases import CASES, every_case, one_case_each
-from tests.optimizers.streams import DIM, ROWS, apply, apply_in_one_graph, everything, start, states, stream, trained
+from tests.optimizers.row_cases import CASES, every_case, every_kind, every_kind_of_optimizer, every_optimizer
+from tests.optimizers.streams import DIM, ROWS, apply, everything, start, states, stream, trained
 
 
+@pytest.mark.medium
 @every_case
 def test_float32_follows_the_float64_reference_over_200_steps(case):
     expected, state = start(), {}
@@ -31,7 +32,7 @@ def test_float32_follows_the_float64_reference_over_200_steps(case):
     assert np.abs(weight - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
-@every_case
+@every_kind
 def test_a_dense_gradient_equals_a_sparse_gradient_over_all_rows(case):
     gradients = np.random.default_rng(2).normal(size=[30, ROWS, DIM]).astype(np.float32)
     rows = np.random.default_rng(3).permutation(ROWS).astype(np.int32)
@@ -44,14 +45,15 @@ def test_a_dense_gradient_equals_a_sparse_gradient_over_all_rows(case):
     np.testing.assert_allclose(dense.numpy(), sparse, rtol=1e-6, atol=1e-7)
 
 
-@every_case
+@pytest.mark.medium
+@every_optimizer
 def test_rows_without_a_gradient_keep_every_bit_of_weight_and_state_for_1000_steps(case):
     table, optimizer = tf.Variable(start()), case.make()
     all_rows = np.arange(ROWS, dtype=np.int32), np.ones([ROWS, DIM], np.float32)
     apply(optimizer, table, [all_rows])
     before = everything(optimizer, table)
 
-    apply_in_one_graph(optimizer, table, stream(1000, first=10, last=30))
+    apply(optimizer, table, stream(1000, first=10, last=30))
 
     after = everything(optimizer, table)
     untouched = [*range(10), *range(30, ROWS)]
@@ -59,7 +61,7 @@ def test_rows_without_a_gradient_keep_every_bit_of_weight_and_state_for_1000_ste
     assert (before[10:30] != after[10:30]).any(axis=1).all()  # the weight, or the state of a row that stays at zero
 
 
-@every_case
+@every_kind
 @settings(max_examples=10, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_duplicates_count_as_their_sum(case, data):
@@ -79,19 +81,19 @@ def test_duplicates_count_as_their_sum(case, data):
     np.testing.assert_array_equal(*weights)
 
 
-@every_case
+@every_kind
 @settings(max_examples=2, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 1000))
 def test_the_order_of_rows_within_a_batch_changes_nothing_beyond_rounding(case, seed):
     shuffle, batches = np.random.default_rng(seed), list(stream(20, seed))
     permuted = [(rows[order], gradients[order]) for rows, gradients in batches for order in [shuffle.permutation(24)]]
 
-    one, other = trained(case.make(), batches), trained(case.make(), permuted)
+    one, other = (trained(case.make(), stream) for stream in (batches, permuted))
 
     np.testing.assert_allclose(other, one, rtol=0, atol=1e-5 * np.abs(one).max())
 
 
-@every_case
+@every_optimizer
 def test_a_schedule_gives_what_its_rates_give(case):
     rate, batches = case.config["learning_rate"], list(stream(6))
     number = case.make()
@@ -100,10 +102,10 @@ def test_a_schedule_gives_what_its_rates_give(case):
         for rates in ([rate, rate], [rate, rate / 10])
     )
 
-    weight = trained(number, batches)
+    weight, same, other = (trained(optimizer, batches) for optimizer in (number, constant_rate, falling))
 
-    assert trained(constant_rate, batches).tobytes() == weight.tobytes()
-    assert trained(falling, batches).tobytes() != weight.tobytes()
+    assert same.tobytes() == weight.tobytes()
+    assert other.tobytes() != weight.tobytes()
 
 
 @every_case
@@ -136,26 +138,27 @@ def test_the_config_restores_the_optimizer(case):
 
 @cache
 def trained_straight(case):
-    """The bytes of a table after 40 steps in one go."""
-    return trained(case.make(), stream(40)).tobytes()
+    """The bytes of a table after 12 steps in one go."""
+    return trained(case.make(), stream(12)).tobytes()
 
 
-@every_case
+@pytest.mark.medium
+@every_optimizer
 @pytest.mark.parametrize("built", [True, False], ids=["into a built optimizer", "into a new optimizer"])
 def test_a_restored_run_continues_bit_for_bit(case, built, tmp_path):
-    batches = list(stream(40))
+    batches = list(stream(12))
     first = tf.train.Checkpoint(table=tf.Variable(start()), optimizer=case.make())
-    apply(first.optimizer, first.table, batches[:25])
+    apply(first.optimizer, first.table, batches[:7])
     path = first.save(tmp_path / "checkpoint")
 
     second = tf.train.Checkpoint(table=tf.Variable(start(9)), optimizer=case.make())
     if built:
         second.optimizer.build([second.table])
     second.restore(path)
-    apply(second.optimizer, second.table, batches[25:])
+    apply(second.optimizer, second.table, batches[7:])
 
     assert second.table.numpy().tobytes() == trained_straight(case)
-    assert int(second.optimizer.iterations) == 40
+    assert int(second.optimizer.iterations) == 12
 
 
 @cache
@@ -182,12 +185,14 @@ def fitted(case, policy="float32", strategy=None):
     return before, model.get_weights(), fit.history["loss"], model.optimizer
 
 
-@every_case
+@pytest.mark.medium
+@every_kind
 def test_it_trains_an_embedding_in_plain_compile_and_fit(case):
     check_fit(case, "float32")
 
 
-@one_case_each
+@pytest.mark.medium
+@every_kind_of_optimizer
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_it_trains_an_embedding_in_mixed_precision(case, policy):
     check_fit(case, policy)
@@ -203,7 +208,8 @@ def check_fit(case, policy):
     assert isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer) == (policy == "mixed_float16")
 
 
-@one_case_each
+@pytest.mark.medium
+@every_kind_of_optimizer
 def test_a_strategy_of_one_device_changes_no_bit(case):
     _, expected, *_ = fitted(case)
     _, weights, *_ = fitted(case, strategy=tf.distribute.OneDeviceStrategy("/cpu:0"))
@@ -218,6 +224,7 @@ def mirrored(tmp_path_factory):
     return np.load(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_two_mirrored_replicas_stay_equal_and_do_what_one_does_with_the_sum_of_their_gradients(name, mirrored):
     table, optimizer = tf.Variable(start()), CASES[name].make()

@@ -195,6 +195,7 @@ def test_a_graph_reads_and_writes_rows_only():
     assert "AddV2" not in operations  # the whole store shifts no rows
 
 
+@pytest.mark.slow
 def test_both_replicas_have_what_is_written_outside_of_them_and_in_their_updates(tmp_path):
     path = tmp_path / "rows.npz"
     subprocess.run([sys.executable, "-m", "tests.optimizers.mirrored_store", path], check=True)
