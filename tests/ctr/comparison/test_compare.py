@@ -30,6 +30,8 @@ from tests.ctr.comparison.comparisons import (
 )
 from tests.ctr.conftest import flip, resealed
 
+pytestmark = pytest.mark.medium
+
 TWO = {"sparse": {"base": {}, "adagrad": ADAGRAD}}
 TUNED = {
     "rmsprop_v2": {'optimizers.sparse."*".learning_rate': {"tune": [0.03, 1]}},
@@ -254,6 +256,7 @@ def test_tuned_on_validation_reported_on_test_and_unjudged_while_a_trial_is_lost
     assert "There is one seed" in printed
 
 
+@pytest.mark.slow
 def test_more_seeds_and_choices_may_be_asked_for_later(begun, in_this_process):
     study, out = begun
     before = json.loads((out / "comparison.json").read_text())
@@ -263,6 +266,7 @@ def test_more_seeds_and_choices_may_be_asked_for_later(begun, in_this_process):
     assert cell_of(after, "base")["seeds"][0] == cell_of(before, "base")["seeds"][0]
 
 
+@pytest.mark.slow
 def test_other_settings_than_those_of_the_runs_are_refused(begun):
     study, out = begun
     longer = study(settings={"training.threads": 2, "training.epochs": 4})
@@ -273,6 +277,7 @@ def test_other_settings_than_those_of_the_runs_are_refused(begun):
     assert not list(out.parent.glob(".out*"))
 
 
+@pytest.mark.slow
 def test_what_cannot_be_trained_is_a_row_and_the_others_stand(config, tmp_path, in_this_process, monkeypatch):
     monkeypatch.setattr("ctr.runs.machine.free_memory", lambda: 2**33)
     diverging = {"optimizers.sparse": {"*": {"type": "sgd", "learning_rate": 1e38}}, "training.early_stopping": None}
@@ -377,6 +382,7 @@ def test_asked_to_end_it_says_how_to_go_on(config, tmp_path, in_this_process, mo
     assert not (tmp_path / "out" / "comparison.json").exists()
 
 
+@pytest.mark.slow
 def test_rows_that_differ_by_seed_back_no_verdict_of_all_seeds(config, tmp_path, in_this_process):
     axes = {"sparse": {"base": {}, "slow": SLOW}}
     split = {"by": "random", "fractions": [0.6, 0.2, 0.2]}
@@ -399,6 +405,7 @@ def test_a_folder_that_is_no_comparison_is_left_alone(config, tmp_path, in_this_
     assert (tmp_path / "out" / "thesis.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_other_axes_say_what_their_structures_share(begun):
     study, out = begun
     axes = {"of": {"base": {}, "narrow": {"model.hidden": [4]}, "small": {"training.batch_size": 32}}}

@@ -13,6 +13,7 @@ from kill_and_compare import results, start
 from tests.conftest import THREADS
 from tests.ctr.comparison.comparisons import ADAGRAD, compared_anew
 
+pytestmark = pytest.mark.slow
 STUDY = {
     "name": "study",
     "experiment": "tiny.yaml",

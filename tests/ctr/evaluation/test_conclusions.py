@@ -19,7 +19,9 @@ from ctr.runs.files import read_json
 from ctr.runs.run import Run
 from features import DataError
 from tests.conftest import CONFIG, THREADS, click_log
+from tests.ctr.undrawn import undrawn
 
+pytestmark = pytest.mark.medium
 SLICED = ["user", "price", "shop"]
 
 
@@ -49,8 +51,15 @@ def clicks(rows, seed):
     return table.append_column("shop", pa.array([f"shop {k}" for k in shops]))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_plots():
+    """The texts of pages are looked at, but no plot."""
+    with undrawn():
+        yield
+
+
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, no_plots):
     """A run with groups, times and slices: its folder, its report and the test set's scores."""
     folder = tmp_path_factory.mktemp("conclusions")
     tables = {"train": clicks(2000, 1), "valid": clicks(500, 2), "test": clicks(1500, 3)}
@@ -164,11 +173,11 @@ def test_the_training_data_can_be_evaluated_too(run):
 
 
 def test_row_groups_without_a_row_in_the_sample_are_no_matter(tmp_path, monkeypatch):
-    monkeypatch.setattr("features.sample.SAMPLE_ROWS", 100)
-    tables = {"train": clicks(600, 1), "test": clicks(200, 3)}
+    monkeypatch.setattr("features.sample.SAMPLE_ROWS", 50)
+    tables = {"train": clicks(300, 1), "test": clicks(200, 3)}
     experiment = experiment_of(tmp_path, tables, {})
     pq.write_table(tables["train"], tmp_path / "data" / "train.parquet", row_group_size=3)
-    assert ctr.train(experiment, tmp_path / "run")["metrics"]["train"]["rows"] < 200
+    assert ctr.train(experiment, tmp_path / "run")["metrics"]["train"]["rows"] < 100
 
 
 def test_a_group_and_a_slice_may_be_null_in_a_whole_file(tmp_path):
@@ -285,6 +294,7 @@ def test_an_evaluation_knows_the_last_period_of_the_training_data(run):
     assert {one["since"] for one in found["psi"]["over_time"]["features"].values()} == {None}
 
 
+@pytest.mark.slow
 def test_overfitting_is_not_called_drift(tmp_path):
     """Columns of noise and one that tells of the label, learned by heart."""
     random = np.random.default_rng(0)

@@ -72,6 +72,7 @@ def test_rows_that_repeat_by_themselves_are_no_leak(values):
     assert not any(share_found(values, 0.0, seed)[0]["is_suspect"] for seed in range(5))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("values", [100, 10_000])
 def test_the_share_is_of_the_rows_that_can_be_identified_and_its_error_is_right(values):
     pairs = [share_found(values, 0.4, seed, total=100_000, rows=5000, unknown=0.2) for seed in range(100)]

@@ -10,6 +10,7 @@ from sklearn.metrics import log_loss
 from ctr.evaluation.worst_rows import WorstRows
 
 
+@pytest.mark.medium
 def test_the_worst_rows_are_found_in_any_division():
     random = np.random.default_rng(0)
     logit, label = random.normal(0, 3, 500).astype(np.float32), random.integers(0, 2, 500)

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from contextlib import nullcontext
 from xml.etree import ElementTree
 
 import pytest
@@ -20,6 +21,7 @@ from ctr.runs.files import write_json
 from ctr.schema.comparison import Verdict
 from tests.ctr.report.cells import number
 from tests.ctr.report.pages import Page, assert_self_contained
+from tests.ctr.undrawn import undrawn
 
 NOTHING = {"value": None, "low": None, "high": None, "p_value": None, "reason": "no seed has both"}
 
@@ -31,16 +33,18 @@ def write_sealed(folder, found):
 
 @pytest.fixture
 def written(found, tmp_path):
-    """Write a comparison, and read its page."""
+    """Write a comparison, and read its page; its plots are not drawn, but in `nullcontext`."""
 
-    def write(changed=found):
+    def write(changed=found, plots=undrawn):
         write_sealed(tmp_path, changed)
-        write_comparison(tmp_path)
+        with plots():
+            write_comparison(tmp_path)
         return Page((tmp_path / "report.html").read_text("utf-8"))
 
     return write
 
 
+@pytest.mark.medium
 def test_the_page_is_one_file_with_every_section(written):
     page = written()
     assert_self_contained(page)
@@ -52,8 +56,9 @@ def test_the_page_is_one_file_with_every_section(written):
     assert len([tag for tag, _ in page.elements if tag == "figure"]) == 7
 
 
+@pytest.mark.medium
 def test_plots_are_files_that_need_no_page(written, tmp_path):
-    written()
+    written(plots=nullcontext)
     plots = {path.stem: path.read_text() for path in (tmp_path / "plots").iterdir()}
     assert set(plots) == {
         *("differences", "learning-by-rows", "learning-by-time", "sparsity", "cost", "map", "sensitivity-1"),
@@ -64,9 +69,10 @@ def test_plots_are_files_that_need_no_page(written, tmp_path):
         assert not re.search("#1100..", text)
 
 
+@pytest.mark.medium
 def test_the_same_comparison_gives_the_same_bytes(written, tmp_path):
     def files():
-        written()
+        written(plots=nullcontext)
         return {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
     assert files() == files()
@@ -118,6 +124,7 @@ def test_better_in_one_metric_and_worse_in_the_other_is_said_first(opposed):
     ) in told
 
 
+@pytest.mark.medium
 def test_the_first_cards_state_both_metrics(opposed, written, tmp_path):
     page = written(opposed)
     text = " ".join(page.texts)
@@ -143,6 +150,7 @@ def test_a_metric_with_each_seed_only_stands_beside_one_that_is_not_known(oppose
     )
 
 
+@pytest.mark.medium
 def test_what_intervals_take_as_independent_is_said(found, written):
     rows = "Rows are taken as independent, and those of one user are not."
     assert rows in written().texts
@@ -203,6 +211,7 @@ def test_a_comparison_of_which_only_the_baseline_is_left(found, written):
     assert "sgd+adam is not judged. sgd+adam: every trial failed." in page.texts
 
 
+@pytest.mark.medium
 def test_untuned_the_page_has_no_trials(found, written):
     found["study"]["tuning"] = None
     for one in found["variants"]:
@@ -221,6 +230,7 @@ def test_the_terminal_has_80_columns(found, tmp_path):
     assert any(line.startswith("ftrl+lion, trial 2") for line in lines)
 
 
+@pytest.mark.medium
 def test_ctr_report_makes_it_again(found, tmp_path):
     write_sealed(tmp_path, found)
     result = CliRunner().invoke(app, ["report", str(tmp_path), "--out", str(tmp_path / "summary.md")])

@@ -51,6 +51,7 @@ def test_cells_cover_every_period_once(count):
     assert covered == list(range(count))
 
 
+@pytest.mark.medium
 def test_labels_of_2_to_1000_periods_do_not_collide():
     """Each is at most 16 % wide: the first and the last end with the strip, those between are centred."""
     for count in range(2, 1001):

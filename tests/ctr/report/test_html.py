@@ -22,6 +22,9 @@ from ctr.runs.run import Run
 from tests.ctr.conftest import resealed
 from tests.ctr.report.conftest import EVIL, NAME
 from tests.ctr.report.pages import Page, assert_self_contained, assert_sortable, page_of
+from tests.ctr.undrawn import undrawn
+
+pytestmark = pytest.mark.medium
 
 SECTIONS = ["verdicts", "checks", "metrics", "learning", "scores", "stability", "over-time", "slices", "unknown-ids"]
 SECTIONS += ["worst-rows", "model", "origin"]
@@ -127,6 +130,7 @@ def test_files_add_up_to_the_rows_of_each_set(evil):
     assert rows == {"train": 720, "valid": 240, "test": 240}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["run", "evaluation"])
 def test_the_same_folder_gives_the_same_bytes_in_a_fresh_process_without_tensorflow(evil, name):
     folder = evil / name
@@ -143,8 +147,11 @@ def test_the_same_folder_gives_the_same_bytes_in_a_fresh_process_without_tensorf
 
 
 def test_several_folders_are_reported_in_turn(evil):
+    pages = [evil / name / "report.html" for name in ("run", "evaluation")]
+    before = [page.read_bytes() for page in pages]
     shown = CliRunner().invoke(app, ["report", str(evil / "run"), str(evil / "evaluation")])
     assert shown.exit_code == 0
+    assert [page.read_bytes() for page in pages] == before
     places = [shown.stdout.index(f"report: {evil / name / 'report.html'}") for name in ("run", "evaluation")]
     assert places == sorted(places)
 
@@ -176,8 +183,9 @@ def test_a_page_that_cannot_be_written_does_not_lose_the_run(make_experiment, tm
         ctr.train(make_experiment("training.epochs=1"), tmp_path / "run")
     with pytest.raises(OSError, match="no space"):
         ctr.evaluate(tmp_path / "run", str(tmp_path / "clicks" / "part-0.parquet"))
-    for folder in (tmp_path / "run", tmp_path / "run" / "evaluations" / "part-0"):
-        assert write_html(folder).exists()
+    with undrawn():
+        for folder in (tmp_path / "run", tmp_path / "run" / "evaluations" / "part-0"):
+            assert write_html(folder).exists()
 
 
 def test_a_run_without_other_sets_and_tables_shows_no_empty_section(make_experiment, tmp_path):
@@ -210,7 +218,8 @@ def test_zero_rows_and_features_that_moved_are_named_in_the_verdicts(evil, tmp_p
         report["row_sparsity"] = 0.2
         report["psi"]["features"]["valid"]["price"] |= {"psi": 0.15, "drift": "moderate", "noise": 0.01}
 
-    text = rewritten(evil, tmp_path, change).text
+    with undrawn():
+        text = rewritten(evil, tmp_path, change).text
     assert "All-zero table rows" in text
     assert "(25.0 %)" in text
     assert "Moderate: price (0.1500)" in text
@@ -280,7 +289,8 @@ REMOVED = {
 
 @pytest.mark.parametrize("section", REMOVED)
 def test_a_section_without_anything_to_say_is_not_there(evil, tmp_path, section):
-    page = rewritten(evil, tmp_path, REMOVED[section])
+    with undrawn():
+        page = rewritten(evil, tmp_path, REMOVED[section])
     assert page.sections == [name for name in SECTIONS if name != section]
     assert f"#{section}" not in page.values("href")
 
@@ -303,7 +313,8 @@ def test_rare_ids_and_drivers_are_shown_where_there_are_any(evil, tmp_path):
             {"feature": NAME, "score_psi": 0.2, "remaining": 0.02, "explained": share} for share in explained
         ]
 
-    page = rewritten(evil, tmp_path, change)
+    with undrawn():
+        page = rewritten(evil, tmp_path, change)
     assert page.sections == [*SECTIONS[:-4], "rare-ids", *SECTIONS[-4:]]
     rare = page.texts.index("Rare ids in test")
     assert {"1 to 9", "z -7.50", "1 marked"} <= set(page.texts[rare:])

@@ -58,6 +58,7 @@ def value(toy):
     return metrics["toy"]
 
 
+@pytest.mark.medium
 def test_it_is_computed_from_the_counts(toy, value):
     random = np.random.default_rng(0)
     logit, label = random.normal(size=500).astype(np.float32), random.random(500) < 0.3

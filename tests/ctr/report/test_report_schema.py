@@ -143,6 +143,7 @@ def test_schemas_are_made_once():
     assert adapter_of(Comparison) is not adapter_of(Report)
 
 
+@pytest.mark.slow
 def test_reading_needs_no_tensorflow(folders):
     code = (
         "import sys; from pathlib import Path; from rich.console import Console; from ctr.jobs.report import report; "

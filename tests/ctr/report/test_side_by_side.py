@@ -383,16 +383,18 @@ def trained(tmp_path_factory):
     (base / "tiny.yaml").write_text(CONFIG.format(data=base / "clicks.parquet", threads=THREADS))
     settings = ["data.weight=w", "data.negative_sampling_rate=0.25"]
     for name, epochs in (("a", 1), ("b", 2)):
-        with undrawn():  # `ctr report` draws
+        with undrawn():
             ctr.train(load_experiment(base / "tiny.yaml", [*settings, f"training.epochs={epochs}"]), base / name)
             ctr.evaluate(base / name, str(base / "clicks.parquet"), negatives_sampled=name == "a")
     return base
 
 
 def report(*arguments):
-    return CliRunner().invoke(app, ["report", *(str(argument) for argument in arguments)], env={"COLUMNS": "150"})
+    with undrawn():
+        return CliRunner().invoke(app, ["report", *(str(argument) for argument in arguments)], env={"COLUMNS": "150"})
 
 
+@pytest.mark.medium
 def test_trained_runs_side_by_side(trained, tmp_path):
     result = report(trained / "a", trained / "b", "--out", tmp_path / "difference.md")
     assert result.exit_code == 0
@@ -407,6 +409,7 @@ def test_trained_runs_side_by_side(trained, tmp_path):
     assert "| training.epochs | 1 | 2 |" in written
 
 
+@pytest.mark.medium
 def test_differences_of_trained_runs_are_those_of_their_reports(trained):
     metrics = [read_json(trained / name / "report.json")["metrics"] for name in "ab"]
     for name in ("valid", "test"):
@@ -417,6 +420,7 @@ def test_differences_of_trained_runs_are_those_of_their_reports(trained):
         assert first.negative_weight == pytest.approx(4, rel=1e-12)
 
 
+@pytest.mark.medium
 def test_evaluations_stand_beside_runs_and_one_another(trained):
     folders = [trained / name / "evaluations" / "clicks" for name in "ab"]
     result = report(*folders, trained / "a")
@@ -425,6 +429,7 @@ def test_evaluations_stand_beside_runs_and_one_another(trained):
     assert "a negative counts 4 times and 1 times, by the sampling rate" in result.stdout
 
 
+@pytest.mark.medium
 def test_a_bad_folder_does_not_hide_the_others(trained, tmp_path):
     result = report(trained / "a", tmp_path / "nothing", trained / "b", "--out", tmp_path / "difference.md")
     assert result.exit_code == 2
@@ -433,6 +438,7 @@ def test_a_bad_folder_does_not_hide_the_others(trained, tmp_path):
     assert not (tmp_path / "difference.md").exists()
 
 
+@pytest.mark.medium
 def test_only_markdown_is_ever_replaced(trained, tmp_path):
     precious = tmp_path / "thesis.txt"
     precious.write_text("years of work")
@@ -446,6 +452,7 @@ def test_only_markdown_is_ever_replaced(trained, tmp_path):
     assert (tmp_path / "old.md").read_text().startswith("### Side by side")
 
 
+@pytest.mark.medium
 def test_of_one_run_its_own_summary_is_written(trained, tmp_path):
     assert report(trained / "a", "--out", tmp_path / "one.md").exit_code == 0
     assert (tmp_path / "one.md").read_text() == (trained / "a" / "report.md").read_text()
