@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from hashlib import md5
 from itertools import product
 from pathlib import Path
@@ -54,6 +55,7 @@ class Case:
         return f"{self.writer} {self.name}"
 
 
+@cache
 def logical_table() -> pa.Table:
     """Every type that a click log holds, the awkward values among them, and nulls."""
     rng = np.random.default_rng(1)

@@ -127,6 +127,7 @@ def test_a_table_is_encoded_as_its_rows_say_or_refused(tmp_path_factory, table, 
 # Damaged files
 
 
+@pytest.mark.slow
 def test_files_damaged_at_random_are_an_error_or_read_as_what_they_say():
     """The first cases of what `scripts/fuzz_parquet.py` does by the thousand."""
     command = [sys.executable, ROOT / "scripts" / "fuzz_parquet.py", "--cases", "100"]

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from optimizers import adam
+from tests.optimizers.dense_cases import train_in_a_graph
 from tests.reference.adam import adam as reference
 
 SHAPE = [6, 5]
@@ -39,8 +40,7 @@ def test_float32_follows_the_float64_reference_over_200_steps(config):
     weight = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
     variable, optimizer = tf.Variable(weight), adam(**config)
 
-    for gradient in gradients(200):
-        optimizer.apply_gradients([(tf.constant(gradient), variable)])
+    train_in_a_graph(optimizer, [variable], [[gradient] for gradient in gradients(200)])
 
     expected = reference(weight, gradients(200), **config)
     assert np.abs(variable.numpy() - expected).max() <= 1e-5 * np.abs(expected).max()

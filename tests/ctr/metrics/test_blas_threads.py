@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 MEASURE = """
 import numpy as np, pyarrow as pa
 from ctr.evaluation.histograms import Binning, Histograms
@@ -28,6 +30,7 @@ for weight in (None, random.lognormal(size=rows)):
 """
 
 
+@pytest.mark.slow
 def test_the_threads_of_blas_change_no_bit_of_a_metric():
     measured = {}
     for threads in ("1", "2", "4"):

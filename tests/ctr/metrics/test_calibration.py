@@ -125,10 +125,11 @@ def test_without_positives_there_are_none_to_count():
             measure(counts)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("value", "error"), [(calibration, calibration_error), (log_loss_excess, log_loss_excess_error)]
 )
-@pytest.mark.parametrize("is_weighted", [False, True])
+@pytest.mark.parametrize("is_weighted", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("shift", [0.0, 0.5])
 def test_an_error_is_the_spread_over_samples(value, error, is_weighted, shift):
     rng = np.random.default_rng(2)

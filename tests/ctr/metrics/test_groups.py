@@ -39,6 +39,7 @@ def by_scikit_learn(kind, is_weighted, mask):
     return of_group.sum(), (w.sum(), w @ y, w @ sigmoid(x), loss), auc
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("users", USERS)
 @pytest.mark.parametrize("kind", ["random", "tied", "imbalanced"])
 @pytest.mark.parametrize("is_weighted", [False, True])

@@ -102,6 +102,7 @@ def parts(values, deviation):
     return [RowDifferences(value, deviation, np.ones(len(deviation)), (whole,)) for value in values]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 @pytest.mark.parametrize("of_seeds", [0.0, 0.3, 3.0, 100.0])
 def test_the_interval_covers_the_truth_at_least_as_often_as_it_says(seeds, of_seeds):

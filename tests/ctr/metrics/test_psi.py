@@ -108,6 +108,7 @@ def test_categories_without_a_shift_are_not_called_unstable(simulations, n, m, v
     assert sum(one["drift"] == "major" for one in found) <= 2
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("kind", ["number", "ids", "weighted"])
 def test_p_values_without_a_shift_are_uniform(simulations, kind):
     p = simulations.zipf(1_000, 0)
@@ -128,6 +129,7 @@ def test_corrected_psi_of_a_planted_shift_is_that_of_the_distributions(simulatio
     assert np.mean([one["drift"] == "major" for one in found]) > 0.9
 
 
+@pytest.mark.slow
 def test_the_script_prints_tables_that_the_seed_fixes():
     def tables(seed):
         arguments = [sys.executable, SCRIPT, "--repetitions", "2", "--seed", seed, "--only", "shifts"]

@@ -75,6 +75,7 @@ def test_variance_and_degrees_of_freedom_are_those_of_scipys_brunner_munzel_test
     assert test.pvalue == pytest.approx(2 * stats.t.sf(abs(test.statistic), freedom), rel=1e-9)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("is_weighted", [False, True])
 def test_the_interval_holds_the_truth_in_95_percent_of_simulations(is_weighted):
     # scripts/auc_coverage.py is the long form
