@@ -421,6 +421,7 @@ def fitted(**arguments):
     return model, model.fit(data, epochs=6, verbose=0).history["loss"]
 
 
+@pytest.mark.medium
 def test_every_weight_of_a_model_moves_in_one_step():
     for kind in KINDS.values():
         model = model_of(**kind)
@@ -433,6 +434,7 @@ def test_every_weight_of_a_model_moves_in_one_step():
         assert all(moved)
 
 
+@pytest.mark.medium
 def test_fit_decreases_the_loss_below_that_of_a_constant():
     model, losses = fitted(**KINDS["instance-wise"])
 
@@ -442,6 +444,7 @@ def test_fit_decreases_the_loss_below_that_of_a_constant():
     assert towers == {"compression", "deep", "head"}
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains(mixed_bfloat16):
     _, losses = fitted(dropout=0.1, **KINDS["grouped"])
 
@@ -471,6 +474,7 @@ def test_a_batch_of_one_has_the_logit_that_it_has_among_others(kind, structure):
     assert_close(np.concatenate(alone), tower(x0(), 0).numpy())
 
 
+@pytest.mark.medium
 @every_structure
 @every_kind
 def test_a_graph_takes_batches_of_any_size(kind, structure):

@@ -28,7 +28,7 @@ NUMERICS = {
         INPUTS.tables, (*INPUTS.fields, Field("price", "hour", column=1, scale=1)), ("age", "price"), ()
     ),
 }
-every_kind_of_numerics = pytest.mark.parametrize("inputs", NUMERICS.values(), ids=NUMERICS.keys())
+MIXED = dict.fromkeys(("no numerics", "plain numerics"), pytest.mark.slow)  # scaled ones go through all the layers
 
 
 def model_of(inputs=INPUTS, grouping=None, **tower):
@@ -114,6 +114,7 @@ def test_a_batch_without_weight_has_loss_0_and_gradient_0():
         np.testing.assert_array_equal(tf.convert_to_tensor(gradient), 0)
 
 
+@pytest.mark.medium
 def test_all_variables_exist_after_construction():
     model = model_of(structure="stacked_parallel")
     before = [id(variable) for variable in model.variables]
@@ -162,6 +163,7 @@ def test_a_logit_does_not_depend_on_the_other_rows_of_its_batch():
     np.testing.assert_allclose(np.concatenate(alone), together, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.medium
 def test_a_batch_of_one_row_trains():
     model = compiled(model_of())
 
@@ -172,6 +174,7 @@ def test_a_batch_of_one_row_trains():
     assert model(tensors(rows_of(1))).shape == [1]
 
 
+@pytest.mark.medium
 def test_fit_decreases_the_loss_below_that_of_a_constant():
     model = compiled(model_of())
 
@@ -181,6 +184,7 @@ def test_fit_decreases_the_loss_below_that_of_a_constant():
     assert losses[-1] < 0.5 < np.log(2)
 
 
+@pytest.mark.medium
 def test_fit_and_evaluate_report_the_weighted_mean_over_all_rows():
     model, rows = model_of(batch_norm=False), rows_of(10)
     model.compile(optimizer=tf_keras.optimizers.SGD(0.0))
@@ -205,6 +209,7 @@ def batches_of(sizes):
     return tf.data.Dataset.from_generator(batches, output_signature=signature)
 
 
+@pytest.mark.medium
 def test_the_train_function_is_traced_once_for_batches_of_any_size():
     model = compiled(model_of())
     model.optimizer.build(model.trainable_variables)  # else TensorFlow traces once more, to make the state
@@ -214,6 +219,7 @@ def test_the_train_function_is_traced_once_for_batches_of_any_size():
     assert model.train_tf_function.experimental_get_tracing_count() == 1
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "batches",
     [
@@ -244,6 +250,7 @@ def logical_table(model, name):
     return np.concatenate(list(model.tables.table_blocks(name)))
 
 
+@pytest.mark.medium
 def test_training_moves_only_the_rows_of_the_batch():
     model, rows = compiled(model_of()), rows_of(16)
     before = {name: logical_table(model, name) for name in ("user", "item")}
@@ -272,19 +279,24 @@ def assert_no_whole_table(graph, model):
     assert not [output for output in outputs if output.shape.rank and output.shape[0] in sizes]
 
 
+@pytest.mark.medium
 def test_the_graph_of_a_training_step_reads_no_whole_table():
     model = compiled(model_of(NUMERICS["plain numerics"]))
 
     assert_no_whole_table(train_graph(model, NUMERICS["plain numerics"]), model)
 
 
+@pytest.mark.medium
 def test_nor_does_it_in_mixed_precision(mixed_bfloat16):
     model = compiled(model_of())
 
     assert_no_whole_table(train_graph(model, INPUTS), model)
 
 
-@every_kind_of_numerics
+@pytest.mark.medium
+@pytest.mark.parametrize(
+    "inputs", [pytest.param(inputs, id=name, marks=MIXED.get(name, ())) for name, inputs in NUMERICS.items()]
+)
 def test_mixed_precision_trains_with_float32_logits_tables_and_weights(mixed_bfloat16, inputs):
     model = compiled(model_of(inputs, dropout=0.1))
 
@@ -296,6 +308,7 @@ def test_mixed_precision_trains_with_float32_logits_tables_and_weights(mixed_bfl
     assert model.tower.cross[0].compute_dtype == "bfloat16"
 
 
+@pytest.mark.medium
 def test_in_mixed_precision_every_product_of_the_towers_but_the_logit_is_in_bfloat16(mixed_bfloat16):
     graph = train_graph(compiled(model_of()), INPUTS)
 
@@ -313,6 +326,7 @@ def test_mixed_precision_starts_with_the_weights_of_float32(mixed_bfloat16):
     assert_same_bits(mixed.variables, model_of().variables)
 
 
+@pytest.mark.medium
 def test_the_same_training_twice_gives_the_same_bits():
     models = [compiled(model_of(dropout=0.3)) for _ in range(2)]
 
@@ -322,6 +336,7 @@ def test_the_same_training_twice_gives_the_same_bits():
     assert_same_bits(*(model.variables for model in models))
 
 
+@pytest.mark.medium
 def test_a_restored_run_continues_bit_for_bit_with_dropout(tmp_path):
     batches = dataset(rows_of(96), 16)
     straight = compiled(model_of(dropout=0.3))

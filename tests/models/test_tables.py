@@ -374,6 +374,7 @@ def trace(tables, batch, with_gradient):
     return run.get_concrete_function(specs)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("with_gradient", [False, True], ids=["lookup", "lookup and gradient"])
 def test_the_graph_reads_no_whole_table(policy, with_gradient):
     fields = tuple(field for field in INPUTS.fields if field.scale is None)

@@ -75,6 +75,7 @@ def test_gradients_are_those_of_all_terms_together():
             assert float(found[id(variable)][at]) == pytest.approx(slope, rel=1e-3, abs=1e-6)
 
 
+@pytest.mark.medium
 def test_fit_and_evaluate_report_the_mean_of_each_term_over_all_examples():
     model = compiled(model_of())
     rows = rows_of(60)

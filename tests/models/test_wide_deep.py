@@ -338,6 +338,7 @@ def test_the_gradient_of_a_pair_is_the_sum_of_the_residuals_of_its_rows_and_of_n
     np.testing.assert_allclose(dense, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.medium
 def test_training_moves_only_the_pairs_of_the_batch():
     wide = {**LIKE_A_RUN, **dict.fromkeys(OF_PAIRS, "ftrl"), "hour_x_history": "rmsprop_v2"}
     model, rows = model_of(WITH_PAIRS, grouping=wide), with_pairs(rows_of(5))
@@ -417,6 +418,7 @@ def fitted(l1=0.001, epochs=8, size=2048, **tower):
     return model, model.fit(data, epochs=epochs, verbose=0).history["loss"]
 
 
+@pytest.mark.medium
 def test_plain_compile_and_fit_lower_the_loss_by_what_only_the_wide_part_knows():
     _, losses = fitted()
 
@@ -424,12 +426,14 @@ def test_plain_compile_and_fit_lower_the_loss_by_what_only_the_wide_part_knows()
     assert losses[-1] < 0.5 < np.log(2)
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains(mixed_bfloat16):
     _, losses = fitted(dropout=0.1)
 
     assert losses[-1] < 0.5
 
 
+@pytest.mark.slow
 def test_l1_leaves_exact_zeros_in_the_wide_tables_and_in_no_other():
     models = [fitted(l1, epochs=1, size=1024)[0] for l1 in (0.0, 0.02, 10.0)]
 
@@ -438,6 +442,7 @@ def test_l1_leaves_exact_zeros_in_the_wide_tables_and_in_no_other():
     assert (table(models[-1], "user")[3:] != 0).all()
 
 
+@pytest.mark.slow
 def test_training_moves_only_the_rows_of_the_batch():
     model, rows = model_of(grouping=LIKE_A_RUN), rows_of(5)
     model.compile(optimizer=router(model, l1=0.0))
@@ -448,6 +453,7 @@ def test_training_moves_only_the_rows_of_the_batch():
         assert set(np.flatnonzero(table(model, name))) == set(rows["ids"][:, column].tolist())
 
 
+@pytest.mark.slow
 def test_the_same_training_twice_gives_the_same_bits():
     models = [fitted(epochs=1, size=256, dropout=0.3)[0] for _ in range(2)]
 
