@@ -12,6 +12,9 @@ from ctr.cli import app
 from ctr.runs.checksums import write_checksums
 from ctr.runs.files import write_json
 from ctr.training.checkpoint import newest
+from ctr.training.plan import plan_model
+
+pytestmark = pytest.mark.medium
 
 
 def in_process(arguments):
@@ -25,6 +28,25 @@ def good(tmp_path_factory):
     folder = tmp_path_factory.mktemp("good") / "experiment"
     make_good(folder, in_process)
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def plans_are_kept():
+    """A model of the same config and columns is planned once: most cases leave both as they are."""
+    plans = []
+
+    def planned(experiment, encoder):
+        of = experiment, encoder.layout, encoder.log_odds
+        for known, plan in plans:
+            if known == of:
+                return plan
+        plans.append((of, plan_model(experiment, encoder)))
+        return plans[-1][1]
+
+    with pytest.MonkeyPatch.context() as patched:
+        for job in ("train", "inspect"):
+            patched.setattr(f"ctr.jobs.{job}.plan_model", planned)
+        yield
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)

@@ -62,9 +62,10 @@ def is_safe_load(module, call):
     return any(word.arg == "allow_pickle" and ast.unparse(word.value) == "False" for word in call.keywords)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_module_can_run_what_a_file_says(path):
-    assert unsafe_in(path.read_text()) == []
+def test_no_module_can_run_what_a_file_says():
+    assert len(SOURCES) > 100
+    found = {str(path.relative_to(ROOT)): unsafe_in(path.read_text()) for path in SOURCES}
+    assert {path: lines for path, lines in found.items() if lines} == {}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from sklearn.preprocessing import OneHotEncoder
 
 from ctr.metrics import CategoryBins, psi
 
+pytestmark = pytest.mark.medium
+
 SCRIPT = Path(__file__).parents[1] / "scripts" / "make_sample_data.py"
 CATEGORIES = ["item", "category", "segment", "device", "channel", "slot"]
 
@@ -55,6 +57,7 @@ def test_the_label_is_drawn_from_p_true(log):
     assert 0.75 < roc_auc_score(clicked, p) < 0.85
 
 
+@pytest.mark.slow
 def test_a_linear_model_stays_far_below_the_ceiling(log):
     table = log.select([*CATEGORIES, "clicked", "p_true"]).to_pandas()
     train, test = table[:160_000], table[180_000:]
