@@ -211,6 +211,7 @@ BASES = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("size", [1, 6])
 @pytest.mark.parametrize("make_base", BASES.values(), ids=BASES)
 def test_it_trains_on_any_base_with_any_number_of_rows(make_base, size):

@@ -162,6 +162,7 @@ def test_an_adaptive_compression_by_hand():
     assert output.numpy().tolist() == [[-1.0, 1.0, 3.0, -2.0]]
 
 
+@pytest.mark.medium
 @every_structure
 @every_kind
 def test_gradients_of_all_weights_and_of_the_input_follow_finite_differences_of_the_reference(kind, structure):

@@ -142,6 +142,7 @@ def test_a_number_as_an_embedding_costs_a_multiplication_a_number():
     assert costs(DNN(hidden=[8]), with_field(name="age", table="user", column=0, scale=0))["tables"][1] == 4
 
 
+@pytest.mark.medium
 @every
 def test_the_parts_of_every_model_have_all_its_trainable_parameters(make_tower):
     model = CTRModel(VECTORS, make_tower())
@@ -151,6 +152,7 @@ def test_the_parts_of_every_model_have_all_its_trainable_parameters(make_tower):
     assert sum(cost.parameters for cost in found) == sum(math.prod(v.shape) for v in model.trainable_variables)
 
 
+@pytest.mark.medium
 @every
 def test_every_tower_of_every_model_computes(make_tower):
     model = CTRModel(VECTORS, make_tower())

@@ -223,7 +223,9 @@ def test_the_train_function_is_traced_once_for_batches_of_any_size():
 @pytest.mark.parametrize(
     "batches",
     [
-        pytest.param(batches_of([4, 3]).apply(tf.data.experimental.assert_cardinality(2)), id="known"),
+        pytest.param(
+            batches_of([4, 3]).apply(tf.data.experimental.assert_cardinality(2)), id="known", marks=pytest.mark.slow
+        ),
         pytest.param(batches_of([4, 3]), id="unknown"),
     ],
 )
@@ -326,7 +328,7 @@ def test_mixed_precision_starts_with_the_weights_of_float32(mixed_bfloat16):
     assert_same_bits(mixed.variables, model_of().variables)
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_the_same_training_twice_gives_the_same_bits():
     models = [compiled(model_of(dropout=0.3)) for _ in range(2)]
 

@@ -92,6 +92,7 @@ def test_a_cross_layer_by_hand():
     assert crossed.numpy().tolist() == [[3 * (25.5 + 0.75) + 5, 4 * (255 + 1.5) + 6]]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("gate", "activation"), [("softmax", "tanh"), ("sigmoid", "tanh"), ("softmax", "linear")])
 @every_structure
 def test_gradients_of_the_input_and_of_every_weight_follow_finite_differences_of_the_reference(

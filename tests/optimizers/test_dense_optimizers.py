@@ -75,6 +75,7 @@ def test_what_tf_keras_has_it_equals(case):
             assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max()
 
 
+@pytest.mark.medium
 @each_name
 @pytest.mark.parametrize("rate", [0.01, schedules.ExponentialDecay(0.01, 10, 0.5)], ids=["number", "schedule"])
 def test_the_config_restores_it(case, rate):
@@ -141,11 +142,13 @@ def test_a_schedule_is_a_rate(case):
     assert all((one != other).any() for one, other in zip(constant, falling, strict=True))
 
 
+@pytest.mark.medium
 @each_name
 def test_at_a_rate_of_zero_nothing_moves(case):
     assert_same_bits(trained(case.optimizer(learning_rate=0.0)), weights().values())
 
 
+@pytest.mark.medium
 @each
 def test_zero_gradients_are_no_harm(case):
     optimizer, some = case.optimizer(), variables()

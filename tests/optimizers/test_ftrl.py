@@ -42,6 +42,7 @@ def by_kernel(learning_rate, beta, l1, l2, batches, l2_shrinkage=0.0, learning_r
     return table.numpy()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("beta", [0.0, 1.0])
 @pytest.mark.parametrize("l2", [0.0, 0.5])
 @pytest.mark.parametrize("l1", [0.0, 0.05, 1.0])

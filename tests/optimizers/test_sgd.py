@@ -39,6 +39,7 @@ def test_in_sgd_decay_and_an_l2_term_in_the_gradient_are_the_same():
     np.testing.assert_allclose(decayed, pulled, rtol=0, atol=1e-6 * np.abs(pulled).max())
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("nesterov", [False, True])
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
 def test_momentum_is_keras_sgd_where_every_row_is_touched(momentum, nesterov):

@@ -78,6 +78,7 @@ def sets(shift_valid=0.0, shift_test=0.0, memorized=0.0, seed=0):
     return training.scored(model, memorized), valid, Rows(3000, seed + 2, shift_test * towards).scored(model)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("seed", [0, 10, 20])
 def test_scores_that_have_memorized_their_labels_are_overfitting(seed):
     verdict, why = found(*sets(memorized=1.5, seed=seed))
@@ -96,6 +97,7 @@ DRIFTS = {
 }
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("case", DRIFTS)
 def test_drift_is_not_called_overfitting(case):
     training, valid, test = sets(**DRIFTS[case])

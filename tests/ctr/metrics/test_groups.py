@@ -42,7 +42,7 @@ def by_scikit_learn(kind, is_weighted, mask):
 @pytest.mark.medium
 @pytest.mark.parametrize("users", USERS)
 @pytest.mark.parametrize("kind", ["random", "tied", "imbalanced"])
-@pytest.mark.parametrize("is_weighted", [False, True])
+@pytest.mark.parametrize("is_weighted", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_each_group_is_as_scikit_learn_has_it(users, kind, is_weighted):
     logit, label, weight = rows_of(kind, is_weighted)
     user = np.random.default_rng(5).integers(0, 200, len(label))

@@ -100,6 +100,7 @@ def test_numbers_without_a_shift_are_not_called_unstable(simulations, n, m, bins
     assert sum(one["psi"] > one["noise"] for one in found) <= 3
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("n", "m"), [(100, 100), (100, 10_000), (1_000, 1_000)])
 @pytest.mark.parametrize(("values", "exponent", "bins"), [(30, 0, 10), (1_000, 1, 100), (10_000, 0, 10)])
 def test_categories_without_a_shift_are_not_called_unstable(simulations, n, m, values, exponent, bins):

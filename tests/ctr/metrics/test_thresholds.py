@@ -23,6 +23,7 @@ def test_precision_recall_and_f1_are_scikit_learns(counts, logit, label, weight,
     assert f1(counts, threshold) == pytest.approx(f1_score(label, predicted, **given), abs=1e-12)
 
 
+@pytest.mark.medium
 @on_every_kind
 def test_best_f1_is_that_of_all_thresholds(counts, logit, label, weight):
     every = [f1_score(label, logit >= score, sample_weight=weight) for score in np.unique(logit)[-200:]]
