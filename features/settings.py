@@ -2,6 +2,7 @@
 
 import difflib
 import zoneinfo
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -46,9 +47,15 @@ def unknown_key(key: Any, known: list[str]) -> str:
 
 
 def _known_zone(name: str) -> str:
-    if name != "UTC" and name not in zoneinfo.available_timezones():
+    if name != "UTC" and name not in _zones():
         raise ValueError("not a known time zone")
     return name
+
+
+@cache
+def _zones() -> set[str]:
+    """Return the names of all time zones; to list them takes 16 ms."""
+    return zoneinfo.available_timezones()
 
 
 TimeZone = Annotated[str, AfterValidator(_known_zone)]

@@ -34,7 +34,8 @@ def minimized(optimizer, objective, start, steps, rows_of_step):
 
 @pytest.mark.parametrize("name", SPARSE)
 def test_every_sparse_optimizer_has_objectives(name):
-    assert [case.optimizer for case in OBJECTIVES.values()].count(SPARSE[name]) == 1
+    rows = [case.optimizer for case in OBJECTIVES.values()].count(SPARSE[name])
+    assert rows == 1, f"{name}: give one row of CASES in tests/optimizers/row_cases.py the rates of both objectives"
 
 
 @pytest.mark.medium
