@@ -1,5 +1,6 @@
 """report.html: one file that needs nothing else, made from what a run's, an evaluation's or a drift's folder holds."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,12 @@ def _of_run(run: Run) -> tuple[str, str]:
 
 def rendered(name: str, values: dict[str, Any]) -> str:
     """A page: a template with its values, which are escaped."""
+    return strip_control_characters(_templates().get_template(name).render(values))
+
+
+@cache
+def _templates() -> Environment:
+    """Return the environment that holds the templates, each compiled once in a process."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -80,7 +87,7 @@ def rendered(name: str, values: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {function.__name__: function for function in FILTERS}
-    return strip_control_characters(environment.get_template(name).render(values))
+    return environment
 
 
 def _run(run: Run, report: RunReport | EvaluationReport, curves: dict[str, Any]) -> dict[str, Any]:
