@@ -1,8 +1,10 @@
-"""A run of the small experiment that many tests look at, and one that is killed and goes on."""
+"""A run of the small experiment that many tests look at, and a plainer one that is killed and goes on."""
 
 import io
 import json
+import re
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,14 @@ BY_STEPS = [
     "training.reduce_lr_on_plateau={factor: 0.5}",
     "training.early_stopping.patience=9",
 ]
+PLAIN_MODEL = "{type: dnn, hidden: [4], dropout: 0.1, initializer: {tables: 0.3}}"
+
+
+def write_plain_config(path, data):
+    """The small experiment with three of its features and a plain MLP, which takes two thirds of the time."""
+    text = re.sub("    (history|hour): .*\n", "", write_config(path, data).read_text())
+    path.write_text(re.sub("model: .*", f"model: {PLAIN_MODEL}", text))
+    return path
 
 
 class Killed(BaseException):
@@ -73,19 +83,26 @@ def undrawn_plots():
         yield
 
 
-@pytest.fixture(scope="module")
-def every_checkpoint_is_saved():
-    """One that is due while another is being written is left out, so here each waits."""
+@contextmanager
+def saving_all():
+    """Every checkpoint that is due is saved: one that is due while another is being written would be left out."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(CheckpointWriter, "is_saving", False)
         yield
 
 
 @pytest.fixture(scope="module")
+def every_checkpoint_is_saved():
+    """As `saving_all` says, in all trainings of this module."""
+    with saving_all():
+        yield
+
+
+@pytest.fixture(scope="session")
 def place(tmp_path_factory):
-    """A folder with data and config."""
+    """A folder with data and the config of the plain experiment, which stay as they are."""
     folder = tmp_path_factory.mktemp("runs")
-    write_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
+    write_plain_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
     return folder
 
 
@@ -102,26 +119,29 @@ def ending(run):
     return measured | {path.name: path.read_bytes() for path in files}
 
 
-@pytest.fixture(scope="module")
-def undisturbed(experiment_of, place):
-    """How a run with some settings ends that is left alone."""
+@pytest.fixture(scope="session")
+def undisturbed(place):
+    """How a run of the plain experiment with some settings ends that is left alone; each is trained once."""
     endings = {}
 
     def of(*settings):
         if settings not in endings:
             run = place / f"undisturbed-{len(endings)}"
-            ctr.train(experiment_of(*settings), run)
+            with saving_all(), undrawn():
+                ctr.train(load_experiment(place / "tiny.yaml", [EVERY, *settings]), run)
             endings[settings] = ending(run)
         return endings[settings]
 
     return of
 
 
-@pytest.fixture(scope="module")
-def killed(experiment_of, place):
-    """A run that was killed after 8 steps; it has the checkpoints of steps 3 and 6."""
-    with pytest.raises(Killed):
-        ctr.train(experiment_of(*BY_STEPS), place / "killed", callbacks=[After(8, kill)])
+@pytest.fixture(scope="session")
+def killed(place):
+    """A run that was killed after 8 steps; it has the checkpoints of steps 3 and 6, and stays as it is."""
+    with saving_all(), pytest.raises(Killed):
+        ctr.train(
+            load_experiment(place / "tiny.yaml", [EVERY, *BY_STEPS]), place / "killed", callbacks=[After(8, kill)]
+        )
     return place / "killed"
 
 
@@ -149,4 +169,13 @@ def resume(experiment, run):
     """Resume a run; what was printed."""
     console = Console(file=io.StringIO(), width=200)
     ctr.train(experiment, run, resume=True, console=console)
+    return console.file.getvalue()
+
+
+def resume_up_to_training(experiment, run):
+    """Resume a run that is killed where its first step would come; what was printed."""
+    console = Console(file=io.StringIO(), width=200)
+    at_once = tf_keras.callbacks.LambdaCallback(on_train_begin=lambda logs: kill())
+    with pytest.raises(Killed):
+        ctr.train(experiment, run, resume=True, console=console, callbacks=[at_once])
     return console.file.getvalue()

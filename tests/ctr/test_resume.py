@@ -25,8 +25,19 @@ from ctr.runs.run import Run
 from ctr.training.checkpoint import newest
 from ctr.training.resume import resumed
 from features import DataError
-from tests.conftest import THREADS, click_log, swap_two_labels, write_clicks, write_config
-from tests.ctr.conftest import BY_STEPS, EVERY, After, Killed, ending, kill, resealed, resume
+from tests.conftest import THREADS, click_log, swap_two_labels, write_clicks
+from tests.ctr.conftest import (
+    BY_STEPS,
+    EVERY,
+    After,
+    Killed,
+    ending,
+    kill,
+    resealed,
+    resume,
+    resume_up_to_training,
+    write_plain_config,
+)
 
 pytestmark = pytest.mark.usefixtures("every_checkpoint_is_saved", "undrawn_plots")
 SCRIPT = Path(__file__).parents[2] / "scripts" / "kill_and_resume.py"
@@ -41,6 +52,9 @@ SETTINGS = {
     ],
     "no validation data": ["data.split.fractions=[0.8, 0, 0.2]"],
     "schedule, lookahead, clipping": [
+        "features.columns={user: {}, item: {}, history: {type: sequence, table: item, max_length: 4}, "
+        "hour: {column: ts, part: hour}, price: {type: numeric}}",
+        "model={type: dcn_v2, cross_layers: 1, hidden: [8], dropout: 0.1, initializer: {tables: 0.3}}",
         "optimizers.dense={type: amsgrad, learning_rate: {schedule: cosine, initial: 0.01, warm_up: {steps: 5}}, "
         "lookahead: {every: 4}}",
         "optimizers.sparse={'*': {type: lazy_adam, learning_rate: {schedule: inverse_sqrt, initial: 0.1}}, "
@@ -61,15 +75,23 @@ def _nothing_is_tidied_up_by_a_process_that_is_killed(monkeypatch):
     )
 
 
-@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-def test_a_run_killed_after_a_step_ends_as_if_it_had_not_been(experiment_of, undisturbed, tmp_path, settings):
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("early stop within an epoch", [13]),
+        ("schedule, lookahead, clipping", [13]),
+        *(pytest.param(name, [2, 8, 12, 13], marks=pytest.mark.slow) for name in SETTINGS),
+    ],
+)
+def test_a_run_killed_after_a_step_ends_as_if_it_had_not_been(experiment_of, undisturbed, tmp_path, name, steps):
     """Killed before the first checkpoint, in the first epoch, after its last step, in a later one."""
-    experiment, run = experiment_of(*settings), tmp_path / "killed [4]"  # brackets would be a pattern to TensorFlow
-    for step in (2, 8, 12, 13):
+    experiment = experiment_of(*SETTINGS[name])
+    run = tmp_path / "killed [4]"  # brackets would be a pattern to TensorFlow
+    for step in steps:
         with pytest.raises(Killed):
             ctr.train(experiment, run, resume=True, callbacks=[After(step, kill)])
     resume(experiment, run)
-    assert ending(run) == undisturbed(*settings)
+    assert ending(run) == undisturbed(*SETTINGS[name])
 
 
 class Disk:
@@ -93,26 +115,33 @@ class Disk:
         return watched
 
 
-def test_a_kill_may_come_between_any_two_writes(experiment_of, undisturbed, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def events(experiment_of, place):
+    """How many events change the disk in a run that is left alone."""
+    with pytest.MonkeyPatch.context() as patched:
+        disk = Disk(patched)
+        ctr.train(experiment_of(*BY_STEPS), place / "counted")
+    return disk.count
+
+
+@pytest.mark.parametrize("share", [0.3, *(pytest.param(one, marks=pytest.mark.slow) for one in (0.05, 0.6, 0.95))])
+def test_a_kill_may_come_between_any_two_writes(experiment_of, undisturbed, events, tmp_path, monkeypatch, share):
     """Between the rename of a checkpoint and best.json, before the first checkpoint, while reports are written."""
-    disk, experiment = Disk(monkeypatch), experiment_of(*BY_STEPS)
-    ctr.train(experiment, tmp_path / "counted")
-    events = disk.count
-    for share in (0.05, 0.3, 0.6, 0.95):
-        run = tmp_path / str(share)
-        disk.reset(share * events)
-        with pytest.raises(Killed):
-            ctr.train(experiment, run)
-        disk.reset(0.4 * events)
-        with suppress(Killed):  # less may be left to do
-            ctr.train(experiment, run, resume=True)
-        disk.reset()
-        resume(experiment, run)
-        assert ending(run) == undisturbed(*BY_STEPS)
-        assert not list(run.rglob(".*"))
+    expected = undisturbed(*BY_STEPS)
+    disk, experiment, run = Disk(monkeypatch), experiment_of(*BY_STEPS), tmp_path / "run"
+    disk.reset(share * events)
+    with pytest.raises(Killed):
+        ctr.train(experiment, run)
+    disk.reset(0.4 * events)
+    with suppress(Killed):  # less may be left to do
+        ctr.train(experiment, run, resume=True)
+    disk.reset()
+    resume(experiment, run)
+    assert ending(run) == expected
+    assert not list(run.rglob(".*"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_ends_the_step_and_saves(experiment_of, undisturbed, tmp_path, number):
     experiment, run = experiment_of(*BY_STEPS), tmp_path / "run"
     before = signal.getsignal(number)
@@ -125,7 +154,11 @@ def test_a_signal_ends_the_step_and_saves(experiment_of, undisturbed, tmp_path, 
 
 
 @pytest.mark.parametrize(
-    ("settings", "step"), [(BY_STEPS, 5), ([], 12)], ids=["within an epoch", "at the end of an epoch"]
+    ("settings", "step"),
+    [
+        pytest.param(BY_STEPS, 5, id="within an epoch"),
+        pytest.param([], 12, id="at the end of an epoch", marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_does_not_wait_for_a_validation(experiment_of, undisturbed, tmp_path, monkeypatch, settings, step):
     experiment, run = experiment_of(*settings), tmp_path / "run"
@@ -228,9 +261,9 @@ def test_settings_that_decide_the_training_may_not_change(place, unfinished):
 
 
 @pytest.fixture
-def without_threads(place):
+def without_threads(place, tmp_path):
     """Path of the config, with `training.threads` left to its default."""
-    path = place / "without_threads.yaml"
+    path = tmp_path / "without_threads.yaml"
     path.write_text((place / "tiny.yaml").read_text().replace(f"threads: {THREADS}, ", ""))
     return path
 
@@ -239,17 +272,16 @@ def cpus(monkeypatch, count):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(count)), raising=False)
 
 
-def test_a_run_keeps_its_threads_on_a_machine_with_other_cpus(without_threads, undisturbed, tmp_path, monkeypatch):
+def test_a_run_keeps_its_threads_on_a_machine_with_other_cpus(without_threads, undisturbed, unfinished, monkeypatch):
     cpus(monkeypatch, THREADS)
-    with pytest.raises(Killed):
-        ctr.train(load_experiment(without_threads, [EVERY]), tmp_path / "run", callbacks=[After(8, kill)])
+    assert load_experiment(without_threads).training.threads == THREADS  # as the run's own config says
     cpus(monkeypatch, THREADS + 5)
-    experiment = load_experiment(without_threads, [EVERY])
+    experiment = load_experiment(without_threads, [EVERY, *BY_STEPS])
     assert experiment.training.threads == THREADS + 5
-    assert f"{THREADS} threads" in resume(experiment, tmp_path / "run")
-    assert load_experiment(tmp_path / "run" / "config.yaml").training.threads == THREADS
-    assert ending(tmp_path / "run") == undisturbed()
-    resume(experiment, tmp_path / "run")  # to show its report
+    assert f"{THREADS} threads" in resume(experiment, unfinished)
+    assert load_experiment(unfinished / "config.yaml").training.threads == THREADS
+    assert ending(unfinished) == undisturbed(*BY_STEPS)
+    resume(experiment, unfinished)  # to show its report
 
 
 @pytest.mark.parametrize("set_by", ["config", "--set"])
@@ -265,15 +297,15 @@ def test_another_number_of_threads_that_is_asked_for_is_an_error(without_threads
     assert f"training.threads: {THREADS} in the run, 7 now" in result.stderr
 
 
-def test_features_and_patterns_in_another_order_are_other_ones(place, unfinished):
+def test_features_and_patterns_in_another_order_are_other_ones(place, unfinished, tmp_path):
     """Their weights would come to stand where others stood."""
     lines = (place / "tiny.yaml").read_text().splitlines()
     user = lines.index("    user: {}")
     lines[user : user + 2] = reversed(lines[user : user + 2])
-    (place / "reordered.yaml").write_text("\n".join(lines))
-    result = command("train", place / "reordered.yaml", "--run", unfinished, "--resume", *changed())
+    (tmp_path / "reordered.yaml").write_text("\n".join(lines))
+    result = command("train", tmp_path / "reordered.yaml", "--run", unfinished, "--resume", *changed())
     assert result.exit_code == 2
-    assert "features.columns: the order user, item, history, hour, price in the run, item, user," in result.stderr
+    assert "features.columns: the order user, item, price in the run, item, user, price now" in result.stderr
 
 
 def test_epochs_patience_checkpoints_and_reports_may_change(experiment_of, unfinished):
@@ -321,7 +353,7 @@ DATA = {
 def killed_by_rows(tmp_path_factory):
     """An experiment whose sets are divided by rows, its data, and a run of it that was killed after 4 steps."""
     folder = tmp_path_factory.mktemp("by rows")
-    config = write_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
+    config = write_plain_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
     experiment = load_experiment(config, [EVERY, "data.split={by: rows, fractions: [0.6, 0.2, 0.2]}"])
     with pytest.raises(Killed):
         ctr.train(experiment, folder / "run", callbacks=[After(4, kill)])
@@ -365,7 +397,7 @@ def test_files_of_another_time_are_read_again_and_the_run_goes_on_if_they_are_th
     experiment, data, run = begun
     for path in data.iterdir():
         os.utime(path)
-    shown = resume(experiment, Path(shutil.copytree(run, tmp_path / "copy")))
+    shown = resume_up_to_training(experiment, Path(shutil.copytree(run, tmp_path / "copy")))
     assert f"warning: comparing {data / 'part-0.parquet'} and 2 more with what the run read, because the time" in shown
     assert "going on from step 3" in shown
 
@@ -420,9 +452,8 @@ def test_other_versions_are_a_warning(experiment_of, unfinished):
     environment["packages"]["numpy"] = "1.0"
     (unfinished / "environment.json").write_text(json.dumps(environment))
     resealed(unfinished)
-    assert "warning: the run may not end as it would have" in resume(
-        experiment_of(*BY_STEPS, "training.epochs=1"), unfinished
-    )
+    shown = resume_up_to_training(experiment_of(*BY_STEPS), unfinished)
+    assert "warning: the run may not end as it would have" in shown
 
 
 def test_another_device_is_a_warning(experiment_of, unfinished):
@@ -430,20 +461,18 @@ def test_another_device_is_a_warning(experiment_of, unfinished):
     assert environment["device"] == "CPU"
     (unfinished / "environment.json").write_text(json.dumps({**environment, "device": "GPU"}))
     resealed(unfinished)
-    shown = resume(experiment_of(*BY_STEPS, "training.epochs=1"), unfinished)
+    shown = resume_up_to_training(experiment_of(*BY_STEPS), unfinished)
     assert "warning: the run began on the GPU and goes on on the CPU" in shown
 
 
-def test_resuming_what_is_finished_shows_its_report(place, unfinished):
-    arguments = ["train", place / "tiny.yaml", "--run", unfinished, "--resume", *changed("training.epochs=1")]
-    assert command(*arguments).exit_code == 0
-    (unfinished / "report.html").unlink()  # as by a kill after report.json
-    weights = next(unfinished.glob("checkpoints/*/state.index")).stat().st_mtime_ns
-    result = command(*arguments)
+def test_resuming_what_is_finished_shows_its_report(small_config, trained):
+    (trained / "report.html").unlink()  # as by a kill after report.json
+    weights = next(trained.glob("checkpoints/*/state.index")).stat().st_mtime_ns
+    result = command("train", small_config, "--run", trained, "--resume")
     assert result.exit_code == 0
     assert "is finished; its report:" in result.stdout
-    assert (unfinished / "report.html").exists()
-    assert next(unfinished.glob("checkpoints/*/state.index")).stat().st_mtime_ns == weights
+    assert (trained / "report.html").exists()
+    assert next(trained.glob("checkpoints/*/state.index")).stat().st_mtime_ns == weights
 
 
 def test_resuming_and_overwriting_exclude_each_other(place, tmp_path):
@@ -459,17 +488,16 @@ def test_an_unfinished_run_says_how_to_go_on(place, unfinished):
         assert "--resume" in result.stderr
 
 
-def test_a_run_that_replaces_another_is_resumed_and_the_other_kept_until_then(experiment_of, place, tmp_path):
-    run = tmp_path / "run"
-    ctr.train(experiment_of("training.epochs=1"), run)
+def test_a_run_that_replaces_another_is_resumed_and_the_other_kept_until_then(experiment_of, trained):
+    run, replaced = trained, trained.with_name(f".{trained.name}.replaced")
     old = (run / "report.json").read_bytes()
     experiment = experiment_of("training.epochs=2")
     with pytest.raises(Interrupted):
         ctr.train(experiment, run, overwrite=True, callbacks=[After(8, lambda: signal.raise_signal(signal.SIGTERM))])
-    assert (tmp_path / ".run.replaced" / "report.json").read_bytes() == old
+    assert (replaced / "report.json").read_bytes() == old
     report = ctr.train(experiment, run, resume=True)
     assert report["training"]["epochs"] == 2
-    assert not (tmp_path / ".run.replaced").exists()
+    assert not replaced.exists()
 
 
 def test_a_checkpoint_that_cannot_be_written_is_an_error_and_the_ones_before_stay(experiment_of, tmp_path, monkeypatch):
@@ -486,25 +514,24 @@ def test_a_checkpoint_that_cannot_be_written_is_an_error_and_the_ones_before_sta
     assert newest(tmp_path / "run" / "checkpoints", pytest.fail).step == 3
 
 
-def test_an_evaluation_refuses_a_damaged_best_checkpoint(place, unfinished):
-    arguments = ["train", place / "tiny.yaml", "--run", unfinished, "--resume", *changed("training.epochs=1")]
-    assert command(*arguments).exit_code == 0
-    best = json.loads((unfinished / "checkpoints" / "best.json").read_text())["checkpoint"]
-    path = unfinished / "checkpoints" / best / "state.data-00000-of-00001"
+def test_an_evaluation_refuses_a_damaged_best_checkpoint(place, trained):
+    best = json.loads((trained / "checkpoints" / "best.json").read_text())["checkpoint"]
+    path = trained / "checkpoints" / best / "state.data-00000-of-00001"
     content = bytearray(path.read_bytes())
     content[100] ^= 1
     path.write_bytes(content)
-    result = command("evaluate", unfinished, place / "clicks" / "part-2.parquet")
+    result = command("evaluate", trained, place / "clicks" / "part-2.parquet")
     assert result.exit_code == 2
     assert f"{best}: damaged: state.data-00000-of-00001 differs from its SHA-256" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", ["KILL", "TERM"])
-def test_a_process_that_is_killed_and_resumed(place, number):
+def test_a_process_that_is_killed_and_resumed(small_config, number):
     """The short form of what scripts/kill_and_resume.py does with the quickstart; this seed kills it both ways."""
     settings = [part for setting in [*BY_STEPS, "training.epochs=8"] for part in ("--set", setting)]
     options = ["--runs", "1", "--seed", "3", "--signal", number, "--every-steps", "2", *settings]
-    command = [sys.executable, SCRIPT, place / "tiny.yaml", *options]
+    command = [sys.executable, SCRIPT, small_config, *options]
     result = subprocess.run(command, capture_output=True, text=True, cwd=SCRIPT.parents[1])
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.splitlines()[-1].endswith("0 differ")
