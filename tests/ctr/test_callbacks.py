@@ -25,11 +25,20 @@ class Noted(tf_keras.callbacks.Callback):
 """
 
 
-def test_a_callback_of_the_working_directory_follows_a_run(config, tmp_path, monkeypatch):
+def test_a_callback_of_the_working_directory_follows_a_run(place, tmp_path, monkeypatch, undrawn_plots):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])  # where callbacks are found stays on it
     (tmp_path / "my_callbacks.py").write_text(OWN)
-    arguments = ["train", config, "--run", "run", "--callback", "my_callbacks:Noted", "--set", "training.epochs=2"]
+    arguments = [
+        "train",
+        place / "tiny.yaml",
+        "--run",
+        "run",
+        "--callback",
+        "my_callbacks:Noted",
+        "--set",
+        "training.epochs=2",
+    ]
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == 0, result.output
     logs = "['loss', 'val_auc', 'val_loss']"

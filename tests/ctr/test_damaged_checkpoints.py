@@ -95,12 +95,11 @@ def test_any_damaged_file_leaves_the_newest_intact_checkpoint_with_its_best(copy
 @pytest.mark.parametrize(
     ("step", "damaged", "resumed_from"),
     [
-        (NEW_BEST[0], [10], 9),
-        (NEW_BEST[0], [9, 10], 5),
-        (NEW_BEST[0], [5, 10], None),
-        (OLD_BEST[0], [30], None),
+        pytest.param(NEW_BEST[0], [10], 9, id="the new best"),
+        pytest.param(NEW_BEST[0], [9, 10], 5, id="all of the last", marks=pytest.mark.slow),
+        pytest.param(NEW_BEST[0], [5, 10], None, id="both bests", marks=pytest.mark.slow),
+        pytest.param(OLD_BEST[0], [30], None, id="the best of all"),
     ],
-    ids=["the new best", "all of the last", "both bests", "the best of all"],
 )
 def test_a_run_with_damaged_checkpoints_ends_the_same(
     experiment_of, undisturbed, copy_of_killed, step, damaged, resumed_from

@@ -28,6 +28,7 @@ with undrawn():
 """
 
 
+@pytest.mark.slow
 def test_every_model_saved_and_loaded_in_a_fresh_process_scores_the_same_bytes(make_experiment, tmp_path):
     test_file = tmp_path / "test.parquet"
     pq.write_table(click_log(300, seed=9), test_file, row_group_size=128)
@@ -101,6 +102,20 @@ def test_what_does_not_fit_the_features_is_named_before_any_data_is_read(make_ex
         ctr.train(experiment, tmp_path / "run")
 
 
+def test_a_model_with_shapes_that_depend_on_data_scores_the_same_from_its_folder(
+    make_experiment, data_folder, tmp_path
+):
+    report = ctr.train(make_experiment(*settings_of("can")), tmp_path / "run")
+    again = ctr.evaluate(tmp_path / "run", str(data_folder / "part-2.parquet"))
+    assert again["fingerprints"]["final_weights"] == report["fingerprints"]["final_weights"]
+    kept, scores = (
+        pq.read_table(folder / "scores" / f"{name}.parquet")
+        for folder, name in ((tmp_path / "run", "test"), (tmp_path / "run" / "evaluations" / "part-2", "part-2"))
+    )
+    assert scores.slice(len(scores) - len(kept)).equals(kept)
+
+
+@pytest.mark.slow
 def test_a_model_with_shapes_that_depend_on_data_trains_to_the_same_bytes_twice(make_experiment, tmp_path):
     reports = [ctr.train(make_experiment(*settings_of("can")), tmp_path / run) for run in ("one", "two")]
 

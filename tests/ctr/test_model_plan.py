@@ -3,6 +3,7 @@
 import pytest
 
 import ctr
+from ctr.config.experiment import load_experiment
 from ctr.errors import ConfigError
 from ctr.training import build as build_module
 from ctr.training.data import empty_encoder, prepare
@@ -85,7 +86,7 @@ def test_what_layers_and_patterns_refuse_is_found_without_data(make_experiment, 
     assert len(str(raised.value).splitlines()) == 1
 
 
-def test_a_training_plans_twice_and_builds_once(make_experiment, tmp_path, monkeypatch):
+def test_a_training_plans_twice_and_builds_once(place, tmp_path, monkeypatch):
     counts = dict.fromkeys(["planned", "of the parent", "completed", "built", "models"], 0)
 
     def counted(key, function):
@@ -100,10 +101,10 @@ def test_a_training_plans_twice_and_builds_once(make_experiment, tmp_path, monke
     monkeypatch.setattr(ModelPlan, "completed", counted("completed", ModelPlan.completed))
     monkeypatch.setattr(ModelPlan, "build", counted("built", ModelPlan.build))
     monkeypatch.setattr(build_module, "CTRModel", counted("models", CTRModel))
-    ctr.train(make_experiment("training.epochs=1"), tmp_path / "run")
+    ctr.train(load_experiment(place / "tiny.yaml", ["training.epochs=1"]), tmp_path / "run")
     # the outline of the plan, and the model
     assert counts == {"planned": 1, "of the parent": 0, "completed": 1, "built": 1, "models": 2}
     warm = f"training.warm_start={{run: {tmp_path / 'run'}}}"
-    ctr.train(make_experiment("training.epochs=1", warm), tmp_path / "next")
+    ctr.train(load_experiment(place / "tiny.yaml", ["training.epochs=1", warm]), tmp_path / "next")
     # once more, and the same of the run that it begins with
     assert counts == {"planned": 2, "of the parent": 1, "completed": 2, "built": 3, "models": 6}

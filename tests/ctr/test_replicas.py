@@ -13,16 +13,24 @@ from ctr.runs.run import Run
 from ctr.training.checkpoint import load_best
 from ctr.training.data import prepare
 from ctr.training.plan import plan_model
+from tests.ctr.conftest import write_plain_config
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
 
 FIXED = ["model.dropout=0", "model.batch_norm=false", "training.epochs=2"]
 CAN = [
+    "features.columns.history={type: sequence, table: item, max_length: 4}",
     "model={type: can, pairs: [[item, history]], stddev: 0.3, base: {type: din, targets: {history: item}, "
     "hidden: [8], activation: relu, batch_norm: false}}",
     "training.epochs=2",
 ]
 CLIPPED = ["optimizers.clip_norm=0.1"]
+
+
+@pytest.fixture
+def config(tmp_path, data_folder):
+    """Path of the plain experiment's YAML file."""
+    return write_plain_config(tmp_path / "tiny.yaml", data_folder)
 
 
 def weights(experiment, folder):
@@ -38,7 +46,14 @@ def on_two_cpus(config, *trainings):
     return subprocess.run(command, check=True, capture_output=True, text=True).stderr
 
 
-@pytest.mark.parametrize("changes", [FIXED, FIXED + CLIPPED, CAN], ids=["plain", "clipped", "can on din"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param(FIXED, id="plain", marks=pytest.mark.slow),
+        pytest.param(FIXED + CLIPPED, id="clipped"),
+        pytest.param(CAN, id="can on din", marks=pytest.mark.slow),
+    ],
+)
 def test_two_replicas_train_to_the_weights_of_one(make_experiment, config, tmp_path, changes):
     alone = ctr.train(make_experiment(*changes), tmp_path / "alone")
     on_two_cpus(config, (tmp_path / "both", 0, *changes))
@@ -54,6 +69,7 @@ def test_two_replicas_train_to_the_weights_of_one(make_experiment, config, tmp_p
         np.testing.assert_allclose(other, one, atol=1e-4 * np.abs(one).max())
 
 
+@pytest.mark.slow
 def test_replicas_that_are_interrupted_go_on_as_if_they_had_not_been(config, tmp_path):
     """Each has a mean loss and moving averages of its own, which together are not what each had."""
     assert "Interrupted" in on_two_cpus(config, (tmp_path / "whole", 0), (tmp_path / "run", 8))

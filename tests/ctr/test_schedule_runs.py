@@ -6,12 +6,19 @@ import pytest
 
 import ctr
 from ctr.config.experiment import ConfigError, load_experiment
+from tests.ctr.conftest import write_plain_config
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
 
 ONE_SET = (
     "training={batch_size: 60, threads: 2, device: cpu, epochs: 3, early_stopping: {patience: 9}}"  # 12 steps each
 )
+
+
+@pytest.fixture
+def config(tmp_path, data_folder):
+    """Path of the plain experiment's YAML file."""
+    return write_plain_config(tmp_path / "tiny.yaml", data_folder)
 
 
 def with_rates(table, tower):
@@ -44,9 +51,9 @@ def test_without_a_length_a_cosine_ends_with_the_training(make_experiment, tmp_p
 
 
 def test_a_plateau_cuts_a_schedule_too(make_experiment, tmp_path):
-    rates = with_rates("{schedule: constant, initial: 64}", "0.01")  # far too much: validation does not improve
-    cut = "training.reduce_lr_on_plateau={factor: 0.5}"
-    ctr.train(make_experiment(ONE_SET, rates, cut, "training.epochs=6"), tmp_path / "run")
+    rates = with_rates("{schedule: constant, initial: 1.0e-9}", "1.0e-9")  # far too little: nothing improves
+    cut = ["model.batch_norm=false", "training.reduce_lr_on_plateau={factor: 0.5}", "training.epochs=6"]
+    ctr.train(make_experiment(ONE_SET, rates, *cut), tmp_path / "run")
     aucs = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     misses = sum(
         line["auc"] <= max(before["auc"] for before in aucs[:k] if "auc" in before)
@@ -54,7 +61,7 @@ def test_a_plateau_cuts_a_schedule_too(make_experiment, tmp_path):
         if "auc" in line and k > 1
     )
     assert misses > 0
-    assert logged(tmp_path / "run")[-1]["table *"] == 64 * 0.5**misses
+    assert logged(tmp_path / "run")[-1]["table *"] == pytest.approx(1e-9 * 0.5**misses)
 
 
 def test_the_resolved_config_gives_the_same_run(make_experiment, tmp_path):

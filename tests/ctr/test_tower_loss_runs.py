@@ -15,7 +15,7 @@ from ctr.training.data import prepare
 from ctr.training.plan import plan_model
 from features import read_tables
 from models import MODELS
-from tests.ctr.conftest import BY_STEPS, After, Killed, ending, kill, resume
+from tests.ctr.conftest import BY_STEPS, After, Killed, ending, kill, resume, write_plain_config
 from tests.ctr.test_divergence import OneStep
 from tests.ctr.test_replicas import on_two_cpus
 from tests.reference import penalized as reference
@@ -28,6 +28,12 @@ AT_REST = [  # weights stay where they start, so that the mean over an epoch is 
     "optimizers.dense={type: sgd, learning_rate: 1.0e-30}",
 ]
 TERMS = ["loss", "loss/activity", "loss/logit"]
+
+
+@pytest.fixture
+def config(tmp_path, data_folder):
+    """Path of the plain experiment's YAML file."""
+    return write_plain_config(tmp_path / "tiny.yaml", data_folder)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +105,9 @@ def test_the_terms_are_logged_and_do_not_enter_the_report(make_experiment, tmp_p
     assert "activity" not in (tmp_path / "run" / "report.json").read_text()
 
 
-@pytest.mark.parametrize("settings", [[], BY_STEPS], ids=["by epochs", "by steps"])
+@pytest.mark.parametrize(
+    "settings", [pytest.param([], id="by epochs", marks=pytest.mark.slow), pytest.param(BY_STEPS, id="by steps")]
+)
 def test_a_run_that_is_killed_and_resumed_ends_as_one_left_alone(experiment_of, undisturbed, tmp_path, settings):
     experiment = experiment_of(MODEL, *settings)
     with pytest.raises(Killed):
@@ -110,6 +118,7 @@ def test_a_run_that_is_killed_and_resumed_ends_as_one_left_alone(experiment_of, 
     assert ending(kept) == undisturbed(MODEL, *settings)
 
 
+@pytest.mark.slow
 def test_replicas_train_to_the_terms_of_one_and_go_on_where_they_were(make_experiment, config, tmp_path):
     changes = [MODEL, "training.epochs=2", "data.weight=w"]
     ctr.train(make_experiment(*changes), tmp_path / "alone")

@@ -8,10 +8,17 @@ from ctr.runs.run import Run
 from ctr.training.checkpoint import load_best
 from ctr.training.data import prepare
 from ctr.training.plan import plan_model
+from tests.ctr.conftest import write_plain_config
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
 
 FIXED = "training={batch_size: 60, threads: 2, device: cpu, epochs: 2, early_stopping: {patience: 9}}"
+
+
+@pytest.fixture
+def config(tmp_path, data_folder):
+    """Path of the plain experiment's YAML file."""
+    return write_plain_config(tmp_path / "tiny.yaml", data_folder)
 
 
 def towers(model):

@@ -13,8 +13,15 @@ from ctr.runs.run_data import HASHES
 from ctr.training.checkpoint import CheckpointWriter, Position, fingerprint, load_best
 from ctr.training.plan import plan_model
 from features import Encoder
+from tests.ctr.conftest import write_plain_config
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
+
+
+@pytest.fixture
+def config(tmp_path, data_folder):
+    """Path of the plain experiment's YAML file."""
+    return write_plain_config(tmp_path / "tiny.yaml", data_folder)
 
 
 def train(make_experiment, folder, *overrides, callbacks=()):
@@ -88,8 +95,13 @@ def test_keras_callbacks_see_epochs_and_logs(make_experiment, tmp_path):
     assert len((tmp_path / "log.csv").read_text().splitlines()) == 4
 
 
-def test_a_checkpoint_holds_weights_state_rates_and_steps(make_experiment, small_run):
-    model = plan_model(make_experiment(), Encoder.load(small_run / "encoder")).build()
+def model_of(run):
+    """The model of a run before its first step."""
+    return plan_model(Run(run).experiment(), Encoder.load(run / "encoder")).build()
+
+
+def test_a_checkpoint_holds_weights_state_rates_and_steps(small_run):
+    model = model_of(small_run)
     started = fingerprint(model)
     load_best(Run(small_run), model)
     report = json.loads((small_run / "report.json").read_text())
@@ -100,8 +112,8 @@ def test_a_checkpoint_holds_weights_state_rates_and_steps(make_experiment, small
     assert int(model.step) == int(model.optimizer.iterations) > 0
 
 
-def test_the_last_checkpoints_and_the_best_are_kept(make_experiment, small_run, tmp_path):
-    model = plan_model(make_experiment(), Encoder.load(small_run / "encoder")).build()
+def test_the_last_checkpoints_and_the_best_are_kept(small_run, tmp_path):
+    model = model_of(small_run)
     writer = CheckpointWriter(tmp_path / "checkpoints", 2, HASHES.empty_table)
     best = {"checkpoint": "step-000000010", "epoch": 0, "step": 10, "auc": 0.75}
     for step in (10, 20, 30, 40):
@@ -115,9 +127,9 @@ def test_the_last_checkpoints_and_the_best_are_kept(make_experiment, small_run, 
 
 
 @pytest.fixture
-def save(make_experiment, small_run, tmp_path):
+def save(small_run):
     """A function that saves the checkpoint of a step, whose best is that of another, and returns the steps on disk."""
-    model = plan_model(make_experiment(), Encoder.load(small_run / "encoder")).build()
+    model = model_of(small_run)
 
     def saved(writer, step, best):
         name = Position(step=best).name
@@ -158,8 +170,8 @@ def test_a_damaged_position_keeps_no_other_checkpoint(save, tmp_path, position):
     assert save(resumed, 30, best=30) == {20, 30}
 
 
-def test_a_damaged_checkpoint_is_named(make_experiment, trained):
-    model = plan_model(make_experiment(), Encoder.load(trained / "encoder")).build()
+def test_a_damaged_checkpoint_is_named(trained):
+    model = model_of(trained)
     for index in trained.glob("checkpoints/step-*/state.index"):
         index.write_bytes(b"broken")
     with pytest.raises(ConfigError, match="no checkpoint that can be restored"):
