@@ -16,8 +16,10 @@ from ctr.errors import ConfigError
 from ctr.training.data import prepare
 from features import DataError
 from tests.conftest import click_log
+from tests.ctr.conftest import PLAIN_MODEL
 from tests.ctr.report.pages import page_of
 
+pytestmark = pytest.mark.usefixtures("undrawn_plots")
 INF = float("inf")
 BAD = {"clicked": [None, 2], "w": [None, -1.0, INF], "price": [INF, -1e300], "user": [8, -1]}
 REASONS = {
@@ -67,7 +69,7 @@ def sets_of(edit_config, make_experiment):
             values["features"]["columns"]["income"] = {"type": "numeric", "column": "price", "as": "buckets"}
 
         edit_config(change)
-        return make_experiment("training.epochs=2", *overrides)
+        return make_experiment("training.epochs=2", f"model={PLAIN_MODEL}", *overrides)
 
     return experiment
 
@@ -128,7 +130,8 @@ def test_what_is_left_out_is_told_everywhere(sets_of, tmp_path):
 
 
 def test_a_page_without_bad_rows_does_not_speak_of_them(make_experiment, tmp_path):
-    ctr.train(make_experiment("data.bad_rows={skip: 0.02}", "training.epochs=1"), tmp_path / "run")
+    settings = ["data.bad_rows={skip: 0.02}", "training.epochs=1", f"model={PLAIN_MODEL}"]
+    ctr.train(make_experiment(*settings), tmp_path / "run")
     assert "bad-rows" not in page_of(tmp_path / "run").sections
     assert "Bad rows" not in (tmp_path / "run" / "report.md").read_text()
 

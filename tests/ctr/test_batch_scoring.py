@@ -4,6 +4,7 @@ import io
 import json
 import os
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,16 @@ from ctr.errors import ConfigError
 from ctr.jobs.evaluate import _name_of
 from features import DataError
 from tests.conftest import click_log, swap_two_labels
+from tests.ctr.conftest import PLAIN_MODEL
+from tests.ctr.undrawn import undrawn
 
 
 @pytest.fixture(scope="module")
 def weighing(small_config, tmp_path_factory):
     run = tmp_path_factory.mktemp("weighing") / "run"
     settings = ["training.epochs=1", "data.keep=[ts, user]", "data.weight=w"]
-    ctr.train(load_experiment(small_config, settings), run)
+    with undrawn():
+        ctr.train(load_experiment(small_config, settings), run)
     return run
 
 
@@ -41,11 +45,12 @@ def table():
     return click_log(300, seed=9)
 
 
-def evaluate(run, table, tmp_path, name="fresh", **options):
+def evaluate(run, table, tmp_path, name="fresh", is_drawn=False, **options):
     """(report, scores) of a table that is evaluated as a file."""
     path = tmp_path / f"{name}.parquet"
     pq.write_table(table, path, row_group_size=128)
-    report = ctr.evaluate(run, str(path), **options)
+    with nullcontext() if is_drawn else undrawn():
+        report = ctr.evaluate(run, str(path), **options)
     return report, pq.read_table(run / "evaluations" / name / "scores" / f"{name}.parquet")
 
 
@@ -85,12 +90,13 @@ def test_files_of_the_run_are_known_by_what_they_hold(small_config, run, tmp_pat
 def evaluate_file(run, path, **options):
     """(report, what is shown)."""
     console = Console(file=io.StringIO(), width=300)
-    return ctr.evaluate(run, str(path), console=console, **options), console.file.getvalue()
+    with undrawn():
+        return ctr.evaluate(run, str(path), console=console, **options), console.file.getvalue()
 
 
 def test_the_report_has_psi_and_says_why_there_are_no_metrics(run, table, tmp_path):
     with_labels, _ = evaluate(run, table, tmp_path, "labelled")
-    report, scored = evaluate(run, table.drop_columns(["clicked", "w"]), tmp_path)
+    report, scored = evaluate(run, table.drop_columns(["clicked", "w"]), tmp_path, is_drawn=True)
     unknown = {"auc": None, "log_loss": None, "positive_rate": None}
     metrics = report["metrics"]["fresh"]
     assert metrics == {
@@ -154,8 +160,9 @@ def test_a_missing_feature_is_an_error(run, table, tmp_path):
 
 
 def test_sampled_data_needs_its_labels(make_experiment, table, tmp_path):
-    settings = "data.negative_sampling_rate=0.5", "training.epochs=1"
-    ctr.train(make_experiment(*settings), tmp_path / "run")
+    settings = "data.negative_sampling_rate=0.5", "training.epochs=1", f"model={PLAIN_MODEL}"
+    with undrawn():
+        ctr.train(make_experiment(*settings), tmp_path / "run")
     with pytest.raises(ConfigError, match="--negatives-sampled: needs labels"):
         evaluate(tmp_path / "run", table.drop_columns(["clicked"]), tmp_path, negatives_sampled=True)
     report, _ = evaluate(tmp_path / "run", table.drop_columns(["clicked"]), tmp_path)
@@ -169,7 +176,8 @@ def test_kept_columns_of_several_widths_become_the_widest(run, table, tmp_path):
     place = narrow.column_names.index("user")
     pq.write_table(narrow.set_column(place, "user", narrow["user"].cast(pa.int8())), folder / "1.parquet")
     pq.write_table(narrow, folder / "2.parquet")
-    ctr.evaluate(run, str(folder))
+    with undrawn():
+        ctr.evaluate(run, str(folder))
     scored = pq.read_table(run / "evaluations" / "days" / "scores" / "days.parquet")
     assert scored.schema.field("user").type == pa.int64()
     assert scored["user"].to_pylist() == 2 * table["user"].to_pylist()

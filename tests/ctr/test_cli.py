@@ -12,7 +12,10 @@ from typer.testing import CliRunner
 from ctr.cli import app
 from ctr.errors import Diverged
 from tests.conftest import click_log
-from tests.ctr.conftest import resealed
+from tests.ctr.conftest import PLAIN_MODEL, resealed
+
+pytestmark = pytest.mark.usefixtures("undrawn_plots")
+QUICK = ["--set", f"model={PLAIN_MODEL}", "--set", "training.epochs=1"]
 
 
 def ctr(*arguments):
@@ -156,15 +159,15 @@ def test_a_bad_config_is_named(case, config, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_is_not_overwritten_unless_asked(config, tmp_path):
-    arguments = ["train", config, "--run", tmp_path / "run", "--set", "training.epochs=1"]
-    assert ctr(*arguments).exit_code == 0
-    before = (tmp_path / "run" / "report.json").read_bytes()
+def test_a_run_is_not_overwritten_unless_asked(config, trained):
+    arguments = ["train", config, "--run", trained, *QUICK]
+    before = (trained / "report.json").read_bytes()
     again = ctr(*arguments)
     assert again.exit_code == 2
     assert "already holds a run" in again.stderr
-    assert (tmp_path / "run" / "report.json").read_bytes() == before
+    assert (trained / "report.json").read_bytes() == before
     assert ctr(*arguments, "--overwrite").exit_code == 0
+    assert (trained / "report.json").read_bytes() != before
 
 
 def test_a_folder_that_is_no_run_is_never_deleted(config, tmp_path):
@@ -190,7 +193,7 @@ def test_bad_labels_of_the_test_set_are_found_before_training(config, data_folde
 
 def test_a_loss_that_is_not_finite_ends_with_code_3(config, tmp_path):
     override = "optimizers.dense.learning_rate=1e38"
-    result = ctr("train", config, "--run", tmp_path / "run", "--set", override)
+    result = ctr("train", config, "--run", tmp_path / "run", *QUICK, "--set", override)
     assert result.exit_code == 3
     assert "diverged" in result.stderr
     assert not (tmp_path / "run" / "report.json").exists()
@@ -232,7 +235,7 @@ def test_a_failed_evaluation_leaves_nothing(trained, data_folder, tmp_path):
 def test_a_failed_overwrite_leaves_the_old_run(trained, config):
     before = (trained / "report.json").read_bytes()
     override = "optimizers.dense.learning_rate=1e38"
-    assert ctr("train", config, "--run", trained, "--overwrite", "--set", override).exit_code == 3
+    assert ctr("train", config, "--run", trained, "--overwrite", *QUICK, "--set", override).exit_code == 3
     assert (trained / "report.json").read_bytes() == before
     assert [path.name for path in trained.parent.iterdir() if path.name.startswith(".run")] == []
 
@@ -250,7 +253,7 @@ def test_a_test_set_of_one_class_has_no_auc_and_says_why(config, data_folder, tm
     clicks = pq.read_table(data_folder / "part-2.parquet").filter(pc.field("clicked") == 1)
     pq.write_table(clicks, tmp_path / "test.parquet")
     sets = f"data={{train: {data_folder}/part-0.parquet, test: {tmp_path}/test.parquet, label: clicked}}"
-    result = ctr("train", config, "--run", tmp_path / "run", "--set", sets)
+    result = ctr("train", config, "--run", tmp_path / "run", *QUICK, "--set", sets)
     assert result.exit_code == 0
     metrics = json.loads((tmp_path / "run" / "report.json").read_text())["metrics"]["test"]
     assert metrics["auc"] is None
@@ -268,14 +271,14 @@ def fail_while_measuring(monkeypatch, error):
 def test_a_failure_after_training_leaves_the_run_that_was_to_be_replaced(trained, config, monkeypatch):
     before = (trained / "report.json").read_bytes()
     fail_while_measuring(monkeypatch, Diverged("a score is not finite"))
-    assert ctr("train", config, "--run", trained, "--overwrite", "--set", "training.epochs=1").exit_code == 3
+    assert ctr("train", config, "--run", trained, "--overwrite", *QUICK).exit_code == 3
     assert (trained / "report.json").read_bytes() == before
     assert [path.name for path in trained.parent.iterdir() if path.name.startswith(".run")] == []
 
 
 def test_a_failure_after_training_keeps_the_checkpoint_of_a_new_run(config, tmp_path, monkeypatch):
     fail_while_measuring(monkeypatch, Diverged("a score is not finite"))
-    assert ctr("train", config, "--run", tmp_path / "run", "--set", "training.epochs=1").exit_code == 3
+    assert ctr("train", config, "--run", tmp_path / "run", *QUICK).exit_code == 3
     assert (tmp_path / "run" / "checkpoints" / "best.json").exists()
 
 
@@ -285,7 +288,7 @@ def test_a_killed_overwrite_and_another_never_cost_the_finished_run(trained, con
     trained.mkdir()
     (trained / "config.yaml").write_text("")
     fail_while_measuring(monkeypatch, KeyboardInterrupt())
-    assert ctr("train", config, "--run", trained, "--overwrite", "--set", "training.epochs=1").exit_code == 130
+    assert ctr("train", config, "--run", trained, "--overwrite", *QUICK).exit_code == 130
     assert (trained / "report.json").read_bytes() == before
 
 

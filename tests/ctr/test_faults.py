@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 import ctr
 from ctr.cli import app
+from ctr.config.experiment import load_experiment
 from ctr.runs.environment import environment
 from ctr.runs.files import write_json
 from ctr.runs.folders import new_folder
@@ -18,9 +19,9 @@ from ctr.training.model_state import write_state
 from ctr.training.resume import find_unfinished
 from features import DataError, open_data
 from tests.conftest import swap_two_labels
-from tests.ctr.conftest import BY_STEPS, EVERY, After, ending, resealed, resume
+from tests.ctr.conftest import BY_STEPS, EVERY, After, ending, resealed, resume, write_plain_config
 
-pytestmark = pytest.mark.usefixtures("every_checkpoint_is_saved")
+pytestmark = pytest.mark.usefixtures("every_checkpoint_is_saved", "undrawn_plots")
 
 
 def full_disk(*_):
@@ -58,10 +59,10 @@ def test_what_a_full_disk_stops_says_how_to_go_on(place, undisturbed, experiment
 
 
 def test_a_run_that_fails_where_it_replaces_another_is_kept_beside_it(
-    place, undisturbed, experiment_of, tmp_path, request
+    place, undisturbed, experiment_of, trained, tmp_path, request
 ):
     expected = undisturbed(*BY_STEPS)
-    ctr.train(experiment_of("training.epochs=1"), tmp_path / "run")
+    assert trained == tmp_path / "run"
     before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
     fault = request.getfixturevalue("disk_fills_up_after_training")
     for name in ("run.unfinished", "run.unfinished-2"):
@@ -105,9 +106,9 @@ def test_a_file_that_changes_while_it_is_in_use_is_named(data_folder, case):
         group.read(["user"])
 
 
-def test_data_that_changes_while_it_is_trained_on_leaves_a_run_to_go_on_with(make_experiment, data_folder, tmp_path):
+def test_data_that_changes_while_it_is_trained_on_leaves_a_run_to_go_on_with(data_folder, tmp_path):
     path, kept = data_folder / "part-0.parquet", tmp_path / "kept.parquet"
-    experiment = make_experiment(EVERY, "training.epochs=2")
+    experiment = load_experiment(write_plain_config(tmp_path / "tiny.yaml", data_folder), [EVERY, "training.epochs=2"])
     with pytest.raises(DataError, match="the file was removed while it was in use") as raised:
         ctr.train(experiment, tmp_path / "run", callbacks=[After(8, lambda: path.rename(kept))])
     assert raised.value.__notes__ == [
@@ -150,13 +151,14 @@ def test_a_run_that_began_with_something_else_waits(place, unfinished, file):
     assert (unfinished / "checkpoints" / "step-000000006").exists()
 
 
-def test_any_bit_of_data_json_is_noticed_or_harmless(unfinished):
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])  # 7: each place of a byte comes
+def test_any_bit_of_data_json_is_noticed_or_harmless(unfinished, every):
     """Whatever it is, there is no other exception."""
     (unfinished / "checksums.json").unlink()  # as by an earlier version
     path = unfinished / "data.json"
     content = path.read_bytes()
     sets = {name: [] for name in json.loads(content)}
-    for place in range(8 * len(content)):
+    for place in range(0, 8 * len(content), every):
         damaged = bytearray(content)
         damaged[place // 8] ^= 1 << place % 8
         path.write_bytes(damaged)

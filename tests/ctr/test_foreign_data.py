@@ -15,7 +15,9 @@ from ctr.config.experiment import load_experiment
 from ctr.jobs.inspect import inspect
 from ctr.jobs.psi import DriftSettings, compare_data
 from tests.conftest import click_log
+from tests.ctr.conftest import PLAIN_MODEL
 
+pytestmark = pytest.mark.usefixtures("undrawn_plots")
 CITIES = ["New York", "São Paulo", "a/b=c", "+1", "100%"]
 FORMAT = "%d/%b/%Y:%H:%M:%S %z"
 END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
@@ -117,7 +119,7 @@ def experiment(folders, kind):
 
 
 @pytest.fixture(scope="module")
-def runs(folders):
+def runs(folders, undrawn_plots):
     """Kind of data -> (run folder, report)."""
     return {
         kind: (folders / f"run-{kind}", train(experiment(folders, kind), folders / f"run-{kind}"))
@@ -212,7 +214,10 @@ def test_kept_times_of_files_in_two_units_are_of_one_scale(make_experiment, data
         times = [first, last] * 200 if unit == "us" else [datetime(2026, 1, 1 + k % 9, 0, 0, 0, 7) for k in range(400)]
         pq.write_table(table.append_column("at", pa.array(times, pa.timestamp(unit))), path, row_group_size=200)
     experiment = make_experiment(
-        "data.keep=[at]", "training.epochs=1", "data.split={by: random, fractions: [0.6, 0.2, 0.2]}"
+        f"model={PLAIN_MODEL}",
+        "data.keep=[at]",
+        "training.epochs=1",
+        "data.split={by: random, fractions: [0.6, 0.2, 0.2]}",
     )
     seen = inspect(experiment, tmp_path / "run").profiles["train"].inputs["at"]
     assert (seen.low.item(), seen.high.item(), seen.different) == (first, last, 11)

@@ -185,7 +185,10 @@ def test_evaluations_of_a_run_without_report_and_checkpoints_are_not_lost(run, s
     assert (run / "evaluations").is_dir()
 
 
-@pytest.mark.parametrize("file", ["report.json", "scores/test.parquet", "encoder/encoder.json", "environment.json"])
+MADE_AGAIN = ["report.json", "scores/test.parquet", "encoder/encoder.json", "environment.json"]
+
+
+@pytest.mark.parametrize("file", [pytest.param(f, marks=[pytest.mark.slow] * ("/" not in f)) for f in MADE_AGAIN])
 def test_deleting_the_report_and_resuming_makes_a_damaged_file_again(run, small_config, file, undrawn_plots):
     before = (run / file).read_bytes()
     flip(run / file)

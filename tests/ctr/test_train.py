@@ -82,16 +82,15 @@ def test_the_run_folder_holds_what_the_contract_says(small_run):
     assert set(lines[1]) == {"kind", "epoch", "step", "rows", "loss", "auc", "learning_rate"}
 
 
-def test_report_json_is_as_the_contract_says(make_experiment, tmp_path):
-    report = ctr.train(make_experiment(), tmp_path / "run")
-    assert report == json.loads((tmp_path / "run" / "report.json").read_text())
+def test_report_json_is_as_the_contract_says(small_config, small_run):
+    report = json.loads((small_run / "report.json").read_text())
     measured = {"metrics", "negative_sampling_rate", "deciles", "psi", "slices", "frequency", "leakage", "checks"}
     measured |= {"unknown_ids", "version", "main_split"}
     assert set(report) - measured == {
         *("kind", "training", "files", "bad_rows", "model", "warm_start", "tables", "row_sparsity", "state_bytes"),
         *("fingerprints", "seconds"),
     }
-    parts = [str(tmp_path / "clicks" / f"part-{k}.parquet") for k in range(3)]
+    parts = [str(small_config.parent / "clicks" / f"part-{k}.parquet") for k in range(3)]
     assert report["files"] == {
         "train": [{"path": parts[0], "rows": 400}, {"path": parts[1], "rows": 320}],
         "valid": [{"path": parts[1], "rows": 80}, {"path": parts[2], "rows": 160}],
@@ -126,10 +125,21 @@ def test_report_json_is_as_the_contract_says(make_experiment, tmp_path):
     assert report["metrics"]["test"]["auc"] > 0.7
 
 
-def test_a_run_begins_with_what_the_parts_of_its_model_cost(make_experiment, tmp_path):
-    console = Console(file=io.StringIO(), width=100)
-    report = ctr.train(make_experiment("training.epochs=1"), tmp_path / "run", console=console)
-    lines = [line.split() for line in console.file.getvalue().splitlines()]
+@pytest.fixture(scope="module")
+def of_one_epoch(small_config, tmp_path_factory):
+    """Folder and report of a run of one epoch, and what it printed."""
+    run, console = tmp_path_factory.mktemp("one epoch") / "run", Console(file=io.StringIO(), width=100)
+    return run, ctr.train(load_experiment(small_config, ["training.epochs=1"]), run, console=console), console.file
+
+
+def test_a_training_returns_what_report_json_holds(of_one_epoch):
+    run, report, _ = of_one_epoch
+    assert report == json.loads((run / "report.json").read_text())
+
+
+def test_a_run_begins_with_what_the_parts_of_its_model_cost(of_one_epoch):
+    _, report, shown = of_one_epoch
+    lines = [line.split() for line in shown.getvalue().splitlines()]
     start = lines.index(["part", "parameters", "operations", "a", "row"])
     parts = [(part["name"], part["parameters"], part["flops"]) for part in report["model"]["components"]]
     assert lines[start + 1 : start + 5] == [[part, *(f"{count:,}" for count in counts)] for part, *counts in parts]
@@ -173,6 +183,7 @@ def test_reported_metrics_are_scikit_learns_on_the_saved_scores(make_experiment,
         np.testing.assert_allclose(scores["score"], scipy.special.expit(scores["logit"].astype(np.float64)), rtol=1e-15)
 
 
+@pytest.mark.slow
 def test_evaluate_gives_the_same_scores_in_a_fresh_process(make_experiment, tmp_path):
     test_file = tmp_path / "test.parquet"
     pq.write_table(click_log(300, seed=9), test_file, row_group_size=128)
@@ -203,13 +214,6 @@ def test_plain_fit_trains_to_the_weights_of_the_trainer(make_experiment, tmp_pat
     )
 
 
-@pytest.fixture(scope="module")
-def of_one_epoch(small_config, tmp_path_factory):
-    """Folder and report of a run of one epoch."""
-    run = tmp_path_factory.mktemp("one epoch") / "run"
-    return run, ctr.train(load_experiment(small_config, ["training.epochs=1"]), run)
-
-
 def test_runs_with_other_optimizers_start_equal_and_see_the_same_order(make_experiment, of_one_epoch, tmp_path):
     alone = 'optimizers.sparse={"*": {type: rmsprop_v2}, item: {type: rmsprop_v2, learning_rate: 0.5}}'
     one = of_one_epoch[1]["fingerprints"]
@@ -220,7 +224,7 @@ def test_runs_with_other_optimizers_start_equal_and_see_the_same_order(make_expe
 
 
 def test_scores_of_a_sampled_set_are_corrected_and_its_negatives_count_more(make_experiment, of_one_epoch, tmp_path):
-    run, plain = of_one_epoch
+    run, plain, _ = of_one_epoch
     sampled = ctr.train(make_experiment("training.epochs=1", "data.negative_sampling_rate=0.5"), tmp_path / "sampled")
     logits = [
         pq.read_table(folder / "scores" / "test.parquet")["logit"].to_numpy() for folder in (run, tmp_path / "sampled")

@@ -9,6 +9,7 @@ from ctr.config.experiment import ConfigError, load_experiment
 from ctr.training.data import prepare
 from ctr.training.plan import plan_model
 from ctr.training.sparsity import sparsity_report
+from features import Encoder
 from tests.conftest import click_log
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
@@ -67,14 +68,27 @@ def of_one_epoch(small_config, tmp_path_factory):
     return ctr.train(load_experiment(small_config, [*SETTINGS, "training.epochs=1"]), run)
 
 
-@pytest.fixture
-def evaluated(make_wide_deep, tmp_path):
-    """The folder of a run and the test set that it scored, which `ctr.evaluate` scored again."""
-    test_file = tmp_path / "test.parquet"
+def train_and_evaluate(config, folder, *overrides):
+    """The folder of a run, its report, and that of `ctr.evaluate`, which scored its test set again."""
+    test_file = folder / "test.parquet"
     pq.write_table(click_log(300, seed=9), test_file, row_group_size=128)
-    sets = f"data={{train: {tmp_path / 'clicks'}, valid: {test_file}, test: {test_file}, label: clicked, keep: [ts]}}"
-    report = ctr.train(make_wide_deep(sets), tmp_path / "run")
-    return tmp_path / "run", report, ctr.evaluate(tmp_path / "run", str(test_file))
+    train = config.parent / "clicks"
+    sets = f"data={{train: {train}, valid: {test_file}, test: {test_file}, label: clicked, keep: [ts]}}"
+    report = ctr.train(load_experiment(config, [*SETTINGS, *overrides, sets]), folder / "run")
+    return folder / "run", report, ctr.evaluate(folder / "run", str(test_file))
+
+
+@pytest.fixture(scope="module")
+def with_pairs(small_config, tmp_path_factory):
+    """A run with a wide cross of a sequence, whose wide part has no penalty, as `train_and_evaluate` has it."""
+    wide = 'optimizers.sparse."wide/*"={type: ftrl, l1: 0}'
+    return train_and_evaluate(small_config, tmp_path_factory.mktemp("with pairs"), PAIRS, wide)
+
+
+@pytest.fixture(scope="module")
+def with_wider_pairs(small_config, tmp_path_factory):
+    """A run with a cross of a sequence that is a deep feature, too."""
+    return train_and_evaluate(small_config, tmp_path_factory.mktemp("with wider pairs"), WIDER_PAIRS)
 
 
 def test_a_run_learns_and_reports_every_table_with_its_optimizer(wide_deep):
@@ -96,8 +110,8 @@ def test_crosses_and_buckets_have_a_psi_that_is_stable_on_stable_data(of_one_epo
     assert set(verdicts) == {"user", "item", "history", "hour", "price", "price_range", "user_x_item", "item_x_price"}
 
 
-def test_evaluate_gives_the_scores_of_the_run_from_the_saved_encoder(evaluated):
-    run, trained, again = evaluated
+def test_evaluate_gives_the_scores_of_the_run_from_the_saved_encoder(with_pairs):
+    run, trained, again = with_pairs
 
     scores = [run / "scores" / "test.parquet", run / "evaluations" / "test" / "scores" / "test.parquet"]
     assert scores[0].read_bytes() == scores[1].read_bytes()
@@ -126,9 +140,9 @@ def test_deep_tables_start_as_in_another_model(make_experiment, make_wide_deep):
         np.testing.assert_array_equal(*(weights(model, name) for model in models))
 
 
-def test_a_strong_l1_leaves_exact_zeros_in_the_wide_tables_only(make_wide_deep, tmp_path):
-    found = []
-    for l1 in (0, 0.02, 100):
+def test_a_strong_l1_leaves_exact_zeros_in_the_wide_tables_only(make_wide_deep, with_pairs, tmp_path):
+    found = [zero_rows(with_pairs[1])]
+    for l1 in (0.02, 100):
         wide = f'optimizers.sparse."wide/*"={{type: ftrl, l1: {l1}}}'
         found.append(zero_rows(ctr.train(make_wide_deep("training.epochs=1", wide), tmp_path / str(l1))))
 
@@ -139,6 +153,7 @@ def test_a_strong_l1_leaves_exact_zeros_in_the_wide_tables_only(make_wide_deep, 
     assert [one["user"] for one in found] == [0, 0, 0]
 
 
+@pytest.mark.slow
 def test_a_run_and_its_resolved_config_give_the_same_bytes(wide_deep, tmp_path):
     run, one = wide_deep
     two = ctr.train(load_experiment(run / "config.yaml"), tmp_path / "two")
@@ -174,12 +189,14 @@ def test_a_pattern_of_the_config_goes_before_the_default_of_the_wide_part(make_w
     assert optimizers["wide/user_x_item"] == "group_lasso_adagrad"
 
 
+@pytest.mark.slow
 def test_mixed_precision_trains(make_wide_deep, tmp_path):
     report = ctr.train(make_wide_deep("training.precision=mixed_bfloat16"), tmp_path / "run")
 
     assert report["metrics"]["test"]["auc"] > 0.7
 
 
+@pytest.mark.slow
 def test_a_wide_cross_is_a_deep_feature_of_other_models_too(make_wide_deep, tmp_path):
     dcn = "model={type: dcn_v2, cross_layers: 1, hidden: [8]}"
 
@@ -193,15 +210,14 @@ def test_a_wide_cross_is_a_deep_feature_of_other_models_too(make_wide_deep, tmp_
 
 
 @pytest.mark.parametrize(
-    ("pairs", "deep"), [(PAIRS, {}), (WIDER_PAIRS, {"user_x_history": (203, 3)})], ids=["wide only", "deep too"]
+    ("run", "deep"),
+    [
+        pytest.param("with_pairs", {}, id="wide only"),
+        pytest.param("with_wider_pairs", {"user_x_history": (203, 3)}, id="deep too", marks=pytest.mark.slow),
+    ],
 )
-def test_a_cross_of_a_sequence_trains_and_is_reported_and_evaluated(make_wide_deep, tmp_path, pairs, deep):
-    test_file = tmp_path / "test.parquet"
-    pq.write_table(click_log(300, seed=9), test_file, row_group_size=128)
-    sets = f"data={{train: {tmp_path / 'clicks'}, valid: {test_file}, test: {test_file}, label: clicked}}"
-
-    report = ctr.train(make_wide_deep(pairs, sets), tmp_path / "run")
-    again = ctr.evaluate(tmp_path / "run", str(test_file))
+def test_a_cross_of_a_sequence_trains_and_is_reported_and_evaluated(request, run, deep):
+    _, report, again = request.getfixturevalue(run)
 
     tables = {table["name"]: table for table in report["tables"]}
     sizes = {name: (table["rows"], table["dim"]) for name, table in tables.items()}
@@ -214,13 +230,9 @@ def test_a_cross_of_a_sequence_trains_and_is_reported_and_evaluated(make_wide_de
     assert again["tables"] == report["tables"]
 
 
-def test_the_rows_of_pairs_that_never_came_stay_zero(make_wide_deep, tmp_path):
-    wide = 'optimizers.sparse."wide/*"={type: ftrl, l1: 0}'
-
-    report = ctr.train(make_wide_deep(PAIRS, wide, "training.epochs=1"), tmp_path / "run")
-
-    experiment = load_experiment(tmp_path / "run" / "config.yaml")
-    encoder = prepare(experiment).encoder
+def test_the_rows_of_pairs_that_never_came_stay_zero(with_pairs):
+    run, report, _ = with_pairs
+    encoder = Encoder.load(run / "encoder")
     pairs = {(user, f"item {item}") for user in range(8) for item in range(10)}
     users, items = zip(*sorted(pairs), strict=True)
     table = click_log(80).set_column(1, "user", [users]).set_column(3, "history", [[[item] for item in items]])
