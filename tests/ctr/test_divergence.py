@@ -29,13 +29,19 @@ from ctr.training.step import compiled_step
 from ctr.training.step_snapshot import RAW, load_batch
 from features import Encoder
 from tests.conftest import click_log, write_clicks, write_config
-from tests.ctr.conftest import resealed
+from tests.ctr.conftest import PLAIN_MODEL, resealed
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
 
 UNBOUNDED = "features.columns.price={type: numeric, standardize: false, clip: null}"
 DENSE = "model={type: dnn, hidden: [8], batch_norm: false}"
 WIDE_DEEP = "model={type: wide_deep, hidden: [8]}"
+PLAIN = [
+    f"model={PLAIN_MODEL}",
+    "features.columns={user: {}, item: {}, price: {type: numeric, transform: log1p, missing_indicator: true}}",
+]
+ADAMW = "optimizers.dense={type: adamw, learning_rate: {schedule: cosine, initial: 0.01}}"
+LOOKAHEAD = "optimizers.dense={type: adam, learning_rate: 0.01, lookahead: {every: 2, alpha: 0.5}}"
 
 
 def ctr(*arguments):
@@ -104,14 +110,13 @@ class OneStep:
 @pytest.mark.parametrize(
     ("overrides", "price"),
     [
-        ([], 1e30),
-        ([], np.nan),
-        (["optimizers.clip_norm=1"], np.nan),
-        (["training.precision=mixed_bfloat16"], 1e30),
-        ([WIDE_DEEP, "optimizers.dense={type: adamw, learning_rate: {schedule: cosine, initial: 0.01}}"], np.inf),
-        (["optimizers.dense={type: adam, learning_rate: 0.01, lookahead: {every: 2, alpha: 0.5}}"], 1e30),
+        pytest.param([], 1e30, id="overflow", marks=pytest.mark.slow),
+        pytest.param([], np.nan, id="nan", marks=pytest.mark.slow),
+        pytest.param([*PLAIN, "optimizers.clip_norm=1"], np.nan, id="clipped"),
+        pytest.param(["training.precision=mixed_bfloat16"], 1e30, id="mixed precision", marks=pytest.mark.slow),
+        pytest.param([WIDE_DEEP, ADAMW], np.inf, id="wide and deep"),
+        pytest.param([*PLAIN, LOOKAHEAD], 1e30, id="lookahead"),
     ],
-    ids=["overflow", "nan", "clipped", "mixed precision", "wide and deep", "lookahead"],
 )
 def test_a_step_that_is_not_finite_leaves_no_trace(make_experiment, overrides, price):
     tried = OneStep(make_experiment(*overrides))
@@ -129,7 +134,7 @@ def test_a_step_that_is_not_finite_leaves_no_trace(make_experiment, overrides, p
 
 
 def test_a_step_is_traced_once_whatever_comes(make_experiment, monkeypatch):
-    one = OneStep(make_experiment())
+    one = OneStep(make_experiment(*PLAIN))
     traced = []
     compute = one.model.loss_and_gradients
     monkeypatch.setattr(one.model, "loss_and_gradients", lambda batch: traced.append(1) or compute(batch))
@@ -184,7 +189,7 @@ def planted(one, place, size):
 @pytest.mark.parametrize("place", ["row", "head"])
 @pytest.mark.parametrize(("size", "is_finite"), [(1e18, True), (1e20, False)])
 def test_a_gradient_whose_square_overflows_leaves_no_trace(make_experiment, monkeypatch, place, size, is_finite):
-    one = OneStep(make_experiment())
+    one = OneStep(make_experiment(*PLAIN))
     assert one.step(one.batch(seed=1)).is_finite
     before = one.variables()
     monkeypatch.setattr(one.model, "loss_and_gradients", planted(one, place, size))
@@ -203,7 +208,7 @@ def test_a_gradient_whose_square_overflows_leaves_no_trace(make_experiment, monk
 def test_a_norm_that_overflows_counts_where_gradients_are_clipped_by_it(
     make_experiment, monkeypatch, clip_norm, is_finite
 ):
-    one = OneStep(make_experiment(f"optimizers.clip_norm={clip_norm}"))
+    one = OneStep(make_experiment(*PLAIN, f"optimizers.clip_norm={clip_norm}"))
     for place in ("row", "head"):
         # 1.5e19 squared is 2.3e38, which float32 holds, as it does not hold twice as much
         monkeypatch.setattr(one.model, "loss_and_gradients", planted(one, place, 1.5e19))
@@ -296,7 +301,7 @@ class Planting(tf_keras.callbacks.Callback):
 )
 def test_a_gradient_whose_square_overflows_is_named(make_experiment, tmp_path, place, expected):
     with pytest.raises(Diverged) as raised:
-        train(make_experiment(), tmp_path / "run", callbacks=[Planting(place)])
+        train(make_experiment(*PLAIN), tmp_path / "run", callbacks=[Planting(place)])
 
     lines = str(raised.value).splitlines()
     assert re.fullmatch(r"step 1: the loss is 0\.\d+, but the sum of a gradient's squares is not finite; .*", lines[0])
@@ -342,27 +347,27 @@ def test_a_saved_batch_is_the_batch_to_the_bit(overflowed, saved):
     assert sorted(names) == sorted(["user", "item", "history", "hour", "price", *(f"{RAW}{key}" for key in batch)])
 
 
-def test_where_an_overwriting_run_diverges_the_old_run_is_put_back_and_the_step_kept_beside_it(config, tmp_path):
-    arguments = ["train", config, "--run", tmp_path / "run", "--set", "training.epochs=1"]
-    assert ctr(*arguments).exit_code == 0
-    before = (tmp_path / "run" / "report.json").read_bytes()
+def test_where_an_overwriting_run_diverges_the_old_run_is_put_back_and_the_step_kept_beside_it(config, trained):
+    before = (trained / "report.json").read_bytes()
 
-    result = ctr(*arguments, "--overwrite", "--set", "optimizers.dense.learning_rate=1e30")
+    rate = "optimizers.dense.learning_rate=1e30"
+    result = ctr("train", config, "--run", trained, "--overwrite", "--set", rate, "--set", f"model={PLAIN_MODEL}")
 
     assert result.exit_code == 3
-    assert (tmp_path / "run" / "report.json").read_bytes() == before
-    saved = tmp_path / "run.diverged" / "diverged" / "step-000000002.parquet"
+    assert (trained / "report.json").read_bytes() == before
+    saved = trained.with_name("run.diverged") / "diverged" / "step-000000002.parquet"
     assert f"ctr replay {shlex.quote(str(saved))}" in result.stderr
     assert ctr("replay", saved).exit_code == 0
 
 
 def test_a_run_that_diverged_before_any_checkpoint_is_replaced_when_asked(config, tmp_path):
-    arguments = ["train", config, "--run", tmp_path / "run", "--overwrite", "--set", "training.epochs=1", "--set"]
+    arguments = ["train", config, "--run", tmp_path / "run", "--overwrite", "--set", f"model={PLAIN_MODEL}", "--set"]
     for _ in range(2):
         assert ctr(*arguments, "optimizers.dense.learning_rate=1e30").exit_code == 3
     assert [path.name for path in tmp_path.iterdir() if "run" in path.name] == ["run"]
 
 
+@pytest.mark.slow
 def test_replicas_that_diverge_say_so_too(config, data_folder, tmp_path):
     plant_price(data_folder, 1e30)
     command = [
@@ -417,7 +422,7 @@ def test_a_batch_that_cannot_be_saved_does_not_hide_the_divergence(config, data_
 def test_a_run_whose_loss_soars_warns_once_and_goes_on(make_experiment, tmp_path):
     shown = io.StringIO()
     lift = [At(step, lambda model: model.tower.head.bias.assign([40.0])) for step in (15, 25)]
-    report = train(make_experiment(), tmp_path / "run", callbacks=lift, console=Console(file=shown, width=200))
+    report = train(make_experiment(*PLAIN), tmp_path / "run", callbacks=lift, console=Console(file=shown, width=200))
     assert report["training"]["steps"] == 36
     assert shown.getvalue().count("warning: the loss of step") == 1
     assert "warning: the loss of step 15 is" in shown.getvalue()

@@ -29,8 +29,9 @@ from ctr.training.resume import load_encoder
 from ctr.training.warm_start import copy_weights, open_parent
 from features import DataError
 from tests.conftest import CONFIG, THREADS, click_log
-from tests.ctr.conftest import resealed
+from tests.ctr.conftest import Killed, kill, resealed
 
+pytestmark = pytest.mark.usefixtures("undrawn_plots")
 NEW_USER, NEW_ITEM = 8, "item 10"
 ROWWISE = [
     "optimizers.sparse={'*': {type: lazy_adam}, item: {type: ftrl, l1: 0.01}, hour: {type: group_adam}}",
@@ -57,14 +58,14 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def first(place):
+def first(place, undrawn_plots):
     """The run that others begin with."""
     ctr.train(load_experiment(place / "tiny.yaml"), place / "first")
     return place / "first"
 
 
 @pytest.fixture(scope="module")
-def rowwise(place):
+def rowwise(place, undrawn_plots):
     """One whose optimizers count steps, make weights from their state, or follow slowly."""
     ctr.train(load_experiment(place / "tiny.yaml", ROWWISE), place / "rowwise")
     return place / "rowwise"
@@ -101,6 +102,10 @@ def begun(experiment, tmp_path):
     ).encoder
     model, fresh = plan_model(experiment, encoder).build(), plan_model(experiment, encoder).build()
     return model, fresh, copy_weights(parent, model, experiment)
+
+
+AT_ONCE = tf_keras.callbacks.LambdaCallback(on_train_begin=lambda logs: kill())
+"""Ends a training where its first step would come."""
 
 
 def rows_of(lookup, variable):
@@ -199,7 +204,7 @@ class Saved:
 
 def test_a_run_that_is_interrupted_needs_no_more_of_the_one_that_it_began_with(next_of, first, place, tmp_path):
     parent = shutil.copytree(first, tmp_path / "first")
-    experiment = next_of(parent)
+    experiment = next_of(parent, "training.epochs=1")
     ctr.train(experiment, tmp_path / "straight")
     after = tf_keras.callbacks.LambdaCallback(
         on_batch_end=lambda batch, logs: signal.raise_signal(signal.SIGTERM) if batch == 4 else None
@@ -298,8 +303,8 @@ def test_new_rows_were_not_passed_by_by_steps_before_them(place, next_of, tmp_pa
         assert 0 < steps[: len(steps) - new].max() <= told["step"]
 
 
-def test_a_damaged_encoder_is_not_fitted_again_on_a_run_that_has_changed(next_of, place, tmp_path):
-    ctr.train(load_experiment(place / "tiny.yaml", ["training.epochs=1"]), tmp_path / "first")
+def test_a_damaged_encoder_is_not_fitted_again_on_a_run_that_has_changed(next_of, first, place, tmp_path):
+    shutil.copytree(first, tmp_path / "first")
     after = tf_keras.callbacks.LambdaCallback(on_train_begin=lambda logs: signal.raise_signal(signal.SIGTERM))
     experiment = next_of(tmp_path / "first")
     with pytest.raises(Interrupted):
@@ -309,8 +314,9 @@ def test_a_damaged_encoder_is_not_fitted_again_on_a_run_that_has_changed(next_of
     ctr.train(load_experiment(place / "tiny.yaml", other_data), tmp_path / "first", overwrite=True)
     with pytest.raises(ConfigError, match=r"was trained again since .*run began with it: put it back"):
         ctr.train(experiment, tmp_path / "run", resume=True)
-    report = ctr.train(experiment, tmp_path / "run", overwrite=True)
-    assert report["warm_start"]["run"] == str(tmp_path / "first")
+    with pytest.raises(Interrupted):
+        ctr.train(experiment, tmp_path / "run", overwrite=True, callbacks=[after])
+    assert Run(tmp_path / "run").warm_start()["run"] == str(tmp_path / "first")
 
 
 def test_features_in_another_order_do_not_fit(place, next_of, first, tmp_path):
@@ -382,11 +388,13 @@ def test_a_run_that_is_trained_again_while_it_is_read_is_an_error(next_of, first
         copy_weights(opened, model, experiment)
 
 
-def test_a_parent_without_a_record_of_its_ids_is_a_warning(make_experiment, tmp_path):
-    ctr.train(make_experiment("features.unseen=own", "training.epochs=1"), tmp_path / "parent")
+def test_a_parent_without_a_record_of_its_ids_is_a_warning(place, tmp_path):
+    own = load_experiment(place / "tiny.yaml", ["features.unseen=own", "training.epochs=1"])
+    ctr.train(own, tmp_path / "parent")
     console = Console(file=io.StringIO(), width=200)
 
     warm = f"training.warm_start={{run: {tmp_path / 'parent'}}}"
-    ctr.train(make_experiment(warm, "training.epochs=1"), tmp_path / "next", console=console)
+    with pytest.raises(Killed):
+        ctr.train(load_experiment(place / "tiny.yaml", [warm]), tmp_path / "next", console=console, callbacks=[AT_ONCE])
 
     assert "parent has no record of the ids that it was trained on" in console.file.getvalue()
