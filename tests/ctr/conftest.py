@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import shutil
 from contextlib import contextmanager
@@ -52,6 +53,14 @@ class After(tf_keras.callbacks.Callback):
 
 def kill():
     raise Killed
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_wait_for_the_disk():
+    """Let `os.fsync` return at once: a run calls it fifty times, and no test cuts the power."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture(scope="session")

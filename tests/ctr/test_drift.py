@@ -698,6 +698,7 @@ def test_nothing_in_common(compare):
         compare({"x": [1]}, {"y": [1]})
 
 
+@pytest.mark.slow
 def test_the_command_does_not_wait_for_tensorflow(sets):
     program = (
         "import sys; from ctr.cli import app; app(sys.argv[1:], standalone_mode=False); "

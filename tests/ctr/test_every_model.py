@@ -58,8 +58,14 @@ def test_a_row_scores_the_same_alone_and_among_others(make_experiment, name):
     np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("start", ["log_odds", "zero"])
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [
+        *(("log_odds", name) for name in MODELS),
+        ("zero", "dnn"),
+        *(pytest.param("zero", name, marks=pytest.mark.slow) for name in MODELS if name != "dnn"),
+    ],
+)
 def test_an_untrained_model_on_zeros_scores_the_base_rate(make_experiment, name, start):
     experiment = make_experiment(*settings_of(name), f"model.initializer={{tables: 0, head_bias: {start}}}")
     prepared = prepare(experiment)

@@ -22,6 +22,8 @@ from ctr.training.data import empty_encoder, prepare
 from ctr.training.plan import ModelPlan, plan_model
 from optimizers import SPARSE
 from tests.conftest import click_log
+from tests.ctr.conftest import PLAIN_MODEL
+from tests.ctr.undrawn import undrawn
 
 GIB = 2**30
 
@@ -44,8 +46,8 @@ def said(found, level):
 
 @pytest.fixture
 def look(make_experiment, tmp_path):
-    """Inspect the experiment, with settings changed as by `--set`."""
-    return lambda *overrides: inspect(make_experiment(*overrides), tmp_path / "run")
+    """Inspect the experiment with a plain model, and with settings changed as by `--set`."""
+    return lambda *overrides: inspect(make_experiment(f"model={PLAIN_MODEL}", *overrides), tmp_path / "run")
 
 
 # What the data holds
@@ -306,7 +308,9 @@ def test_what_the_process_has_taken_already_is_needed_and_there(look, monkeypatc
 def test_what_the_process_had_once_is_no_need_of_a_training(config, tmp_path, monkeypatch):
     set_own_memory(monkeypatch, GIB, 5 * GIB)
     monkeypatch.setattr(machine, "free_memory", lambda: 3 * GIB)
-    assert ctr("train", config, "--run", tmp_path / "run", "--set", "training.epochs=1").exit_code == 0
+    settings = ("--set", "training.epochs=1", "--set", f"model={PLAIN_MODEL}")
+    with undrawn():
+        assert ctr("train", config, "--run", tmp_path / "run", *settings).exit_code == 0
 
 
 def test_large_row_groups_need_no_more_memory(look, data_folder, monkeypatch):

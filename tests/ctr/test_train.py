@@ -25,9 +25,11 @@ from ctr.training.progress import Progress
 from ctr.training.trainer import Trainer
 from features import Reader, as_tf_dataset
 from tests.conftest import click_log
+from tests.ctr.conftest import PLAIN_MODEL
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
 
+PLAIN = f"model={PLAIN_MODEL}"
 GOLDEN = Path(__file__).parents[1] / "golden" / "tiny_metrics.jsonl"
 
 
@@ -236,7 +238,7 @@ def test_scores_of_a_sampled_set_are_corrected_and_its_negatives_count_more(make
 
 
 def test_a_shifted_feature_is_flagged_and_no_other(make_experiment, tmp_path):
-    report = ctr.train(make_experiment("features.columns.ts={column: ts, part: hour}"), tmp_path / "run")
+    report = ctr.train(make_experiment(PLAIN, "features.columns.ts={column: ts, part: hour}"), tmp_path / "run")
     verdicts = {name: psi["drift"] for name, psi in report["psi"]["features"]["test"].items()}
     assert {name for name, verdict in verdicts.items() if verdict == "major"} == {"hour", "ts"}  # 20 hours of data
 
@@ -250,7 +252,7 @@ def test_the_reference_survives_saving(small_run):
 
 
 def test_training_without_validation_keeps_the_last_weights(make_experiment, tmp_path):
-    report = ctr.train(make_experiment("data.split.fractions=[0.8, 0, 0.2]"), tmp_path / "run")
+    report = ctr.train(make_experiment(PLAIN, "data.split.fractions=[0.8, 0, 0.2]"), tmp_path / "run")
     assert set(report["metrics"]) == {"train", "test"}
     assert json.loads((tmp_path / "run" / "checkpoints" / "best.json").read_text())["epoch"] == 3
 
@@ -267,12 +269,12 @@ def test_histories_that_stop_arriving_are_a_shift(make_experiment, data_folder, 
     table = pq.read_table(path)
     emptied = pa.nulls(table.num_rows, table["history"].type)
     pq.write_table(table.set_column(table.schema.get_field_index("history"), "history", emptied), path)
-    report = ctr.train(make_experiment("training.epochs=1"), tmp_path / "run")
+    report = ctr.train(make_experiment(PLAIN, "training.epochs=1"), tmp_path / "run")
     assert report["psi"]["features"]["test"]["history"]["drift"] == "major"
 
 
 def test_a_table_may_be_called_as_a_tower_is(make_experiment, tmp_path):
     called_deep = "features.columns={deep: {column: user}, price: {type: numeric}}"
-    report = ctr.train(make_experiment("training.epochs=1", called_deep), tmp_path / "run")
+    report = ctr.train(make_experiment(PLAIN, "training.epochs=1", called_deep), tmp_path / "run")
     assert [(table["name"], table["optimizer"]) for table in report["tables"]] == [("deep", "rmsprop_v2")]
     assert report["tables"][0]["bytes"] == 11 * 4 * 4 * 2
