@@ -1,6 +1,7 @@
 """A small click log and an experiment on it, for whole runs in seconds."""
 
 import os
+from functools import cache
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -20,6 +21,7 @@ tf.config.threading.set_intra_op_parallelism_threads(THREADS)  # before anything
 tf.config.threading.set_inter_op_parallelism_threads(THREADS)
 
 
+@cache
 def click_log(rows=1200, seed=0):
     """Columns of every kind; users 0-3 click on items 0-4, users 4-7 on items 5-9."""
     rng = np.random.default_rng(seed)

@@ -230,6 +230,7 @@ def empty_process(monkeypatch):
 @pytest.mark.parametrize("optimizer", SPARSE)
 def test_tables_and_state_are_known_before_they_are_made(optimizer, make_experiment):
     experiment = make_experiment(
+        f"model={PLAIN_MODEL}",
         f"optimizers.sparse.user={{type: {optimizer}, learning_rate: 0.1}}",
         "optimizers.sparse.*={type: rmsprop_v2, momentum: 0.9}",
         "features.columns.user={hash: 50}",

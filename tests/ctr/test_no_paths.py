@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from ctr.cli import app
 from tests.conftest import CONFIG, THREADS, click_log
+from tests.ctr.conftest import PLAIN_MODEL
 
 USER = "somebody-7c1f"
 NUMBERS = {".npz", ".npy", ".index", ".data-00000-of-00001"}
@@ -43,7 +44,7 @@ def written(tmp_path_factory):
         for k in range(3):
             pq.write_table(click_log().slice(400 * k, 400), f"clicks/part-{k}.parquet", row_group_size=200)
         Path("tiny.yaml").write_text(CONFIG.format(data="clicks", threads=THREADS))
-        one_epoch = ("--set", "training.epochs=1")
+        one_epoch = ("--set", "training.epochs=1", "--set", f"model={PLAIN_MODEL}")
         command("train", "tiny.yaml", *one_epoch)
         command("evaluate", "runs/tiny", "clicks/part-2.parquet")
         command("evaluate", "runs/tiny", "clicks", "--out", "elsewhere")

@@ -45,6 +45,7 @@ def test_settings_put_wrappers_around_the_optimizer(make_experiment, around, nam
     assert towers(plan_model(experiment, prepare(experiment).encoder).build()) == {name}
 
 
+@pytest.mark.slow
 def test_a_wrapped_optimizer_trains_as_resolved(make_experiment, tmp_path):
     dense = "optimizers.dense={type: momentum, l2_gradient: 0.01, layerwise_normalization: true, lookahead: {every: 3}}"
     first = ctr.train(make_experiment(FIXED, dense), tmp_path / "run")

@@ -303,6 +303,7 @@ def test_new_rows_were_not_passed_by_by_steps_before_them(place, next_of, tmp_pa
         assert 0 < steps[: len(steps) - new].max() <= told["step"]
 
 
+@pytest.mark.slow
 def test_a_damaged_encoder_is_not_fitted_again_on_a_run_that_has_changed(next_of, first, place, tmp_path):
     shutil.copytree(first, tmp_path / "first")
     after = tf_keras.callbacks.LambdaCallback(on_train_begin=lambda logs: signal.raise_signal(signal.SIGTERM))

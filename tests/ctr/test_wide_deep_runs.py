@@ -163,6 +163,7 @@ def test_a_run_and_its_resolved_config_give_the_same_bytes(wide_deep, tmp_path):
         assert (run / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
+@pytest.mark.slow
 def test_other_optimizers_of_the_wide_part_start_equal_and_see_the_same_order(make_wide_deep, of_one_epoch, tmp_path):
     other = 'optimizers.sparse={"*": {type: rmsprop_v2}, "wide/*_x_*": {type: group_lasso_adagrad}}'
 
