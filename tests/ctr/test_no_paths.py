@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from ctr.cli import app
 from tests.conftest import CONFIG, THREADS, click_log
 from tests.ctr.conftest import PLAIN_MODEL
+from tests.ctr.undrawn import undrawn
 
 USER = "somebody-7c1f"
 NUMBERS = {".npz", ".npy", ".index", ".data-00000-of-00001"}
@@ -47,8 +48,9 @@ def written(tmp_path_factory):
         one_epoch = ("--set", "training.epochs=1", "--set", f"model={PLAIN_MODEL}")
         command("train", "tiny.yaml", *one_epoch)
         command("evaluate", "runs/tiny", "clicks/part-2.parquet")
-        command("evaluate", "runs/tiny", "clicks", "--out", "elsewhere")
-        command("report", "runs/tiny", "runs/tiny/evaluations/part-2", "--out", "both.md")
+        with undrawn():
+            command("evaluate", "runs/tiny", "clicks", "--out", "elsewhere")
+            command("report", "runs/tiny", "runs/tiny/evaluations/part-2", "--out", "both.md")
         diverging = ("--set", "optimizers.dense.learning_rate=1e38")
         command("train", "tiny.yaml", "--run", "runs/diverged", *diverging, code=3)
         command("psi", "clicks/part-0.parquet", "clicks/part-2.parquet", "--out", "psi")

@@ -58,7 +58,6 @@ def _nothing_is_tidied_up_by_a_process_that_is_killed(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "steps"),
     [
-        ("early stop within an epoch", [13]),
         ("schedule, lookahead, clipping", [13]),
         *(pytest.param(name, [2, 8, 12, 13], marks=pytest.mark.slow) for name in SETTINGS),
     ],
@@ -104,7 +103,20 @@ def events(experiment_of, place):
     return disk.count
 
 
-@pytest.mark.parametrize("share", [0.3, *(pytest.param(one, marks=pytest.mark.slow) for one in (0.05, 0.6, 0.95))])
+def test_a_resumed_run_may_be_killed_between_two_writes(experiment_of, undisturbed, unfinished, monkeypatch):
+    expected, disk, experiment = undisturbed(*BY_STEPS), Disk(monkeypatch), experiment_of(*BY_STEPS)
+    disk.reset(60)
+    with pytest.raises(Killed):
+        ctr.train(experiment, unfinished, resume=True)
+    assert newest(unfinished / "checkpoints", pytest.fail).step > 6
+    disk.reset()
+    resume(experiment, unfinished)
+    assert ending(unfinished) == expected
+    assert not list(unfinished.rglob(".*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.95])
 def test_a_kill_may_come_between_any_two_writes(experiment_of, undisturbed, events, tmp_path, monkeypatch, share):
     """Between the rename of a checkpoint and best.json, before the first checkpoint, while reports are written."""
     expected = undisturbed(*BY_STEPS)
@@ -191,7 +203,9 @@ def test_damaged_initial_weights_are_written_again(experiment_of, undisturbed, u
     assert ending(unfinished) == undisturbed(*BY_STEPS)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}"], ids=["lost", "other"])
+@pytest.mark.parametrize(
+    "damage", [pytest.param(b"", id="lost", marks=pytest.mark.slow), pytest.param(b"{}", id="other")]
+)
 def test_lines_that_are_damaged_are_those_of_the_checkpoint_again(experiment_of, undisturbed, unfinished, damage):
     (unfinished / "metrics.jsonl").write_bytes(damage)
     assert "going on from step 6" in resume(experiment_of(*BY_STEPS), unfinished)
