@@ -36,7 +36,7 @@ def plans_are_kept():
     plans = []
 
     def planned(experiment, encoder):
-        of = experiment, encoder.layout, encoder.log_odds
+        of = experiment, encoder.layout, encoder.statistics.log_odds
         for known, plan in plans:
             if known == of:
                 return plan

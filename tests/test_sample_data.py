@@ -30,6 +30,7 @@ def log(tmp_path_factory):
     return pq.read_table(folder)
 
 
+@pytest.mark.slow
 def test_the_same_arguments_give_the_same_bytes(tmp_path):
     for name in ("one", "two"):
         make(tmp_path / name, "--rows", "2000", "--seed", "5")

@@ -375,6 +375,7 @@ def test_where_an_overwriting_run_diverges_the_old_run_is_put_back_and_the_step_
     assert ctr("replay", saved).exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_run_that_diverged_before_any_checkpoint_is_replaced_when_asked(config, tmp_path):
     arguments = ["train", config, "--run", tmp_path / "run", "--overwrite", "--set", f"model={PLAIN_MODEL}", "--set"]
     for _ in range(2):

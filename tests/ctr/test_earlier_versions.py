@@ -118,6 +118,7 @@ def test_a_run_of_0_4_is_evaluated_and_begun_with(trained, small_config, tmp_pat
     assert (rows["carried"], rows["new"]) == (11, 0)
 
 
+@pytest.mark.slow
 def test_a_run_of_0_4_goes_on_as_it_would_have(unfinished, experiment_of, undisturbed, tmp_path):
     resume(experiment_of(*BY_STEPS), make_0_4(unfinished))
     assert ending(unfinished) == undisturbed(*BY_STEPS)

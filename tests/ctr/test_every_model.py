@@ -108,6 +108,7 @@ def test_what_does_not_fit_the_features_is_named_before_any_data_is_read(make_ex
         ctr.train(experiment, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_model_with_shapes_that_depend_on_data_scores_the_same_from_its_folder(
     make_experiment, data_folder, tmp_path
 ):

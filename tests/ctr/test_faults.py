@@ -58,6 +58,7 @@ def test_what_a_full_disk_stops_says_how_to_go_on(place, undisturbed, experiment
     assert ending(run) == expected
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_where_it_replaces_another_is_kept_beside_it(
     place, undisturbed, experiment_of, trained, tmp_path, request
 ):

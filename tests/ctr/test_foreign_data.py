@@ -135,6 +135,7 @@ def scores(path):
     )
 
 
+@pytest.mark.slow
 def test_training_sees_the_same(runs):
     (plain, before), (other, after) = runs["plain"], runs["foreign"]
     assert (plain / "metrics.jsonl").read_bytes() == (other / "metrics.jsonl").read_bytes()
@@ -157,6 +158,7 @@ def test_the_end_of_time_is_the_last_of_a_split_by_time(runs):
     assert pc.sum(pc.equal(test, pa.scalar(END_OF_TIME.replace(tzinfo=None), test.type))).as_py() == 300
 
 
+@pytest.mark.slow
 def test_evaluations_of_all_rows_are_the_same(folders, runs):
     found = {}
     for kind, (run, _) in runs.items():
@@ -167,6 +169,7 @@ def test_evaluations_of_all_rows_are_the_same(folders, runs):
     assert found["plain"][2].equals(found["foreign"][2])
 
 
+@pytest.mark.slow
 def test_an_inspection_counts_the_same_and_shows_kept_bytes(folders):
     plain, other = (inspect(experiment(folders, kind), folders / "none") for kind in ("plain", "foreign"))
     of_data = [{f.sentence for f in found.findings if f.check not in ("memory", "disk")} for found in (plain, other)]
@@ -205,6 +208,7 @@ def test_psi_takes_casts_from_the_command_line(folders):
     assert CliRunner().invoke(app, [*command, "--cast", "item"]).exit_code == 2
 
 
+@pytest.mark.slow
 def test_kept_times_of_files_in_two_units_are_of_one_scale(make_experiment, data_folder, tmp_path):
     """Nanoseconds could not hold the first file's, and the others' are not to lose their digits unseen."""
     first, last = datetime(1, 1, 1), datetime(9999, 12, 31)

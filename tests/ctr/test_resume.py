@@ -152,6 +152,7 @@ def test_a_signal_ends_the_step_and_saves(experiment_of, undisturbed, tmp_path, 
         pytest.param([], 12, id="at the end of an epoch", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_a_signal_does_not_wait_for_a_validation(experiment_of, undisturbed, tmp_path, monkeypatch, settings, step):
     experiment, run = experiment_of(*settings), tmp_path / "run"
     score = Scorer.score
@@ -170,6 +171,7 @@ def test_a_signal_does_not_wait_for_a_validation(experiment_of, undisturbed, tmp
     assert ending(run) == undisturbed(*settings)
 
 
+@pytest.mark.slow
 def test_a_signal_while_measuring_leaves_a_trained_run(experiment_of, undisturbed, tmp_path, monkeypatch):
     experiment, run = experiment_of(*BY_STEPS), tmp_path / "run"
     with monkeypatch.context() as patched:
@@ -236,6 +238,7 @@ def test_a_damaged_encoder_is_fitted_again(experiment_of, undisturbed, unfinishe
     assert ending(unfinished) == undisturbed(*BY_STEPS)
 
 
+@pytest.mark.slow
 def test_a_run_that_replaces_another_is_resumed_and_the_other_kept_until_then(experiment_of, trained):
     run, replaced = trained, trained.with_name(f".{trained.name}.replaced")
     old = (run / "report.json").read_bytes()

@@ -150,6 +150,7 @@ def test_what_resuming_writes_goes_through_no_link(experiment_of, undisturbed, u
     assert not [path for path in unfinished.rglob("*") if path.is_symlink()]
 
 
+@pytest.mark.slow
 def test_checkpoints_may_lie_on_another_disk(experiment_of, undisturbed, unfinished, outside):
     """Nothing else that lies there is touched, such as hidden files."""
     shutil.copytree(unfinished / "checkpoints", outside, dirs_exist_ok=True)
@@ -160,6 +161,7 @@ def test_checkpoints_may_lie_on_another_disk(experiment_of, undisturbed, unfinis
     assert (outside / "step-000000036").is_dir()
 
 
+@pytest.mark.slow
 def test_a_whole_run_may_lie_on_another_disk(experiment_of, place, small_run, tmp_path):
     disk = Path(shutil.copytree(small_run, tmp_path / "disk" / "run"))
     (tmp_path / "run").symlink_to(disk)

@@ -64,6 +64,7 @@ def test_a_plateau_cuts_a_schedule_too(make_experiment, tmp_path):
     assert logged(tmp_path / "run")[-1]["table *"] == pytest.approx(1e-9 * 0.5**misses)
 
 
+@pytest.mark.slow
 def test_the_resolved_config_gives_the_same_run(make_experiment, tmp_path):
     piecewise = "{schedule: piecewise, initial: 0.1, rates: {1: 0.01, 2: 0.001}}"
     rates = with_rates(piecewise, "{schedule: cosine, initial: 0.01}")
@@ -73,6 +74,7 @@ def test_the_resolved_config_gives_the_same_run(make_experiment, tmp_path):
     assert [rate["table *"] for rate in logged(tmp_path / "two")] == pytest.approx([0.1, 0.01, 0.001])
 
 
+@pytest.mark.slow
 def test_a_run_with_schedules_is_evaluated(make_experiment, data_folder, tmp_path):
     rates = with_rates("{schedule: cosine, initial: 0.1, warm_up: {steps: 3}}", "0.01")
     ctr.train(make_experiment(ONE_SET, rates), tmp_path / "run")

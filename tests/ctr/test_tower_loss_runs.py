@@ -108,6 +108,7 @@ def test_the_terms_are_logged_and_do_not_enter_the_report(make_experiment, tmp_p
 @pytest.mark.parametrize(
     "settings", [pytest.param([], id="by epochs", marks=pytest.mark.slow), pytest.param(BY_STEPS, id="by steps")]
 )
+@pytest.mark.slow
 def test_a_run_that_is_killed_and_resumed_ends_as_one_left_alone(experiment_of, undisturbed, tmp_path, settings):
     experiment = experiment_of(MODEL, *settings)
     with pytest.raises(Killed):

@@ -56,6 +56,7 @@ def test_a_wrapped_optimizer_trains_as_resolved(make_experiment, tmp_path):
     assert first["metrics"]["valid"]["auc"] > 0.6
 
 
+@pytest.mark.slow
 def test_an_l2_on_towers_makes_their_matrices_smaller(make_experiment, tmp_path):
     def size_of_towers(l2):
         dense = f"optimizers.dense={{type: sgd, learning_rate: 0.1, l2_gradient: {l2}}}"

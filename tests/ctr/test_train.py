@@ -264,6 +264,7 @@ def test_mixed_precision_trains_and_scores_in_float32(make_experiment, tmp_path)
     assert str(scores["logit"].type) == "float"
 
 
+@pytest.mark.slow
 def test_histories_that_stop_arriving_are_a_shift(make_experiment, data_folder, tmp_path):
     path = data_folder / "part-2.parquet"
     table = pq.read_table(path)

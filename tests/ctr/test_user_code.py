@@ -278,6 +278,7 @@ def test_a_run_of_an_own_tower_is_evaluated_as_it_was_measured(run, own, copy):
     assert scored["logit"].to_pylist()[-test.num_rows :] == test["logit"].to_pylist()
 
 
+@pytest.mark.slow
 def test_an_own_tower_is_resumed_as_if_it_had_never_stopped(own, trusted, every_checkpoint_is_saved, tmp_path):
     experiment = load_experiment(own / "tiny.yaml", [EVERY, *BY_STEPS, TWO_TOWER, SIGNED])
     ctr.train(experiment, tmp_path / "undisturbed")
@@ -287,6 +288,7 @@ def test_an_own_tower_is_resumed_as_if_it_had_never_stopped(own, trusted, every_
     assert ending(tmp_path / "killed") == ending(tmp_path / "undisturbed")
 
 
+@pytest.mark.slow
 def test_a_run_begins_with_an_own_tower(run, own, trusted, tmp_path):
     settings = [TWO_TOWER, SIGNED, "training.epochs=1", f"training.warm_start.run={run}"]
     report = ctr.train(load_experiment(own / "tiny.yaml", settings), tmp_path / "next")
@@ -322,6 +324,7 @@ def test_an_own_sparse_optimizer_equals_the_registered_one_of_its_formula(own, t
     assert trained(own, "own-rows", own_rows) == trained(own, "sgd-rows", registered)
 
 
+@pytest.mark.slow
 def test_an_own_dense_optimizer_equals_the_registered_one_of_its_formula(own, trusted):
     schedule = "{schedule: exponential, initial: 0.1, k: 0.5}"
     own_dense = f"optimizers.dense={{type: my_package.others:DenseDescent, learning_rate: {schedule}}}"

@@ -202,6 +202,7 @@ class Saved:
         self.lines = (run / "metrics.jsonl").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_interrupted_needs_no_more_of_the_one_that_it_began_with(next_of, first, place, tmp_path):
     parent = shutil.copytree(first, tmp_path / "first")
     experiment = next_of(parent, "training.epochs=1")
@@ -288,6 +289,7 @@ def test_rates_and_dropout_may_be_others(next_of, rowwise, tmp_path):
     assert parent_of(next_of(rowwise, *ROWWISE, *rates), Run(tmp_path / "run")) is not None
 
 
+@pytest.mark.slow
 def test_new_rows_were_not_passed_by_by_steps_before_them(place, next_of, tmp_path):
     """A row that catches up is shrunk for the steps since its last touch, not for those before it was there."""
     catching_up = [

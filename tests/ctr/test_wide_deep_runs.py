@@ -110,6 +110,7 @@ def test_crosses_and_buckets_have_a_psi_that_is_stable_on_stable_data(of_one_epo
     assert set(verdicts) == {"user", "item", "history", "hour", "price", "price_range", "user_x_item", "item_x_price"}
 
 
+@pytest.mark.slow
 def test_evaluate_gives_the_scores_of_the_run_from_the_saved_encoder(with_pairs):
     run, trained, again = with_pairs
 
@@ -140,6 +141,7 @@ def test_deep_tables_start_as_in_another_model(make_experiment, make_wide_deep):
         np.testing.assert_array_equal(*(weights(model, name) for model in models))
 
 
+@pytest.mark.slow
 def test_a_strong_l1_leaves_exact_zeros_in_the_wide_tables_only(make_wide_deep, with_pairs, tmp_path):
     found = [zero_rows(with_pairs[1])]
     for l1 in (0.02, 100):

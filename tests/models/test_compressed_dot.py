@@ -436,6 +436,7 @@ def test_every_weight_of_a_model_moves_in_one_step():
 
 
 @pytest.mark.medium
+@pytest.mark.slow
 def test_fit_decreases_the_loss_below_that_of_a_constant():
     model, losses = fitted(**KINDS["instance-wise"])
 

@@ -339,6 +339,7 @@ def test_the_same_training_twice_gives_the_same_bits():
 
 
 @pytest.mark.medium
+@pytest.mark.slow
 def test_a_restored_run_continues_bit_for_bit_with_dropout(tmp_path):
     batches = dataset(rows_of(96), 16)
     straight = compiled(model_of(dropout=0.3))

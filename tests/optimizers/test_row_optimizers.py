@@ -210,6 +210,7 @@ def check_fit(case, policy):
 
 @pytest.mark.medium
 @every_kind_of_optimizer
+@pytest.mark.slow
 def test_a_strategy_of_one_device_changes_no_bit(case):
     _, expected, *_ = fitted(case)
     _, weights, *_ = fitted(case, strategy=tf.distribute.OneDeviceStrategy("/cpu:0"))

@@ -126,6 +126,7 @@ def test_differences_are_paired_by_seed_and_by_row(compared):
     assert -1 <= one["over_both"]["low"] < one["over_seeds"]["low"]
 
 
+@pytest.mark.slow
 def test_differences_are_clustered_by_the_group_that_the_scores_hold(config, tmp_path, in_this_process):
     settings = {"report.group": "user", "training.threads": 2, "training.epochs": 1}
     study = write_study(config, axes=TWO, settings=settings, seeds=[3])
@@ -222,6 +223,7 @@ def test_begun_again_it_trains_nothing_and_says_the_same(compared, in_this_proce
     assert pages[0] == pages[1]
 
 
+@pytest.mark.slow
 def test_tuned_on_validation_reported_on_test_and_unjudged_while_a_trial_is_lost(
     config, tmp_path, in_this_process, monkeypatch
 ):
@@ -308,6 +310,7 @@ def test_without_the_baseline_the_others_are_told_without_differences(config, tm
     assert "base has the highest mean test AUC" in printed
 
 
+@pytest.mark.slow
 def test_if_nothing_comes_to_its_end_that_is_the_error(config, tmp_path, in_this_process):
     axes = {"rate": {f"{k}": {"optimizers.sparse": {"*": {"type": "sgd", "learning_rate": k * 1e37}}} for k in (8, 9)}}
     with pytest.raises(ConfigError, match="no run came to its end; the first: step"):
@@ -457,6 +460,7 @@ def test_a_damaged_comparison_is_named_and_made_again(begun, in_this_process):
         assert (out / "comparison.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_failure_of_other_settings_is_forgotten(begun, in_this_process):
     study, out = begun
     shutil.rmtree(out / "runs/adagrad/seed-3")

@@ -172,6 +172,7 @@ def test_the_training_data_can_be_evaluated_too(run):
     assert found["slices"]["train"]["shop"]
 
 
+@pytest.mark.slow
 def test_row_groups_without_a_row_in_the_sample_are_no_matter(tmp_path, monkeypatch):
     monkeypatch.setattr("features.sample.SAMPLE_ROWS", 50)
     tables = {"train": clicks(300, 1), "test": clicks(200, 3)}
@@ -251,6 +252,7 @@ def sentences(report, level):
     return {one["check"]: one["sentence"] for one in report["checks"] if one["level"] == level}
 
 
+@pytest.mark.slow
 def test_calendar_features_and_a_partial_last_day_are_no_drift(tmp_path):
     """Ten days from a Monday on, the last one of three hours; eight are the training data."""
     random = np.random.default_rng(0)

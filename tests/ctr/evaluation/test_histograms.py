@@ -44,6 +44,7 @@ def share_above_noise(rate=None, length=0, times=200):
 
 @pytest.mark.medium
 @pytest.mark.parametrize(("rate", "length"), [(None, 0), (0.05, 0), (None, 20)], ids=["plain", "sampled", "lists"])
+@pytest.mark.slow
 def test_psi_without_a_shift_stays_within_its_noise(rate, length):
     assert share_above_noise(rate, length) <= 0.02
 

@@ -266,6 +266,7 @@ def test_one_cluster_gives_a_difference_without_an_interval():
 
 
 @pytest.mark.medium
+@pytest.mark.slow
 def test_intervals_of_users_hold_the_truth_where_those_of_rows_do_not(monkeypatch):
     """300 sets of 100 users with 20 rows each: 95% have a standard error of 1.3%, so all six lie in 91 to 98.5%."""
     monkeypatch.setattr(cluster_coverage, "TRUTH_ROWS", 1_000_000)  # its error is a thirtieth of that of a set

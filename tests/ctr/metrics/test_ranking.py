@@ -77,6 +77,7 @@ def test_variance_and_degrees_of_freedom_are_those_of_scipys_brunner_munzel_test
 
 @pytest.mark.medium
 @pytest.mark.parametrize("is_weighted", [False, True])
+@pytest.mark.slow
 def test_the_interval_holds_the_truth_in_95_percent_of_simulations(is_weighted):
     # scripts/auc_coverage.py is the long form
     rng, truth, simulations = np.random.default_rng(2), 0.8, 10_000

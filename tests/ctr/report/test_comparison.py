@@ -70,6 +70,7 @@ def test_plots_are_files_that_need_no_page(written, tmp_path):
 
 
 @pytest.mark.medium
+@pytest.mark.slow
 def test_the_same_comparison_gives_the_same_bytes(written, tmp_path):
     def files():
         written(plots=nullcontext)

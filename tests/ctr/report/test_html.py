@@ -188,6 +188,7 @@ def test_a_page_that_cannot_be_written_does_not_lose_the_run(make_experiment, tm
             assert write_html(folder).exists()
 
 
+@pytest.mark.slow
 def test_a_run_without_other_sets_and_tables_shows_no_empty_section(make_experiment, tmp_path):
     alone = "data.split.fractions=[1, 0, 0]"
     numbers = "features.columns={price: {type: numeric}}"
