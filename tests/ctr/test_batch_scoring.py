@@ -62,6 +62,7 @@ def test_the_scores_are_those_of_the_same_rows_with_labels(run, table, tmp_path)
     assert scored["user"].equals(table["user"])
 
 
+@pytest.mark.slow
 def test_files_of_the_run_are_known_by_what_they_hold(small_config, run, tmp_path):
     clicks = small_config.parent / "clicks"
     report, shown = evaluate_file(run, clicks / "part-2.parquet")

@@ -101,6 +101,7 @@ def test_any_damaged_file_leaves_the_newest_intact_checkpoint_with_its_best(copy
         pytest.param(OLD_BEST[0], [30], None, id="the best of all"),
     ],
 )
+@pytest.mark.slow
 def test_a_run_with_damaged_checkpoints_ends_the_same(
     experiment_of, undisturbed, copy_of_killed, step, damaged, resumed_from
 ):

@@ -145,6 +145,7 @@ def test_training_sees_the_same(runs):
 
 
 @pytest.mark.parametrize("name", ["valid", "test"])
+@pytest.mark.slow
 def test_scores_are_the_same_with_all_kept_columns(runs, name):
     plain, other = (scores(run / "scores" / f"{name}.parquet") for run, _ in runs.values())
     assert plain.equals(other)

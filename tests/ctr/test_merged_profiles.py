@@ -107,6 +107,7 @@ CUTS = st.lists(st.integers(0, 6), max_size=3).map(sorted)
 
 @settings(max_examples=25, deadline=None)
 @given(CUTS)
+@pytest.mark.slow
 def test_counts_of_a_dataset_merge(row_groups, cuts):
     kinds = {"user": "categorical", "history": "list", "price": "numeric"}
     sample = {

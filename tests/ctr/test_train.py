@@ -197,6 +197,7 @@ def test_evaluate_gives_the_same_scores_in_a_fresh_process(make_experiment, tmp_
     assert fresh.read_bytes() == (tmp_path / "run" / "scores" / "test.parquet").read_bytes()
 
 
+@pytest.mark.slow
 def test_plain_fit_trains_to_the_weights_of_the_trainer(make_experiment, tmp_path):
     experiment = make_experiment("model.dropout=0", "training.epochs=1")
     prepared = prepare(experiment)

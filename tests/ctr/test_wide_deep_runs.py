@@ -219,6 +219,7 @@ def test_a_wide_cross_is_a_deep_feature_of_other_models_too(make_wide_deep, tmp_
         pytest.param("with_wider_pairs", {"user_x_history": (203, 3)}, id="deep too", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_a_cross_of_a_sequence_trains_and_is_reported_and_evaluated(request, run, deep):
     _, report, again = request.getfixturevalue(run)
 

@@ -301,6 +301,7 @@ def test_what_cannot_be_trained_is_a_row_and_the_others_stand(config, tmp_path, 
     assert in_this_process == ["huge, seed 3"]  # what diverged would do so again
 
 
+@pytest.mark.slow
 def test_without_the_baseline_the_others_are_told_without_differences(config, tmp_path, in_this_process):
     diverging = {"optimizers.sparse": {"*": {"type": "sgd", "learning_rate": 1e38}}}
     axes = {"sparse": {"diverging": diverging, "base": {}}}

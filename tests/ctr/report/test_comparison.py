@@ -57,6 +57,7 @@ def test_the_page_is_one_file_with_every_section(written):
 
 
 @pytest.mark.medium
+@pytest.mark.slow
 def test_plots_are_files_that_need_no_page(written, tmp_path):
     written(plots=nullcontext)
     plots = {path.stem: path.read_text() for path in (tmp_path / "plots").iterdir()}
