@@ -129,6 +129,7 @@ def test_what_is_left_out_is_told_everywhere(sets_of, tmp_path):
     assert "Bad rows left out: train 9 (label is null: 1, label is neither 0 nor 1: 1, " in summary
 
 
+@pytest.mark.slow
 def test_a_page_without_bad_rows_does_not_speak_of_them(make_experiment, tmp_path):
     settings = ["data.bad_rows={skip: 0.02}", "training.epochs=1", f"model={PLAIN_MODEL}"]
     ctr.train(make_experiment(*settings), tmp_path / "run")

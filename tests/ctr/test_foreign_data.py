@@ -152,6 +152,7 @@ def test_scores_are_the_same_with_all_kept_columns(runs, name):
     assert set(other["city"].to_pylist()) == set(CITIES)
 
 
+@pytest.mark.slow
 def test_the_end_of_time_is_the_last_of_a_split_by_time(runs):
     """INT96 in nanoseconds would be of the year 1816, and train."""
     run, _ = runs["foreign"]

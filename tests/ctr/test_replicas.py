@@ -54,6 +54,7 @@ def on_two_cpus(config, *trainings):
         pytest.param(CAN, id="can on din", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_two_replicas_train_to_the_weights_of_one(make_experiment, config, tmp_path, changes):
     alone = ctr.train(make_experiment(*changes), tmp_path / "alone")
     on_two_cpus(config, (tmp_path / "both", 0, *changes))

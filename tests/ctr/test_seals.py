@@ -189,6 +189,7 @@ MADE_AGAIN = ["report.json", "scores/test.parquet", "encoder/encoder.json", "env
 
 
 @pytest.mark.parametrize("file", [pytest.param(f, marks=[pytest.mark.slow] * ("/" not in f)) for f in MADE_AGAIN])
+@pytest.mark.slow
 def test_deleting_the_report_and_resuming_makes_a_damaged_file_again(run, small_config, file, undrawn_plots):
     before = (run / file).read_bytes()
     flip(run / file)

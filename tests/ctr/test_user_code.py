@@ -318,6 +318,7 @@ def test_variants_of_an_own_tower_are_compared(compared):
     assert list(code) == ["my_package.towers:TwoTower"]
 
 
+@pytest.mark.slow
 def test_an_own_sparse_optimizer_equals_the_registered_one_of_its_formula(own, trusted):
     own_rows = 'optimizers.sparse={"*": {type: my_package.others:Descent, learning_rate: 0.5}}'
     registered = 'optimizers.sparse={"*": {type: sgd, learning_rate: 0.5}}'

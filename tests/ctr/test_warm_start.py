@@ -391,6 +391,7 @@ def test_a_run_that_is_trained_again_while_it_is_read_is_an_error(next_of, first
         copy_weights(opened, model, experiment)
 
 
+@pytest.mark.slow
 def test_a_parent_without_a_record_of_its_ids_is_a_warning(place, tmp_path):
     own = load_experiment(place / "tiny.yaml", ["features.unseen=own", "training.epochs=1"])
     ctr.train(own, tmp_path / "parent")

@@ -103,6 +103,7 @@ def test_a_run_learns_and_reports_every_table_with_its_optimizer(wide_deep):
     assert report["metrics"]["test"]["auc"] > 0.7
 
 
+@pytest.mark.slow
 def test_crosses_and_buckets_have_a_psi_that_is_stable_on_stable_data(of_one_epoch):
     verdicts = {name: psi["drift"] for name, psi in of_one_epoch["psi"]["features"]["test"].items()}
     for name in ("price_range", "user_x_item", "item_x_price"):
@@ -234,6 +235,7 @@ def test_a_cross_of_a_sequence_trains_and_is_reported_and_evaluated(request, run
     assert again["tables"] == report["tables"]
 
 
+@pytest.mark.slow
 def test_the_rows_of_pairs_that_never_came_stay_zero(with_pairs):
     run, report, _ = with_pairs
     encoder = Encoder.load(run / "encoder")
@@ -244,6 +246,7 @@ def test_the_rows_of_pairs_that_never_came_stay_zero(with_pairs):
     assert zero_rows(report)["wide/user_x_history"] == 200 - len(came)
 
 
+@pytest.mark.slow
 def test_a_cross_of_a_sequence_is_a_deep_feature_of_other_models_too(make_wide_deep, tmp_path):
     dcn = "model={type: dcn_v2, cross_layers: 1, hidden: [8]}"
     wider = "features.columns.user_x_item.dim=2"

@@ -227,6 +227,7 @@ def test_each_pass_over_a_tf_dataset_is_the_next_epoch_of_the_reader(tmp_path, f
         assert as_bytes(dataset.as_numpy_iterator()) == as_bytes(one.epoch(epoch))
 
 
+@pytest.mark.medium
 def test_a_pass_over_a_tf_dataset_that_stops_early_leaves_no_thread(tmp_path):
     batches = iter(as_tf_dataset(reader(tmp_path, [50] * 4, batch_size=2)))
     next(batches)

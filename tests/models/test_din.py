@@ -160,6 +160,7 @@ def test_units_start_unlike_and_by_the_seed():
 
 
 @pytest.mark.parametrize("size", [1, 6])
+@pytest.mark.medium
 def test_it_trains_and_moves_only_the_rows_of_its_batch(size):
     model, batch = a_model(batch_norm=False), a_batch(size)  # which makes nothing of a batch of one
     model.compile(optimizer=tf_keras.optimizers.SGD(0.5, jit_compile=False))

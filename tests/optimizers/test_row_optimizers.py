@@ -194,6 +194,7 @@ def test_it_trains_an_embedding_in_plain_compile_and_fit(case):
 @pytest.mark.medium
 @every_kind_of_optimizer
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.slow
 def test_it_trains_an_embedding_in_mixed_precision(case, policy):
     check_fit(case, policy)
 

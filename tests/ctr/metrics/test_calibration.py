@@ -131,6 +131,7 @@ def test_without_positives_there_are_none_to_count():
 )
 @pytest.mark.parametrize("is_weighted", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("shift", [0.0, 0.5])
+@pytest.mark.slow
 def test_an_error_is_the_spread_over_samples(value, error, is_weighted, shift):
     rng = np.random.default_rng(2)
     values, errors = [], []

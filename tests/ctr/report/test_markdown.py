@@ -14,6 +14,8 @@ from ctr.runs.run import Run
 from ctr.schema.levels import Level
 from tests.ctr.report.conftest import EVIL, NAME
 
+pytestmark = pytest.mark.medium
+
 
 class Rendered(HTMLParser):
     """The texts of each kind of element."""

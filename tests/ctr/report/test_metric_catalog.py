@@ -20,6 +20,8 @@ from ctr.report.side_by_side import side_by_side
 from ctr.runs.run import Run
 from tests.ctr.report.pages import page_of
 
+pytestmark = pytest.mark.medium
+
 
 def weighted_accuracy(counts, threshold):
     """The share of rows on the right side of the threshold."""

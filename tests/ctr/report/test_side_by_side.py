@@ -395,7 +395,6 @@ def report(*arguments):
 
 
 @pytest.mark.medium
-@pytest.mark.slow
 def test_trained_runs_side_by_side(trained, tmp_path):
     result = report(trained / "a", trained / "b", "--out", tmp_path / "difference.md")
     assert result.exit_code == 0
