@@ -33,11 +33,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if _is_medium(item):
             item.add_marker("medium")
-    names_tests = config.option.keyword or config.option.markexpr or any(".py" in arg for arg in config.args)
-    lane = config.option.lane or ("--slow" if names_tests else "default")
-    left_out = {"--quick": ("slow", "medium"), "default": ("slow",), "--slow": ()}[lane]
+    left_out = {"--quick": ("slow", "medium"), "--slow": (), None: ("slow",)}[config.option.lane]
+    named = _named_files(config)
     chosen, others = [], []
     for item in items:
-        (others if any(item.get_closest_marker(name) for name in left_out) else chosen).append(item)
+        is_named = config.option.lane is None and (named is None or item.path in named)
+        out = not is_named and any(item.get_closest_marker(name) for name in left_out)
+        (others if out else chosen).append(item)
     items[:] = chosen
     config.hook.pytest_deselected(items=others)
+
+
+def _named_files(config: pytest.Config) -> set[Path] | None:
+    """Return the files that a call names; None if it chooses tests by `-k` or `-m`, whose tests are all named."""
+    if config.option.keyword or config.option.markexpr:
+        return None
+    paths = [argument.partition("::")[0] for argument in config.args]
+    return {(config.invocation_params.dir / path).resolve() for path in paths if path.endswith(".py")}

@@ -65,3 +65,5 @@ def test_what_is_named_runs(passed):
     assert passed("tests", "-k", "processes") == passed("-m", "slow") == {"test_of_processes"}
     assert len(passed("tests/test_some.py")) == 5
     assert passed("tests/test_some.py", "--quick") == {"test_plain"}
+    assert passed("tests/ctr/test_runs.py", "tests") == passed()
+    assert passed("tests/test_some.py", "tests/ctr") == {*passed("tests/test_some.py"), *passed("tests/ctr")}
