@@ -334,6 +334,7 @@ def model_of(**arguments):
 
 @every_structure
 @every_kind
+@pytest.mark.medium
 def test_in_a_model_the_vectors_are_those_of_the_fields_in_declared_order(kind, structure):
     model, rows = model_of(structure=structure, **kind), rows_of(20)
     randomize(model.tower)
@@ -379,6 +380,7 @@ def test_towers_are_named_and_hold_each_variable_once(kind, structure):
 
 @every_structure
 @every_kind
+@pytest.mark.medium
 def test_a_seed_gives_the_same_weights_each_time_and_another_seed_others(kind, structure):
     one, again, other = (built(structure=structure, seed=seed, **kind) for seed in (1, 1, 2))
 

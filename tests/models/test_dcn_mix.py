@@ -57,6 +57,7 @@ def weights_of(tower, value=float64):
 @every_activation
 @every_gate
 @every_structure
+@pytest.mark.medium
 def test_logits_follow_the_float64_reference(structure, gate, activation):
     tower = built(structure=structure, gate=gate, activation=activation, batch_norm=False, cross_layers=3, dropout=0.5)
     randomize(tower)
@@ -241,6 +242,7 @@ def test_a_seed_gives_the_same_weights_each_time_and_another_seed_others():
     ],
     ids=str,
 )
+@pytest.mark.medium
 def test_the_start_of_a_layer_does_not_depend_on_other_parts(arguments):
     assert_same_bits(kernels(**arguments)[:8], kernels())
 
@@ -313,6 +315,7 @@ def test_one_graph_serves_batches_of_every_size():
 
 
 @every_gate
+@pytest.mark.medium
 def test_mixed_precision_computes_every_product_of_a_cross_layer_in_bfloat16_close_to_float32(mixed_bfloat16, gate):
     mixed = built(structure="cross_only", gate=gate)
     tf_keras.mixed_precision.set_global_policy("float32")

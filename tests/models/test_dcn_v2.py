@@ -150,6 +150,7 @@ def test_a_seed_gives_the_same_weights_each_time_and_another_seed_others(structu
         pytest.param("head", {"cross_layers": 1}, {"cross_layers": 5}, id="head, whatever the cross layers"),
     ],
 )
+@pytest.mark.medium
 def test_weights_do_not_depend_on_other_parts(part, one, other):
     assert_same_bits(kernels(built(**one), part), kernels(built(**other), part))
 

@@ -119,6 +119,7 @@ def touch_all(optimizer, table, gradient=0.0, times=1):
 
 @both_penalized
 @pytest.mark.parametrize("rate", [0.0, 0.01, 0.1, 1.0])
+@pytest.mark.medium
 def test_a_touch_with_a_zero_gradient_moves_no_weight_at_any_rate(optimizer_class, penalties, rate):
     table, optimizer = tf.Variable(start()), optimizer_class(0.1, **penalties)
     apply(optimizer, table, stream(200))

@@ -39,6 +39,7 @@ def cosine(left, right):
 
 @each_size
 @pytest.mark.parametrize("name", DIRECT)
+@pytest.mark.medium
 def test_a_step_that_does_not_read_the_weight_keeps_its_direction(name, size):
     case = DIRECT[name]
     steps = gradients(size)

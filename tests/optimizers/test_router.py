@@ -164,6 +164,7 @@ def alone_and_together(dense):
         pytest.param(lambda: tf_keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True), id="momentum"),
     ],
 )
+@pytest.mark.medium
 def test_each_variable_gets_what_its_own_optimizer_does_alone(dense):
     assert_same_bits(*alone_and_together(dense))
 
@@ -327,6 +328,7 @@ def test_owned_lists_each_variable_with_its_optimizer_and_bytes_of_state(variabl
         ),
     ],
 )
+@pytest.mark.medium
 def test_the_config_restores_the_router(restore):
     original = router(clip_norm=2.0)
 

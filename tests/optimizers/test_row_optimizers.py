@@ -94,6 +94,7 @@ def test_the_order_of_rows_within_a_batch_changes_nothing_beyond_rounding(case, 
 
 
 @every_optimizer
+@pytest.mark.medium
 def test_a_schedule_gives_what_its_rates_give(case):
     rate, batches = case.config["learning_rate"], list(stream(6))
     number = case.make()
@@ -109,6 +110,7 @@ def test_a_schedule_gives_what_its_rates_give(case):
 
 
 @every_case
+@pytest.mark.medium
 def test_a_warm_up_may_begin_at_rate_0(case):
     rate, table = case.config["learning_rate"], tf.Variable(start())
     optimizer = case.make(learning_rate=Adjustable(constant(rate, unit=1, whole=1), warm_up_steps=2))

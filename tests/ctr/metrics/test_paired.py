@@ -59,6 +59,7 @@ def test_the_difference_of_log_loss_is_that_of_paired_rows():
 
 @pytest.mark.parametrize("difference", [auc_difference, log_loss_difference])
 @pytest.mark.parametrize("is_weighted", [False, True])
+@pytest.mark.medium
 def test_without_a_difference_one_in_twenty_is_called_one(difference, is_weighted):
     rng = np.random.default_rng(1)
     found = 0

@@ -44,6 +44,7 @@ def folders(evil, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", KINDS)
+@pytest.mark.medium
 def test_every_report_is_as_the_schema_says(folders, name):
     written = read_json(folders[name] / "report.json")
     assert mistakes(written, REPORT_SCHEMA, REPORT_SCHEMA) == []
