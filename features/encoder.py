@@ -119,7 +119,7 @@ class Encoder:
 
     @cached_property
     def layout(self) -> dict[str, Any]:
-        """What a model must know of the batches, as plain values: see `Layout`."""
+        """The layout of the batches as plain values, for a model: see `Layout`."""
         return self._layout.described()
 
     @property

@@ -24,7 +24,7 @@ THREADS = 2  # each holds a row group
 
 @dataclass(frozen=True)
 class Statistics:
-    """What the training data says about the features.
+    """Facts about the training data that features are encoded with.
 
     Args:
         fits: section of encoder.json -> table or feature -> its fit.
@@ -86,7 +86,7 @@ class Classes:
 
 @dataclass(frozen=True)
 class FittingState:
-    """What a fitting pass knows so far. A pass makes a state for each row group and merges them in their order.
+    """State of a fitting pass. A pass makes a state for each row group and merges them in their order.
 
     Args:
         fittings: (section, key) -> the state of that fit.

@@ -1,1 +1,1 @@
-"""What features learn from the training data, each with the mergeable state that it is made from."""
+"""Fits of features to the training data, each with the mergeable state that it is made from."""

@@ -21,11 +21,11 @@ class Categorical(Embedded):
 
     type: Literal["categorical"] = "categorical"
     part: DatePart | None = None
-    """Of a timestamp: hour 0-23, weekday 0-6 from Monday, day of the month (ids 0-30)."""
+    """Part of a timestamp: hour 0-23, weekday 0-6 from Monday, day of the month (ids 0-30)."""
     time_zone: TimeZone = "UTC"
     """The zone in which `part` is read; a timestamp without a zone is taken as UTC."""
     time_unit: Literal["s", "ms", "us", "ns"] | None = None
-    """What an integer column counts since 1970, where `part` is taken from one."""
+    """Unit that an integer column counts since 1970, if `part` is taken from such a column."""
 
     @property
     def holds(self) -> Holds:

@@ -69,7 +69,7 @@ class _Crossed(Feature):
                     f"and of numerics `as: buckets`{hint}"
                 )
             if part in self.of[:place]:
-                raise ValueError(f"columns.{self.name}.of: {part!r} stands twice")
+                raise ValueError(f"columns.{self.name}.of: duplicate feature {part!r}")
 
     @abstractmethod
     def _crossable(self, categories: list[str], sequences: list[str]) -> list[str]:
@@ -120,7 +120,7 @@ class SequenceCross(_Crossed):
     dim: Width = 1
     """Width of the table. 1: only a weight in the wide part of `wide_deep`; above: vectors for the tower too."""
     pooling: Literal["mean", "sum", "none"] = "sum"
-    """Of the vectors, as a sequence's; the wide part sums its weights whatever this is."""
+    """Pooling of the vectors, as a sequence's; the wide part sums its weights whatever this is."""
 
     _made_of: ClassVar[str] = "one sequence, of categoricals"
 

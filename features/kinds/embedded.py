@@ -1,4 +1,4 @@
-"""What a categorical and a sequence have in common: values become ids, ids are rows of a table."""
+"""The common ground of a categorical and a sequence: values become ids, ids are rows of a table."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Embedded(ColumnFeature):
     identity: Size | None = None
     """The column already holds ids: 0 <= id < identity."""
     missing: list[str | int] = []
-    """Values that stand for null: strings in a string column, integers in an integer column."""
+    """Values that mean null: strings in a string column, integers in an integer column."""
 
     @model_validator(mode="after")
     def _has_one_encoding(self) -> Embedded:

@@ -82,7 +82,7 @@ class Feature(Settings, ABC):
     @property
     @abstractmethod
     def holds(self) -> Holds:
-        """What an example has of it: one category, a sequence of categories, or a number."""
+        """The kind of value that an example has: one category, a sequence of categories, or a number."""
 
     def max_values(self, declared: Mapping[str, Feature]) -> int:
         """Return the most values that an example has of it; `declared` has all features by name."""

@@ -284,7 +284,7 @@ def test_a_cross_is_of_at_least_two(of):
 
 
 def test_a_feature_stands_once_in_a_cross():
-    assert "columns.a.of: 'user' stands twice" in message({**PARTS, "a": cross_of("user", "item", "user")})
+    assert "columns.a.of: duplicate feature 'user'" in message({**PARTS, "a": cross_of("user", "item", "user")})
 
 
 @pytest.mark.parametrize("missing", ["of", "hash"])

@@ -457,8 +457,8 @@ def test_it_is_told_from_the_features_that_read_a_column():
             "columns.a.of: needs exactly one sequence; without one use `type: cross`. Received: none",
         ),
         (cross_of("history", "user", "tags"), "columns.a.of: needs exactly one sequence. Received: history, tags"),
-        (cross_of("history", "user", "history"), "columns.a.of: 'history' stands twice"),
-        (cross_of("user", "history", "user"), "columns.a.of: 'user' stands twice"),
+        (cross_of("history", "user", "history"), "columns.a.of: duplicate feature 'history'"),
+        (cross_of("user", "history", "user"), "columns.a.of: duplicate feature 'user'"),
         (
             cross_of("age", "history"),
             "columns.a.of: 'age' is a numeric; a sequence_cross is of one sequence, of categoricals and of numerics "
