@@ -187,6 +187,7 @@ def test_an_inspection_counts_the_same_and_shows_kept_bytes(folders):
     assert (token.low, token.different) == (b"token 0".hex(), 11)
 
 
+@pytest.mark.slow
 def test_psi_is_that_of_the_plain_log(folders):
     names = tuple(dict.fromkeys([*CASTS, "city", "w", "clicked"]))
     columns = tuple(name for name in names if name != "seen")
@@ -198,6 +199,7 @@ def test_psi_is_that_of_the_plain_log(folders):
     assert all(one["psi"] < 0.1 for one in foreign_twice["psi"]["features"]["current"].values())
 
 
+@pytest.mark.slow
 def test_psi_takes_casts_from_the_command_line(folders):
     options = ["--columns", "user,seen,price", "--cast", "user=hex", "--cast", "price=number"]
     command = ["psi", *[str(folders / "foreign")] * 2, *options, "--cast", f"seen=timestamp:{FORMAT}"]

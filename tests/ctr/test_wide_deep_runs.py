@@ -277,6 +277,7 @@ def test_its_wide_table_is_ftrls_where_no_pattern_names_it(make_wide_deep, patte
     assert set(experiment.optimizers.sparse) == sparse
 
 
+@pytest.mark.slow
 def test_a_model_on_wide_deep_has_its_wide_part(make_experiment, tmp_path):
     can = "model={type: can, base: {type: wide_deep, hidden: [8]}, pairs: [[item, history]], micro_mlp: [4, 2]}"
     crosses = "features.columns.user_x_item={type: cross, of: [user, item], hash: 300, dim: 1}"

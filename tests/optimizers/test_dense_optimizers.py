@@ -181,6 +181,7 @@ def fitted(case, scope=None, epochs=3, **settings):
     ["float32", "mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)],  # it scales no loss
     indirect=True,
 )
+@pytest.mark.slow
 def test_it_trains_a_model_in_plain_compile_and_fit(case, policy):
     losses, _ = fitted(case)
 
@@ -190,6 +191,7 @@ def test_it_trains_a_model_in_plain_compile_and_fit(case, policy):
 
 @pytest.mark.medium
 @each_kind
+@pytest.mark.slow
 def test_under_a_strategy_of_one_device_nothing_changes(case):
     scope = tf.distribute.OneDeviceStrategy("/cpu:0").scope()
 

@@ -189,6 +189,7 @@ def fitted(case, policy="float32", strategy=None):
 
 @pytest.mark.medium
 @every_kind
+@pytest.mark.slow
 def test_it_trains_an_embedding_in_plain_compile_and_fit(case):
     check_fit(case, "float32")
 

@@ -346,6 +346,7 @@ def test_data_without_the_sets_that_are_needed_is_refused(config, tmp_path, in_t
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_what_is_to_be_replaced_stays_until_all_is_known_to_be_good(begun):
     study, out = begun
     before = sorted(path.name for path in out.rglob("*"))
