@@ -157,7 +157,7 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def expanded(patterns: Sequence[str], tree: Path) -> list[str]:
-    """Return the paths in a tree that patterns stand for."""
+    """Return the paths in a tree that match patterns."""
     return [str(path.relative_to(tree)) for pattern in patterns for path in sorted(tree.glob(pattern))]
 
 

@@ -38,7 +38,7 @@ HASHED_ROWS = 1_000_000  # of the training data, about: 8 bytes each
 
 @dataclass
 class InputProfile:
-    """A feature, or a column that is none, in one set; a sequence by its values, of which an empty list has none.
+    """Counts of a feature, or of another column, in one split; a sequence counts by its values, an empty list has none.
 
     Two states merge by `merge`.
     """

@@ -1,4 +1,4 @@
-"""A run of the small experiment that many tests look at, and a plainer one that is killed and goes on."""
+"""A run of the small experiment that many tests share, and a run of a plainer model that is killed and resumed."""
 
 import io
 import json
@@ -102,7 +102,7 @@ def saving_all():
 
 @pytest.fixture(scope="module")
 def every_checkpoint_is_saved():
-    """As `saving_all` says, in all trainings of this module."""
+    """Apply `saving_all` to every run of this module."""
     with saving_all():
         yield
 

@@ -63,7 +63,7 @@ def hostile(tmp_path_factory):
 
 
 class Page(HTMLParser):
-    """What a browser would make of a page: elements, their attributes."""
+    """The elements of a page and their attributes, as a browser reads them."""
 
     def __init__(self, text):
         super().__init__()
@@ -76,7 +76,7 @@ class Page(HTMLParser):
 
 
 def is_plain(text):
-    """Whether a terminal shows it and does nothing else."""
+    """Return True if a terminal shows the text and does nothing else."""
     return not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
 
 
@@ -115,7 +115,7 @@ def test_names_and_values_are_only_text_in_the_terminal(hostile):
 
 
 def test_a_report_of_a_stranger_is_only_text(hostile):
-    """What a file says that no training has written."""
+    """Values of a file that no run has written."""
     _, _, run, _ = hostile
     copy = Path(shutil.copytree(run, run.with_name("stranger")))
     report = read_json(copy / "report.json")

@@ -1,4 +1,4 @@
-"""What `ctr inspect` and `ctr psi` count of ranges of a dataset merges to what they count of all of it."""
+"""The counts of `ctr inspect` and `ctr psi` over ranges of a dataset merge to those over all of it."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""What may change between a run and its resumption, what is refused, and what is only a warning."""
+"""Changes between a run and its resumption: those that are allowed, refused, or only a warning."""
 
 import json
 import os

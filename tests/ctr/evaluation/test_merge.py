@@ -78,7 +78,7 @@ class Chunk(NamedTuple):
 
 
 class World:
-    """What is known of the training data before a set is evaluated, and sets of chance."""
+    """The reference of the training data, and random splits."""
 
     def __init__(self, path):
         random = np.random.default_rng(0)
@@ -251,7 +251,7 @@ def evaluated(small_run, tmp_path_factory):
 
 
 def report_of(state, reference):
-    """What report.json and curves.json say."""
+    """The values of report.json and curves.json."""
     return json.loads(json.dumps(build_report({"test": state}, "test", reference, 0.2)))
 
 
