@@ -112,12 +112,12 @@ class FittingState:
         Raises:
             DataError: a value that a feature cannot take, a bad label or weight.
         """
-        fittings: dict[tuple[str, str], Fitting] = {}
+        states: dict[tuple[str, str], Fitting] = {}
         for feature in features:
             found = feature.fitting_of(feature.values(table, [], where), drawn, where)
-            before = fittings.get(found.place)
-            fittings[found.place] = found if before is None else before.merge(found)
-        return cls(fittings, Classes.of(columns.labels(table, where), columns.weights(table, where)))
+            before = states.get(found.place)
+            states[found.place] = found if before is None else before.merge(found)
+        return cls(states, Classes.of(columns.labels(table, where), columns.weights(table, where)))
 
     def merge(self, other: "FittingState") -> "FittingState":
         """Return the state of both, the data of `self` first. Both are used up: use the returned state only.
@@ -125,10 +125,10 @@ class FittingState:
         Raises:
             DataError: the data of `other` does not fit the data before it.
         """
-        fittings = dict(self.fittings)
+        states = dict(self.fittings)
         for place, found in other.fittings.items():
-            fittings[place] = fittings[place].merge(found) if place in fittings else found
-        return FittingState(fittings, self.classes.merge(other.classes))
+            states[place] = states[place].merge(found) if place in states else found
+        return FittingState(states, self.classes.merge(other.classes))
 
 
 def fit(
