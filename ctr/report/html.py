@@ -17,7 +17,7 @@ from ctr.report.history import History
 from ctr.report.interval_notes import ROWS, interval_notes
 from ctr.report.markdown import drift_markdown, run_markdown
 from ctr.report.metric_groups import metric_groups
-from ctr.report.slices import auc_scale, slicings
+from ctr.report.slices import auc_scale, sliced_columns
 from ctr.report.summary_cards import drift_cards, summary_cards
 from ctr.report.unknown_ids import unknown_ids
 from ctr.runs.files import write_text
@@ -99,8 +99,8 @@ def _run(run: Run, report: RunReport | EvaluationReport, curves: dict[str, Any])
     score, features = score_drift(report, curves), feature_drift(report, curves)
     sets = list(report["psi"]["score"])
     auc = metrics[main]["auc"]
-    slices = slicings(report["slices"].get(main, {}), lambda one: one["value"], auc)
-    frequency = slicings(report["frequency"].get(main, {}), lambda one: formats.band(one["seen"]), auc)
+    slices = sliced_columns(report["slices"].get(main, {}), lambda one: one["value"], auc)
+    frequency = sliced_columns(report["frequency"].get(main, {}), lambda one: formats.band(one["seen"]), auc)
     deciles, unknown = report["deciles"].get(main, []), unknown_ids(report)
     return {
         "report": report,

@@ -31,7 +31,7 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class Slicing:
+class SlicedColumn:
     """All slices by one column."""
 
     name: str
@@ -49,9 +49,9 @@ class Slicing:
         return (min(found), max(found)) if found else None
 
 
-def slicings(
+def sliced_columns(
     by_column: Mapping[str, Sequence[Mapping[str, Any]]], name_of: Callable[[Any], str], auc: float | None
-) -> list[Slicing]:
+) -> list[SlicedColumn]:
     """The slices by each column, the columns with the most marked ones first; columns without slices are left out.
 
     Args:
@@ -60,17 +60,19 @@ def slicings(
         auc: of all rows.
     """
     found = [
-        Slicing(name, [Slice(name_of(one), one, is_ranked_worse(one, auc), is_miscalibrated(one)) for one in slices])
+        SlicedColumn(
+            name, [Slice(name_of(one), one, is_ranked_worse(one, auc), is_miscalibrated(one)) for one in slices]
+        )
         for name, slices in by_column.items()
         if slices
     ]
-    return sorted(found, key=lambda slicing: -slicing.marked)
+    return sorted(found, key=lambda column: -column.marked)
 
 
-def auc_scale(found: list[Slicing]) -> tuple[float, float]:
+def auc_scale(found: list[SlicedColumn]) -> tuple[float, float]:
     """Ends of an axis that holds the interval of every slice of enough rows."""
     intervals = [
-        one.interval for slicing in found for one in slicing.slices if one.interval and has_enough_examples(one.metrics)
+        one.interval for column in found for one in column.slices if one.interval and has_enough_examples(one.metrics)
     ]
     low, high = min((ends[0] for ends in intervals), default=0.0), max((ends[1] for ends in intervals), default=1.0)
     return (low, high) if low < high else (0.0, 1.0)

@@ -7,7 +7,7 @@ import numpy as np
 from ctr.metrics import BinaryMetrics
 from ctr.metrics.catalog import CATALOG
 from ctr.report.metric_groups import metric_groups
-from ctr.report.slices import auc_scale, slicings
+from ctr.report.slices import auc_scale, sliced_columns
 
 LOGIT, LABEL = np.linspace(-2, 2, 400, dtype=np.float32), np.arange(400) % 3 == 0
 
@@ -81,7 +81,7 @@ def test_slices_beyond_four_standard_errors_are_marked_and_their_column_comes_fi
         "device": [one_slice("worse", auc=0.65), one_slice("off", z=-4.1), one_slice("chance", auc=0.67)],
         "empty": [],
     }
-    device, fine = slicings(by_column, itemgetter("value"), auc=0.7)
+    device, fine = sliced_columns(by_column, itemgetter("value"), auc=0.7)
     assert (device.name, device.marked) == ("device", 2)
     assert [(one.is_worse, one.is_off) for one in device.slices] == [(True, False), (False, True), (False, False)]
     assert (fine.name, fine.marked, fine.aucs) == ("fine", 0, (0.7, 0.9))
@@ -89,7 +89,7 @@ def test_slices_beyond_four_standard_errors_are_marked_and_their_column_comes_fi
 
 def test_the_scale_holds_every_interval_of_enough_rows():
     by_column = {"a": [one_slice("x"), one_slice("y", auc=0.99), one_slice("few", rows=5, auc=0.0)]}
-    low, high = auc_scale(slicings(by_column, itemgetter("value"), auc=0.7))
+    low, high = auc_scale(sliced_columns(by_column, itemgetter("value"), auc=0.7))
     assert (round(low, 6), high) == (0.68, 1.0)
     unknown = {"a": [one_slice("x", auc=None, auc_standard_error=None)]}
-    assert auc_scale(slicings(unknown, itemgetter("value"), auc=None)) == (0.0, 1.0)
+    assert auc_scale(sliced_columns(unknown, itemgetter("value"), auc=None)) == (0.0, 1.0)
