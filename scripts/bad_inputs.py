@@ -145,8 +145,8 @@ def main() -> None:
     """Try the cases; exit with 1 if one is not as it must be."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", metavar="WORDS", help="cases whose description holds these")
-    parser.add_argument("--apart", action="store_true", help="each in an interpreter of its own: some ten minutes")
-    parser.add_argument("--markdown", action="store_true", help="print the table of docs/reliability.md")
+    parser.add_argument("--apart", action="store_true", help="each in an interpreter of its own: about ten minutes")
+    parser.add_argument("--markdown", action="store_true", help="print docs/reference/error-catalog.md")
     given = parser.parse_args()
     cases = [case for case in CASES if given.only in case.what]
     run, failed = apart if given.apart else forked, 0

@@ -1,4 +1,6 @@
-"""Convert public click, rating and review data, as downloaded, to Parquet. docs/data.md says where to download them.
+"""Convert public click, rating and review data, as downloaded, to Parquet.
+
+docs/how-to/public-datasets.md names the download pages.
 
     python scripts/convert_public_data.py criteo train.txt OUT_DIR [--split x4]
     python scripts/convert_public_data.py avazu train.gz OUT_DIR [--split x4]

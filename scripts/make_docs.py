@@ -1,4 +1,4 @@
-"""Write the parts of docs/ that the code defines: the metrics of evaluation.md, the schemas of reports.
+"""Write the parts of docs/ that the code defines: the metrics of explanation/metrics.md, the schemas of reports.
 
     python scripts/make_docs.py
 
@@ -48,11 +48,11 @@ def with_part(page: str, name: str, part: str) -> str:
 
 def pages() -> dict[Path, str]:
     """Return path -> text, of every file that is written here, or that has a part which is."""
-    evaluation = DOCS / "evaluation.md"
+    evaluation = DOCS / "explanation" / "metrics.md"
     schemas = {"report": Report, "comparison": Comparison}
     return {
         evaluation: with_part(evaluation.read_text("utf-8"), "metrics", metrics_table()),
-        **{DOCS / f"{name}.schema.json": _json(json_schema(schema)) for name, schema in schemas.items()},
+        **{DOCS / "reference" / f"{name}.schema.json": _json(json_schema(schema)) for name, schema in schemas.items()},
     }
 
 

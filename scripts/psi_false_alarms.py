@@ -1,4 +1,4 @@
-"""How often PSI errs without a shift, and what it finds of planted ones: the tables of docs/psi.md.
+"""How often PSI errs without a shift, and what it finds of planted ones: the tables of docs/explanation/psi.md.
 
     python scripts/psi_false_alarms.py [--repetitions 500] [--seed 1] [--only numeric category p-values shifts]
 

@@ -2,9 +2,9 @@
 
 Beside them a table without penalty whose shortest rows are set to zero after training.
 
-    python scripts/sparsity_curve.py DATA_ROOT [--config configs/frappe/dcn_v2.yaml] [--epochs 15] [--out docs]
+    python scripts/sparsity_curve.py DATA_ROOT [--config configs/frappe/dcn_v2.yaml] [--epochs 15] [--out docs/images]
 
-Writes sparsity.svg into the folder and prints a table. Runs are kept in runs/sparsity/, and one
+Writes row-sparsity.svg into the folder and prints a table. Runs are kept in runs/sparsity/, and one
 that is finished is not trained again.
 """
 
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("data_root")
     parser.add_argument("--config", default="configs/frappe/dcn_v2.yaml")
     parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--out", type=Path, default=Path("docs"))
+    parser.add_argument("--out", type=Path, default=Path("docs/images"))
     args = parser.parse_args()
     curves: dict[str, list[tuple[float, float]]] = {}
     print("| optimizer | penalty | zero rows | valid AUC | test AUC | log loss |\n|---|---|---|---|---|---|")
@@ -105,7 +105,7 @@ def main() -> None:
             add(name, f"{key} {penalty:g}", report["row_sparsity"], metrics["valid"], metrics["test"])
     for share, valid, test in pruned(RUNS / UNPENALIZED):
         add("pruned after training", "-", share, valid, test)
-    draw(curves, args.out / "sparsity.svg")
+    draw(curves, args.out / "row-sparsity.svg")
 
 
 if __name__ == "__main__":

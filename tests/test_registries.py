@@ -18,11 +18,15 @@ from tests.optimizers.row_cases import CASES as ROW_CASES
 ROOT = Path(__file__).parents[1]
 COMMANDS = get_command(app).commands
 TABLES = {
-    "feature kinds": (KINDS, "docs/experiment.md", "type | accepts | settings"),
-    "models": (MODELS, "docs/experiment.md", "type | settings"),
-    "optimizers of tables": (SPARSE, "docs/optimizers.md", "name | step of a touched row | state | when"),
-    "optimizers of towers": (DENSE, "docs/optimizers.md", "name | what it is | decay"),
-    "checks": ([check.__name__ for check in CHECKS], "docs/evaluation.md", "check | margin, and what it warns of"),
+    "feature kinds": (KINDS, "docs/reference/config.md", "type | accepts | settings"),
+    "models": (MODELS, "docs/reference/config.md", "type | settings"),
+    "optimizers of tables": (SPARSE, "docs/reference/optimizers.md", "name | step of a touched row | state | when"),
+    "optimizers of towers": (DENSE, "docs/reference/optimizers.md", "name | what it is | decay"),
+    "checks": (
+        [check.__name__ for check in CHECKS],
+        "docs/explanation/metrics.md",
+        "check | margin, and what it warns of",
+    ),
 }
 """Registry -> its names, the page that documents them, the header of the table."""
 
@@ -63,7 +67,7 @@ def test_every_class_has_tests_of_its_own(registry, folder):
 def test_every_command_is_documented_and_says_what_its_options_do(name):
     command = COMMANDS[name]
     unexplained = [option.name for option in command.params if not getattr(option, "help", None)]
-    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 
     assert command.help, f"{name}: give its function a docstring"
     assert not unexplained, f"{name}: give its options a help: {', '.join(unexplained)}"

@@ -28,7 +28,7 @@ from tests.ctr.conftest import BY_STEPS, EVERY, After, Killed, ending, kill, res
 from tests.ctr.undrawn import undrawn
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
-PAGE = (Path(__file__).parents[2] / "docs" / "own_parts.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "use-your-own-parts.md").read_text()
 TOWERS, ROWS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 OTHERS = '''
 from __future__ import annotations
@@ -230,7 +230,7 @@ def trained(place, name, *settings):
 
 @pytest.fixture(scope="module")
 def run(own):
-    """A finished run of the tower and the optimizer of docs/own_parts.md, made by the command line."""
+    """A finished run of the tower and the optimizer of docs/how-to/use-your-own-parts.md, made by the command line."""
     settings = ["--set", TWO_TOWER, "--set", SIGNED, "--set", "training.epochs=1"]
     result = command("train", "tiny.yaml", "--run", "two_tower", "--trust", "my_package", *settings)
     assert result.exit_code == 0, result.output

@@ -1,4 +1,7 @@
-"""PSI against its formula, and its noise, p-values and verdicts against simulations: the short form of docs/psi.md."""
+"""PSI against its formula, and its noise, p-values and verdicts against simulations.
+
+docs/explanation/psi.md has the long form.
+"""
 
 import importlib.util
 import subprocess

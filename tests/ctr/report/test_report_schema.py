@@ -26,7 +26,7 @@ from tests.ctr.report.json_schema import mistakes
 
 ROOT = Path(__file__).parents[3]
 REPORT_SCHEMA, COMPARISON_SCHEMA = (
-    json.loads((ROOT / "docs" / f"{name}.schema.json").read_text()) for name in ("report", "comparison")
+    json.loads((ROOT / "docs" / "reference" / f"{name}.schema.json").read_text()) for name in ("report", "comparison")
 )
 KINDS = {"run": "run", "evaluation": "evaluation", "scored": "evaluation", "psi": "psi"}
 
