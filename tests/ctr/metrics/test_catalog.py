@@ -1,18 +1,8 @@
-"""The list of metrics, and the page of the documentation that is written from it."""
-
-import pytest
-from make_docs import pages, with_part
+"""The list of metrics."""
 
 from ctr.comparison.study import COLUMNS
 from ctr.metrics.catalog import CATALOG, entry, paired_metrics
 from ctr.metrics.metric import Place
-
-
-def test_the_documentation_is_as_generated():
-    for path, text in pages().items():
-        assert path.read_text("utf-8") == text, "run scripts/make_docs.py"
-    with pytest.raises(ValueError, match="expected one part 'x', found 0"):
-        with_part("no part", "x", "new")
 
 
 def test_keys_are_distinct_and_no_axis_can_be_called_like_a_column_of_a_metric():

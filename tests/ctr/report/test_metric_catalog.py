@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from make_docs import metrics_table
+from generated_docs.metrics import metrics_table
 from rich.console import Console
 
 import ctr

@@ -1,0 +1,22 @@
+"""Generators of the pages of docs/ that the code defines, one module a page.
+
+Each module has a function `pages`, which returns the text of its files by their path below docs/.
+"""
+
+from collections.abc import Callable
+
+from generated_docs import json_schemas, metrics
+from generated_docs.markdown import DOCS
+
+__all__ = ["DOCS", "GENERATORS", "pages"]
+
+GENERATORS: list[Callable[[], dict[str, str]]] = [
+    metrics.pages,
+    json_schemas.pages,
+]
+"""Every generator; a new module is added here."""
+
+
+def pages() -> dict[str, str]:
+    """Return the text of every generated file by its path below docs/."""
+    return {path: text for generate in GENERATORS for path, text in generate().items()}
