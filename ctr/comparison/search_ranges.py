@@ -21,14 +21,14 @@ Sampled = dict[str, float]
 
 
 class SearchRange(Settings):
-    """What a trial draws from: `{tune: [0.001, 0.1]}`."""
+    """Search range of a setting, written in place of its value: `{tune: [0.001, 0.1]}`."""
 
     tune: tuple[float, float]
-    """The least and the most."""
+    """Minimum and maximum, in this order. On a log scale both are above 0."""
     scale: Literal["log", "linear"] = "log"
-    """What the draws are even on."""
+    """Scale on which samples are evenly spread."""
     integer: bool = False
-    """Whether they are whole numbers."""
+    """True to round samples to integers."""
 
     @model_validator(mode="after")
     def _ascends(self) -> "SearchRange":

@@ -1,4 +1,4 @@
-"""What is compared: a base experiment, axes of choices, seeds, and a budget of tuning; one YAML file."""
+"""The study file: a base experiment, axes of options, seeds and a tuning budget."""
 
 import itertools
 import re
@@ -32,31 +32,33 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Tuning(Settings):
-    """The same budget for every choice: so many trials over its own ranges."""
+    """Tuning budget, the same for every variant."""
 
     trials: int = Field(gt=0, le=10**4)
+    """Trials of each variant, at most 10,000."""
     seed: Seed = 0
-    """Of the draws, and of the trainings that are the trials."""
+    """Seed of the sampled settings and of the trial runs. Must not be one of `seeds`."""
 
 
 class Study(Settings):
     """Everything that determines a comparison."""
 
     name: Annotated[str, AfterValidator(plain_name)]
+    """Name of the study. The default result folder is `comparisons/<name>`."""
     experiment: dict[str, Any]
-    """The base; in the file it may be the path of a config, relative to the file."""
+    """Base experiment. In the file, also the path of a config, relative to the study file."""
     settings: dict[str, Any] = {}
-    """Dotted key -> value, of every run."""
+    """Settings of every run, by dotted key. They override `experiment`."""
     axes: dict[str, dict[str, Any]] = Field(min_length=1)
-    """Axis -> choice -> its settings, or one dotted key with the list of its values."""
+    """Axis -> option -> settings by dotted key. Short form: axis -> one dotted key -> list of values."""
     baseline: dict[str, str] = {}
-    """Axis -> the choice that the others are compared with; the first, where an axis is not named."""
+    """Axis -> option of the baseline. Default: the first option of each axis."""
     seeds: list[Seed] = Field([1], min_length=1)
-    """Each trains every choice once."""
+    """Distinct seeds of the reported runs. Each variant trains once with each seed."""
     tuning: Tuning | None = None
-    """None: the settings are as they stand."""
+    """Tuning budget. Default: no tuning, so settings cannot be search ranges."""
     target_auc: float | None = Field(None, gt=0, lt=1)
-    """Of validation, for what it takes to reach it; None: what the baseline reaches with each seed."""
+    """Validation AUC whose cost is reported. Default: the highest that the baseline reaches with every seed."""
 
     @field_validator("seeds")
     @classmethod
