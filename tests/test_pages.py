@@ -1,0 +1,78 @@
+"""Commands of the README and the tutorials, and the runner that compares their output with what the pages show."""
+
+from pathlib import Path
+
+import pytest
+from run_pages import default_pages, is_same, make_copy, run_page, shell
+
+PAGE = """# A page
+
+```yaml title="folder/a.yaml"
+a: 1
+```
+
+```console
+$ cat folder/a.yaml
+a: 1
+$ printf '%s\\n' first second \\
+  third fourth
+first
+...
+fourth
+```
+
+```python
+not_run()
+```
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", default_pages(), ids=lambda page: page.stem)
+def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path):
+    make_copy(tmp_path)
+    _, differences = run_page(page.read_text(), shell(tmp_path), tmp_path)
+    assert not differences, "\n".join(differences)
+
+
+def test_output_as_shown_is_left_as_it_is(tmp_path: Path):
+    assert run_page(PAGE, shell(tmp_path), tmp_path) == (PAGE, [])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("\na: 1\n$", "\na: 2 b\n$"), ("first\n...", "fist\n..."), ("...\nfourth", "...\nthird\nfifth")]
+)
+def test_other_output_is_a_difference_and_is_replaced(tmp_path: Path, old: str, new: str):
+    assert old in PAGE
+    text, differences = run_page(PAGE.replace(old, new), shell(tmp_path), tmp_path)
+    assert len(differences) == 1
+    assert run_page(text, shell(tmp_path), tmp_path)[1] == []
+
+
+def test_a_missing_line_is_a_difference(tmp_path: Path):
+    page = "```console\n$ printf 'a\\nb\\n'\na\n```\n"
+    text, differences = run_page(page, shell(tmp_path), tmp_path)
+    assert len(differences) == 1
+    assert "a\nb\n```" in text
+
+
+@pytest.mark.parametrize(
+    ("shown", "real", "expected"),
+    [
+        ("test  20,000  0.80861±0.009", "test 20,000 0.80799±0.009", True),
+        ("test  20,000  0.80861±0.009", "test 20,000 0.70861±0.009", False),
+        ("1,000 examples/s", "999,123 examples/s", True),
+        ("AUC 0.5000", "ROC 0.5000", False),
+        ("────────", "──", True),
+        ("2 runs", "two runs", False),
+    ],
+)
+def test_lines_are_compared_by_words_and_metrics(shown: str, real: str, expected: bool):
+    assert is_same(shown, real) is expected
+
+
+def test_commands_write_into_the_copy(tmp_path: Path):
+    make_copy(tmp_path)
+    assert (tmp_path / "README.md").exists()
+    assert not (tmp_path / "runs").exists()
+    assert shell(tmp_path)("./scripts/install && python -c 'import ctr'") == ""
