@@ -24,8 +24,8 @@ TABLES = {
     "optimizers of towers": (DENSE, "docs/reference/optimizers.md", "name | what it is | decay"),
     "checks": (
         [check.__name__ for check in CHECKS],
-        "docs/explanation/metrics.md",
-        "check | margin, and what it warns of",
+        "docs/reference/checks.md",
+        "check | threshold | what it warns of",
     ),
 }
 """Registry -> its names, the page that documents them, the header of the table."""

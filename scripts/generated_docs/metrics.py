@@ -4,7 +4,7 @@ from ctr.metrics.catalog import CATALOG
 from ctr.metrics.metric import Companion, Metric
 from generated_docs.markdown import DOCS, table, with_part
 
-PAGE = "explanation/metrics.md"
+PAGE = "reference/metrics.md"
 
 
 def pages() -> dict[str, str]:
