@@ -29,8 +29,8 @@ class TimestampFormat(Settings):
     """Text, or integers such as 20260131, as timestamps."""
 
     timestamp: str
-    """A format of Python's strptime, such as `%Y-%m-%d %H:%M:%S`, or `ISO8601`. With `%z`, or `ISO8601`, the timestamps
-    are UTC; otherwise they have no zone."""
+    """Format of Python's strptime, such as `%Y-%m-%d %H:%M:%S`, or `ISO8601`. With `%z` or `ISO8601` the timestamps are
+    UTC; otherwise they have no time zone."""
 
     @field_validator("timestamp")
     @classmethod

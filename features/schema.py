@@ -31,11 +31,12 @@ class Features(Settings):
     """All features of an experiment, by name: what each is, its `type` says."""
 
     defaults: dict[str, Any] = {}
-    """Settings for every feature whose type has them; a feature's own encoding replaces the default one."""
+    """Settings of all features whose type has them. A feature's own encoding replaces the default encoding."""
     columns: dict[str, DeclaredFeature] = Field(min_length=1)
+    """Feature name to its settings."""
     unseen: Literal["shared", "own"] = "shared"
-    """Row of an id that the training data never has, where ids are by `hash`, `identity`, `part` or crosses.
-    `shared`: the row of unknown values, which costs a pass over these columns; `own`: the id's own, untrained row."""
+    """Embedding of an id that the training data never contains, for ids from `hash`, `identity`, `part` or a cross.
+    `shared`: the out-of-vocabulary embedding. `own`: the id's own embedding, which is untrained."""
 
     @property
     def of_columns(self) -> dict[str, Feature]:
@@ -136,13 +137,15 @@ def _complete(name: str, own: Any, defaults: dict[str, Any]) -> Any:
 
 
 class Split(Settings):
-    """How one set of files becomes a training, a validation and a test set."""
+    """Division of one dataset into train, valid and test."""
 
     by: Literal["rows", "time", "random"]
-    """`rows`: in file order. `time`: by the values of `column`. `random`: each row by a draw from the seed."""
+    """Rule of the split. `rows`: file order. `time`: the values of `column`. `random`: a draw for each row from the
+    seed."""
     column: str | None = None
+    """Time column of a split by time: a timestamp, a date or an integer, without nulls."""
     fractions: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat]
-    """Of train, valid and test; they sum to 1."""
+    """Fractions of train, valid and test. They sum to 1, and the first is above 0."""
 
     @model_validator(mode="after")
     def _is_complete(self) -> "Split":

@@ -59,14 +59,14 @@ def _zones() -> set[str]:
 
 
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
-"""The name of a time zone, such as Europe/Paris."""
+"""Name of a time zone, such as Europe/Paris."""
 Count = Annotated[int, Field(gt=0, le=10**12)]
-"""How many there are of something; what is counted stays within int64."""
+"""A positive number of things, which stays within int64."""
 
 Size = Annotated[int, Field(gt=0, le=2**31 - 4)]
-"""Different ids of a table; ids are int32, and three rows of a table are special."""
+"""Number of distinct ids of a table. Ids are int32, and three rows of a table are special."""
 Width = Annotated[int, Field(gt=0, le=2**16)]
-"""Numbers of an embedding."""
+"""Width of an embedding."""
 
 
 class Settings(BaseModel):

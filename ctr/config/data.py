@@ -1,4 +1,4 @@
-"""The section `data`: where the data is and what its columns mean."""
+"""The section `data`: files, splits, and the meaning of columns."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,10 +8,10 @@ from features import Cast, Count, Settings, Split
 
 
 class SkipBadRows(Settings):
-    """Leave bad rows out, counted and reported."""
+    """Permission to leave invalid rows out of a split, counted and reported."""
 
     skip: float = Field(gt=0, lt=1)
-    """The share of a set's rows up to which it may be; more are an error."""
+    """Largest fraction of a split's rows that can be left out. A larger fraction is an error."""
 
 
 def _error_or_skip(value: Any) -> Any:
@@ -23,30 +23,38 @@ def _error_or_skip(value: Any) -> Any:
 
 
 class Data(Settings):
-    """Where the data is and what its columns mean, features apart."""
+    """Files, splits, and the columns that are not features."""
 
     root: str | None = None
-    """Relative paths are relative to it."""
+    """Folder that relative paths start from. `null` is the working directory."""
     path: str | list[str] | None = None
-    """One set, divided by `split`; or `train`, `valid` and `test` as sets of their own."""
+    """Paths of one dataset, which `split` divides. Excludes `train`, `valid` and `test`."""
     train: str | list[str] | None = None
+    """Paths of the training data, if each split has its own files."""
     valid: str | list[str] | None = None
+    """Paths of the validation data, next to `train`. Without it there is no early stopping."""
     test: str | list[str] | None = None
+    """Paths of the test data, next to `train`."""
     split: Split | None = None
+    """Division of `path` into train, valid and test. Required with `path`."""
     label: str
+    """Column with the label: 0 and 1, or booleans."""
     weight: str | None = None
-    """Column that weighs loss and metrics."""
+    """Column with the sample weight, which multiplies an example's loss and its share in metrics."""
     negative_sampling_rate: float | None = Field(None, gt=0, le=1)
-    """The share of negatives that the data kept: scores get + ln r, metrics weigh negatives by 1/r."""
+    """Fraction r of the negatives that the data kept, if negatives were downsampled. Scoring adds ln r to each logit;
+    metrics and PSI count a negative 1/r times."""
     keep: list[str] = []
-    """Columns that are read though not features, and copied into the scores."""
+    """Pass-through columns, which are copied into the score files."""
     cast: dict[str, Cast] = {}
-    """Columns that are read as another type, wherever they are used: as `text`, `hex`, `integer`, `number` or
+    """Column to the type that it is read as, wherever it is used: `text`, `hex`, `integer`, `number` or
     `{timestamp: FORMAT}`."""
     shuffle_rows: Count = 1 << 18
-    """Training rows are shuffled in windows of at least this many rows and two row groups."""
+    """Minimum number of rows that are shuffled together. A window also spans at least two
+    row groups or slices."""
     bad_rows: Annotated[Literal["error"] | SkipBadRows, BeforeValidator(_error_or_skip)] = "error"
-    """What a row with an unusable label, weight, number or id is: an error, or left out of its set and counted."""
+    """Treatment of rows with an unusable label, weight, number or id. `error` stops; `{skip: 0.001}` leaves them out,
+    up to this fraction of a split."""
 
     @model_validator(mode="after")
     def _names_one_source(self) -> "Data":

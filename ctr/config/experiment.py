@@ -20,11 +20,15 @@ from ctr.errors import CodeRefused, ConfigError
 from features import Features, Settings
 from models import Tower
 
-MAX_NAME = 200  # a file system's 255, less what is put around it
+MAX_NAME = 200  # file systems allow 255 bytes; suffixes such as .unfinished need some
 
 
 def plain_name(name: str) -> str:
-    """The name, if a folder may have it; else ValueError."""
+    """Return the name if a folder can have it.
+
+    Raises:
+        ValueError: it cannot.
+    """
     if not name or name[0] == "." or "/" in name or "\\" in name or not name.isprintable():
         raise ValueError("a name becomes a folder: no slash, no leading dot, no control character")
     if len(name.encode()) > MAX_NAME:
@@ -33,28 +37,37 @@ def plain_name(name: str) -> str:
 
 
 class Experiment(Settings):
-    """Everything that determines a run."""
+    """All settings of a run."""
 
     name: Annotated[str, AfterValidator(plain_name)]
+    """Name of the experiment, and of the run folder: `runs/<name>` unless `--run` names another."""
     seed: int = Field(1, ge=0, lt=2**31)
+    """Seed of every random draw: splits, data order, initial weights, dropout."""
     data: Data
+    """Files, splits, and the columns that are not features."""
     features: Features
+    """Model inputs."""
     model: Model
+    """Model, its arguments, and initial weights."""
     initializer: Initializer = Initializer()
+    """Initial weights. A config has them in `model.initializer`."""
     optimizers: Optimizers = Optimizers()
+    """Optimizer of each embedding table and each block of the dense tower."""
     training: Training = Training()
+    """Batches, validation, checkpoints, devices and precision."""
     report: Report = Report()
+    """Contents of the report."""
 
     @property
     def user_code(self) -> dict[str, str]:
-        """`MODULE:NAME` -> SHA-256 of its file, of each class of the user's own that this experiment names."""
+        """The user's own classes in this experiment: `MODULE:NAME` -> SHA-256 of the file."""
         optimizers = [*self.optimizers.sparse.values(), *self.optimizers.dense.values()]
         parts = [self.model, getattr(self.model, "base", None), *optimizers]
         return {part.type: source_sum(part.factory) for part in parts if part and is_user_code(part.type)}
 
     @property
     def towers(self) -> list[type[Tower]]:
-        """The class of the model's tower, and that of the tower that it stands on."""
+        """The class of the model's tower, then the class of its `base`, if it has one."""
         base = getattr(self.model, "base", None)
         return [settings.factory for settings in (self.model, base) if settings is not None]
 
@@ -72,7 +85,7 @@ class Experiment(Settings):
     @model_validator(mode="before")
     @classmethod
     def _initializer_of_the_model(cls, values: Any) -> Any:
-        """`model: {initializer: ...}` is where users write it; it covers tables too, so it is kept beside the model."""
+        """Move `model.initializer`, where users write it, next to `model`, because it covers tables too."""
         model = values.get("model") if isinstance(values, dict) else None
         if isinstance(model, dict) and "initializer" in model:
             rest = {key: value for key, value in model.items() if key != "initializer"}
@@ -80,17 +93,17 @@ class Experiment(Settings):
         return values
 
     def to_yaml(self) -> str:
-        """The resolved config, every default written out."""
+        """Return the resolved config, with every default written out."""
         dumped = self.model_dump(mode="json", by_alias=True, serialize_as_any=True)
         dumped["model"]["initializer"] = dumped.pop("initializer")
         return yaml.safe_dump(dumped, sort_keys=False, allow_unicode=True)
 
 
 def with_default_optimizers(experiment: Experiment) -> Experiment:
-    """Add the optimizers that the towers of an experiment declare, for those of their tables that only `*` matches.
+    """Add the default optimizers that the towers of an experiment declare, for their tables that only `*` matches.
 
-    The key of such an optimizer is the declared pattern. Where the config has patterns for some of the tables, which
-    the declared pattern might overrule, the others are named one by one.
+    The key of a default optimizer is the declared pattern. If the config has patterns for some of these tables, the
+    declared pattern might overrule them, so each remaining table is named instead.
     """
     features, sparse = experiment.features, dict(experiment.optimizers.sparse)
     given = [pattern for pattern in sparse if pattern != "*"]
@@ -108,8 +121,8 @@ def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Exp
     """Read and check a YAML file.
 
     Args:
-        path: of the file.
-        overrides: `KEY=VALUE` with a dotted KEY, such as `training.epochs=3`; parts that hold dots are quoted.
+        path: path of the file.
+        overrides: `KEY=VALUE` with a dotted KEY, such as `training.epochs=3`; key parts that contain dots are quoted.
 
     Raises:
         ConfigError: the file is missing or not YAML, or a setting is wrong.
@@ -121,13 +134,13 @@ def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Exp
 
 
 def load_saved_experiment(path: str | Path, overrides: list[str] | None = None) -> Experiment:
-    """Read the config of a run, which has every setting that its version knew.
+    """Read the config of a run, which holds every setting of its version.
 
-    A config of an earlier version is read as `ctr.config.earlier_versions` translates it.
+    `ctr.config.earlier_versions` translates a config of an earlier version.
 
     Args:
         path: config.yaml of the run.
-        overrides: as of `load_experiment`.
+        overrides: changes, see `load_experiment`.
 
     Raises:
         ConfigError: as `load_experiment`.
@@ -143,11 +156,11 @@ def _with_overrides(values: dict[str, Any], path: str | Path, overrides: list[st
 
 
 def check_experiment(values: dict[str, Any], where: str) -> Experiment:
-    """The experiment that a config file's values are.
+    """Return the experiment of a config file's values.
 
     Args:
-        values: of the config.
-        where: they stand, for messages.
+        values: values of the config.
+        where: path of the config, for messages.
 
     Raises:
         ConfigError: a setting is wrong.

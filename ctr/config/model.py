@@ -1,4 +1,4 @@
-"""The section `model`: a registered model or a class of the user's own with its arguments, and how weights start."""
+"""The section `model`: a registered model or a class of the user's own with its arguments, and the initial weights."""
 
 from typing import Literal, TypeAlias
 
@@ -10,23 +10,23 @@ from models import MODELS, Tower
 
 
 class Initializer(Settings):
-    """How weights start."""
+    """Initial weights."""
 
     tables: float = Field(0.01, ge=0, le=1e6)
-    """Standard deviation of the normal that starts embeddings."""
+    """Standard deviation of the normal distribution that initial embeddings are drawn from."""
     towers: Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "lecun_uniform", "lecun_normal"] = (
         "glorot_uniform"
     )
-    """Keras initializer of the kernels."""
+    """Keras initializer of the kernels of the dense tower."""
     head_bias: Literal["log_odds", "zero"] = "log_odds"
-    """Bias of the logit before training: the log-odds of the training labels, weighted by `data.weight`, or 0.
-    From the log-odds, a model of rare positives does not spend its first epochs on their rate."""
+    """Initial bias of the logit. `log_odds` is the log-odds of the training labels, weighted by `data.weight` and after
+    negative sampling. `zero` starts near a score of 0.5."""
 
 
 Base: TypeAlias = settings_from_registry(  # type: ignore[valid-type]
     MODELS, "seed", "initializer", unfit={"can": "stands on another model, not on itself"}, own=Tower
 )
-"""The tower that another stands on."""
+"""The tower that `can` extends."""
 Model: TypeAlias = settings_from_registry(  # type: ignore[valid-type]
     MODELS, "seed", "initializer", arguments={"base": Base}, own=Tower
 )

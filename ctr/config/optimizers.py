@@ -1,4 +1,4 @@
-"""The section `optimizers`: the optimizer of each table and tower."""
+"""The section `optimizers`: the optimizer of each embedding table and each block of the dense tower."""
 
 from typing import Any, TypeAlias
 
@@ -17,24 +17,26 @@ DENSE_ONLY = {
 
 
 class LookaheadSettings(Settings):
-    """Slow weights that follow those of the optimizer."""
+    """Slow weights that follow the optimizer's weights."""
 
     every: Count = 5
-    """Steps of the optimizer to one of the slow weights."""
+    """Optimizer steps per step of the slow weights."""
     alpha: float = Field(0.5, gt=0, le=1)
-    """Share of the way that the slow weights go."""
+    """Fraction of the distance to the optimizer's weights that a step of the slow weights covers."""
 
 
 class TowerOptimizer(PartSettings):
-    """What every optimizer of towers may have around it."""
+    """Settings that every optimizer of the dense tower accepts."""
 
     l1_gradient: float = Field(0.0, ge=0, allow_inf_nan=False)
-    """lambda; lambda sign(w) is added to a matrix's gradient."""
+    """Coefficient λ of an L1 penalty: λ sign(w) is added to the gradient of each matrix."""
     l2_gradient: float = Field(0.0, ge=0, allow_inf_nan=False)
-    """lambda; lambda w is added to a matrix's gradient."""
+    """Coefficient λ of an L2 penalty: λ w is added to the gradient of each matrix. λ is twice the coefficient of a
+    penalty λ w², as in Keras."""
     layerwise_normalization: bool = False
-    """Each matrix moves by a share of its own norm: LAMB's rule around any optimizer."""
+    """If true, each matrix moves in the optimizer's direction by the rate times its own norm, as in LAMB."""
     lookahead: LookaheadSettings | None = None
+    """Lookahead around the optimizer, such as `{every: 5, alpha: 0.5}`: slow weights follow the optimizer's weights."""
 
 
 SparseOptimizer: TypeAlias = settings_from_registry(SPARSE, unfit=DENSE_ONLY, own=RowOptimizer)  # type: ignore[valid-type]
@@ -42,14 +44,15 @@ DenseOptimizer: TypeAlias = settings_from_registry(DENSE, base=TowerOptimizer, o
 
 
 class Optimizers(Settings):
-    """The optimizer of each table and tower."""
+    """The optimizer of each embedding table and each block of the dense tower."""
 
     sparse: dict[str, SparseOptimizer] = Field({"*": {"type": "rmsprop_v2"}}, validate_default=True)
-    """Pattern of table names -> optimizer; a wide table that only `*` matches is FTRL's."""
+    """Pattern of table names to optimizer. In `wide_deep`, tables `wide/<feature>` that only `*` matches train with
+    `{type: ftrl, learning_rate: 0.1, l1: 0.001}`."""
     dense: dict[str, DenseOptimizer] = Field({"*": {"type": "adam"}}, validate_default=True)
-    """Pattern of tower names -> optimizer; or one optimizer for all towers."""
+    """Pattern of block names to optimizer, or one optimizer for the whole dense tower."""
     clip_norm: PositiveFloat | None = None
-    """Bound on the global norm of all gradients, after duplicates are summed."""
+    """Maximum global norm of all gradients of a step, computed after duplicate ids are summed. `null`: no limit."""
 
     @model_validator(mode="before")
     @classmethod

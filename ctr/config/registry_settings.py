@@ -19,10 +19,12 @@ VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class EpochsOrSteps(Settings):
-    """A stretch of training: so many epochs, or so many steps."""
+    """A length of training, in epochs or in steps."""
 
     epochs: Count | None = None
+    """Number of epochs. Excludes `steps`."""
     steps: Count | None = None
+    """Number of training steps. Excludes `epochs`."""
 
     @model_validator(mode="after")
     def _is_one(self) -> "EpochsOrSteps":
@@ -31,24 +33,24 @@ class EpochsOrSteps(Settings):
         return self
 
     def in_steps(self, steps_per_epoch: int) -> int:
-        """Its length in steps."""
+        """Return the length in steps."""
         return self.steps or (self.epochs or 0) * steps_per_epoch
 
 
 class PartSettings(Settings):
-    """Settings of something that a config names, and what makes it."""
+    """Settings of a model, optimizer or schedule that a config names, with its constructor."""
 
     factory: ClassVar[Callable[..., Any]]
-    """Class or function that the name stands for; the settings are its arguments."""
+    """Class or function that the settings are the arguments of."""
 
 
 class ScheduleSettings(PartSettings):
-    """What all schedules of learning rates have."""
+    """Settings that every learning rate schedule accepts."""
 
     per: Literal["epoch", "step"] = "epoch"
-    """The unit of time."""
+    """Unit of t, the time since the start of training: whole epochs, or steps."""
     warm_up: EpochsOrSteps | None = None
-    """The rate grows linearly from zero in this stretch."""
+    """Length of a linear warm-up, `{steps: N}` or `{epochs: N}`: the rate is multiplied by min(1, step / length)."""
 
 
 def settings_from_registry(
@@ -60,16 +62,16 @@ def settings_from_registry(
     arguments: Mapping[str, Any] = MappingProxyType({}),
     own: type | None = None,
 ) -> Any:
-    """The type of a setting `{type: NAME, ...}`: the other keys are the arguments of what NAME stands for.
+    """Return the type of a setting `{type: NAME, ...}`, whose other keys are the arguments of the class called NAME.
 
     Args:
         registry: config name -> class or function with typed arguments.
         passed: arguments that the program passes, so that they are not keys.
-        key: that holds the name.
-        base: settings that all have.
-        unfit: names that exist but cannot stand here -> why.
-        arguments: argument -> type of its setting, where its annotation is no type of a setting.
-        own: class that a class of the user's own, `MODULE:NAME`, must be derived from; None: the registry is all.
+        key: key of the name.
+        base: settings that every name accepts.
+        unfit: names that exist but are not allowed here -> reason.
+        arguments: argument -> type of its setting, if its annotation cannot be a setting.
+        own: base class of user classes named `MODULE:NAME`; None: only registered names are allowed.
     """
 
     @cache  # made when first met: all of them take seconds

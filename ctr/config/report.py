@@ -1,4 +1,4 @@
-"""Settings of the report, which `ctr psi` shares in part. No TensorFlow is needed for them."""
+"""The section `report`, which `ctr psi` shares in part. Imports no TensorFlow."""
 
 from typing import Literal
 
@@ -11,23 +11,26 @@ from features import Count, DataError, Settings, TimeZone, is_text, type_name
 
 
 class PSI(Settings):
-    """Population stability index."""
+    """Settings of the population stability index."""
 
     bins: int = Field(10, ge=2, le=100)
-    """Of a number, equally full in the reference; of a category, its most frequent values."""
+    """Number of bins: for a number, quantile bins of the reference; for a category, its most frequent values, each with
+    a bin of its own."""
     major_above: float = Field(0.2, gt=MODERATE_ABOVE, allow_inf_nan=False)
-    """A PSI above it is unstable; one between 0.1 and it moderate."""
+    """PSI above which drift is major. Drift is moderate from 0.1 to this value."""
 
 
 class Time(Settings):
-    """The column that says when a row was."""
+    """The time of an example."""
 
     column: str
+    """Column with the time: a timestamp, date, integer or text."""
     by: Period = "day"
+    """Length of a period."""
     time_zone: TimeZone = "UTC"
-    """Of the calendar that hours and days are of."""
+    """Time zone in which periods start and end."""
     time_unit: Literal["s", "ms", "us", "ns"] | None = None
-    """Of a column of integers that count from 1970; without it each integer is a period of its own."""
+    """Unit of an integer column that counts from 1970. `null`: each integer is a period of its own."""
 
     def check(self, schema: pa.Schema, where: str) -> None:
         """Raise DataError if the column of the file `where` cannot be divided into periods."""
@@ -40,18 +43,23 @@ class Time(Settings):
 
 
 class Report(Settings):
-    """What the report shows. The columns that it names are read along with the features."""
+    """Contents of the report. The columns that it names are read together with the features."""
 
     psi: PSI = PSI()
+    """Population stability index."""
     group: str | None = None
-    """Column whose values GAUC ranks within, such as the user."""
+    """Column whose values GAUC ranks within, such as the user. Confidence intervals treat its values, not the examples,
+    as independent. It is copied into the score files."""
     time: Time | None = None
-    """For PSI over time; None: the column that a split by time has, if it holds times, by day."""
+    """Time of an example, for PSI over time. `null`: the column of a split by time, by day, if it holds times."""
     slices: list[str] | None = None
-    """Features or columns; None: every categorical with at most 20 different values."""
+    """Features or columns whose values each get their own metrics. `null`: every categorical with at most 20 distinct
+    values."""
     threshold: float = Field(0.5, gt=0, lt=1)
-    """The score from which on a row is called positive in precision, recall and F1."""
+    """Minimum score of a predicted positive, for precision, recall and F1."""
     worst_rows: int = Field(20, ge=0, le=1000)
-    """How many of the worst-predicted rows the report lists, with their values."""
+    """Number of worst-predicted examples that the report lists with their values."""
     max_exact_rows: Count = 20_000_000
-    """Rows of a set up to which metrics are exact and GAUC and slices are computed: some 150 bytes of memory each."""
+    """Largest split, in examples, for which metrics are exact. It takes about 150 bytes of memory per example. Larger
+    splits use binned scores and have no GAUC and no slices, and their confidence intervals treat examples as
+    independent."""

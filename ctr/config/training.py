@@ -1,4 +1,4 @@
-"""The section `training`: batches, validation, checkpoints, machine and precision."""
+"""The section `training`: batches, validation, checkpoints, devices and precision."""
 
 import os
 from typing import Literal
@@ -10,29 +10,33 @@ from features import Count, Settings
 
 
 def available_cpus() -> int:
-    """The CPUs that this process may use."""
+    """Return the number of CPUs that this process can use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class EarlyStopping(Settings):
-    """Stop at the `patience`-th validation in a row without improvement."""
+    """The end of training after `patience` validations in a row without improvement."""
 
     metric: Literal["auc", "log_loss"] = "auc"
-    """Also chooses the best checkpoint."""
+    """Monitor: the validation metric that must improve. It also selects the best checkpoint."""
     patience: Count = 3
+    """Validations in a row without improvement after which training stops."""
 
 
 class Plateau(Settings):
-    """Multiply every learning rate at each validation without improvement."""
+    """A lower learning rate after each validation without improvement."""
 
     factor: float = Field(0.1, gt=0, lt=1)
+    """Factor that multiplies every learning rate, at each validation without improvement."""
 
 
 class StepsOrMinutes(Settings):
-    """So many steps of training, or so many minutes."""
+    """A number of training steps, or of minutes."""
 
     steps: Count | None = None
+    """Number of training steps. Excludes `minutes`."""
     minutes: PositiveFloat | None = None
+    """Minutes of training. Excludes `steps`."""
 
     @model_validator(mode="after")
     def _is_one(self) -> "StepsOrMinutes":
@@ -42,43 +46,56 @@ class StepsOrMinutes(Settings):
 
 
 class Checkpointing(Settings):
-    """When a checkpoint is saved, beside at the best validation and at the end, and how many are kept."""
+    """Interval and number of checkpoints."""
 
     every: StepsOrMinutes = StepsOrMinutes(minutes=10)
+    """Interval between checkpoints, `{steps: N}` or `{minutes: M}`. A checkpoint is also saved at each best validation,
+    at the end and on a signal."""
     keep: Count = 2
-    """The number of last checkpoints that stay; the best that each of them names stays with it."""
+    """Number of most recent checkpoints that are kept, together with the best checkpoint that each of them
+    names."""
 
 
 class WarmStart(Settings):
-    """Begin with what a trained run has learned."""
+    """Initial weights from a trained run."""
 
     run: str
-    """Its folder, relative to the working directory."""
+    """Folder of the run to start from, relative to the working directory."""
     optimizer_state: Literal["keep", "reset"] = "keep"
-    """Of the optimizers: it goes on from the run's, or begins anew."""
+    """Treatment of the optimizer state: `keep` continues with the state of that run, `reset` starts without it."""
 
 
 class Training(Settings):
     """The training loop."""
 
     batch_size: Count = 4096
+    """Examples per step."""
     last_batch: Literal["keep", "drop"] = "keep"
-    """The rows of an epoch that do not fill a batch: train on them as a smaller batch, or leave them out."""
+    """Treatment of the examples at the end of an epoch that do not fill a batch: `keep` trains on them as a smaller
+    batch, `drop` leaves them out."""
     epochs: int = Field(10, gt=0, le=10**6)
+    """Maximum number of passes over the training data."""
     validate_every: EpochsOrSteps = EpochsOrSteps(epochs=1)
+    """Interval between validations, `{epochs: N}` or `{steps: N}`. The end of training is always validated."""
     early_stopping: EarlyStopping | None = EarlyStopping()
+    """Early stopping. `null`: training runs for all epochs, and the validation AUC selects the best checkpoint."""
     reduce_lr_on_plateau: Plateau | None = None
+    """Reduction of the learning rates at validations without improvement. `null`: no reduction."""
     checkpoint: Checkpointing = Checkpointing()
-    """What a run goes on from with `--resume`."""
+    """Checkpoints, from which `ctr train --resume` continues."""
     warm_start: WarmStart | None = None
-    """Vocabularies grow, old ids keep their rows."""
+    """Start from the weights of a trained run; vocabularies grow."""
     threads: int = Field(default_factory=available_cpus, gt=0, le=1024)
-    """CPU threads of TensorFlow; results are a function of it. Default: the CPUs of the machine that began the run."""
+    """CPU threads of TensorFlow. Results depend on it, so a resumed run keeps its number."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
-    """`auto` takes a GPU if there is one."""
+    """Device that trains. `auto` uses a GPU if TensorFlow sees one and the tables fit into its memory, otherwise the
+    CPU."""
     replicas: int = Field(1, gt=0, le=1024)
-    """GPUs of one machine that train together, each with a copy of everything, on its share of every batch."""
+    """Number of GPUs of one machine that train together. Each holds a copy of the model and gets a share of every
+    batch."""
     precision: Literal["float32", "tf32", "mixed_bfloat16"] = "float32"
-    """What towers compute in; tables, all weights and their state, and the logit stay float32."""
+    """Number format. With `mixed_bfloat16` the dense tower computes in bfloat16; weights, optimizer state and the logit
+    stay float32. With `tf32` a GPU can round the inputs of matrix products to TensorFloat-32."""
     deterministic: bool = True
-    """The same command gives the same bytes. A CPU always does; a GPU then uses slower kernels."""
+    """If true, the same command gives the same bytes on a GPU too, with slower kernels that sum in a fixed order. A CPU
+    always does."""

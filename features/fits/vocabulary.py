@@ -26,9 +26,9 @@ class Vocabulary(Settings):
     """Ids by a vocabulary fitted on the training data, the most frequent value first."""
 
     min_count: Count = 1
-    """Values seen less often than this share the out-of-vocabulary row."""
+    """Minimum number of occurrences in the training data. Rarer values share the out-of-vocabulary embedding."""
     max_distinct: Count = 20_000_000
-    """More distinct values than this are an error that suggests `hash`."""
+    """Maximum number of distinct values. More are an error."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,12 +20,14 @@ class Categorical(Embedded):
     """An integer, string or boolean column as an id; or a part of a timestamp."""
 
     type: Literal["categorical"] = "categorical"
+    """Feature type."""
     part: DatePart | None = None
-    """Part of a timestamp: hour 0-23, weekday 0-6 from Monday, day of the month (ids 0-30)."""
+    """Encoding of a timestamp or date by its date part: `hour` (0 to 23), `weekday` (0 to 6 from Monday) or `day` of
+    the month (ids 0 to 30)."""
     time_zone: TimeZone = "UTC"
-    """The zone in which `part` is read; a timestamp without a zone is taken as UTC."""
+    """Time zone in which `part` is read. A timestamp without a time zone is UTC."""
     time_unit: Literal["s", "ms", "us", "ns"] | None = None
-    """Unit that an integer column counts since 1970, if `part` is taken from such a column."""
+    """Unit of an integer column that counts from 1970. Required for a `part` of integers."""
 
     @property
     def holds(self) -> Holds:

@@ -83,12 +83,13 @@ class Cross(_Crossed):
     """
 
     type: Literal["cross"] = "cross"
+    """Feature type."""
     of: tuple[str, ...] = Field(min_length=2)
-    """Names of features: categoricals, and numerics `as: buckets`."""
+    """Names of two or more features: categoricals, and numerics with `as: buckets`."""
     hash: Size
-    """Ids by `tf.sparse.cross_hashed` of the texts, this many buckets."""
+    """Number of hash buckets, by `tf.sparse.cross_hashed` of the texts."""
     dim: Width = 1
-    """Width of the table. 1: only a weight in the wide part of `wide_deep`; above: a vector for the tower too."""
+    """Width of the embeddings. 1: a wide weight only, for `wide_deep`. Above 1: also an input of the dense tower."""
 
     _made_of: ClassVar[str] = "categoricals"
 
@@ -113,14 +114,16 @@ class SequenceCross(_Crossed):
     """
 
     type: Literal["sequence_cross"] = "sequence_cross"
+    """Feature type."""
     of: tuple[str, ...] = Field(min_length=2)
-    """Names of features: one sequence, of which the last `max_length` values count; the others as those of a cross."""
+    """Names of two or more features: one sequence, of which the last `max_length` values count, and otherwise the
+    features that a cross allows."""
     hash: Size
-    """Ids by `tf.sparse.cross_hashed` of the texts, this many buckets."""
+    """Number of hash buckets, by `tf.sparse.cross_hashed` of the texts."""
     dim: Width = 1
-    """Width of the table. 1: only a weight in the wide part of `wide_deep`; above: vectors for the tower too."""
+    """Width of the embeddings. 1: wide weights only, for `wide_deep`. Above 1: also an input of the dense tower."""
     pooling: Literal["mean", "sum", "none"] = "sum"
-    """Pooling of the vectors, as a sequence's; the wide part sums its weights whatever this is."""
+    """Pooling of the embeddings, see `sequence`. The wide weights are always summed."""
 
     _made_of: ClassVar[str] = "one sequence, of categoricals"
 

@@ -29,17 +29,19 @@ class Embedded(ColumnFeature):
     """A feature of a column whose values become ids of a table."""
 
     column: str
+    """Column of the files."""
     dim: Width = 16
-    """Width of the table."""
+    """Width of the embeddings."""
     table: str
-    """Features that name the same table share its rows."""
+    """Name of the embedding table. Features with the same table share its embeddings and its vocabulary."""
     vocabulary: Vocabulary | None = None
+    """Encoding by a vocabulary of the training data, the most frequent value first. The default encoding."""
     hash: Size | None = None
-    """Ids by FarmHash64 of the text, this many buckets."""
+    """Encoding by FarmHash64 of the text into this many buckets, as `tf.strings.to_hash_bucket_fast`."""
     identity: Size | None = None
-    """The column already holds ids: 0 <= id < identity."""
+    """Encoding of a column that already holds ids, from 0 to this number minus 1."""
     missing: list[str | int] = []
-    """Values that mean null: strings in a string column, integers in an integer column."""
+    """Values that mean null: strings for a string column, integers for an integer column."""
 
     @model_validator(mode="after")
     def _has_one_encoding(self) -> Embedded:

@@ -26,22 +26,27 @@ class Numeric(ColumnFeature):
     """A float or integer column: transform, standardize, clip; a null becomes 0 (the mean, where standardized)."""
 
     column: str
+    """Column of the files."""
     type: Literal["numeric"] = "numeric"
+    """Feature type."""
     transform: Literal["none", "log1p"] = "none"
-    """log1p is sign(x) ln(1 + |x|), so that negative values are legal."""
+    """First step. `log1p` is sign(x) ln(1 + abs(x)), so negative values are allowed."""
     standardize: bool = True
-    """(x - mean) / deviation, both of the transformed training data."""
+    """If true, second step: (x - mean) / standard deviation, both of the transformed training data."""
     clip: PositiveFloat | None = 10.0
-    """Bound on the absolute value, after all else."""
+    """Last step: maximum of the absolute value. `null`: no maximum."""
     missing_indicator: bool = False
-    """One more numeric: 1 where the value is null, else 0. An embedded numeric has a row for null instead."""
+    """If true, an additional input that is 1 for a null and 0 otherwise. With `as: embedding`, null has its own
+    embedding instead."""
     as_: Literal["plain", "embedding", "buckets"] = Field("plain", alias="as")
-    """`plain` goes to the tower as a number; `embedding` is a vector scaled by the number; `buckets` makes it a
-    category, one for each range between quantiles of the training data: then none of the above applies."""
+    """Form in which the dense tower gets the number. `plain`: the number. `embedding`: an embedding multiplied by the
+    number. `buckets`: one category for each range between quantiles of the training data, without `transform`,
+    `standardize`, `clip` and `missing_indicator`."""
     dim: Width = 16
-    """Width of the vector, where `as: embedding` or `as: buckets`."""
+    """Width of the embeddings, for `as: embedding` and `as: buckets`."""
     buckets: int = Field(10, ge=2, le=100_000)
-    """How many ranges, each with about as many rows; fewer where a value is so frequent that it fills several."""
+    """Number of ranges, each with about as many training rows. Fewer if a value is so frequent that it fills
+    several."""
 
     reads_numbers: ClassVar[bool] = True
 

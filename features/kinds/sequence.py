@@ -21,9 +21,12 @@ class Sequence(Embedded):
     """A list column as ids, of which the last `max_length` are kept; a null list is an empty list."""
 
     type: Literal["sequence"] = "sequence"
+    """Feature type."""
     max_length: int = Field(50, gt=0, le=100_000)
+    """Maximum number of values. The last values of a longer list are kept."""
     pooling: Literal["mean", "sum", "none"] = "mean"
-    """To one vector of the tower's input; `none` leaves it to a model that reads behaviors one by one: `din`, `can`."""
+    """Pooling of the embeddings into one input of the dense tower. `none`: no input of its own, for `din` and `can`,
+    which read each behavior."""
 
     @property
     def holds(self) -> Holds:
