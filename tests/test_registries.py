@@ -20,8 +20,8 @@ COMMANDS = get_command(app).commands
 TABLES = {
     "feature kinds": (KINDS, "docs/reference/config.md", "type | accepts | settings"),
     "models": (MODELS, "docs/reference/config.md", "type | settings"),
-    "optimizers of tables": (SPARSE, "docs/reference/optimizers.md", "name | step of a touched row | state | when"),
-    "optimizers of towers": (DENSE, "docs/reference/optimizers.md", "name | what it is | decay"),
+    "optimizers of tables": (SPARSE, "docs/reference/optimizers.md", "name | update of an embedding | state"),
+    "optimizers of towers": (DENSE, "docs/reference/optimizers.md", "name | description | state | weight decay"),
     "checks": (
         [check.__name__ for check in CHECKS],
         "docs/reference/checks.md",
