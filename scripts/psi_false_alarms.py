@@ -1,11 +1,11 @@
-"""How often PSI errs without a shift, and what it finds of planted ones: the tables of docs/explanation/psi.md.
+"""Measure how often PSI errs without drift, and which planted drift it finds: the tables of docs/benchmarks/psi.md.
 
     python scripts/psi_false_alarms.py [--repetitions 500] [--seed 1] [--only numeric category p-values shifts]
 
 A reference is used as `ctr` uses it: a random half fixes the bins, the other half is counted. Bins are those of the
 program. Rows are counted by a multinomial draw from the probabilities of the bins, which has the same distribution as
-counting them one by one. Where both sets have 10,000 rows or more a tenth of the repetitions will do, for PSI without a
-shift is far below every threshold there.
+counting them one by one. Where both sets have 10,000 rows or more a tenth of the repetitions will do, for PSI without
+drift is far below every threshold there.
 """
 
 import argparse
@@ -24,15 +24,20 @@ from ctr.metrics.psi import Drift
 ROWS = (100, 1_000, 10_000, 100_000, 1_000_000)
 BINS = (5, 10, 20, 50, 100)
 IDS = ((30, 0, 10), (100, 1, 10), (1_000, 1, 100), (10_000, 0, 10), (100_000, 1, 10), (100_000, 1, 100))
-UNSTABLE_ABOVE = 0.2
-LEVELS = (Drift.STABLE, Drift.MODERATE, Drift.MAJOR, Drift.TOO_LITTLE_DATA)
+MAJOR_ABOVE = 0.2
+LEVELS = {
+    Drift.STABLE: "stable",
+    Drift.MODERATE: "moderate drift",
+    Drift.MAJOR: "major drift",
+    Drift.TOO_LITTLE_DATA: "too little data",
+}
 Random = np.random.Generator
 Experiment = Callable[[Random, int, int], dict[str, Any]]
 
 
 def compared(expected: np.ndarray, actual: np.ndarray) -> dict[str, Any]:
     """The comparison of two counts of rows."""
-    return compare(expected, actual, expected.sum(), actual.sum(), UNSTABLE_ABOVE)
+    return compare(expected, actual, expected.sum(), actual.sum(), MAJOR_ABOVE)
 
 
 def numeric(random: Random, n: int, m: int, bins: int, shift: float = 0.0) -> dict[str, Any]:
@@ -59,7 +64,7 @@ def weighted(random: Random, n: int, m: int, bins: int, rate: float = 0.1) -> di
         of_class.append(random.multinomial(positives, probabilities(fitted, 1)))
         found.append(of_class[0] / rate + of_class[1])
         effective.append(found[-1].sum() ** 2 / ((rows - positives) / rate**2 + positives))
-    return compare(*found, *effective, UNSTABLE_ABOVE)
+    return compare(*found, *effective, MAJOR_ABOVE)
 
 
 def of_users(random: Random, n: int, m: int, bins: int, each: int = 10) -> dict[str, Any]:
@@ -107,14 +112,15 @@ def run(experiment: Experiment, n: int, m: int, name: str, repetitions: int, see
 
 
 def false_alarms(title: str, kinds: dict[str, Experiment], arguments: argparse.Namespace) -> None:
-    """Print percent called unstable without a shift, of the worst kind, by the rows of reference and current data."""
+    """Print the percentage of false major drift, of the worst kind, by the rows of reference and current data."""
 
     def percent(n: int, m: int) -> str:
         repetitions = arguments.repetitions if min(n, m) < 10_000 else -(-arguments.repetitions // 10)
         cells = [run(one, n, m, name, repetitions, arguments.seed) for name, one in kinds.items()]
         return max((shares(cell, lambda one: one["drift"] == Drift.MAJOR) for cell in cells), key=float)
 
-    print(f"### {title} without a shift: percent called unstable\n\nThe worst of: {'; '.join(kinds)}.\n")
+    names = ", ".join(f"`{name}`" for name in kinds)
+    print(f"### {title} without drift: percent with major drift\n\nThe worst of {names}.\n")
     rows = ([f"{n:,}", *(percent(n, m) for m in ROWS)] for n in ROWS)
     table(["reference rows", *(f"{m:,} current rows" for m in ROWS)], rows)
 
@@ -152,8 +158,8 @@ def p_values(arguments: argparse.Namespace) -> None:
             below = [shares(found, lambda one, level=level: one["p_value"] < level) for level in (0.05, 0.01, 0.001)]
             yield [name, f"{size:,}", *below, shares(found, lambda one: one["drift"] == Drift.MAJOR)]
 
-    print("### p-values without a shift, in percent\n")
-    table(["values", "rows of each", "p < 5 %", "p < 1 %", "p < 0.1 %", "unstable"], rows())
+    print("### p-values without drift, in percent\n")
+    table(["values", "rows of each", "p < 5%", "p < 1%", "p < 0.1%", "major drift"], rows())
 
 
 def shifts(arguments: argparse.Namespace) -> None:
@@ -174,6 +180,7 @@ def shifts(arguments: argparse.Namespace) -> None:
         name = f"category of {before[place]:.0%} doubled"
         cases[name] = (partial(category, bins=10, p=before, q=after), psi(before * 1e13, after * 1e13))
     old, new = np.append(before, 0), np.append(0.9 * before, 0.1)
+    # the name seeds the draws, so its space stays
     cases["new category of 10 %"] = (partial(category, bins=10, p=old, q=new), np.inf)
 
     def rows() -> Iterator[list[str]]:
@@ -182,10 +189,17 @@ def shifts(arguments: argparse.Namespace) -> None:
             means = [f"{np.mean([one[key] for one in found]):.4f}" for key in ("psi", "psi_corrected")]
             levels = [shares(found, lambda one, level=level: one["drift"] == level) for level in LEVELS]
             small = shares(found, lambda one: one["p_value"] < 0.001)
-            yield [name, f"{truth:.4f}" if truth < np.inf else "-", f"{size:,}", *means, *levels, small]
+            yield [
+                name.replace(" %", "%"),
+                f"{truth:.4f}" if truth < np.inf else "-",
+                f"{size:,}",
+                *means,
+                *levels,
+                small,
+            ]
 
-    print("### Planted shifts: mean PSI, and verdicts in percent\n")
-    table(["shift", "true PSI", "rows of each", "PSI", "corrected", *LEVELS, "p < 0.1 %"], rows())
+    print("### Planted drift: mean PSI, and levels in percent\n")
+    table(["drift", "true PSI", "rows of each", "PSI", "corrected", *LEVELS.values(), "p < 0.1%"], rows())
 
 
 TABLES = {"numeric": numeric_false_alarms, "category": category_false_alarms, "p-values": p_values, "shifts": shifts}

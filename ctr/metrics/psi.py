@@ -4,7 +4,7 @@
 
 with bins that the counted rows did not choose. Bins that are empty on both sides are left out. Without any shift PSI is
 about (1/n + 1/m) chi-square(bins - 1), where n and m are the independent rows of the two samples.
-docs/explanation/psi.md shows how well that holds.
+docs/benchmarks/psi.md shows how well that holds.
 """
 
 from enum import StrEnum

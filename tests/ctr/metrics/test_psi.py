@@ -1,6 +1,6 @@
 """PSI against its formula, and its noise, p-values and verdicts against simulations.
 
-docs/explanation/psi.md has the long form.
+docs/benchmarks/psi.md has the long form.
 """
 
 import importlib.util
