@@ -1,4 +1,4 @@
-"""What a comparison's folder shows: the terminal, report.html, report.md, plots as files, runs.csv."""
+"""Reports of a comparison: terminal output, report.html, report.md, plots as files, runs.csv."""
 
 import csv
 import io
@@ -27,187 +27,202 @@ from ctr.schema.codec import read_comparison
 from ctr.schema.comparison import Comparison, DifferenceToBaseline, SeedResult, VariantResult, Verdict
 
 FILE = "comparison.json"
-TableOf: TypeAlias = Callable[[Comparison], TextTable]
-FIRST: dict[str, TableOf] = {"Leaderboard": tables.leaderboard, "Cost": tables.costs}
-DETAILS: dict[str, TableOf] = {
+TableFunction: TypeAlias = Callable[[Comparison], TextTable]
+MAIN_TABLES: dict[str, TableFunction] = {"Leaderboard": tables.leaderboard, "Cost": tables.costs}
+DETAIL_TABLES: dict[str, TableFunction] = {
     "Metrics": tables.metrics,
     "Differences": tables.differences,
-    "Seed by seed": tables.by_seed,
-    "To a target": tables.to_target,
+    "Results by seed": tables.by_seed,
+    "Cost to target": tables.to_target,
     "Trials": tables.trials,
     "Failed runs": tables.failures,
     "Fairness": tables.shared,
 }
 
 
-class Named(NamedTuple):
-    """A table under the name that it has on the page."""
+class PageTable(NamedTuple):
+    """A table with its heading on the page."""
 
     name: str
-    section: TextTable
+    table: TextTable
 
     @property
     def id(self) -> str:
-        """Of its place on the page."""
+        """Anchor on the page."""
         return self.name.lower().replace(" ", "-")
 
 
 def show_comparison(folder: Path, console: Console) -> None:
-    """Print the leaderboard, what it costs, and what is to be concluded."""
-    found = _read(folder)
-    for section in (tables.leaderboard(found), replace(tables.costs(found), notes=[]), tables.failures(found)):
-        if section.rows:
-            section.show(console)
+    """Print leaderboard, cost, failed runs and conclusions.
+
+    Raises:
+        ConfigError: comparison.json is corrupt or has no checksum.
+    """
+    comparison = _read(folder)
+    costs = replace(tables.costs(comparison), notes=[])
+    for table in (tables.leaderboard(comparison), costs, tables.failures(comparison)):
+        if table.rows:
+            table.show(console)
     console.print()
-    for sentence in sentences(found):
+    for sentence in sentences(comparison):
         console.print(Text(f"- {sentence}"))
     console.print(f"report: {folder / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
 
 
 def write_comparison(folder: Path) -> None:
-    """Write report.html, report.md, plots/*.svg and runs.csv anew, of comparison.json alone.
+    """Write report.html, report.md, plots/*.svg and runs.csv from comparison.json.
 
     Raises:
-        ConfigError: it is damaged.
+        ConfigError: comparison.json is corrupt or has no checksum.
     """
     from ctr.report.comparison_plots import comparison_plots  # matplotlib takes a second to import
     from ctr.report.svg import standalone
 
-    found = _read(folder)
-    plots = comparison_plots(found)
-    first, details = _told(FIRST, found), _told(DETAILS, found)
+    comparison = _read(folder)
+    plots = comparison_plots(comparison)
+    main, details = _non_empty(MAIN_TABLES, comparison), _non_empty(DETAIL_TABLES, comparison)
     page = rendered(
         "comparison.html",
         {
-            "study": found["study"],
-            "variants": len(found["variants"]),
-            "cards": _cards(found),
+            "study": comparison["study"],
+            "variants": len(comparison["variants"]),
+            "cards": _cards(comparison),
             "orders": {},
-            "sentences": sentences(found),
-            "how_to_read": tables.how_to_read(found),
+            "sentences": sentences(comparison),
+            "how_to_read": tables.how_to_read(comparison),
             "plots": list(plots.values()),
-            "sections": first,
+            "main": main,
             "details": details,
-            "environment": found["environment"],
+            "environment": comparison["environment"],
         },
     )
-    listed = "\n".join(f"- {escaped(sentence)}" for sentence in sentences(found))
+    conclusions = "\n".join(f"- {escaped(sentence)}" for sentence in sentences(comparison))
     markdown = [
-        f"# {escaped(found['study']['name'])}",
-        listed,
-        *(one.section.markdown() for one in (*first, *details)),
+        f"# {escaped(comparison['study']['name'])}",
+        conclusions,
+        *(named.table.markdown() for named in (*main, *details)),
     ]
-    written = runs_csv(found)
+    runs = runs_csv(comparison)
     remove(folder / "plots")
     (folder / "plots").mkdir()
     for name, plot in plots.items():
         write_text(folder / "plots" / f"{name}.svg", standalone(plot))
-    write_text(folder / "runs.csv", written)
+    write_text(folder / "runs.csv", runs)
     write_text(folder / "report.md", "\n\n".join(markdown) + "\n")
     write_text(folder / "report.html", page)
 
 
-def _told(tables_of: dict[str, TableOf], found: Comparison) -> list[Named]:
-    """Those that have something to say."""
-    made = [Named(name, table_of(found)) for name, table_of in tables_of.items()]
-    return [one for one in made if one.section.rows or one.section.notes]
+def _non_empty(functions: dict[str, TableFunction], comparison: Comparison) -> list[PageTable]:
+    """Return the tables that have rows or notes."""
+    named = [PageTable(name, function(comparison)) for name, function in functions.items()]
+    return [one for one in named if one.table.rows or one.table.notes]
 
 
-def runs_csv(found: Comparison) -> str:
-    """Every run a row, with the choices, what was drawn, and its metrics; of trials those of validation only."""
-    rows = list(_rows(found))
-    names = list(dict.fromkeys(name for row in rows for name in row))
+def runs_csv(comparison: Comparison) -> str:
+    """Return runs.csv: one line per run with its options, sampled settings and metrics.
+
+    Trials have validation metrics only.
+    """
+    rows = list(_rows(comparison))
+    columns = list(dict.fromkeys(column for row in rows for column in row))
     out = io.StringIO()
-    writer = csv.DictWriter(out, names, lineterminator="\n")
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue()
 
 
-def _rows(found: Comparison) -> Iterator[dict[str, Any]]:
-    tuning = found["study"]["tuning"]
-    for cell in found["variants"]:
-        for trial in cell["trials"]:
-            place = {**cell["options"], "run": f"trial {trial['trial']}", "seed": tuning and tuning["seed"]}
+def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    study = comparison["study"]
+    tuning = study["tuning"]
+    for variant in comparison["variants"]:
+        for trial in variant["trials"]:
+            run = {**variant["options"], "run": f"trial {trial['trial']}", "seed": tuning and tuning["seed"]}
             measured = {"valid_auc": trial["auc"], "valid_log_loss": trial["log_loss"], "reason": trial["reason"]}
-            yield {**place, **trial["values"], **measured, "chosen": trial["chosen"]}
-        for one, seconds in zip(cell["seeds"], cell["clock"]["curves"], strict=True):
-            yield {**_place(cell, one["seed"]), **_measured(cell, one, seconds, found["study"]["evaluated"])}
-        for failure in [one for one in cell["failures"] if one["trial"] is None]:
-            yield {**_place(cell, failure["seed"]), "reason": failure["reason"]}
+            yield {**run, **trial["values"], **measured, "chosen": trial["chosen"]}
+        for result, seconds in zip(variant["seeds"], variant["clock"]["curves"], strict=True):
+            yield {**_run_columns(variant, result["seed"]), **_measured(variant, result, seconds, study["evaluated"])}
+        for failure in [one for one in variant["failures"] if one["trial"] is None]:
+            yield {**_run_columns(variant, failure["seed"]), "reason": failure["reason"]}
 
 
-def _place(cell: VariantResult, seed: int) -> dict[str, Any]:
-    """The columns that say which run a row is of."""
-    return {**cell["options"], "run": f"seed {seed}", "seed": seed, **(cell["tuned"] or {})}
+def _run_columns(variant: VariantResult, seed: int) -> dict[str, Any]:
+    """Return the columns that identify a reported run."""
+    return {**variant["options"], "run": f"seed {seed}", "seed": seed, **(variant["tuned"] or {})}
 
 
-def _measured(cell: VariantResult, one: SeedResult, seconds: list[float], evaluated: str | None) -> dict[str, Any]:
-    """The columns of a run with a report."""
+def _measured(
+    variant: VariantResult, result: SeedResult, seconds: list[float], evaluated: str | None
+) -> dict[str, Any]:
+    """Return the columns with metrics, duration and sizes of a reported run."""
     return {
-        "valid_auc": one["valid_auc"],
-        **{f"{evaluated}_{metric.key}": one.get(metric.key) for metric in shown_in(Place.COMPARISON)},
-        **{f"trained_{name}": one[name] for name in ("epochs", "steps", "rows")},
+        "valid_auc": result["valid_auc"],
+        **{f"{evaluated}_{metric.key}": result.get(metric.key) for metric in shown_in(Place.COMPARISON)},
+        **{f"trained_{name}": result[name] for name in ("epochs", "steps", "rows")},
         "seconds": max(seconds, default=None),
-        "row_sparsity": cell["row_sparsity"],
-        "table_bytes": cell["table_bytes"],
-        "nonzero_table_bytes": cell["nonzero_table_bytes"],
-        "state_bytes": cell["state_bytes"],
+        "row_sparsity": variant["row_sparsity"],
+        "table_bytes": variant["table_bytes"],
+        "nonzero_table_bytes": variant["nonzero_table_bytes"],
+        "state_bytes": variant["state_bytes"],
     }
 
 
-def _cards(found: Comparison) -> list[Card]:
-    """The verdicts of the page's head."""
-    judged = [cell["difference"] for cell in found["variants"] if cell["difference"] is not None]
-    alike = [difference for difference in judged if difference["start"]["equal"]]
-    failed = sum(len(cell["failures"]) for cell in found["variants"])
+def _cards(comparison: Comparison) -> list[Card]:
+    """Return the summary cards at the top of the page."""
+    compared = [one["difference"] for one in comparison["variants"] if one["difference"] is not None]
+    same_start = [difference for difference in compared if difference["start"]["equal"]]
+    failed = sum(len(variant["failures"]) for variant in comparison["variants"])
     return [
-        _best_card(found),
-        _verdict_card(judged, found["study"]["baseline"]),
+        _best_card(comparison),
+        _verdict_card(compared, comparison["study"]["baseline"]),
         Card(
             "Same start",
-            f"{len(alike)} of {len(judged)}",
-            ["began with the baseline's weights and saw its batches in its order, seed by seed."],
+            f"{len(same_start)} of {len(compared)}",
+            ["Variants with the baseline's initial weights and data order, for every seed."],
         ),
-        Card("Failed runs", str(failed), ["Each has a row with its reason."] if failed else []),
+        Card("Failed runs", str(failed), ["The reasons are listed under Failed runs."] if failed else []),
     ]
 
 
-def _best_card(found: Comparison) -> Card:
-    """The cell with the highest AUC, and the log loss that comes with it, so that neither is read alone."""
-    best, lowest = tables.best_of(found), tables.lowest_loss(found)
+def _best_card(comparison: Comparison) -> Card:
+    """Return the highest mean AUC together with log loss, so that neither metric is read alone."""
+    best, lowest = tables.best_of(comparison), tables.lowest_loss(comparison)
     if best is None:
         return Card("Highest mean AUC", formats.metric(None), [])
-    told = [f"{best['name']}."]
+    texts = [f"{best['name']}."]
     if lowest is best:
-        told.append(f"Its mean log loss, {tables.mean(best, 'log_loss')}, is the lowest.")
+        texts.append(f"Its mean log loss, {tables.mean(best, 'log_loss')}, is the lowest.")
     elif lowest is not None:
-        told.append(
-            f"Its mean log loss is {tables.mean(best, 'log_loss')}; the lowest is "
-            f"{tables.mean(lowest, 'log_loss')}, of {lowest['name']} (AUC {tables.mean(lowest, 'auc')})."
+        texts.append(
+            f"Its mean log loss is {tables.mean(best, 'log_loss')}. {lowest['name']} has the lowest, "
+            f"{tables.mean(lowest, 'log_loss')} (AUC {tables.mean(lowest, 'auc')})."
         )
-    return Card("Highest mean AUC", tables.mean(best, "auc"), told)
+    return Card("Highest mean AUC", tables.mean(best, "auc"), texts)
 
 
-def _verdict_card(judged: list[DifferenceToBaseline], baseline: str) -> Card:
-    """How many cells are better than the baseline by each metric, and what the others are."""
-    better, told = [], []
+def _verdict_card(compared: list[DifferenceToBaseline], baseline: str) -> Card:
+    """Return the number of variants that are better than the baseline by each metric, and all verdict counts."""
+    better, texts = [], []
     for key in paired_metrics():
         label = entry(key).label
-        verdicts = [difference["metrics"][key]["verdict"] for difference in judged]
+        verdicts = [difference["metrics"][key]["verdict"] for difference in compared]
         counts = {verdict: verdicts.count(verdict) for verdict in tables.WORDS}
         better.append(f"{counts[Verdict.BETTER]} in {label}")
-        listed = ", ".join(f"{count} {tables.WORDS[verdict]}" for verdict, count in counts.items() if count)
-        told.append(f"Of {len(judged)} in {label}: {listed}.")
-    return Card(f"Better than {baseline}", ", ".join(better), told)
+        words = ", ".join(f"{count} {tables.WORDS[verdict]}" for verdict, count in counts.items() if count)
+        texts.append(f"{label[0].upper()}{label[1:]}: {words or 'no verdict'}.")
+    return Card(f"Better than {baseline}", ", ".join(better), texts)
 
 
 def _read(folder: Path) -> Comparison:
-    """Return what comparison.json says; ConfigError if it is damaged or not sealed."""
-    again = "The same `ctr compare` command makes it again."
+    """Read comparison.json.
+
+    Raises:
+        ConfigError: the file is corrupt or has no checksum.
+    """
+    again = "Run the same `ctr compare` command to write it again."
     sums = read_sums(folder, f"Delete it. {again}")
     if sums is None:
-        what = f"has no {CHECKSUMS}: an earlier version made the comparison, or the file was deleted."
-        raise ConfigError(f"{folder}: {what} {again}")
+        cause = f"{CHECKSUMS} not found: an earlier version wrote the comparison, or the file was deleted."
+        raise ConfigError(f"{folder}: {cause} {again}")
     check_file(folder, FILE, sums, again)
     return read_comparison(folder / FILE, read_json(folder / FILE))

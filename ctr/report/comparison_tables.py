@@ -1,4 +1,4 @@
-"""The tables of a comparison, for the terminal, Markdown and the page alike; and its conclusions in sentences."""
+"""Tables of a comparison, for the terminal, Markdown and the HTML page."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -21,238 +21,256 @@ ABSENT = "-"
 WORDS = {
     Verdict.BETTER: "better",
     Verdict.WORSE: "worse",
-    Verdict.BETTER_FOR_TESTED_SEEDS: "better*",
-    Verdict.WORSE_FOR_TESTED_SEEDS: "worse*",
-    Verdict.IDENTICAL: "the same",
-    Verdict.INCONCLUSIVE: "not shown",
-    Verdict.INCOMPLETE: "not judged",
-    Verdict.NOT_COMPARABLE: "unfair",
+    Verdict.BETTER_FOR_TESTED_SEEDS: "better (tested seeds only)",
+    Verdict.WORSE_FOR_TESTED_SEEDS: "worse (tested seeds only)",
+    Verdict.IDENTICAL: "identical",
+    Verdict.INCONCLUSIVE: "inconclusive",
+    Verdict.INCOMPLETE: "incomplete",
+    Verdict.NOT_COMPARABLE: "not comparable",
 }
-"""Verdicts in the words of tables."""
+"""Verdicts as tables and cards show them."""
 HOW_TO_READ = (
-    "An interval of a difference covers training again with other seeds and other rows to evaluate on, at once; the "
-    "training data and the tuned settings stay as they are. Better and worse need p below 0.05 after Holm's correction "
-    "for all comparisons of a metric; intervals are not corrected. A * marks what every single seed shows beyond the "
-    "chance of rows (corrected too), where seeds are too few, or differ too much, to speak of others."
+    "The 95% CI of a difference covers variation over training seeds and over evaluated examples together. The "
+    "training data and the tuned settings are held fixed.",
+    "Better and worse require p < 0.05 after Holm's correction for all comparisons of a metric. The CIs are not "
+    "corrected, so a CI can exclude 0 where the verdict is inconclusive.",
+    "Tested seeds only: the difference is significant with every tested seed (also after Holm's correction), but the "
+    "seeds are too few or vary too much to conclude anything about other seeds.",
 )
 NO_DIFFERENCE: Estimate = {"value": None, "low": None, "high": None, "p_value": None, "reason": None}
-ROWS = "Rows are taken as independent, and those of one user are not."
-CLOCKS = "Times are of this machine with other runs beside: only large differences mean something."
+EXAMPLES = "The CIs treat examples as independent, but examples of the same user are not."
+CLOCKS = "Times depend on this machine and on concurrent runs. Only large differences are meaningful."
 
 
-def ranked(found: Comparison) -> list[VariantResult]:
-    """The cells, best mean AUC first; those that lack runs or are unfair last."""
+def ranked(comparison: Comparison) -> list[VariantResult]:
+    """Return the variants by descending mean AUC; variants that are incomplete or not comparable come last."""
 
-    def place(cell: VariantResult) -> tuple[bool, float]:
-        return not _is_whole(cell), -_mean_of(cell, "auc")
+    def rank(variant: VariantResult) -> tuple[bool, float]:
+        return not _is_comparable(variant), -_mean_value(variant, "auc")
 
-    return sorted(found["variants"], key=place)
-
-
-def best_of(found: Comparison) -> VariantResult | None:
-    """The cell with the highest mean AUC of those that lack nothing; None: no cell has one."""
-    return next((cell for cell in ranked(found) if _is_whole(cell) and cell["metrics"]["auc"]), None)
+    return sorted(comparison["variants"], key=rank)
 
 
-def _mean_of(cell: VariantResult, metric: str) -> float:
-    """Return the mean of a metric over seeds; -1 without one."""
-    one = cell["metrics"][metric]
-    return -1.0 if one is None or one["value"] is None else one["value"]
+def best_of(comparison: Comparison) -> VariantResult | None:
+    """Return the complete, comparable variant with the highest mean AUC; None if no variant has a mean AUC."""
+    return next((one for one in ranked(comparison) if _is_comparable(one) and one["metrics"]["auc"]), None)
 
 
-def _is_whole(cell: VariantResult) -> bool:
-    return not cell["lacking"] and not (cell["difference"] and cell["difference"]["start"]["violations"])
+def lowest_loss(comparison: Comparison) -> VariantResult | None:
+    """Return the complete, comparable variant with the lowest mean log loss; None if no variant has one."""
+    candidates = [one for one in ranked(comparison) if _is_comparable(one) and one["metrics"]["log_loss"]]
+    return min(candidates, key=lambda variant: _mean_value(variant, "log_loss"), default=None)
 
 
-def how_to_read(found: Comparison) -> list[str]:
-    """Return what an interval covers, and what it takes as independent."""
-    units = [_unit(cell["difference"]) for cell in found["variants"] if cell["difference"] is not None]
-    return [HOW_TO_READ, *dict.fromkeys(text for unit in units for text in unit)]
+def _mean_value(variant: VariantResult, metric: str) -> float:
+    """Return the mean of a metric over seeds; -1 if it is unknown."""
+    estimate = variant["metrics"][metric]
+    return -1.0 if estimate is None or estimate["value"] is None else estimate["value"]
 
 
-def _unit(difference: DifferenceToBaseline) -> list[str]:
+def _is_comparable(variant: VariantResult) -> bool:
+    return not variant["lacking"] and not (variant["difference"] and variant["difference"]["start"]["violations"])
+
+
+def how_to_read(comparison: Comparison) -> list[str]:
+    """Return notes on what the CIs cover and which units they treat as independent."""
+    units = [_unit(one["difference"]) for one in comparison["variants"] if one["difference"] is not None]
+    return [*HOW_TO_READ, *dict.fromkeys(units)]
+
+
+def _unit(difference: DifferenceToBaseline) -> str:
     if difference["interval_unit"] == "cluster":
-        told = described(str(difference["cluster_column"]), difference["clusters"], difference["effective_clusters"])
-        return [f"Intervals of differences are {told}."]
-    reasons = difference.get("no_clusters", [])
-    return [f"{ROWS} Not clustered: {'; '.join(reasons)}." if reasons else ROWS]
+        clusters = difference["clusters"], difference["effective_clusters"]
+        return f"The CIs of differences are {described(str(difference['cluster_column']), *clusters)}."
+    if reasons := difference.get("no_clusters", []):
+        return f"{EXAMPLES} Not clustered: {'; '.join(reasons)}."
+    return f"{EXAMPLES} To cluster by user, set report.group to the user column."
 
 
-def leaderboard(found: Comparison) -> TextTable:
-    """Every cell with its metrics and its difference to the baseline."""
-    study = found["study"]
-    rows = [
-        [*_names(cell), mean(cell, "auc") + _of_some(cell, study), mean(cell, "log_loss"), *_difference(cell)]
-        for cell in ranked(found)
-    ]
-    header = [*study["axes"], "AUC", "log loss", "difference", "95 % interval", "verdict"]
-    title = f"{study['evaluated']}, mean of {_seeds(len(study['seeds']))}; differences in AUC to {study['baseline']}"
-    return TextTable(title, header, rows, texts=len(study["axes"]))
-
-
-def costs(found: Comparison) -> TextTable:
-    """What each cell takes: tables, state, time."""
+def leaderboard(comparison: Comparison) -> TextTable:
+    """Return a table of the variants with their metrics and their differences from the baseline."""
+    study = comparison["study"]
     rows = [
         [
-            *_names(cell),
-            _or_absent(cell["row_sparsity"], formats.percent),
-            *(_or_absent(cell[key], formats.megabytes) for key in ("nonzero_table_bytes", "state_bytes")),
-            _or_absent(cell["clock"]["rows_per_second"], formats.count),
-            _or_absent(cell["clock"]["seconds"], formats.duration),
+            *_options(variant),
+            mean(variant, "auc") + _seed_count(variant, study),
+            mean(variant, "log_loss"),
+            *_auc_difference(variant),
         ]
-        for cell in ranked(found)
+        for variant in ranked(comparison)
     ]
-    header = [*found["study"]["axes"], "zero rows", "serve MB", "state MB", "rows/s", "training"]
-    return TextTable("cost, mean over seeds", header, rows, [CLOCKS], texts=len(found["study"]["axes"]))
+    header = [*study["axes"], "AUC", "log loss", "ΔAUC", "95% CI", "verdict"]
+    seeds = len(study["seeds"])
+    title = f"{study['evaluated']} split, mean over {seeds} seed{'s' if seeds > 1 else ''}; ΔAUC is the difference from"
+    return TextTable(f"{title} {study['baseline']}", header, rows, texts=len(study["axes"]))
 
 
-def to_target(found: Comparison) -> TextTable:
-    """Steps, rows and time until validation reaches an AUC; of the seeds that do."""
-    target, axes = found["study"]["target_auc"], list(found["study"]["axes"])
+def costs(comparison: Comparison) -> TextTable:
+    """Return a table of the cost of each variant: table sizes, optimizer state, speed and time."""
+    rows = [
+        [
+            *_options(variant),
+            _or_absent(variant["row_sparsity"], formats.percent),
+            *(_or_absent(variant[key], formats.megabytes) for key in ("nonzero_table_bytes", "state_bytes")),
+            _or_absent(variant["clock"]["rows_per_second"], formats.count),
+            _or_absent(variant["clock"]["seconds"], formats.duration),
+        ]
+        for variant in ranked(comparison)
+    ]
+    axes = list(comparison["study"]["axes"])
+    header = [*axes, "row sparsity", "deployed size (MB)", "optimizer state (MB)", "examples/s", "training time"]
+    return TextTable("cost, mean over seeds", header, rows, [CLOCKS], texts=len(axes))
+
+
+def to_target(comparison: Comparison) -> TextTable:
+    """Return a table of steps, examples and time until validation reaches the target AUC."""
+    target, axes = comparison["study"]["target_auc"], list(comparison["study"]["axes"])
     rows = []
-    for cell in ranked(found):
-        reached = cell["to_target"]
+    for variant in ranked(comparison):
+        reached = variant["to_target"]
         if reached is not None:
             counts = [_or_absent(reached[name], formats.count) for name in ("steps", "rows")]
-            time = _or_absent(cell["clock"]["seconds_to_target"], formats.duration)
-            rows.append([*_names(cell), f"{reached['reached']} of {reached['of']}", *counts, time])
-    title = f"until validation reaches an AUC of {formats.metric(target)}"
-    notes = ["Steps, rows and time are means over the seeds that do.", CLOCKS] if rows else []
-    return TextTable(title, [*axes, "seeds that do", "steps", "rows", "training"], rows, notes, texts=len(axes))
+            time = _or_absent(variant["clock"]["seconds_to_target"], formats.duration)
+            rows.append([*_options(variant), f"{reached['reached']} of {reached['of']}", *counts, time])
+    title = f"cost of reaching a validation AUC of {formats.metric(target)}"
+    notes = ["Steps, examples and time are means over the seeds that reach the target.", CLOCKS] if rows else []
+    header = [*axes, "seeds that reach it", "steps", "examples", "training time"]
+    return TextTable(title, header, rows, notes, texts=len(axes))
 
 
-def metrics(found: Comparison) -> TextTable:
-    """Means over seeds with their intervals, and how far scores moved from the baseline's."""
-    axes = list(found["study"]["axes"])
-    shown = [
-        metric for metric in shown_in(Place.COMPARISON) if any(_over_seeds(cell, metric) for cell in found["variants"])
+def metrics(comparison: Comparison) -> TextTable:
+    """Return a table of means over seeds with their CIs, and the PSI of scores against the baseline's."""
+    axes = list(comparison["study"]["axes"])
+    visible = [
+        metric
+        for metric in shown_in(Place.COMPARISON)
+        if any(_over_seeds(variant, metric) for variant in comparison["variants"])
     ]
     rows = []
-    for cell in ranked(found):
-        values = [(metric, _over_seeds(cell, metric)) for metric in shown]
-        cells = [
-            text
-            for metric, one in values
-            for text in (metric.text(None if one is None else one["value"]), interval(one))
-        ]
-        shift = cell["difference"] and cell["difference"]["psi"]
-        rows.append([*_names(cell), *cells, formats.psi(shift)])
-    header = [text for metric in shown for text in (metric.label, "95 % interval")]
+    for variant in ranked(comparison):
+        texts = []
+        for metric in visible:
+            estimate = _over_seeds(variant, metric)
+            texts += [metric.text(None if estimate is None else estimate["value"]), interval(estimate)]
+        drift = variant["difference"] and variant["difference"]["psi"]
+        rows.append([*_options(variant), *texts, formats.psi(drift)])
+    header = [text for metric in visible for text in (metric.label, "95% CI")]
     notes = [
-        "Intervals are Student's over seeds, on the log-odds of AUC and GAUC and on the logarithm of log loss and "
-        "calibration. PSI compares the scores with the baseline's, on the same rows."
+        "The CIs cover variation over seeds (Student's t), on the log-odds of AUC and GAUC and on the logarithm of log "
+        "loss and calibration. Score PSI compares a variant's scores with the baseline's on the same examples."
     ]
     return TextTable("metrics, mean over seeds", [*axes, *header, "score PSI"], rows, notes, texts=len(axes))
 
 
-def differences(found: Comparison) -> TextTable:
-    """Every difference: over seeds alone, and over seeds and rows at once."""
-    axes = list(found["study"]["axes"])
+def differences(comparison: Comparison) -> TextTable:
+    """Return a table of all differences, with the seed CI and the seed + example CI."""
+    axes = list(comparison["study"]["axes"])
     rows = []
-    for cell in ranked(found):
+    for variant in ranked(comparison):
         for key in paired_metrics():
-            if cell["difference"] is None:
+            if variant["difference"] is None:
                 continue
-            one = cell["difference"]["metrics"][key]
-            over, both = one["over_seeds"], one["over_both"]
+            difference = variant["difference"]["metrics"][key]
+            over_both = difference["over_both"]
             rows.append(
                 [
-                    *_names(cell),
+                    *_options(variant),
                     entry(key).label,
-                    signed(both["value"]),
-                    interval(over, signed=True),
-                    interval(both, signed=True),
-                    formats.p_value(both["p_value"]),
-                    formats.p_value(one["p_adjusted"]),
-                    _word(one["verdict"]),
+                    signed(over_both["value"]),
+                    interval(difference["over_seeds"], signed=True),
+                    interval(over_both, signed=True),
+                    formats.p_value(over_both["p_value"]),
+                    formats.p_value(difference["p_adjusted"]),
+                    _word(difference["verdict"]),
                 ]
             )
-    header = ["metric", "difference", "over seeds", "over seeds and rows", "p", "p adjusted", "verdict"]
-    title = f"differences to {found['study']['baseline']}, paired by seed"
-    return TextTable(title, [*axes, *header], rows, [*how_to_read(found), *_reasons(found)], texts=len(axes) + 1)
+    header = ["metric", "difference", "seed 95% CI", "seed + example 95% CI", "p", "adjusted p", "verdict"]
+    title = f"differences from {comparison['study']['baseline']}, paired by seed"
+    notes = [*how_to_read(comparison), *_reasons(comparison)]
+    return TextTable(title, [*axes, *header], rows, notes, texts=len(axes) + 1)
 
 
-def by_seed(found: Comparison) -> TextTable:
-    """Every reported training, with the interval of its difference on other rows."""
-    axes = list(found["study"]["axes"])
+def by_seed(comparison: Comparison) -> TextTable:
+    """Return a table of the reported runs, each with the per-seed CI of its difference from the baseline."""
+    axes = list(comparison["study"]["axes"])
     rows = []
-    for cell in ranked(found):
-        paired = [] if cell["difference"] is None else cell["difference"]["metrics"]["auc"]["by_seed"]
-        of_seed: dict[int, Estimate] = {one["seed"]: one for one in paired}
-        for one in cell["seeds"]:
-            difference = of_seed.get(one["seed"], NO_DIFFERENCE)
+    for variant in ranked(comparison):
+        paired = [] if variant["difference"] is None else variant["difference"]["metrics"]["auc"]["by_seed"]
+        difference_of: dict[int, Estimate] = {estimate["seed"]: estimate for estimate in paired}
+        for result in variant["seeds"]:
+            difference = difference_of.get(result["seed"], NO_DIFFERENCE)
             rows.append(
                 [
-                    *_names(cell),
-                    str(one["seed"]),
-                    formats.metric(one["valid_auc"]),
-                    formats.metric(one["auc"]),
-                    formats.metric(one["log_loss"]),
+                    *_options(variant),
+                    str(result["seed"]),
+                    formats.metric(result["valid_auc"]),
+                    formats.metric(result["auc"]),
+                    formats.metric(result["log_loss"]),
                     signed(difference["value"]),
                     interval(difference, signed=True),
                     formats.p_value(difference["p_value"]),
-                    str(one["epochs"]),
+                    str(result["epochs"]),
                 ]
             )
-    header = ["seed", "valid AUC", "AUC", "log loss", "difference in AUC", "95 % of other rows", "p", "epochs"]
-    return TextTable("seed by seed", [*axes, *header], rows, texts=len(axes))
+    header = ["seed", "valid AUC", "AUC", "log loss", "ΔAUC", "per-seed 95% CI", "p", "epochs"]
+    title = "one run per variant and seed; ΔAUC is the difference from the baseline with the same seed"
+    notes = ["Per-seed CIs and p-values cover variation over evaluated examples only. p is not corrected."]
+    return TextTable(title, [*axes, *header], rows, notes if rows else [], texts=len(axes))
 
 
-def trials(found: Comparison) -> TextTable:
-    """What was tried, and what validation said of it; the chosen one is marked."""
-    axes = list(found["study"]["axes"])
-    keys = list(dict.fromkeys(key for cell in found["variants"] for one in cell["trials"] for key in one["values"]))
+def trials(comparison: Comparison) -> TextTable:
+    """Return a table of the trials with their sampled values and validation AUC; the best trial is marked."""
+    axes = list(comparison["study"]["axes"])
+    keys = list(
+        dict.fromkeys(key for one in comparison["variants"] for trial in one["trials"] for key in trial["values"])
+    )
     rows = []
-    for cell in ranked(found):
-        for one in cell["trials"]:
-            values = [f"{one['values'][key]:g}" if key in one["values"] else ABSENT for key in keys]
-            told = one["reason"] or formats.metric(one["auc"])
-            rows.append([*_names(cell), str(one["trial"]), *values, told, "chosen" if one["chosen"] else ""])
-    outermost = [f"{cell['name']} ({', '.join(cell['outermost'])})" for cell in ranked(found) if cell["outermost"]]
-    beyond = "The best is the least or the most that was tried, so a better one may lie beyond"
-    edges = [f"{beyond}: {', '.join(outermost)}."] if outermost else []
-    return TextTable("trials, by validation", [*axes, "trial", *keys, "valid AUC", ""], rows, edges, texts=len(axes))
+    for variant in ranked(comparison):
+        for trial in variant["trials"]:
+            values = [f"{trial['values'][key]:g}" if key in trial["values"] else ABSENT for key in keys]
+            outcome = trial["reason"] or formats.metric(trial["auc"])
+            best = "yes" if trial["chosen"] else ""
+            rows.append([*_options(variant), str(trial["trial"]), *values, outcome, best])
+    extreme = [f"{one['name']} ({', '.join(one['outermost'])})" for one in ranked(comparison) if one["outermost"]]
+    advice = "The best trial has the smallest or largest sampled value. Consider a wider search range for"
+    notes = [f"{advice} {', '.join(extreme)}."] if extreme else []
+    header = [*axes, "trial", *keys, "valid AUC", "best"]
+    return TextTable("trials, measured on the valid split", header, rows, notes, texts=len(axes))
 
 
-def failures(found: Comparison) -> TextTable:
-    """Trainings without a report."""
-    rows = [[one["run"], one["reason"]] for cell in found["variants"] for one in cell["failures"]]
+def failures(comparison: Comparison) -> TextTable:
+    """Return a table of the runs without a report."""
+    rows = [[run["run"], run["reason"]] for variant in comparison["variants"] for run in variant["failures"]]
     return TextTable("failed runs", ["run", "reason"], rows, texts=2)
 
 
-def shared(found: Comparison) -> TextTable:
-    """What the trainings of one seed began with in common."""
-    return TextTable("what the runs of a seed share", [], [], list(_shared(found)))
+def shared(comparison: Comparison) -> TextTable:
+    """Return a note for each variant on the initial weights and data order that it shares with the baseline."""
+    return TextTable("initial weights and data order, compared by seed", [], [], list(_shared(comparison)))
 
 
-def lowest_loss(found: Comparison) -> VariantResult | None:
-    """Return the cell with the lowest mean log loss of those that lack nothing; None: no cell has one."""
-    having = [cell for cell in ranked(found) if _is_whole(cell) and cell["metrics"]["log_loss"]]
-    return min(having, key=lambda cell: _mean_of(cell, "log_loss"), default=None)
-
-
-def _shared(found: Comparison) -> Iterable[str]:
-    for cell in found["variants"]:
-        if cell["difference"] is None:
+def _shared(comparison: Comparison) -> Iterable[str]:
+    for variant in comparison["variants"]:
+        if variant["difference"] is None:
             continue
-        start, name = cell["difference"]["start"], cell["name"]
+        start, name = variant["difference"]["start"], variant["name"]
         if start["violations"]:
-            yield from start["violations"]
+            yield from (f"{violation}." for violation in start["violations"])
         elif not start["shared"] and not start["differing"]:
-            yield f"{name}: no run to compare."
+            yield f"{name}: no pair of runs to compare."
         elif start["equal"]:
-            yield f"{name}: the same initial weights and the same batches in the same order (SHA-256)."
+            yield f"{name}: same initial weights and same data order as the baseline (SHA-256)."
         else:
-            common = ", ".join(start["shared"]) or "nothing"
-            yield f"{name}: shares {common}; differs in {', '.join(start['differing']) or 'nothing'}."
+            same, different = (", ".join(start[key]) or "nothing" for key in ("shared", "differing"))
+            yield f"{name}: same as the baseline: {same}. Different: {different}."
 
 
-def _reasons(found: Comparison) -> list[str]:
+def _reasons(comparison: Comparison) -> list[str]:
     return [
-        f"{cell['name']}: no difference: {reason}"
-        for cell in found["variants"]
-        if cell["difference"] is not None
-        for reason in cell["difference"]["reasons"]
+        f"{variant['name']}, {reason}."
+        for variant in comparison["variants"]
+        if variant["difference"] is not None
+        for reason in variant["difference"]["reasons"]
     ]
 
 
@@ -261,34 +279,35 @@ def _word(verdict: Verdict | None) -> str:
     return ABSENT if verdict is None else WORDS[verdict]
 
 
-def _names(cell: VariantResult) -> list[str]:
-    return list(cell["options"].values())
+def _options(variant: VariantResult) -> list[str]:
+    return list(variant["options"].values())
 
 
-def _over_seeds(cell: VariantResult, metric: Metric) -> Estimate | None:
-    """Return the mean of a metric with its interval; None where a run lacks it, or the comparison did."""
-    return cell["metrics"].get(metric.key)
+def _over_seeds(variant: VariantResult, metric: Metric) -> Estimate | None:
+    """Return the mean of a metric with its CI; None if a run or the comparison lacks the metric."""
+    return variant["metrics"].get(metric.key)
 
 
-def mean(cell: VariantResult, metric: str) -> str:
+def mean(variant: VariantResult, metric: str) -> str:
     """Return the mean of a metric over seeds, as text."""
-    one = cell["metrics"].get(metric)
-    return entry(metric).text(None if one is None else one["value"])
+    estimate = variant["metrics"].get(metric)
+    return entry(metric).text(None if estimate is None else estimate["value"])
 
 
-def _difference(cell: VariantResult) -> list[str]:
-    if cell["difference"] is None:
+def _auc_difference(variant: VariantResult) -> list[str]:
+    """Return the last cells of a leaderboard row: difference in AUC, its CI and the verdict."""
+    if variant["difference"] is None:
         return [ABSENT, ABSENT, "baseline"]
-    one = cell["difference"]["metrics"]["auc"]
-    verdict = _word(one["verdict"])
-    return [signed(one["over_both"]["value"]), interval(one["over_both"], signed=True, digits=4), verdict]
+    difference = variant["difference"]["metrics"]["auc"]
+    over_both = difference["over_both"]
+    return [signed(over_both["value"]), interval(over_both, signed=True, digits=4), _word(difference["verdict"])]
 
 
-def interval(one: Estimate | None, signed: bool = False, digits: int = 5) -> str:
-    """Return both ends, as text."""
-    if one is None or one["low"] is None:
+def interval(estimate: Estimate | None, signed: bool = False, digits: int = 5) -> str:
+    """Return both ends of a CI, as text."""
+    if estimate is None or estimate["low"] is None:
         return ABSENT
-    return " to ".join(f"{one[end]:{'+' if signed else ''}.{digits}f}" for end in ("low", "high"))
+    return " to ".join(f"{estimate[end]:{'+' if signed else ''}.{digits}f}" for end in ("low", "high"))
 
 
 def signed(value: float | None) -> str:
@@ -296,15 +315,11 @@ def signed(value: float | None) -> str:
     return ABSENT if value is None else f"{value:+.5f}" if value else formats.metric(value)
 
 
-def _of_some(cell: VariantResult, study: StudyRecord) -> str:
-    """How many of the seeds a mean is of, where it is not of all."""
-    some, whole = len(cell["seeds"]), len(study["seeds"])
-    return f" ({some} of {whole})" if some and some < whole else ""
+def _seed_count(variant: VariantResult, study: StudyRecord) -> str:
+    """Return how many seeds a mean covers, if a seed is missing."""
+    finished, total = len(variant["seeds"]), len(study["seeds"])
+    return f" ({finished} of {total})" if finished and finished < total else ""
 
 
-def _or_absent(value: Any, shown: Callable[[Any], str]) -> str:
-    return ABSENT if value is None else shown(value)
-
-
-def _seeds(count: int) -> str:
-    return f"{count} seed{'s' if count > 1 else ''}"
+def _or_absent(value: Any, text: Callable[[Any], str]) -> str:
+    return ABSENT if value is None else text(value)

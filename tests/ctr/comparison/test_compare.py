@@ -90,7 +90,7 @@ def test_an_optimizer_beside_itself_has_no_difference(compared):
         assert [seed["value"] for seed in one["by_seed"]] == [0, 0]
         assert one["p_adjusted"] is None
     assert difference["psi"] == 0
-    assert "itself and rmsprop_v2: no difference, every row has the same score." in printed
+    assert "itself is identical to rmsprop_v2: every example has the same score." in printed
 
 
 def test_metrics_are_means_over_seeds_of_those_of_the_scores(compared):
@@ -142,7 +142,7 @@ def test_differences_are_clustered_by_the_group_that_the_scores_hold(config, tmp
         one = difference["metrics"][metric]["by_seed"][0]
         assert (one["low"], one["high"], one["p_value"]) == (expected.low, expected.high, expected.p_value)
         assert difference["metrics"][metric]["over_both"]["low"] == expected.low
-    assert "Intervals of differences are clustered by user (8 clusters" in (tmp_path / "out/report.md").read_text()
+    assert "The CIs of differences are clustered by user (8 clusters" in (tmp_path / "out/report.md").read_text()
 
 
 def test_p_values_are_corrected_for_all_comparisons(compared):
@@ -156,8 +156,8 @@ def test_what_is_worse_with_each_seed_is_said_of_these_seeds_only(compared):
     slow = cell_of(found, "slow")["difference"]["metrics"]["auc"]
     assert slow["verdict"] == "worse_for_tested_seeds"
     assert all(of_seed["high"] < 0 for of_seed in slow["by_seed"])
-    assert "slow against rmsprop_v2: worse in AUC and log loss with each of the 2 seeds" in printed
-    assert "beyond the chance of rows; that it would be so with other seeds is not shown" in printed
+    assert "slow is worse than rmsprop_v2 in AUC and log loss (tested seeds only)." in printed
+    assert "each significant (adjusted p < 0.05), but other seeds could give a different result." in printed
 
 
 def test_runs_of_a_seed_begin_alike_and_see_the_same_order(compared):
@@ -255,7 +255,7 @@ def test_tuned_on_validation_reported_on_test_and_unjudged_while_a_trial_is_lost
         assert cell["lacking"] == []
         told = json.dumps(cell)
         assert not any(str(report["metrics"]["test"]["auc"]) in told for report in reports)
-    assert "There is one seed" in printed
+    assert "Only one seed was run" in printed
 
 
 @pytest.mark.slow
@@ -397,7 +397,7 @@ def test_rows_that_differ_by_seed_back_no_verdict_of_all_seeds(config, tmp_path,
     assert not difference["same_rows"]
     assert difference["metrics"]["auc"]["over_both"] == difference["metrics"]["auc"]["over_seeds"]
     assert difference["metrics"]["auc"]["verdict"] in ("worse_for_tested_seeds", "inconclusive")
-    assert "Each seed divides the data anew" in printed
+    assert "Each seed splits the data differently" in printed
 
 
 def test_a_folder_that_is_no_comparison_is_left_alone(config, tmp_path, in_this_process):
@@ -453,7 +453,9 @@ def test_a_damaged_comparison_is_named_and_made_again(begun, in_this_process):
     before = (out / "comparison.json").read_bytes()
     for file in ("comparison.json", "checksums.json"):
         flip(out / file)
-        with pytest.raises(ConfigError, match=rf"damaged: {file} .*The same `ctr compare` command makes it again\."):
+        with pytest.raises(
+            ConfigError, match=rf"damaged: {file} .*Run the same `ctr compare` command to write it again\."
+        ):
             write_comparison(out)
         if file == "checksums.json":
             (out / file).unlink()

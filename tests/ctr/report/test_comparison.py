@@ -49,8 +49,8 @@ def test_the_page_is_one_file_with_every_section(written):
     page = written()
     assert_self_contained(page)
     assert page.sections == [
-        *("verdicts", "conclusions", "leaderboard", "cost", "plots", "metrics", "differences", "seed-by-seed"),
-        *("to-a-target", "trials", "failed-runs", "fairness", "origin"),
+        *("verdicts", "conclusions", "leaderboard", "cost", "plots", "metrics", "differences", "results-by-seed"),
+        *("cost-to-target", "trials", "failed-runs", "fairness", "origin"),
     ]
     assert "<b>study</b>" in page.texts  # as text
     assert len([tag for tag, _ in page.elements if tag == "figure"]) == 7
@@ -90,16 +90,24 @@ def test_every_run_is_a_row(found):
 
 
 def test_sentences_say_what_the_verdicts_back(found):
-    told = sentences(found)
-    assert told[0] == "sgd+adam has the highest mean test AUC, 0.81000, and the lowest mean log loss, 0.40000."
-    where = "+0.01000 (+0.00700 to +0.01300, adjusted p 0.040)"
-    expected = f"sgd+adam against ftrl+adam: better in AUC and log loss. AUC {where}. Log loss {where}."
-    assert expected in told
-    where = "-0.01000 (-0.01300 to -0.00700, adjusted p 0.040)"
-    assert f"ftrl+lion against ftrl+adam: worse in AUC and log loss. AUC {where}. Log loss {where}." in told
-    where = "+0.00500 (+0.00200 to +0.00800, adjusted p 0.040); one of up to 0.00800 is not ruled out."
-    expected = f"sgd+lion against ftrl+adam: no difference is shown in AUC and log loss. AUC {where} Log loss {where}"
-    assert expected in told
+    texts = sentences(found)
+    assert texts[0] == "sgd+adam has the highest mean test AUC, 0.81000, and the lowest mean log loss, 0.40000."
+    evidence = "+0.01000 (95% CI +0.00700 to +0.01300, adjusted p = 0.040)."
+    assert f"sgd+adam is better than ftrl+adam in AUC and log loss. ΔAUC {evidence} Δlog loss {evidence}" in texts
+    evidence = "-0.01000 (95% CI -0.01300 to -0.00700, adjusted p = 0.040)."
+    assert f"ftrl+lion is worse than ftrl+adam in AUC and log loss. ΔAUC {evidence} Δlog loss {evidence}" in texts
+    evidence = "+0.00500 (95% CI +0.00200 to +0.00800, adjusted p = 0.040). The true difference could be as large as"
+    conclusion = "sgd+lion is not significantly different from ftrl+adam in AUC or log loss."
+    assert f"{conclusion} ΔAUC {evidence} 0.00800. Δlog loss {evidence} 0.00800." in texts
+
+
+def test_the_largest_difference_that_a_ci_allows_is_its_end_farther_from_zero(found):
+    one = found["variants"][3]["difference"]["metrics"]["auc"]
+    one["over_both"] = number(-0.00112, 0.0014)
+    (text,) = [text for text in sentences(found) if text.startswith("sgd+lion is not")]
+    assert (
+        "(95% CI -0.00252 to +0.00028, adjusted p = 0.040). The true difference could be as large as 0.00252." in text
+    )
 
 
 @pytest.fixture
@@ -115,56 +123,66 @@ def opposed(found):
 
 
 def test_better_in_one_metric_and_worse_in_the_other_is_said_first(opposed):
-    told = sentences(opposed)
-    assert told[:2] == [
+    texts = sentences(opposed)
+    assert texts[:2] == [
         "sgd+adam has the highest mean test AUC, 0.81000; its mean log loss is 0.02560.",
         "sgd+lion has the lowest mean test log loss, 0.00880; its mean AUC is 0.80500.",
     ]
     assert (
-        "sgd+adam against ftrl+adam: better in AUC, worse in log loss. AUC +0.01000 (+0.00700 to +0.01300, adjusted p "
-        "0.040). Log loss +0.01680 (+0.01380 to +0.01980, adjusted p < 0.0001)."
-    ) in told
+        "sgd+adam is better than ftrl+adam in AUC, but is worse in log loss. ΔAUC +0.01000 (95% CI +0.00700 to "
+        "+0.01300, adjusted p = 0.040). Δlog loss +0.01680 (95% CI +0.01380 to +0.01980, adjusted p < 0.0001)."
+    ) in texts
 
 
 @pytest.mark.medium
 def test_the_first_cards_state_both_metrics(opposed, written, tmp_path):
     page = written(opposed)
     text = " ".join(page.texts)
-    assert "Its mean log loss is 0.02560; the lowest is 0.00880, of sgd+lion (AUC 0.80500)." in text
+    assert "Its mean log loss is 0.02560. sgd+lion has the lowest, 0.00880 (AUC 0.80500)." in text
     assert "1 in AUC, 0 in log loss" in text
-    assert "Of 3 in log loss: 2 worse, 1 not shown." in text
+    assert "Log loss: 2 worse, 1 inconclusive." in text
     markdown = (tmp_path / "report.md").read_text()
-    assert "sgd+adam against ftrl+adam: better in AUC, worse in log loss." in markdown
+    assert "sgd+adam is better than ftrl+adam in AUC, but is worse in log loss." in markdown
     console = Console(file=io.StringIO(), width=200)
     show_comparison(tmp_path, console)
-    assert "sgd+adam against ftrl+adam: better in AUC, worse in log loss." in console.file.getvalue()
+    assert "sgd+adam is better than ftrl+adam in AUC, but is worse in log loss." in console.file.getvalue()
 
 
 def test_a_metric_with_each_seed_only_stands_beside_one_that_is_not_known(opposed):
     metrics = opposed["variants"][2]["difference"]["metrics"]
     metrics["auc"] |= {"over_both": NOTHING | {"reason": "the labels are of one class only"}, "by_seed": []}
     metrics["log_loss"]["verdict"] = Verdict.WORSE_FOR_TESTED_SEEDS
-    (told,) = [one for one in sentences(opposed) if one.startswith("sgd+adam against")]
-    assert told == (
-        "sgd+adam against ftrl+adam: no difference is known in AUC, worse in log loss with each of the 2 seeds. AUC: "
-        "the labels are of one class only. Log loss +0.01000, +0.01000, beyond the chance of rows; that it would be so "
-        "with other seeds is not shown."
+    start = "sgd+adam is not comparable with ftrl+adam in AUC, but is worse in log loss (tested seeds only)."
+    (text,) = [text for text in sentences(opposed) if text.startswith(start)]
+    assert text.removeprefix(start) == (
+        " ΔAUC is unavailable: the labels are of one class only. Δlog loss by seed is +0.01000, +0.01000, each "
+        "significant (adjusted p < 0.05), but other seeds could give a different result."
     )
+
+
+def test_a_difference_of_one_seed_has_its_limit(found):
+    for one in found["variants"][1]["difference"]["metrics"].values():
+        one |= {"by_seed": one["by_seed"][:1], "verdict": Verdict.WORSE_FOR_TESTED_SEEDS}
+    limit = (
+        "is significant with the one tested seed (adjusted p < 0.05), but other seeds could give a different result."
+    )
+    conclusion = "ftrl+lion is worse than ftrl+adam in AUC and log loss (tested seeds only)."
+    assert f"{conclusion} ΔAUC -0.01000 {limit} Δlog loss -0.01000 {limit}" in sentences(found)
 
 
 @pytest.mark.medium
 def test_what_intervals_take_as_independent_is_said(found, written):
-    rows = "Rows are taken as independent, and those of one user are not."
-    assert rows in written().texts
+    examples = "The CIs treat examples as independent, but examples of the same user are not."
+    assert f"{examples} To cluster by user, set report.group to the user column." in written().texts
     clusters = {"interval_unit": "cluster", "cluster_column": "<user>", "clusters": 900, "effective_clusters": 20.0}
     for one in found["variants"][1:]:
         one["difference"] |= clusters
     texts = written(found).texts
     few = "as many as 20 of equal weight: few, so they can be too narrow"
-    assert f"Intervals of differences are clustered by <user> (900 clusters, {few})." in texts
-    assert rows not in texts
+    assert f"The CIs of differences are clustered by <user> (900 clusters, {few})." in texts
+    assert not any(text.startswith(examples) for text in texts)
     found["variants"][1]["difference"] |= {"interval_unit": "row", "no_clusters": ["seed 1: other groups"]}
-    assert f"{rows} Not clustered: seed 1: other groups." in written(found).texts
+    assert f"{examples} Not clustered: seed 1: other groups." in written(found).texts
 
 
 def test_what_is_not_judged_wins_nothing(found):
@@ -172,17 +190,18 @@ def test_what_is_not_judged_wins_nothing(found):
     lost["seeds"] = lost["seeds"][:1]
     for one in lost["difference"]["metrics"].values():
         one["verdict"] = Verdict.INCOMPLETE
-    lost["lacking"] = lost["difference"]["lacking"] = ["sgd+adam: no run with seed 2"]
+    lost["lacking"] = lost["difference"]["lacking"] = ["sgd+adam: no finished run with seed 2"]
     assert best_of(found)["name"] == "sgd+lion"
     assert ranked(found)[-1] is lost
-    assert "sgd+adam is not judged. sgd+adam: no run with seed 2." in sentences(found)
+    text = "sgd+adam has no verdict, because runs are missing: sgd+adam: no finished run with seed 2."
+    assert text in sentences(found)
 
 
 def test_a_baseline_that_lacks_a_run_wins_nothing(found):
-    found["variants"][0]["lacking"] = ["ftrl+adam: no run with seed 2"]
+    found["variants"][0]["lacking"] = ["ftrl+adam: no finished run with seed 2"]
     found["variants"][0]["metrics"]["auc"] = number(0.99)
     for one in found["variants"][1:]:
-        one["difference"]["lacking"] = ["ftrl+adam: no run with seed 2"]
+        one["difference"]["lacking"] = ["ftrl+adam: no finished run with seed 2"]
         for metric in one["difference"]["metrics"].values():
             metric["verdict"] = Verdict.INCOMPLETE
     assert best_of(found)["name"] == "sgd+adam"
@@ -193,9 +212,12 @@ def test_one_seed_and_no_test_set_are_said(found):
     found["study"] |= {"seeds": [1], "evaluated": "valid"}
     for one in found["variants"]:
         one["seeds"] = one["seeds"][:1]
-    told = " ".join(sentences(found))
-    assert "There is one seed" in told
-    assert "There is no test set: these are rows of valid" in told
+    texts = sentences(found)
+    assert sum(text.startswith("Only one seed was run") for text in texts) == 1
+    assert (
+        "There is no test split. Metrics are from the valid split, which also selected the models that are compared."
+        in texts
+    )
 
 
 def test_a_comparison_of_which_only_the_baseline_is_left(found, written):
@@ -210,7 +232,7 @@ def test_a_comparison_of_which_only_the_baseline_is_left(found, written):
             metric |= {"p_adjusted": None, "verdict": Verdict.INCOMPLETE}
     page = written(found)
     assert_self_contained(page)
-    assert "sgd+adam is not judged. sgd+adam: every trial failed." in page.texts
+    assert "sgd+adam has no verdict, because runs are missing: sgd+adam: every trial failed." in page.texts
 
 
 @pytest.mark.medium

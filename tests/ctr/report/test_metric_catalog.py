@@ -104,7 +104,7 @@ def test_a_comparison_has_its_mean_over_seeds(toy, found):
         cell["metrics"]["toy"] = build_comparison._over_seeds(results, TOY)
         cell["seeds"][0]["toy"] = 0.5
     table = comparison_tables.metrics(found)
-    assert table.header[-3:] == ["toy accuracy", "95 % interval", "score PSI"]
+    assert table.header[-3:] == ["toy accuracy", "95% CI", "score PSI"]
     mean, interval, _ = table.rows[0][-3:]
     half = 12.7062 * np.std([0.5, 0.6], ddof=1) / 2**0.5  # Student's t of one degree of freedom
     assert mean == "0.550"
