@@ -6,7 +6,9 @@ Without pages: `README.md` and the tutorials. A page is run from top to bottom i
 
 * a `yaml` or `python` block with `title="FILE"` writes FILE;
 * a `console` block holds commands, each after `$ `, and below each the output that the page shows. A line `...`
-  represents the lines between the first and the last ones.
+  represents the lines between the first and the last ones;
+* a page with jupytext's front matter is a notebook: its `python` blocks are cells, and a `text` block right below a
+  cell shows its output.
 
 Text has to be the same. Metrics, which are numbers below 1 with three decimals or more, may differ by TOLERANCE; other
 numbers, such as times and rates, may differ freely. `--update` writes the real output into the pages.
@@ -22,10 +24,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
+
+import jupytext
+from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
 TOLERANCE = 0.02  # another kind of CPU rounds otherwise, so that training ends with other last digits
 SECONDS = 900
+CELL = re.compile(r"(^```python\n.*?^```\n)(?:\n```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 NUMBER = re.compile(r"[+-]?(?<![\w.])\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
 
@@ -109,12 +116,8 @@ def _is_metric(number: str) -> bool:
     return bool(re.fullmatch(r"[+-]?0\.\d{3,}", number))
 
 
-def run_page(text: str, run: Run, folder: Path) -> tuple[str, list[str]]:
-    """Run a page in `folder`.
-
-    Returns:
-        The page with its real output, and a description of each difference.
-    """
+def run_console(text: str, run: Run, folder: Path) -> tuple[str, list[str]]:
+    """Run the `console` blocks of a page in `folder`; see `run_page`."""
     differences: list[str] = []
 
     def ran(match: re.Match[str]) -> str:
@@ -137,6 +140,57 @@ def run_page(text: str, run: Run, folder: Path) -> tuple[str, list[str]]:
         return f"```{language}{options}\n{''.join(updated)}```"
 
     return FENCE.sub(ran, text), differences
+
+
+def run_notebook(text: str, folder: Path) -> tuple[str, list[str]]:
+    """Run a page that is a notebook in `folder`; see `run_page`."""
+    notebook = jupytext.reads(text, "md")
+    client = NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", resources={"metadata": {"path": folder}})
+    client.execute(env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
+    outputs = iter([_printed(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"])
+    differences: list[str] = []
+
+    def ran(match: re.Match[str]) -> str:
+        real, cell, block = next(outputs), match[1], match[2]
+        if block is None:
+            return match[0]
+        shown = block.splitlines()
+        real = excerpt(shown, real)
+        differences.extend(_differences(cell, shown, real))
+        return f"{cell}\n```text\n" + "".join(f"{line}\n" for line in real) + "```\n"
+
+    return CELL.sub(ran, text), differences
+
+
+def _printed(outputs: list[Any]) -> list[str]:
+    """Return the lines that a cell prints to stdout and those of its last value."""
+    texts = [
+        output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs if _is_shown(output)
+    ]
+    return [line.rstrip() for text in texts for line in text.splitlines()]
+
+
+def _is_shown(output: Any) -> bool:
+    return bool(output.get("name", "stdout") == "stdout")
+
+
+def _differences(title: str, shown: list[str], real: list[str]) -> list[str]:
+    return [
+        f"{title}\n  shown: {line}\n  real:  {other}"
+        for line, other in zip_longest(shown, real, fillvalue="(no line)")
+        if not is_same(line, other)
+    ]
+
+
+def run_page(text: str, folder: Path) -> tuple[str, list[str]]:
+    """Run a page in `folder`.
+
+    Returns:
+        The page with its real output, and a description of each difference.
+    """
+    if text.startswith("---\njupyter:"):
+        return run_notebook(text, folder)
+    return run_console(text, shell(folder), folder)
 
 
 def make_copy(folder: Path) -> None:
@@ -181,7 +235,7 @@ def main() -> int:
     for page in arguments.pages or default_pages():
         with tempfile.TemporaryDirectory() as name:
             make_copy(Path(name))
-            text, differences = run_page(page.read_text(), shell(Path(name)), Path(name))
+            text, differences = run_page(page.read_text(), Path(name))
         if arguments.update:
             page.write_text(text)
         print(f"{page}: {len(differences)} differences", *differences, sep="\n")

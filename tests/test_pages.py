@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from run_pages import default_pages, is_same, make_copy, run_page, shell
+from run_pages import default_pages, is_same, make_copy, run_console, run_page, shell
 
 PAGE = """# A page
 
@@ -31,12 +31,12 @@ not_run()
 @pytest.mark.parametrize("page", default_pages(), ids=lambda page: page.stem)
 def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path):
     make_copy(tmp_path)
-    _, differences = run_page(page.read_text(), shell(tmp_path), tmp_path)
+    _, differences = run_page(page.read_text(), tmp_path)
     assert not differences, "\n".join(differences)
 
 
 def test_output_as_shown_is_left_as_it_is(tmp_path: Path):
-    assert run_page(PAGE, shell(tmp_path), tmp_path) == (PAGE, [])
+    assert run_console(PAGE, shell(tmp_path), tmp_path) == (PAGE, [])
 
 
 @pytest.mark.parametrize(
@@ -44,14 +44,14 @@ def test_output_as_shown_is_left_as_it_is(tmp_path: Path):
 )
 def test_other_output_is_a_difference_and_is_replaced(tmp_path: Path, old: str, new: str):
     assert old in PAGE
-    text, differences = run_page(PAGE.replace(old, new), shell(tmp_path), tmp_path)
+    text, differences = run_console(PAGE.replace(old, new), shell(tmp_path), tmp_path)
     assert len(differences) == 1
-    assert run_page(text, shell(tmp_path), tmp_path)[1] == []
+    assert run_console(text, shell(tmp_path), tmp_path)[1] == []
 
 
 def test_a_missing_line_is_a_difference(tmp_path: Path):
     page = "```console\n$ printf 'a\\nb\\n'\na\n```\n"
-    text, differences = run_page(page, shell(tmp_path), tmp_path)
+    text, differences = run_console(page, shell(tmp_path), tmp_path)
     assert len(differences) == 1
     assert "a\nb\n```" in text
 
@@ -76,3 +76,39 @@ def test_commands_write_into_the_copy(tmp_path: Path):
     assert (tmp_path / "README.md").exists()
     assert not (tmp_path / "runs").exists()
     assert shell(tmp_path)("./scripts/install && python -c 'import ctr'") == ""
+
+
+NOTEBOOK = """---
+jupyter:
+  jupytext:
+    formats: md
+---
+
+# A notebook
+
+```python
+import sys
+
+a = 1
+print("a", a)
+print("hidden", file=sys.stderr)
+a + 1
+```
+
+```text
+a 1
+2
+```
+
+```python
+a += 1
+```
+"""
+
+
+@pytest.mark.slow  # starts a kernel
+def test_cells_of_a_notebook_are_run_and_their_output_is_compared(tmp_path: Path):
+    assert run_page(NOTEBOOK, tmp_path) == (NOTEBOOK, [])
+    text, differences = run_page(NOTEBOOK.replace("```text\na 1", "```text\nb 1"), tmp_path)
+    assert len(differences) == 1
+    assert text == NOTEBOOK
