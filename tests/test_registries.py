@@ -11,15 +11,16 @@ from ctr.checks.evaluated import CHECKS
 from ctr.cli import app
 from features import KINDS
 from models import MODELS
-from optimizers import DENSE, SPARSE
+from optimizers import DENSE, SCHEDULES, SPARSE
 from tests.optimizers.dense_cases import CASES as DENSE_CASES
 from tests.optimizers.row_cases import CASES as ROW_CASES
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = get_command(app).commands
 TABLES = {
-    "feature kinds": (KINDS, "docs/reference/config.md", "type | accepts | settings"),
-    "models": (MODELS, "docs/reference/config.md", "type | settings"),
+    "feature types": (KINDS, "docs/reference/config.md", "type | accepts"),
+    "models": (MODELS, "docs/reference/models.md", "type | structure | blocks | take it for"),
+    "schedules": (SCHEDULES, "docs/reference/config.md", "schedule | settings besides `initial` | rate after t units"),
     "optimizers of tables": (SPARSE, "docs/reference/optimizers.md", "name | update of an embedding | state"),
     "optimizers of towers": (DENSE, "docs/reference/optimizers.md", "name | description | state | weight decay"),
     "checks": (

@@ -57,10 +57,10 @@ class Checkpointing(Settings):
 
 
 class WarmStart(Settings):
-    """Initial weights from a trained run."""
+    """Initial weights from a finished run."""
 
     run: str
-    """Folder of the run to start from, relative to the working directory."""
+    """Folder of the finished run to start from, relative to the working directory."""
     optimizer_state: Literal["keep", "reset"] = "keep"
     """Treatment of the optimizer state: `keep` continues with the state of that run, `reset` starts without it."""
 
@@ -84,7 +84,7 @@ class Training(Settings):
     checkpoint: Checkpointing = Checkpointing()
     """Checkpoints, from which `ctr train --resume` continues."""
     warm_start: WarmStart | None = None
-    """Start from the weights of a trained run; vocabularies grow."""
+    """Start from the weights of a finished run; vocabularies grow."""
     threads: int = Field(default_factory=available_cpus, gt=0, le=1024)
     """CPU threads of TensorFlow. Results depend on it, so a resumed run keeps its number."""
     device: Literal["auto", "cpu", "gpu"] = "auto"

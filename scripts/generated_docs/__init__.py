@@ -5,7 +5,7 @@ Each module has a function `pages`, which returns the text of its files by their
 
 from collections.abc import Callable
 
-from generated_docs import json_schemas, metrics
+from generated_docs import config, json_schemas, metrics
 from generated_docs.markdown import DOCS
 
 __all__ = ["DOCS", "GENERATORS", "pages"]
@@ -13,6 +13,7 @@ __all__ = ["DOCS", "GENERATORS", "pages"]
 GENERATORS: list[Callable[[], dict[str, str]]] = [
     metrics.pages,
     json_schemas.pages,
+    config.pages,
 ]
 """Every generator; a new module is added here."""
 

@@ -1,7 +1,7 @@
 """Pieces of Markdown that the generators share."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -33,3 +33,10 @@ def with_part(page: str, name: str, part: str) -> str:
     if count != 1:
         raise ValueError(f"expected one part {name!r}, found {count}")
     return text
+
+
+def with_parts(page: str, parts: Mapping[str, str]) -> str:
+    """Return a page with several parts replaced, each between blank lines; see `with_part`."""
+    for name, part in parts.items():
+        page = with_part(page, name, f"\n{part}\n")
+    return page
