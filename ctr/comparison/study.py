@@ -35,7 +35,7 @@ class Tuning(Settings):
     """Tuning budget, the same for every variant."""
 
     trials: int = Field(gt=0, le=10**4)
-    """Trials of each variant, at most 10,000."""
+    """Number of trials of each variant."""
     seed: Seed = 0
     """Seed of the sampled settings and of the trial runs. Must not be one of `seeds`."""
 
