@@ -1,7 +1,11 @@
-"""tf_keras callbacks by name: they follow a run from the command line; what is none is told in one line."""
+"""tf_keras callbacks by name, as the page on callbacks has them: they follow a run from the command line."""
 
+import json
 import os
+import re
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -10,48 +14,64 @@ from ctr.cli import app
 from ctr.errors import ConfigError
 from ctr.training.callbacks import load_callbacks
 
-OWN = """
-import tf_keras
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "use-callbacks.md").read_text()
+OWN = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
 
 
-class Noted(tf_keras.callbacks.Callback):
-    def __init__(self, run):
-        super().__init__()
-        self.run = run
-
-    def on_epoch_end(self, epoch, logs):
-        with open(f"{self.run}/noted.txt", "a") as out:
-            out.write(f"{epoch} {sorted(logs)}\\n")
-"""
-
-
-def test_a_callback_of_the_working_directory_follows_a_run(place, tmp_path, monkeypatch, undrawn_plots):
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """The working directory, with the module of the page on callbacks."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])  # where callbacks are found stays on it
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the working directory stays on it
+    monkeypatch.delitem(sys.modules, "my_callbacks", raising=False)
     (tmp_path / "my_callbacks.py").write_text(OWN)
+    return tmp_path
+
+
+def test_a_callback_of_the_working_directory_follows_a_run(place, own, undrawn_plots):
     arguments = [
         "train",
         place / "tiny.yaml",
         "--run",
         "run",
         "--callback",
-        "my_callbacks:Noted",
+        "my_callbacks:EpochLog",
         "--set",
         "training.epochs=2",
     ]
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     assert result.exit_code == 0, result.output
-    logs = "['loss', 'val_auc', 'val_loss']"
-    assert (tmp_path / "run" / "noted.txt").read_text() == f"0 {logs}\n1 {logs}\n"
+    lines = [json.loads(line) for line in (own / "run" / "metrics.jsonl").read_text().splitlines()]
+    trained, validated = ([line for line in lines if line["kind"] == kind] for kind in ("train", "valid"))
+    expected = [
+        f"{train['epoch']},{train['loss']},{valid['loss']},{valid['auc']}\n"
+        for train, valid in zip(trained, validated, strict=True)
+    ]
+    assert (own / "run" / "epochs.csv").read_text() == "".join(expected)
 
 
-def test_those_of_keras_are_made_of_the_folder(tmp_path):
+def test_a_callback_can_end_training(own):
+    (callback,) = load_callbacks(["my_callbacks:StopAtTarget"], own)
+    callback.set_model(SimpleNamespace(stop_training=False))
+    callback.on_epoch_end(0, {"loss": 0.5})
+    callback.on_epoch_end(1, {"loss": 0.5, "val_auc": 0.79})
+    assert not callback.model.stop_training
+    callback.on_epoch_end(2, {"loss": 0.5, "val_auc": 0.81})
+    assert callback.model.stop_training
+
+
+def test_a_function_can_return_a_callback_with_other_arguments(own):
+    (callback,) = load_callbacks(["my_callbacks:tensorboard"], own)
+    assert callback.log_dir == f"{own}/tensorboard"
+
+
+def test_a_callback_of_keras_gets_the_run_folder(tmp_path):
     (callback,) = load_callbacks(["tf_keras.callbacks:TensorBoard"], tmp_path)
     assert callback.log_dir == str(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("tensorboard", "needs MODULE:NAME"),
         ("no_such_module:A", "No module named 'no_such_module'"),
@@ -62,8 +82,8 @@ def test_those_of_keras_are_made_of_the_folder(tmp_path):
         ("os.path:basename", "needs a tf_keras.callbacks.Callback. Received: str"),
     ],
 )
-def test_what_is_no_callback_is_told(name, told, tmp_path):
+def test_anything_else_is_an_error_in_one_line(name, message, tmp_path):
     with pytest.raises(ConfigError) as error:
         load_callbacks([name], tmp_path)
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert os.linesep not in str(error.value)
