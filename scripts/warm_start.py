@@ -125,9 +125,9 @@ def main() -> None:
         runs: dict[str, tuple[str, Experiment]] = {
             "first": ("days 1-5", experiment("first")),
             "warm": ("days 6-7, warm from days 1-5", experiment("then", carried)),
-            "reset": ("days 6-7, warm, optimizer state anew", experiment("then", reset)),
+            "reset": ("days 6-7, warm, optimizer state reset", experiment("then", reset)),
             "cold": ("days 6-7 alone", experiment("then")),
-            "all": ("days 1-7 at once", experiment("all")),
+            "all": ("days 1-7 together", experiment("all")),
         }
         aucs: dict[str, float] = {}
         print("| trained on | test AUC | log loss | steps | s |\n|---|---|---|---|---|")
