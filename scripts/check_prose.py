@@ -147,10 +147,9 @@ def _readability(path: str, text: str) -> Iterator[Hit]:
 
 
 def _without_code(text: str) -> str:
-    """Blank out fenced blocks, keeping line numbers."""
-    return re.sub(
-        r"^( *)(```|~~~).*?^\1\2 *$", lambda match: "\n" * match[0].count("\n"), text, flags=re.DOTALL | re.MULTILINE
-    )
+    """Blank out front matter and fenced blocks, keeping line numbers."""
+    code = r"\A---\n.*?^---$|^( *)(```|~~~).*?^\1\2 *$"
+    return re.sub(code, lambda match: "\n" * match[0].count("\n"), text, flags=re.DOTALL | re.MULTILINE)
 
 
 def _headings(text: str) -> Iterator[tuple[int, str]]:

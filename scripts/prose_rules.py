@@ -28,7 +28,10 @@ PHRASES = [
     _rule(r"\b(?:goes|go|going|went|gone) on\b", "continue, resume"),
     _rule(r"\b(?:is|are) none\b", "there is no ..., does not have"),
     _rule(r"(?<!there )\b(?:is|are) no (?!longer\b)\w+", "is not a ..., there is no ..."),
-    _rule(r"\b(?:has|have) no(?:t|ne)\b(?! been)", "does not have"),
+    _rule(
+        r"\b(?:has|have) none\b|\b(?:has|have) not\b(?! (?:yet |only )?(?:been|\w+(?:ed|en|wn|un|ung|ght|ne))\b)",
+        "does not have",
+    ),
     _rule(r"\b(?:is|are|was|be) told\b", "is reported, is named, receives"),
     _rule(r"\bsaid of\b", "reported about"),
     _rule(r"\bspoken of\b", "mentioned, reported"),

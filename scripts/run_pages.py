@@ -146,7 +146,7 @@ def run_notebook(text: str, folder: Path) -> tuple[str, list[str]]:
     """Run a page that is a notebook in `folder`; see `run_page`."""
     notebook = jupytext.reads(text, "md")
     client = NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", resources={"metadata": {"path": folder}})
-    client.execute(env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
+    client.execute(env=environment() | {"TF_CPP_MIN_LOG_LEVEL": "3"})
     outputs = iter([_printed(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"])
     differences: list[str] = []
 
@@ -207,18 +207,18 @@ def make_copy(folder: Path) -> None:
     (folder / "scripts" / "install").symlink_to("/bin/true")
 
 
+def environment() -> dict[str, str]:
+    """Return the environment of commands: the programs of this Python first, plain output of 100 columns."""
+    path = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
+
+
 def shell(folder: Path) -> Run:
-    """Return a function that runs a command in `folder`, with the environment's programs on the PATH."""
-    environment = os.environ | {
-        "PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        "COLUMNS": "100",
-        "TERM": "dumb",
-        "NO_COLOR": "1",
-    }
+    """Return a function that runs a command in `folder`."""
 
     def run(command: str) -> str:
         done = subprocess.run(
-            ["bash", "-c", command], cwd=folder, env=environment, timeout=SECONDS,
+            ["bash", "-c", command], cwd=folder, env=environment(), timeout=SECONDS,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         return done.stdout

@@ -32,6 +32,7 @@ def test_the_baseline_names_files_that_exist():
     [
         ("page.md", "The run begins anew.", "restart"),
         ("page.md", "A share of 2.1 % of rows.", "2.1%"),
+        ("page.md", "A folder that it has not.", "does not have"),
         ("page.md", "## What comes out", "heading"),
         ("page.md", "## Does it work?", "heading"),
         ("page.md", "One; two; three.", "semicolon"),
@@ -55,6 +56,7 @@ def test_a_place_is_found(tmp_path: Path, name: str, text: str, advice: str):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
+        ("page.md", "---\na: 1\nb: 2\nc: 3\nd: 4\ne: 5\nf: 6\n---\n\nAUC has not improved, and the run has not begun."),
         ("page.md", "There is no such file. It takes 2.1% of memory.\n\n```\nOne; two; three; four.\n```\n"),
         ("page.md", "## Resume a run\n\n| " + "word " * 40 + "|\n"),
         ("page.md", "- " + "word " * 16 + ".\n- " + "word " * 16 + ".\n"),
