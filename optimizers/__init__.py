@@ -1,4 +1,4 @@
-"""From a gradient to new rows: sparse optimizers for tables, dense ones for towers, a router over both."""
+"""Sparse optimizers for embedding tables, dense optimizers for the tower, and a router that combines them."""
 
 from collections.abc import Callable
 from functools import partial
@@ -45,7 +45,7 @@ SPARSE: dict[str, type[RowOptimizer]] = {
     "momentum": Momentum,
     "sgd": SGD,
 }
-"""Config name -> optimizer of tables; the constructor's arguments are the config's keys."""
+"""Config name -> optimizer of embedding tables. The constructor's arguments are the config's keys."""
 
 DENSE: dict[str, Callable[..., tf_keras.optimizers.Optimizer]] = {
     "adam": adam,
@@ -61,13 +61,15 @@ DENSE: dict[str, Callable[..., tf_keras.optimizers.Optimizer]] = {
     "lion": lion,
     "amos": Amos,
     "adafactor": Adafactor,
-    "ftrl": partial(FtrlProximal, keep_initial_weights=True),  # a tower that starts at zero has no gradient to leave it
+    "ftrl": partial(
+        FtrlProximal, keep_initial_weights=True
+    ),  # an all-zero tower has no gradient and would stay at zero
     "group_lasso_adagrad": partial(GroupLassoAdagrad, keep_initial_weights=True),
     "fobos_group_lasso": FobosGroupLasso,
     "group_adam": GroupAdam,
     "rmsprop_v2": RMSPropV2,
 }
-"""Config name -> optimizer of towers; the arguments are the config's keys."""
+"""Config name -> optimizer of the dense tower. The arguments are the config's keys."""
 
 __all__ = [
     "DENSE",

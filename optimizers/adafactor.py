@@ -1,4 +1,4 @@
-"""Adafactor for towers: second moments of rows and columns instead of elements."""
+"""Adafactor for towers: one second moment per row and per column instead of per weight."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from optimizers.dense_base import DenseOptimizer
 
 @tf_keras.utils.register_keras_serializable("ctr")
 class Adafactor(DenseOptimizer):
-    """Adafactor, for dense variables only: a matrix keeps one number a row and one a column.
+    """Adafactor, for dense variables only: the state of a matrix is one number per row and one per column.
 
         b <- 1 - t^-decay
         r <- b r + (1 - b) mean over columns of (g^2 + epsilon_1)
@@ -21,18 +21,23 @@ class Adafactor(DenseOptimizer):
         u <- g / (sqrt(r / mean(r)) sqrt(c))
         w <- w - min(learning_rate, 1 / sqrt(t)) * max(epsilon_2, rms(w)) * u / max(1, rms(u) / clip_threshold)
 
-    The rate is relative to the weight. A vector keeps v <- b v + (1 - b) (g^2 + epsilon_1), u <- g / sqrt(v). More than
-    two axes are a stack of matrices of the last two. tf_keras's own multiplies r and c before the root: where a row and
-    a column of a gradient are zero (a dead unit and a missing input) float32 underflows and the weights become NaN; and
-    it keeps the elements too.
+    The rate is relative to the size of the weights. A vector keeps v <- b v + (1 - b) (g^2 + epsilon_1), u <- g /
+    sqrt(v). A variable with more than two axes is a stack of matrices over its last two axes.
+
+    tf_keras's Adafactor multiplies r and c before the root. Where a row and a column of a gradient are zero (a dead
+    unit and a missing input), float32 underflows and the weights become NaN. It also keeps one number per weight.
 
     Args:
-        learning_rate: largest rate relative to the weight; a number, or a Keras schedule.
-        decay: how fast b tends to 1.
-        epsilon_1: added to the squared gradient.
-        epsilon_2: smallest scale of the weight.
-        clip_threshold: bound on the root mean square of an update.
-        name: of the optimizer.
+        learning_rate: upper bound on the learning rate relative to the weights' root mean square; a number or a Keras
+            schedule. A larger value takes larger steps.
+        decay: exponent of the decay rate b = 1 - t^-decay, above 0. With a larger value, b approaches 1 sooner and the
+            moments average over more steps.
+        epsilon_1: constant added to the squared gradient, above 0.
+        epsilon_2: lower bound on the weight scale that multiplies the rate, above 0. A larger value lets small weights
+            move faster.
+        clip_threshold: upper bound on the root mean square of an update before scaling, above 0. A smaller value clips
+            more.
+        name: Keras name of the optimizer.
 
     Source: Shazeer and Stern 2018, arXiv 1804.04235, algorithms 4 and 5, without momentum.
 
@@ -57,29 +62,31 @@ class Adafactor(DenseOptimizer):
         self.clip_threshold = clip_threshold
 
     def state_shapes(self, shape: Sequence[int]) -> Mapping[str, Sequence[int]]:
-        """Rows and columns of a matrix, elements of a vector."""
+        """Return one number per row and per column for a matrix, one per element for a vector."""
         if len(shape) < 2:
             return {"v": shape}
         return {"r": [*shape[:-1], 1], "c": [*shape[:-2], 1, shape[-1]]}
 
     def update(self, gradient: Tensor, weight: Tensor, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
-        share = tf.pow(step, -self.decay)  # 1 - b
+        new_fraction = tf.pow(step, -self.decay)  # 1 - b
         squared = tf.square(gradient) + self.epsilon_1
         if len(state) == 1:
-            v = (1 - share) * state[0] + share * squared
+            v = (1 - new_fraction) * state[0] + new_fraction * squared
             new_state: tuple[tf.Tensor, ...] = (v,)
             update = gradient / tf.sqrt(v)
         else:
-            rows = (1 - share) * state[0] + share * tf.reduce_mean(squared, axis=-1, keepdims=True)
-            columns = (1 - share) * state[1] + share * tf.reduce_mean(squared, axis=-2, keepdims=True)
+            row_means = tf.reduce_mean(squared, axis=-1, keepdims=True)
+            column_means = tf.reduce_mean(squared, axis=-2, keepdims=True)
+            rows = (1 - new_fraction) * state[0] + new_fraction * row_means
+            columns = (1 - new_fraction) * state[1] + new_fraction * column_means
             new_state = (rows, columns)
             update = gradient / tf.sqrt(rows) * tf.sqrt(tf.reduce_mean(rows, axis=-2, keepdims=True)) / tf.sqrt(columns)
         scale = tf.minimum(learning_rate, 1 / tf.sqrt(step)) * tf.maximum(self.epsilon_2, _rms(weight))
         return weight - scale * update / tf.maximum(1.0, _rms(update) / self.clip_threshold), new_state
 
     def get_config(self) -> dict[str, Any]:
-        own = ("decay", "epsilon_1", "epsilon_2", "clip_threshold")
-        return {**super().get_config(), **{key: getattr(self, key) for key in own}}
+        arguments = ("decay", "epsilon_1", "epsilon_2", "clip_threshold")
+        return {**super().get_config(), **{argument: getattr(self, argument) for argument in arguments}}
 
 
 def _rms(values: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Adagrad: each weight's rate falls with the gradients that it has met."""
+"""Adagrad: the learning rate of each weight falls with the sum of its squared gradients."""
 
 from typing import Any
 
@@ -11,27 +11,36 @@ from optimizers.checks import check_above_0, check_at_least_0
 
 @tf_keras.utils.register_keras_serializable("ctr")
 class Adagrad(RowOptimizer):
-    """Adagrad (Duchi et al. 2011) on touched rows, with a bound on its accumulator.
+    """Adagrad (Duchi et al. 2011) on the rows of a batch, with an optional bound on its accumulator.
 
         n <- min(n + g^2, max_accumulator),    n = initial_accumulator at the start
         w <- w - learning_rate * g / sqrt(n + epsilon)
 
-    Rare rows keep large steps, frequent ones slow down; a row that no batch holds loses nothing by it. Gradients here
-    are those of a batch's mean loss: where their squares sum to much less than `initial_accumulator`, this is SGD with
-    learning_rate / sqrt(initial_accumulator). Once n is at `max_accumulator`, it is SGD again, and keeps learning.
+    Rare rows keep large steps, frequent rows slow down, and rows outside the batch lose nothing. Gradients here are
+    those of the batch's mean loss. Where their squares sum to much less than `initial_accumulator`, this is SGD with
+    the rate learning_rate / sqrt(initial_accumulator). Once n reaches `max_accumulator`, it is SGD again and continues
+    to learn.
 
     Args:
-        learning_rate: a number, or a Keras schedule.
-        initial_accumulator: what n starts at; it bounds the first steps.
-        epsilon: added to n inside the root.
-        max_accumulator: what n never exceeds; None: no bound.
-        l2_gradient: lambda of the l2 term in the gradient.
-        weight_decay: decoupled weight decay of touched rows.
-        max_norm: bound on the norm of a touched row; None: no bound.
-        name: of the optimizer.
+        learning_rate: learning rate; a number or a Keras schedule. A larger value takes larger steps.
+        initial_accumulator: initial value of n, at least 0. A larger value makes the first steps smaller.
+        epsilon: constant added to n inside the root, above 0.
+        max_accumulator: upper bound on n, at least `initial_accumulator`; it keeps the learning rate of frequent rows
+            from falling further. None: no bound.
+        l2_gradient: lambda of L2 regularization: `lambda * w` is added to the gradient of each updated row, once a
+            step. A larger value pulls weights closer to zero; 0 turns it off.
+        weight_decay: lambda of decoupled weight decay: before its update, an updated row loses `learning_rate * lambda`
+            of itself. Vectors, such as biases, do not decay. A larger value pulls weights closer to zero; 0 turns it
+            off.
+        max_norm: upper bound on the Euclidean norm of an updated row; a longer row is scaled down to it. None: no
+            bound.
+        name: Keras name of the optimizer.
+
+    Raises:
+        ValueError: an argument is outside its range.
 
     Source: J. Duchi, E. Hazan, Y. Singer, JMLR 12 (2011), in the form of `tf_keras.optimizers.Adagrad`, which it equals
-    without a bound. The bound is the project's.
+    without a bound. The bound is an addition of this project.
 
     >>> table = tf.Variable([[1.0], [1.0]])
     >>> gradient = tf.IndexedSlices(tf.constant([[0.5], [0.5]]), tf.constant([1, 1]), tf.constant([2, 1]))
@@ -64,13 +73,13 @@ class Adagrad(RowOptimizer):
         self.initial_accumulator, self.epsilon, self.max_accumulator = initial_accumulator, epsilon, max_accumulator
 
     def update(self, gradient: Rows, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
-        # states start at zero: this one is n less its start
-        gathered = state[0] + tf.square(gradient)
+        # states start at zero, so this state is n - initial_accumulator
+        growth = state[0] + tf.square(gradient)
         if self.max_accumulator is not None:
-            gathered = tf.minimum(gathered, self.max_accumulator - self.initial_accumulator)
-        root = tf.sqrt(self.initial_accumulator + gathered + self.epsilon)
-        return weight - learning_rate * gradient / root, (gathered,)
+            growth = tf.minimum(growth, self.max_accumulator - self.initial_accumulator)
+        root = tf.sqrt(self.initial_accumulator + growth + self.epsilon)
+        return weight - learning_rate * gradient / root, (growth,)
 
     def get_config(self) -> dict[str, Any]:
-        own = ("initial_accumulator", "epsilon", "max_accumulator")
-        return {**super().get_config(), **{argument: getattr(self, argument) for argument in own}}
+        arguments = ("initial_accumulator", "epsilon", "max_accumulator")
+        return {**super().get_config(), **{argument: getattr(self, argument) for argument in arguments}}

@@ -1,4 +1,4 @@
-"""Adam for towers: tf_keras's own, made safe to run beside sparse optimizers."""
+"""Adam for towers: tf_keras's Adam with checked arguments, and a form without bias correction."""
 
 from typing import Any
 
@@ -24,16 +24,21 @@ def adam(
         v <- beta_2 v + (1 - beta_2) g^2
         w <- w - learning_rate * sqrt(1 - beta_2^t) / (1 - beta_1^t) * m / (sqrt(v) + epsilon)
 
-    On a table it would move every row it has seen at each step: the router refuses it there.
+    On an embedding table it would change every row it has seen at each step, so the router rejects it there.
 
     Args:
-        learning_rate: a number, or a Keras schedule.
-        beta_1: decay of the first moment.
-        beta_2: decay of the second moment.
-        epsilon: outside the root, of v as it is: "epsilon hat" in the paper; `GroupAdam` adds it to that of the
-            corrected v.
-        amsgrad: divide by the root of the largest v so far (Reddi et al. 2018, arXiv 1904.09237).
-        bias_correction: false leaves out the factor of the powers of beta; see `UncorrectedAdam`.
+        learning_rate: learning rate; a number or a Keras schedule. A larger value takes larger steps.
+        beta_1: decay rate of the first moment (the moving average of gradients), 0 to below 1. A larger value averages
+            over more steps.
+        beta_2: decay rate of the second moment (the moving average of squared gradients), 0 to below 1. A larger value
+            averages over more steps.
+        epsilon: constant added to the root of the uncorrected v ("epsilon hat" in the paper), above 0. `GroupAdam` adds
+            it to the root of the corrected v.
+        amsgrad: True divides by the root of the largest v so far (Reddi et al. 2018, arXiv 1904.09237).
+        bias_correction: False leaves out the factor sqrt(1 - beta_2^t) / (1 - beta_1^t); see `UncorrectedAdam`.
+
+    Raises:
+        ValueError: an argument is outside its range.
     """
     check_adam(learning_rate, beta_1, beta_2, epsilon)
     if not bias_correction:
@@ -42,7 +47,7 @@ def adam(
 
 
 def check_adam(learning_rate: float | Schedule, beta_1: float, beta_2: float, epsilon: float) -> None:
-    """Raise ValueError that names an argument that Adam cannot have."""
+    """Raise ValueError, naming the argument, unless each argument is valid for Adam."""
     check_rate(learning_rate)
     check_decay_rates(beta_1=beta_1, beta_2=beta_2)
     check_above_0(epsilon=epsilon)
@@ -59,12 +64,14 @@ class UncorrectedAdam(DenseOptimizer):
     Its first step is (1 - beta_1) / sqrt(1 - beta_2) times Adam's: 3.2 times at the defaults.
 
     Args:
-        learning_rate: a number, or a Keras schedule.
-        beta_1: decay of the first moment.
-        beta_2: decay of the second moment.
-        epsilon: outside the root.
-        amsgrad: divide by the root of the largest v so far.
-        name: of the optimizer.
+        learning_rate: learning rate; a number or a Keras schedule. A larger value takes larger steps.
+        beta_1: decay rate of the first moment (the moving average of gradients), 0 to below 1. A larger value averages
+            over more steps.
+        beta_2: decay rate of the second moment (the moving average of squared gradients), 0 to below 1. A larger value
+            averages over more steps.
+        epsilon: constant added to the root of v, above 0.
+        amsgrad: True divides by the root of the largest v so far.
+        name: Keras name of the optimizer.
 
     Source: Kingma and Ba 2015, arXiv 1412.6980; section 6.4 compares it with the corrected form.
 
@@ -95,5 +102,5 @@ class UncorrectedAdam(DenseOptimizer):
         return weight - learning_rate * m / (tf.sqrt(new_state[-1]) + self.epsilon), new_state
 
     def get_config(self) -> dict[str, Any]:
-        own = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon, "amsgrad": self.amsgrad}
-        return {**super().get_config(), **own}
+        arguments = ("beta_1", "beta_2", "epsilon", "amsgrad")
+        return {**super().get_config(), **{argument: getattr(self, argument) for argument in arguments}}

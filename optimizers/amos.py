@@ -1,4 +1,4 @@
-"""Amos for towers: rate and decay that fade by themselves towards a scale of the weights."""
+"""Amos for towers: learning rate and weight decay decrease by themselves, towards a target scale of the weights."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ from optimizers.checks import check_above_0, check_decay_rates
 from optimizers.dense_base import DenseOptimizer, total_weight
 
 SMALLEST = 2.0**-125
-"""Below it v counts as it: a gradient of zeros divides by no zero."""
+"""Lower bound on v, so that an all-zero gradient causes no division by zero."""
 
 
 @tf_keras.utils.register_keras_serializable("ctr")
 class Amos(DenseOptimizer):
-    """Amos, for dense variables only: no schedule, for its steps shrink as it trains.
+    """Amos, for dense variables only: it needs no schedule, because its steps shrink during training.
 
         h <- mean(g^2) over all axes but the last (over the whole of a vector)
         v <- beta v + (1 - beta) h,   V = v / (1 - beta^t)
@@ -25,14 +25,16 @@ class Amos(DenseOptimizer):
         w <- w - (learning_rate * s * g / sqrt(V) + y / 2 * w) / (1 + sqrt(learning_rate * s) b / 4)
         b <- b + y (1 + b)
 
-    s is the scale that weights are meant to reach: `scale` / sqrt(inputs) in a matrix, `scale` / 2 in a vector. Vectors
-    (biases, scales and shifts of normalizations) do not decay: their term y / 2 * w is left out, unlike in the source.
+    s is the target scale of the weights: `scale` / sqrt(inputs) for a matrix, `scale` / 2 for a vector. Vectors
+    (biases, and the scales and shifts of normalizations) do not decay: their term y / 2 * w is left out, unlike in the
+    source.
 
     Args:
-        learning_rate: about 1 / sqrt(batches of the training data); a number, or a Keras schedule.
-        beta: decay of v.
-        scale: factor of the weights' scale.
-        name: of the optimizer.
+        learning_rate: initial learning rate, about 1 / sqrt(number of batches of the training data); a number or a
+            Keras schedule. A larger value takes larger steps.
+        beta: decay rate of v, 0 to below 1. A larger value averages squared gradients over more steps.
+        scale: factor of the target scale s, above 0. A larger value lets weights grow larger and move faster.
+        name: Keras name of the optimizer.
 
     Source: Tian and Parikh 2022, arXiv 2210.11693, and the authors' jestimator, without momentum.
 
@@ -51,7 +53,7 @@ class Amos(DenseOptimizer):
         self.beta, self.scale = beta, scale
 
     def state_shapes(self, shape: Sequence[int]) -> Mapping[str, Sequence[int]]:
-        """One number for each output of a matrix, one for a vector."""
+        """Return one number per output for a matrix and one number for a vector."""
         reduced = [*[1] * (len(shape) - 1), shape[-1]] if len(shape) >= 2 else [1] * len(shape)
         return {"v": reduced, "b": reduced}
 

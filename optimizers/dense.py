@@ -1,7 +1,7 @@
-"""Optimizers for towers that tf_keras has and does right: its own, with their arguments checked and without XLA.
+"""Optimizers for towers based on tf_keras's, with checked arguments and without XLA.
 
-Weight decay spares biases and the scales and shifts of normalizations, as is the custom of the field ("no bias decay",
-He et al. 2019, arXiv 1812.01187): it reaches variables of two axes or more, whatever their names.
+Weight decay excludes biases and the scales and shifts of normalizations, as is common in the field ("no bias decay", He
+et al. 2019, arXiv 1812.01187). It applies to variables with two or more axes, whatever their names.
 """
 
 import tensorflow as tf
@@ -14,22 +14,22 @@ from optimizers.checks import check_above_0, check_at_least_0, check_decay_rates
 from optimizers.rmsprop_dense import DenseRMSProp
 
 
-class _SparesVectors:
-    """Decoupled weight decay of variables of two axes or more only."""
+class _MatrixDecay:
+    """Decoupled weight decay that applies only to variables with two or more axes."""
 
     def _use_weight_decay(self, variable: tf.Variable) -> bool:
-        # by shape, not by `exclude_from_weight_decay`, which `get_config` forgets
+        # by shape, because `get_config` does not save `exclude_from_weight_decay`
         return variable.shape.rank >= 2 and super()._use_weight_decay(variable)  # type: ignore[misc]
 
 
 @tf_keras.utils.register_keras_serializable("ctr")
-class AdamW(_SparesVectors, tf_keras.optimizers.AdamW):
-    """tf_keras's AdamW, whose decay spares vectors; see `adamw`."""
+class AdamW(_MatrixDecay, tf_keras.optimizers.AdamW):
+    """tf_keras's AdamW without weight decay of vectors; see `adamw`."""
 
 
 @tf_keras.utils.register_keras_serializable("ctr")
-class Lion(_SparesVectors, tf_keras.optimizers.Lion):
-    """tf_keras's Lion, whose decay spares vectors; see `lion`."""
+class Lion(_MatrixDecay, tf_keras.optimizers.Lion):
+    """tf_keras's Lion without weight decay of vectors; see `lion`."""
 
 
 def adamw(
@@ -45,12 +45,15 @@ def adamw(
         w <- w - learning_rate * weight_decay * w,   then the step of Adam
 
     Args:
-        learning_rate: a number, or a Keras schedule.
-        weight_decay: decoupled, times the rate; of variables of two axes or more; 0: none.
-        beta_1: decay of the first moment.
-        beta_2: decay of the second moment.
-        epsilon: outside the root.
-        amsgrad: divide by the root of the largest v so far.
+        learning_rate: learning rate; a number or a Keras schedule. A larger value takes larger steps.
+        weight_decay: lambda of decoupled weight decay: at each step, matrices lose `learning_rate * lambda` of
+            themselves; vectors do not decay. A larger value pulls weights closer to zero; 0 turns it off.
+        beta_1: decay rate of the first moment (the moving average of gradients), 0 to below 1. A larger value averages
+            over more steps.
+        beta_2: decay rate of the second moment (the moving average of squared gradients), 0 to below 1. A larger value
+            averages over more steps.
+        epsilon: constant added to the root of the uncorrected v, above 0.
+        amsgrad: True divides by the root of the largest v so far.
 
     >>> weight = tf.Variable([[1.0]])
     >>> _ = adamw(learning_rate=0.1, weight_decay=0.5).apply_gradients([(tf.constant([[0.0]]), weight)])
@@ -75,10 +78,12 @@ def amsgrad(
         w <- w - learning_rate * sqrt(1 - beta_2^t) / (1 - beta_1^t) * m / (sqrt(u) + epsilon)
 
     Args:
-        learning_rate: a number, or a Keras schedule.
-        beta_1: decay of the first moment.
-        beta_2: decay of the second moment.
-        epsilon: outside the root.
+        learning_rate: learning rate; a number or a Keras schedule. A larger value takes larger steps.
+        beta_1: decay rate of the first moment (the moving average of gradients), 0 to below 1. A larger value averages
+            over more steps.
+        beta_2: decay rate of the second moment (the moving average of squared gradients), 0 to below 1. A larger value
+            averages over more steps.
+        epsilon: constant added to the root of the largest uncorrected v, above 0.
 
     >>> weight = tf.Variable([1.0])
     >>> _ = amsgrad(learning_rate=0.1).apply_gradients([(tf.constant([2.0]), weight)])
@@ -100,10 +105,11 @@ def adagrad_dense(
         w <- w - learning_rate * g / sqrt(n + epsilon)
 
     Args:
-        learning_rate: a number, or a Keras schedule.
-        initial_accumulator: n at the start.
-        epsilon: inside the root.
-        max_accumulator: what n never exceeds, so that learning goes on; None: no bound; see `Adagrad`.
+        learning_rate: learning rate; a number or a Keras schedule. A larger value takes larger steps.
+        initial_accumulator: initial value of n, at least 0. A larger value makes the first steps smaller.
+        epsilon: constant added to n inside the root, above 0.
+        max_accumulator: upper bound on n, at least `initial_accumulator`; it keeps the learning rate from falling
+            further. None: no bound. See `Adagrad`.
 
     >>> weight = tf.Variable([1.0])
     >>> optimizer = adagrad_dense(learning_rate=0.1, initial_accumulator=0.0)
@@ -134,13 +140,14 @@ def rmsprop_dense(
         w <- w - m
 
     Args:
-        learning_rate: a number, or a Keras schedule.
-        rho: decay of v.
-        momentum: decay of m.
-        epsilon: inside the root.
-        centered: divide by the standard deviation of the gradient; see `DenseRMSProp`.
-        bias_correction: divide v by 1 - rho^t; the first step is then learning_rate * sign(g), otherwise it is
-            1 / sqrt(1 - rho) times as long.
+        learning_rate: learning rate; a number or a Keras schedule. A larger value takes larger steps.
+        rho: decay rate of v, 0 to below 1. A larger value averages squared gradients over more steps.
+        momentum: decay rate of the velocity m, 0 to below 1. A larger value averages more past steps; 0 turns it off.
+        epsilon: constant added to v inside the root, above 0.
+        centered: True divides by the standard deviation of the gradient instead of its root mean square; see
+            `DenseRMSProp`.
+        bias_correction: True divides v by 1 - rho^t. The first step is then learning_rate * sign(g); without the
+            correction it is 1 / sqrt(1 - rho) times as long.
 
     >>> weight = tf.Variable([1.0])
     >>> _ = rmsprop_dense(learning_rate=0.1, rho=0.75).apply_gradients([(tf.constant([2.0]), weight)])
@@ -158,17 +165,22 @@ def rmsprop_dense(
 def sgd_dense(
     learning_rate: float | Schedule = 0.01, momentum: float = 0.0, nesterov: bool = False
 ) -> tf_keras.optimizers.Optimizer:
-    """Gradient descent with the rate inside the velocity, for dense variables only.
+    """Gradient descent with the learning rate inside the velocity, for dense variables only.
 
         v <- momentum * v - learning_rate * g
         w <- w + v;   with nesterov: w <- w + momentum * v - learning_rate * g
 
-    A new rate reaches old gradients only as they fade; in `DenseMomentum` it reaches them at once.
+    A new learning rate affects old gradients only as they fade. In `DenseMomentum` it scales them immediately.
 
     Args:
-        learning_rate: a number, or a Keras schedule.
-        momentum: decay of v; 0 is plain gradient descent.
-        nesterov: look one step of the velocity ahead (Sutskever et al. 2013).
+        learning_rate: learning rate; a number or a Keras schedule. A larger value takes larger steps.
+        momentum: decay rate of the velocity v, 0 to below 1. A larger value averages more past steps; 0 is plain
+            gradient descent.
+        nesterov: True for Nesterov momentum (Sutskever et al. 2013), which evaluates the velocity one step ahead; needs
+            a momentum above 0.
+
+    Raises:
+        ValueError: an argument is outside its range, or `nesterov` is set without momentum.
 
     >>> weight = tf.Variable([1.0])
     >>> _ = sgd_dense(learning_rate=0.1).apply_gradients([(tf.constant([2.0]), weight)])
@@ -178,26 +190,28 @@ def sgd_dense(
     check_rate(learning_rate)
     check_decay_rates(momentum=momentum)
     if nesterov and not momentum:
-        raise ValueError(f"nesterov needs a momentum above 0. Received: {momentum}")
+        raise ValueError(f"nesterov needs a momentum above 0. Set momentum. Received: {momentum}")
     return tf_keras.optimizers.SGD(learning_rate, momentum, nesterov, jit_compile=False)
 
 
 def lion(
     learning_rate: float | Schedule = 0.0001, beta_1: float = 0.9, beta_2: float = 0.99, weight_decay: float = 0.0
 ) -> tf_keras.optimizers.Optimizer:
-    """Lion (Chen et al. 2023, arXiv 2302.06675), for dense variables only: steps of one size, by sign.
+    """Lion (Chen et al. 2023, arXiv 2302.06675), for dense variables only: steps of equal size, by sign.
 
         w <- w - learning_rate * weight_decay * w
         w <- w - learning_rate * sign(beta_1 m + (1 - beta_1) g)
         m <- beta_2 m + (1 - beta_2) g
 
-    Its rate is a third to a tenth of Adam's.
+    A good learning rate is a third to a tenth of Adam's.
 
     Args:
-        learning_rate: the step of each coordinate; a number, or a Keras schedule.
-        beta_1: share of m in the step; above 0.
-        beta_2: decay of m.
-        weight_decay: decoupled, times the rate; of variables of two axes or more; 0: none.
+        learning_rate: step of each coordinate; a number or a Keras schedule. A larger value takes larger steps.
+        beta_1: weight of the momentum m in the step, above 0 and below 1. A larger value relies less on the current
+            gradient.
+        beta_2: decay rate of m, 0 to below 1. A larger value averages gradients over more steps.
+        weight_decay: lambda of decoupled weight decay: at each step, matrices lose `learning_rate * lambda` of
+            themselves; vectors do not decay. A larger value pulls weights closer to zero; 0 turns it off.
 
     >>> weight = tf.Variable([1.0, 1.0])
     >>> _ = lion(learning_rate=0.1).apply_gradients([(tf.constant([2.0, -0.01]), weight)])
@@ -208,5 +222,5 @@ def lion(
     check_above_0(beta_1=beta_1)
     check_decay_rates(beta_1=beta_1, beta_2=beta_2)
     check_at_least_0(weight_decay=weight_decay)
-    # None: a decay of 0 would rewrite whole variables
+    # None, because a decay of 0 would still rewrite whole variables
     return Lion(learning_rate, beta_1, beta_2, weight_decay=weight_decay or None, jit_compile=False)

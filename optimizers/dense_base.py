@@ -1,4 +1,4 @@
-"""What the project's own optimizers of towers share: one pure function over a whole variable."""
+"""Base class of this project's dense optimizers: each optimizer is one pure function over a whole variable."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,9 @@ from optimizers.checks import check_rate
 
 
 def total_weight(beta: float, step: tf.Tensor) -> tf.Tensor:
-    """1 - beta^step, the weight that a moving average from zero has given out; exact to a float's last bits.
+    """Return 1 - beta^step, the total weight of the gradients in a moving average that started at zero.
+
+    The result is exact to the last bits of a float.
 
     >>> float(total_weight(0.5, tf.constant(2.0)))
     0.75
@@ -21,7 +23,7 @@ def total_weight(beta: float, step: tf.Tensor) -> tf.Tensor:
 
 
 def trust_ratio(numerator: tf.Tensor, denominator: tf.Tensor) -> tf.Tensor:
-    """Their quotient, 1 if either is 0.
+    """Return numerator / denominator, or 1 if either is 0.
 
     >>> float(trust_ratio(tf.constant(3.0), tf.constant(2.0))), float(trust_ratio(tf.constant(0.0), tf.constant(2.0)))
     (1.5, 1.0)
@@ -31,19 +33,18 @@ def trust_ratio(numerator: tf.Tensor, denominator: tf.Tensor) -> tf.Tensor:
 
 
 class DenseOptimizer(tf_keras.optimizers.Optimizer):
-    """A Keras optimizer given by `update`, a pure function on a whole variable; for towers.
+    """Keras optimizer defined by `update`, a pure function over a whole variable; for towers.
 
-    A step costs O(variable): a sparse gradient, which comes from a table, is refused. XLA is never used.
-
-    A subclass names its state in `state_names`, or in `state_shapes`, and defines `update`.
+    A step costs O(size of the variable), so sparse gradients, which come from embedding tables, are rejected. XLA is
+    never used. A subclass lists its state in `state_names` or `state_shapes` and defines `update`.
 
     Args:
-        learning_rate: a number, or a Keras schedule.
-        name: of the optimizer.
+        learning_rate: learning rate; a number or a Keras schedule. A larger value takes larger steps.
+        name: Keras name of the optimizer.
     """
 
     state_names: Sequence[str] = ()
-    """State of the variable's shape."""
+    """Names of the state that has the variable's shape."""
 
     def __init__(self, learning_rate: float | Schedule, name: str = "dense_optimizer") -> None:
         check_rate(learning_rate)
@@ -51,23 +52,23 @@ class DenseOptimizer(tf_keras.optimizers.Optimizer):
         self._learning_rate = self._build_learning_rate(learning_rate)
 
     def state_shapes(self, shape: Sequence[int]) -> Mapping[str, Sequence[int]]:
-        """Name and shape of each state that a variable of some shape has."""
+        """Return the name and shape of each state of a variable of `shape`."""
         return dict.fromkeys(self.state_names, shape)
 
     def update(self, gradient: Tensor, weight: Tensor, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
-        """New weight and state of a variable.
+        """Return the new weights and state of a variable.
 
         Args:
-            gradient: of the variable's shape.
-            weight: before the step.
-            state: before the step, in the order of `state_shapes`.
-            learning_rate: scalar.
-            step: scalar of the weight's type, from 1.
+            gradient: gradient with the variable's shape.
+            weight: weights before the step.
+            state: state before the step, in the order of `state_shapes`.
+            learning_rate: learning rate of the step, a scalar.
+            step: number of the step, a scalar of the weights' dtype, from 1.
         """
         raise TypeError(f"{type(self).__name__} must define update")
 
     def build(self, var_list: Sequence[tf.Variable]) -> None:
-        """Create the state of each variable, zero at the start."""
+        """Create the state of each variable, initialized to zero."""
         super().build(var_list)
         if getattr(self, "_built", False):
             return
@@ -84,7 +85,7 @@ class DenseOptimizer(tf_keras.optimizers.Optimizer):
         """Apply a gradient.
 
         Raises:
-            ValueError: a sparse gradient.
+            ValueError: the gradient is sparse.
         """
         refuse_sparse(self, gradient, variable)
         states = self._states[self._index_dict[self._var_key(variable)]]
@@ -96,7 +97,7 @@ class DenseOptimizer(tf_keras.optimizers.Optimizer):
             target.assign(value)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments; a subclass adds its own."""
+        """Return the constructor's arguments; a subclass adds its own."""
         return {"name": self.name, "learning_rate": self._serialize_hyperparameter(self._learning_rate)}
 
 
@@ -104,6 +105,6 @@ def refuse_sparse(optimizer: tf_keras.optimizers.Optimizer, gradient: Any, varia
     """Raise ValueError if a gradient is sparse."""
     if isinstance(gradient, tf.IndexedSlices):
         raise ValueError(
-            f"{optimizer.name} is for dense variables: a table needs a sparse optimizer such as RMSPropV2. "
+            f"{optimizer.name} updates dense variables only. Use a sparse optimizer, such as RMSPropV2, for a table. "
             f"Received: a sparse gradient of {variable.name}"
         )

@@ -1,4 +1,4 @@
-"""Momentum for towers as a fading sum of gradients, with the rate outside."""
+"""Momentum for towers as a fading sum of gradients, with the learning rate outside the velocity."""
 
 from typing import Any
 
@@ -11,19 +11,19 @@ from optimizers.dense_base import DenseOptimizer
 
 @tf_keras.utils.register_keras_serializable("ctr")
 class DenseMomentum(DenseOptimizer):
-    """Heavy-ball momentum with the rate outside the velocity, for dense variables only.
+    """Heavy-ball momentum with the learning rate outside the velocity, for dense variables only.
 
         v <- momentum * v + g
         w <- w - learning_rate * v;   with nesterov: w <- w - learning_rate * (g + momentum * v)
 
-    A new rate scales the whole velocity at once, as in PyTorch; in `sgd_dense`, as in Keras, it reaches old gradients
-    only as they fade. With a constant rate both are the same.
+    A new learning rate scales the whole velocity immediately, as in PyTorch. In `sgd_dense`, as in Keras, it affects
+    old gradients only as they fade. At a constant learning rate both are the same.
 
     Args:
-        learning_rate: a number, or a Keras schedule.
-        momentum: decay of v.
-        nesterov: look one step of the velocity ahead.
-        name: of the optimizer.
+        learning_rate: learning rate; a number or a Keras schedule. A larger value takes larger steps.
+        momentum: decay rate of the velocity v, 0 to below 1. A larger value sums more past gradients.
+        nesterov: True for Nesterov momentum, which evaluates the velocity one step ahead.
+        name: Keras name of the optimizer.
 
     Source: Sutskever et al. 2013, with the rate moved out as in `torch.optim.SGD`.
 

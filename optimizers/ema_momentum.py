@@ -16,14 +16,14 @@ class EMAMomentum(DenseOptimizer):
         v <- beta v + (1 - beta) g
         w <- w - learning_rate * v / (1 - beta^t);   without bias correction: w <- w - learning_rate * v
 
-    The step is as long as that of plain gradient descent, whatever beta. Without bias correction and with a constant
-    rate it equals `DenseMomentum` with the rate learning_rate * (1 - beta).
+    The step is as long as that of plain gradient descent, whatever beta is. Without bias correction and at a constant
+    learning rate it equals `DenseMomentum` with the rate learning_rate * (1 - beta).
 
     Args:
-        learning_rate: a number, or a Keras schedule.
-        beta: decay of v.
-        bias_correction: divide by the weight that the average has given out.
-        name: of the optimizer.
+        learning_rate: learning rate; a number or a Keras schedule. A larger value takes larger steps.
+        beta: decay rate of v, 0 to below 1. A larger value averages gradients over more steps.
+        bias_correction: True divides v by 1 - beta^t, the total weight of the gradients in the average.
+        name: Keras name of the optimizer.
 
     Source: Kingma and Ba 2015, arXiv 1412.6980: Adam's first moment alone.
 

@@ -1,4 +1,4 @@
-"""FOBOS with a group lasso: rows shrink towards zero at each touch, with one number of state a row."""
+"""FOBOS with a group lasso: rows shrink towards zero at each update, with one number of state per row."""
 
 from typing import Any
 
@@ -19,32 +19,40 @@ class FobosGroupLasso(RowOptimizer):
         v   = w - eta g
         w  <- v max(0, 1 - eta l21 sqrt(d) / ||v||)
 
-    with d the width of the row and ||v|| its Euclidean norm. The state is one number a row, two with `catch_up`. A row
-    at zero returns with one batch whose gradient has a norm above l21 sqrt(d): l21 stands against one gradient, where
-    that of `GroupLassoAdagrad` stands against their sum, so the two have not the same good values. A start needs
-    nothing of its own.
+    with d the width of a row and ||v|| the Euclidean norm of v. The state is one number per row, or two with
+    `catch_up`. A zero row becomes nonzero in one batch if the norm of its gradient exceeds l21 sqrt(d). Here l21 is
+    compared with one gradient, in `GroupLassoAdagrad` with the sum of all gradients, so good values differ between the
+    two. Rows start from their initial weights without a setting.
 
-    A row is shrunk when it is touched, so rare rows are shrunk less. `catch_up` makes good for it, still at the touch:
-    before its step a row is shrunk once for each of the k steps that passed it by,
+    A row shrinks only when it is updated, so rare rows shrink less. `catch_up` compensates for this at the next update:
+    before its step, a row shrinks once for each of the k steps since its last update,
 
         w <- w max(0, 1 - k eta l21 sqrt(d) / ||w||),    eta from the old h
 
-    which is exactly what k touches without a gradient do, and without `l2_gradient`, `weight_decay` or a change of
-    rate: the present rate counts for all of them. Between its touches a row is read as it was left. Steps are
-    remembered in the table's type: float32 counts 16 million.
+    which equals exactly k updates with a zero gradient if there is no `l2_gradient`, no `weight_decay` and no change of
+    the learning rate: the current rate is used for all k steps. Between updates, a row is read without this shrinkage.
+    Steps are counted in the table's dtype: float32 counts 16 million.
 
     Args:
-        learning_rate: the largest step of a coordinate is learning_rate / (beta + sqrt(initial_accumulator + h)).
-        beta: keeps the first steps small.
-        initial_accumulator: h of a row at the start, so that beta may be 0.
-        l21: proximal, on rows, counted once.
-        scale_sqrt_dim: whether l21 is scaled by sqrt(d), as in `GroupLassoAdagrad`, so that tables of all widths may
-            share it; Monolith does not scale.
-        catch_up: shrink a row for the steps at which it was not touched.
-        l2_gradient: lambda of an l2 term in the gradient.
-        weight_decay: decoupled weight decay of touched rows.
-        max_norm: bound on the norm of a touched row; None: no bound.
-        name: of the optimizer.
+        learning_rate: largest step of a coordinate before shrinkage; a number or a Keras schedule. A larger value takes
+            larger steps.
+        beta: constant in the denominator of eta, at least 0. A larger value makes the first steps smaller.
+        initial_accumulator: initial value of h, at least 0; above 0 it allows beta = 0. A larger value makes the first
+            steps smaller.
+        l21: strength of the proximal penalty on row norms, at least 0, counted once. Above 0 it sets whole rows to
+            exactly zero; a larger value zeroes more rows.
+        scale_sqrt_dim: True scales l21 by sqrt(d), as in `GroupLassoAdagrad`, so that tables of all widths can share
+            one value. Monolith does not scale.
+        catch_up: True also shrinks a row for the steps in which it was not updated, for one more number of state per
+            row.
+        l2_gradient: lambda of L2 regularization: `lambda * w` is added to the gradient of each updated row, once a
+            step. A larger value pulls weights closer to zero; 0 turns it off.
+        weight_decay: lambda of decoupled weight decay: before its update, an updated row loses `learning_rate * lambda`
+            of itself. Vectors, such as biases, do not decay. A larger value pulls weights closer to zero; 0 turns it
+            off.
+        max_norm: upper bound on the Euclidean norm of an updated row; a longer row is scaled down to it. None: no
+            bound.
+        name: Keras name of the optimizer.
 
     Source: Monolith's GroupAdaGrad (Liu et al. 2022, arXiv 2209.07663), whose u = g - w / eta is -v / eta.
 
@@ -81,17 +89,17 @@ class FobosGroupLasso(RowOptimizer):
 
     @classmethod
     def state_floats(cls, dim: int, catch_up: bool = False, **others: Any) -> int:
-        """Numbers of state that a row of width `dim` has, under the constructor's arguments."""
+        """Return the number of state values per row of width `dim` for the constructor's arguments."""
         return super().state_floats(dim) + catch_up
 
     def state_of_new_rows(self, step: int) -> dict[str, float]:
-        """The steps before they joined passed them by without shrinking them."""
+        """Return the step at which rows join, so that the steps before do not shrink them."""
         return {"steps": step} if self.catch_up else {}
 
     def caught_up(self, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Rows:
         if not self.catch_up:
             return weight
-        accumulator, steps = state  # `steps` were done after the last touch
+        accumulator, steps = state  # `steps`: steps of the table completed at the row's last update
         missed = tf.cast(step, weight.dtype) - steps
         return shrink_rows(weight, missed * self._eta(accumulator, learning_rate) * self._radius(weight))
 
@@ -110,5 +118,5 @@ class FobosGroupLasso(RowOptimizer):
         return group_radius(rows, self.l21, self.scale_sqrt_dim)
 
     def get_config(self) -> dict[str, Any]:
-        own = ("beta", "initial_accumulator", "l21", "scale_sqrt_dim", "catch_up")
-        return {**super().get_config(), **{argument: getattr(self, argument) for argument in own}}
+        arguments = ("beta", "initial_accumulator", "l21", "scale_sqrt_dim", "catch_up")
+        return {**super().get_config(), **{argument: getattr(self, argument) for argument in arguments}}

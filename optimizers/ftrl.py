@@ -1,4 +1,4 @@
-"""FTRL-Proximal: Adagrad's steps with an l1 penalty that leaves exact zeros."""
+"""FTRL-Proximal: Adagrad's steps with an L1 penalty that sets weights to exactly zero."""
 
 from typing import Any
 
@@ -17,36 +17,44 @@ class FtrlProximal(RowOptimizer):
         z  <- z + g - (sqrt(n') - sqrt(n)) / a * w
         w  <- -soft(z, l1) / ((beta + sqrt(n')) / a + l2),    soft(z, l) = sign(z) max(|z| - l, 0)
 
-    with a = learning_rate. l1 stands against the sum of all gradients that a weight has met, so it is a matter of the
-    loss's scale (here the mean of the batch) and of the number of steps. A weight at zero returns once its sum of
-    gradients exceeds l1. A gradient of zero leaves a touched row as it is, so rows that a batch does not hold lose
-    nothing.
+    with a = learning_rate. l1 is compared with the sum of all gradients of a weight, so a good value depends on the
+    scale of the loss (here the batch mean) and on the number of steps. A zero weight becomes nonzero once its gradient
+    sum exceeds l1. A zero gradient does not change a row, so skipping rows outside the batch loses nothing.
 
-    The state `linear` holds a z, and a schedule moves the step alone: linear <- linear + rate * g - ..., while the
-    penalties stay scaled by `penalty_rate`. So a change of rate moves no weight, and a rate of 0 is legal; at a tenth
-    of the rate a new gradient counts a tenth, in the weight and against l1.
+    The state `linear` holds a z. A schedule scales only the step: linear <- linear + rate * g - ..., while the
+    penalties stay scaled by `penalty_rate`. So a change of the learning rate changes no weight, and a rate of 0 is
+    allowed. At a tenth of the rate, a new gradient counts a tenth, in the weight and against l1.
 
     Args:
-        learning_rate: a, the rate of a step.
-        beta: keeps the first steps small; 0 makes it Adagrad with a zero start, where there is no penalty.
-        l1: proximal, counted once; above 0 it leaves exact zeros.
-        l2: proximal, counted once as in the paper. TensorFlow's kernels count it twice: halve it for them.
-        keep_initial_weights: a row begins with the state that explains its weight, so that its start is not lost at the
-            first touch. None: where nothing penalizes it, l1 = 0; otherwise a weight begins at zero and has to earn its
-            place. On a tower set it: weights that are all zero have no gradient. With beta = l2 = 0 it holds against no
-            penalty.
-        penalty_rate: the rate that penalties are scaled by; None: `learning_rate` as given here, of a schedule its
-            initial rate.
-        l2_shrinkage: lambda of an l2 term in the gradient that z alone sees, z <- z + g + l2_shrinkage * w - ..., while
-            n, and so the size of the steps, does not; counted once, where TensorFlow's kernels count it twice. It acts
-            at each touch, in step with the rate, as `l2_gradient` does.
-        learning_rate_power: -p in n^p, which stands for sqrt(n) wherever that occurs; -0.5 to be as in the paper, 0 for
-            a rate that does not fall. At most 0.
-        l2_gradient: lambda of an l2 term in the gradient; unlike l2 it is not proximal.
-        name: of the optimizer.
+        learning_rate: learning rate a of a step; a number or a Keras schedule. A larger value takes larger steps.
+        beta: constant added to sqrt(n), at least 0. A larger value makes the first steps smaller; without a penalty, 0
+            makes it Adagrad with a zero start.
+        l1: strength of the proximal L1 penalty, at least 0, counted once. Above 0 it sets weights to exactly zero; a
+            larger value zeroes more weights.
+        l2: strength of the proximal L2 penalty, at least 0, counted once as in the paper. A larger value pulls weights
+            closer to zero. TensorFlow's kernels count it twice: pass them half.
+        keep_initial_weights: True starts each row from its initial weights, by deriving its first state from them.
+            False starts the state at zero, so the first update overwrites the initial weights. None: True if l1 = 0;
+            otherwise False, and a weight stays at zero until its gradient sum exceeds the penalty. Use True for a
+            tower, because all-zero weights have no gradient. With beta = l2 = 0, it cannot protect the initial weights
+            from a penalty.
+        penalty_rate: learning rate that scales the penalties l1 and l2, constant under a schedule. A larger value
+            penalizes more. None: `learning_rate`, or the initial rate of a schedule.
+        l2_shrinkage: lambda of an L2 term in the gradient that only z includes, z <- z + g + l2_shrinkage * w - ...,
+            and n does not, so it leaves the step size unchanged. Counted once, where TensorFlow's kernels count it
+            twice. It acts at each update, scaled by the learning rate, like `l2_gradient`. A larger value pulls weights
+            closer to zero; 0 turns it off.
+        learning_rate_power: exponent -p; n^p replaces sqrt(n) everywhere. At most 0: -0.5 is the paper's, 0 keeps the
+            learning rate constant, and a lower value makes it fall faster.
+        l2_gradient: lambda of L2 regularization: `lambda * w` is added to the gradient of each updated row, once a
+            step; unlike `l2` it is not proximal. A larger value pulls weights closer to zero; 0 turns it off.
+        name: Keras name of the optimizer.
 
-    Equals `tf.raw_ops.ResourceSparseApplyFtrlV2` with accum = linear = 0 at the start, lr = a, l1 = l1,
-    l2 = (l2 + beta / a) / 2, l2_shrinkage = l2_shrinkage / 2 and lr_power = learning_rate_power, each row once.
+    Raises:
+        ValueError: an argument is outside its range, or a schedule without an initial rate needs a `penalty_rate`.
+
+    Equals `tf.raw_ops.ResourceSparseApplyFtrlV2` with accum = linear = 0 at the start, lr = a, l1 = l1, l2 = (l2 + beta
+    / a) / 2, l2_shrinkage = l2_shrinkage / 2 and lr_power = learning_rate_power, if each row occurs once.
 
     >>> table = tf.Variable([[0.0], [0.0]])
     >>> gradient = tf.IndexedSlices(tf.constant([[0.5], [0.5]]), tf.constant([1, 1]), tf.constant([2, 1]))
@@ -82,12 +90,12 @@ class FtrlProximal(RowOptimizer):
 
     @property
     def starts_from_weight(self) -> bool:
-        """True with `keep_initial_weights`, unless a penalty meets no beta and no l2 that would hold the start."""
+        """True with `keep_initial_weights`, unless a penalty discards the initial weights because beta and l2 are 0."""
         return self.keep_initial_weights and (self.beta > 0 or self.l2 > 0 or not self._is_sparse)
 
     @property
     def _is_sparse(self) -> bool:
-        """Whether penalties pull weights to exact zeros."""
+        """True if penalties set weights to exactly zero."""
         return self.l1 > 0
 
     def update(self, gradient: Rows, weight: Rows, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
@@ -95,50 +103,53 @@ class FtrlProximal(RowOptimizer):
         square = tf.square(gradient)
         root, new_root = self._root(accumulator), self._root(accumulator + square)
         if self.keep_initial_weights:
-            untouched = tf.reduce_all(accumulator == 0, axis=-1, keepdims=True)
-            linear = tf.where(untouched, -self._grow(weight * self._curvature(root)), linear)
+            is_new = tf.reduce_all(accumulator == 0, axis=-1, keepdims=True)
+            linear = tf.where(is_new, -self._grow(weight * self._curvature(root)), linear)
         growth = new_root - root
-        if self.learning_rate_power == -0.5:  # the same without its cancellation
+        if self.learning_rate_power == -0.5:  # the same difference without cancellation
             growth = tf.math.divide_no_nan(square, new_root + root)
         if self.l2_shrinkage:
             gradient += self.l2_shrinkage * weight
         linear += learning_rate * gradient - growth * weight
         new_weight = tf.math.divide_no_nan(self._shrink(-linear), self._curvature(new_root))
         if self.keep_initial_weights and self.beta == 0:
-            new_weight = tf.where(new_root == 0, weight, new_weight)  # no curvature yet: nothing pulls anywhere
+            new_weight = tf.where(new_root == 0, weight, new_weight)  # no gradient so far
         return new_weight, (accumulator + square, linear)
 
     def _root(self, accumulator: Rows) -> Rows:
         if self.learning_rate_power == -0.5:
             return tf.sqrt(accumulator)
-        # not in float32: there the last bit of a power depends on a row's place in the array, and so on what is fused
+        # float64, because the last bit of a float32 power depends on the row's position in the array
         return tf.cast(tf.pow(tf.cast(accumulator, tf.float64), -self.learning_rate_power), accumulator.dtype)
 
     def _curvature(self, root: Rows) -> Rows:
         return self.beta + root + self.penalty_rate * self.l2
 
     def _shrink(self, rows: Rows) -> Rows:
-        """Soft-threshold: what the penalties leave of rows."""
+        """Return rows soft-thresholded by the penalties."""
         return tf.sign(rows) * tf.maximum(tf.abs(rows) - self.penalty_rate * self.l1, 0)
 
     def _grow(self, rows: Rows) -> Rows:
-        """The inverse of `_shrink` where it left something; zero for zero."""
+        """Return the inverse of `_shrink` where its result is nonzero, and zero for zero."""
         return rows + tf.sign(rows) * (self.penalty_rate * self.l1)
 
     def get_config(self) -> dict[str, Any]:
-        own = ("beta", "l1", "l2", "keep_initial_weights", "penalty_rate", "l2_shrinkage", "learning_rate_power")
-        return {**super().get_config(), **{argument: getattr(self, argument) for argument in own}}
+        arguments = ("beta", "l1", "l2", "keep_initial_weights", "penalty_rate", "l2_shrinkage", "learning_rate_power")
+        return {**super().get_config(), **{argument: getattr(self, argument) for argument in arguments}}
 
 
 def rate_of_penalties(penalty_rate: float | None, learning_rate: float | Schedule) -> float:
-    """`penalty_rate`, of None the rate itself, of a schedule its initial one.
+    """Return `penalty_rate`; for None, the learning rate or a schedule's initial rate.
 
     Raises:
-        ValueError: None with a schedule without an initial rate; a rate that is below 0 or not finite.
+        ValueError: a schedule without an initial rate needs a `penalty_rate`, or the rate is negative or not finite.
     """
     if penalty_rate is None:
         penalty_rate = getattr(learning_rate, "initial_learning_rate", learning_rate)
     if is_schedule(penalty_rate):
-        raise ValueError(f"penalty_rate is needed with {type(penalty_rate).__name__}, which has no initial rate")
+        raise ValueError(
+            f"penalty_rate must be a number with the schedule {type(penalty_rate).__name__}, which does not have an "
+            f"initial rate. Set penalty_rate. Received: None"
+        )
     check_at_least_0(penalty_rate=penalty_rate)
     return penalty_rate

@@ -1,4 +1,4 @@
-"""Group-lasso Adagrad: FTRL-Proximal that zeroes whole rows."""
+"""Group-lasso Adagrad: FTRL-Proximal that sets whole rows to exactly zero."""
 
 from typing import Any
 
@@ -12,31 +12,40 @@ from optimizers.ftrl import FtrlProximal
 
 @tf_keras.utils.register_keras_serializable("ctr")
 class GroupLassoAdagrad(FtrlProximal):
-    """Adagrad with a group lasso on rows: an embedding that does not earn its place becomes exactly zero.
+    """Adagrad with a group lasso on rows: an embedding stays exactly zero until its gradients outweigh the penalty.
 
         n' <- n + g^2
         z  <- z + g - (sqrt(n') - sqrt(n)) / a * w
         s  =  soft(-z, l1)
         w  <- s max(0, 1 - l21 sqrt(d) / ||s||) / ((beta + sqrt(n')) / a + l2)
 
-    with a = learning_rate, d the width of the row and ||s|| its Euclidean norm. A row at zero keeps its state and
-    returns once ||s|| exceeds l21 sqrt(d). Like l1, l21 stands against the sum of all gradients that a row has met.
-    Without penalties it is Adagrad with a zero start and beta beside the root. In a kernel a row is the weights that
-    leave one input; a vector, such as a bias, is one row.
+    with a = learning_rate, d the width of a row and ||s|| the Euclidean norm of s. A zero row keeps its state and
+    becomes nonzero once ||s|| exceeds l21 sqrt(d). Like l1, l21 is compared with the sum of all gradients of a row.
+    Without penalties it is Adagrad with a zero start and with beta added to the root. In a kernel, a row is the weights
+    that leave one input; a vector, such as a bias, is one row.
 
     Args:
-        learning_rate: a, the rate of a step.
-        beta: keeps the first steps small.
-        l1: proximal, on single weights.
-        l21: proximal, on rows; scaled by sqrt(d), so that tables of all widths may share it, see `scale_sqrt_dim`.
-        l2: proximal, counted once; other implementations count it twice.
-        keep_initial_weights: as in `FtrlProximal`; None: where nothing penalizes the start, l1 = l21 = 0.
-        penalty_rate: as in `FtrlProximal`: the rate that penalties are scaled by.
-        scale_sqrt_dim: whether l21 is scaled by sqrt(d); without it a row's radius is l21 in tables of all widths.
-        l2_shrinkage: as in `FtrlProximal`.
-        learning_rate_power: as in `FtrlProximal`.
-        l2_gradient: lambda of an l2 term in the gradient.
-        name: of the optimizer.
+        learning_rate: learning rate a of a step; a number or a Keras schedule. A larger value takes larger steps.
+        beta: constant added to sqrt(n), at least 0. A larger value makes the first steps smaller.
+        l1: strength of the proximal L1 penalty on single weights, at least 0. Above 0 it sets weights to exactly zero;
+            a larger value zeroes more weights.
+        l21: strength of the proximal penalty on row norms, at least 0. Above 0 it sets whole rows to exactly zero; a
+            larger value zeroes more rows. Scaled by sqrt(d); see `scale_sqrt_dim`.
+        l2: strength of the proximal L2 penalty, at least 0, counted once; other implementations count it twice. A
+            larger value pulls weights closer to zero.
+        keep_initial_weights: True starts each row from its initial weights. False overwrites them at the first update.
+            None: True if l1 = l21 = 0. Use True for a tower; see `FtrlProximal`.
+        penalty_rate: learning rate that scales the penalties l1, l21 and l2, constant under a schedule. A larger value
+            penalizes more. None: `learning_rate`, or the initial rate of a schedule.
+        scale_sqrt_dim: True scales l21 by sqrt(d), d the row width, so that tables of all widths can share one value.
+            With False, the threshold is l21 at any width.
+        l2_shrinkage: lambda of an L2 term in the gradient that z includes and n does not, so it leaves the step size
+            unchanged; see `FtrlProximal`. A larger value pulls weights closer to zero; 0 turns it off.
+        learning_rate_power: exponent -p; n^p replaces sqrt(n) everywhere. At most 0: -0.5 is the paper's, 0 keeps the
+            learning rate constant, and a lower value makes it fall faster.
+        l2_gradient: lambda of L2 regularization: `lambda * w` is added to the gradient of each updated row, once a
+            step. A larger value pulls weights closer to zero; 0 turns it off.
+        name: Keras name of the optimizer.
 
     Source: Ni et al., CIKM 2019, in the public form of Facebook's GFtrl; the order of l1 and l21 is that of algorithm 1
     of Yue et al. 2021, arXiv 2107.14432.
@@ -65,9 +74,9 @@ class GroupLassoAdagrad(FtrlProximal):
         name: str = "group_lasso_adagrad",
     ) -> None:
         check_at_least_0(l21=l21)
-        preserve = l1 == l21 == 0 if keep_initial_weights is None else keep_initial_weights
+        keep = l1 == l21 == 0 if keep_initial_weights is None else keep_initial_weights
         super().__init__(
-            learning_rate, beta, l1, l2, preserve, penalty_rate, l2_shrinkage, learning_rate_power, l2_gradient, name
+            learning_rate, beta, l1, l2, keep, penalty_rate, l2_shrinkage, learning_rate_power, l2_gradient, name
         )
         self.l21, self.scale_sqrt_dim = l21, scale_sqrt_dim
 
@@ -82,7 +91,7 @@ class GroupLassoAdagrad(FtrlProximal):
         return super()._grow(rows * (1 + tf.math.divide_no_nan(self._radius(rows), _norm(rows))))
 
     def _radius(self, rows: Rows) -> float:
-        """The norm at which a row becomes zero."""
+        """Return the norm at or below which a row becomes zero."""
         return group_radius(rows, self.penalty_rate * self.l21, self.scale_sqrt_dim)
 
     def get_config(self) -> dict[str, Any]:
@@ -90,14 +99,14 @@ class GroupLassoAdagrad(FtrlProximal):
 
 
 def group_radius(rows: Rows, l21: float, scale_sqrt_dim: bool) -> float:
-    """l21, times the root of the rows' width if they are to share it with rows of other widths."""
+    """Return l21, multiplied by the square root of the rows' width if `scale_sqrt_dim` is True."""
     return l21 * float(rows.shape[-1]) ** 0.5 if scale_sqrt_dim else l21
 
 
 def shrink_rows(rows: Rows, radius: Rows | float) -> Rows:
-    """Each row shorter by `radius`, a shorter one zero: the proximal operator of radius * ||row||."""
+    """Shorten each row by `radius`, and set shorter rows to zero: the proximal operator of radius * ||row||."""
     norm = _norm(rows)
-    return rows * tf.where(norm >= radius, 1 - tf.math.divide_no_nan(radius, norm), 0)  # radius 0: all of it stays
+    return rows * tf.where(norm >= radius, 1 - tf.math.divide_no_nan(radius, norm), 0)  # radius 0 changes nothing
 
 
 def _norm(rows: Rows) -> Rows:

@@ -1,4 +1,4 @@
-"""LARS for towers: momentum whose rate each layer sets by its norms."""
+"""LARS for towers: momentum with a learning rate per layer, set by the norms of its weights and gradient."""
 
 from typing import Any
 
@@ -12,21 +12,23 @@ from optimizers.dense_base import DenseOptimizer, trust_ratio
 
 @tf_keras.utils.register_keras_serializable("ctr")
 class LARS(DenseOptimizer):
-    """LARS, for dense variables only: each matrix has a rate of its own.
+    """LARS, for dense variables only: each matrix has its own learning rate.
 
         r <- trust * |w| / (|g| + weight_decay |w|),   1 if either part is 0
         v <- momentum * v + learning_rate * r * (g + weight_decay * w)
         w <- w - v
 
-    The norms are of whole variables. Vectors (biases, scales and shifts of normalizations) have neither decay nor r, as
-    is the custom: their rate is `learning_rate` itself.
+    The norms are of whole variables. Vectors (biases, and the scales and shifts of normalizations) have neither decay
+    nor r, as is common: their rate is `learning_rate` itself.
 
     Args:
-        learning_rate: a number, or a Keras schedule.
-        momentum: decay of v.
-        trust: the share of its norm that a matrix moves at the rate 1; eta in the paper (0.001, with rates above 1).
-        weight_decay: lambda, in the gradient.
-        name: of the optimizer.
+        learning_rate: learning rate; a number or a Keras schedule. A larger value takes larger steps.
+        momentum: decay rate of the velocity v, 0 to below 1. A larger value averages more past steps.
+        trust: fraction of its norm that a matrix moves at a learning rate of 1, above 0; eta in the paper (0.001, with
+            rates above 1). A larger value takes larger steps.
+        weight_decay: lambda of weight decay in the gradient, for matrices only. A larger value pulls weights closer to
+            zero; 0 turns it off.
+        name: Keras name of the optimizer.
 
     Source: You et al. 2017, arXiv 1708.03888, algorithm 1.
 
@@ -51,7 +53,7 @@ class LARS(DenseOptimizer):
         check_above_0(trust=trust)
         check_at_least_0(weight_decay=weight_decay)
         self.momentum, self.trust = momentum, trust
-        self.decay = weight_decay  # Keras reads `weight_decay`, and would decay twice
+        self.decay = weight_decay  # Keras would apply an attribute named `weight_decay` again
 
     def update(self, gradient: Tensor, weight: Tensor, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
         if weight.shape.rank >= 2:
@@ -62,5 +64,5 @@ class LARS(DenseOptimizer):
         return weight - velocity, (velocity,)
 
     def get_config(self) -> dict[str, Any]:
-        own = {"momentum": self.momentum, "trust": self.trust, "weight_decay": self.decay}
-        return {**super().get_config(), **own}
+        arguments = {"momentum": self.momentum, "trust": self.trust, "weight_decay": self.decay}
+        return {**super().get_config(), **arguments}

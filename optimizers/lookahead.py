@@ -1,4 +1,4 @@
-"""Lookahead for towers: slow weights that follow those of another optimizer."""
+"""Lookahead for towers: slow weights that follow the weights of another optimizer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,10 +17,15 @@ class Lookahead(Wrapper):
         every `every` steps: s <- s + alpha (w - s), w <- s;   s = w before the first step
 
     Args:
-        base: takes the steps; it lends its rate and its weight decay.
-        every: steps of base to one of the slow weights.
-        alpha: share of the way that the slow weights go.
-        name: of the optimizer; None: `lookahead-<name of base>`.
+        base: Keras optimizer that takes the steps and provides the learning rate and the weight decay.
+        every: number of steps of `base` per step of the slow weights, at least 1. A larger value lets the fast weights
+            explore longer.
+        alpha: fraction of the distance to the fast weights that the slow weights move, above 0 and at most 1. A larger
+            value follows `base` more closely; 1 follows it exactly.
+        name: Keras name of the optimizer; None: `lookahead-<name of base>`.
+
+    Raises:
+        ValueError: `every` or `alpha` is outside its range, or `base` cannot be wrapped (see `Wrapper`).
 
     Source: Zhang et al. 2019, arXiv 1907.08610, algorithm 1; the state of base is kept.
 
@@ -39,34 +44,34 @@ class Lookahead(Wrapper):
         self, base: tf_keras.optimizers.Optimizer, every: int = 5, alpha: float = 0.5, name: str | None = None
     ) -> None:
         if not (isinstance(every, int) and every >= 1):
-            raise ValueError(f"every must be a whole number of at least 1. Received: {every}")
+            raise ValueError(f"every must be an integer of at least 1. Received: {every}")
         if not 0 < alpha <= 1:
             raise ValueError(f"alpha must be in (0, 1]. Received: {alpha}")
         super().__init__(base, name)
         self.every, self.alpha = every, alpha
 
     def build(self, var_list: Sequence[tf.Variable]) -> None:
-        """Build base, and slow weights beside it."""
+        """Build `base` and create the slow weights."""
         is_built = getattr(self, "_built", False)
         super().build(var_list)
         if not is_built:
             self._slow = [self.add_variable_from_reference(v, "slow", initial_value=v) for v in var_list]
 
     def wrapped_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
-        """A step of base, and one of the slow weights when it is due."""
+        """Apply a step of `base`, and a step of the slow weights when it is due."""
         slow = self._slow[self._index_dict[self._var_key(variable)]]
         self.base.update_step(gradient, variable)
-        fast, before = tf.convert_to_tensor(variable), tf.convert_to_tensor(slow)
-        meets = tf.equal((self.iterations + 1) % self.every, 0)
-        met = before + self.alpha * (fast - before)
-        slow.assign(tf.where(meets, met, before))
-        variable.assign(tf.where(meets, met, fast))
+        fast, old_slow = tf.convert_to_tensor(variable), tf.convert_to_tensor(slow)
+        is_due = tf.equal((self.iterations + 1) % self.every, 0)
+        new_slow = old_slow + self.alpha * (fast - old_slow)
+        slow.assign(tf.where(is_due, new_slow, old_slow))
+        variable.assign(tf.where(is_due, new_slow, fast))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "every": self.every, "alpha": self.alpha}
 
     def _apply_weight_decay(self, variables: Sequence[tf.Variable]) -> None:
-        for variable in variables:  # weights may have been loaded since `build`
+        for variable in variables:  # weights might have been loaded since `build`
             slow = self._slow[self._index_dict[self._var_key(variable)]]
             slow.assign(tf.where(tf.equal(self.iterations, 0), variable, slow))
         super()._apply_weight_decay(variables)

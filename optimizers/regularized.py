@@ -11,19 +11,21 @@ from optimizers.wrapper import Wrapper
 
 @tf_keras.utils.register_keras_serializable("ctr")
 class Regularized(Wrapper):
-    """Adds the gradient of l1 |w| + l2 / 2 |w|^2 to that of the loss, for dense variables only.
+    """Wrapper that adds the gradient of l1 |w| + l2 / 2 |w|^2 to that of the loss, for dense variables only.
 
         g <- g + l1_gradient * sign(w) + l2_gradient * w
 
-    Matrices only: biases, and scales and shifts of normalizations, are spared. The penalty is part of the gradient that
-    base sees, so in Adam it is divided by the root of v like the rest; `adamw` decays outside it. An l1 in the gradient
-    makes weights small; only a proximal one (`ftrl`) makes them zero.
+    Only matrices are regularized; biases, and the scales and shifts of normalizations, are not. The penalty is part of
+    the gradient that `base` receives, so Adam divides it by the root of v like the rest; `adamw` decays outside that
+    division. An L1 term in the gradient makes weights small; only a proximal one (`ftrl`) makes them exactly zero.
 
     Args:
-        base: takes the steps; it lends its rate and its weight decay.
-        l1_gradient: factor of sign(w).
-        l2_gradient: factor of w; a penalty written lambda |w|^2, as in Keras, has 2 lambda here.
-        name: of the optimizer; None: `regularized-<name of base>`.
+        base: Keras optimizer that takes the steps and provides the learning rate and the weight decay.
+        l1_gradient: lambda of L1 regularization: `lambda * sign(w)` is added to the gradient of matrices. A larger
+            value pulls weights closer to zero; 0 turns it off.
+        l2_gradient: lambda of L2 regularization: `lambda * w` is added to the gradient of matrices. A larger value
+            pulls weights closer to zero; 0 turns it off. For a penalty written lambda |w|^2, as in Keras, use 2 lambda.
+        name: Keras name of the optimizer; None: `regularized-<name of base>`.
 
     >>> weight = tf.Variable([[1.0, -2.0]])
     >>> optimizer = Regularized(tf_keras.optimizers.SGD(0.1), l1_gradient=1.0, l2_gradient=0.5)
@@ -46,11 +48,11 @@ class Regularized(Wrapper):
         self.l1_gradient, self.l2_gradient = l1_gradient, l2_gradient
 
     def wrapped_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
-        """A step of base on the gradient of loss and penalty."""
+        """Apply a step of `base` on the gradient of loss and penalty."""
         self.base.update_step(self.penalized(gradient, variable), variable)
 
     def penalized(self, gradient: tf.Tensor, variable: tf.Variable) -> tf.Tensor:
-        """The gradient of loss and penalty."""
+        """Return the gradient of loss and penalty."""
         if variable.shape.rank < 2:
             return gradient
         weight = tf.convert_to_tensor(variable)

@@ -11,25 +11,31 @@ from optimizers.checks import check_above_0, check_decay_rates
 
 @tf_keras.utils.register_keras_serializable("ctr")
 class RMSProp(RowOptimizer):
-    """RMSProp (Tieleman and Hinton 2012) on touched rows.
+    """RMSProp (Tieleman and Hinton 2012) on the rows of a batch.
 
         v <- rho * v + (1 - rho) * g^2
         w <- w - learning_rate * g / sqrt(v + epsilon)
 
-    v holds at least (1 - rho) g^2, so no coordinate moves further than learning_rate / sqrt(1 - rho) in a step, which
-    is also its first; where g is steady, the step tends to `learning_rate`. Keras decays the v of all rows at each
-    step, here a row decays when it is touched.
+    v is at least (1 - rho) g^2, so no coordinate moves further than learning_rate / sqrt(1 - rho) in a step, which is
+    also its first step. For a steady gradient, the step tends to `learning_rate`. Keras decays v of all rows at each
+    step; here v of a row decays when the row is updated.
 
     Args:
-        learning_rate: the step of a coordinate whose gradient is steady.
-        rho: what is kept of v at a touch, 0 to below 1.
-        epsilon: added to v inside the root.
-        l2_gradient: lambda of the l2 term in the gradient.
-        weight_decay: decoupled weight decay of touched rows.
-        max_norm: bound on the norm of a touched row; None: no bound.
-        name: of the optimizer.
+        learning_rate: step of a coordinate whose gradient is steady; a number or a Keras schedule. A larger value takes
+            larger steps.
+        rho: decay rate of v at an update, 0 to below 1. A larger value averages squared gradients over more updates.
+        epsilon: constant added to v inside the root, above 0. A larger value makes steps smaller where gradients are
+            small.
+        l2_gradient: lambda of L2 regularization: `lambda * w` is added to the gradient of each updated row, once a
+            step. A larger value pulls weights closer to zero; 0 turns it off.
+        weight_decay: lambda of decoupled weight decay: before its update, an updated row loses `learning_rate * lambda`
+            of itself. Vectors, such as biases, do not decay. A larger value pulls weights closer to zero; 0 turns it
+            off.
+        max_norm: upper bound on the Euclidean norm of an updated row; a longer row is scaled down to it. None: no
+            bound.
+        name: Keras name of the optimizer.
 
-    Source: `tf_keras.optimizers.RMSprop` without momentum, which it equals where every row is touched at every step.
+    Source: `tf_keras.optimizers.RMSprop` without momentum, which it equals if every row is updated at every step.
 
     >>> table = tf.Variable([[1.0], [1.0]])
     >>> gradient = tf.IndexedSlices(tf.constant([[0.5], [0.5]]), tf.constant([1, 1]), tf.constant([2, 1]))

@@ -1,4 +1,4 @@
-"""RMSProp for towers as tf_keras does not have it: with bias correction, or safely centered."""
+"""RMSProp for towers with two options that tf_keras lacks: bias correction, and centering without NaN."""
 
 from typing import Any
 
@@ -21,18 +21,19 @@ class DenseRMSProp(DenseOptimizer):
         m <- momentum * m + learning_rate * g / sqrt(u + epsilon)
         w <- w - m
 
-    The max is not in tf_keras's, where a rounding below -epsilon makes the root of a negative number. A gradient that
-    stays the same has no variance, and centered a step of learning_rate * g / sqrt(epsilon): keep epsilon well above 0.
-    The first step of the centered and corrected form, which has met one gradient, is always of this size.
+    tf_keras's RMSprop lacks the max, so a rounding error below -epsilon takes the root of a negative number. A constant
+    gradient has no variance, so a centered step is learning_rate * g / sqrt(epsilon): keep epsilon well above 0. The
+    first step of the centered and corrected form, which has seen one gradient, always has this size.
 
     Args:
-        learning_rate: a number, or a Keras schedule.
-        rho: decay of v and a.
-        momentum: decay of m.
-        epsilon: inside the root.
-        centered: divide by the standard deviation.
-        bias_correction: divide v and a by the weight that they have given out.
-        name: of the optimizer.
+        learning_rate: learning rate; a number or a Keras schedule. A larger value takes larger steps.
+        rho: decay rate of v and a, 0 to below 1. A larger value averages over more steps.
+        momentum: decay rate of the velocity m, 0 to below 1. A larger value averages more past steps; 0 turns it off.
+        epsilon: constant added to u inside the root, above 0. A larger value makes steps smaller where gradients are
+            small.
+        centered: True divides by the standard deviation of the gradient instead of its root mean square.
+        bias_correction: True divides v and a by 1 - rho^t, the total weight of the gradients in them.
+        name: Keras name of the optimizer.
 
     Source: Hinton 2012, lecture 6e; centered: Graves 2013, arXiv 1308.0850; momentum as in tf_keras, the correction as
     in Adam (Kingma and Ba 2015, arXiv 1412.6980).
@@ -62,16 +63,16 @@ class DenseRMSProp(DenseOptimizer):
         self.state_names = ("velocity", "average_gradient", "momentum") if centered else ("velocity", "momentum")
 
     def update(self, gradient: Tensor, weight: Tensor, state: State, learning_rate: Scalar, step: Scalar) -> Updated:
-        given_out = total_weight(self.rho, step) if self.bias_correction else 1.0
+        weight_sum = total_weight(self.rho, step) if self.bias_correction else 1.0
         v, *a, m = state
         v = self.rho * v + (1 - self.rho) * tf.square(gradient)
-        u = v / given_out
+        u = v / weight_sum
         if self.centered:
             a = [self.rho * a[0] + (1 - self.rho) * gradient]
-            u = tf.maximum(u - tf.square(a[0] / given_out), 0)
+            u = tf.maximum(u - tf.square(a[0] / weight_sum), 0)
         m = self.momentum * m + learning_rate * gradient / tf.sqrt(u + self.epsilon)
         return weight - m, (v, *a, m)
 
     def get_config(self) -> dict[str, Any]:
-        own = ("rho", "momentum", "epsilon", "centered", "bias_correction")
-        return {**super().get_config(), **{argument: getattr(self, argument) for argument in own}}
+        arguments = ("rho", "momentum", "epsilon", "centered", "bias_correction")
+        return {**super().get_config(), **{argument: getattr(self, argument) for argument in arguments}}

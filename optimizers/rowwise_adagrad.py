@@ -1,4 +1,4 @@
-"""Row-wise Adagrad: Adagrad with one number of state a row."""
+"""Row-wise Adagrad: Adagrad with one number of state per row."""
 
 from typing import Any
 
@@ -11,22 +11,27 @@ from optimizers.checks import check_above_0
 
 @tf_keras.utils.register_keras_serializable("ctr")
 class RowWiseAdagrad(RowOptimizer):
-    """Adagrad whose accumulator is shared by a row: a table with it is hardly larger than one without.
+    """Adagrad with one accumulator per row, so that a table with state is hardly larger than one without.
 
         n <- n + mean_i(g_i^2)
         w <- w - learning_rate * g / (sqrt(n) + epsilon)
 
-    The state is one number a row, where Adagrad's is as wide as the row. All coordinates of a row share a rate, so a
-    step goes along the gradient, and its length is at most learning_rate * sqrt(dim). At width 1 it is Adagrad with a
-    zero start. In a kernel a row is the weights that leave one input; a vector, such as a bias, is one row.
+    The state is one number per row, while Adagrad's is as wide as the row. All coordinates of a row share a rate, so a
+    step points along the gradient, and its length is at most learning_rate * sqrt(dim). At width 1 it is Adagrad with a
+    zero start. In a kernel, a row is the weights that leave one input; a vector, such as a bias, is one row.
 
     Args:
-        learning_rate: the largest root mean square of a row's step.
-        epsilon: added outside the root.
-        l2_gradient: lambda of the l2 term in the gradient.
-        weight_decay: decoupled weight decay of touched rows.
-        max_norm: bound on the norm of a touched row; None: no bound.
-        name: of the optimizer.
+        learning_rate: largest root mean square of a row's step; a number or a Keras schedule. A larger value takes
+            larger steps.
+        epsilon: constant added outside the root, above 0. A larger value makes steps smaller where gradients are small.
+        l2_gradient: lambda of L2 regularization: `lambda * w` is added to the gradient of each updated row, once a
+            step. A larger value pulls weights closer to zero; 0 turns it off.
+        weight_decay: lambda of decoupled weight decay: before its update, an updated row loses `learning_rate * lambda`
+            of itself. Vectors, such as biases, do not decay. A larger value pulls weights closer to zero; 0 turns it
+            off.
+        max_norm: upper bound on the Euclidean norm of an updated row; a longer row is scaled down to it. None: no
+            bound.
+        name: Keras name of the optimizer.
 
     Source: FBGEMM's exact row-wise Adagrad, `EXACT_ROWWISE_ADAGRAD`. The class `RowWiseAdagrad` in TorchRec's
     `torchrec.optim` differs: it averages the gradient over the row first, n <- n + mean_i(g_i)^2, and moves all

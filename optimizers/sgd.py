@@ -1,4 +1,4 @@
-"""SGD, plain and with momentum."""
+"""SGD, plain and with momentum, for embedding tables."""
 
 from typing import Any
 
@@ -10,19 +10,23 @@ from optimizers.checks import check_decay_rates
 
 @tf_keras.utils.register_keras_serializable("ctr")
 class SGD(RowOptimizer):
-    """Stochastic gradient descent on touched rows.
+    """Stochastic gradient descent on the rows of a batch.
 
         w <- w - learning_rate * g
 
-    It keeps no state, so a table takes no more memory than its weights. One rate serves frequent and rare rows alike:
-    a row learns in proportion to how often it occurs.
+    It keeps no state, so a table takes no more memory than its weights. Frequent and rare rows share one learning rate,
+    so a row learns in proportion to how often it occurs.
 
     Args:
-        learning_rate: a number, or a Keras schedule.
-        l2_gradient: lambda of the l2 term in the gradient; here the same as `weight_decay`.
-        weight_decay: decoupled weight decay of touched rows.
-        max_norm: bound on the norm of a touched row; None: no bound.
-        name: of the optimizer.
+        learning_rate: learning rate; a number or a Keras schedule. A larger value takes larger steps.
+        l2_gradient: lambda of L2 regularization: `lambda * w` is added to the gradient of each updated row, once a
+            step; here the same as `weight_decay`. A larger value pulls weights closer to zero; 0 turns it off.
+        weight_decay: lambda of decoupled weight decay: before its update, an updated row loses `learning_rate * lambda`
+            of itself. Vectors, such as biases, do not decay. A larger value pulls weights closer to zero; 0 turns it
+            off.
+        max_norm: upper bound on the Euclidean norm of an updated row; a longer row is scaled down to it. None: no
+            bound.
+        name: Keras name of the optimizer.
 
     Source: `tf_keras.optimizers.SGD` with momentum 0, which it equals.
 
@@ -50,27 +54,33 @@ class SGD(RowOptimizer):
 
 @tf_keras.utils.register_keras_serializable("ctr")
 class Momentum(RowOptimizer):
-    """SGD with momentum (Polyak 1964), or Nesterov's, lazily: only a touched row has its velocity applied.
+    """SGD with Polyak's (1964) or Nesterov's momentum, applied lazily: the velocity moves only updated rows.
 
         m <- momentum * m - learning_rate * g
         w <- w + m                                     or, with `nesterov`,
         w <- w + momentum * m - learning_rate * g
 
-    Keras's SGD lets every row it has seen glide on at each step. Here a row rests between touches and so does its
-    velocity, which then carries the last touch's direction however long ago it was. The rate is inside the velocity, as
-    in Keras: a change of rate acts on new gradients, and what the velocity holds goes on at the old rate. (PyTorch has
-    it outside: m <- momentum * m + g, w <- w - learning_rate * m; at a steady rate both are the same.)
+    Keras's SGD moves every row it has seen by its velocity at each step. Here a row and its velocity rest between
+    updates, so the velocity carries the direction of the last update, however long ago it was. The learning rate is
+    inside the velocity, as in Keras: a change of the rate affects new gradients, and past gradients keep their old
+    rate. (PyTorch has it outside: m <- momentum * m + g, w <- w - learning_rate * m; at a constant rate both are the
+    same.)
 
     Args:
-        learning_rate: a number, or a Keras schedule; a steady gradient moves by learning_rate / (1 - momentum).
-        momentum: what is kept of the velocity at a touch, 0 to below 1.
-        nesterov: look one step of the velocity ahead.
-        l2_gradient: lambda of the l2 term in the gradient.
-        weight_decay: decoupled weight decay of touched rows.
-        max_norm: bound on the norm of a touched row; None: no bound.
-        name: of the optimizer.
+        learning_rate: learning rate; a number or a Keras schedule. A steady gradient moves a weight by learning_rate /
+            (1 - momentum) times the gradient. A larger value takes larger steps.
+        momentum: decay rate of the velocity at an update, 0 to below 1. A larger value sums more past gradients.
+        nesterov: True for Nesterov momentum, which evaluates the velocity one step ahead.
+        l2_gradient: lambda of L2 regularization: `lambda * w` is added to the gradient of each updated row, once a
+            step. A larger value pulls weights closer to zero; 0 turns it off.
+        weight_decay: lambda of decoupled weight decay: before its update, an updated row loses `learning_rate * lambda`
+            of itself. Vectors, such as biases, do not decay. A larger value pulls weights closer to zero; 0 turns it
+            off.
+        max_norm: upper bound on the Euclidean norm of an updated row; a longer row is scaled down to it. None: no
+            bound.
+        name: Keras name of the optimizer.
 
-    Source: `tf_keras.optimizers.SGD`, which it equals where every row is touched at every step.
+    Source: `tf_keras.optimizers.SGD`, which it equals if every row is updated at every step.
 
     >>> import tensorflow as tf
     >>> table, optimizer = tf.Variable([[1.0], [1.0]]), Momentum(learning_rate=0.1, momentum=0.5)

@@ -1,4 +1,4 @@
-"""A stand-in for a variable that records an optimizer's step, unrounded by the variable's own size."""
+"""Stand-in for a variable that records an optimizer's step, not rounded by the size of the variable."""
 
 from typing import Any
 
@@ -6,16 +6,16 @@ import tensorflow as tf
 
 
 class Shadow:
-    """A stand-in for a variable that starts at zero: after an optimizer's `update_step` it holds the step alone.
+    """Stand-in for a variable that starts at zero and holds only the step after an optimizer's `update_step`.
 
-    A step read off a variable, after minus before, is rounded to the spacing of the weights: at weights of 0.1, to
+    A step measured on a variable, after minus before, is rounded to the spacing of the weights: at weights of 0.1, to
     multiples of 7e-9. Added to zero it keeps all of its digits. The shadow passes as the variable where an optimizer
-    looks up the variable's state. It is a tensor in the making, no `tf.Variable`: it takes no memory between steps, and
-    no checkpoint holds it.
+    looks up the variable's state. It holds a tensor and is not a `tf.Variable`, so it takes no memory between steps and
+    is in no checkpoint.
 
     Args:
-        variable: variable that it replaces during a step.
-        key: what an optimizer finds the state of the variable by, its `_var_key`.
+        variable: variable that the shadow replaces during a step.
+        key: key of the variable's state in an optimizer, its `_var_key`.
 
     >>> variable = tf.Variable([0.1])
     >>> shadow = Shadow(variable, "key")

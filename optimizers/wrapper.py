@@ -1,4 +1,4 @@
-"""What optimizers around another optimizer share."""
+"""Base class of optimizers that wrap another optimizer."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -12,51 +12,51 @@ from optimizers.dense_base import refuse_sparse
 
 
 class Wrapper(tf_keras.optimizers.Optimizer):
-    """A Keras optimizer around another, for dense variables only: it lends its steps, rate and weight decay.
+    """Keras optimizer around another one, for dense variables only; it uses the other's steps, learning rate and decay.
 
-    A subclass defines `wrapped_step`; with state of its own also `build`. Wrappers may be wrapped.
+    A subclass defines `wrapped_step`, and `build` if it has its own state. A wrapper can wrap a wrapper.
 
     Args:
-        base: takes the steps.
-        name: of the optimizer; None: `<label>-<name of base>`.
+        base: Keras optimizer that takes the steps.
+        name: Keras name of the optimizer; None: `<label>-<name of base>`.
 
     Raises:
-        ValueError: base is no Keras optimizer, or clips gradients itself, which would have no effect here, or makes
-            weights from its state (FTRL, Group Adam) where the wrapper moves them.
+        ValueError: `base` is not a Keras optimizer, clips gradients itself, which would have no effect here, or
+            computes weights from its state (FTRL, Group Adam) although the wrapper changes them.
     """
 
     label: str
-    """What the wrapper does, for names."""
+    """Name of what the wrapper does, used in the default optimizer name."""
     moves_weights = False
-    """Whether it changes weights after the step of base."""
+    """True if the wrapper changes weights after the step of `base`."""
 
     def __init__(self, base: tf_keras.optimizers.Optimizer, name: str | None = None) -> None:
         if not isinstance(base, tf_keras.optimizers.Optimizer):
             raise ValueError(f"base must be a Keras optimizer. Received: {base}")
         refuse_clipping(base, self.label)
-        stepping = innermost(base)
-        if self.moves_weights and getattr(stepping, "weights_in_state", False):
+        inner = innermost(base)
+        if self.moves_weights and getattr(inner, "weights_in_state", False):
             raise ValueError(
-                f"{stepping.name} makes weights from its state and would undo {self.label} at the next step; "
-                f"take another optimizer"
+                f"{inner.name} computes weights from its state, which would undo {self.label} at the next step. "
+                f"Use a different optimizer."
             )
         super().__init__(name=name or f"{self.label}-{base.name}", weight_decay=None, jit_compile=False)
         self.base = base
         self._base_steps = self._no_dependency([base.iterations])
-        base.iterations = self.iterations  # at once: a schedule reads it before `build`
+        base.iterations = self.iterations  # before `build`, because schedules read it earlier
 
     def wrapped_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
-        """Apply a gradient by way of `base.update_step`."""
+        """Apply a gradient through `base.update_step`."""
         raise TypeError(f"{type(self).__name__} must define wrapped_step")
 
     @property
     def starts_from_weight(self) -> bool:
-        """As of base."""
+        """True if the first update of a row starts from its initial weights, as `base` decides."""
         return getattr(self.base, "starts_from_weight", True)
 
     @property
     def iterations(self) -> tf.Variable:
-        """The number of steps, which base shares."""
+        """Number of steps, a variable shared with `base`."""
         return self._iterations
 
     @iterations.setter
@@ -65,7 +65,7 @@ class Wrapper(tf_keras.optimizers.Optimizer):
         self.base.iterations = variable
 
     def exclude_from_weight_decay(self, *args: Any, **kwargs: Any) -> None:
-        """As of base, which decays."""
+        """Exclude variables from the weight decay of `base`."""
         self.base.exclude_from_weight_decay(*args, **kwargs)
 
     @property
@@ -81,7 +81,7 @@ class Wrapper(tf_keras.optimizers.Optimizer):
         self.base.learning_rate = learning_rate
 
     def build(self, var_list: Sequence[tf.Variable]) -> None:
-        """Build base."""
+        """Build `base`."""
         super().build(var_list)
         if getattr(self, "_built", False):
             return
@@ -93,18 +93,18 @@ class Wrapper(tf_keras.optimizers.Optimizer):
         """Apply a gradient.
 
         Raises:
-            ValueError: a sparse gradient.
+            ValueError: the gradient is sparse.
         """
         refuse_sparse(self, gradient, variable)
         self.wrapped_step(gradient, variable)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, base as Keras serializes it; a subclass adds its own."""
+        """Return the constructor's arguments, with `base` serialized by Keras; a subclass adds its own."""
         return {"name": self.name, "base": tf_keras.optimizers.serialize(self.base)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
-        """The optimizer of a `get_config`."""
+        """Create the optimizer from the result of `get_config`."""
         return cls(**{**config, "base": tf_keras.optimizers.deserialize(config["base"], custom_objects)})
 
     def _compute_current_learning_rate(self) -> None:
@@ -115,7 +115,7 @@ class Wrapper(tf_keras.optimizers.Optimizer):
 
 
 def innermost(optimizer: tf_keras.optimizers.Optimizer) -> tf_keras.optimizers.Optimizer:
-    """Return the optimizer inside all wrappers; one without a wrapper is its own."""
+    """Return the optimizer inside all wrappers, or the optimizer itself if it is not a wrapper."""
     while isinstance(optimizer, Wrapper):
         optimizer = optimizer.base
     return optimizer

@@ -186,4 +186,4 @@ def _rate_or_schedule(value: Any) -> Any:
 
 LearningRate = Annotated[Any, BeforeValidator(_rate_or_schedule)]
 """A number, or the settings of a schedule."""
-Schedule = settings_from_registry(SCHEDULES, "unit", "whole", key="schedule", base=ScheduleSettings)
+Schedule = settings_from_registry(SCHEDULES, "unit", "total_steps", key="schedule", base=ScheduleSettings)

@@ -84,7 +84,7 @@ def _made(settings: Any, arguments: Mapping[str, Any]) -> Any:
 
 
 def _router(experiment: Experiment, model: CTRModel, steps_per_epoch: int) -> Router:
-    chosen, whole = experiment.optimizers, experiment.training.epochs * steps_per_epoch
+    chosen, total_steps = experiment.optimizers, experiment.training.epochs * steps_per_epoch
 
     def make(settings: Any, key: str, *others: str) -> Any:
         """What `settings.type` stands for, made with the settings that are not `others`."""
@@ -92,7 +92,7 @@ def _router(experiment: Experiment, model: CTRModel, steps_per_epoch: int) -> Ro
             arguments = settings.model_dump(exclude={"type", *others})
             rate = getattr(settings, "learning_rate", None)  # an optimizer of the user's own may have none
             if isinstance(rate, ScheduleSettings):
-                arguments["learning_rate"] = _schedule(rate, steps_per_epoch, whole)
+                arguments["learning_rate"] = _schedule(rate, steps_per_epoch, total_steps)
             return _made(settings, arguments)
 
     sparse = {key: make(settings, f"optimizers.sparse.{key}") for key, settings in chosen.sparse.items()}
@@ -115,12 +115,12 @@ def _wrapped(optimizer: tf_keras.optimizers.Optimizer, settings: TowerOptimizer)
     return optimizer
 
 
-def _schedule(settings: Any, steps_per_epoch: int, whole: int) -> Adjustable:
-    """The Keras schedule of `learning_rate: {schedule: ...}`; `whole` is the steps of the training."""
+def _schedule(settings: Any, steps_per_epoch: int, total_steps: int) -> Adjustable:
+    """The Keras schedule of `learning_rate: {schedule: ...}`; `total_steps` is the number of steps of the run."""
     arguments = settings.model_dump(exclude={"schedule", "per", "warm_up"})
     unit = steps_per_epoch if settings.per == "epoch" else 1
     warm_up_steps = 0 if settings.warm_up is None else settings.warm_up.in_steps(steps_per_epoch)
-    return Adjustable(SCHEDULES[settings.schedule](**arguments, unit=unit, whole=whole), warm_up_steps)
+    return Adjustable(SCHEDULES[settings.schedule](**arguments, unit=unit, total_steps=total_steps), warm_up_steps)
 
 
 @contextmanager

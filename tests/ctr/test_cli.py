@@ -118,7 +118,7 @@ BAD_CONFIG = {
     "unknown key": ("training.epoch=3", "training: unknown key 'epoch'; did you mean 'epochs'?"),
     "pattern that matches nothing": (
         "optimizers.sparse.usr={type: rmsprop_v2}",
-        "optimizers: the pattern 'usr' matches none of: user, item, hour",
+        "optimizers: pattern 'usr' matches no name. Use one of: user, item, hour",
     ),
     "table without an optimizer": (
         "optimizers.sparse={user: {type: rmsprop_v2}}",

@@ -143,7 +143,7 @@ def test_mistakes_of_config_and_data_are_told_at_once(config, data_folder, tmp_p
     (data_folder / "part-1.parquet").write_text("user,item")
     result = ctr("inspect", config, "--run", tmp_path / "run", "--set", "optimizers.sparse.usr={type: rmsprop_v2}")
     assert result.exit_code == 2
-    assert "the pattern 'usr' matches none of" in result.output
+    assert "pattern 'usr' matches no name. Use one of" in result.output
     assert "part-1.parquet: not a readable Parquet file" in result.output
     assert "Traceback" not in result.output
 

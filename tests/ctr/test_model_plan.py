@@ -73,9 +73,12 @@ def test_a_plan_takes_no_memory(make_experiment):
         ("model={type: compressed_dot, groups: [[user]]}", "model: groups must name each field once"),
         (
             "optimizers.dense={crosses: {type: adam}}",
-            "optimizers: the pattern 'crosses' matches none of: cross, deep, head",
+            "optimizers: pattern 'crosses' matches no name. Use one of: cross, deep, head",
         ),
-        ("optimizers.sparse={user: {type: adagrad}}", "optimizers: no pattern matches 'item'; the patterns are: user"),
+        (
+            "optimizers.sparse={user: {type: adagrad}}",
+            "optimizers: no pattern matches 'item'. Add 'item' or '*'. Received: user",
+        ),
     ],
 )
 def test_what_layers_and_patterns_refuse_is_found_without_data(make_experiment, override, message):

@@ -84,12 +84,12 @@ def test_an_argument_out_of_range_is_refused(make, argument, value):
 
 
 def test_nesterov_without_momentum_is_refused():
-    with pytest.raises(ValueError, match=r"nesterov needs a momentum above 0\. Received: 0\.0"):
+    with pytest.raises(ValueError, match=r"nesterov needs a momentum above 0\. Set momentum\. Received: 0\.0"):
         sgd_dense(nesterov=True)
 
 
 def test_lookahead_refuses_a_base_whose_clipping_it_would_drop():
-    with pytest.raises(ValueError, match=r"`clipnorm` of SGD has no effect in lookahead\. Received: 1\.0"):
+    with pytest.raises(ValueError, match=r"`clipnorm` of SGD has no effect in lookahead\. Remove it\. Received: 1\.0"):
         Lookahead(keras.SGD(clipnorm=1.0))
 
 
@@ -221,7 +221,9 @@ def test_a_penalty_below_zero_is_refused(key):
 @pytest.mark.parametrize("name", ["ftrl", "group_lasso_adagrad", "group_adam"])
 def test_what_moves_weights_is_refused_around_optimizers_that_make_them_from_their_state(wrapper, name):
     for base in (DENSE[name](), Regularized(DENSE[name](), l2_gradient=0.1)):
-        with pytest.raises(ValueError, match=f"{name} makes weights from its state and would undo {wrapper.label}"):
+        with pytest.raises(
+            ValueError, match=f"{name} computes weights from its state, which would undo {wrapper.label}"
+        ):
             wrapper(base)
 
 

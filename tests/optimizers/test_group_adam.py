@@ -142,5 +142,5 @@ def test_an_argument_out_of_range_is_refused(argument, value):
 
 
 def test_a_schedule_without_an_initial_rate_needs_a_penalty_rate():
-    with pytest.raises(ValueError, match="penalty_rate is needed with PiecewiseConstantDecay"):
+    with pytest.raises(ValueError, match="penalty_rate must be a number with the schedule PiecewiseConstantDecay"):
         GroupAdam(tf_keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.1, 0.01]))

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from optimizers import DENSE, LayerwiseNormalization, Lookahead, Regularized, RMSPropV2
-from optimizers.layerwise_normalization import BLIND, _is_blind
+from optimizers.layerwise_normalization import WEIGHT_INDEPENDENT, _ignores_weights
 from tests.optimizers.dense_cases import CASES, normalized
 
 SHAPE, RATE = [12, 8], 0.001
@@ -13,7 +13,7 @@ SIZES = [1e-4, 1e-6, 1e-7]
 DIRECT = {
     name: case
     for name, case in CASES.items()
-    if type(case.optimizer()) in BLIND and not case.config.get("weight_decay")
+    if type(case.optimizer()) in WEIGHT_INDEPENDENT and not case.config.get("weight_decay")
 }
 each_size = pytest.mark.parametrize("size", SIZES)
 
@@ -78,7 +78,7 @@ def test_a_step_that_reads_the_weight_is_rounded_to_its_spacing():
 
 @pytest.mark.parametrize("name", sorted(DENSE))
 def test_an_optimizer_that_counts_as_blind_does_not_read_the_weight(name):
-    if not _is_blind(DENSE[name]()):
+    if not _ignores_weights(DENSE[name]()):
         return
     moves = []
     for start in (0.0, 3.0):
@@ -92,8 +92,8 @@ def test_an_optimizer_that_counts_as_blind_does_not_read_the_weight(name):
 
 @pytest.mark.parametrize("setting", [{"l2_gradient": 0.1}, {"weight_decay": 0.1}, {"max_norm": 1.0}])
 def test_settings_that_read_the_weight_are_seen(setting):
-    assert _is_blind(RMSPropV2())
-    assert not _is_blind(RMSPropV2(**setting))
+    assert _ignores_weights(RMSPropV2())
+    assert not _ignores_weights(RMSPropV2(**setting))
 
 
 def test_it_adds_nothing_to_the_state_of_base():

@@ -160,5 +160,5 @@ def test_its_state_is_what_it_says(momentum, decay):
 
 @pytest.mark.parametrize(("argument", "value"), [("momentum", -0.1), ("momentum", 1.0), ("decay", "never")])
 def test_a_momentum_or_decay_that_there_is_not_is_refused(argument, value):
-    with pytest.raises(ValueError, match=f"{argument} .*Received: {value}"):
+    with pytest.raises(ValueError, match=f"{argument} .*Received: .*{value}"):
         RMSPropV2(**{argument: value})

@@ -258,7 +258,7 @@ def test_a_schedule_that_cannot_begin_anew_is_an_error():
     schedule = tf_keras.optimizers.schedules.ExponentialDecay(0.8, 1, 0.5)
     optimizer = Router({"*": RMSPropV2(learning_rate=schedule)}, {"*": adam()}, VARIABLES)
 
-    with pytest.raises(ValueError, match="ExponentialDecay cannot begin anew: wrap it in Adjustable"):
+    with pytest.raises(ValueError, match=r"cannot restart ExponentialDecay\. Wrap it in Adjustable\."):
         optimizer.restart_schedules()
 
 

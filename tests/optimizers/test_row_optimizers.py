@@ -113,7 +113,7 @@ def test_a_schedule_gives_what_its_rates_give(case):
 @pytest.mark.medium
 def test_a_warm_up_may_begin_at_rate_0(case):
     rate, table = case.config["learning_rate"], tf.Variable(start())
-    optimizer = case.make(learning_rate=Adjustable(constant(rate, unit=1, whole=1), warm_up_steps=2))
+    optimizer = case.make(learning_rate=Adjustable(constant(rate, unit=1, total_steps=1), warm_up_steps=2))
     gradient = tf.IndexedSlices(np.full([1, DIM], 0.5, np.float32), [1], [ROWS, DIM])
 
     seen = []
@@ -248,7 +248,7 @@ def test_a_variable_without_rows_is_refused(case):
     with pytest.raises(ValueError, match="Received: the scalar"):
         case.make().build([tf.Variable(1.0)])
     vector, optimizer = tf.Variable([1.0, 2.0]), case.make()
-    with pytest.raises(ValueError, match=r"a table is \[rows, dim\]"):
+    with pytest.raises(ValueError, match=r"needs a variable of shape \[rows, dim\]"):
         optimizer.apply_gradients([(tf.IndexedSlices([1.0], [0], [2]), vector)])
 
 

@@ -99,7 +99,7 @@ def test_a_part_is_the_store_s_own_rows(data, count):
 
 @pytest.mark.parametrize(("first", "size"), [(-1, 2), (0, 6), (5, 1), (3, -1)])
 def test_a_part_beyond_the_store_is_refused(first, size):
-    with pytest.raises(ValueError, match=f"a store of 5 rows has no {size} rows from row {first} on"):
+    with pytest.raises(ValueError, match=f"cannot take {size} rows from row {first} of a store of 5 rows"):
         Held(5).store.part(first, size)
 
 
@@ -113,7 +113,7 @@ def test_reset_gives_rows_the_state_of_new_ones_keeps_their_weights_and_touches_
 
 def test_a_state_that_is_not_there_is_refused_before_any_other_is_reset():
     held = Held(4)
-    with pytest.raises(ValueError, match=r"no state is named 'steps'\. Received: m, touches"):
+    with pytest.raises(ValueError, match=r"unknown state 'steps'\. Use a state of the store: m, touches\."):
         held.store.reset(tf.constant([1]), {"steps": 1.0, "m": 1.0})
     assert_same_bits(held.now(), held.arrays)
 
@@ -150,7 +150,7 @@ def test_weights_alone_grow_and_have_no_state_to_reset():
 
 
 def test_a_store_does_not_shrink():
-    with pytest.raises(ValueError, match="a store of 3 rows cannot take over 4"):
+    with pytest.raises(ValueError, match="a store of 3 rows cannot copy 4 rows"):
         Held(3).store.grow(Held(4).store, {})
 
 

@@ -14,7 +14,7 @@ UNIT, WHOLE = 10, 100  # steps of an epoch, and of the training
 
 
 def rates(name, steps, unit=UNIT, **arguments):
-    schedule = SCHEDULES[name](**arguments, unit=unit, whole=WHOLE)
+    schedule = SCHEDULES[name](**arguments, unit=unit, total_steps=WHOLE)
     return [float(schedule(tf.constant(step, tf.int64))) for step in steps]
 
 
@@ -69,7 +69,7 @@ def test_exponential_by_step_with_a_factor_of_zero_is_zero_after_the_first_step(
     ],
 )
 def test_the_other_schedules_keep_to_float64_at_large_steps(steps, name, arguments, expected):
-    schedule = SCHEDULES[name](**arguments, unit=1, whole=steps)
+    schedule = SCHEDULES[name](**arguments, unit=1, total_steps=steps)
     for step in (steps // 10, steps // 2, steps - 10):
         assert float(schedule(tf.constant(step, tf.int64))) == pytest.approx(expected(step, steps), abs=2e-7)
 
@@ -81,7 +81,7 @@ CONTINUOUS = {
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)
-@pytest.mark.parametrize(("over", "length"), [(None, WHOLE), (3, 3 * UNIT)], ids=["whole", "three epochs"])
+@pytest.mark.parametrize(("over", "length"), [(None, WHOLE), (3, 3 * UNIT)], ids=["the whole run", "three epochs"])
 def test_cosine_and_polynomial_end_at_the_final_rate_and_stay(name, over, length):
     steps = [0, 7, length // 2, length - 1, length, length + 50]
     expected = [CONTINUOUS[name](min(step / length, 1)) for step in steps]
@@ -89,7 +89,7 @@ def test_cosine_and_polynomial_end_at_the_final_rate_and_stay(name, over, length
 
 
 def test_a_warm_up_grows_linearly_from_zero_and_multiplies_the_schedule():
-    inner = cosine(0.1, unit=1, whole=WHOLE)
+    inner = cosine(0.1, unit=1, total_steps=WHOLE)
     warm = Adjustable(inner, warm_up_steps=20)
     for step in (0, 1, 10, 19, 20, 50):
         assert float(warm(step)) == pytest.approx(min(step / 20, 1) * float(inner(step)), rel=1e-6)
@@ -101,26 +101,28 @@ def test_a_warm_up_grows_linearly_from_zero_and_multiplies_the_schedule():
         ("hyperbolic", {"initial": -1, "k": 1}, "initial must be finite and at least 0"),
         ("exponential", {"initial": 1, "k": float("nan")}, "k must be finite"),
         ("cosine", {"initial": 1, "over": 0}, "over must be at least 1"),
-        ("piecewise", {"initial": 1, "rates": {}}, "rates maps units from 1 on"),
+        ("piecewise", {"initial": 1, "rates": {}}, "rates must map units, from 1, to learning rates"),
         ("piecewise", {"initial": 1, "rates": {2: -1}}, "rates.2 must be finite"),
     ],
 )
 def test_an_argument_out_of_range_is_refused(name, arguments, message):
     with pytest.raises(ValueError, match=message):
-        SCHEDULES[name](**arguments, unit=UNIT, whole=WHOLE)
+        SCHEDULES[name](**arguments, unit=UNIT, total_steps=WHOLE)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_a_config_restores_the_schedule(name):
     arguments = BY_EPOCH[name][0] if name in BY_EPOCH else {"initial": 0.1}
-    schedule = Adjustable(SCHEDULES[name](**arguments, unit=UNIT, whole=WHOLE), warm_up_steps=5, factor=0.5, start=2)
+    schedule = Adjustable(
+        SCHEDULES[name](**arguments, unit=UNIT, total_steps=WHOLE), warm_up_steps=5, factor=0.5, start=2
+    )
     restored = tf_keras.optimizers.schedules.deserialize(tf_keras.optimizers.schedules.serialize(schedule))
     for step in (2, 5, 27, 101):
         assert float(restored(step)) == float(schedule(step))
 
 
 def make_router(table=None, kernel=None):
-    schedule = lambda: Adjustable(SCHEDULES["exponential"](0.1, 0.5, unit=2, whole=8))  # noqa: E731
+    schedule = lambda: Adjustable(SCHEDULES["exponential"](0.1, 0.5, unit=2, total_steps=8))  # noqa: E731
     router = Router({"*": RMSPropV2(schedule())}, {"*": adam(schedule())}, [("table", ["t"]), ("tower", ["deep"])])
     if table is not None:
         router.build([table, kernel])
@@ -169,5 +171,5 @@ def test_a_router_restores_where_schedules_began_anew(tmp_path):
 def test_a_schedule_of_keras_alone_cannot_be_scaled():
     schedule = tf_keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
     router = Router({"*": RMSPropV2(schedule)}, {"*": adam()}, [("table", ["t"]), ("tower", ["deep"])])
-    with pytest.raises(ValueError, match="ExponentialDecay cannot be scaled: wrap it in Adjustable"):
+    with pytest.raises(ValueError, match=r"cannot scale ExponentialDecay\. Wrap it in Adjustable\."):
         router.scale_learning_rates(0.1)

@@ -8,7 +8,7 @@ import tf_keras
 from models import DNN, CTRModel, Field, Inputs, Table
 from optimizers import Lookahead, Regularized, RMSPropV2, Router, adam, adamw, innermost, lion, sgd_dense
 from optimizers.adafactor import Adafactor
-from optimizers.states import build_and_note_states
+from optimizers.states import build_and_record_states
 
 
 def two_of_one_name():
@@ -35,7 +35,7 @@ def test_variables_of_one_name_have_each_its_own_state(name):
     first, second = two_of_one_name()
     optimizer = make()
 
-    found = build_and_note_states(optimizer, [first, second])
+    found = build_and_record_states(optimizer, [first, second])
 
     of_first, of_second = found.values()
     assert {key: state.shape.as_list() for key, state in of_first.items()} == expected
@@ -47,7 +47,7 @@ def test_variables_of_one_name_have_each_its_own_state(name):
 
 def test_optimizers_are_as_before_once_they_are_built():
     optimizer = Lookahead(adam())
-    build_and_note_states(optimizer, two_of_one_name())
+    build_and_record_states(optimizer, two_of_one_name())
     assert not {"add_variable_from_reference"} & (vars(optimizer).keys() | vars(optimizer.base).keys())
 
 
