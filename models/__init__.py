@@ -1,16 +1,16 @@
-"""From a batch to a logit: fused embedding tables, towers, and a registry from config name to tower."""
+"""CTR models: fused embedding tables, towers that compute a logit, and a registry of towers by config name."""
 
 import os
 
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tensorflow-recommenders refuses Keras 3
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")  # tensorflow-recommenders does not support Keras 3
 
 import tensorflow as tf
 import tf_keras
 
 if tf.keras.Model is not tf_keras.Model:
     raise ImportError(
-        "this process already uses Keras 3, which tensorflow-recommenders refuses: set TF_USE_LEGACY_KERAS=1 before "
-        "anything touches tf.keras, or import `models` first"
+        "models: this process already uses Keras 3, which tensorflow-recommenders does not support. Set "
+        "TF_USE_LEGACY_KERAS=1 before any use of tf.keras, or import `models` first."
     )
 
 from models.blocks import MLP, Dropout
@@ -41,7 +41,7 @@ MODELS: dict[str, type[Tower]] = {
     "din": DIN,
     "can": CAN,
 }
-"""Config name -> tower; the constructor's arguments are the config's keys."""
+"""Config name -> tower. The constructor's arguments are the config's keys."""
 
 __all__ = [
     "CAN",

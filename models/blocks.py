@@ -1,4 +1,4 @@
-"""Parts that towers are made of."""
+"""Building blocks of towers: MLP, activations, dropout and the logit head."""
 
 from collections.abc import Sequence
 from typing import Literal, TypeAlias, get_args
@@ -10,19 +10,19 @@ from models.recording import BatchNormalization, Dense, PReLU, Recorded, ReLU
 from models.seeds import PathInitializer, seed_of
 
 Activation: TypeAlias = Literal["relu", "prelu", "dice"]
-MAX_WIDTH, MAX_LAYERS = 2**16, 100  # more is a slip of the keyboard that would fill memory before anything could tell
-BATCH_NORM_MOMENTUM = 0.9  # a small data set has few steps before its first validation; Keras's 0.99 would lag behind
+MAX_WIDTH, MAX_LAYERS = 2**16, 100  # larger sizes are typing errors that would fill the memory before any check
+BATCH_NORM_MOMENTUM = 0.9  # on small data, Keras's 0.99 would lag behind at the first validation
 
 
-def check_most(most: int, **sizes: int) -> None:
-    """Raise ValueError that names an argument that is above `most`."""
+def check_maximum(maximum: int, **sizes: int) -> None:
+    """Raise ValueError, naming the argument, if a size is above `maximum`."""
     for name, size in sizes.items():
-        if size > most:
-            raise ValueError(f"{name} must be at most {most}. Received: {size}")
+        if size > maximum:
+            raise ValueError(f"{name} must be at most {maximum}. Received: {size}")
 
 
 def check_widths(name: str, widths: Sequence[int]) -> None:
-    """Raise ValueError that names the argument unless it is widths of layers."""
+    """Raise ValueError, naming the argument, unless it is a valid list of layer widths."""
     if len(widths) > MAX_LAYERS:
         raise ValueError(f"{name} must be at most {MAX_LAYERS} widths. Received: {len(widths)}")
     if not all(1 <= width <= MAX_WIDTH for width in widths):
@@ -30,14 +30,15 @@ def check_widths(name: str, widths: Sequence[int]) -> None:
 
 
 class Dropout(Recorded):
-    """Inverted dropout as a function of (seed, path, step), and of the replica where several share a batch.
+    """Inverted dropout as a pure function of seed, path, step and, if several replicas share a batch, the replica.
 
-    tf_keras's own layer keeps a counter that no checkpoint holds, so a resumed run would draw other masks.
+    tf_keras's layer keeps a counter outside checkpoints, so a resumed run would draw other masks.
 
     Args:
-        rate: share of values set to zero, 0 <= rate < 1; the others are divided by 1 - rate.
-        seed: the experiment's seed.
-        path: of this layer, unlike any other's in the model.
+        rate: fraction of values set to zero, 0 <= rate < 1; the remaining values are divided by 1 - rate. A larger
+            value regularizes more.
+        seed: seed of the experiment, from which initial weights and dropout are derived.
+        path: path of the layer, unique in the model.
     """
 
     def __init__(self, rate: float, seed: int, path: str) -> None:
@@ -51,15 +52,15 @@ class Dropout(Recorded):
             return x
         replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int64)
         seed = tf.stack([self.layer_seed + replica * 2**31, tf.cast(step, tf.int64)])
-        kept = tf.random.stateless_uniform(tf.shape(x), seed) >= self.rate
-        return x * (tf.cast(kept, x.dtype) / (1 - self.rate))
+        mask = tf.random.stateless_uniform(tf.shape(x), seed) >= self.rate
+        return x * (tf.cast(mask, x.dtype) / (1 - self.rate))
 
 
 class Dice(Recorded):
-    """Data-adaptive PReLU (Zhou et al. 2018, arXiv 1706.06978, equation 3), [batch, width] -> [batch, width].
+    """Data-adaptive PReLU (Zhou et al. 2018, arXiv 1706.06978, equation 3), `[batch, width]` -> `[batch, width]`.
 
-    f(x) = p x + (1 - p) alpha x,  p = sigmoid((x - mean) / sqrt(variance + 1e-8)), with the mean and variance of the
-    batch in training and their moving averages in evaluation; alpha is trained, a number for each unit, from 0.
+    f(x) = p x + (1 - p) alpha x, p = sigmoid((x - mean) / sqrt(variance + 1e-8)). Mean and variance are those of the
+    batch in training and their moving averages in evaluation. alpha is trained, one number per unit, from 0.
     """
 
     def build(self, input_shape: tf.TensorShape) -> None:
@@ -75,10 +76,10 @@ class Dice(Recorded):
 
 
 def activation_layer(name: Activation) -> tf_keras.layers.Layer:
-    """The layer of an activation; a PReLU starts with a slope of 0.25 below zero (He et al. 2015).
+    """Return the layer of an activation; a PReLU starts with a slope of 0.25 below zero (He et al. 2015).
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: the name is unknown.
     """
     if name not in get_args(Activation):
         raise ValueError(f"activation must be one of {', '.join(get_args(Activation))}. Received: {name!r}")
@@ -90,20 +91,21 @@ def activation_layer(name: Activation) -> tf_keras.layers.Layer:
 
 
 class MLP(Recorded):
-    """Dense, batch norm, activation, dropout; as often as there are widths.
+    """Multilayer perceptron: a dense layer, batch normalization, activation and dropout for each width in `hidden`.
 
-    No bias precedes a batch norm, which has its own.
+    Dense layers before a batch normalization do not have a bias, because the normalization adds one.
 
     Args:
-        hidden: width of each layer.
-        batch_norm: normalize before the activation.
-        dropout: rate after the activation.
-        initializer: of the kernels, a Keras name.
-        seed: the experiment's seed.
-        path: of this block, such as `deep`.
-        activation: `relu`, `prelu` or `dice`.
+        hidden: widths of the layers, first to last. More or wider layers fit more and cost more.
+        batch_norm: True adds batch normalization before each activation.
+        dropout: fraction of activations set to zero in training, 0 to below 1. A larger value regularizes more; 0 turns
+            it off.
+        initializer: Keras name of the initializer of the kernels, such as `glorot_uniform` or `he_normal`.
+        seed: seed of the experiment, from which initial weights and dropout are derived.
+        path: path of the block, such as `deep`.
+        activation: activation: `relu`, `prelu` or `dice`.
 
-    Call: [batch, width] -> [batch, hidden[-1]].
+    Call: `[batch, width]` -> `[batch, hidden[-1]]`.
     """
 
     def __init__(
@@ -119,12 +121,12 @@ class MLP(Recorded):
         super().__init__(name=path.replace("/", "_"))
         check_widths("hidden", hidden)
         self.blocks = []
-        for place, units in enumerate(hidden):
-            here = f"{path}/{place}"
-            kernel = PathInitializer(initializer, seed, here)
-            dense = Dense(units, use_bias=not batch_norm, kernel_initializer=kernel, name=f"dense_{place}")
-            norm = BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"batch_norm_{place}") if batch_norm else None
-            self.blocks.append((dense, norm, activation_layer(activation), Dropout(dropout, seed, here)))
+        for index, units in enumerate(hidden):
+            layer_path = f"{path}/{index}"
+            kernel = PathInitializer(initializer, seed, layer_path)
+            dense = Dense(units, use_bias=not batch_norm, kernel_initializer=kernel, name=f"dense_{index}")
+            norm = BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"batch_norm_{index}") if batch_norm else None
+            self.blocks.append((dense, norm, activation_layer(activation), Dropout(dropout, seed, layer_path)))
 
     def call(self, x: tf.Tensor, step: tf.Tensor, training: bool = False) -> tf.Tensor:
         for dense, norm, activation, dropout in self.blocks:
@@ -136,6 +138,6 @@ class MLP(Recorded):
 
 
 def logit_head(initializer: str, seed: int) -> Dense:
-    """The last layer of a tower, [batch, width] -> [batch, 1], in float32 whatever the tower computes in."""
+    """Return the last layer of a tower, `[batch, width]` -> `[batch, 1]`, in float32 even under mixed precision."""
     kernel = PathInitializer(initializer, seed, "head")
     return Dense(1, kernel_initializer=kernel, dtype="float32", name="head")

@@ -1,4 +1,4 @@
-"""CompressedDot: each field meets a few compressed vectors instead of every other field."""
+"""CompressedDot: dot products of each field with a few compressed vectors instead of with every other field."""
 
 from collections.abc import Sequence
 from typing import Literal, TypeAlias, get_args
@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias, get_args
 import tensorflow as tf
 import tf_keras
 
-from models.blocks import MAX_WIDTH, MLP, check_most, check_widths, logit_head
+from models.blocks import MAX_WIDTH, MLP, check_maximum, check_widths, logit_head
 from models.inputs import Inputs
 from models.recording import Dense, Recorded
 from models.seeds import PathInitializer
@@ -16,52 +16,52 @@ Structure: TypeAlias = Literal["stacked", "parallel"]
 
 
 class FeatureCompression(Recorded):
-    """Dot products of n vectors of width k with c compressed ones: n k c products, where all pairs would be n^2 k.
+    """Dot products of n vectors of width k with c compressed vectors: n k c products instead of n^2 k for all pairs.
 
         Y = X^T C,    output = [X Y, Y],    C [n, c]
 
-    Each group of vectors has a C of its own, and Y [k, columns] is theirs side by side: columns = groups * c. With
-    `hidden`, Y adapts to the row: Y = MLP(flatten(X^T C)), relu between the layers and a linear one last.
+    Each group of vectors has its own C, and Y `[k, columns]` is their concatenation: columns = groups * c. With
+    `hidden`, Y depends on the example: Y = MLP(flatten(X^T C)), with relu between the layers and a linear last layer.
 
     Source: AllInt (plain) and CDot (adapting) of bytedance/monolith, monolith/native_training/layers/feature_cross.py;
-    groups are ours.
+    groups are an addition of this project.
 
     Args:
-        groups: for each the places of its vectors in X, ascending; together each place once.
-        compressed: c, how many vectors a group is compressed into.
-        hidden: widths of the MLP; none: Y does not adapt.
-        initializer: of the matrices, a Keras name.
-        seed: the experiment's seed.
+        groups: positions of each group's vectors in X, ascending; each position is in exactly one group.
+        compressed: number c of compressed vectors per group. A larger value keeps more and costs more.
+        hidden: widths of the MLP; empty: Y does not depend on the example.
+        initializer: Keras name of the initializer of the matrices.
+        seed: seed of the experiment, from which initial weights and dropout are derived.
 
-    Call: X [batch, n, k] -> [batch, n * columns + k * columns].
+    Call: X `[batch, n, k]` -> `[batch, n * columns + k * columns]`.
     """
 
     def __init__(
         self, groups: Sequence[Sequence[int]], compressed: int, hidden: Sequence[int], initializer: str, seed: int
     ) -> None:
         super().__init__(name="compression")
-        self.groups = tuple(tuple(places) for places in groups)
+        self.groups = tuple(tuple(positions) for positions in groups)
         self.compressed, self.hidden = compressed, tuple(hidden)
         self.initializer, self.seed = initializer, seed
 
     def build(self, input_shape: tf.TensorShape) -> None:
         self.matrices = [
             self.add_weight(
-                name=f"matrix_{place}",
+                name=f"matrix_{index}",
                 shape=[len(group), self.compressed],
-                initializer=PathInitializer(self.initializer, self.seed, f"compression/{place}"),
+                initializer=PathInitializer(self.initializer, self.seed, f"compression/{index}"),
             )
-            for place, group in enumerate(self.groups)
+            for index, group in enumerate(self.groups)
         ]
         flat = input_shape[-1] * len(self.groups) * self.compressed
         self.adaptation = [
             Dense(
                 units,
-                activation="relu" if place < len(self.hidden) else None,
-                kernel_initializer=PathInitializer(self.initializer, self.seed, f"compression/adaptation/{place}"),
-                name=f"adaptation_{place}",
+                activation="relu" if index < len(self.hidden) else None,
+                kernel_initializer=PathInitializer(self.initializer, self.seed, f"compression/adaptation/{index}"),
+                name=f"adaptation_{index}",
             )
-            for place, units in enumerate((*self.hidden, flat) if self.hidden else ())
+            for index, units in enumerate((*self.hidden, flat) if self.hidden else ())
         ]
         super().build(input_shape)
 
@@ -70,9 +70,9 @@ class FeatureCompression(Recorded):
         members = [x]
         if len(self.groups) > 1:
             vectors = tf.unstack(x, axis=1)
-            members = [tf.stack([vectors[place] for place in group], axis=1) for group in self.groups]
+            members = [tf.stack([vectors[position] for position in group], axis=1) for group in self.groups]
         pairs = zip(members, self.matrices, strict=True)
-        y = tf.concat([tf.matmul(some, matrix, transpose_a=True) for some, matrix in pairs], axis=2)
+        y = tf.concat([tf.matmul(group, matrix, transpose_a=True) for group, matrix in pairs], axis=2)
         flat = tf.reshape(y, [-1, width * columns])
         for dense in self.adaptation:
             flat = dense(flat)
@@ -81,26 +81,29 @@ class FeatureCompression(Recorded):
 
 
 class CompressedDot(Tower):
-    """Dot products of the fields with compressed fields, beside or below the MLP `deep`.
+    """Dot products of the fields with compressed fields, below or parallel to the MLP `deep`.
 
         stacked   logit = head(deep([x_0, dots, compressed]))
         parallel  logit = head([dots, compressed, deep(x_0)])
 
-    `[dots, compressed]` is `FeatureCompression` of the vectors that x_0 begins with, all of one width. What follows
-    them in x_0, such as plain numerics, reaches `deep` alone.
+    `[dots, compressed]` is the `FeatureCompression` of the embeddings at the start of x_0, which must all have one
+    width. The rest of x_0, such as plain numeric features, reaches only `deep`.
 
     Args:
-        compressed: how many vectors the fields, or each group of them, are compressed into.
-        compress_hidden: widths of an MLP that adapts the compressed vectors to the row; none: no MLP.
-        groups: of names of fields, each field in one; None: one group of all.
-        structure: `stacked` or `parallel`.
-        hidden: widths of the MLP `deep`.
-        batch_norm: in the MLP `deep`.
-        dropout: in the MLP `deep`.
-        initializer: of the kernels, a Keras name.
-        seed: the experiment's seed.
+        compressed: number of vectors that the fields, or each group of them, are compressed into, at least 1. A larger
+            value keeps more and costs more.
+        compress_hidden: widths of an MLP that adapts the compressed vectors to the example; empty: no MLP.
+        groups: groups of field names that are compressed separately, each field in exactly one group; None: one group
+            of all fields.
+        structure: arrangement of the dot products and the MLP: `stacked` (below it) or `parallel`.
+        hidden: widths of the layers of the MLP `deep`, first to last. More or wider layers fit more and cost more.
+        batch_norm: True adds batch normalization before each activation of the MLP.
+        dropout: fraction of the MLP's activations set to zero in training, 0 to below 1. A larger value regularizes
+            more; 0 turns it off.
+        initializer: Keras name of the initializer of the kernels, such as `glorot_uniform` or `he_normal`.
+        seed: seed of the experiment, from which initial weights and dropout are derived.
 
-    Call: x_0 [batch, width], step (scalar, for dropout) -> logit [batch]; after `connect`.
+    Call: x_0 `[batch, width]`, step (scalar, for dropout) -> logit `[batch]`; after `connect`.
     """
 
     def __init__(
@@ -123,10 +126,10 @@ class CompressedDot(Tower):
                 f"compressed and compress_hidden must be at least 1. "
                 f"Received: compressed={compressed}, compress_hidden={list(compress_hidden)}"
             )
-        check_most(MAX_WIDTH, compressed=compressed)
+        check_maximum(MAX_WIDTH, compressed=compressed)
         check_widths("compress_hidden", compress_hidden)
         if groups is not None and not all(groups):
-            raise ValueError(f"groups must have a field each. Received: {[list(group) for group in groups]}")
+            raise ValueError(f"groups must not contain an empty group. Received: {[list(group) for group in groups]}")
         self.compressed, self.compress_hidden, self.structure = compressed, tuple(compress_hidden), structure
         self._groups, self.initializer, self.seed = groups, initializer, seed
         self.compression: FeatureCompression | None = None
@@ -140,34 +143,36 @@ class CompressedDot(Tower):
         return {"compression": compression, "deep": [self.deep], "head": [self.head]}
 
     def connect(self, inputs: Inputs) -> None:
-        """Make the compression of the vectors that x_0 begins with.
+        """Create the compression of the embeddings at the start of x_0.
 
         Raises:
-            ValueError: they differ in width or are fewer than two, or `groups` does not name each field once.
+            ValueError: the embeddings differ in width or are fewer than two, or `groups` does not name each field once.
         """
         fields = [(field.name, inputs.table(field.table).dim) for field in inputs.fields if field.branch == "deep"]
         if len(fields) < 2 or len({dim for _, dim in fields}) > 1:
             received = ", ".join(f"{name} {dim}" for name, dim in fields)
-            raise ValueError(f"CompressedDot needs vectors of one width, two or more. Received: {received or 'none'}")
+            raise ValueError(
+                f"compressed_dot needs at least two embeddings, all of one `dim`. Received: {received or 'none'}"
+            )
         known = [name for name, _ in fields]
         groups = [known] if self._groups is None else self._groups
-        named = [name for group in groups for name in group]
+        grouped = [name for group in groups for name in group]
         faults = {
-            "missing": [name for name in known if name not in named],
-            "unknown": [name for name in named if name not in known],
-            "repeated": [name for name in known if named.count(name) > 1],
+            "missing": [name for name in known if name not in grouped],
+            "unknown": [name for name in grouped if name not in known],
+            "repeated": [name for name in known if grouped.count(name) > 1],
         }
         if any(faults.values()):
-            listed = "; ".join(f"{fault}: {', '.join(names)}" for fault, names in faults.items() if names)
-            raise ValueError(f"groups must name each field once. {listed}; known: {', '.join(known)}")
-        places = [sorted(known.index(name) for name in group) for group in groups]
+            violations = "; ".join(f"{fault}: {', '.join(names)}" for fault, names in faults.items() if names)
+            raise ValueError(f"groups must name each field once. {violations}; known: {', '.join(known)}")
+        positions = [sorted(known.index(name) for name in group) for group in groups]
         self.compression = FeatureCompression(
-            places, self.compressed, self.compress_hidden, self.initializer, self.seed
+            positions, self.compressed, self.compress_hidden, self.initializer, self.seed
         )
         self.fields, self.width = len(fields), fields[0][1]
 
     def call(self, x0: tf.Tensor, step: tf.Tensor, training: bool = False) -> tf.Tensor:
-        assert self.compression is not None, "connect comes before call"
+        assert self.compression is not None, "call connect first"
         vectors = tf.reshape(x0[:, : self.fields * self.width], [-1, self.fields, self.width])
         crossed = self.compression(vectors)
         if self.structure == "stacked":

@@ -1,4 +1,4 @@
-"""What a model costs: parameters, and floating-point operations of one row, part by part."""
+"""Model cost: parameters, and floating-point operations per example, by component."""
 
 import math
 from collections import Counter
@@ -11,7 +11,7 @@ from models.ctr_model import CTRModel
 
 PRODUCTS = {"MatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"}
 REDUCTIONS = {"Sum", "Mean", "Max", "Min", "Prod"}
-MOVES = {  # numbers are copied, none is computed
+MOVES = {  # operations that copy numbers and compute none
     *("Placeholder", "Const", "Fill", "ZerosLike", "OnesLike", "Identity", "IdentityN", "StopGradient", "Cast"),
     *("ReadVariableOp", "ResourceGather", "GatherV2", "GatherNd", "Slice", "StridedSlice", "Split", "SplitV", "Unpack"),
     *("ConcatV2", "Pack", "Pad", "PadV2", "BroadcastTo", "Tile", "ReverseV2", "ScatterNd"),
@@ -20,30 +20,31 @@ MOVES = {  # numbers are copied, none is computed
 
 
 class ComponentCost(NamedTuple):
-    """What a part of a model costs."""
+    """Cost of one component of a model."""
 
-    part: str
+    name: str
+    """`tables`, a block of the tower, or the name of the tower."""
     parameters: int
-    """That are trained."""
+    """Number of trained parameters."""
     flops: int
-    """Floating-point operations of one row's forward pass in evaluation mode."""
+    """Floating-point operations per example of a forward pass in evaluation mode."""
 
 
 def cost_of(model: CTRModel, signature: Mapping[str, tf.TensorSpec]) -> list[ComponentCost]:
-    """The cost of `tables` and of each tower, and of what the model's tower computes outside of them, by its name.
+    """Return the cost of `tables`, of each block of the tower, and of the tower's computation outside its blocks.
 
-    Operations are those of the graph, for a row whose sequences are as long as the signature has them: 2 for each
-    multiply-add of a matrix product or einsum, 1 for each number that a sum, mean or extreme takes, and 1 for each
-    number that any other operation gives, be it an addition or a sigmoid. Looking up, copying, integers and what is
-    done once a batch, such as a batch norm's square roots, count nothing.
+    Operations are those of the graph, for an example whose sequences have the full length of the signature: 2 for each
+    multiply-add of a matrix product or einsum, 1 for each input of a sum, mean or extreme, and 1 for each output of any
+    other operation, such as an addition or a sigmoid. Lookups, copies, integer operations and operations done once per
+    batch, such as a batch normalization's square roots, are not counted.
 
     Args:
-        model: any; it stays as it is.
-        signature: of its batches, as `features.batch_signature` or the `element_spec` of a dataset; the number of rows
-            may be open, the length of a sequence may not.
+        model: model, which does not change.
+        signature: signature of its batches, such as `features.batch_signature` or a dataset's `element_spec`. The
+            number of examples can be open, the length of a sequence cannot.
 
     Raises:
-        ValueError: a tower has a loop, a branch or a `tf.function`.
+        ValueError: a tower contains a loop, a branch or a `tf.function`.
 
     >>> from models import DNN, Field, Inputs, Table
     >>> inputs = Inputs((Table("user", 10, 4),), (Field("user", "user", column=0),), (), ())
@@ -55,23 +56,24 @@ def cost_of(model: CTRModel, signature: Mapping[str, tf.TensorSpec]) -> list[Com
     deep 40 80
     head 9 17
     """
-    parts = {"tables": [model.tables], **model.tower.blocks}
-    part_of = {layer.name: part for part, layers in parts.items() for layer in layers}
-    of_one, flops = _flops(model, signature, part_of)
-    flops.subtract(of_one)  # leaves what one row adds, not what a batch costs once
+    components = {"tables": [model.tables], **model.tower.blocks}
+    component_of = {layer.name: name for name, layers in components.items() for layer in layers}
+    flops_of_one, flops = _flops(model, signature, component_of)
+    flops.subtract(flops_of_one)  # leaves what one example adds, without operations done once per batch
     costs = []
-    for part, layers in parts.items():
+    for name, layers in components.items():
         variables = [variable for layer in layers for variable in layer.trainable_variables]
-        costs.append(ComponentCost(part, sum(math.prod(variable.shape) for variable in variables), flops.pop(part, 0)))
-    return costs + [ComponentCost(part, 0, count) for part, count in flops.items() if count]
+        costs.append(ComponentCost(name, sum(math.prod(variable.shape) for variable in variables), flops.pop(name, 0)))
+    return costs + [ComponentCost(name, 0, count) for name, count in flops.items() if count]
 
 
 def _flops(
-    model: CTRModel, signature: Mapping[str, tf.TensorSpec], part_of: Mapping[str, str]
+    model: CTRModel, signature: Mapping[str, tf.TensorSpec], component_of: Mapping[str, str]
 ) -> tuple[Counter[str], Counter[str]]:
-    """Part -> operations of a batch of one row, and of two, with full sequences, by the part of each layer's name.
+    """Return component -> operations for a batch of one example and for a batch of two, with full sequences.
 
-    A shape may depend on values, such as how long the histories are: so sizes are tensors, of a batch that is run.
+    `component_of` maps a layer's name to its component. Shapes can depend on values, such as the lengths of sequences,
+    so sizes are tensors, evaluated on a batch.
     """
 
     def count(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -79,21 +81,21 @@ def _flops(
         counts: dict[str, list[tf.Tensor]] = {}
         for operation in tf.compat.v1.get_default_graph().get_operations():
             scopes = operation.name.split("/")  # Keras calls each layer in a scope of its name
-            part = next((part_of[scope] for scope in scopes if scope in part_of), model.tower.name)
-            counts.setdefault(part, []).append(_operations(operation))
-        return {part: tf.add_n(some) for part, some in counts.items()}
+            name = next((component_of[scope] for scope in scopes if scope in component_of), model.tower.name)
+            counts.setdefault(name, []).append(_operations(operation))
+        return {name: tf.add_n(sizes) for name, sizes in counts.items()}
 
     spec = {key: tf.TensorSpec([None, *spec.shape[1:]], spec.dtype) for key, spec in signature.items()}
-    counted = tf.function(count, input_signature=[spec], autograph=False)
+    count_in_graph = tf.function(count, input_signature=[spec], autograph=False)
 
-    def of(rows: int) -> Counter[str]:
-        batch = {key: tf.zeros([rows, *one.shape[1:]], one.dtype) for key, one in spec.items()}
-        for key, one in spec.items():
+    def count_batch(examples: int) -> Counter[str]:
+        batch = {key: tf.zeros([examples, *array.shape[1:]], array.dtype) for key, array in spec.items()}
+        for key, array in spec.items():
             if key.startswith("sequences/"):
-                batch[f"lengths/{key.removeprefix('sequences/')}"] = tf.fill([rows], one.shape[1])
-        return Counter({part: int(total) for part, total in counted(batch).items()})
+                batch[f"lengths/{key.removeprefix('sequences/')}"] = tf.fill([examples], array.shape[1])
+        return Counter({name: int(total) for name, total in count_in_graph(batch).items()})
 
-    return of(1), of(2)
+    return count_batch(1), count_batch(2)
 
 
 def _operations(operation: tf.Operation) -> tf.Tensor:
@@ -102,7 +104,8 @@ def _operations(operation: tf.Operation) -> tf.Tensor:
         return tf.constant(0, tf.int64)
     if any(attribute.HasField("func") for attribute in operation.node_def.attr.values()):
         raise ValueError(
-            f"what {operation.name} ({operation.type}) costs is inside a function, where nothing is counted"
+            f"{operation.name} ({operation.type}): cannot count operations inside a function. "
+            f"Write the layer without a loop, a branch or tf.function."
         )
     counted = operation.inputs[:1] if operation.type in REDUCTIONS else results
     size = tf.add_n([tf.size(tensor, tf.int64) for tensor in counted])
@@ -110,7 +113,7 @@ def _operations(operation: tf.Operation) -> tf.Tensor:
 
 
 def _summed(product: tf.Operation) -> tf.Tensor:
-    """How many numbers each number of a matrix product is the sum of."""
+    """Return the number of products summed into each element of a matrix product."""
     shapes = [tf.unstack(tf.shape(tensor, tf.int64)) for tensor in product.inputs]
     if product.type != "Einsum":
         is_transposed = product.get_attr("transpose_a" if product.type == "MatMul" else "adj_x")

@@ -1,4 +1,4 @@
-"""Tables and a tower -> logit and loss, as a tfrs.Model that works in plain `compile` and `fit`."""
+"""CTR model: embedding tables and a tower as a `tfrs.Model` that works with plain `compile` and `fit`."""
 
 from collections.abc import Mapping
 
@@ -14,21 +14,23 @@ Batch = Mapping[str, tf.Tensor]
 
 
 class CTRModel(tfrs.Model):
-    """A click-through-rate model: fused tables, then a tower that ends in one logit.
+    """Click-through-rate model: fused embedding tables, then a tower that computes one logit per example.
 
-    All variables exist after construction. The loss is binary cross-entropy in nats, the weighted mean of the batch,
-    plus that of each loss that the tower names. `fit` reports as `loss` the mean of the cross-entropy over the epoch so
-    far, and as `loss/<name>` that of each other term.
+    All variables exist after construction. The loss is binary cross-entropy in nats, as the batch's mean weighted by
+    sample weights, plus that mean of each loss of the tower. `fit` reports as `loss` the mean cross-entropy over the
+    epoch so far, and as `loss/<name>` that of each other term.
 
     Args:
-        inputs: what batches hold; the tower adds the tables that it has of its own, and tables that nothing reads are
-            left out.
-        tower: such as `DCNV2`.
-        stddev: of the normal that starts the tables.
-        seed: of the tables' start.
-        grouping: table -> group; tables of one width and one group are fused. None: by width.
-        base_logit: the bias of the logit before training; None: 0. With the log-odds of the training labels the loss
-            starts near that of a constant, however rare positives are.
+        inputs: layout of the batches. The tower adds its own tables, and tables that no field reads are left out.
+        tower: tower, such as `DCNV2`.
+        stddev: standard deviation of the normal distribution of initial embeddings.
+        seed: seed of the initial embeddings.
+        grouping: table -> group; tables with one width and one group share a variable. None: by width alone.
+        base_logit: bias of the logit before training; None: 0. With the log-odds of the training labels, the loss
+            starts near that of a constant prediction, however rare positives are.
+
+    Raises:
+        ValueError: the tower cannot use the inputs.
 
     >>> from models import DCNV2, Field, Inputs, Table
     >>> inputs = Inputs((Table("user", 10, 4),), (Field("user", "user", column=0),), ("age",), (0,))
@@ -51,8 +53,8 @@ class CTRModel(tfrs.Model):
         tower.connect(inputs)
         self.tables = EmbeddingTables(inputs, stddev, seed, grouping)
         self.tower = tower
-        one_for_all = tf.VariableAggregation.ONLY_FIRST_REPLICA
-        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step", aggregation=one_for_all)
+        aggregation = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step", aggregation=aggregation)
         self.mean_loss = tf_keras.metrics.Mean(name="loss", dtype="float64")
         self(self.tables.inputs.empty_batch())
         self.mean_losses = self._means_of_losses()
@@ -61,13 +63,16 @@ class CTRModel(tfrs.Model):
 
     @property
     def logical_variables(self) -> list[tuple[str, list[str]]]:
-        """For each of `trainable_variables`: `("table", [logical tables in it])` or `("tower", [its block])`."""
+        """`("table", names of its tables)` or `("tower", [name of its block])` of each of `trainable_variables`."""
         groups = self.tables.groups
         owner = {id(self.tables.fused[key]): ("table", [table.name for table in groups[key]]) for key in groups}
         for block, layers in self.tower.blocks.items():
             owner |= {id(variable): ("tower", [block]) for layer in layers for variable in layer.trainable_variables}
         if stray := [variable.name for variable in self.trainable_variables if id(variable) not in owner]:
-            raise ValueError(f"{type(self.tower).__name__}: the layer of {stray[0]} must be in one of its blocks")
+            raise ValueError(
+                f"{type(self.tower).__name__}: the layer of {stray[0]} must be in one of its blocks. "
+                f"Add it to `blocks`."
+            )
         return [owner[id(variable)] for variable in self.trainable_variables]
 
     @property
@@ -75,25 +80,27 @@ class CTRModel(tfrs.Model):
         return [self.mean_loss, *self.mean_losses.values()]
 
     def call(self, batch: Batch, training: bool = False) -> tf.Tensor:
-        """Logits, float32 [batch]."""
+        """Return the logits, float32 `[batch]`."""
         return self.output(batch, training).logit
 
     def output(self, batch: Batch, training: bool = False) -> TowerOutput:
-        """Logits, and the losses that the tower names."""
+        """Return the logits and the losses of the tower."""
         branches = self.tables(batch)
-        found = self.tower(branches.pop("deep"), step=self.step, training=training, **branches)
-        return found if isinstance(found, TowerOutput) else TowerOutput(found, {})
+        output = self.tower(branches.pop("deep"), step=self.step, training=training, **branches)
+        return output if isinstance(output, TowerOutput) else TowerOutput(output, {})
 
     def compute_loss(self, batch: Batch, training: bool = False) -> tf.Tensor:
-        """Weighted mean of the loss of a batch, all terms together; also updates the means of the epoch.
+        """Return the weighted mean loss of a batch, all terms together, and update the means of the epoch.
 
-        Of replicas that share a batch, each gives its part of that mean: the parts add up, as gradients do.
+        If replicas share a batch, each returns its part of that mean: the parts add up, as gradients do.
         """
         output = self.output(batch, training)
         logit, terms = output.logit, output.losses_of(batch["label"])
         if terms.keys() != self.mean_losses.keys():
-            first, now = (", ".join(names) or "none" for names in (self.mean_losses, terms))
-            raise ValueError(f"{self.tower.name}: the losses must be the same at every call, {first}. Received: {now}")
+            expected, received = (", ".join(names) or "none" for names in (self.mean_losses, terms))
+            raise ValueError(
+                f"{self.tower.name}: the losses must be the same at every call, {expected}. Received: {received}"
+            )
         losses = tf.nn.sigmoid_cross_entropy_with_logits(batch["label"], logit)
         total, loss = tf.reduce_sum(batch["weight"]), tf.reduce_sum(losses * batch["weight"])
         self.mean_loss.update_state(tf.math.divide_no_nan(loss, total), sample_weight=total)
@@ -107,29 +114,29 @@ class CTRModel(tfrs.Model):
         return tf.math.divide_no_nan(loss, total)
 
     def loss_and_gradients(self, batch: Batch) -> tuple[tf.Tensor, list[tf.Tensor | tf.IndexedSlices]]:
-        """The loss of a batch in training, and its gradients in the order of `trainable_variables`."""
+        """Return the training loss of a batch and its gradients in the order of `trainable_variables`."""
         with tf.GradientTape() as tape:
             loss = self.compute_loss(batch, training=True)
         return loss, tape.gradient(loss, self.trainable_variables)
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """One gradient step."""
+        """Take one gradient step and return the means of the losses."""
         loss, gradients = self.loss_and_gradients(batch)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
-        with tf.control_dependencies([loss]):  # so that the end of the data, which has no loss, does not count
+        with tf.control_dependencies([loss]):  # the end of the data computes no loss and must not count as a step
             self.step.assign_add(1)
         return {mean.name: mean.result() for mean in self.metrics}
 
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """The loss of a batch, in evaluation mode."""
+        """Compute the loss of a batch in evaluation mode and return the means of the losses."""
         self.compute_loss(batch)
         return {mean.name: mean.result() for mean in self.metrics}
 
     def _means_of_losses(self) -> dict[str, tf_keras.metrics.Mean]:
-        """The mean over the epoch so far of each loss that the tower names.
+        """Return a mean over the epoch for each loss of the tower.
 
         Raises:
-            ValueError: one of them is not a number for each example.
+            ValueError: a loss does not have one number per example.
         """
         two = {key: tf.concat([array, array], axis=0) for key, array in self.tables.inputs.empty_batch().items()}
         output = self.output(two)
@@ -140,7 +147,7 @@ class CTRModel(tfrs.Model):
             shape = tf.convert_to_tensor(loss).shape
             if not shape.is_compatible_with([2]):
                 raise ValueError(
-                    f"{self.tower.name}: the loss {name!r} must be [batch], a number for each example. "
+                    f"{self.tower.name}: the loss {name!r} must be [batch], one number per example. "
                     f"Received, for 2 examples: {shape.as_list()}"
                 )
         return {name: tf_keras.metrics.Mean(name=f"loss/{name}", dtype="float64") for name in losses}

@@ -1,22 +1,22 @@
-"""DCN: cross layers with a vector, the first and smallest of the Deep & Cross family."""
+"""DCN: cross layers with a weight vector, the first and smallest of the Deep & Cross family."""
 
 import tensorflow as tf
 
-from models.blocks import MAX_LAYERS, check_most
+from models.blocks import MAX_LAYERS, check_maximum
 from models.deep_cross import DeepCross, Structure
 from models.recording import Recorded
 from models.seeds import PathInitializer
 
 
 class VectorCross(Recorded):
-    """One cross layer of DCN: x_{l+1} = x_0 (w^T x_l) + b + x_l, with one number w^T x_l for each row.
+    """Cross layer of DCN: x_{l+1} = x_0 (w^T x_l) + b + x_l, where w^T x_l is one number per example.
 
     Args:
-        initializer: of w, a Keras name.
-        seed: the experiment's seed.
-        path: of this layer, such as `cross/0`.
+        initializer: Keras name of the initializer of w.
+        seed: seed of the experiment, from which initial weights and dropout are derived.
+        path: path of the layer in the model, such as `cross/0`, from which its initial weights are derived.
 
-    Call: x_0 and x_l, [batch, width] each -> [batch, width].
+    Call: x_0 and x_l, `[batch, width]` each -> `[batch, width]`.
     """
 
     def __init__(self, initializer: str, seed: int, path: str) -> None:
@@ -36,19 +36,21 @@ class VectorCross(Recorded):
 class DCN(DeepCross):
     """Deep & Cross Network (Wang et al. 2017, arXiv 1708.05123, equation 3).
 
-    A cross layer is x_{l+1} = x_0 (w_l^T x_l) + b_l + x_l. Without bias it is DCN-V2's with W = 1 w^T, each row of W
-    being w^T; its bias stands outside the product, so x_0 does not multiply it as it does DCN-V2's.
+    A cross layer is x_{l+1} = x_0 (w_l^T x_l) + b_l + x_l. Without bias, it equals DCN-V2's layer with W = 1 w^T, whose
+    rows all equal w^T. The bias is outside the product: x_0 does not multiply it, as it does in DCN-V2.
 
     Args:
-        structure: `stacked`, `parallel`, `stacked_parallel` or `cross_only`, as `DeepCross` has them.
-        cross_layers: how many cross layers.
-        hidden: widths of the MLP `deep`.
-        batch_norm: in the MLP.
-        dropout: in the MLP.
-        initializer: of the kernels, a Keras name.
-        seed: the experiment's seed.
+        structure: arrangement of the cross layers and the MLP: `stacked`, `parallel`, `stacked_parallel` or
+            `cross_only`; see `DeepCross`.
+        cross_layers: number of cross layers, at least 1. More layers model interactions of more features.
+        hidden: widths of the layers of the MLP `deep`, first to last. More or wider layers fit more and cost more.
+        batch_norm: True adds batch normalization before each activation of the MLP.
+        dropout: fraction of the MLP's activations set to zero in training, 0 to below 1. A larger value regularizes
+            more; 0 turns it off.
+        initializer: Keras name of the initializer of the kernels, such as `glorot_uniform` or `he_normal`.
+        seed: seed of the experiment, from which initial weights and dropout are derived.
 
-    Call: x_0 [batch, width], step (scalar, for dropout) -> logit [batch].
+    Call: x_0 `[batch, width]`, step (scalar, for dropout) -> logit `[batch]`.
     """
 
     def __init__(
@@ -61,6 +63,6 @@ class DCN(DeepCross):
         initializer: str = "glorot_uniform",
         seed: int = 0,
     ) -> None:
-        check_most(MAX_LAYERS, cross_layers=cross_layers)
-        cross = [VectorCross(initializer, seed, f"cross/{place}") for place in range(cross_layers)]
+        check_maximum(MAX_LAYERS, cross_layers=cross_layers)
+        cross = [VectorCross(initializer, seed, f"cross/{index}") for index in range(cross_layers)]
         super().__init__("dcn", cross, structure, hidden, batch_norm, dropout, initializer, seed)

@@ -1,11 +1,11 @@
-"""DCN-Mix: cross layers in which a gate weighs experts of low rank."""
+"""DCN-Mix: cross layers in which a gate weights low-rank experts."""
 
 from typing import Any, Literal, TypeAlias, get_args
 
 import tensorflow as tf
 import tf_keras
 
-from models.blocks import MAX_LAYERS, MAX_WIDTH, check_most
+from models.blocks import MAX_LAYERS, MAX_WIDTH, check_maximum
 from models.deep_cross import DeepCross, Structure
 from models.recording import Recorded
 from models.seeds import PathInitializer
@@ -15,22 +15,22 @@ ExpertActivation: TypeAlias = Literal["tanh", "relu", "linear"]
 
 
 class MixtureCross(Recorded):
-    """One cross layer of DCN-Mix: x_{l+1} = x_0 * sum_k G_k(x_l) (U_k g(C_k g(V_k^T x_l)) + b) + x_l.
+    """Cross layer of DCN-Mix: x_{l+1} = x_0 * sum_k G_k(x_l) (U_k g(C_k g(V_k^T x_l)) + b) + x_l.
 
-    Kernels are [in, out] and those of the experts lie side by side: `v` [width, experts * rank] holds each V_k, `c`
-    [experts * rank, rank] each C_k^T, `u` [experts * rank, width] each U_k^T. A matrix starts on its own shape from
-    (seed, path, its letter, expert), so more experts leave the start of the first ones as it is.
+    Kernels are [in, out], and those of the experts are concatenated: `v` `[width, experts * rank]` holds each V_k, `c`
+    `[experts * rank, rank]` each C_k^T, `u` `[experts * rank, width]` each U_k^T. Initial values of a matrix depend on
+    its own shape and on (seed, path, its letter, expert), so more experts do not change those of the first ones.
 
     Args:
-        experts: how many.
-        rank: of each expert; None is a quarter of the width, at least 1.
-        gate: G, `softmax` over the experts or `sigmoid` of each.
-        activation: g, `tanh`, `relu` or `linear`.
-        initializer: of the kernels, a Keras name.
-        seed: the experiment's seed.
-        path: of this layer, such as `cross/0`.
+        experts: number of experts.
+        rank: rank of each expert; None: a quarter of the width, at least 1.
+        gate: gate G, `softmax` over the experts or `sigmoid` of each.
+        activation: activation g: `tanh`, `relu` or `linear`.
+        initializer: Keras name of the initializer of the kernels, such as `glorot_uniform` or `he_normal`.
+        seed: seed of the experiment, from which initial weights and dropout are derived.
+        path: path of the layer in the model, such as `cross/0`, from which its initial weights are derived.
 
-    Call: x_0 and x_l, [batch, width] each -> [batch, width].
+    Call: x_0 and x_l, `[batch, width]` each -> `[batch, width]`.
     """
 
     def __init__(
@@ -60,17 +60,17 @@ class MixtureCross(Recorded):
         super().build(input_shape)
 
     def add_experts(self, name: str, shape: list[int], axis: int) -> tf.Variable:
-        """A variable of one matrix of this shape for each expert, side by side along the axis."""
+        """Create a variable with one matrix of `shape` per expert, concatenated along `axis`."""
 
         def start(_: Any, dtype: Any = None) -> tf.Tensor:
             paths = [f"{self.path}/{name}/{expert}" for expert in range(self.experts)]
             return tf.concat([PathInitializer(self.initializer, self.seed, path)(shape, dtype) for path in paths], axis)
 
-        joined = [size * self.experts if place == axis else size for place, size in enumerate(shape)]
+        joined = [size * self.experts if index == axis else size for index, size in enumerate(shape)]
         return self.add_weight(name=name, shape=joined, initializer=start)
 
     def gates(self, x: tf.Tensor) -> tf.Tensor:
-        """G(x_l), the weight of each expert in each row: [batch, width] -> [batch, experts]."""
+        """Return G(x_l), the weight of each expert for each example: `[batch, width]` -> `[batch, experts]`."""
         return self.gate(tf.matmul(x, self.gate_kernel))
 
     def call(self, x0: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
@@ -78,7 +78,7 @@ class MixtureCross(Recorded):
         codes = tf.reshape(self.activation(tf.matmul(x, self.v)), [-1, self.experts, rank])
         c = tf.reshape(self.c, [self.experts, rank, rank])
         codes = self.activation(tf.matmul(tf.transpose(codes, [1, 0, 2]), c))
-        # U is linear, so the gate may weigh the rank numbers that it takes instead of the width numbers that it gives
+        # U is linear, so the gate can weight its inputs (rank) instead of its outputs (width)
         weighted = gates[:, :, None] * tf.transpose(codes, [1, 0, 2])
         mixed = tf.matmul(tf.reshape(weighted, [-1, self.experts * rank]), self.u)
         # the bias is inside the sum, and sigmoid gates do not sum to 1
@@ -89,22 +89,25 @@ class DCNMix(DeepCross):
     """DCN-V2 as a mixture of low-rank experts (Wang et al. 2021, arXiv 2008.13535, equations 3 and 4).
 
     A cross layer is x_{l+1} = x_0 * sum_k G_k(x_l) (U_k g(C_k g(V_k^T x_l)) + b_l) + x_l, with * the elementwise
-    product; the experts of a layer share its bias and have a gate of that layer.
+    product. The experts of a layer share its bias and its gate.
 
     Args:
-        structure: `stacked`, `parallel`, `stacked_parallel` or `cross_only`, as `DeepCross` has them.
-        cross_layers: how many cross layers.
-        experts: of each cross layer.
-        rank: of each expert; None is a quarter of the width of the input, at least 1.
-        gate: G, `softmax` over the experts or `sigmoid` of each.
-        activation: g, `tanh`, `relu` or `linear`.
-        hidden: widths of the MLP `deep`.
-        batch_norm: in the MLP.
-        dropout: in the MLP.
-        initializer: of the kernels, a Keras name.
-        seed: the experiment's seed.
+        structure: arrangement of the cross layers and the MLP: `stacked`, `parallel`, `stacked_parallel` or
+            `cross_only`; see `DeepCross`.
+        cross_layers: number of cross layers, at least 1. More layers model interactions of more features.
+        experts: number of experts of each cross layer, at least 1. A larger value fits more and costs more.
+        rank: rank of each expert, below the width of the input; None: a quarter of that width, at least 1. A larger
+            value fits more and costs more.
+        gate: gate of the experts: `softmax` over all of them or `sigmoid` of each.
+        activation: activation inside an expert: `tanh`, `relu` or `linear`.
+        hidden: widths of the layers of the MLP `deep`, first to last. More or wider layers fit more and cost more.
+        batch_norm: True adds batch normalization before each activation of the MLP.
+        dropout: fraction of the MLP's activations set to zero in training, 0 to below 1. A larger value regularizes
+            more; 0 turns it off.
+        initializer: Keras name of the initializer of the kernels, such as `glorot_uniform` or `he_normal`.
+        seed: seed of the experiment, from which initial weights and dropout are derived.
 
-    Call: x_0 [batch, width], step (scalar, for dropout) -> logit [batch].
+    Call: x_0 `[batch, width]`, step (scalar, for dropout) -> logit `[batch]`.
     """
 
     def __init__(
@@ -128,10 +131,10 @@ class DCNMix(DeepCross):
         if activation not in get_args(ExpertActivation):
             known = ", ".join(get_args(ExpertActivation))
             raise ValueError(f"activation must be one of {known}. Received: {activation!r}")
-        check_most(MAX_LAYERS, cross_layers=cross_layers, experts=experts)
-        check_most(MAX_WIDTH, rank=rank or 0)
+        check_maximum(MAX_LAYERS, cross_layers=cross_layers, experts=experts)
+        check_maximum(MAX_WIDTH, rank=rank or 0)
         cross = [
-            MixtureCross(experts, rank, gate, activation, initializer, seed, f"cross/{place}")
-            for place in range(cross_layers)
+            MixtureCross(experts, rank, gate, activation, initializer, seed, f"cross/{index}")
+            for index in range(cross_layers)
         ]
         super().__init__("dcn_mix", cross, structure, hidden, batch_norm, dropout, initializer, seed, rank)

@@ -1,19 +1,19 @@
-"""DCN-V2: cross layers with a matrix, of full or low rank."""
+"""DCN-V2: cross layers with a weight matrix, of full or low rank."""
 
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from models.blocks import MAX_LAYERS, check_most
+from models.blocks import MAX_LAYERS, check_maximum
 from models.deep_cross import DeepCross, Structure
 from models.recording import Recorded
 from models.seeds import PathInitializer
 
 
 class Cross(Recorded, tfrs.layers.dcn.Cross):
-    """Recommenders' cross layer; under mixed precision its matrix products too are in the low one."""
+    """Recommenders' cross layer, whose matrix products also use the low precision of mixed precision."""
 
     def build(self, input_shape: tf.TensorShape) -> None:
-        super().build(input_shape)  # makes its kernels' layers with the type of variables, float32
+        super().build(input_shape)  # creates the layers of its kernels in the variables' dtype, float32
         for dense in (self._dense,) if self._projection_dim is None else (self._dense_u, self._dense_v):
             dense._set_dtype_policy(self._dtype_policy)
 
@@ -21,19 +21,22 @@ class Cross(Recorded, tfrs.layers.dcn.Cross):
 class DCNV2(DeepCross):
     """Deep & Cross Network V2 (Wang et al. 2021, arXiv 2008.13535, equations 1 and 2).
 
-    A cross layer is x_{l+1} = x_0 * (W_l x_l + b_l) + x_l, with * the elementwise product; low rank takes W = U V^T.
+    A cross layer is x_{l+1} = x_0 * (W_l x_l + b_l) + x_l, with * the elementwise product. With low rank, W = U V^T.
 
     Args:
-        structure: `stacked`, `parallel`, `stacked_parallel` or `cross_only`, as `DeepCross` has them.
-        cross_layers: how many cross layers.
-        rank: of W; None is full rank.
-        hidden: widths of the MLP `deep`.
-        batch_norm: in the MLP.
-        dropout: in the MLP.
-        initializer: of the kernels, a Keras name.
-        seed: the experiment's seed.
+        structure: arrangement of the cross layers and the MLP: `stacked`, `parallel`, `stacked_parallel` or
+            `cross_only`; see `DeepCross`.
+        cross_layers: number of cross layers, at least 1. More layers model interactions of more features.
+        rank: rank of W, at least 1 and below the width of the input; None: full rank. A larger value fits more and
+            costs more.
+        hidden: widths of the layers of the MLP `deep`, first to last. More or wider layers fit more and cost more.
+        batch_norm: True adds batch normalization before each activation of the MLP.
+        dropout: fraction of the MLP's activations set to zero in training, 0 to below 1. A larger value regularizes
+            more; 0 turns it off.
+        initializer: Keras name of the initializer of the kernels, such as `glorot_uniform` or `he_normal`.
+        seed: seed of the experiment, from which initial weights and dropout are derived.
 
-    Call: x_0 [batch, width], step (scalar, for dropout) -> logit [batch].
+    Call: x_0 `[batch, width]`, step (scalar, for dropout) -> logit `[batch]`.
     """
 
     def __init__(
@@ -47,13 +50,13 @@ class DCNV2(DeepCross):
         initializer: str = "glorot_uniform",
         seed: int = 0,
     ) -> None:
-        check_most(MAX_LAYERS, cross_layers=cross_layers)
+        check_maximum(MAX_LAYERS, cross_layers=cross_layers)
         cross = [
             Cross(
                 projection_dim=rank,
-                kernel_initializer=PathInitializer(initializer, seed, f"cross/{place}"),
-                name=f"cross_{place}",
+                kernel_initializer=PathInitializer(initializer, seed, f"cross/{index}"),
+                name=f"cross_{index}",
             )
-            for place in range(cross_layers)
+            for index in range(cross_layers)
         ]
         super().__init__("dcn_v2", cross, structure, hidden, batch_norm, dropout, initializer, seed, rank)

@@ -1,4 +1,4 @@
-"""Cross layers and an MLP, in four structures: what the towers of the Deep & Cross family share."""
+"""Base tower of the Deep & Cross family: cross layers and an MLP in four arrangements."""
 
 from collections.abc import Sequence
 from typing import Literal, TypeAlias, get_args
@@ -13,7 +13,7 @@ Structure: TypeAlias = Literal["stacked", "parallel", "stacked_parallel", "cross
 
 
 class DeepCross(Tower):
-    """Cross layers, called with x_0 and x_l, [batch, width] each, beside or below the MLP `deep`.
+    """Cross layers, called with x_0 and x_l, `[batch, width]` each, below or parallel to the MLP `deep`.
 
         stacked           logit = head(deep(cross(x_0)))
         parallel          logit = head([cross(x_0), deep(x_0)])
@@ -21,17 +21,21 @@ class DeepCross(Tower):
         cross_only        logit = head(cross(x_0))
 
     Args:
-        name: of the tower.
-        cross: the cross layers, first to last; one at least.
-        structure: one of the four above.
-        hidden: widths of the MLP `deep`.
-        batch_norm: in the MLP.
-        dropout: in the MLP.
-        initializer: of the kernels of MLP and head, a Keras name.
-        seed: the experiment's seed.
-        rank: of the cross layers' matrices, if it was set; below the width of x_0.
+        name: name of the tower.
+        cross: cross layers, first to last, at least one.
+        structure: arrangement of the layers, `stacked`, `parallel`, `stacked_parallel` or `cross_only`.
+        hidden: widths of the layers of the MLP `deep`, first to last. More or wider layers fit more and cost more.
+        batch_norm: True adds batch normalization before each activation of the MLP.
+        dropout: fraction of the MLP's activations set to zero in training, 0 to below 1. A larger value regularizes
+            more; 0 turns it off.
+        initializer: Keras name of the initializer of the kernels of the MLP and the head.
+        seed: seed of the experiment, from which initial weights and dropout are derived.
+        rank: rank of the matrices of the cross layers, below the width of x_0; None: not set.
 
-    Call: x_0 [batch, width], step (scalar, for dropout) -> logit [batch].
+    Raises:
+        ValueError: the structure is unknown, there is no cross layer, or the rank is outside its range.
+
+    Call: x_0 `[batch, width]`, step (scalar, for dropout) -> logit `[batch]`.
     """
 
     def __init__(
@@ -50,7 +54,7 @@ class DeepCross(Tower):
         if structure not in get_args(Structure):
             raise ValueError(f"structure must be one of {', '.join(get_args(Structure))}. Received: {structure!r}")
         if not cross:
-            raise ValueError("cross_layers must be at least 1")
+            raise ValueError("cross_layers must be at least 1. Received: 0")
         if rank is not None and rank < 1:
             raise ValueError(f"rank must be at least 1. Received: rank={rank}")
         self.rank = rank

@@ -1,4 +1,4 @@
-"""DIN: a history is summed with weights that depend on the candidate."""
+"""DIN: the embeddings of a behavior sequence are summed with weights that depend on the candidate."""
 
 from dataclasses import replace
 from typing import Literal
@@ -14,23 +14,24 @@ from models.tower import Tower
 
 
 class Attention(Recorded):
-    """The local activation unit (Zhou et al. 2018, arXiv 1706.06978, section 4.3).
+    """Local activation unit (Zhou et al. 2018, arXiv 1706.06978, section 4.3).
 
         score_j = MLP([t, h_j, t - h_j, t * h_j]),    pooled = sum over the history of score_j h_j
 
-    The MLP ends in one linear unit. With `softmax` the scores of a history sum to 1; without, as in the paper, they
-    keep how strong an interest is. An empty history gives the zero vector.
+    The MLP ends in one linear unit. With `softmax`, the scores of a sequence sum to 1. Without it, as in the paper,
+    they keep the strength of the interest. An empty sequence gives the zero vector.
 
     Args:
         hidden: widths of the MLP.
-        activation: of the MLP: `sigmoid` or `relu`.
-        softmax: over the history.
-        initializer: of the kernels, a Keras name.
-        seed: the experiment's seed.
-        path: of this unit, such as `attention/history`.
-        name: of the layer.
+        activation: activation of the MLP: `sigmoid` or `relu`.
+        softmax: True normalizes the scores of a sequence by a softmax.
+        initializer: Keras name of the initializer of the kernels, such as `glorot_uniform` or `he_normal`.
+        seed: seed of the experiment, from which initial weights and dropout are derived.
+        path: path of the unit in the model, such as `attention/history`.
+        name: name of the layer.
 
-    Call: target [batch, dim], behaviors (vectors [batch, length, dim], mask [batch, length]) -> [batch, dim].
+    Call: target `[batch, dim]`, behaviors (embeddings `[batch, length, dim]`, mask `[batch, length]`) -> `[batch,
+    dim]`.
     """
 
     def __init__(
@@ -49,47 +50,50 @@ class Attention(Recorded):
         self.scorer = [
             Dense(
                 units,
-                activation=activation if place < len(hidden) else None,
-                kernel_initializer=PathInitializer(initializer, seed, f"{path}/{place}"),
-                name=f"dense_{place}",
+                activation=activation if index < len(hidden) else None,
+                kernel_initializer=PathInitializer(initializer, seed, f"{path}/{index}"),
+                name=f"dense_{index}",
             )
-            for place, units in enumerate((*hidden, 1))
+            for index, units in enumerate((*hidden, 1))
         ]
 
     def call(self, target: tf.Tensor, behaviors: Behaviors) -> tf.Tensor:
-        vectors, mask = (tf.cast(part, target.dtype) for part in behaviors)
-        places = tf.where(mask > 0)  # only what is there is scored: most of a batch of histories is padding
-        h = tf.gather_nd(vectors, places)  # [behaviors, dim]
-        t = tf.gather(target, places[:, 0])
+        vectors, mask = (tf.cast(tensor, target.dtype) for tensor in behaviors)
+        positions = tf.where(mask > 0)  # padding, which is most of a batch of sequences, is not scored
+        h = tf.gather_nd(vectors, positions)  # [behaviors, dim]
+        t = tf.gather(target, positions[:, 0])
         x = tf.concat([t, h, t - h, t * h], axis=1)
         for dense in self.scorer:
             x = dense(x)
-        scores = tf.scatter_nd(places, tf.squeeze(x, axis=1), tf.shape(mask, tf.int64))
+        scores = tf.scatter_nd(positions, tf.squeeze(x, axis=1), tf.shape(mask, tf.int64))
         if self.softmax:
             scores = mask * tf.nn.softmax(tf.where(mask > 0, scores, scores.dtype.min))
         return tf.squeeze(tf.matmul(scores[:, None], vectors), axis=1)
 
 
 class DIN(Tower):
-    """Deep Interest Network (Zhou et al. 2018, arXiv 1706.06978): logit = head(deep([x_0, pooled histories])).
+    """Deep Interest Network (Zhou et al. 2018, arXiv 1706.06978): logit = head(deep([x_0, pooled sequences])).
 
-    Each history is pooled by `Attention` to its target, the vector of a categorical of the same width, often of the
-    same table. What a sequence's own `pooling` makes of it is part of x_0; with `pooling: none` nothing is.
+    `Attention` pools each behavior sequence by its candidate: a categorical feature with an embedding of the same
+    width, often from the same table. The result of a sequence's own `pooling` is part of x_0; with `pooling: none`
+    there is no such part.
 
     Args:
-        targets: sequence -> its target.
-        attention: hidden widths of the attention units.
-        attention_activation: in them: `sigmoid` or `relu`.
-        softmax: over a history's scores; the paper has none.
-        hidden: widths of the MLP `deep`.
-        activation: of the MLP: `relu`, `prelu` or `dice`.
-        batch_norm: in the MLP.
-        dropout: in the MLP.
-        initializer: of the kernels, a Keras name.
-        seed: the experiment's seed.
+        targets: sequence feature -> its candidate, a categorical feature.
+        attention: widths of the hidden layers of the attention units. More or wider layers fit more and cost more per
+            behavior.
+        attention_activation: activation in the attention units: `sigmoid` or `relu`.
+        softmax: True normalizes the scores of a sequence by a softmax; the paper does not.
+        hidden: widths of the layers of the MLP `deep`, first to last. More or wider layers fit more and cost more.
+        activation: activation of the MLP: `relu`, `prelu` or `dice`.
+        batch_norm: True adds batch normalization before each activation of the MLP.
+        dropout: fraction of the MLP's activations set to zero in training, 0 to below 1. A larger value regularizes
+            more; 0 turns it off.
+        initializer: Keras name of the initializer of the kernels, such as `glorot_uniform` or `he_normal`.
+        seed: seed of the experiment, from which initial weights and dropout are derived.
 
-    Call: x_0 [batch, width], step (scalar, for dropout), for each history the branches `din/<sequence>` (`Behaviors`)
-    and `din/<sequence>/target` [batch, dim] -> logit [batch].
+    Call: x_0 `[batch, width]`, step (scalar, for dropout), for each sequence the branches `din/<sequence>`
+    (`Behaviors`) and `din/<sequence>/target` `[batch, dim]` -> logit `[batch]`.
     """
 
     def __init__(
@@ -107,19 +111,19 @@ class DIN(Tower):
     ) -> None:
         super().__init__(name="din")
         if not targets:
-            raise ValueError("targets: din needs a history and its target, such as {history: item}")
+            raise ValueError("targets: din needs a sequence and its candidate. Add one, such as {history: item}.")
         self._targets = tuple(targets.items())
         self.attention = [
-            Attention(  # a feature's name may be no name of a scope
+            Attention(  # named by index, because a feature's name is not always a valid scope
                 attention,
                 attention_activation,
                 softmax,
                 initializer,
                 seed,
                 f"attention/{history}",
-                f"attention_{place}",
+                f"attention_{index}",
             )
-            for place, history in enumerate(targets)
+            for index, history in enumerate(targets)
         ]
         self.deep = MLP(hidden, batch_norm, dropout, initializer, seed, "deep", activation)
         self.head = logit_head(initializer, seed)
@@ -130,15 +134,17 @@ class DIN(Tower):
         return {"attention": self.attention, "deep": [self.deep], "head": [self.head]}
 
     def extend(self, inputs: Inputs) -> Inputs:
-        """Return the inputs with a branch for each history and another for its target."""
+        """Return the inputs with one branch for each sequence and one for its candidate."""
         fields = []
         for name, target_name in self._targets:
             history, target = inputs.history(name, "targets"), inputs.category(target_name, "targets")
             if history.table is None or target.table is None:
-                raise ValueError(f"targets: {name!r} and {target_name!r} need vectors; a cross of dim 1 has none")
+                raise ValueError(
+                    f"targets: {name!r} and {target_name!r} need embeddings, which a cross of dim 1 lacks. Set its dim."
+                )
             widths = [inputs.table(table).dim for table in (history.table, target.table)]
             if widths[0] != widths[1]:
-                raise ValueError(f"targets: {name!r} and {target_name!r} need vectors of one width. Received: {widths}")
+                raise ValueError(f"targets: {name!r} and {target_name!r} must have one dim. Received: {widths}")
             fields.append(Field(f"{name}/target", target.table, target.column, branch=f"din/{name}/target"))
             fields.append(Field(f"{name}/behaviors", history.table, sequence=name, branch=f"din/{name}"))
         return replace(inputs, fields=(*inputs.fields, *fields))
@@ -148,5 +154,5 @@ class DIN(Tower):
             unit(branches[f"din/{history}/target"], branches[f"din/{history}"])
             for unit, (history, _) in zip(self.attention, self._targets, strict=True)
         ]
-        x = tf.concat([x0, *(tf.cast(one, x0.dtype) for one in pooled)], axis=1)
+        x = tf.concat([x0, *(tf.cast(vector, x0.dtype) for vector in pooled)], axis=1)
         return tf.squeeze(self.head(self.deep(x, step, training=training)), axis=1)

@@ -1,4 +1,4 @@
-"""A plain MLP on the vectors: the tower without any crossing, and the base that others are compared with."""
+"""DNN: an MLP on the embeddings, without feature crossing; the usual baseline."""
 
 import tensorflow as tf
 import tf_keras
@@ -11,14 +11,15 @@ class DNN(Tower):
     """Deep neural network: logit = head(deep(x_0)).
 
     Args:
-        hidden: widths of the MLP `deep`.
-        activation: of the MLP: `relu`, `prelu` or `dice`.
-        batch_norm: in the MLP.
-        dropout: in the MLP.
-        initializer: of the kernels, a Keras name.
-        seed: the experiment's seed.
+        hidden: widths of the layers of the MLP `deep`, first to last. More or wider layers fit more and cost more.
+        activation: activation of the MLP: `relu`, `prelu` or `dice`.
+        batch_norm: True adds batch normalization before each activation of the MLP.
+        dropout: fraction of the MLP's activations set to zero in training, 0 to below 1. A larger value regularizes
+            more; 0 turns it off.
+        initializer: Keras name of the initializer of the kernels, such as `glorot_uniform` or `he_normal`.
+        seed: seed of the experiment, from which initial weights and dropout are derived.
 
-    Call: x_0 [batch, width], step (scalar, for dropout) -> logit [batch].
+    Call: x_0 `[batch, width]`, step (scalar, for dropout) -> logit `[batch]`.
     """
 
     def __init__(

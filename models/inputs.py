@@ -1,4 +1,4 @@
-"""What batches hold, in a model's words: tables, the fields that read them, and features that a tower may read."""
+"""Model inputs: embedding tables, the fields that read them, and the features that a tower can use."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,94 +9,105 @@ import tensorflow as tf
 
 @dataclass(frozen=True)
 class Table:
-    """A logical table [rows, dim]."""
+    """Logical embedding table `[rows, dim]`."""
 
     name: str
+    """Name of the table, unique in the model."""
     rows: int
+    """Number of embeddings."""
     dim: int
+    """Width of an embedding."""
     stddev: float | None = None
-    """Of the normal that starts it; None: the model's."""
+    """Standard deviation of the initial embeddings; None: the model's."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """What is looked up in a table: the ids of a column of `ids`, or those of a sequence."""
+    """Lookup in a table: the ids of a column of `ids`, or those of a sequence."""
 
     name: str
+    """Name of the field."""
     table: str
+    """Name of the table that the field reads."""
     column: int | None = None
-    """The column of `ids`."""
+    """Column of `ids`; None for a sequence."""
     sequence: str | None = None
-    """Or the sequence, pooled to one vector; an empty one is the zero vector."""
+    """Name of the sequence, pooled to one vector (the zero vector if it is empty); None for a column."""
     pooling: Literal["mean", "sum"] | None = None
-    """None, of a sequence: its vectors stay apart, in a branch of their own, as `Behaviors`."""
+    """Pooling of a sequence; None keeps its embeddings separate, as `Behaviors` in a branch of their own."""
     scale: int | None = None
-    """The column of `numerics` that multiplies the vector."""
+    """Column of `numerics` that multiplies the embedding; None: no scaling."""
     branch: str = "deep"
-    """The input of the tower that it feeds: `deep` is x0; other branches reach the tower under their own name."""
+    """Input of the tower that the field feeds: `deep` is x_0, any other branch is passed to the tower by its name."""
 
     @property
     def is_unpooled(self) -> bool:
-        """Whether it is a vector for each value of a sequence."""
+        """True if the field has one embedding per value of a sequence."""
         return self.sequence is not None and self.pooling is None
 
 
 @dataclass(frozen=True)
 class Category:
-    """A feature whose value in a row is one of `rows` ids."""
+    """Feature with one id per example."""
 
     name: str
+    """Name of the feature."""
     column: int
-    """Of `ids`."""
+    """Column of `ids`."""
     rows: int
+    """Number of ids."""
     table: str | None = None
-    """Of its vector, if it has one."""
+    """Name of its embedding table; None: no embedding."""
 
 
 @dataclass(frozen=True)
 class SequenceInput:
-    """A feature whose value in a row is a list of some of `rows` ids."""
+    """Feature with a list of ids per example, such as a behavior sequence."""
 
     name: str
-    """Of the sequence, too."""
+    """Name of the feature and of its sequence."""
     rows: int
+    """Number of ids."""
     table: str | None = None
-    """Of its vectors, if it has some."""
+    """Name of its embedding table; None: no embeddings."""
     crossed: bool = False
-    """Whether each value is a pair with a category of the row."""
+    """True if each value is a pair with a category of the example."""
 
 
 class Behaviors(NamedTuple):
-    """The vectors of a sequence, one by one."""
+    """Embeddings of a sequence, not pooled."""
 
     vectors: tf.Tensor
-    """[batch, length, dim]"""
+    """Embeddings, `[batch, length, dim]`."""
     mask: tf.Tensor
-    """float32 [batch, length]: 1 for a value, 0 for padding."""
+    """1 for a value and 0 for padding, float32 `[batch, length]`."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a model must know of its batches."""
+    """Layout of a model's batches."""
 
     tables: tuple[Table, ...]
+    """Logical embedding tables."""
     fields: tuple[Field, ...]
+    """Lookups in the tables, in the order of x_0."""
     numerics: tuple[str, ...]
+    """Names of the columns of `numerics`."""
     plain: tuple[int, ...]
-    """The columns of `numerics` that are inputs of their own."""
+    """Columns of `numerics` that are part of x_0 as they are."""
     categories: tuple[Category, ...] = ()
-    """All features that are one category, whether they have a field or not."""
+    """All features with one id per example, with or without a field."""
     histories: tuple[SequenceInput, ...] = ()
-    """All features that are a sequence, whether they have a field or not."""
+    """All sequence features, with or without a field."""
 
     def __post_init__(self) -> None:
         names = [table.name for table in self.tables]
-        if repeated := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"two tables are called {sorted(repeated)[0]!r}: rename the feature")
+        if duplicates := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"duplicate table {sorted(duplicates)[0]!r}. Rename the feature.")
 
     @classmethod
     def from_layout(cls, layout: Mapping[str, Any]) -> "Inputs":
-        """From the plain values of `features.Encoder.layout`."""
+        """Create inputs from the plain values of `features.Encoder.layout`."""
         return cls(
             tables=tuple(Table(**table) for table in layout["tables"]),
             fields=tuple(Field(**field) for field in layout["fields"]),
@@ -107,40 +118,43 @@ class Inputs:
         )
 
     def table(self, name: str) -> Table:
-        """The table of that name."""
+        """Return the table called `name`."""
         return next(table for table in self.tables if table.name == name)
 
     def trimmed(self) -> "Inputs":
-        """Without the tables that no field reads, such as that of a history that only CAN reads, in its own tables."""
+        """Return the inputs without tables that no field reads.
+
+        An example is the table of a sequence that only CAN reads, through its own tables.
+        """
         used = {field.table for field in self.fields}
         return replace(self, tables=tuple(table for table in self.tables if table.name in used))
 
     def category(self, name: str, key: str) -> Category:
-        """The feature of that name that is one category; `key` is the setting that names it.
+        """Return the categorical feature called `name`; `key` is the setting that names it, for the error.
 
         Raises:
-            ValueError: there is none.
+            ValueError: there is no such feature.
         """
-        return _named(name, self.categories, "categorical", key)
+        return _feature(name, self.categories, "categorical", key)
 
     def history(self, name: str, key: str) -> SequenceInput:
-        """The feature of that name that is a sequence; `key` is the setting that names it.
+        """Return the sequence feature called `name`; `key` is the setting that names it, for the error.
 
         Raises:
-            ValueError: there is none.
+            ValueError: there is no such feature.
         """
-        return _named(name, self.histories, "sequence", key)
+        return _feature(name, self.histories, "sequence", key)
 
     def category_or_history(self, name: str, key: str) -> Category | SequenceInput:
-        """The feature of that name, whichever it is; `key` is the setting that names it.
+        """Return the categorical or sequence feature called `name`; `key` is the setting that names it, for the error.
 
         Raises:
-            ValueError: there is none.
+            ValueError: there is no such feature.
         """
-        return _named(name, (*self.categories, *self.histories), "categorical or sequence", key)
+        return _feature(name, (*self.categories, *self.histories), "categorical or sequence", key)
 
     def empty_batch(self) -> dict[str, tf.Tensor]:
-        """A batch of one row of padding."""
+        """Return a batch of one example that is all padding."""
         columns = max((field.column + 1 for field in self.fields if field.column is not None), default=0)
         batch = {"ids": tf.zeros([1, columns], tf.int32), "numerics": tf.zeros([1, len(self.numerics)])}
         for field in self.fields:
@@ -150,9 +164,9 @@ class Inputs:
         return batch
 
 
-def _named(name: str, features: Sequence[Any], kind: str, key: str) -> Any:
+def _feature(name: str, features: Sequence[Any], kind: str, key: str) -> Any:
     for feature in features:
         if feature.name == name:
             return feature
     known = ", ".join(feature.name for feature in features)
-    raise ValueError(f"{key}: no {kind} feature is called {name!r}; known: {known or 'none'}")
+    raise ValueError(f"{key}: unknown {kind} feature {name!r}. Use one of: {known or 'none'}")

@@ -1,4 +1,4 @@
-"""Record what the layers of a model return, so that a step can be examined layer by layer."""
+"""Recording of layer outputs, to examine a training step layer by layer."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,26 +10,28 @@ import tf_keras
 
 
 class Call(NamedTuple):
-    """A call of a layer."""
+    """Recorded call of a layer."""
 
     path: str
-    """Names of the layers around it and its own, such as `dcn_v2/deep/dense_0`."""
+    """Names of the enclosing layers and of the layer itself, such as `dcn_v2/deep/dense_0`."""
     layer: tf_keras.layers.Layer
+    """Layer that was called."""
     outputs: list[tf.Tensor]
+    """Outputs of the call, flattened."""
 
 
 class _Recording:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.open: list[str] = []
-        """Names of the layers whose calls have begun and not ended."""
+        """Names of the layers whose calls are in progress, outermost first."""
 
 
 _recording: ContextVar[_Recording | None] = ContextVar("recording", default=None)
 
 
 class Recorded(tf_keras.layers.Layer):
-    """A layer whose calls `recorded` records; before another Keras class, a mixin.
+    """Layer whose calls `recorded` records; a mixin if it precedes another Keras class.
 
     >>> class Double(Recorded):
     ...     def call(self, x):
@@ -41,13 +43,13 @@ class Recorded(tf_keras.layers.Layer):
     """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the layer."""
+        """Call the layer, and record the call inside `recorded`."""
         recording = _recording.get()
         if recording is None:
             return super().__call__(*args, **kwargs)
         recording.open.append(self.name)
         outputs = super().__call__(*args, **kwargs)
-        # flattened now: a caller can take entries out of a dictionary of outputs
+        # flattened immediately, because a caller can remove entries from a dictionary of outputs
         recording.calls.append(Call("/".join(recording.open), self, tf.nest.flatten(outputs)))
         recording.open.pop()
         return outputs
@@ -55,7 +57,7 @@ class Recorded(tf_keras.layers.Layer):
 
 @contextmanager
 def recorded() -> Iterator[list[Call]]:
-    """Record each call of a `Recorded` layer inside, in the order in which the calls end."""
+    """Record each call of a `Recorded` layer in the context, in the order in which the calls end."""
     recording = _Recording()
     token = _recording.set(recording)
     try:
@@ -65,16 +67,16 @@ def recorded() -> Iterator[list[Call]]:
 
 
 class Dense(Recorded, tf_keras.layers.Dense):
-    """Keras's dense layer."""
+    """Keras's dense layer, recorded."""
 
 
 class BatchNormalization(Recorded, tf_keras.layers.BatchNormalization):
-    """Keras's batch normalization."""
+    """Keras's batch normalization, recorded."""
 
 
 class ReLU(Recorded, tf_keras.layers.ReLU):
-    """Keras's rectifier."""
+    """Keras's rectifier, recorded."""
 
 
 class PReLU(Recorded, tf_keras.layers.PReLU):
-    """Keras's rectifier with a trained slope."""
+    """Keras's rectifier with a trained slope, recorded."""

@@ -1,4 +1,4 @@
-"""Random numbers as pure functions of (seed, path): nothing depends on the order in which layers are made."""
+"""Random numbers as pure functions of (seed, path), independent of the order in which layers are created."""
 
 import hashlib
 import math
@@ -7,11 +7,11 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-MAX_NUMBERS = 2**31  # the kernels of TensorFlow count the numbers of many tensors with 32 bits
+MAX_NUMBERS = 2**31  # many TensorFlow kernels count elements with 32 bits
 
 
 def seed_of(*parts: int | str) -> int:
-    """A 31-bit seed that is a function of its parts alone, in any process.
+    """Return a 31-bit seed that depends only on `parts` and is the same in every process.
 
     >>> seed_of(1, "deep/0") == seed_of(1, "deep/0"), seed_of(1, "deep/0") == seed_of(1, "deep/1")
     (True, False)
@@ -21,14 +21,14 @@ def seed_of(*parts: int | str) -> int:
 
 
 class PathInitializer(tf_keras.initializers.Initializer):
-    """A Keras initializer by name, seeded by (seed, path, shape).
+    """Keras initializer, by name, seeded by (seed, path, shape).
 
-    The shape is part of it because a low-rank cross layer gives both of its kernels one initializer.
+    The shape is included because a low-rank cross layer uses one initializer for both of its kernels.
 
     Args:
-        name: a Keras initializer, such as `glorot_uniform` or `he_normal`.
-        seed: the experiment's seed.
-        path: of the layer, such as `deep/0`.
+        name: Keras name of the initializer, such as `glorot_uniform` or `he_normal`.
+        seed: seed of the experiment.
+        path: path of the layer, such as `deep/0`.
     """
 
     def __init__(self, name: str, seed: int, path: str) -> None:

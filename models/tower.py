@@ -1,4 +1,4 @@
-"""What a model needs of its tower."""
+"""Interface between a model and its tower."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -14,57 +14,56 @@ Loss: TypeAlias = tf.Tensor | Callable[[tf.Tensor], tf.Tensor]
 
 
 class TowerOutput(NamedTuple):
-    """What a tower returns that trains on more than the cross-entropy of its logit."""
+    """Result of a tower with further losses in addition to the cross-entropy of its logit."""
 
     logit: tf.Tensor
-    """float32 [batch]."""
+    """Logit, float32 `[batch]`."""
     losses: Mapping[str, Loss]
-    """Name -> a term of the loss for each example, [batch], or a function from labels [batch] to it, such as the
-    cross-entropy of a stream's own logit; the same names at every call.
+    """Name -> loss term per example, `[batch]`, or a function from labels `[batch]` to it.
 
-    The model adds the mean of each, weighted by sample weights as the cross-entropy, so a coefficient is the tower's to
-    apply.
+    An example is the cross-entropy of a stream's own logit. The names must be the same at every call. The model adds
+    the mean of each term, weighted by sample weights like the cross-entropy. To scale a term, multiply it in the tower.
     """
 
     def losses_of(self, label: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Return the losses of examples with these labels, each [batch].
+        """Return the losses of examples with the given labels, each `[batch]`.
 
         Args:
-            label: 0 or 1, [batch].
+            label: labels, 0 or 1, `[batch]`.
         """
         return {name: loss(label) if callable(loss) else loss for name, loss in self.losses.items()}
 
 
 class Tower(Recorded):
-    """From the vectors of a batch to its logit.
+    """Base class of towers, which compute a logit from the embeddings of a batch.
 
-    A subclass defines `blocks` and `call(x0, step, training=False, **branches)`: x0 [batch, width] holds the vectors
-    and plain numerics side by side, `step` is a scalar that dropout is a function of, `branches` are the fields that
-    `extend` declared for other branches than `deep`, by the branch's name, vectors side by side or `Behaviors`; the
-    result is the logit, float32 [batch], or a `TowerOutput`. The last layer of the block `head` has the bias of the
+    A subclass defines `blocks` and `call(x0, step, training=False, **branches)`. x0 `[batch, width]` holds the
+    embeddings and plain numeric features. `step` is a scalar from which dropout is derived. `branches` are the fields
+    that `extend` declared for branches other than `deep`, by branch name: concatenated embeddings, or `Behaviors`. The
+    result is the logit, float32 `[batch]`, or a `TowerOutput`. The last layer of the block `head` has the bias of the
     logit, which `start_at` sets.
     """
 
     to_define: ClassVar[tuple[str, ...]] = ("blocks", "call")
     """Names that a subclass must define."""
     has_wide_weights: ClassVar[bool] = False
-    """True if each categorical and each cross has a wide weight, so that a cross needs no vector."""
+    """True if each categorical feature and each cross has a wide weight, so that a cross needs no embedding."""
     default_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
-    """Pattern of own tables, `*` for the name of a categorical or a cross -> settings of their default optimizer."""
+    """Pattern of the tower's own tables, `*` for a feature's name -> settings of their default optimizer."""
 
     @property
     def blocks(self) -> dict[str, list[tf_keras.layers.Layer]]:
-        """Block name -> its layers; every trainable layer is in one block.
+        """Block name -> its layers; every trainable layer is in exactly one block.
 
-        All names are there from the start; layers that depend on the inputs follow with `connect`.
+        All names exist from the start. `connect` adds the layers that depend on the inputs.
         """
         raise TypeError(f"{type(self).__name__} must define blocks")
 
     def start_at(self, logit: float) -> None:
-        """Set the bias of the logit, so that an untrained model predicts about this.
+        """Set the bias of the logit, so that an untrained model predicts about `logit`.
 
         Raises:
-            ValueError: the tower has no `head` with a bias, or its variables do not exist yet.
+            ValueError: the tower does not have a `head` with a bias, or its variables do not exist yet.
         """
         bias = getattr(self.blocks.get("head", [None])[-1], "bias", None)
         if bias is None:
@@ -72,20 +71,20 @@ class Tower(Recorded):
         bias.assign([logit])
 
     def extend(self, inputs: Inputs) -> Inputs:
-        """Return the inputs with the tables and fields that this tower reads besides those of x0; here there are none.
+        """Return the inputs with the tables and fields that this tower reads in addition to x_0; by default, unchanged.
 
-        A pure function: the tower stays as it is.
+        A pure function: it does not change the tower.
         """
         return inputs
 
     def connect(self, inputs: Inputs) -> None:
-        """Make the layers that depend on the inputs; here there are none.
+        """Create the layers that depend on the inputs; by default, none.
 
         `CTRModel` calls it once, before any variable exists.
 
         Args:
-            inputs: as `extend` gave them.
+            inputs: result of `extend`.
 
         Raises:
-            ValueError: inputs that the tower cannot use.
+            ValueError: the tower cannot use the inputs.
         """

@@ -1,4 +1,4 @@
-"""Wide & Deep: a linear model that remembers beside an MLP that generalizes."""
+"""Wide & Deep: a linear model that memorizes, combined with an MLP that generalizes."""
 
 from dataclasses import replace
 from types import MappingProxyType
@@ -16,18 +16,19 @@ class WideDeep(Tower):
 
         logit = sum of wide weights + head(deep(x_0)),    head with a bias
 
-    Each categorical and each cross has one wide weight per value, in a table of width 1 called `wide/<feature>` that
-    starts at zero, so that wide and deep part may have optimizers of their own. A cross of a sequence adds the weights
-    of all its pairs.
+    Each categorical feature and each cross has one wide weight per value, in a table `wide/<feature>` of width 1 that
+    starts at zero. Wide weights and embeddings can therefore have different optimizers. A cross of a sequence adds the
+    weights of all its pairs.
 
     Args:
-        hidden: widths of the MLP `deep`.
-        batch_norm: in the MLP.
-        dropout: in the MLP.
-        initializer: of the kernels, a Keras name.
-        seed: the experiment's seed.
+        hidden: widths of the layers of the MLP `deep`, first to last. More or wider layers fit more and cost more.
+        batch_norm: True adds batch normalization before each activation of the MLP.
+        dropout: fraction of the MLP's activations set to zero in training, 0 to below 1. A larger value regularizes
+            more; 0 turns it off.
+        initializer: Keras name of the initializer of the kernels, such as `glorot_uniform` or `he_normal`.
+        seed: seed of the experiment, from which initial weights and dropout are derived.
 
-    Call: x_0 [batch, width], step (scalar, for dropout), wide [batch, categories and crosses] -> logit [batch].
+    Call: x_0 `[batch, width]`, step (scalar, for dropout), wide `[batch, categories and crosses]` -> logit `[batch]`.
     """
 
     has_wide_weights = True
@@ -53,11 +54,11 @@ class WideDeep(Tower):
         return {"deep": [self.deep], "head": [self.head]}
 
     def extend(self, inputs: Inputs) -> Inputs:
-        """The inputs with a table `wide/<name>` for each category and each cross of a sequence."""
+        """Return the inputs with a table `wide/<name>` for each category and each cross of a sequence."""
         categories = {f"wide/{category.name}": category for category in inputs.categories}
         crossed = {f"wide/{history.name}": history for history in inputs.histories if history.crossed}
         if not categories and not crossed:
-            raise ValueError("the wide part needs a categorical or a cross")
+            raise ValueError("wide_deep needs a categorical feature or a cross for its wide weights. Add one.")
         tables = [Table(name, feature.rows, 1, stddev=0.0) for name, feature in (categories | crossed).items()]
         fields = [Field(name, name, category.column, branch="wide") for name, category in categories.items()]
         fields += [Field(n, n, sequence=history.name, pooling="sum", branch="wide") for n, history in crossed.items()]

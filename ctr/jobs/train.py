@@ -293,7 +293,7 @@ def _report(
         "files": {name: file_rows(groups) for name, groups in prepared.sets.items()},
         "bad_rows": bad_rows_records(prepared.bad_rows),
         "model": {
-            "components": [{"name": one.part, "parameters": one.parameters, "flops": one.flops} for one in components]
+            "components": [{"name": one.name, "parameters": one.parameters, "flops": one.flops} for one in components]
         },
         "warm_start": trainer.run.warm_start(),
         "tables": tables,

@@ -322,10 +322,12 @@ def test_a_cross_of_a_sequence_that_is_not_pooled_is_refused_by_them_too(make_ex
 
 
 def test_only_numerics_leave_the_wide_part_empty(make_wide_deep, tmp_path):
-    with pytest.raises(ConfigError, match="model: the wide part needs a categorical or a cross"):
+    with pytest.raises(
+        ConfigError, match=r"model: wide_deep needs a categorical feature or a cross for its wide weights\. Add one\."
+    ):
         ctr.train(make_wide_deep("features.columns={price: {type: numeric}}"), tmp_path / "run")
 
 
 def test_a_feature_called_as_a_wide_table_is_refused(make_wide_deep, tmp_path):
-    with pytest.raises(ConfigError, match="two tables are called 'wide/user': rename the feature"):
+    with pytest.raises(ConfigError, match=r"duplicate table 'wide/user'\. Rename the feature\."):
         ctr.train(make_wide_deep('features.columns."wide/user"={column: user}'), tmp_path / "run")

@@ -168,7 +168,7 @@ def test_without_independent_parameters_the_features_own_tables_serve():
 
     assert inputs.tables == narrow.tables
     assert [field.table for field in inputs.fields[-2:]] == ["item", "hour"]
-    with pytest.raises(ValueError, match=r"vectors of 'item' must be 15 wide. Received: 4"):
+    with pytest.raises(ValueError, match=r"without independent_parameters, 'item' must have dim 15\. Received: 4"):
         extended(independent_parameters=False)
 
 
@@ -255,19 +255,19 @@ def test_under_mixed_precision_it_is_close():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"pairs": ()}, r"pairs must be one or more, .* Received: \[\]"),
+        ({"pairs": ()}, r"pairs must be one or more pairs with distinct names\. Received: \[\]"),
         (
             {"pairs": (("item", "past"),) * 2},
-            r"pairs .*each of its own name. Received: \['item_x_past', 'item_x_past'\]",
+            r"pairs .*with distinct names. Received: \['item_x_past', 'item_x_past'\]",
         ),
-        ({"pairs": (("itm", "past"),)}, "pairs: no categorical feature is called 'itm'; known: item, shop, hour"),
+        ({"pairs": (("itm", "past"),)}, "pairs: unknown categorical feature 'itm'. Use one of: item, shop, hour"),
         (
             {"pairs": (("item", "pst"),)},
-            "pairs: no categorical or sequence feature is called 'pst'; known: item, shop, hour, past, shops",
+            "pairs: unknown categorical or sequence feature 'pst'. Use one of: item, shop, hour, past, shops",
         ),
         ({"micro_mlp": (4,)}, r"micro_mlp .*Received: \[4\]"),
         ({"micro_mlp": (4, 0)}, r"micro_mlp .*Received: \[4, 0\]"),
-        ({"pairs": (("a", "b_x_c"), ("a_x_b", "c"))}, r"each of its own name. Received: \['a_x_b_x_c', 'a_x_b_x_c'\]"),
+        ({"pairs": (("a", "b_x_c"), ("a_x_b", "c"))}, r"with distinct names. Received: \['a_x_b_x_c', 'a_x_b_x_c'\]"),
         ({"stddev": -0.1}, "stddev must be at least 0. Received: -0.1"),
         ({"orders": 0}, "orders .*Received: 0"),
     ],

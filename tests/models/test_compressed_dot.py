@@ -525,7 +525,7 @@ def test_in_mixed_precision_every_product_of_the_compression_is_in_bfloat16(mixe
         ({"compress_hidden": (4, 0)}, r"must be at least 1. Received: .*compress_hidden=\[4, 0\]"),
         ({"hidden": (8, 0)}, r"hidden must be .*Received: \[8, 0\]"),
         ({"dropout": 1.0}, "dropout .*Received: 1.0"),
-        ({"groups": (("user",), ())}, r"groups must have a field each. Received: \[\['user'\], \[\]\]"),
+        ({"groups": (("user",), ())}, r"groups must not contain an empty group. Received: \[\['user'\], \[\]\]"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
@@ -565,6 +565,6 @@ def test_groups_that_do_not_name_each_field_once_are_refused(groups, message):
 )
 def test_fields_that_cannot_meet_are_refused(fields, received):
     with pytest.raises(
-        ValueError, match=f"CompressedDot needs vectors of one width, two or more. Received: {received}$"
+        ValueError, match=f"compressed_dot needs at least two embeddings, all of one `dim`. Received: {received}$"
     ):
         CompressedDot().connect(replace(INPUTS, fields=fields))

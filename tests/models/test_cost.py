@@ -232,7 +232,7 @@ def test_what_is_done_once_a_batch_is_not_of_a_row():
     ids=["a loop", "a function"],
 )
 def test_what_cannot_be_counted_is_an_error_and_not_zero(compute):
-    with pytest.raises(ValueError, match=r"what ctr_model/computing/.* costs is inside a function"):
+    with pytest.raises(ValueError, match=r"ctr_model/computing/.*: cannot count operations inside a function"):
         costs(Computing(compute))
 
 

@@ -193,10 +193,13 @@ def test_under_mixed_precision_it_is_close(softmax):
     [
         ({"attention": (4, 0)}, r"attention must be .*Received: \[4, 0\]"),
         ({"hidden": (0,)}, r"hidden must be .*Received: \[0\]"),
-        ({"targets": {}}, "targets: din needs a history and its target"),
-        ({"targets": {"pst": "item"}}, "targets: no sequence feature is called 'pst'; known: past, shops"),
-        ({"targets": {"past": "itm"}}, "targets: no categorical feature is called 'itm'; known: item, shop"),
-        ({"targets": {"past": "a_x_b"}}, "'past' and 'a_x_b' need vectors; a cross of dim 1 has none"),
+        ({"targets": {}}, "targets: din needs a sequence and its candidate. Add one"),
+        ({"targets": {"pst": "item"}}, "targets: unknown sequence feature 'pst'. Use one of: past, shops"),
+        ({"targets": {"past": "itm"}}, "targets: unknown categorical feature 'itm'. Use one of: item, shop"),
+        (
+            {"targets": {"past": "a_x_b"}},
+            "'past' and 'a_x_b' need embeddings, which a cross of dim 1 lacks. Set its dim.",
+        ),
     ],
     ids=str,
 )
@@ -208,5 +211,5 @@ def test_refused_are(arguments, message):
 def test_a_history_and_its_target_are_of_one_width():
     wide = replace(INPUTS, tables=(INPUTS.tables[0], Table("shop", SHOPS, 7)))
 
-    with pytest.raises(ValueError, match=r"'past' and 'shop' need vectors of one width. Received: \[4, 7\]"):
+    with pytest.raises(ValueError, match=r"'past' and 'shop' must have one dim. Received: \[4, 7\]"):
         a_model(inputs=wide, targets={"past": "shop"})

@@ -135,8 +135,8 @@ def test_a_stream_of_some_fields_leaves_the_tables_of_the_others_out():
 @pytest.mark.parametrize(
     ("streams", "message"),
     [
-        ({"left": ("user", "itm")}, "left: x0 has no field 'itm'. Known: user, item, history, price"),
-        ({"left": None, "right": ()}, "right: no field. Known: user, item, history, price"),
+        ({"left": ("user", "itm")}, "left: unknown field 'itm'. Use fields of x0: user, item, history, price"),
+        ({"left": None, "right": ()}, "right: no field. Use fields of x0: user, item, history, price"),
         ({"left": None, "deep": None}, "`deep` is x0, which is the first stream. Use another name."),
     ],
 )
@@ -147,5 +147,5 @@ def test_streams_that_cannot_be_are_refused(streams, message):
 
 def test_a_feature_called_as_the_table_of_a_stream_is_refused():
     taken = replace(INPUTS, tables=(*INPUTS.tables, Table("left/user", 9, 4)))
-    with pytest.raises(ValueError, match="two tables are called 'left/user': rename the feature"):
+    with pytest.raises(ValueError, match=r"duplicate table 'left/user'\. Rename the feature\."):
         with_streams(taken, {"left": None}, separate=True)

@@ -487,5 +487,5 @@ def test_a_table_may_have_a_deviation_of_its_own(stddev):
 
 
 def test_two_tables_of_one_name_are_refused():
-    with pytest.raises(ValueError, match="two tables are called 'item': rename the feature"):
+    with pytest.raises(ValueError, match=r"duplicate table 'item'\. Rename the feature\."):
         replace(INPUTS, tables=(*INPUTS.tables, Table("item", 5, 2)))

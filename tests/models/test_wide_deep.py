@@ -487,14 +487,16 @@ def test_refused_are(arguments, message):
 
 
 def test_inputs_without_a_category_are_refused():
-    with pytest.raises(ValueError, match="the wide part needs a categorical or a cross"):
+    with pytest.raises(
+        ValueError, match=r"wide_deep needs a categorical feature or a cross for its wide weights\. Add one\."
+    ):
         model_of(replace(INPUTS, categories=()))
 
 
 def test_a_feature_called_as_a_wide_table_is_refused():
     taken = replace(INPUTS, tables=(*INPUTS.tables, Table("wide/user", 9, 4)))
 
-    with pytest.raises(ValueError, match="two tables are called 'wide/user': rename the feature"):
+    with pytest.raises(ValueError, match=r"duplicate table 'wide/user'\. Rename the feature\."):
         model_of(taken)
 
 
