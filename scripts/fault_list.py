@@ -210,8 +210,8 @@ FAULTS = (
     Fault(
         "verdict_for_tested_seeds_needs_one_seed",
         "ctr/comparison/baseline_diff.py",
-        "beyond_rows = all(seed is not None",
-        "beyond_rows = any(seed is not None",
+        "is_significant = all(seed_p is not None",
+        "is_significant = any(seed_p is not None",
         (f"{COMPARISON}/test_verdicts.py", COMPARISON),
     ),
     Fault(

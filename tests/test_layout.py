@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ctr.comparison.plan import planned_seeds, planned_trials
-from ctr.comparison.study import cells_of, load_study
+from ctr.comparison.study import list_variants, load_study
 from ctr.config.experiment import load_experiment
 
 ROOT = Path(__file__).parents[1]
@@ -156,9 +156,9 @@ def test_a_shipped_config_is_valid(path):
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_a_shipped_study_is_valid_with_all_its_choices(path, tmp_path):
+def test_a_shipped_study_is_valid_with_all_its_options(path, tmp_path):
     study = load_study(path)
-    cells = cells_of(study)
-    trials = planned_trials(study, cells, tmp_path)
-    assert len(trials) == (study.tuning.trials * len(cells) if study.tuning else 0)
-    assert trials or planned_seeds(study, {}, cells, tmp_path)
+    variants = list_variants(study)
+    trials = planned_trials(study, variants, tmp_path)
+    assert len(trials) == (study.tuning.trials * len(variants) if study.tuning else 0)
+    assert trials or planned_seeds(study, {}, variants, tmp_path)

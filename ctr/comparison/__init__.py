@@ -1,1 +1,1 @@
-"""`ctr compare`: the same experiment under several choices, and whether what they differ by is more than luck."""
+"""Comparisons: train variants of an experiment and report which differences are statistically significant."""

@@ -1,4 +1,4 @@
-"""Each cell beside the baseline: differences of what is reported, and the verdict that they back."""
+"""Differences of each variant from the baseline, and their verdicts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from ctr.comparison.fairness import fairness
-from ctr.comparison.results import CellResults, Result
+from ctr.comparison.results import Result, VariantRuns
 from ctr.evaluation.paired_scores import NoClusters, NotPaired, SavedScores
 from ctr.metrics import (
     Difference,
@@ -21,64 +21,67 @@ from ctr.metrics import (
 from ctr.metrics.catalog import entry, paired_metrics
 from ctr.schema.comparison import DifferenceToBaseline, Estimate, Independence, MetricDifference, Verdict
 
-SIGNIFICANT = 0.05  # an adjusted p below it is more than chance
+SIGNIFICANT = 0.05  # adjusted p below which a difference is significant
 PSI_BINS = 10
 
 
-def compare_with_baseline(baseline: CellResults, other: CellResults) -> DifferenceToBaseline:
-    """Differences to the baseline in what is reported, paired by seed; PSI of the scores; what both began with.
+def compare_with_baseline(baseline: VariantRuns, candidate: VariantRuns) -> DifferenceToBaseline:
+    """Return the differences of a variant from the baseline, paired by seed, with PSI of scores and start of runs.
 
-    Reads the scores of two runs at a time; of each pair and metric about 20 bytes a row are kept, and of each pair
-    4 more where rows come in clusters.
+    The scores of two runs are read at a time. Each pair and metric keeps about 20 bytes per example, and each pair
+    4 bytes more if examples are clustered.
     """
-    by_seed = {result.run.seed: result for result in baseline.finished}
-    pairs = [(result, by_seed[result.run.seed]) for result in other.finished if result.run.seed in by_seed]
-    rows: dict[str, dict[int, RowDifferences]] = {key: {} for key in paired_metrics()}
-    shifts: list[float] = []
+    baseline_of = {result.run.seed: result for result in baseline.finished}
+    pairs = [(result, baseline_of[result.run.seed]) for result in candidate.finished if result.run.seed in baseline_of]
+    by_metric: dict[str, dict[int, RowDifferences]] = {key: {} for key in paired_metrics()}
+    psi_values: list[float] = []
     reasons: list[str] = []
     unpaired: list[str] = []
     no_clusters: list[str] = []
     first: SavedScores | None = None
-    same_rows = alike = True
-    for own, base in pairs:
-        seed = own.run.seed
+    same_rows = same_scores = True
+    for result, base_result in pairs:
+        seed = result.run.seed
         try:
-            scores, before = _scores(own), _scores(base)
-            scores.check_same_rows(before)
+            scores, base = _scores(result), _scores(base_result)
+            scores.check_same_rows(base)
         except NotPaired as reason:
             unpaired.append(f"seed {seed}: {reason}")
             continue
         clusters = None
         try:
-            clusters = scores.clusters(before)
+            clusters = scores.clusters(base)
         except NoClusters as reason:
             no_clusters.append(f"seed {seed}: {reason}")
         for key, row_differences in paired_metrics().items():
             try:
-                pair = (scores.logit, before.logit, before.label, before.row_weights, clusters)
-                rows[key][seed] = row_differences(*pair)
+                pair = (scores.logit, base.logit, base.label, base.row_weights, clusters)
+                by_metric[key][seed] = row_differences(*pair)
             except Undefined as reason:
-                reasons.append(f"seed {seed}: no difference in {key}: {reason}")
-        first = first or before
-        same_rows = same_rows and _are_same_rows(first, before)
-        shifts.append(_shift(before, scores))
-        alike = alike and np.array_equal(scores.logit, before.logit)
-    if no_clusters:  # one of the seeds has none, and all are to be of one kind
-        rows = {metric: {seed: replace(one, clusters=None) for seed, one in of.items()} for metric, of in rows.items()}
+                reasons.append(f"seed {seed}: difference in {entry(key).label} is undefined: {reason}")
+        first = first or base
+        same_rows = same_rows and _are_same_rows(first, base)
+        psi_values.append(_psi(base, scores))
+        same_scores = same_scores and np.array_equal(scores.logit, base.logit)
+    if no_clusters:  # a seed has no clusters, and all seeds must use the same unit
+        by_metric = {
+            metric: {seed: replace(rows, clusters=None) for seed, rows in by_seed.items()}
+            for metric, by_seed in by_metric.items()
+        }
     return {
-        **_interval_unit(rows, first, no_clusters),
-        "metrics": {metric: _difference(found, same_rows) for metric, found in rows.items()},
-        "psi": sum(shifts) / len(shifts) if shifts else None,
+        **_interval_unit(by_metric, first, no_clusters),
+        "metrics": {metric: _difference(by_seed, same_rows) for metric, by_seed in by_metric.items()},
+        "psi": sum(psi_values) / len(psi_values) if psi_values else None,
         "reasons": reasons,
         "same_rows": same_rows,
-        "same_scores": alike and bool(shifts),
-        "lacking": [*missing_runs(baseline), *missing_runs(other), *unpaired],
+        "same_scores": same_scores and bool(psi_values),
+        "lacking": [*missing_runs(baseline), *missing_runs(candidate), *unpaired],
         "start": fairness(pairs),
     }
 
 
-def estimate_of(difference: Difference) -> Estimate:
-    """Return what comparison.json says of a number with its interval."""
+def to_estimate(difference: Difference) -> Estimate:
+    """Convert a number with its CI to the form of comparison.json."""
     return {
         "value": difference.value,
         "low": difference.low,
@@ -89,10 +92,10 @@ def estimate_of(difference: Difference) -> Estimate:
 
 
 def _interval_unit(
-    rows: Mapping[str, Mapping[int, RowDifferences]], first: SavedScores | None, no_clusters: list[str]
+    by_metric: Mapping[str, Mapping[int, RowDifferences]], first: SavedScores | None, no_clusters: list[str]
 ) -> Independence:
-    """Return what the differences take as independent, rows or the values of a column."""
-    clusters = next((one.clusters for of in rows.values() for one in of.values()), None)
+    """Return the units that CIs treat as independent: examples, or clusters by the values of a column."""
+    clusters = next((rows.clusters for by_seed in by_metric.values() for rows in by_seed.values()), None)
     if first is None or clusters is None:
         return {"interval_unit": "row", "no_clusters": no_clusters} if no_clusters else {"interval_unit": "row"}
     return {
@@ -103,82 +106,88 @@ def _interval_unit(
     }
 
 
-def missing_runs(cell: CellResults) -> list[str]:
-    """Why a cell cannot be judged, in words: runs that it lacks.
+def missing_runs(runs: VariantRuns) -> list[str]:
+    """Return the missing runs of a variant, in sentences; a variant with missing runs gets no verdict.
 
-    A choice that fails with one seed is not better for the others, and one whose trials were lost had fewer of them.
+    A variant that fails with one seed cannot be judged by its other seeds. A variant that lost trials had a smaller
+    tuning budget.
     """
-    name = cell.cell.name
-    lost = [one.run.trial for one in cell.trials if one.failure is not None and not one.failure.is_final]
-    failed = [one.run.seed for one in cell.seeds if one.report is None]
-    told = [f"{name}: trial {', '.join(map(str, lost))} was not made; the same command tries again"] if lost else []
-    if not cell.seeds:
-        return [*told, f"{name}: every trial failed"]
-    return [*told, f"{name}: no run with seed {', '.join(map(str, failed))}"] if failed else told
+    name = runs.variant.name
+    lost = [str(result.run.trial) for result in runs.trials if result.failure and not result.failure.is_final]
+    failed = [str(result.run.seed) for result in runs.seeds if result.report is None]
+    missing = []
+    if lost:
+        missing.append(f"{name}: trial {', '.join(lost)} did not finish (run the same command to retry)")
+    if not runs.seeds:
+        missing.append(f"{name}: every trial failed")
+    elif failed:
+        missing.append(f"{name}: no finished run with seed {', '.join(failed)}")
+    return missing
 
 
-def _shift(before: SavedScores, scores: SavedScores) -> float:
-    """PSI of scores beside others of the same rows, in ten bins that are equally full in those."""
-    bins, rows = QuantileBins.fitted(before.logit, PSI_BINS), len(before.logit)
-    expected, actual = (bins.count(one.logit, one.row_weights) for one in (before, scores))
+def _psi(base: SavedScores, scores: SavedScores) -> float:
+    """Return the PSI of scores against the baseline's scores of the same examples, in the baseline's deciles."""
+    bins, rows = QuantileBins.fitted(base.logit, PSI_BINS), len(base.logit)
+    expected, actual = (bins.count(one.logit, one.row_weights) for one in (base, scores))
     return psi(expected * (rows / expected.sum()), actual * (rows / actual.sum()))
 
 
 def _difference(by_seed: Mapping[int, RowDifferences], same_rows: bool) -> MetricDifference:
-    """A difference by seed, over seeds, and over seeds and rows at once; the last decides."""
-    found = list(by_seed.values())
-    if not found:
-        nothing = estimate_of(Difference(None, reason="no seed has both"))
-        return {"by_seed": [], "over_seeds": nothing, "over_both": nothing}
-    over_seeds = mean_over_seeds([one.value for one in found]).within(found[0].bound)
+    """Return the difference by seed, over seeds, and over seeds and examples together; the last decides verdicts."""
+    differences = list(by_seed.values())
+    if not differences:
+        unknown = to_estimate(Difference(None, reason="no seed has a value for both variants"))
+        return {"by_seed": [], "over_seeds": unknown, "over_both": unknown}
+    over_seeds = mean_over_seeds([one.value for one in differences]).within(differences[0].bound)
     return {
-        "by_seed": [{"seed": seed, **estimate_of(one.difference())} for seed, one in by_seed.items()],
-        "over_seeds": estimate_of(over_seeds),
-        # where each seed has rows of its own, as by a random split, no row has a part in the mean of all
-        "over_both": estimate_of(difference_over_both(found) if same_rows else over_seeds),
+        "by_seed": [{"seed": seed, **to_estimate(one.difference())} for seed, one in by_seed.items()],
+        "over_seeds": to_estimate(over_seeds),
+        # if seeds have different examples, as in random splits, per-example parts cannot be averaged over seeds
+        "over_both": to_estimate(difference_over_both(differences) if same_rows else over_seeds),
     }
 
 
 def assign_verdicts(differences: Sequence[DifferenceToBaseline], metric: str) -> None:
-    """Adjust p of a metric for so many comparisons, and give each a `Verdict`."""
-    found = [one["metrics"][metric] for one in differences]
-    adjusted = holm([one["over_both"]["p_value"] for one in found])
-    by_seed = iter(holm([seed["p_value"] for one in found for seed in one["by_seed"]]))
-    for difference, one, p in zip(differences, found, adjusted, strict=True):
+    """Adjust the p-values of a metric for multiple comparisons, and set the `Verdict` of each difference."""
+    of_metric = [difference["metrics"][metric] for difference in differences]
+    adjusted = holm([one["over_both"]["p_value"] for one in of_metric])
+    by_seed = iter(holm([seed["p_value"] for one in of_metric for seed in one["by_seed"]]))
+    for difference, one, p in zip(differences, of_metric, adjusted, strict=True):
         one["p_adjusted"] = p
-        of_seeds = [next(by_seed) for _ in one["by_seed"]]
+        seed_p_values = [next(by_seed) for _ in one["by_seed"]]
         if difference["start"]["violations"]:
             one["verdict"] = Verdict.NOT_COMPARABLE
         elif difference["lacking"]:
             one["verdict"] = Verdict.INCOMPLETE
+        elif difference["same_scores"]:
+            one["verdict"] = Verdict.IDENTICAL
         else:
-            # of random splits the seeds' rows overlap, and Student's interval is too narrow for that
-            decides = p if len(of_seeds) > 1 and difference["same_rows"] else None
-            is_same = difference["same_scores"]
-            one["verdict"] = (
-                Verdict.IDENTICAL if is_same else _verdict(one, decides, of_seeds, entry(metric).better.sign)
-            )
+            # examples of random splits overlap between seeds, so Student's interval over seeds is too narrow
+            deciding_p = p if len(seed_p_values) > 1 and difference["same_rows"] else None
+            one["verdict"] = _verdict(one, deciding_p, seed_p_values, entry(metric).better.sign)
 
 
-def _verdict(one: MetricDifference, p: float | None, of_seeds: Sequence[float | None], better: int) -> Verdict | None:
-    """Return the verdict on a difference.
+def _verdict(
+    difference: MetricDifference, p: float | None, seed_p_values: Sequence[float | None], better: int
+) -> Verdict | None:
+    """Return the verdict on a difference; None if the difference is unknown.
 
     Args:
-        one: the difference.
-        p: its adjusted p; None: it does not decide.
-        of_seeds: adjusted p of each seed.
-        better: the sign of a better one.
+        difference: difference of a metric.
+        p: adjusted p over seeds and examples; None if it cannot decide.
+        seed_p_values: adjusted p of each seed.
+        better: sign of a better difference.
     """
-    value = one["over_both"]["value"]
+    value = difference["over_both"]["value"]
     if value is None:
         return None
     is_better = value * better > 0
     if p is not None and p < SIGNIFICANT:
         return Verdict.BETTER if is_better else Verdict.WORSE
-    values = [seed["value"] or 0.0 for seed in one["by_seed"]]
+    values = [seed["value"] or 0.0 for seed in difference["by_seed"]]
     agree = all(value * values[0] > 0 for value in values)
-    beyond_rows = all(seed is not None and seed < SIGNIFICANT for seed in of_seeds)
-    if not (agree and beyond_rows):
+    is_significant = all(seed_p is not None and seed_p < SIGNIFICANT for seed_p in seed_p_values)
+    if not (agree and is_significant):
         return Verdict.INCONCLUSIVE
     return Verdict.BETTER_FOR_TESTED_SEEDS if is_better else Verdict.WORSE_FOR_TESTED_SEEDS
 

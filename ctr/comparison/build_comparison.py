@@ -1,11 +1,11 @@
-"""From finished trainings to comparison.json: each cell's metrics over seeds, and its differences to the baseline."""
+"""Build comparison.json: metrics of each variant over seeds, and its differences from the baseline."""
 
 import math
 from collections.abc import Iterable, Sequence
 
-from ctr.comparison.baseline_diff import assign_verdicts, compare_with_baseline, estimate_of, missing_runs
-from ctr.comparison.results import CellResults, Curve, Result
-from ctr.comparison.search_ranges import is_outermost
+from ctr.comparison.baseline_diff import assign_verdicts, compare_with_baseline, missing_runs, to_estimate
+from ctr.comparison.results import Curve, Result, VariantRuns
+from ctr.comparison.search_ranges import is_extreme
 from ctr.comparison.study import Study
 from ctr.metrics import metric_over_seeds
 from ctr.metrics.catalog import entry, paired_metrics, shown_in
@@ -16,7 +16,7 @@ from ctr.schema.report import VERSION, RunReport
 
 
 def best_trial(trials: Sequence[Result]) -> Result | None:
-    """The trial whose validation was best by the metric that steers training, the first of equals; None: all failed."""
+    """Return the best trial by the monitor on the valid split, the first of equal trials; None if all failed."""
 
     def goodness(result: Result) -> float:
         assert result.report is not None
@@ -28,91 +28,91 @@ def best_trial(trials: Sequence[Result]) -> Result | None:
     return max((result for result in trials if result.report is not None), key=goodness, default=None)
 
 
-def build_comparison(study: Study, cells: Sequence[CellResults]) -> Comparison:
-    """Return what comparison.json says.
+def build_comparison(study: Study, variants: Sequence[VariantRuns]) -> Comparison:
+    """Return the content of comparison.json.
 
     Args:
-        study: what was compared.
-        cells: the baseline first.
+        study: study that was run.
+        variants: runs of all variants, the baseline first.
     """
-    baseline = cells[0]
+    baseline = variants[0]
     target = study.target_auc or _reached_by_all(baseline.finished)
-    found = [_described(cell, target) for cell in cells]
-    differences = [compare_with_baseline(baseline, cell) for cell in cells[1:]]
+    results = [_variant_result(runs, target) for runs in variants]
+    differences = [compare_with_baseline(baseline, runs) for runs in variants[1:]]
     for key in paired_metrics():
         assign_verdicts(differences, key)
-    for one, difference in zip(found[1:], differences, strict=True):
-        one["difference"] = difference
+    for result, difference in zip(results[1:], differences, strict=True):
+        result["difference"] = difference
     tuning = study.tuning
     return {
         "version": VERSION,
         "study": {
             "name": study.name,
-            "axes": {axis: list(choices) for axis, choices in study.axes.items()},
-            "baseline": baseline.cell.name,
+            "axes": {axis: list(options) for axis, options in study.axes.items()},
+            "baseline": baseline.variant.name,
             "seeds": study.seeds,
             "tuning": None if tuning is None else {"trials": tuning.trials, "seed": tuning.seed},
             "target_auc": target,
-            "evaluated": next((result.evaluated for cell in cells for result in cell.finished), None),
+            "evaluated": next((result.evaluated for runs in variants for result in runs.finished), None),
         },
-        "variants": found,
+        "variants": results,
         "environment": environment(),
     }
 
 
-def _described(cell: CellResults, target: float | None) -> VariantResult:
-    """What is said of a cell by itself."""
-    reports = [result.report for result in cell.finished if result.report is not None]
+def _variant_result(runs: VariantRuns, target: float | None) -> VariantResult:
+    """Return the entry of a variant, without its difference from the baseline."""
+    reports = [result.report for result in runs.finished if result.report is not None]
     tables = [report["tables"] for report in reports]
-    curves = [result.curve() for result in cell.finished]
+    curves = [result.curve() for result in runs.finished]
     return {
-        "name": cell.cell.name,
-        "options": cell.cell.choices,
-        "tuned": None if cell.chosen is None else cell.chosen.run.drawn,
-        "outermost": _outermost(cell),
-        "trials": [_of_trial(result, result is cell.chosen) for result in cell.trials],
+        "name": runs.variant.name,
+        "options": runs.variant.options,
+        "tuned": None if runs.best_trial is None else runs.best_trial.run.sampled,
+        "outermost": _extreme_settings(runs),
+        "trials": [_trial(result, result is runs.best_trial) for result in runs.trials],
         "failures": [
             {
-                "run": one.run.label,
-                "trial": one.run.trial,
-                "seed": one.run.seed,
-                "code": one.failure.code,
-                "reason": one.failure.reason,
+                "run": result.run.label,
+                "trial": result.run.trial,
+                "seed": result.run.seed,
+                "code": result.failure.code,
+                "reason": result.failure.reason,
             }
-            for one in (*cell.trials, *cell.seeds)
-            if one.failure is not None
+            for result in (*runs.trials, *runs.seeds)
+            if result.failure is not None
         ],
         "seeds": [
-            {"seed": result.run.seed, **_of_seed(result, curve)}
-            for result, curve in zip(cell.finished, curves, strict=True)
+            {"seed": result.run.seed, **_seed_result(result, curve)}
+            for result, curve in zip(runs.finished, curves, strict=True)
         ],
-        "metrics": {metric.key: _over_seeds(cell.finished, metric) for metric in shown_in(Place.COMPARISON)},
+        "metrics": {metric.key: _over_seeds(runs.finished, metric) for metric in shown_in(Place.COMPARISON)},
         "to_target": _to_target(curves, target),
         "row_sparsity": _mean(report["row_sparsity"] for report in reports),
-        "table_bytes": _mean(sum(table["weight_bytes"] for table in one) for one in tables),
-        "nonzero_table_bytes": _mean(sum(table["nonzero_weight_bytes"] for table in one) for one in tables),
+        "table_bytes": _mean(sum(table["weight_bytes"] for table in of_run) for of_run in tables),
+        "nonzero_table_bytes": _mean(sum(table["nonzero_weight_bytes"] for table in of_run) for of_run in tables),
         "state_bytes": _mean(sum(report["state_bytes"].values()) for report in reports),
-        "lacking": missing_runs(cell),
+        "lacking": missing_runs(runs),
         "difference": None,
         "clock": _clock(reports, curves, target),
     }
 
 
-def _of_trial(result: Result, is_chosen: bool) -> Trial:
-    """Of validation only: test data is looked at with the chosen one."""
+def _trial(result: Result, is_best: bool) -> Trial:
+    """Return the entry of a trial. It has validation metrics only: trials must not be selected by test data."""
     valid = result.report["metrics"]["valid"] if result.report else {}
     assert result.run.trial is not None
     return {
         "trial": result.run.trial,
-        "values": result.run.drawn,
+        "values": result.run.sampled,
         "auc": valid.get("auc"),
         "log_loss": valid.get("log_loss"),
         "reason": None if result.failure is None else result.failure.reason,
-        "chosen": is_chosen,
+        "chosen": is_best,
     }
 
 
-def _of_seed(result: Result, curve: Curve) -> SeedResult:
+def _seed_result(result: Result, curve: Curve) -> SeedResult:
     assert result.report is not None
     training = result.report["training"]
     return {
@@ -125,50 +125,51 @@ def _of_seed(result: Result, curve: Curve) -> SeedResult:
 
 
 def _over_seeds(results: Sequence[Result], metric: Metric) -> Estimate | None:
-    """Mean and interval of a metric; None where no training has it, or one lacks it."""
+    """Return the mean of a metric with its CI; None if a run lacks the metric."""
     values = [value for result in results if (value := result.metrics.get(metric.key)) is not None]
-    return estimate_of(metric_over_seeds(values, metric.over_seeds)) if values and len(values) == len(results) else None
+    return to_estimate(metric_over_seeds(values, metric.over_seeds)) if values and len(values) == len(results) else None
 
 
-def _outermost(cell: CellResults) -> list[str]:
-    """The ranges whose best value is the least or the most of those tried."""
-    if cell.chosen is None:
+def _extreme_settings(runs: VariantRuns) -> list[str]:
+    """Return the settings whose value in the best trial is the minimum or maximum of all sampled values."""
+    if runs.best_trial is None:
         return []
-    tried = [trial.run.drawn for trial in cell.trials]
-    return [key for key, value in cell.chosen.run.drawn.items() if is_outermost(value, [one[key] for one in tried])]
+    trials = [trial.run.sampled for trial in runs.trials]
+    best = runs.best_trial.run.sampled
+    return [key for key, value in best.items() if is_extreme(value, [sampled[key] for sampled in trials])]
 
 
 def _reached_by_all(results: Sequence[Result]) -> float | None:
-    """The highest validation AUC that every training reaches."""
+    """Return the highest validation AUC that every run reaches; None if a run has no AUC."""
     reached = [result.curve().best_auc for result in results]
     known = [auc for auc in reached if auc is not None]
     return min(known) if known and len(known) == len(reached) else None
 
 
 def _to_target(curves: Sequence[Curve], target: float | None) -> ToTarget | None:
-    """How many trainings reach the AUC, and the mean steps and rows of these until then."""
+    """Count the runs that reach the target AUC, and average the steps and examples that they need."""
     if target is None or not curves:
         return None
-    at = [(curve, place) for curve in curves if (place := curve.first_above(target)) is not None]
+    reached = [(curve, index) for curve in curves if (index := curve.first_above(target)) is not None]
     return {
-        "reached": len(at),
+        "reached": len(reached),
         "of": len(curves),
-        "steps": _mean(curve.steps[place] for curve, place in at),
-        "rows": _mean(curve.rows[place] for curve, place in at),
+        "steps": _mean(curve.steps[index] for curve, index in reached),
+        "rows": _mean(curve.rows[index] for curve, index in reached),
     }
 
 
 def _clock(reports: Sequence[RunReport], curves: Sequence[Curve], target: float | None) -> Clock:
-    """Readings of clocks, which no two comparisons share."""
-    at = [(curve, curve.first_above(target)) for curve in curves] if target is not None else []
+    """Return the durations, which differ between repetitions of a comparison."""
+    reached = [(curve, curve.first_above(target)) for curve in curves] if target is not None else []
     return {
         "seconds": _mean(report["seconds"]["train"] for report in reports),
         "rows_per_second": _mean(report["training"]["rows"] / report["seconds"]["train"] for report in reports),
-        "seconds_to_target": _mean(curve.seconds[place] for curve, place in at if place is not None),
+        "seconds_to_target": _mean(curve.seconds[index] for curve, index in reached if index is not None),
         "curves": [curve.seconds for curve in curves],
     }
 
 
 def _mean(values: Iterable[float]) -> float | None:
-    listed = list(values)
-    return sum(listed) / len(listed) if listed else None
+    numbers = list(values)
+    return sum(numbers) / len(numbers) if numbers else None

@@ -1,4 +1,4 @@
-"""Whether the trainings of a seed began with equal weights and saw the same rows in the same order."""
+"""Checks that runs of one seed had equal initial weights and saw the same examples in the same order."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from ctr.config.config_diff import diff_experiments
 from ctr.runs.run_data import have_same_data
 from ctr.schema.comparison import Start
 
-MOVES_NO_START = (  # settings that change neither initial weights nor the order of rows
+START_NEUTRAL = (  # settings that change neither initial weights nor the order of examples
     "name",
     "optimizers*",
     "report*",
@@ -18,47 +18,49 @@ MOVES_NO_START = (  # settings that change neither initial weights nor the order
     "training.validate_every*",
     "training.checkpoint*",
 )
-ORDER = "the batches of rows in their order"
+ORDER = "data order"
 
 
 def fairness(pairs: Sequence[tuple[Result, Result]]) -> Start:
-    """What the trainings of one cell have in common with those of the baseline, seed by seed.
+    """Compare what the runs of a variant and of the baseline started from, seed by seed.
 
     Args:
-        pairs: of each seed the finished training of the cell and that of the baseline.
+        pairs: finished run of the variant and finished run of the baseline, for each seed.
     """
-    must_be_equal = all(not _changed(base, other, but=MOVES_NO_START) for other, base in pairs)
-    names: dict[str, bool] = {}
+    must_be_equal = all(not _changed(base, candidate, but=START_NEUTRAL) for candidate, base in pairs)
+    is_shared: dict[str, bool] = {}
     violations = []
-    for other, base in pairs:
-        before, now = _starts(base, other)
-        for name in {**before, **now}:
-            names[name] = names.get(name, True) and before.get(name) == now.get(name)
-        differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    for candidate, base in pairs:
+        base_start, start = _starts(base, candidate)
+        names = list({**base_start, **start})
+        for name in names:
+            is_shared[name] = is_shared.get(name, True) and base_start.get(name) == start.get(name)
+        differing = [name for name in names if base_start.get(name) != start.get(name)]
         if must_be_equal and differing:
-            violations.append(f"{other.run.label}: other than in {base.run.label}: {', '.join(differing)}")
-        if not _changed(base, other, within=("data*",)) and not have_same_data(base.run.saved, other.run.saved):
-            violations.append(f"{other.run.label}: was trained on other data than {base.run.label}")
+            violations.append(f"{candidate.run.label}: differs from {base.run.label} in {', '.join(differing)}")
+        same_config = not _changed(base, candidate, within=("data*",))
+        if same_config and not have_same_data(base.run.saved, candidate.run.saved):
+            violations.append(f"{candidate.run.label}: trained on different data than {base.run.label}")
     return {
-        "equal": must_be_equal and not violations and names.get(ORDER, False),
-        "shared": [name for name, is_shared in names.items() if is_shared],
-        "differing": [name for name, is_shared in names.items() if not is_shared],
+        "equal": must_be_equal and not violations and is_shared.get(ORDER, False),
+        "shared": [name for name, shared in is_shared.items() if shared],
+        "differing": [name for name, shared in is_shared.items() if not shared],
         "violations": violations,
     }
 
 
-def _changed(base: Result, other: Result, within: tuple[str, ...] = ("*",), but: tuple[str, ...] = ()) -> list[str]:
-    return diff_experiments(base.run.experiment, other.run.experiment, within, but)
+def _changed(base: Result, candidate: Result, within: tuple[str, ...] = ("*",), but: tuple[str, ...] = ()) -> list[str]:
+    return diff_experiments(base.run.experiment, candidate.run.experiment, within, but)
 
 
-def _starts(base: Result, other: Result) -> tuple[dict[str, str], dict[str, str]]:
-    """What both trainings began with: SHA-256 by name."""
+def _starts(base: Result, candidate: Result) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the SHA-256 of initial weights and data order, by name, of both runs."""
     assert base.report is not None
-    assert other.report is not None
-    weights = [result.run.saved.read_json("initial_weights.json") for result in (base, other)]
-    trained = [report["training"] for report in (base.report, other.report)]
-    orders = [{ORDER: report["fingerprints"]["data_order"]} for report in (base.report, other.report)]
-    # the fingerprint is that of the first epoch; of one that was stopped within it, of a part
+    assert candidate.report is not None
+    weights = [result.run.saved.read_json("initial_weights.json") for result in (base, candidate)]
+    trained = [report["training"] for report in (base.report, candidate.report)]
+    orders = [{ORDER: report["fingerprints"]["data_order"]} for report in (base.report, candidate.report)]
+    # the fingerprint covers the first epoch, or a part of it if the run stopped within it
     if (
         any(one["epochs"] <= 1 and one["stopped_early"] for one in trained)
         and trained[0]["steps"] != trained[1]["steps"]

@@ -1,4 +1,4 @@
-"""The runs of a comparison: written down before the first one, the same however often it is begun."""
+"""Planned runs of a comparison: written before the first run starts, and the same after every restart."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from ctr.comparison.search_ranges import Sampled, draw
+from ctr.comparison.search_ranges import Sampled, sample
 from ctr.comparison.study import Study, Variant
 from ctr.config.config_diff import bullet_list, diff_experiments
 from ctr.config.earlier_versions import translate_trials
@@ -24,91 +24,91 @@ from features import RowGroup
 TRIALS = "trials.json"
 STUDY = "study.yaml"
 UNSEAL = "Delete it: the same `ctr compare` command writes it again."
-PUT_BACK = "\nput them back, or compare anew with --overwrite or another --out"
+RESTORE = "\nRestore them, or start over with --overwrite or another --out."
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One training.
+    """A run of a comparison, trained or not.
 
     Attributes:
-        cell: what it is a training of.
-        trial: its number, from 1; None: one of those that are reported.
-        drawn: dotted key -> value, of the ranges.
-        seed: of the training.
-        experiment: all of it.
-        folder: of the run.
+        variant: variant that the run belongs to.
+        trial: number of the trial, from 1; None for a reported run.
+        sampled: dotted key -> sampled value.
+        seed: seed of the run.
+        experiment: experiment of the run.
+        folder: run folder.
     """
 
-    cell: Variant
+    variant: Variant
     trial: int | None
-    drawn: Sampled
+    sampled: Sampled
     seed: int
     experiment: Experiment
     folder: Path
 
     @cached_property
     def saved(self) -> Run:
-        """Its folder, read checked."""
+        """Run in the folder; files are checked when they are read."""
         mend = f"Restore it from a backup, or delete {self.folder}: the same `ctr compare` command trains it again."
         return Run(self.folder, mend)
 
     @property
     def label(self) -> str:
-        """What it is called in the terminal."""
-        return f"{self.cell.name}, {f'seed {self.seed}' if self.trial is None else f'trial {self.trial}'}"
+        """Name of the run in messages."""
+        return f"{self.variant.name}, {f'seed {self.seed}' if self.trial is None else f'trial {self.trial}'}"
 
 
-def planned_trials(study: Study, cells: list[Variant], folder: Path) -> list[PlannedRun]:
-    """The trials of every cell, first all first ones, then all second ones; none where nothing is tuned.
+def planned_trials(study: Study, variants: list[Variant], folder: Path) -> list[PlannedRun]:
+    """Return the trials of all variants, ordered by trial number; empty if the study has no tuning.
 
-    Those that `trials.json` has are taken from there, more are drawn behind them.
+    Trials in `trials.json` are reused, and further trials are sampled after them.
 
     Raises:
-        ConfigError: a setting is wrong, or the file is damaged.
+        ConfigError: a setting is invalid, or the file is corrupt.
     """
     if study.tuning is None:
         return []
-    seed = study.tuning.seed
+    count, seed = study.tuning.trials, study.tuning.seed
     written = _written_trials(folder)
     runs = []
-    for cell in cells:
-        before = written.get(cell.name, {})
-        is_same = before.get("ranges") == _ranges(cell) and before.get("seed") == seed
-        known = before["trials"] if is_same else []
-        drawn = [*known, *draw(cell.ranges, study.tuning.trials, seed)[len(known) :]]
-        for k, values in enumerate(drawn[: study.tuning.trials]):
-            where = folder / "runs" / cell.name / f"trial-{k + 1}"
-            runs.append(PlannedRun(cell, k + 1, values, seed, cell.experiment(values, seed), where))
+    for variant in variants:
+        old = written.get(variant.name, {})
+        is_same = old.get("ranges") == _ranges(variant) and old.get("seed") == seed
+        known = old["trials"] if is_same else []
+        trials = [*known, *sample(variant.ranges, count, seed)[len(known) :]]
+        for number, sampled in enumerate(trials[:count], start=1):
+            run = folder / "runs" / variant.name / f"trial-{number}"
+            runs.append(PlannedRun(variant, number, sampled, seed, variant.experiment(sampled, seed), run))
     return sorted(runs, key=lambda run: run.trial or 0)
 
 
 def planned_seeds(
-    study: Study, chosen: dict[str, PlannedRun | None], cells: list[Variant], folder: Path
+    study: Study, best: dict[str, PlannedRun | None], variants: list[Variant], folder: Path
 ) -> list[PlannedRun]:
-    """The trainings that are reported: of every cell one a seed, with what its best trial drew.
+    """Return the reported runs: one per variant and seed, with the sampled values of the variant's best trial.
 
     Args:
-        study: for its seeds.
-        chosen: cell -> its best trial; None: it has none, as all of them failed.
-        cells: to train; of those without a trial the settings are as they stand.
-        folder: of the comparison.
+        study: study with the seeds.
+        best: name of a variant -> its best trial; None if all trials failed, then the variant has no runs.
+        variants: variants to train. A variant that is missing from `best` is trained with its settings as given.
+        folder: folder of the comparison.
     """
     runs = []
     for seed in study.seeds:
-        for cell in cells:
-            trial = chosen.get(cell.name)
-            if cell.name in chosen and trial is None:
+        for variant in variants:
+            trial = best.get(variant.name)
+            if variant.name in best and trial is None:
                 continue
-            drawn = trial.drawn if trial else {}
-            of_trial = f"trial-{trial.trial}-" if trial else ""  # another one may be the best of more trials
-            where = folder / "runs" / cell.name / f"{of_trial}seed-{seed}"
-            runs.append(PlannedRun(cell, None, drawn, seed, cell.experiment(drawn, seed), where))
+            sampled = trial.sampled if trial else {}
+            prefix = f"trial-{trial.trial}-" if trial else ""  # more trials may have another best trial
+            run = folder / "runs" / variant.name / f"{prefix}seed-{seed}"
+            runs.append(PlannedRun(variant, None, sampled, seed, variant.experiment(sampled, seed), run))
     return runs
 
 
-def check_as_before(runs: Sequence[PlannedRun]) -> None:
-    """See that runs which are there already are those that are planned.
+def check_same_settings(runs: Sequence[PlannedRun]) -> None:
+    """Check that existing runs have the planned settings.
 
     Raises:
         ConfigError: a setting differs.
@@ -116,35 +116,36 @@ def check_as_before(runs: Sequence[PlannedRun]) -> None:
     for run in _existing(runs):
         changed = diff_experiments(run.saved.experiment(), run.experiment, but=("name",))
         if changed:
-            raise ConfigError(bullet_list(f"{run.folder}: was made with other settings:", changed) + PUT_BACK)
+            title = f"{run.folder}: cannot reuse this run with different settings:"
+            raise ConfigError(bullet_list(title, changed) + RESTORE)
 
 
-def check_data_as_before(runs: Sequence[PlannedRun], tell: Callable[[str], None]) -> None:
-    """See that runs which are there already were trained on the data that there is now.
+def check_same_data(runs: Sequence[PlannedRun], notify: Callable[[str], None]) -> None:
+    """Check that existing runs were trained on the current data.
 
-    A run that is not finished is left to its `--resume`, which checks what it read until then.
+    For an unfinished run only the list of files is checked here; `--resume` checks what the run had read.
 
     Args:
-        runs: planned ones.
-        tell: called with a sentence if data is read again.
+        runs: planned runs.
+        notify: function that is called with a message if data is read again.
 
     Raises:
-        ConfigError: they were not.
-        DataError: there are no such files.
+        ConfigError: the data differs.
+        DataError: a file does not exist.
     """
     opened: dict[str, dict[str, list[RowGroup]]] = {}
     for run in _existing(runs):
         key = f"{run.seed} {run.experiment.data.model_dump_json()}"
         if key not in opened:
             opened[key] = open_sets(run.experiment)
-        sets, there = opened[key], run.saved
-        differences = changed_files(sets, there)
-        if not differences and there.is_finished:
+        splits, saved = opened[key], run.saved
+        differences = changed_files(splits, saved)
+        if not differences and saved.is_finished:
             columns = empty_encoder(run.experiment).input_columns
-            differences = changed_contents(sets, there, there.file(CONTENTS), columns, tell)
+            differences = changed_contents(splits, saved, saved.file(CONTENTS), columns, notify)
         if differences:
-            title = f"{run.folder}: was trained on other data than there is now:"
-            raise ConfigError(bullet_list(title, differences) + PUT_BACK)
+            title = f"{run.folder}: cannot reuse this run with different data:"
+            raise ConfigError(bullet_list(title, differences) + RESTORE)
 
 
 def _existing(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
@@ -152,26 +153,26 @@ def _existing(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
 
 
 def write_plan(study: Study, trials: list[PlannedRun], folder: Path) -> None:
-    """`study.yaml`: the study, its base experiment written out; `trials.json`: what each trial drew, and from what."""
+    """Write `study.yaml` with the base experiment included, and `trials.json` with search ranges and samples."""
     folder.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    cells = {run.cell.name: run.cell for run in trials}
-    drawn = {name: [run.drawn for run in trials if run.cell.name == name] for name in cells}
+    variants = {run.variant.name: run.variant for run in trials}
+    sampled = {name: [run.sampled for run in trials if run.variant.name == name] for name in variants}
     with rewriting(folder, (STUDY, TRIALS), UNSEAL):
         write_text(folder / STUDY, text)
         if trials:
             written = {
-                name: {"seed": trials[0].seed, "ranges": _ranges(cell), "trials": drawn[name]}
-                for name, cell in cells.items()
+                name: {"seed": trials[0].seed, "ranges": _ranges(variant), "trials": sampled[name]}
+                for name, variant in variants.items()
             }
             write_json(folder / TRIALS, written)
 
 
 def _written_trials(folder: Path) -> dict[str, Any]:
-    """Return the mapping in trials.json, which is empty if the file does not exist.
+    """Return the content of trials.json; empty if the file does not exist.
 
     Raises:
-        ConfigError: it is damaged.
+        ConfigError: the file is corrupt.
     """
     path, sums = folder / TRIALS, read_sums(folder, UNSEAL) or {}
     if not path.is_file():
@@ -181,5 +182,5 @@ def _written_trials(folder: Path) -> dict[str, Any]:
     return translate_trials(read_json(path))
 
 
-def _ranges(cell: Variant) -> dict[str, Any]:
-    return {key: one.model_dump(mode="json") for key, one in cell.ranges.items()}
+def _ranges(variant: Variant) -> dict[str, Any]:
+    return {key: range_.model_dump(mode="json") for key, range_ in variant.ranges.items()}

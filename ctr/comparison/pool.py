@@ -1,4 +1,4 @@
-"""Several trainings at once, each in a process of its own, within a budget of processes and memory."""
+"""Concurrent runs, each in a separate process, within a budget of processes and memory."""
 
 import os
 import signal
@@ -16,31 +16,33 @@ from ctr.errors import Diverged
 from ctr.runs.files import remove, write_text
 
 POLL_SECONDS = 0.1
-ROOT = Path(__file__).parents[2]  # of the packages
-TELLING = ("error: ", "diverged: ", "interrupted: ")  # how `ctr` begins what it says of its end
+ROOT = Path(__file__).parents[2]  # folder of the packages
+PREFIXES = ("error: ", "diverged: ", "interrupted: ")  # of the line that `ctr` prints when it fails
 
 
 @dataclass(frozen=True)
 class Failure:
-    """How a training ended that has no report."""
+    """Reason why a run has no report."""
 
     code: int
-    """Exit code; below 0: the signal that killed it."""
+    """Exit code; a negative code is the signal that killed the process."""
     reason: str
+    """First line of the error."""
 
     @property
     def is_final(self) -> bool:
-        """Whether it would fail in the same way again."""
+        """True if the run would fail in the same way again."""
         return self.code == Diverged.exit_code
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What all processes together may take."""
+    """Limits for all concurrent runs together."""
 
     processes: int
+    """Maximum number of processes."""
     memory: int
-    """Bytes."""
+    """Maximum memory in bytes."""
 
 
 @dataclass
@@ -51,26 +53,26 @@ class _Running:
 
 
 class Pool:
-    """Trains runs, `ctr train --resume` each, as many at once as fit.
+    """Trains runs as `ctr train --resume` does, as many concurrently as the budget allows.
 
     Args:
-        budget: within which.
-        needs: bytes of memory of a cell's trainings, by its name. One that needs more than the budget trains alone, and
-            says itself whether that is too much.
-        folder: for the config of each run, and what it prints.
-        callbacks: `--callback` of every training.
-        stop_requested: returns True once every run has to save and end; called all the time.
+        budget: limits for all concurrent runs.
+        memory_of: name of a variant -> bytes of memory that one of its runs needs. A run that needs more than the
+            budget is trained alone, and fails by itself if memory is too small.
+        folder: folder for the config and the output of each run.
+        callbacks: `--callback` arguments of every run.
+        stop_requested: function that returns True once all runs must save and stop; it is called repeatedly.
     """
 
     def __init__(
         self,
         budget: Budget,
-        needs: dict[str, int],
+        memory_of: dict[str, int],
         folder: Path,
         callbacks: Sequence[str],
         stop_requested: Callable[[], bool],
     ) -> None:
-        self.budget, self.needs, self.folder, self.callbacks = budget, needs, folder, callbacks
+        self.budget, self.memory_of, self.folder, self.callbacks = budget, memory_of, folder, callbacks
         self.stop_requested = stop_requested
 
     def train(
@@ -80,13 +82,14 @@ class Pool:
         ended: Callable[[PlannedRun, Failure | None], None],
         waiting: Callable[[], None],
     ) -> None:
-        """Train them all, in their order, or until it is asked to end.
+        """Train all runs in the given order, until all have ended or a stop is requested.
 
         Args:
-            runs: none of which is finished.
-            started: told of each when it starts.
-            ended: told of each when it ends, and how if it failed; not of those that are stopped.
-            waiting: called every tenth of a second.
+            runs: runs to train, none of which is finished.
+            started: function that is called when a run starts.
+            ended: function that is called when a run ends, with its failure if it failed. It is not called for runs
+                that are stopped.
+            waiting: function that is called every tenth of a second.
         """
         queue, running = deque(runs), list[_Running]()
         try:
@@ -94,25 +97,25 @@ class Pool:
                 while queue and self._fits(queue[0], running):
                     running.append(self._start(queue.popleft()))
                     started(running[-1].run)
-                for one in [one for one in running if one.process.poll() is not None]:
-                    running.remove(one)
-                    ended(one.run, self._failure(one))
+                for done in [job for job in running if job.process.poll() is not None]:
+                    running.remove(done)
+                    ended(done.run, self._failure(done))
                 waiting()
                 time.sleep(POLL_SECONDS)
         finally:
-            for one in running:
-                one.process.send_signal(signal.SIGTERM)
-            for one in running:
-                one.process.wait()
+            for job in running:
+                job.process.send_signal(signal.SIGTERM)
+            for job in running:
+                job.process.wait()
 
     def _fits(self, run: PlannedRun, running: list[_Running]) -> bool:
-        taken = sum(one.memory for one in running)
-        fits = len(running) < self.budget.processes and taken + self.needs[run.cell.name] <= self.budget.memory
+        memory = sum(job.memory for job in running) + self.memory_of[run.variant.name]
+        fits = len(running) < self.budget.processes and memory <= self.budget.memory
         return fits or not running
 
     def _start(self, run: PlannedRun) -> _Running:
         if not run.saved.exists:
-            remove(run.folder)  # what a killed run left of its folder
+            remove(run.folder)  # remains of a run that was killed early
         config, log = self._file_of(run, "yaml"), self._file_of(run, "log")
         write_text(config, run.experiment.to_yaml())
         user_code = [",".join(trusted_packages()), os.pathsep.join(sys.path)]
@@ -120,29 +123,29 @@ class Pool:
         sys_path = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
         with log.open("wb") as out:
             process = subprocess.Popen(
-                # -P: a file of the working directory that is called as a package is not taken for it
+                # -P: a file of the working directory with the name of a package does not shadow it
                 [sys.executable, "-P", "-m", "ctr.jobs.worker", *arguments],
                 env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys_path])},
-                stdin=subprocess.PIPE,  # which closes when this process dies
+                stdin=subprocess.PIPE,  # closes when this process dies
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C reaches this process alone, which then asks the others
+                start_new_session=True,  # Ctrl-C reaches this process only, which then stops the others
             )
-        return _Running(run, process, self.needs[run.cell.name])
+        return _Running(run, process, self.memory_of[run.variant.name])
 
-    def _failure(self, one: _Running) -> Failure | None:
-        code = one.process.returncode
+    def _failure(self, job: _Running) -> Failure | None:
+        code = job.process.returncode
         if code == 0:
             return None
-        log = self._file_of(one.run, "log").read_text(encoding="utf-8", errors="replace")
+        log = self._file_of(job.run, "log").read_text(encoding="utf-8", errors="replace")
         return Failure(code, failure_reason(code, log))
 
     def _file_of(self, run: PlannedRun, suffix: str) -> Path:
-        return self.folder / f"{run.cell.name}, {run.folder.name}.{suffix}"
+        return self.folder / f"{run.variant.name}, {run.folder.name}.{suffix}"
 
 
 def failure_reason(code: int, log: str) -> str:
-    """Why a training ended, in one line, of its exit code and what it printed.
+    """Return why a run failed, in one line, from its exit code and output.
 
     >>> failure_reason(2, "epoch 1\\nerror: a.parquet is missing\\n")
     'a.parquet is missing'
@@ -151,14 +154,14 @@ def failure_reason(code: int, log: str) -> str:
     """
     if code < 0:
         name = signal.Signals(-code).name
-        hint = ": out of memory, perhaps" if -code == signal.SIGKILL else ""
+        hint = ", possibly out of memory" if -code == signal.SIGKILL else ""
         return f"killed by {name}{hint}"
     lines = [line for line in log.splitlines() if line.strip()]
-    own = [line.removeprefix(start) for line in lines for start in TELLING if line.startswith(start)]
-    return next(iter([*own, *_raised(lines), *lines[-1:]]), f"ended with code {code}")
+    errors = [line.removeprefix(prefix) for line in lines for prefix in PREFIXES if line.startswith(prefix)]
+    return next(iter([*errors, *_raised(lines), *lines[-1:]]), f"exited with code {code}")
 
 
 def _raised(lines: list[str]) -> list[str]:
-    """The error of the last traceback: the first line after it that is not indented; notes come behind."""
-    starts = [place for place, line in enumerate(lines) if line.startswith("Traceback")]
+    """Return the error of the last traceback: the first line after it that is not indented, without notes."""
+    starts = [index for index, line in enumerate(lines) if line.startswith("Traceback")]
     return [line for line in lines[starts[-1] + 1 :] if not line[0].isspace()][:1] if starts else []

@@ -1,4 +1,4 @@
-"""What the terminal shows while runs train: a line for each that ended, a bar for all, and where each is."""
+"""Progress of a comparison in the terminal: a line for each finished run, a bar for all runs and for each run."""
 
 import json
 import time
@@ -18,12 +18,12 @@ REFRESH_SECONDS = 1.0
 
 
 class ComparisonProgress:
-    """Follows a `Pool`; without a terminal there are lines only.
+    """Shows the progress of a `Pool`. Without a terminal it prints lines only.
 
     Args:
-        console: to show it on.
-        total: runs of this stage, finished ones included.
-        done: those that are finished.
+        console: output.
+        total: number of runs of this stage, including finished runs.
+        done: number of finished runs.
     """
 
     def __init__(self, console: Console, total: int, done: int) -> None:
@@ -32,13 +32,13 @@ class ComparisonProgress:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[status]}"),
             TimeRemainingColumn(),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self._all = self._bars.add_task("all runs", total=total, completed=done, told="")
+        self._all = self._bars.add_task("all runs", total=total, completed=done, status="")
         self._running: dict[str, tuple[PlannedRun, TaskID, float]] = {}
         self._refreshed = 0.0
 
@@ -50,22 +50,22 @@ class ComparisonProgress:
         self._bars.stop()
 
     def started(self, run: PlannedRun) -> None:
-        """A bar for it, of its epochs."""
-        bar = self._bars.add_task(escape(run.label), total=run.experiment.training.epochs, told="")
+        """Add a bar for a run, which counts epochs."""
+        bar = self._bars.add_task(escape(run.label), total=run.experiment.training.epochs, status="")
         self._running[run.label] = run, bar, time.perf_counter()
 
     def ended(self, run: PlannedRun, failure: Failure | None) -> None:
-        """A line for it."""
+        """Print a line for a run that ended."""
         _, bar, started = self._running.pop(run.label)
         self._bars.remove_task(bar)
         self.done += 1
         self._bars.update(self._all, completed=self.done)
         seconds = formats.duration(time.perf_counter() - started)
-        told = f"failed: {failure.reason}" if failure else _measured(run.saved.run_report())
-        self.console.print(f"{self.done:4d}/{self.total}  {run.label}: {told}  ({seconds})", **PLAIN)
+        outcome = f"failed: {failure.reason}" if failure else _metrics(run.saved.run_report())
+        self.console.print(f"{self.done:4d}/{self.total}  {run.label}: {outcome}  ({seconds})", **PLAIN)
 
     def waiting(self) -> None:
-        """Where each run is, every second."""
+        """Update the bar of each run, once per second."""
         now = time.perf_counter()
         if self._bars.disable or now - self._refreshed < REFRESH_SECONDS:
             return
@@ -73,14 +73,14 @@ class ComparisonProgress:
         for run, bar, _ in self._running.values():
             line = _last_validation(run)
             if line is not None:
-                self._bars.update(bar, completed=line["epoch"], told=f"valid AUC {formats.metric(line['auc'])}")
+                self._bars.update(bar, completed=line["epoch"], status=f"valid AUC {formats.metric(line['auc'])}")
 
 
-def _measured(report: RunReport) -> str:
-    """What a line says: of validation, as test data is looked at once, at the end."""
-    found = report["metrics"].get("valid", report["metrics"]["train"])
-    name = "valid" if "valid" in report["metrics"] else "train"
-    return f"{name} AUC {formats.metric(found['auc'])}, log loss {formats.metric(found['log_loss'])}"
+def _metrics(report: RunReport) -> str:
+    """Return the validation metrics of a run; test metrics appear only at the end of the comparison."""
+    split = "valid" if "valid" in report["metrics"] else "train"
+    metrics = report["metrics"][split]
+    return f"{split} AUC {formats.metric(metrics['auc'])}, log loss {formats.metric(metrics['log_loss'])}"
 
 
 def _last_validation(run: PlannedRun) -> dict[str, Any] | None:
@@ -90,9 +90,9 @@ def _last_validation(run: PlannedRun) -> dict[str, Any] | None:
         return None
     for line in reversed(lines):
         try:
-            found = json.loads(line)
-        except ValueError:  # it is being written
+            record = json.loads(line)
+        except ValueError:  # the line is still being written
             continue
-        if isinstance(found, dict) and found.get("kind") == "valid":
-            return found
+        if isinstance(record, dict) and record.get("kind") == "valid":
+            return record
     return None

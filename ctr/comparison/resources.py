@@ -1,4 +1,4 @@
-"""What the trainings of a comparison take of the machine, found out before the first begins."""
+"""Memory, disk and devices that the runs of a comparison need, estimated before the first run starts."""
 
 from collections.abc import Sequence
 
@@ -17,68 +17,75 @@ from ctr.training.plan import ModelPlan, plan_model
 UNKNOWN = 1 << 62  # more bytes than any machine has
 
 
-def needs_of_cells(runs: Sequence[PlannedRun]) -> tuple[dict[str, int], int]:
-    """Bytes of memory that a training of each cell takes, and of disk that any takes at most.
+def estimate_memory_and_disk(runs: Sequence[PlannedRun]) -> tuple[dict[str, int], int]:
+    """Estimate bytes of memory per run of each variant, and the maximum bytes of disk per run.
 
-    Reads the data once, as a training does before its first step.
+    The data is read once, as in a run before its first step.
 
     Args:
-        runs: to train: of each cell one, or several that need not be equal in size.
+        runs: runs to train: one of each variant, or several if their sizes differ.
 
     Raises:
-        ConfigError: a model, an optimizer or a pattern of one that cannot be; data without validation or test set.
-        DataError: data that cannot be used.
+        ConfigError: a setting of a model or optimizer is invalid, or there is no validation or test data.
+        DataError: the data is invalid.
     """
     plans = [_plan(run) for run in runs]
-    read: dict[str, PreparedData] = {}
-    memory: dict[str, int] = {}
+    prepared: dict[str, PreparedData] = {}
+    memory_of: dict[str, int] = {}
     disk = 0
     for run, plan in zip(runs, plans, strict=True):
         experiment = plan.experiment
         data = experiment.model_dump_json(include={"data", "features"}, serialize_as_any=True)
-        if data not in read:
-            read[data] = prepare(experiment)
-            _check_sets(run, read[data])
+        if data not in prepared:
+            prepared[data] = prepare(experiment)
+            _check_splits(run, prepared[data])
+        name = run.variant.name
         try:
-            found = estimate_resources(plan.completed(read[data].encoder), read[data])
+            estimate = estimate_resources(plan.completed(prepared[data].encoder), prepared[data])
         except ConfigError:
-            memory[run.cell.name] = UNKNOWN  # it runs alone, and says what is wrong as its row
+            memory_of[name] = UNKNOWN  # the run is trained alone and fails with this error
             continue
-        memory[run.cell.name] = max(memory.get(run.cell.name, 0), found.at_most)
-        disk = max(disk, found.disk)
-    return memory, disk
+        memory_of[name] = max(memory_of.get(name, 0), estimate.at_most)
+        disk = max(disk, estimate.disk)
+    return memory_of, disk
 
 
 def _plan(run: PlannedRun) -> ModelPlan:
-    """The plan of a run's model on the CPU, because this process leaves GPUs to others."""
+    """Plan the model of a run on the CPU, because this process does not use GPUs."""
     training = run.experiment.training.model_copy(update={"device": "cpu"})
     experiment = run.experiment.model_copy(update={"training": training})
     try:
         return plan_model(experiment, empty_encoder(experiment))
     except ConfigError as error:
-        raise ConfigError(f"{run.cell.name}: {error}") from error
+        raise ConfigError(f"{run.variant.name}: {error}") from error
 
 
-def may_differ_in_size(cell: Variant) -> bool:
-    """Whether trials of a cell may need more memory than others."""
-    return any(key.startswith(("features.", "model.")) for key in cell.ranges)
+def trials_differ_in_size(variant: Variant) -> bool:
+    """Return True if trials of a variant can need different amounts of memory."""
+    return any(key.startswith(("features.", "model.")) for key in variant.ranges)
 
 
-def _check_sets(run: PlannedRun, prepared: PreparedData) -> None:
-    """Raise ConfigError if there is nothing to choose trials by, or nothing to report."""
+def _check_splits(run: PlannedRun, prepared: PreparedData) -> None:
+    """Raise ConfigError if there is no data to select the best trial on, or none to compare variants on."""
     if run.trial is not None and "valid" not in prepared.sets:
-        raise ConfigError(f"tuning: {run.cell.name} has no validation data to choose trials by; give `data.valid`")
+        raise ConfigError(
+            f"tuning: {run.variant.name} has no validation data, which selects the best trial. Set `data.valid`, or "
+            f"use a validation fraction in `data.split`."
+        )
     if not {"valid", "test"} & set(prepared.sets):
-        raise ConfigError(f"{run.cell.name}: has neither validation nor test data to compare on; give `data.test`")
+        raise ConfigError(
+            f"{run.variant.name}: no validation or test data to compare on. Set `data.test`, or use a test fraction "
+            f"in `data.split`."
+        )
 
 
-def budget_of(runs: Sequence[PlannedRun], processes: int | None, memory: float | None) -> Budget:
-    """How many trainings there may be at once, and the bytes that they may take.
+def make_budget(runs: Sequence[PlannedRun], processes: int | None, memory: float | None) -> Budget:
+    """Return the limits for concurrent runs.
 
     Args:
-        runs: to train.
-        processes: None: as many as there are CPUs for their threads; one, where they train on a GPU.
-        memory: GiB; None: what is free.
+        runs: runs to train.
+        processes: number of processes; None for as many as the CPUs have room for, or one if runs use a GPU.
+        memory: memory in GiB; None for the free memory.
     """
     if processes is None:
         threads = max(run.experiment.training.threads for run in runs)
@@ -88,18 +95,18 @@ def budget_of(runs: Sequence[PlannedRun], processes: int | None, memory: float |
     return Budget(processes, UNKNOWN if free is None else free)
 
 
-def leave_gpus() -> None:
-    """Keep this process from taking the memory of GPUs, which the trainings need.
+def hide_gpus() -> None:
+    """Prevent this process from using the memory of GPUs, which the runs need.
 
     Raises:
-        ConfigError: it has taken it.
+        ConfigError: this process already uses a GPU.
     """
     if _sees_gpu():
         try:
             tf.config.set_visible_devices([], "GPU")
         except RuntimeError as error:
             raise ConfigError(
-                "this process uses the GPU already, which the trainings need: compare in another"
+                "compare: this process already uses the GPU, which the runs need. Compare in a new process."
             ) from error
 
 

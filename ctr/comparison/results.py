@@ -1,4 +1,4 @@
-"""What a finished training says, as far as a comparison asks."""
+"""Results of the runs of a comparison: reports, failures and learning curves."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -16,17 +16,19 @@ from ctr.runs.run import LINES
 from ctr.schema.report import RunReport
 from ctr.schema.split_metrics import SplitMetrics
 
-FAILED = ".failed.json"  # beside a run's folder
+FAILED = ".failed.json"  # suffix of a file next to the run folder
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The validations of a training, in order.
+    """Learning curve: the validations of a run, in order.
 
     Attributes:
-        steps, rows: of training until then.
-        seconds: of training until then; a clock reading.
-        auc, log_loss: None where the data does not define it.
+        steps: training steps until each validation.
+        rows: training examples until each validation.
+        seconds: training time until each validation.
+        auc: AUC of each validation; None if it is undefined.
+        log_loss: log loss of each validation; None if it is undefined.
     """
 
     steps: list[int]
@@ -36,18 +38,18 @@ class Curve:
     log_loss: list[float | None]
 
     def first_above(self, target: float) -> int | None:
-        """The place of the first validation whose AUC is at least `target`."""
-        return next((place for place, auc in enumerate(self.auc) if auc is not None and auc >= target), None)
+        """Return the index of the first validation whose AUC reaches `target`; None if it is never reached."""
+        return next((index for index, auc in enumerate(self.auc) if auc is not None and auc >= target), None)
 
     @property
     def best_auc(self) -> float | None:
-        """The highest."""
+        """Highest AUC; None if it is undefined."""
         return max((auc for auc in self.auc if auc is not None), default=None)
 
 
 @dataclass(frozen=True)
 class Result:
-    """A training that has ended: its report, or why it has none."""
+    """Result of a run that ended: its report or its failure."""
 
     run: PlannedRun
     report: RunReport | None
@@ -55,79 +57,82 @@ class Result:
 
     @property
     def evaluated(self) -> str:
-        """The set that is reported: test, or valid where there is no test."""
+        """Name of the reported split: test, or valid if there is no test split."""
         assert self.report is not None
         return self.report["main_split"]
 
     @property
     def metrics(self) -> SplitMetrics:
-        """Of that set."""
+        """Metrics of the reported split."""
         assert self.report is not None
         return self.report["metrics"][self.evaluated]
 
     def curve(self) -> Curve:
-        """What metrics.jsonl and timing.jsonl say.
+        """Return the learning curve, from metrics.jsonl and timing.jsonl.
 
         Raises:
-            ConfigError: one is damaged.
+            ConfigError: a file is corrupt.
         """
         lines, clock = (_lines(self.run.saved.file(name)) for name in LINES)
         try:
-            trained = [place for place, line in enumerate(lines) if line["kind"] == "train"]
-            steps = [0, *(lines[place]["step"] for place in trained)]
-            rows = np.cumsum([0, *(lines[place]["rows"] for place in trained)])
-            seconds = np.cumsum([0, *(clock[place]["seconds"] for place in trained)])
+            epochs = [index for index, line in enumerate(lines) if line["kind"] == "train"]
+            steps = [0, *(lines[index]["step"] for index in epochs)]
+            rows = np.cumsum([0, *(lines[index]["rows"] for index in epochs)])
+            seconds = np.cumsum([0, *(clock[index]["seconds"] for index in epochs)])
             valid = [line for line in lines if line["kind"] == "valid"]
-            at = [line["step"] for line in valid]
+            valid_steps = [line["step"] for line in valid]
             return Curve(
-                steps=at,
-                rows=np.rint(np.interp(at, steps, rows)).astype(int).tolist(),
-                seconds=np.interp(at, steps, seconds).round(3).tolist(),
+                steps=valid_steps,
+                rows=np.rint(np.interp(valid_steps, steps, rows)).astype(int).tolist(),
+                seconds=np.interp(valid_steps, steps, seconds).round(3).tolist(),
                 auc=[line["auc"] for line in valid],
                 log_loss=[line["loss"] for line in valid],
             )
         except (KeyError, IndexError, TypeError) as error:
-            raise ConfigError(f"{self.run.folder}: metrics.jsonl or timing.jsonl is damaged: {error}") from error
+            mend = f"Delete {self.run.folder}: the same `ctr compare` command trains it again."
+            raise ConfigError(f"{self.run.folder}: corrupt metrics.jsonl or timing.jsonl: {error}. {mend}") from error
 
 
 @dataclass(frozen=True)
-class CellResults:
-    """How all trainings of a cell ended."""
+class VariantRuns:
+    """Results of all runs of a variant."""
 
-    cell: Variant
+    variant: Variant
     trials: list[Result]
-    chosen: Result | None
-    """The best trial; None: nothing was tuned, or all failed."""
+    """Results of the trials; empty without tuning."""
+    best_trial: Result | None
+    """Best trial; None without tuning or if all trials failed."""
     seeds: list[Result]
+    """Results of the reported runs."""
 
     @property
     def finished(self) -> list[Result]:
-        """Of the reported trainings those with a report."""
+        """Reported runs that have a report."""
         return [result for result in self.seeds if result.report is not None]
 
 
-def result_of(run: PlannedRun) -> Result | None:
-    """How a planned run ended before; None: it has not."""
+def load_result(run: PlannedRun) -> Result | None:
+    """Return the result of a planned run; None if the run is new or unfinished."""
     if run.saved.exists and run.saved.is_finished:
-        run.saved.check_code(run.experiment)  # it may have been edited while another process trained
+        run.saved.check_code(run.experiment)  # the code might have changed while the run was trained
         return Result(run, run.saved.run_report(), None)
     path = _failed(run)
     if path.is_file():
-        found = read_json(path)
-        if found.get("config") == run.experiment.to_yaml():
-            return Result(run, None, Failure(found["code"], found["reason"]))
+        failure = read_json(path)
+        if failure.get("config") == run.experiment.to_yaml():
+            return Result(run, None, Failure(failure["code"], failure["reason"]))
     return None
 
 
 def write_failure(run: PlannedRun, failure: Failure) -> None:
-    """Note beside the run's folder that it failed, and how."""
+    """Write the failure of a run to a file next to the run folder."""
     path = _failed(run)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {**asdict(failure), "config": run.experiment.to_yaml()})
 
 
-def forget_failure(run: PlannedRun) -> None:
-    """So that it is tried again."""
+def delete_failure(run: PlannedRun) -> None:
+    """Delete the failure of a run, so that the run is trained again."""
     remove(_failed(run))
 
 
@@ -139,4 +144,6 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: damaged: {error}") from error
+        raise ConfigError(
+            f"{path}: corrupt: {error}. Delete {path.parent}: the same `ctr compare` command trains it again."
+        ) from error

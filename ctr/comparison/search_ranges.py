@@ -1,4 +1,4 @@
-"""Ranges that a config has in place of values, and the values that trials draw from them."""
+"""Search ranges in a config, and the values that trials sample from them."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -14,10 +14,10 @@ from ctr.errors import ConfigError
 from features import Settings
 
 TUNE = "tune"
-DIGITS = 4  # significant, of what is drawn
+DIGITS = 4  # significant digits of a sampled value
 
 Sampled = dict[str, float]
-"""Dotted key -> value."""
+"""Dotted key -> sampled value."""
 
 
 class SearchRange(Settings):
@@ -31,74 +31,79 @@ class SearchRange(Settings):
     """True to round samples to integers."""
 
     @model_validator(mode="after")
-    def _ascends(self) -> "SearchRange":
+    def _check_bounds(self) -> "SearchRange":
         low, high = self.tune
         if not low < high:
-            raise ValueError(f"`tune` needs the least and the most. Received: [{low:g}, {high:g}]")
+            raise ValueError(f"`tune` must be [minimum, maximum]. Received: [{low:g}, {high:g}]")
         if self.scale == "log" and low <= 0:
-            raise ValueError(f"a range on a log scale is above 0; take `scale: linear`. Received: [{low:g}, {high:g}]")
+            raise ValueError(
+                f"`tune` must be above 0 on a log scale. Use `scale: linear`. Received: [{low:g}, {high:g}]"
+            )
         return self
 
-    def at(self, share: float) -> float:
-        """The value at a share of the way from the least to the most.
+    def at(self, fraction: float) -> float:
+        """Return the value at a fraction of the way from minimum to maximum.
 
         >>> SearchRange(tune=(0.001, 0.1)).at(0.5), SearchRange(tune=(32, 512), integer=True).at(0.5)
         (0.01, 128)
         """
         low, high = self.tune
-        value = low * (high / low) ** share if self.scale == "log" else low + share * (high - low)
+        value = low * (high / low) ** fraction if self.scale == "log" else low + fraction * (high - low)
         return round(value) if self.integer else float(f"{value:.{DIGITS}g}")
 
 
-def ranges_in(values: Mapping[str, Any]) -> dict[str, SearchRange]:
-    """Every range of a config by its dotted key, in the config's order.
+def find_ranges(values: Mapping[str, Any]) -> dict[str, SearchRange]:
+    """Return dotted key -> search range of a config, in the config's order.
 
     Raises:
-        ConfigError: one is not understood.
+        ConfigError: a search range is invalid.
     """
-    found = {}
+    ranges = {}
     for key, value in _ranges(values):
         try:
-            found[join_key(key)] = SearchRange.model_validate(value)
+            ranges[join_key(key)] = SearchRange.model_validate(value)
         except ValidationError as error:
             raise ConfigError(f"{join_key(key)}: {explain(error)}") from error
-    return found
+    return ranges
 
 
-def filled(values: Mapping[str, Any], drawn: Sampled) -> dict[str, Any]:
-    """A copy of a config with a value in the place of each range."""
+def fill_ranges(values: Mapping[str, Any], sampled: Sampled) -> dict[str, Any]:
+    """Return a copy of a config in which sampled values replace the search ranges."""
     copy = copied(values)
     for key, _ in _ranges(values):
-        put(copy, list(key), drawn[join_key(key)], join_key(key))
+        put(copy, list(key), sampled[join_key(key)], join_key(key))
     return copy
 
 
-def draw(ranges: Mapping[str, SearchRange], trials: int, seed: int) -> list[Sampled]:
-    """The values of each trial, evenly spread over all ranges at once: points of a scrambled Halton sequence.
+def sample(ranges: Mapping[str, SearchRange], trials: int, seed: int) -> list[Sampled]:
+    """Sample the values of each trial, evenly spread over all ranges together, from a scrambled Halton sequence.
 
-    More trials begin with the same ones. Every number of ranges has its own sequence, the same for all choices, so that
-    the trials of two choices lie at the same places of their ranges. Source: Owen 2017, A Randomized Halton Algorithm
-    in R.
+    A larger number of trials starts with the same samples. The sequence depends only on the seed and the number of
+    ranges, so variants with equally many ranges get samples at the same relative positions. Source: Owen 2017, A
+    Randomized Halton Algorithm in R.
 
     Args:
-        ranges: dotted key -> range, at least one.
-        trials: how many.
-        seed: of the scrambling.
+        ranges: dotted key -> search range, at least one.
+        trials: number of trials.
+        seed: seed of the scrambling.
     """
     points = qmc.Halton(len(ranges), scramble=True, rng=np.random.default_rng(seed)).random(trials)
-    return [{key: one.at(share) for (key, one), share in zip(ranges.items(), point, strict=True)} for point in points]
+    return [
+        {key: range_.at(fraction) for (key, range_), fraction in zip(ranges.items(), point, strict=True)}
+        for point in points
+    ]
 
 
-def is_outermost(value: float, tried: list[float]) -> bool:
-    """Whether a value is the least or the most of those tried, so that better ones may lie beyond."""
-    return len(tried) > 1 and (math.isclose(value, min(tried)) or math.isclose(value, max(tried)))
+def is_extreme(value: float, sampled: list[float]) -> bool:
+    """Return True if a value is the minimum or maximum of several samples, so that better values may lie outside."""
+    return len(sampled) > 1 and (math.isclose(value, min(sampled)) or math.isclose(value, max(sampled)))
 
 
 def _ranges(values: Mapping[str, Any], parents: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     for key, value in values.items():
         if isinstance(value, dict):
-            here = (*parents, str(key))
+            path = (*parents, str(key))
             if isinstance(value.get(TUNE), list):
-                yield here, value
+                yield path, value
             else:
-                yield from _ranges(value, here)
+                yield from _ranges(value, path)

@@ -1,4 +1,4 @@
-"""The study file: a base experiment, axes of options, seeds and a tuning budget."""
+"""Studies: a base experiment, axes with options, seeds and a tuning budget, in one YAML file."""
 
 import itertools
 import re
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from ctr.comparison.search_ranges import Sampled, SearchRange, filled, ranges_in
+from ctr.comparison.search_ranges import Sampled, SearchRange, fill_ranges, find_ranges
 from ctr.config import yaml_file
 from ctr.config.experiment import Experiment, check_experiment, plain_name
 from ctr.config.messages import explain
@@ -18,15 +18,16 @@ from ctr.metrics.catalog import shown_in
 from ctr.metrics.metric import Place
 from features import Settings, nearest
 
-THREADS = 1  # of each run, so that results do not depend on how many run at once
+THREADS = 1  # of each run, so that results do not depend on the number of concurrent runs
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.,=-]*")
-JOIN = "+"  # of the choices that make a cell's name
-COLUMNS = {  # of runs.csv, beside the axes
+JOIN = "+"  # between the options in a variant's name
+COLUMNS = {  # columns of runs.csv in addition to the axes
     *("run", "seed", "reason", "chosen", "seconds", "trained_epochs", "trained_steps", "trained_rows"),
     *(f"{split}_{metric.key}" for split in ("train", "valid", "test") for metric in shown_in(Place.COMPARISON)),
     *("row_sparsity", "table_bytes", "nonzero_table_bytes", "state_bytes"),
 }
-OF_THE_STUDY = {"seed": "give the study `seeds`", "name": "give the study a `name`"}
+STUDY_KEYS = {"seed": "seeds", "name": "name"}
+"""Settings that the comparison sets for each run -> the key of the study to use instead."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -62,89 +63,91 @@ class Study(Settings):
 
     @field_validator("seeds")
     @classmethod
-    def _are_different(cls, seeds: list[int]) -> list[int]:
-        if len(set(seeds)) < len(seeds):
-            raise ValueError(f"one stands twice. Received: {seeds}")
+    def _check_seeds(cls, seeds: list[int]) -> list[int]:
+        if duplicates := [seed for index, seed in enumerate(seeds) if seed in seeds[:index]]:
+            raise ValueError(f"duplicate seed {duplicates[0]}. Seeds must be distinct. Received: {seeds}")
         return seeds
 
     @field_validator("axes", mode="before")
     @classmethod
-    def _with_their_choices(cls, axes: Any) -> Any:
+    def _expand_axes(cls, axes: Any) -> Any:
         if not isinstance(axes, dict):
             return axes
-        if taken := [axis for axis in axes if axis in COLUMNS]:
-            raise ValueError(f"an axis cannot be called {taken[0]!r}: runs.csv has a column of that name")
-        return {axis: _choices(str(axis), declared) for axis, declared in axes.items()}
+        if reserved := [axis for axis in axes if axis in COLUMNS]:
+            raise ValueError(f"axis {reserved[0]!r} has the name of a column of runs.csv. Rename the axis.")
+        return {axis: _options(str(axis), declared) for axis, declared in axes.items()}
 
     @field_validator("baseline", mode="before")
     @classmethod
-    def _texts(cls, baseline: Any) -> Any:
-        return {axis: str(choice) for axis, choice in baseline.items()} if isinstance(baseline, dict) else baseline
+    def _as_text(cls, baseline: Any) -> Any:
+        return {axis: str(option) for axis, option in baseline.items()} if isinstance(baseline, dict) else baseline
 
     @model_validator(mode="after")
-    def _tunes_with_a_seed_of_its_own(self) -> "Study":
-        """A trial is the best of several, also by its seed's luck, so it is none of the trainings that are compared."""
+    def _check_tuning_seed(self) -> "Study":
+        """Keep trials apart from reported runs: the best trial is selected, also by the luck of its seed."""
         if self.tuning is not None and self.tuning.seed in self.seeds:
-            raise ValueError(f"tuning.seed: {self.tuning.seed} is one of `seeds`; trials need a seed of their own")
+            raise ValueError(f"tuning.seed: {self.tuning.seed} is also one of `seeds`. Use a separate seed for trials.")
         return self
 
     @model_validator(mode="after")
-    def _has_its_baseline(self) -> "Study":
-        for axis, choice in self.baseline.items():
+    def _check_baseline(self) -> "Study":
+        for axis, option in self.baseline.items():
             if axis not in self.axes:
-                raise ValueError(f"baseline: no axis {axis!r}; {nearest(axis, list(self.axes))}")
-            if choice not in self.axes[axis]:
-                raise ValueError(f"baseline.{axis}: no choice {choice!r}; {nearest(choice, list(self.axes[axis]))}")
+                raise ValueError(f"baseline: unknown axis {axis!r}; {nearest(axis, list(self.axes))}")
+            if option not in self.axes[axis]:
+                raise ValueError(
+                    f"baseline.{axis}: unknown option {option!r}; {nearest(option, list(self.axes[axis]))}"
+                )
         return self
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One choice on every axis.
+    """A combination of options, one of each axis.
 
     Attributes:
-        name: the choices, joined by `+`; the name of a folder.
-        choices: axis -> choice.
-        values: of the config, with ranges in it.
-        ranges: dotted key -> range.
+        name: options joined by `+`, which is also the name of a folder.
+        options: axis -> option.
+        values: config with search ranges.
+        ranges: dotted key -> search range.
     """
 
     name: str
-    choices: dict[str, str]
+    options: dict[str, str]
     values: dict[str, Any]
     ranges: dict[str, SearchRange]
 
-    def experiment(self, drawn: Sampled, seed: int) -> Experiment:
-        """The experiment with what a trial drew.
+    def experiment(self, sampled: Sampled, seed: int) -> Experiment:
+        """Return the experiment with the sampled values of a trial.
 
         Raises:
-            ConfigError: a setting is wrong.
+            ConfigError: a setting is invalid.
         """
-        values = {**filled(self.values, drawn), "seed": seed, "name": f"{self.name}, seed {seed}"}
+        values = {**fill_ranges(self.values, sampled), "seed": seed, "name": f"{self.name}, seed {seed}"}
         return check_experiment(values, self.name)
 
 
 def load_study(path: str | Path, overrides: list[str] | None = None) -> Study:
-    """Read and check a YAML file, and the experiment that it names.
+    """Read and check a study file and the experiment that it names.
 
     Args:
-        path: of the file.
-        overrides: `KEY=VALUE`: of the study, where KEY begins with one of its keys, else a setting of every run.
+        path: YAML file.
+        overrides: `KEY=VALUE` texts. A KEY of the study changes the study, any other KEY is a setting of every run.
 
     Raises:
-        ConfigError: a file is missing or not YAML, or something in it is wrong.
+        ConfigError: a file does not exist or is not YAML, or a value is invalid.
     """
     values = yaml_file.read(path)
     for override in overrides or []:
         key, value = yaml_file.parse_override(override)
-        is_own = key[0] in Study.model_fields
-        at = key if is_own else ["settings", yaml_file.join_key(key)]
-        yaml_file.put(values, at, value, f"--set {override!r}")
+        is_study_key = key[0] in Study.model_fields
+        target = key if is_study_key else ["settings", yaml_file.join_key(key)]
+        yaml_file.put(values, target, value, f"--set {override!r}")
     if isinstance(values.get("experiment"), str):
         values["experiment"] = yaml_file.read(Path(path).parent / values["experiment"])
     try:
         study = Study.model_validate(values)
-        cells_of(study)
+        list_variants(study)
     except ValidationError as error:
         raise ConfigError(f"{path}: {explain(error)}") from error
     except ConfigError as error:
@@ -152,72 +155,84 @@ def load_study(path: str | Path, overrides: list[str] | None = None) -> Study:
     return study
 
 
-def cells_of(study: Study) -> list[Variant]:
-    """Every combination of choices, the baseline first.
+def list_variants(study: Study) -> list[Variant]:
+    """Return every combination of options, the baseline first.
 
     Raises:
-        ConfigError: a setting cannot be put where it says, or ranges and trials do not fit.
+        ConfigError: a setting cannot be applied, or search ranges and tuning budget do not match.
     """
-    cells = []
+    variants = []
     for names in itertools.product(*study.axes.values()):
-        choices = dict(zip(study.axes, names, strict=True))
+        options = dict(zip(study.axes, names, strict=True))
         values = yaml_file.copied(study.experiment)
-        _put_all(values, study.settings, "settings")
-        for axis, choice in choices.items():
-            _put_all(values, study.axes[axis][choice], f"axes.{axis}.{choice}")
+        _apply(values, study.settings, "settings")
+        for axis, option in options.items():
+            _apply(values, study.axes[axis][option], f"axes.{axis}.{option}")
         training = values.setdefault("training", {})
         if isinstance(training, dict):
             training.setdefault("threads", THREADS)
-        cells.append(Variant(JOIN.join(names), choices, values, ranges_in(values)))
-    _check_budget(study, cells)
-    first = {axis: next(iter(choices)) for axis, choices in study.axes.items()}
-    return sorted(cells, key=lambda cell: cell.choices != {**first, **study.baseline})
+        variants.append(Variant(JOIN.join(names), options, values, find_ranges(values)))
+    _check_budget(study, variants)
+    first = {axis: next(iter(options)) for axis, options in study.axes.items()}
+    return sorted(variants, key=lambda variant: variant.options != {**first, **study.baseline})
 
 
-def _check_budget(study: Study, cells: list[Variant]) -> None:
-    """Raise ConfigError unless there are two cells, and all or none have something to tune."""
-    if len(cells) < 2:
-        raise ConfigError("axes: there is one choice only, and nothing to compare it with")
-    tuned = [cell for cell in cells if cell.ranges]
+def _check_budget(study: Study, variants: list[Variant]) -> None:
+    """Raise ConfigError unless there are two variants, and all or none have search ranges."""
+    if len(variants) < 2:
+        raise ConfigError("axes: a comparison needs at least two variants, found 1. Add an option to an axis.")
+    tuned = [variant for variant in variants if variant.ranges]
     if tuned and study.tuning is None:
         key = next(iter(tuned[0].ranges))
-        raise ConfigError(f"{tuned[0].name}: {key} is a range, which needs a budget: `tuning: {{trials: 3}}`")
-    if study.tuning is not None and len(tuned) < len(cells):
-        fixed = next(cell.name for cell in cells if not cell.ranges)
         raise ConfigError(
-            f"tuning: {fixed} has nothing to tune, so its trials would all be the same: give it a range, such as "
-            f"`learning_rate: {{tune: [0.001, 0.1]}}`{'' if tuned else ', or leave out `tuning`'}"
+            f"{tuned[0].name}: {key} is a search range, but the study has no tuning budget. "
+            f"Add `tuning: {{trials: 3}}`."
+        )
+    if study.tuning is not None and len(tuned) < len(variants):
+        fixed = next(variant.name for variant in variants if not variant.ranges)
+        raise ConfigError(
+            f"tuning: variant {fixed} has no search range, so all its trials would be equal. Add a search range such "
+            f"as `learning_rate: {{tune: [0.001, 0.1]}}`{'' if tuned else ', or remove `tuning`'}."
         )
 
 
-def _put_all(values: dict[str, Any], settings: Mapping[str, Any], told: str) -> None:
+def _apply(values: dict[str, Any], settings: Mapping[str, Any], where: str) -> None:
+    """Put dotted settings into a config."""
     for key, value in settings.items():
         try:
             parts = yaml_file.split_key(key)
         except ValueError as error:
-            raise ConfigError(f"{told}: {error}") from error
-        if parts[0] in OF_THE_STUDY:
-            raise ConfigError(f"{told}: {key} is set by the comparison; {OF_THE_STUDY[parts[0]]}")
-        yaml_file.put(values, parts, yaml_file.copied(value), f"{told}: {key}")
+            raise ConfigError(f"{where}: {error}") from error
+        if parts[0] in STUDY_KEYS:
+            raise ConfigError(
+                f"{where}: the comparison sets {key!r}. Use `{STUDY_KEYS[parts[0]]}` of the study instead."
+            )
+        yaml_file.put(values, parts, yaml_file.copied(value), f"{where}: {key}")
 
 
-def _choices(axis: str, declared: Any) -> Any:
-    """An axis's choices, also of the short form: a dotted key with the list of its values."""
+def _options(axis: str, declared: Any) -> Any:
+    """Return the options of an axis; a dotted key with a list of values is expanded to one option per value."""
     if isinstance(declared, dict) and any(isinstance(values, list) for values in declared.values()):
         (key, listed), *others = declared.items()
         if others or not listed or any(isinstance(value, dict | list) for value in listed):
-            raise ValueError(f"{axis}: needs one key with a list of plain values, or choices with their settings")
-        declared = {str(value): {key: value} for value in listed}
-        if len(declared) < len(listed):
-            raise ValueError(f"{axis}: a value stands twice. Received: {listed}")
-    for choice, settings in declared.items() if isinstance(declared, dict) else ():
-        if not isinstance(choice, str) or not NAME.fullmatch(choice):
             raise ValueError(
-                f"{axis}: a choice becomes a folder: letters, digits and _ . , = - only, and quotes where YAML would "
-                f"make it something else. Received: {choice!r}"
+                f"{axis}: expected one key with a list of plain values, or options with their settings. "
+                f"Received: {declared}"
+            )
+        names = [str(value) for value in listed]
+        if duplicates := [name for index, name in enumerate(names) if name in names[:index]]:
+            raise ValueError(f"{axis}: duplicate value {duplicates[0]}. Values must be distinct. Received: {listed}")
+        declared = {name: {key: value} for name, value in zip(names, listed, strict=True)}
+    for option, settings in declared.items() if isinstance(declared, dict) else ():
+        if not isinstance(option, str) or not NAME.fullmatch(option):
+            raise ValueError(
+                f"{axis}: an option's name becomes a folder name. Use letters, digits and _ . , = - only, and quote "
+                f"names that YAML would convert, such as true. Received: {option!r}"
             )
         if not isinstance(settings, dict):
-            raise ValueError(f"{axis}.{choice}: needs settings, dotted keys with values. Received: {settings!r}")
+            raise ValueError(f"{axis}.{option}: expected settings, dotted keys with values. Received: {settings!r}")
     if not isinstance(declared, dict) or not declared:
-        raise ValueError(f"{axis}: needs choices with their settings, or one key with a list of values")
+        raise ValueError(
+            f"{axis}: expected options with their settings, or one key with a list of values. Received: {declared!r}"
+        )
     return declared

@@ -1,4 +1,4 @@
-"""`ctr compare`: from a study to a folder of runs and what they say together."""
+"""`ctr compare`: train the variants of a study and compare them."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -13,17 +13,17 @@ from ctr.comparison.plan import (
     STUDY,
     UNSEAL,
     PlannedRun,
-    check_as_before,
-    check_data_as_before,
+    check_same_data,
+    check_same_settings,
     planned_seeds,
     planned_trials,
     write_plan,
 )
 from ctr.comparison.pool import Failure, Pool
 from ctr.comparison.progress import ComparisonProgress
-from ctr.comparison.resources import budget_of, leave_gpus, may_differ_in_size, needs_of_cells
-from ctr.comparison.results import CellResults, Result, forget_failure, result_of, write_failure
-from ctr.comparison.study import Study, Variant, cells_of
+from ctr.comparison.resources import estimate_memory_and_disk, hide_gpus, make_budget, trials_differ_in_size
+from ctr.comparison.results import Result, VariantRuns, delete_failure, load_result, write_failure
+from ctr.comparison.study import Study, Variant, list_variants
 from ctr.console import PLAIN, warn
 from ctr.errors import ConfigError, Interrupted
 from ctr.preflight.resources import size
@@ -46,93 +46,98 @@ def compare(
     callbacks: Sequence[str] = (),
     console: Console | None = None,
 ) -> Comparison:
-    """Train every choice of a study, and say what they differ by; returns what comparison.json says.
+    """Train every variant of a study, compare it with the baseline, and return the content of comparison.json.
 
-    What is finished in the folder is kept, what was killed goes on, and what failed is tried again unless it diverged.
-    More seeds, trials or choices may be asked for of a comparison that is there.
+    Finished runs in the folder are kept, interrupted runs are resumed, and failed runs are trained again unless they
+    diverged. A later call can have more seeds, trials or options.
 
     Args:
-        study: what to compare.
-        folder: of the comparison.
-        overwrite: replace the comparison that is there, once all that can be checked before is.
-        processes: trainings at once; None: as many as there are CPUs for, one on a GPU.
-        memory: GiB that they may take together; None: what is free.
-        callbacks: `MODULE:NAME` of tf_keras callbacks of every training, see `ctr.training.callbacks`.
-        console: where progress goes; None: nowhere.
+        study: study to run.
+        folder: folder of the comparison.
+        overwrite: True to replace an existing comparison, after all checks that need no training have passed.
+        processes: number of concurrent runs; None for as many as the CPUs have room for, or one on a GPU.
+        memory: memory in GiB for all concurrent runs; None for the free memory.
+        callbacks: `MODULE:NAME` of tf_keras callbacks for every run, see `ctr.training.callbacks`.
+        console: output for progress; None for no output.
 
     Raises:
-        ConfigError, DataError: the user's mistakes; also if every training failed.
-        Interrupted: SIGTERM or SIGINT came; what had been trained is saved.
+        ConfigError: a setting or the folder is invalid, or every run failed.
+        DataError: the data is invalid.
+        Interrupted: the process received SIGTERM or SIGINT; all runs are saved.
     """
     console, folder = console or Console(quiet=True), Path(folder)
-    folder = folder if folder.name else folder.resolve()  # `.` has no name to put a lock beside
+    folder = folder if folder.name else folder.resolve()  # `.` has no name, which the lock file needs
     _check_folder(folder)
     resolve_factories(callbacks)
     with lock_folder(folder):
         stage = _Stage(folder, processes, memory, callbacks, console)
-        cells, trials, pending = _begun(study, folder, overwrite, stage)
-        of_trials = stage.results("tuning", trials, pending) if trials else []
-        chosen = {cell.name: best_trial(_of(cell, of_trials)) for cell in cells}
-        best = {name: one.run if one else None for name, one in chosen.items()} if trials else {}
-        seeds = planned_seeds(study, best, cells, folder)
-        of_seeds = stage.results("comparing", seeds, stage.prepared(seeds) if trials else pending)
-        ended = [CellResults(cell, _of(cell, of_trials), chosen[cell.name], _of(cell, of_seeds)) for cell in cells]
-        return _report(study, folder, ended, console)
+        variants, trials, pending = _prepare(study, folder, overwrite, stage)
+        trial_results = stage.train("tuning", trials, pending) if trials else []
+        best = {variant.name: best_trial(_of(variant, trial_results)) for variant in variants}
+        best_runs = {name: result.run if result else None for name, result in best.items()} if trials else {}
+        seeds = planned_seeds(study, best_runs, variants, folder)
+        seed_results = stage.train("comparing", seeds, stage.check(seeds) if trials else pending)
+        runs = [
+            VariantRuns(variant, _of(variant, trial_results), best[variant.name], _of(variant, seed_results))
+            for variant in variants
+        ]
+        return _report(study, folder, runs, console)
 
 
 class _Stage:
-    """Trains the runs of a stage that are not finished, once it is known what they need."""
+    """Checks and trains the unfinished runs of a stage: tuning or comparing."""
 
     def __init__(
         self, folder: Path, processes: int | None, memory: float | None, callbacks: Sequence[str], console: Console
     ) -> None:
         self.folder, self.processes, self.memory = folder, processes, memory
         self.callbacks, self.console = callbacks, console
-        self.needs: dict[str, int] = {}
+        self.memory_of: dict[str, int] = {}
         self.known: list[PlannedRun] = []
 
-    def results(self, what: str, runs: Sequence[PlannedRun], pending: Sequence[PlannedRun]) -> list[Result]:
-        """Of each run, in their order, once those that are `pending` are trained.
+    def train(self, name: str, runs: Sequence[PlannedRun], pending: Sequence[PlannedRun]) -> list[Result]:
+        """Train the pending runs, and return the results of all runs in their order.
 
         Raises:
-            Interrupted: it was asked to end.
+            Interrupted: a stop was requested.
         """
         if pending:
-            budget = budget_of(pending, self.processes, self.memory)
-            at_once = min(budget.processes, len(pending))
-            self.console.print(f"{what}: {len(runs)} runs, {len(pending)} to train, {at_once} at once", **PLAIN)
+            budget = make_budget(pending, self.processes, self.memory)
+            parallel = min(budget.processes, len(pending))
+            self.console.print(f"{name}: {len(runs)} runs, {len(pending)} to train, {parallel} in parallel", **PLAIN)
             with (
                 interruptible() as interruption,
-                ComparisonProgress(self.console, len(runs), len(runs) - len(pending)) as watch,
+                ComparisonProgress(self.console, len(runs), len(runs) - len(pending)) as progress,
             ):
-                pool = Pool(budget, self.needs, self._logs(), self.callbacks, lambda: interruption.stop_requested)
-                pool.train(pending, partial(_begin, watch), partial(_end, watch), watch.waiting)
+                pool = Pool(budget, self.memory_of, self._logs(), self.callbacks, lambda: interruption.stop_requested)
+                pool.train(pending, partial(_start, progress), partial(_end, progress), progress.waiting)
                 if interruption.stop_requested:
-                    raise Interrupted(f"{self.folder}: what was trained is kept; the same command goes on")
-        return [_ended(run) for run in runs]
+                    raise Interrupted(f"{self.folder}: finished runs are kept. Run the same command to continue.")
+        return [_result(run) for run in runs]
 
-    def prepared(self, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
-        """Those that are to be trained, once they are known to fit what is there and the data; writes nothing.
+    def check(self, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+        """Check that runs match existing runs and the data, and return the runs to train; nothing is written.
 
         Raises:
-            ConfigError, DataError: they do not.
+            ConfigError: settings or data differ from those of an existing run, or a setting is invalid.
+            DataError: the data is invalid.
         """
-        check_as_before(runs)
-        pending = [run for run in runs if _is_pending(result_of(run))]
+        check_same_settings(runs)
+        pending = [run for run in runs if _is_pending(load_result(run))]
         self.known += runs
         if pending:
-            check_data_as_before(self.known, partial(warn, self.console))
-        unknown = [run for run in pending if run.cell.name not in self.needs]
-        if unknown:
-            one_of_each = {run.cell.name: run for run in unknown}
-            sized = [run for run in unknown if may_differ_in_size(run.cell) or one_of_each[run.cell.name] is run]
-            self.console.print(f"reading the data once, for what {len(one_of_each)} choices need of memory", **PLAIN)
-            needs, disk = needs_of_cells(sized)
-            self.needs |= needs
-            free = free_disk(self.folder)
-            if disk * len(pending) > free:
-                told = f"disk: {len(pending)} runs may need {size(disk * len(pending))}; {size(free)} is free"
-                warn(self.console, told)
+            check_same_data(self.known, partial(warn, self.console))
+        new = [run for run in pending if run.variant.name not in self.memory_of]
+        if new:
+            one_of_each = {run.variant.name: run for run in new}
+            sized = [run for run in new if trials_differ_in_size(run.variant) or one_of_each[run.variant.name] is run]
+            self.console.print(f"reading data to estimate memory ({len(one_of_each)} variants)", **PLAIN)
+            memory_of, disk = estimate_memory_and_disk(sized)
+            self.memory_of |= memory_of
+            free, needed = free_disk(self.folder), disk * len(pending)
+            if needed > free:
+                message = f"disk: {len(pending)} runs might need {size(needed)}, but only {size(free)} is free"
+                warn(self.console, message)
         return pending
 
     def _logs(self) -> Path:
@@ -141,29 +146,29 @@ class _Stage:
         return logs
 
 
-def _begun(
+def _prepare(
     study: Study, folder: Path, overwrite: bool, stage: _Stage
 ) -> tuple[list[Variant], list[PlannedRun], list[PlannedRun]]:
-    """The cells, the trials of them, and the runs of the first stage to train; written down once all is good."""
-    leave_gpus()
-    cells = cells_of(study)
-    with _out_of_the_way(folder, overwrite):
-        trials = planned_trials(study, cells, folder)
-        pending = stage.prepared(trials or planned_seeds(study, {}, cells, folder))
+    """Return the variants, their trials, and the runs to train in the first stage; write the plan if checks pass."""
+    hide_gpus()
+    variants = list_variants(study)
+    with _set_aside(folder, overwrite):
+        trials = planned_trials(study, variants, folder)
+        pending = stage.check(trials or planned_seeds(study, {}, variants, folder))
         write_plan(study, trials, folder)
     if overwrite:
-        stage.console.print("without --overwrite, the same command goes on if it is interrupted", **PLAIN)
-    return cells, trials, pending
+        stage.console.print("to continue after an interruption, run the same command without --overwrite", **PLAIN)
+    return variants, trials, pending
 
 
 @contextmanager
-def _out_of_the_way(folder: Path, overwrite: bool) -> Iterator[None]:
-    """Inside, a comparison that is to be replaced is kept aside; it is put back if what is inside fails."""
+def _set_aside(folder: Path, overwrite: bool) -> Iterator[None]:
+    """Rename a comparison that is to be replaced; delete it on success, restore it if the block raises."""
     aside = folder.with_name(f".{folder.name}.replaced")
     if aside.exists() and (folder / STUDY).is_file():
-        remove(aside)  # it was killed while it did
+        remove(aside)  # killed while it was deleted
     elif aside.exists():
-        os.replace(aside, folder)  # it was killed before it knew that all was good
+        os.replace(aside, folder)  # killed before all checks had passed
     if not (overwrite and folder.exists()):
         yield
         return
@@ -177,49 +182,50 @@ def _out_of_the_way(folder: Path, overwrite: bool) -> Iterator[None]:
     remove(aside)
 
 
-def _of(cell: Variant, results: Sequence[Result]) -> list[Result]:
-    return [one for one in results if one.run.cell is cell]
+def _of(variant: Variant, results: Sequence[Result]) -> list[Result]:
+    return [result for result in results if result.run.variant is variant]
 
 
-def _report(study: Study, folder: Path, cells: list[CellResults], console: Console) -> Comparison:
-    """Conclude, write and show."""
-    if not any(cell.finished for cell in cells):
-        failure = next(one.failure for cell in cells for one in (*cell.seeds, *cell.trials) if one.failure is not None)
-        raise ConfigError(f"{folder}: no run came to its end; the first: {failure.reason}")
-    found = build_comparison(study, cells)
+def _report(study: Study, folder: Path, variants: list[VariantRuns], console: Console) -> Comparison:
+    """Build, write and print the comparison."""
+    if not any(runs.finished for runs in variants):
+        results = [result for runs in variants for result in (*runs.seeds, *runs.trials)]
+        failure = next(result.failure for result in results if result.failure is not None)
+        raise ConfigError(f"{folder}: no variant has a finished run. First error: {failure.reason}")
+    comparison = build_comparison(study, variants)
     with rewriting(folder, [FILE], UNSEAL):
-        write_json(folder / FILE, found)
+        write_json(folder / FILE, comparison)
     write_comparison(folder)
     show_comparison(folder, console)
-    return found
+    return comparison
 
 
-def _begin(watch: ComparisonProgress, run: PlannedRun) -> None:
-    forget_failure(run)
-    watch.started(run)
+def _start(progress: ComparisonProgress, run: PlannedRun) -> None:
+    delete_failure(run)
+    progress.started(run)
 
 
-def _end(watch: ComparisonProgress, run: PlannedRun, failure: Failure | None) -> None:
+def _end(progress: ComparisonProgress, run: PlannedRun, failure: Failure | None) -> None:
     if failure is not None:
         write_failure(run, failure)
-    watch.ended(run, failure)
+    progress.ended(run, failure)
 
 
 def _is_pending(result: Result | None) -> bool:
-    """Whether a run is to be trained: it is new, or failed in a way that it may not fail again."""
+    """Return True for a run to train: a new run, or a run whose failure might not repeat."""
     return result is None or (result.failure is not None and not result.failure.is_final)
 
 
-def _ended(run: PlannedRun) -> Result:
-    result = result_of(run)
+def _result(run: PlannedRun) -> Result:
+    result = load_result(run)
     assert result is not None
     return result
 
 
 def _check_folder(folder: Path) -> None:
-    """Raise ConfigError unless a comparison may go here, or is here."""
+    """Raise ConfigError unless the folder holds a comparison, or is empty or new and can be written."""
     check_writable(folder)
     if folder.is_dir() and (folder / STUDY).is_file():
         return
     if folder.exists() and (not folder.is_dir() or any(path.name[0] != "." for path in folder.iterdir())):
-        raise ConfigError(f"{folder} exists and is not a comparison: choose another folder with --out")
+        raise ConfigError(f"{folder}: already exists and is not a comparison. Choose another folder with --out.")

@@ -1,9 +1,9 @@
-"""`ctr train --resume` in a process that ends with the one that started it: CONFIG RUN TRUSTED PATH [CALLBACK]...
+"""`ctr train --resume` in a process that ends with its parent process: CONFIG RUN TRUSTED PATH [CALLBACK]...
 
-TRUSTED names packages, divided by commas; it may be empty. PATH is the other process's `sys.path`, divided as
-PYTHONPATH is: what it could import, this one can, after what it has itself.
+TRUSTED is a comma-separated list of packages, possibly empty. PATH is the `sys.path` of the parent, separated as in
+PYTHONPATH. It is appended to this process's own `sys.path`, so modules that the parent can import are available here.
 
-The other process holds the writing end of this one's standard input, so that its death, by whatever signal, closes it.
+The parent holds the writing end of this process's standard input, which closes when the parent dies by any signal.
 """
 
 import os
@@ -19,12 +19,12 @@ from ctr.training.callbacks import load_callbacks
 
 
 def _end_with_parent() -> None:
-    os.read(sys.stdin.fileno(), 1)  # by itself: a lock of Python's would outlive the interpreter
-    os._exit(1)  # at once: a run that is killed goes on from its checkpoint
+    os.read(sys.stdin.fileno(), 1)  # not sys.stdin.read: its lock would outlive the interpreter
+    os._exit(1)  # immediately: a killed run resumes from its checkpoint
 
 
 def _train(config: str, folder: Path, trusted: str, path: str, callbacks: list[str]) -> None:
-    sys.path += [place for place in path.split(os.pathsep) if place and place not in sys.path]
+    sys.path += [entry for entry in path.split(os.pathsep) if entry and entry not in sys.path]
     with exit_codes() as console:
         trust(*filter(None, trusted.split(",")))
         train(load_experiment(config), folder, False, True, lambda: load_callbacks(callbacks, folder), console)

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 import ctr
 from ctr.cli import app
-from ctr.comparison.study import cells_of, load_study
+from ctr.comparison.study import list_variants, load_study
 from ctr.config.earlier_versions import translate_config, translate_trials, translate_warm_start
 from ctr.config.experiment import load_experiment, load_saved_experiment
 from ctr.errors import ConfigError
@@ -137,7 +137,7 @@ def test_an_earlier_key_of_a_study_is_answered_with_its_new_name(config):
 
     with pytest.raises(ConfigError, match="unknown key 'whole': renamed to 'integer' in "):
         study({"tune": [16, 64], "whole": True})
-    first = cells_of(study({"tune": [16, 64], "integer": True}, **{"training.plateau": None}))[0]
+    first = list_variants(study({"tune": [16, 64], "integer": True}, **{"training.plateau": None}))[0]
     with pytest.raises(ConfigError, match="training: unknown key 'plateau': renamed to 'reduce_lr_on_plateau'"):
         first.experiment({"training.batch_size": 16}, 1)
 

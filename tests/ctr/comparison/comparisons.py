@@ -23,12 +23,12 @@ class InThisProcess:
 
     trained: list = []
 
-    def __init__(self, budget, needs, folder, callbacks, stop_requested):
-        self.needs = needs
+    def __init__(self, budget, memory_of, folder, callbacks, stop_requested):
+        self.memory_of = memory_of
 
     def train(self, runs, started, ended, waiting):
         for run in runs:
-            assert self.needs[run.cell.name] > 2**29  # a process with TensorFlow
+            assert self.memory_of[run.variant.name] > 2**29  # a process with TensorFlow
             started(run)
             waiting()
             self.trained.append(run.label)
@@ -70,5 +70,5 @@ def compared_anew(folder, **values):
         return config, *compare(write_study(config, **values), folder / "out")
 
 
-def cell_of(found, name):
-    return next(cell for cell in found["variants"] if cell["name"] == name)
+def variant_named(found, name):
+    return next(variant for variant in found["variants"] if variant["name"] == name)

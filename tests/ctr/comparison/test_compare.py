@@ -23,9 +23,9 @@ from tests.ctr.comparison.comparisons import (
     ADAGRAD,
     SLOW,
     InThisProcess,
-    cell_of,
     compare,
     compared_anew,
+    variant_named,
     write_study,
 )
 from tests.ctr.conftest import flip, resealed
@@ -62,7 +62,7 @@ def compared(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def two_runs(tmp_path_factory):
-    """Config of the small experiment, and the folder of a comparison of two choices with one seed."""
+    """Config of the small experiment, and the folder of a comparison of two variants with one seed."""
     folder = tmp_path_factory.mktemp("two")
     config, _, _ = compared_anew(folder, axes=TWO, seeds=[3])
     return config, folder / "out"
@@ -70,20 +70,20 @@ def two_runs(tmp_path_factory):
 
 @pytest.fixture
 def begun(two_runs, tmp_path, in_this_process):
-    """A function to write a study of the same two choices, and the folder of a copy of their comparison."""
+    """A function to write a study of the same two variants, and the folder of a copy of their comparison."""
     config, out = two_runs
     shutil.copytree(out, tmp_path / "out")
     return lambda **values: write_study(config, **{"axes": TWO, "seeds": [3], **values}), tmp_path / "out"
 
 
-def scores(folder, cell, seed):
-    table = pq.read_table(folder / "runs" / cell / f"seed-{seed}" / "scores" / "test.parquet")
+def scores(folder, variant, seed):
+    table = pq.read_table(folder / "runs" / variant / f"seed-{seed}" / "scores" / "test.parquet")
     return table["logit"].to_numpy(), table["label"].to_numpy()
 
 
 def test_an_optimizer_beside_itself_has_no_difference(compared):
     _, found, printed = compared
-    difference = cell_of(found, "itself")["difference"]
+    difference = variant_named(found, "itself")["difference"]
     for one in difference["metrics"].values():
         assert one["verdict"] == "identical"
         assert one["over_both"]["value"] == 0
@@ -95,13 +95,13 @@ def test_an_optimizer_beside_itself_has_no_difference(compared):
 
 def test_metrics_are_means_over_seeds_of_those_of_the_scores(compared):
     folder, found, _ = compared
-    for cell in found["variants"]:
+    for variant in found["variants"]:
         aucs = []
         for seed in (3, 4):
-            logit, label = scores(folder, cell["name"], seed)
+            logit, label = scores(folder, variant["name"], seed)
             aucs.append(roc_auc_score(label, logit))
-        assert [one["auc"] for one in cell["seeds"]] == pytest.approx(aucs, abs=1e-12)
-        mean, found_mean = cell["metrics"]["auc"], np.mean(aucs)
+        assert [one["auc"] for one in variant["seeds"]] == pytest.approx(aucs, abs=1e-12)
+        mean, found_mean = variant["metrics"]["auc"], np.mean(aucs)
         assert mean["value"] == pytest.approx(found_mean, abs=1e-12)
         error = stats.sem(aucs) / (found_mean * (1 - found_mean))
         expected = special.expit(stats.t.interval(0.95, 1, special.logit(found_mean), error))
@@ -110,7 +110,7 @@ def test_metrics_are_means_over_seeds_of_those_of_the_scores(compared):
 
 def test_differences_are_paired_by_seed_and_by_row(compared):
     folder, found, _ = compared
-    one = cell_of(found, "adagrad")["difference"]["metrics"]["auc"]
+    one = variant_named(found, "adagrad")["difference"]["metrics"]["auc"]
     for seed, of_seed in zip((3, 4), one["by_seed"], strict=True):
         (logit, label), (base, _) = (scores(folder, name, seed) for name in ("adagrad", "rmsprop_v2"))
         expected = auc_difference(logit, base, label)
@@ -131,7 +131,7 @@ def test_differences_are_clustered_by_the_group_that_the_scores_hold(config, tmp
     settings = {"report.group": "user", "training.threads": 2, "training.epochs": 1}
     study = write_study(config, axes=TWO, settings=settings, seeds=[3])
     found, _ = compare(study, tmp_path / "out")
-    difference = cell_of(found, "adagrad")["difference"]
+    difference = variant_named(found, "adagrad")["difference"]
     assert (difference["interval_unit"], difference["cluster_column"], difference["clusters"]) == ("cluster", "user", 8)
     (logit, label), (base, _) = (scores(tmp_path / "out", name, 3) for name in ("adagrad", "base"))
     saved = pq.read_table(tmp_path / "out/runs/base/seed-3/scores/test.parquet")
@@ -147,13 +147,13 @@ def test_differences_are_clustered_by_the_group_that_the_scores_hold(config, tmp
 
 def test_p_values_are_corrected_for_all_comparisons(compared):
     _, found, _ = compared
-    of_cells = [cell["difference"]["metrics"]["auc"] for cell in found["variants"][1:]]
+    of_cells = [variant["difference"]["metrics"]["auc"] for variant in found["variants"][1:]]
     assert [one["p_adjusted"] for one in of_cells] == holm([one["over_both"]["p_value"] for one in of_cells])
 
 
 def test_what_is_worse_with_each_seed_is_said_of_these_seeds_only(compared):
     _, found, printed = compared
-    slow = cell_of(found, "slow")["difference"]["metrics"]["auc"]
+    slow = variant_named(found, "slow")["difference"]["metrics"]["auc"]
     assert slow["verdict"] == "worse_for_tested_seeds"
     assert all(of_seed["high"] < 0 for of_seed in slow["by_seed"])
     assert "slow is worse than rmsprop_v2 in AUC and log loss (tested seeds only)." in printed
@@ -162,8 +162,8 @@ def test_what_is_worse_with_each_seed_is_said_of_these_seeds_only(compared):
 
 def test_runs_of_a_seed_begin_alike_and_see_the_same_order(compared):
     folder, found, _ = compared
-    for cell in found["variants"][1:]:
-        start = cell["difference"]["start"]
+    for variant in found["variants"][1:]:
+        start = variant["difference"]["start"]
         assert start["equal"]
         assert {ORDER, "user", "item", "deep/deep/kernel"} <= set(start["shared"])
         assert start["differing"] == start["violations"] == []
@@ -182,19 +182,19 @@ def test_the_target_is_what_the_baseline_reaches_with_each_seed(compared):
     curves = [[line for line in of_seed if line["kind"] == "valid"] for of_seed in lines]
     target = min(max(line["auc"] for line in curve) for curve in curves)
     assert found["study"]["target_auc"] == target
-    reached = cell_of(found, "rmsprop_v2")["to_target"]
+    reached = variant_named(found, "rmsprop_v2")["to_target"]
     steps = [next(line["step"] for line in curve if line["auc"] >= target) for curve in curves]
     assert reached == {"reached": 2, "of": 2, "steps": np.mean(steps), "rows": np.mean(steps) * 60}  # 12 steps of 720
-    assert cell_of(found, "slow")["to_target"]["reached"] == 0
+    assert variant_named(found, "slow")["to_target"]["reached"] == 0
 
 
 def test_sizes_are_those_of_the_reports(compared):
     folder, found, _ = compared
     report = json.loads((folder / "runs/adagrad/seed-3/report.json").read_text())
-    cell = cell_of(found, "adagrad")
-    assert cell["table_bytes"] == sum(table["weight_bytes"] for table in report["tables"])
-    assert cell["state_bytes"] == sum(report["state_bytes"].values())
-    assert cell["row_sparsity"] == 0
+    variant = variant_named(found, "adagrad")
+    assert variant["table_bytes"] == sum(table["weight_bytes"] for table in report["tables"])
+    assert variant["state_bytes"] == sum(report["state_bytes"].values())
+    assert variant["row_sparsity"] == 0
 
 
 def test_the_folder_holds_what_the_documents_say(compared):
@@ -239,43 +239,45 @@ def test_tuned_on_validation_reported_on_test_and_unjudged_while_a_trial_is_lost
         *("rmsprop_v2, trial 1", "adagrad, trial 1", "rmsprop_v2, trial 2", "adagrad, trial 2"),
         *("rmsprop_v2, seed 3", "adagrad, seed 3"),
     ]
-    assert cell_of(found, "adagrad")["difference"]["metrics"]["auc"]["verdict"] == "incomplete"
-    assert "trial 1 was not made; the same command tries again" in printed
+    assert variant_named(found, "adagrad")["difference"]["metrics"]["auc"]["verdict"] == "incomplete"
+    assert "adagrad: trial 1 did not finish (run the same command to retry)" in " ".join(printed.split())
 
     del in_this_process[:]
     found, printed = compare(study, tmp_path / "out")
     assert in_this_process[0] == "adagrad, trial 1"
-    for cell in found["variants"]:
-        aucs = [one["auc"] for one in cell["trials"]]
-        runs = [tmp_path / "out/runs" / cell["name"] / f"trial-{k}" for k in (1, 2)]
+    for variant in found["variants"]:
+        aucs = [one["auc"] for one in variant["trials"]]
+        runs = [tmp_path / "out/runs" / variant["name"] / f"trial-{k}" for k in (1, 2)]
         reports = [json.loads((run / "report.json").read_text()) for run in runs]
         assert aucs == [report["metrics"]["valid"]["auc"] for report in reports]
-        assert [one["chosen"] for one in cell["trials"]] == [auc == max(aucs) for auc in aucs]
-        assert cell["tuned"] == cell["trials"][int(np.argmax(aucs))]["values"]
-        assert cell["lacking"] == []
-        told = json.dumps(cell)
+        assert [one["chosen"] for one in variant["trials"]] == [auc == max(aucs) for auc in aucs]
+        assert variant["tuned"] == variant["trials"][int(np.argmax(aucs))]["values"]
+        assert variant["lacking"] == []
+        told = json.dumps(variant)
         assert not any(str(report["metrics"]["test"]["auc"]) in told for report in reports)
     assert "Only one seed was run" in printed
 
 
 @pytest.mark.slow
-def test_more_seeds_and_choices_may_be_asked_for_later(begun, in_this_process):
+def test_more_seeds_and_options_can_be_added_later(begun, in_this_process):
     study, out = begun
     before = json.loads((out / "comparison.json").read_text())
     axes = {"sparse": {**TWO["sparse"], "again": {}}}
     after, _ = compare(study(axes=axes, seeds=[3, 4]), out)
     assert sorted(in_this_process) == ["adagrad, seed 4", "again, seed 3", "again, seed 4", "base, seed 4"]
-    assert cell_of(after, "base")["seeds"][0] == cell_of(before, "base")["seeds"][0]
+    assert variant_named(after, "base")["seeds"][0] == variant_named(before, "base")["seeds"][0]
 
 
 @pytest.mark.slow
 def test_other_settings_than_those_of_the_runs_are_refused(begun):
     study, out = begun
     longer = study(settings={"training.threads": 2, "training.epochs": 4})
-    with pytest.raises(ConfigError, match=r"was made with other settings:\n  training\.epochs: 3 in the run, 4 now"):
+    with pytest.raises(
+        ConfigError, match=r"cannot reuse this run with different settings:\n  training\.epochs: 3 in the run, 4 now"
+    ):
         compare(longer, out)
     found, _ = compare(longer, out, overwrite=True)
-    assert {one["epochs"] for cell in found["variants"] for one in cell["seeds"]} == {4}
+    assert {one["epochs"] for variant in found["variants"] for one in variant["seeds"]} == {4}
     assert not list(out.parent.glob(".out*"))
 
 
@@ -286,15 +288,17 @@ def test_what_cannot_be_trained_is_a_row_and_the_others_stand(config, tmp_path, 
     huge = {"features.columns.user": {"hash": 10**9}}
     axes = {"sparse": {"base": {}, "diverging": diverging, "huge": huge, "adagrad": ADAGRAD}}
     found, printed = compare(write_study(config, axes=axes, seeds=[3]), tmp_path / "out")
-    reasons = {cell["name"]: [one["reason"] for one in cell["failures"]] for cell in found["variants"]}
+    reasons = {variant["name"]: [one["reason"] for one in variant["failures"]] for variant in found["variants"]}
     assert reasons["base"] == reasons["adagrad"] == []
     assert "is not finite" in reasons["diverging"][0] or "nan" in reasons["diverging"][0]
     assert reasons["huge"][0].startswith("memory: the run needs at least")
-    assert [cell_of(found, name)["difference"]["metrics"]["auc"]["verdict"] for name in ("diverging", "huge")] == [
+    assert [
+        variant_named(found, name)["difference"]["metrics"]["auc"]["verdict"] for name in ("diverging", "huge")
+    ] == [
         "incomplete",
         "incomplete",
     ]
-    assert cell_of(found, "adagrad")["difference"]["metrics"]["auc"]["by_seed"]
+    assert variant_named(found, "adagrad")["difference"]["metrics"]["auc"]["by_seed"]
     assert "diverging, seed 3" in printed
     del in_this_process[:]
     compare(write_study(config, axes=axes, seeds=[3]), tmp_path / "out")
@@ -306,15 +310,15 @@ def test_without_the_baseline_the_others_are_told_without_differences(config, tm
     diverging = {"optimizers.sparse": {"*": {"type": "sgd", "learning_rate": 1e38}}}
     axes = {"sparse": {"diverging": diverging, "base": {}}}
     found, printed = compare(write_study(config, axes=axes, seeds=[3]), tmp_path / "out")
-    assert cell_of(found, "base")["metrics"]["auc"]["value"] > 0.5
-    assert cell_of(found, "base")["difference"]["metrics"]["auc"]["verdict"] == "incomplete"
+    assert variant_named(found, "base")["metrics"]["auc"]["value"] > 0.5
+    assert variant_named(found, "base")["difference"]["metrics"]["auc"]["verdict"] == "incomplete"
     assert "base has the highest mean test AUC" in printed
 
 
 @pytest.mark.slow
 def test_if_nothing_comes_to_its_end_that_is_the_error(config, tmp_path, in_this_process):
     axes = {"rate": {f"{k}": {"optimizers.sparse": {"*": {"type": "sgd", "learning_rate": k * 1e37}}} for k in (8, 9)}}
-    with pytest.raises(ConfigError, match="no run came to its end; the first: step"):
+    with pytest.raises(ConfigError, match=r"out: no variant has a finished run\. First error: step"):
         compare(write_study(config, axes=axes, seeds=[3]), tmp_path / "out")
 
 
@@ -336,7 +340,7 @@ def test_a_mistake_is_found_before_anything_is_written(config, tmp_path, in_this
 @pytest.mark.parametrize("is_tuned", [True, False])
 def test_data_without_the_sets_that_are_needed_is_refused(config, tmp_path, in_this_process, is_tuned):
     fractions = [0.8, 0.0, 0.2] if is_tuned else [1.0, 0.0, 0.0]
-    told = "no validation data" if is_tuned else "neither validation nor test"
+    told = "has no validation data, which selects" if is_tuned else "no validation or test data to compare on"
     tuned = {"axes": {"sparse": TUNED}, "tuning": {"trials": 2}}
     values = tuned if is_tuned else {"axes": {"a": {"training.epochs": [1, 2]}}}
     split = {"by": "time", "column": "ts", "fractions": fractions}
@@ -361,7 +365,7 @@ def test_files_that_changed_between_the_runs_are_noticed(begun, two_runs):
     part = two_runs[0].parent / "clicks" / "part-0.parquet"
     kept = part.read_bytes()
     pq.write_table(pq.read_table(part), part, row_group_size=100)
-    with pytest.raises(ConfigError, match="was trained on other data than there is now"):
+    with pytest.raises(ConfigError, match="cannot reuse this run with different data:"):
         compare(study(seeds=[3, 4]), out)
     part.write_bytes(kept)
 
@@ -381,7 +385,7 @@ def test_asked_to_end_it_says_how_to_go_on(config, tmp_path, in_this_process, mo
         signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(InThisProcess, "train", end)
-    with pytest.raises(Interrupted, match="out: what was trained is kept; the same command goes on"):
+    with pytest.raises(Interrupted, match=r"out: finished runs are kept\. Run the same command to continue\."):
         compare(write_study(config, axes=TWO), tmp_path / "out")
     assert (tmp_path / "out" / "study.yaml").exists()
     assert not (tmp_path / "out" / "comparison.json").exists()
@@ -393,7 +397,7 @@ def test_rows_that_differ_by_seed_back_no_verdict_of_all_seeds(config, tmp_path,
     split = {"by": "random", "fractions": [0.6, 0.2, 0.2]}
     settings = {"data.split": split, "training.threads": 2, "training.epochs": 1}
     found, printed = compare(write_study(config, axes=axes, settings=settings), tmp_path / "out")
-    difference = cell_of(found, "slow")["difference"]
+    difference = variant_named(found, "slow")["difference"]
     assert not difference["same_rows"]
     assert difference["metrics"]["auc"]["over_both"] == difference["metrics"]["auc"]["over_seeds"]
     assert difference["metrics"]["auc"]["verdict"] in ("worse_for_tested_seeds", "inconclusive")
@@ -415,12 +419,12 @@ def test_other_axes_say_what_their_structures_share(begun):
     study, out = begun
     axes = {"of": {"base": {}, "narrow": {"model.hidden": [4]}, "small": {"training.batch_size": 32}}}
     found, _ = compare(study(axes=axes), out)
-    narrow, small = (cell_of(found, name)["difference"]["start"] for name in ("narrow", "small"))
+    narrow, small = (variant_named(found, name)["difference"]["start"] for name in ("narrow", "small"))
     assert not narrow["equal"]
     assert {ORDER, "user", "item", "cross/cross_0/kernel"} <= set(narrow["shared"])
     assert "deep/deep/kernel" in narrow["differing"]
     assert small["differing"] == [ORDER]
-    assert "narrow: shares the batches of rows in their order, " in (out / "report.md").read_text()
+    assert "narrow: same as the baseline: data order, " in (out / "report.md").read_text()
 
 
 def test_runs_on_other_data_are_not_compared(begun):
@@ -429,8 +433,8 @@ def test_runs_on_other_data_are_not_compared(begun):
     path.write_text(path.read_text().replace('"footer": "', '"footer": "0'))
     resealed(path.parent)
     found, printed = compare(study(), out)
-    assert cell_of(found, "adagrad")["difference"]["metrics"]["auc"]["verdict"] == "not_comparable"
-    assert "was trained on other data" in printed
+    assert variant_named(found, "adagrad")["difference"]["metrics"]["auc"]["verdict"] == "not_comparable"
+    assert "adagrad, seed 3: trained on different data than base, seed 3" in printed
 
 
 RUN_FILES = ("report.json", "data.json", "initial_weights.json", "metrics.jsonl", "timing.jsonl", "scores/test.parquet")
@@ -472,4 +476,4 @@ def test_a_failure_of_other_settings_is_forgotten(begun, in_this_process):
     (out / "runs/adagrad/seed-3.failed.json").write_text(json.dumps(failure))
     found, _ = compare(study(), out)
     assert in_this_process == ["adagrad, seed 3"]
-    assert cell_of(found, "adagrad")["failures"] == []
+    assert variant_named(found, "adagrad")["failures"] == []

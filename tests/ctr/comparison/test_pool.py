@@ -33,8 +33,8 @@ class Process:
         self.returncode = 75
 
 
-def run_named(name, cell="small"):
-    return SimpleNamespace(label=name, cell=SimpleNamespace(name=cell), folder=Path("runs") / cell / name)
+def run_named(name, variant="small"):
+    return SimpleNamespace(label=name, variant=SimpleNamespace(name=variant), folder=Path("runs") / variant / name)
 
 
 @pytest.fixture
@@ -42,13 +42,13 @@ def pool_of(tmp_path, monkeypatch):
     """A pool whose processes are as `processes` says, by the name of the run."""
     monkeypatch.setattr(pool_module, "POLL_SECONDS", 0)
 
-    def make(processes, budget, needs, stop_requested=lambda: False):
+    def make(processes, budget, memory_of, stop_requested=lambda: False):
         class Faked(Pool):
             def _start(self, run):
                 self._file_of(run, "log").write_text(f"error: {run.label} is wrong\n")
-                return pool_module._Running(run, processes[run.label], self.needs[run.cell.name])
+                return pool_module._Running(run, processes[run.label], self.memory_of[run.variant.name])
 
-        return Faked(budget, needs, tmp_path, [], stop_requested)
+        return Faked(budget, memory_of, tmp_path, [], stop_requested)
 
     return make
 
@@ -127,8 +127,8 @@ def test_when_asked_to_end_it_asks_every_training_to_and_waits(pool_of):
         (1, "Traceback (most recent call last):\n  File\nValueError: no\n\n", "ValueError: no"),
         (1, "Traceback (most recent call last):\n  File\nValueError: no\nits checkpoints are kept\n", "ValueError: no"),
         (1, "Traceback:\nKeyError: 1\n\nDuring handling:\n\nTraceback:\n  File\nOSError: 2\n", "OSError: 2"),
-        (1, "", "ended with code 1"),
-        (-9, "epoch 1\n", "killed by SIGKILL: out of memory, perhaps"),
+        (1, "", "exited with code 1"),
+        (-9, "epoch 1\n", "killed by SIGKILL, possibly out of memory"),
         (-11, "", "killed by SIGSEGV"),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ctr.comparison.search_ranges import SearchRange, draw, filled, is_outermost, ranges_in
+from ctr.comparison.search_ranges import SearchRange, fill_ranges, find_ranges, is_extreme, sample
 from ctr.errors import ConfigError
 
 VALUES = {
@@ -20,12 +20,12 @@ KEYS = ['optimizers.sparse."wide/*".learning_rate', "model.dropout", "training.b
 
 
 def test_ranges_are_found_by_their_dotted_keys():
-    assert list(ranges_in(VALUES)) == KEYS
+    assert list(find_ranges(VALUES)) == KEYS
 
 
 def test_each_range_gets_its_value_and_nothing_else_changes():
     before = copy.deepcopy(VALUES)
-    values = filled(VALUES, dict(zip(KEYS, [0.1, 0.2, 512], strict=True)))
+    values = fill_ranges(VALUES, dict(zip(KEYS, [0.1, 0.2, 512], strict=True)))
     assert values["optimizers"]["sparse"]["wide/*"] == {"type": "ftrl", "learning_rate": 0.1}
     assert values["model"] == {"hidden": [64], "dropout": 0.2}
     assert values["training"] == {"batch_size": 512}
@@ -34,20 +34,20 @@ def test_each_range_gets_its_value_and_nothing_else_changes():
 
 def test_one_range_in_two_places_is_two():
     once = {"type": "sgd", "learning_rate": {"tune": [1, 10]}}
-    values = filled({"a": once, "b": once}, {"a.learning_rate": 2, "b.learning_rate": 3})
+    values = fill_ranges({"a": once, "b": once}, {"a.learning_rate": 2, "b.learning_rate": 3})
     assert (values["a"]["learning_rate"], values["b"]["learning_rate"]) == (2, 3)
 
 
 def test_a_key_called_tune_is_no_range():
-    assert ranges_in({"features": {"columns": {"tune": {"dim": 4}}}}) == {}
+    assert find_ranges({"features": {"columns": {"tune": {"dim": 4}}}}) == {}
 
 
 @pytest.mark.parametrize(
     ("described", "told"),
     [
-        ({"tune": [1, 1]}, "needs the least and the most. Received: [1, 1]"),
-        ({"tune": [2, 1]}, "needs the least and the most"),
-        ({"tune": [0, 1]}, "above 0; take `scale: linear`"),
+        ({"tune": [1, 1]}, "`tune` must be [minimum, maximum]. Received: [1, 1]"),
+        ({"tune": [2, 1]}, "must be [minimum, maximum]. Received: [2, 1]"),
+        ({"tune": [0, 1]}, "`tune` must be above 0 on a log scale. Use `scale: linear`. Received: [0, 1]"),
         ({"tune": [0.1]}, "tune"),
         ({"tune": [0.1, 1], "scal": "log"}, "did you mean 'scale'?"),
         ({"tune": [0.1, float("inf")]}, "finite"),
@@ -55,7 +55,7 @@ def test_a_key_called_tune_is_no_range():
 )
 def test_a_range_that_is_none_is_told(described, told):
     with pytest.raises(ConfigError) as error:
-        ranges_in({"model": {"dropout": described}})
+        find_ranges({"model": {"dropout": described}})
     assert "model.dropout" in str(error.value)
     assert told in str(error.value)
 
@@ -70,9 +70,9 @@ def test_a_range_that_is_none_is_told(described, told):
 )
 def test_draws_lie_within_their_range(low, ratio, scale, seed, trials, dimensions):
     ranges = {f"key{k}": SearchRange(tune=(low, low * ratio), scale=scale) for k in range(dimensions)}
-    drawn = draw(ranges, trials, seed)
-    assert len(drawn) == trials
-    values = np.array([list(one.values()) for one in drawn])
+    samples = sample(ranges, trials, seed)
+    assert len(samples) == trials
+    values = np.array([list(one.values()) for one in samples])
     assert values.shape == (trials, dimensions)
     assert (values >= low * (1 - 1e-3)).all()  # four digits
     assert (values <= low * ratio * (1 + 1e-3)).all()
@@ -80,29 +80,29 @@ def test_draws_lie_within_their_range(low, ratio, scale, seed, trials, dimension
 
 def test_the_same_seed_draws_the_same_and_more_trials_begin_with_them():
     ranges = {"rate": SearchRange(tune=(0.001, 1)), "l2": SearchRange(tune=(0.01, 0.1))}
-    assert draw(ranges, 3, 7) == draw(ranges, 8, 7)[:3]
-    assert draw(ranges, 3, 7) != draw(ranges, 3, 8)
+    assert sample(ranges, 3, 7) == sample(ranges, 8, 7)[:3]
+    assert sample(ranges, 3, 7) != sample(ranges, 3, 8)
 
 
 def test_trials_spread_evenly_over_a_logarithmic_range():
-    rates = [one["rate"] for one in draw({"rate": SearchRange(tune=(1e-4, 1))}, 64, 0)]
+    rates = [one["rate"] for one in sample({"rate": SearchRange(tune=(1e-4, 1))}, 64, 0)]
     assert np.histogram(np.log10(rates), bins=4, range=(-4, 0))[0] == pytest.approx([16] * 4, abs=1)
 
 
-def test_two_choices_are_tried_at_the_same_places_of_their_ranges():
+def test_two_variants_are_sampled_at_the_same_positions_of_their_ranges():
     ftrl, sgd = ({"rate": SearchRange(tune=bounds)} for bounds in ((0.01, 1), (1, 100)))
-    places = [np.log10([one["rate"] for one in draw(ranges, 5, 3)]) for ranges in (ftrl, sgd)]
+    places = [np.log10([one["rate"] for one in sample(ranges, 5, 3)]) for ranges in (ftrl, sgd)]
     np.testing.assert_allclose(places[0] + 2, places[1], atol=1e-3)
 
 
 def test_a_whole_range_draws_whole_numbers():
-    drawn = [one["size"] for one in draw({"size": SearchRange(tune=(16, 64), integer=True)}, 20, 1)]
-    assert all(isinstance(size, int) and 16 <= size <= 64 for size in drawn)
+    sizes = [one["size"] for one in sample({"size": SearchRange(tune=(16, 64), integer=True)}, 20, 1)]
+    assert all(isinstance(size, int) and 16 <= size <= 64 for size in sizes)
 
 
 def test_the_outermost_are_the_least_and_the_most_of_several():
-    assert [is_outermost(value, [1, 2, 3]) for value in (1, 2, 3)] == [True, False, True]
-    assert not is_outermost(1, [1])
+    assert [is_extreme(value, [1, 2, 3]) for value in (1, 2, 3)] == [True, False, True]
+    assert not is_extreme(1, [1])
 
 
 def test_a_range_is_frozen():

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from ctr.comparison.study import cells_of, load_study
+from ctr.comparison.study import list_variants, load_study
 from ctr.errors import ConfigError
 
 FTRL = {'optimizers.sparse."*"': {"type": "ftrl", "learning_rate": 0.1}}
@@ -22,8 +22,8 @@ def write(config):
     return load
 
 
-def axes(**choices):
-    return {"axes": {"sparse": choices}}
+def axes(**options):
+    return {"axes": {"sparse": options}}
 
 
 def test_every_combination_is_a_cell_and_the_baseline_comes_first(write):
@@ -33,9 +33,9 @@ def test_every_combination_is_a_cell_and_the_baseline_comes_first(write):
             "baseline": {"sparse": "ftrl", "batch": 64},
         }
     )
-    cells = cells_of(study)
-    assert [cell.name for cell in cells] == ["ftrl+64", "base+32", "base+64", "ftrl+32"]
-    experiment = cells[0].experiment({}, seed=5)
+    variants = list_variants(study)
+    assert [variant.name for variant in variants] == ["ftrl+64", "base+32", "base+64", "ftrl+32"]
+    experiment = variants[0].experiment({}, seed=5)
     assert (experiment.training.batch_size, experiment.optimizers.sparse["*"].type) == (64, "ftrl")
     assert (experiment.seed, experiment.name) == (5, "ftrl+64, seed 5")
 
@@ -45,9 +45,9 @@ def test_the_experiment_may_stand_in_the_study_or_beside_it(write, config):
     assert inside == write(axes(a={}, b=FTRL))
 
 
-def test_settings_are_of_every_run_and_a_choice_overrules_them(write):
+def test_settings_are_of_every_run_and_an_option_overrules_them(write):
     values = {"settings": {"training.epochs": 7, "training.batch_size": 16}, **axes(a={}, b={"training.batch_size": 8})}
-    a, b = (cell.experiment({}, 1) for cell in cells_of(write(values)))
+    a, b = (variant.experiment({}, 1) for variant in list_variants(write(values)))
     assert (a.training.epochs, a.training.batch_size) == (7, 16)
     assert (b.training.epochs, b.training.batch_size) == (7, 8)
 
@@ -55,52 +55,64 @@ def test_settings_are_of_every_run_and_a_choice_overrules_them(write):
 def test_set_changes_the_study_by_its_own_keys_and_else_every_run(write):
     study = write(axes(a={}, b=FTRL), "seeds=[4, 5]", "training.epochs=9", "data.label=w")
     assert study.seeds == [4, 5]
-    experiments = [cell.experiment({}, 1) for cell in cells_of(study)]
+    experiments = [variant.experiment({}, 1) for variant in list_variants(study)]
     assert {(one.training.epochs, one.data.label) for one in experiments} == {(9, "w")}
 
 
 def test_runs_have_one_thread_unless_told_otherwise(write, edit_config):
     edit_config(lambda values: values["training"].pop("threads"))
-    assert {cell.experiment({}, 1).training.threads for cell in cells_of(write(axes(a={}, b=FTRL)))} == {1}
+    assert {variant.experiment({}, 1).training.threads for variant in list_variants(write(axes(a={}, b=FTRL)))} == {1}
     study = write(axes(a={}, b=FTRL), "training.threads=2")
-    assert {cell.experiment({}, 1).training.threads for cell in cells_of(study)} == {2}
+    assert {variant.experiment({}, 1).training.threads for variant in list_variants(study)} == {2}
 
 
 def test_cells_do_not_share_what_they_change(write):
     study = write({"settings": {"optimizers.sparse": {"*": {"type": "adagrad"}}}, **axes(a={}, b=FTRL)})
-    assert [cell.experiment({}, 1).optimizers.sparse["*"].type for cell in cells_of(study)] == ["adagrad", "ftrl"]
+    assert [variant.experiment({}, 1).optimizers.sparse["*"].type for variant in list_variants(study)] == [
+        "adagrad",
+        "ftrl",
+    ]
 
 
 @pytest.mark.parametrize(
     ("values", "told"),
     [
         ({"axes": {}}, "axes"),
-        (axes(), "sparse: needs choices with their settings"),
-        (axes(a={}), "axes: there is one choice only"),
-        (axes(**{"a/b": {}, "c": {}}), "a choice becomes a folder"),
-        (axes(**{"..": {}, "c": {}}), "a choice becomes a folder"),
-        ({"axes": {"correction": {True: {}, False: FTRL}}}, "quotes where YAML would make it something else"),
-        (axes(a=[1, 2], b=[3]), "needs one key with a list of plain values"),
-        (axes(**{"training.batch_size": [32, 32]}), "a value stands twice"),
+        (axes(), "sparse: expected options with their settings"),
+        (axes(a={}), "axes: a comparison needs at least two variants, found 1. Add an option to an axis."),
+        (axes(**{"a/b": {}, "c": {}}), "an option's name becomes a folder name"),
+        (axes(**{"..": {}, "c": {}}), "an option's name becomes a folder name"),
+        (
+            {"axes": {"correction": {True: {}, False: FTRL}}},
+            "quote names that YAML would convert, such as true. Received: True",
+        ),
+        (axes(a=[1, 2], b=[3]), "expected one key with a list of plain values"),
+        (axes(**{"training.batch_size": [32, 32]}), "duplicate value 32. Values must be distinct. Received: [32, 32]"),
         (axes(**{"training.batch_size": [[32], [64]]}), "a list of plain values"),
-        (axes(a=3, b={}), "sparse.a: needs settings"),
+        (axes(a=3, b={}), "sparse.a: expected settings, dotted keys with values. Received: 3"),
         (axes(a={}, b={"training..epochs": 3}), "axes.sparse.b: 'training..epochs' is not a dotted key"),
         (axes(a={}, b={"data.label.x": 3}), "'label' is not a mapping"),
-        ({**axes(a={}, b={}), "baseline": {"spare": "a"}}, "no axis 'spare'; did you mean 'sparse'?"),
-        ({**axes(aa={}, b={}), "baseline": {"sparse": "aaa"}}, "no choice 'aaa'; did you mean 'aa'?"),
+        ({**axes(a={}, b={}), "baseline": {"spare": "a"}}, "unknown axis 'spare'; did you mean 'sparse'?"),
+        ({**axes(aa={}, b={}), "baseline": {"sparse": "aaa"}}, "unknown option 'aaa'; did you mean 'aa'?"),
         ({**axes(a={}, b={}), "seeds": []}, "seeds"),
-        ({**axes(a={}, b={}), "seeds": [1, 1]}, "one stands twice"),
+        ({**axes(a={}, b={}), "seeds": [1, 1]}, "duplicate seed 1. Seeds must be distinct. Received: [1, 1]"),
         ({**axes(a={}, b={}), "seed": 1}, "unknown key 'seed'; did you mean 'seeds'?"),
-        (axes(a={}, b=TUNED), "is a range, which needs a budget: `tuning: {trials: 3}`"),
-        ({**axes(a={}, b=TUNED), "tuning": {"trials": 3}}, "a has nothing to tune"),
-        ({**axes(a={}, b={}), "tuning": {"trials": 3}}, "or leave out `tuning`"),
+        (axes(a={}, b=TUNED), "is a search range, but the study has no tuning budget. Add `tuning: {trials: 3}`."),
+        ({**axes(a={}, b=TUNED), "tuning": {"trials": 3}}, "variant a has no search range"),
+        ({**axes(a={}, b={}), "tuning": {"trials": 3}}, ", or remove `tuning`."),
         (
             {**axes(a=TUNED, b=TUNED), "tuning": {"trials": 2, "seed": 1}, "seeds": [1]},
-            "trials need a seed of their own",
+            "1 is also one of `seeds`. Use a separate seed for trials.",
         ),
-        ({"axes": {"seed": {"training.batch_size": [8, 9]}}}, "an axis cannot be called 'seed'"),
-        ({"axes": {"s": {"seed": [1, 2]}}}, "seed is set by the comparison; give the study `seeds`"),
-        ({**axes(a={}, b={}), "settings": {"name": "x"}}, "name is set by the comparison"),
+        (
+            {"axes": {"seed": {"training.batch_size": [8, 9]}}},
+            "axis 'seed' has the name of a column of runs.csv. Rename the axis.",
+        ),
+        ({"axes": {"s": {"seed": [1, 2]}}}, "the comparison sets 'seed'. Use `seeds` of the study instead."),
+        (
+            {**axes(a={}, b={}), "settings": {"name": "x"}},
+            "the comparison sets 'name'. Use `name` of the study instead.",
+        ),
         ({**axes(a={}, b={}), "experiment": "nowhere.yaml"}, "nowhere.yaml: no such config file"),
         ({**axes(a={}, b={}), "experiment": 3}, "experiment"),
     ],
@@ -111,7 +123,7 @@ def test_a_mistake_is_one_message(write, values, told):
     assert told in str(error.value)
 
 
-def test_a_wrong_setting_of_a_choice_names_the_choice(write):
+def test_a_wrong_setting_of_an_option_names_the_variant(write):
     study = write(axes(a={}, b={"training.epoch": 3}))
     with pytest.raises(ConfigError, match=r"b: training: unknown key 'epoch'; did you mean 'epochs'\?"):
-        cells_of(study)[1].experiment({}, 1)
+        list_variants(study)[1].experiment({}, 1)

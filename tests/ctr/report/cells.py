@@ -11,7 +11,7 @@ def number(value, half=0.001, p=0.5):
 
 
 def cell(names, auc, difference=None, verdict="inconclusive", seeds=(1, 2), **changes):
-    """A cell of comparison.json, with a difference to the baseline unless it is the baseline."""
+    """A variant of comparison.json, with a difference from the baseline unless it is the baseline."""
     curve = {"rows": [1000, 2000], "auc": [auc - 0.01, auc], "log_loss": [0.5, 0.4]}
     made = {
         "name": "+".join(names),
@@ -79,7 +79,7 @@ def cell(names, auc, difference=None, verdict="inconclusive", seeds=(1, 2), **ch
 
 
 def comparison():
-    """Two by two choices, three of them with a difference to the baseline."""
+    """Two by two options, three variants with a difference from the baseline."""
     return {
         "version": 1,
         "study": {
