@@ -33,9 +33,9 @@ def test_settings_have_key_type_default_and_meaning():
     assert list(settings_rows(Outer)) == [
         ["`mode`", "`a`, `b` or `null`", "`a`", "Mode, `a\\|b`."],
         ["`inner`", "mapping or `null`", "`null`", "Inner mapping."],
-        ["`inner.size`", "integer at least 1", "`3`", "Number of things."],
+        ["`inner.size`", "integer ≥ 1", "`3`", "Number of things."],
         ["`given`", "list of strings", "required", "Names."],
-        ["`as`", "number above 0 and below 1", "`0.5`", "Fraction."],
+        ["`as`", "number > 0, < 1", "`0.5`", "Fraction."],
     ]
 
 
@@ -50,10 +50,12 @@ def test_a_setting_without_a_description_is_an_error():
 
 
 def make(size: tuple[int, ...] = (8, 4), bound: float | None = None, seed: int = 0) -> None:
-    """Thing with a size.
+    """Thing with
+    a size.
 
-    It has
-    two lines.
+        w <- w - size
+
+    A note for readers of the class.
 
     Args:
         size: widths, the
@@ -66,9 +68,9 @@ def make(size: tuple[int, ...] = (8, 4), bound: float | None = None, seed: int =
     """
 
 
-def test_a_constructor_has_its_description_and_its_arguments():
+def test_a_constructor_has_its_summary_its_formula_and_its_arguments():
     assert constructor_section("thing", make) == (
-        "### `thing`\n\nThing with a size.\n\nIt has\ntwo lines.\n\n"
+        "### `thing`\n\nThing with\na size.\n\n    w <- w - size\n\n"
         "| key | type | default | meaning |\n|---|---|---|---|\n"
         "| `size` | list of integers | `[8, 4]` | Widths, the first one first. |\n"
         "| `bound` | number or `null` | `null` | `null`: no bound. |"
@@ -95,10 +97,12 @@ def test_an_argument_without_a_description_is_an_error():
         (tuple[float, float, float], "list of 3 numbers"),
         (tuple[tuple[str, str], ...], "list of lists of 2 strings"),
         (dict[str, int], "mapping"),
+        (bool | None, "`true`, `false` or `null`"),
         (list[str | int], "list of strings or integers"),
         (Annotated[int, Field(ge=2, le=100)], "integer from 2 to 100"),
-        (Annotated[int, Field(gt=0, le=10**12)], "integer at least 1"),
-        (Annotated[float, Field(gt=0, le=1)], "number above 0 and at most 1"),
+        (Annotated[int, Field(gt=0, le=10**12)], "integer ≥ 1"),
+        (Annotated[int, Field(ge=0, lt=2**31)] | None, "integer ≥ 0 or `null`"),
+        (Annotated[float, Field(gt=0, le=1)], "number > 0, ≤ 1"),
     ],
 )
 def test_types_are_words(annotation, words):

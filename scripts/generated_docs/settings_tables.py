@@ -1,6 +1,7 @@
 """Tables of settings, from attribute docstrings and from the signatures and `Args:` of constructors."""
 
 import inspect
+import itertools
 import re
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,6 +21,8 @@ LARGEST_BOUND = 10**5
 NAMES = {str: "string", int: "integer", float: "number", bool: "`true` or `false`"}
 FACTORIES = {available_cpus: "all CPUs"}
 """Function that computes a default -> the default in words."""
+SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
+"""Bound of a setting -> its sign."""
 INLINE = ({"epochs", "steps"}, {"steps", "minutes"}, {"skip"})
 """Keys of small mappings, which the description of their setting shows."""
 FEATURE = "<feature>"
@@ -40,7 +43,7 @@ def settings_table(cls: type[Settings], *skipped: str, completed: Mapping[str, A
 
 
 def constructor_section(name: str, make: Callable[..., Any], *skipped: str, heading: str = "") -> str:
-    """Return the section of a registered model or optimizer: heading, description, table of arguments.
+    """Return the section of a registered model or optimizer: heading, summary with formula, table of arguments.
 
     Args:
         name: name in a config.
@@ -49,7 +52,7 @@ def constructor_section(name: str, make: Callable[..., Any], *skipped: str, head
         heading: heading, if it is not the name.
     """
     rows = argument_rows(make, (*PASSED, *skipped))
-    return f"### {heading or f'`{name}`'}\n\n{description(documented(make))}\n\n{_table(rows)}"
+    return f"### {heading or f'`{name}`'}\n\n{summary(documented(make))}\n\n{_table(rows)}"
 
 
 def settings_rows(
@@ -94,7 +97,7 @@ def argument_rows(make: Callable[..., Any], skipped: Iterable[str] = PASSED) -> 
         if not described.get(parameter.name):
             raise ValueError(f"{documented(make).__name__}: describe {parameter.name} under `Args:`")
         is_required = parameter.default is parameter.empty
-        default = "required" if is_required else f"`{_as_yaml(parameter.default)}`"
+        default = "required" if is_required else f"`{as_yaml(parameter.default)}`"
         type_ = _argument_type(parameter)
         yield _row(parameter.name, type_, default, _sentence(described[parameter.name]))
 
@@ -136,32 +139,29 @@ def _alternatives(annotation: Any, bounds: Any) -> list[str]:
     """Return the values of a literal, or else the type in words."""
     if annotation is type(None):
         return ["`null`"]
+    if annotation is bool:
+        return ["`true`", "`false`"]
     is_literal = get_origin(annotation) is Literal
     return [f"`{value}`" for value in get_args(annotation)] if is_literal else [type_in_words(annotation, bounds)]
 
 
 def _with_bounds(words: str, bounds: Any) -> str:
-    names = ("gt", "ge", "lt", "le")
-    limits = {name: getattr(bound, name) for bound in bounds for name in names if hasattr(bound, name)}
-    above, below = limits.get("gt"), limits.get("lt")
-    least, most = limits.get("ge"), limits.get("le")
-    most = most if most is not None and most <= LARGEST_BOUND else None
-    below = below if below is not None and below <= LARGEST_BOUND else None
-    if words == "integer" and above is not None:
-        least, above = above + 1, None
-    if least is not None and most is not None:
-        return f"{words} from {least} to {most}"
-    low = f"above {above}" if above is not None else f"at least {least}" if least is not None else ""
-    high = f"below {below}" if below is not None else f"at most {most}" if most is not None else ""
-    limit = " and ".join(filter(None, (low, high)))
-    return f"{words} {limit}" if limit else words
+    """Return a type with its bounds, such as `integer ≥ 1` or `number > 0, < 1`."""
+    limits = {name: getattr(bound, name) for bound in bounds for name in SIGNS if hasattr(bound, name)}
+    limits = {name: limit for name, limit in limits.items() if name in ("gt", "ge") or limit <= LARGEST_BOUND}
+    if words == "integer" and "gt" in limits:
+        limits["ge"] = limits.pop("gt") + 1
+    if limits.keys() == {"ge", "le"}:
+        return f"{words} from {limits['ge']} to {limits['le']}"
+    signs = ", ".join(f"{sign} {limits[name]}" for name, sign in SIGNS.items() if name in limits)
+    return f"{words} {signs}".rstrip()
 
 
 def _plural(args: tuple[Any, ...]) -> str:
     """Return the items of a list in words."""
     is_fixed = len(args) > 1 and args[1] is not Ellipsis
     members = get_args(args[0]) if get_origin(args[0]) in (Union, types.UnionType) else args[:1]
-    items = [type_in_words(member).replace(" at least 0", "") for member in members]
+    items = [type_in_words(member).replace(" ≥ 0", "") for member in members]
     plural = _any_of([item.replace("list", "lists") if item.startswith("list") else f"{item}s" for item in items])
     return f"{len(args)} {plural}" if is_fixed else plural
 
@@ -182,15 +182,15 @@ def _nested(annotation: Any) -> Iterator[type[Settings]]:
 
 def _default(field: FieldInfo, completed: Any) -> str:
     if completed is not None:
-        return "the feature's name" if completed == FEATURE else f"`{_as_yaml(completed)}`"
+        return "the feature's name" if completed == FEATURE else f"`{as_yaml(completed)}`"
     if field.default_factory is not None:
         return FACTORIES[field.default_factory]  # type: ignore[index]
     if field.is_required():
         return "required"
-    return f"`{_as_yaml(field.default)}`"
+    return f"`{as_yaml(field.default)}`"
 
 
-def _as_yaml(value: Any) -> str:
+def as_yaml(value: Any) -> str:
     """Return a value as a config would hold it, on one line."""
     if isinstance(value, Settings):
         value = value.model_dump(mode="json", exclude_none=True, by_alias=True)
@@ -215,6 +215,12 @@ def description(target: Any) -> str:
     return re.split(r"\n\n?(?=Args:|Call:|Raises:|Returns:|>>>)", text, maxsplit=1)[0].strip()
 
 
+def summary(target: Any) -> str:
+    """Return the first paragraph of a docstring, and the formulas below it; the Python API has the rest."""
+    first, *others = description(target).split("\n\n")
+    return "\n\n".join([first, *itertools.takewhile(lambda block: block.startswith("    "), others)])
+
+
 def _argument_type(parameter: inspect.Parameter) -> str:
     if parameter.name == "learning_rate":
         return "number or schedule"
@@ -226,7 +232,7 @@ def _argument_type(parameter: inspect.Parameter) -> str:
 def _sentence(text: str) -> str:
     """Return the description of an argument as a cell: with a capital, a period and the words of YAML."""
     text = re.sub(r"(?<!`)\bNone\b(?!`)", "`null`", text)
-    text = re.sub(r"^(true|false)\b", r"`\1`", text)
+    text = re.sub(r"(?<!`)\b(True|False|^true|^false)\b(?!`)", lambda match: f"`{match[1].lower()}`", text)
     text = text.replace("a Keras schedule", "a [schedule](config.md#learning-rate-schedules)")
     is_formula = re.match(r"(?!a )[A-Za-z]\b|\w*_|\w+\(", text)
     if not is_formula:
