@@ -1,4 +1,4 @@
-"""From Parquet to batches: declared features, a fitting pass, an encoder, a reader."""
+"""Features: declared columns of Parquet data, fitted on the training data, encoded and read as batches."""
 
 from features.ahead import read_ahead
 from features.bad_rows import BadRows, leave_out_bad_rows
@@ -6,6 +6,7 @@ from features.batch import NULL, OUT_OF_VOCABULARY, PADDING, SPECIAL_ROWS, Batch
 from features.casts import Cast, cast_column, cast_hint
 from features.columns import check_agreement, check_columns, check_known, files_of, rows_of_files, unified_schema
 from features.dataset import as_tf_dataset, batch_signature
+from features.decoding import decode_ids, decoded_batch, describe_row
 from features.encoder import Encoder
 from features.errors import DataError
 from features.fit_encoder import fit_encoder
@@ -14,7 +15,6 @@ from features.kinds import KINDS
 from features.kinds.feature import ColumnFeature, Feature
 from features.labels import Columns
 from features.numbers import as_floats
-from features.originals import decode_ids, decoded_batch, describe_row
 from features.ragged import Ragged, list_lengths
 from features.reader import Reader
 from features.row_groups import DataFile, RowGroup, count_rows

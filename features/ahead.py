@@ -1,4 +1,4 @@
-"""Work that threads do ahead of the one who needs it, in order."""
+"""Background threads that compute items ahead of their consumer, in order."""
 
 import queue
 import threading
@@ -12,7 +12,13 @@ T = TypeVar("T")
 
 
 def map_ahead(function: Callable[[S], T], items: Iterable[S], threads: int) -> Iterator[T]:
-    """The function's results in the order of the items, computed by threads that stay a few items ahead."""
+    """Yield the function's results in the order of the items, computed by threads that stay a few items ahead.
+
+    Args:
+        function: function to apply; it runs in several threads at once.
+        items: items to process.
+        threads: number of threads. A larger value keeps more results in memory.
+    """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="encode")
     waiting: deque[Future[T]] = deque()
     try:
@@ -29,7 +35,11 @@ def map_ahead(function: Callable[[S], T], items: Iterable[S], threads: int) -> I
 def read_ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
     """Iterate in a background thread that stays at most `depth` items ahead.
 
-    An exception of `items` is raised here, in its place. Closing the iterator ends the thread.
+    An exception of `items` is raised at the same position in the iteration. Closing the iterator ends the thread.
+
+    Args:
+        items: items to iterate over.
+        depth: maximum number of items that wait for the consumer. A larger value keeps more items in memory.
     """
     ready: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(depth)
     stop = threading.Event()
@@ -49,11 +59,11 @@ def read_ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
                 if not put(item, None):
                     return
             put(None, StopIteration())
-        except BaseException as error:  # noqa: BLE001 - raised by the consumer, whatever it is
+        except BaseException as error:  # noqa: BLE001 - the consumer raises it again
             put(None, error)
         finally:
             if isinstance(items, Generator):
-                items.close()  # in the thread that ran it
+                items.close()  # in the thread that iterated it
 
     thread = threading.Thread(target=work, name="read-ahead", daemon=True)
     thread.start()

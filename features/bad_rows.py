@@ -1,4 +1,4 @@
-"""Rows that cannot be used, left out of a set and counted: what a config may ask for in place of an error."""
+"""Removal of invalid rows from a split, with their counts, if the config asks for it."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,35 +16,37 @@ from features.tables import read_tables
 
 @dataclass(frozen=True)
 class BadRows:
-    """How many rows of a set were left out.
+    """Number of invalid rows removed from a split.
 
-    A row that is bad for several reasons counts for the first of them, in the order label, weight, features.
+    A row that is invalid for several reasons counts for the first of them, in the order label, weight, features.
     """
 
     rows: int = 0
+    """Number of removed rows."""
     share: float = 0.0
-    """Of the rows that the set has with them."""
+    """Fraction of the split's rows that were removed, 0 to 1."""
     reasons: dict[str, int] = field(default_factory=dict)
-    """Reason -> rows; they add up to `rows`."""
+    """Reason -> number of rows; the numbers add up to `rows`."""
 
 
 def leave_out_bad_rows(
     name: str, row_groups: list[RowGroup], encoder: Encoder, at_most: float
 ) -> tuple[list[RowGroup], BadRows]:
-    """The set without its bad rows, and what was left out; only the columns that can be bad are read.
+    """Return a split without its invalid rows, and their counts; reads only columns that can be invalid.
 
-    Bad is what an encoder refuses in single rows: a label that is null or neither 0 nor 1, a weight that is null,
-    negative or not finite, a number that float32 cannot hold, as it is or once standardized, an id outside `identity`.
+    A row is invalid if an encoder rejects it by itself: a label that is null or neither 0 nor 1, a weight that is null,
+    negative or not finite, a number that float32 cannot hold, as it is or after standardization, or an id outside
+    `identity`.
 
     Args:
-        name: of the set, in errors.
-        row_groups: the set; its columns have the types that their features take.
-        encoder: of the features; one that is not fitted does not know which numbers are too large once standardized,
-            of which the data that it is going to be fitted on has none.
-        at_most: the share of the set's rows that may be left out.
+        name: name of the split, for errors.
+        row_groups: row groups of the split, whose columns have types that their features accept.
+        encoder: encoder of the features. If it is not fitted, it cannot find numbers that are too large after
+            standardization; the data that it will be fitted on has no such numbers.
+        at_most: maximum fraction of the split's rows that can be removed, 0 to 1.
 
     Raises:
-        DataError: more rows are bad; the message says how many for which reason, and where the first of them is.
+        DataError: more rows are invalid; the message counts them by reason and locates the first.
     """
     features = [feature for feature in encoder.features.columns.values() if feature.can_be_invalid]
     read = [column for feature in features for column in feature.columns]
@@ -62,7 +64,7 @@ def leave_out_bad_rows(
         if good.any():
             left.append(group if good.all() else group.part(good))
         else:
-            group.read(encoder.input_columns)  # nothing else will, and a run must know all that its data holds
+            group.read(encoder.input_columns)  # nothing else reads it, and a run must hash all of its data
     if not reasons:
         return row_groups, BadRows()
     share = reasons.total() / count_rows(row_groups)
@@ -76,7 +78,7 @@ def leave_out_bad_rows(
 
 
 def _faults(encoder: Encoder, features: list[Feature], table: pa.Table, where: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Each reason with the rows that it holds for, bool [rows]."""
+    """Yield each reason with the rows to which it applies, bool `[rows]`."""
     if encoder.columns is not None:
         yield from encoder.columns.faults(table, where)
     for feature in features:

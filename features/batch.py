@@ -1,13 +1,13 @@
-"""The Batch contract.
+"""Batch contract: the interface between `features` and `models`.
 
-A batch is a dict of arrays, the interface between `features` and `models`:
+A batch is a dict of arrays:
 
     ids               int32   [batch, fields]     local to their table; 0 padding, 1 null, 2 out of vocabulary
     numerics          float32 [batch, numerics]
     sequences/<name>  int32   [batch, length]     padded with 0
     lengths/<name>    int32   [batch]
     label             float32 [batch]             0 or 1
-    weight            float32 [batch]             1 where the data has none
+    weight            float32 [batch]             1 without a weight column
 """
 
 from collections.abc import Iterable
@@ -19,11 +19,11 @@ import pyarrow.compute as pc
 Batch = dict[str, np.ndarray]
 
 PADDING, NULL, OUT_OF_VOCABULARY, SPECIAL_ROWS = 0, 1, 2, 3
-"""The first rows of every table."""
+"""First rows of every table, and their number."""
 
 
 def table_rows(ids: pa.Array) -> np.ndarray:
-    """Return rows of a table for ids that count from 0, int32; a null is the row of null.
+    """Return the table rows of ids counted from 0, int32; a null becomes the row for nulls.
 
     >>> table_rows(pa.array([0, None, 5])).tolist()
     [3, 1, 8]
@@ -33,7 +33,7 @@ def table_rows(ids: pa.Array) -> np.ndarray:
 
 
 def batch_rows(batch: Batch) -> int:
-    """The number of rows of a batch."""
+    """Return the number of examples in a batch."""
     return len(batch["ids"])
 
 
@@ -46,5 +46,5 @@ def concatenate(batches: Iterable[Batch]) -> Batch:
 
 
 def take(batch: Batch, rows: np.ndarray | slice) -> Batch:
-    """The given rows of a batch."""
+    """Return a batch of the selected examples."""
     return {key: array[rows] for key, array in batch.items()}

@@ -1,4 +1,4 @@
-"""Columns read as another type: what `data.cast` asks for."""
+"""Casts of columns to another type, as set by `data.cast`."""
 
 import re
 from collections.abc import Callable
@@ -18,15 +18,15 @@ from features.settings import Settings
 from features.times import as_microseconds, date_texts
 from features.types import innermost, is_bytes, is_list, is_number, is_text, is_uuid, type_name
 
-EXACT = 2**53  # up to which every integer is a float64
+EXACT = 2**53  # float64 holds every integer up to here
 HEX_DIGITS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), "<u2")
 UUID_PARTS = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))  # hexadecimal digits
 DASH = pa.scalar("-", pa.large_string())
-EXAMPLE = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)  # what a format is tried on
+EXAMPLE = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)  # time on which formats are tried
 
 
 class TimestampFormat(Settings):
-    """Text, or integers such as 20260131, as timestamps."""
+    """Cast of text, or of integers such as 20260131, to timestamps."""
 
     timestamp: str
     """Format of Python's strptime, such as `%Y-%m-%d %H:%M:%S`, or `ISO8601`. With `%z` or `ISO8601` the timestamps are
@@ -72,10 +72,10 @@ ACCEPTED = {
 
 
 def cast_type(type_: pa.DataType, cast: Cast, where: str) -> pa.DataType:
-    """Return the type of a column of `type_` once cast; `where` names file and column in errors.
+    """Return the type of a column of `type_` after the cast; `where` names file and column in errors.
 
     Raises:
-        DataError: values of this type cannot be cast so.
+        DataError: the cast does not accept values of this type.
     """
     inner = innermost(type_)
     if not (pa.types.is_null(inner) or _accepts(cast, inner)):
@@ -87,10 +87,10 @@ def cast_type(type_: pa.DataType, cast: Cast, where: str) -> pa.DataType:
 def cast_column(column: pa.ChunkedArray, cast: Cast, where: str) -> pa.ChunkedArray:
     """Cast a column of a type that `cast_type` accepts; `where` names file, row group and column in errors.
 
-    Nulls stay. A number is rounded to the nearest float64, and a time to its microsecond.
+    Nulls stay null. A number is rounded to the nearest float64, and a time to its microsecond.
 
     Raises:
-        DataError: a value that the cast does not have; the message names the first and counts them.
+        DataError: a value cannot be cast; the message names the first such value and counts them.
     """
     target = cast_type(column.type, cast, where)
     if column.type == target:
@@ -99,7 +99,7 @@ def cast_column(column: pa.ChunkedArray, cast: Cast, where: str) -> pa.ChunkedAr
 
 
 def cast_hint(column: str, type_: pa.DataType, wanted: Literal["category", "number", "time"]) -> str:
-    """Return the end of an error message: the cast that reads a column of `type_` as wanted; empty without one."""
+    """Return the end of an error message that names the cast for reading a column of `type_` as wanted, or ""."""
     inner = innermost(type_)
     if wanted == "category" and (is_bytes(inner) or is_uuid(inner)):
         return f"; `data.cast: {{{column}: text}}` or `{{{column}: hex}}` reads it as text"
@@ -116,13 +116,13 @@ def cast_hint(column: str, type_: pa.DataType, wanted: Literal["category", "numb
 
 
 def to_hex(values: pa.Array) -> pa.LargeStringArray:
-    """Return binary values or UUIDs as text, two lower-case hexadecimal digits a byte.
+    """Return binary values or UUIDs as text, two lower-case hexadecimal digits per byte.
 
     >>> to_hex(pa.array([b"\\x00\\xff", None, b""])).to_pylist()
     ['00ff', None, '']
     """
     values = values.storage if is_uuid(values.type) else values
-    values = pa.concat_arrays([values.cast(pa.large_binary())])  # so that it begins at its buffers' beginning
+    values = pa.concat_arrays([values.cast(pa.large_binary())])  # copy, so that it starts at the start of its buffers
     validity, offsets, data = values.buffers()
     digits = HEX_DIGITS[np.frombuffer(data, np.uint8)] if data else np.empty(0, np.uint16)
     doubled = 2 * np.frombuffer(offsets, np.int64)[: len(values) + 1]
@@ -145,7 +145,7 @@ def _accepts(cast: Cast, type_: pa.DataType) -> bool:
 
 
 def _within_lists(type_: pa.DataType, target: pa.DataType) -> pa.DataType:
-    """The target, in as many lists as the type has."""
+    """Return the target type, nested in as many lists as `type_`."""
     return pa.large_list(pa.field("element", _within_lists(type_.value_type, target))) if is_list(type_) else target
 
 
@@ -193,7 +193,7 @@ def _integers(values: pa.Array, where: str) -> pa.Array:
         _check(values, pc.is_finite(values), where, rule)
         _check(values, pc.less_equal(pc.abs(values), float(EXACT)), where, "is above 2^53, where floats skip integers")
         _check(values, pc.equal(values, pc.trunc(values)), where, "has a fraction")
-    if is_text(values.type):  # Arrow would read hexadecimal digits, too
+    if is_text(values.type):  # because Arrow also reads hexadecimal digits
         _check(values, pc.match_substring_regex(values, "^-?[0-9]+$"), where, rule)
     if pa.types.is_boolean(values.type):
         values = values.cast(pa.int8())
@@ -207,7 +207,7 @@ def _numbers(values: pa.Array, where: str) -> pa.Array:
 def _timestamps(values: pa.Array, format_: str, where: str) -> pa.Array:
     encoded = values.cast(pa.large_string()).dictionary_encode()
     texts = encoded.dictionary
-    if pa.types.is_integer(values.type):  # which have lost the zeros that they began with
+    if pa.types.is_integer(values.type):  # integers lack leading zeros
         texts = pc.utf8_lpad(texts, len(_written(format_)), "0")
     times = _parsed(texts, format_).take(encoded.indices)
     _check(values, pc.or_(times.is_valid(), values.is_null()), where, f"is not a time in the format {format_}")
@@ -215,12 +215,12 @@ def _timestamps(values: pa.Array, format_: str, where: str) -> pa.Array:
 
 
 def _parsed(texts: pa.Array, format_: str) -> pa.Array:
-    """Texts as timestamps in microseconds; null where one does not fit the format."""
-    candidates = pc.if_else(pc.match_substring_regex(texts, "[0-9]"), texts, "")  # pandas takes `now` for the present
+    """Return texts as timestamps in microseconds; null where a text does not fit the format."""
+    candidates = pc.if_else(pc.match_substring_regex(texts, "[0-9]"), texts, "")  # pandas accepts `now`
     times = _by_pandas(candidates, format_)
-    if 0 < times.null_count < len(times):  # perhaps only because others have nanoseconds, which reach to 2262
-        alone = _by_pandas(candidates.filter(times.is_null()), format_)
-        times = pc.replace_with_mask(times, times.is_null(), alone)
+    if 0 < times.null_count < len(times):  # other texts with nanoseconds limit the range to 2262
+        separate = _by_pandas(candidates.filter(times.is_null()), format_)
+        times = pc.replace_with_mask(times, times.is_null(), separate)
     return times
 
 
@@ -238,7 +238,7 @@ def _has_zone(format_: str) -> bool:
 
 
 def _converted(values: pa.Array, convert: Callable[[pa.Array], pa.Array], where: str, rule: str) -> pa.Array:
-    """All values converted at once; if that fails, the error of those that fail alone."""
+    """Convert all values; if that fails, raise DataError for the values that fail by themselves."""
     try:
         return convert(values)
     except pa.ArrowException:
@@ -250,7 +250,7 @@ def _converted(values: pa.Array, convert: Callable[[pa.Array], pa.Array], where:
 
 
 def _find_bad(values: pa.Array, convert: Callable[[pa.Array], pa.Array], is_good: np.ndarray) -> None:
-    """Write False where a value cannot be converted, halving what fails until it is one value."""
+    """Set `is_good` to False for each value that cannot be converted, halving the values until one is left."""
     try:
         convert(values)
     except pa.ArrowException:
@@ -263,7 +263,7 @@ def _find_bad(values: pa.Array, convert: Callable[[pa.Array], pa.Array], is_good
 
 
 def _check(values: pa.Array, is_good: pa.Array, where: str, rule: str) -> None:
-    """Raise DataError unless all values are good; a null is."""
+    """Raise DataError unless all values are good; nulls are good."""
     is_bad = pc.invert(pc.fill_null(is_good, True))
     if pc.any(is_bad).as_py():
         value, count = values[pc.index(is_bad, True).as_py()].as_py(), pc.sum(is_bad).as_py()

@@ -1,4 +1,4 @@
-"""Columns of several files: all there, and meaning the same everywhere."""
+"""Checks that columns exist in every file and mean the same in all of them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -13,10 +13,10 @@ from features.types import is_list, is_number, is_text, type_name
 
 
 def check_columns(row_groups: list[RowGroup], columns: Iterable[str], check: Callable[[pa.Schema, str], None]) -> None:
-    """See that every file has all `columns`, and call `check(schema, file name)` for each.
+    """Check that every file has all `columns`, and call `check(schema, file name)` for each file.
 
     Raises:
-        DataError: a file lacks a column; the message names it and the nearest that the file has.
+        DataError: a file lacks a column; the message names it and the nearest existing one.
     """
     columns = list(columns)
     for file in files_of(row_groups):
@@ -30,10 +30,10 @@ def check_columns(row_groups: list[RowGroup], columns: Iterable[str], check: Cal
 
 
 def check_known(row_groups: list[RowGroup], columns: Iterable[str], key: str) -> None:
-    """See that some file has each of `columns`; `key` is the setting that names them.
+    """Check that some file has each of `columns`; `key` is the setting that names them.
 
     Raises:
-        DataError: no file has one of them.
+        DataError: no file has one of the columns.
     """
     names = sorted({name for file in files_of(row_groups) for name in file.schema.names})
     for column in columns:
@@ -47,21 +47,22 @@ def check_agreement(
     numbers: Iterable[str],
     trained: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """See that every file's `columns` hold what the first file's do: integers, text, lists of text and so on.
+    """Check that `columns` have the same meaning in every file, such as integer, text or list of text.
 
-    Integers of all widths agree, text of all encodings, timestamps of all units; a column of nulls agrees with all.
+    Integers of all widths agree, and so do text of all encodings and timestamps of all units. A column of nulls agrees
+    with every type.
 
     Args:
-        row_groups: of all sets, the training data first.
-        columns: to be compared; every file has them.
-        numbers: those of `columns` where integers, floats, decimals and booleans are the same.
-        trained: what the columns held in the training data, where that is not among `row_groups`.
+        row_groups: row groups of all splits, the training data first.
+        columns: columns to compare, which every file has.
+        numbers: columns in which integers, floats, decimals and booleans count as the same.
+        trained: column -> its meaning in the training data, if that is not among `row_groups`.
 
     Returns:
-        What each column holds; those of nulls alone are left out.
+        Column -> its meaning, without columns that are all null.
 
     Raises:
-        DataError: a file differs from the first, or from `trained`; the message names what each holds.
+        DataError: a file differs from the first, or from `trained`; the message names both types.
     """
     numbers = set(numbers)
     meanings: dict[str, str] = {}
@@ -88,10 +89,10 @@ def check_agreement(
 
 
 def unified_schema(row_groups: list[RowGroup], columns: Iterable[str]) -> pa.Schema:
-    """One schema that holds `columns` of every file without loss.
+    """Return a schema that holds `columns` of every file without loss.
 
     Raises:
-        DataError: there is none; the message names the file that does not fit those before.
+        DataError: there is no such schema; the message names the first file that does not fit.
     """
     unified = [pa.field(name, pa.null()) for name in columns]
     for file in files_of(row_groups):
@@ -108,37 +109,38 @@ def unified_schema(row_groups: list[RowGroup], columns: Iterable[str]) -> pa.Sch
 
 
 def files_of(row_groups: Iterable[RowGroup]) -> list[DataFile]:
-    """The files of row groups, each once, in order."""
+    """Return the files of row groups, each once, in order."""
     return list({group.file.path: group.file for group in row_groups}.values())
 
 
 def rows_of_files(row_groups: Iterable[RowGroup]) -> list[dict[str, Any]]:
-    """Each file of a set, in order: its `path`, and how many of its `rows` the set has."""
+    """Return the `path` of each file of a split, in order, with the number of its `rows` in the split."""
     rows: Counter[str] = Counter()
     for group in row_groups:
         rows[group.file.path] += group.rows
     return [{"path": path, "rows": count} for path, count in rows.items()]
 
 
-def _promoted(one: pa.Field, other: pa.Field) -> pa.Field | None:
-    """A field that holds every value of both; None where Arrow's promotion would lose some, or there is none."""
+def _promoted(first: pa.Field, second: pa.Field) -> pa.Field | None:
+    """Return a field that holds every value of both; None if Arrow's promotion would lose values or is impossible."""
     try:
-        both = pa.unify_schemas([pa.schema([one]), pa.schema([other])], promote_options="permissive").field(0)
+        schemas = [pa.schema([first]), pa.schema([second])]
+        merged = pa.unify_schemas(schemas, promote_options="permissive").field(0)
     except pa.ArrowException:
         return None
     types = pa.types
-    if types.is_timestamp(one.type) and types.is_timestamp(other.type) and one.type != other.type:
-        return both.with_type(pa.timestamp("us", both.type.tz))  # nanoseconds could not hold every year
-    for narrow in (one.type, other.type):
-        if types.is_integer(narrow) and not types.is_integer(both.type):
+    if types.is_timestamp(first.type) and types.is_timestamp(second.type) and first.type != second.type:
+        return merged.with_type(pa.timestamp("us", merged.type.tz))  # nanoseconds cannot hold every year
+    for narrow in (first.type, second.type):
+        if types.is_integer(narrow) and not types.is_integer(merged.type):
             return None  # a float cannot hold every integer
-        if types.is_uint64(narrow) and not types.is_uint64(both.type):
+        if types.is_uint64(narrow) and not types.is_uint64(merged.type):
             return None
-    return both
+    return merged
 
 
 def _meaning(type_: pa.DataType, any_number: bool) -> str | None:
-    """What values of a type are, whatever their width or encoding; None where there are only nulls."""
+    """Return the meaning of a type's values, whatever their width or encoding; None for a type of nulls only."""
     types = pa.types
     if types.is_null(type_):
         return None

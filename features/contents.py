@@ -1,4 +1,4 @@
-"""A hash of each column of a file, taken where it is read, so that other values are noticed when it is read again."""
+"""Hashes of a file's columns, taken when they are read, to detect changed values when they are read again."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,87 +10,87 @@ from features.errors import DataError
 from features.ragged import list_lengths
 
 Piece = tuple[int, int]
-"""The number of a row group, and the first row of its slice: what is read at once."""
+"""Number of a row group and first row of its slice: the unit of reading."""
 
 
 class Contents:
-    """The hashes of one file's columns, piece by piece, as far as they were read.
+    """Hashes of one file's columns, piece by piece, as far as they were read.
 
-    A column is hashed when this process reads a piece of it first. So the cost does not grow with the epochs, and a
-    change of the file between two of its readings is noticed by its size and time of change.
+    A column is hashed when this process reads a piece of it for the first time, so the cost does not grow with the
+    number of epochs. A change of the file between two reads is detected by its size and modification time.
 
     Args:
-        pieces: those of the file.
+        pieces: pieces of the file.
     """
 
     def __init__(self, pieces: Iterable[Piece]) -> None:
         self.pieces = list(pieces)
-        self._places = {piece: place for place, piece in enumerate(self.pieces)}
-        self._hashes: dict[str, np.ndarray] = {}  # uint64 [pieces]; 0 where it was not read
+        self._positions = {piece: position for position, piece in enumerate(self.pieces)}
+        self._hashes: dict[str, np.ndarray] = {}  # uint64 [pieces]; 0 for pieces that were not read
         self._is_read: dict[str, np.ndarray] = {}  # by this process, bool [pieces]
 
     def see(self, piece: Piece, table: pa.Table, where: str) -> None:
-        """Hash the columns of a piece that this process had not read.
+        """Hash those columns of a piece that this process reads for the first time.
 
         Args:
-            piece: what was read.
-            table: all of its rows, and any of its columns.
-            where: names file and row group in errors.
+            piece: piece that was read.
+            table: all rows of the piece, and any of its columns.
+            where: file and row group, for errors.
 
         Raises:
-            DataError: a column does not hold what `expect` says that it held.
+            DataError: a column does not hold the values that `expect` set.
         """
-        place = self._places[piece]
+        position = self._positions[piece]
         for name, column in zip(table.column_names, table.columns, strict=True):
             is_read = self._is_read.setdefault(name, np.zeros(len(self.pieces), bool))
-            if not is_read[place]:
-                hashes, found = self._of(name), hash_column(column)
-                _check_equal(int(hashes[place]), found, name, where)
-                hashes[place], is_read[place] = found, True
+            if not is_read[position]:
+                hashes, new_hash = self._of(name), hash_column(column)
+                _check_equal(int(hashes[position]), new_hash, name, where)
+                hashes[position], is_read[position] = new_hash, True
 
     def known(self) -> dict[str, np.ndarray]:
-        """Return the hashes of every column that was read: uint64 [pieces], 0 where it was not."""
+        """Return the hashes of every column that was read: uint64 `[pieces]`, 0 for pieces that were not."""
         return {name: hashes.copy() for name, hashes in list(self._hashes.items())}
 
     def is_known(self, name: str, piece: Piece) -> bool:
-        """Return True if a piece of a column was read, or something is expected of it."""
-        return name in self._hashes and bool(self._hashes[name][self._places[piece]])
+        """Return True if a piece of a column was read or has an expected hash."""
+        return name in self._hashes and bool(self._hashes[name][self._positions[piece]])
 
     def is_read(self, name: str, piece: Piece) -> bool:
         """Return True if this process has read a piece of a column."""
-        return name in self._is_read and bool(self._is_read[name][self._places[piece]])
+        return name in self._is_read and bool(self._is_read[name][self._positions[piece]])
 
     def expect(self, name: str, piece: Piece, known: int, path: str) -> None:
-        """Set what a piece of a column must hold.
+        """Set the expected hash of a piece of a column.
 
         Args:
             name: name of the column.
-            piece: the piece; nothing is expected of one that the file does not have.
-            known: its hash.
-            path: names the file in errors.
+            piece: piece of the column; ignored if the file does not have it.
+            known: expected hash.
+            path: path of the file, for errors.
 
         Raises:
-            DataError: the column was read already, and holds other values.
+            DataError: the column was already read, with other values.
         """
-        if piece in self._places:
-            hashes, place = self._of(name), self._places[piece]
-            _check_equal(known, int(hashes[place]) or known, name, f"{path}, row group {piece[0]}")
-            hashes[place] = known
+        if piece in self._positions:
+            hashes, position = self._of(name), self._positions[piece]
+            _check_equal(known, int(hashes[position]) or known, name, f"{path}, row group {piece[0]}")
+            hashes[position] = known
 
     def _of(self, name: str) -> np.ndarray:
         return self._hashes.setdefault(name, np.zeros(len(self.pieces), np.uint64))
 
 
-def _check_equal(known: int, found: int, name: str, where: str) -> None:
-    if known not in (0, found):
+def _check_equal(known: int, new_hash: int, name: str, where: str) -> None:
+    if known not in (0, new_hash):
         raise DataError(f"{where}: column {name!r} holds other values than when it was first read. Restore the file.")
 
 
 def hash_column(column: pa.ChunkedArray) -> int:
-    """Return a hash of a column's values, never 0; equal values have equal hashes, whatever their chunks.
+    """Return a hash of a column's values, never 0; equal values have equal hashes, however they are chunked.
 
-    XXH3 of 64 bits (github.com/Cyan4973/xxHash): that a change goes unseen has a probability of 2^-64. It is no guard
-    against someone who wants a change to go unseen.
+    XXH3 with 64 bits (github.com/Cyan4973/xxHash) misses a change with probability 2^-64. It does not protect against
+    deliberate collisions.
     """
     digest = xxhash.xxh3_64()
     for part in _parts(column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)):
@@ -99,7 +99,7 @@ def hash_column(column: pa.ChunkedArray) -> int:
 
 
 def _parts(array: pa.Array) -> Iterator[bytes | memoryview]:
-    """What an array holds, as bytes: nothing of what lies behind a null, before its first value or after its last."""
+    """Yield the content of an array as bytes, without bytes behind nulls, before its first or after its last value."""
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
     yield len(array).to_bytes(8, "little")
@@ -129,7 +129,7 @@ def _parts(array: pa.Array) -> Iterator[bytes | memoryview]:
             values[is_null] = 0
         yield values.data
     elif pa.types.is_struct(type_):
-        for child in array.flatten():  # from the struct's offset on, null where the struct is
+        for child in array.flatten():  # starts at the struct's offset; null where the struct is null
             yield from _parts(child)
     else:
         assert pa.types.is_map(type_), type_

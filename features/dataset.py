@@ -1,4 +1,4 @@
-"""Batches as a tf.data.Dataset for plain Keras."""
+"""Batches as a `tf.data.Dataset`, for plain Keras."""
 
 import itertools
 from collections.abc import Iterator
@@ -13,28 +13,28 @@ if TYPE_CHECKING:
 
 
 def batch_signature(encoder: Encoder) -> "dict[str, tf.TensorSpec]":
-    """The tensors of an encoder's batches, with the batch dimension open, so that nothing retraces."""
+    """Return the tensor specs of an encoder's batches, with an open batch dimension, so that nothing retraces."""
     import tensorflow as tf
 
     return {key: tf.TensorSpec([None, *shape], dtype) for key, (shape, dtype) in encoder.batch_spec.items()}
 
 
 def as_tf_dataset(reader: Reader, first_epoch: int = 0) -> "tf.data.Dataset":
-    """The reader's batches as a `tf.data.Dataset`, for `keras.Model.fit`.
+    """Return the reader's batches as a `tf.data.Dataset`, for `keras.Model.fit`.
 
-    Each pass over the dataset is the next epoch of the reader, so `fit(dataset, epochs=3)` sees three orders. Elements
-    are dicts as `features.batch` describes, with the batch dimension open.
+    Each pass over the dataset is the reader's next epoch, so `fit(dataset, epochs=3)` uses three orders. Elements are
+    dicts as `features.batch` describes, with an open batch dimension.
 
     Args:
-        reader: what to read.
-        first_epoch: the epoch of the first pass.
+        reader: reader of the training data.
+        first_epoch: epoch of the first pass, from 0.
     """
-    import tensorflow as tf  # the rest of `features` starts without it, in a tenth of the time
+    import tensorflow as tf  # imported here, because the rest of `features` starts ten times faster without it
 
     epochs = itertools.count(first_epoch)
 
-    def one_epoch() -> Iterator[Batch]:
+    def next_epoch() -> Iterator[Batch]:
         yield from reader.epoch(next(epochs))
 
-    dataset = tf.data.Dataset.from_generator(one_epoch, output_signature=batch_signature(reader.encoder))
+    dataset = tf.data.Dataset.from_generator(next_epoch, output_signature=batch_signature(reader.encoder))
     return dataset.apply(tf.data.experimental.assert_cardinality(reader.batches_per_epoch))

@@ -21,4 +21,6 @@ def translate_features(values: Any) -> Any:
 def is_earlier(values: Any) -> bool:
     """Return True if a version before 0.5.0 resolved these `features`: each of them has a `kind`."""
     columns = values.get("columns") if isinstance(values, dict) else None
-    return isinstance(columns, dict) and all(isinstance(one, dict) and "kind" in one for one in columns.values())
+    return isinstance(columns, dict) and all(
+        isinstance(feature, dict) and "kind" in feature for feature in columns.values()
+    )

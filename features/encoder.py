@@ -1,4 +1,4 @@
-"""Arrow columns -> Batch: the fitted features, saved with a run and loaded to score."""
+"""Encoder: fitted features that turn Arrow tables into batches, saved with a run and loaded to score."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -27,13 +27,14 @@ OTHER_KEYS = ("features", "columns", "meanings", "log_odds", "seen")  # of encod
 
 @dataclass(frozen=True)
 class Encoder:
-    """Turns Arrow tables into batches; the same bytes in give the same batch out, in any process.
+    """Converter of Arrow tables to batches; the same input bytes give the same batch in any process.
 
     Args:
-        features: the declared features.
-        columns: the label and weight columns; None for data without a label, whose batches have neither.
-        statistics: what the features were fitted on; without it only what needs no fitting can be asked.
-        seen: table whose ids are not fitted -> whether the training data uses each of its rows, bool [rows]; ids of
+        features: declared features.
+        columns: label and weight columns; None for data without a label, whose batches then have neither key.
+        statistics: facts about the training data that the features were fitted on; without it, only methods that need
+            no fitting work.
+        seen: table whose ids are not fitted -> True for each row that the training data uses, bool `[rows]`; ids of
             other rows become out of vocabulary. A table that is absent keeps all its ids.
     """
 
@@ -44,54 +45,55 @@ class Encoder:
 
     @property
     def input_columns(self) -> list[str]:
-        """The file columns that `values` and `encode` read."""
-        own = self.columns.names if self.columns is not None else []
-        return list(dict.fromkeys([*self.features.input_columns, *own]))
+        """Columns of the files that `values` and `encode` read."""
+        targets = self.columns.names if self.columns is not None else []
+        return list(dict.fromkeys([*self.features.input_columns, *targets]))
 
     def check(self, schema: pa.Schema, where: str) -> None:
-        """Raise DataError if a column's type cannot feed its feature."""
+        """Raise DataError if a feature does not accept the type of its column; `where` names the file in errors."""
         for feature in self.features.columns.values():
             feature.check(schema, where)
 
     def values(self, table: pa.Table, where: str) -> dict[str, Values]:
-        """The values of every feature before they become ids and floats: what a distribution is measured on."""
+        """Return the values of every feature before they become ids and floats, on which distributions are measured."""
         declared = self.features.columns.items()
-        found = {name: feature.values(table, [], where) for name, feature in declared if not feature.parts}
+        values = {name: feature.values(table, [], where) for name, feature in declared if not feature.parts}
         for name, feature in self.features.crosses.items():
-            parts = [self.features.columns[part].as_category(found[part], self._fits[part]) for part in feature.parts]
-            found[name] = feature.values(table, parts, where)
-        return found
+            parts = [self.features.columns[part].as_category(values[part], self._fits[part]) for part in feature.parts]
+            values[name] = feature.values(table, parts, where)
+        return values
 
     def encode(self, table: pa.Table, values: dict[str, Values], where: str) -> Batch:
-        """Make the batch of a table and its `values`; `where` names the file and row group in errors.
+        """Return the batch of a table and its `values`; `where` names the file and row group in errors.
 
         Raises:
-            DataError: a bad label or weight, an id outside 0 <= id < identity, values of another type than fitted.
+            DataError: a label or weight is invalid, an id is outside 0 <= id < identity, or values have another type
+                than in the training data.
         """
         ids: list[np.ndarray] = []
         numerics: list[np.ndarray] = []
         batch: Batch = {}
         lengths = self._layout.lengths
         for name, feature in self.features.columns.items():
-            found = values[name]
-            if isinstance(found, Ragged):
-                batch[f"sequences/{name}"] = _pad(self.ids(name, found, where), found.lengths, lengths[name])
-                batch[f"lengths/{name}"] = found.lengths.astype(np.int32)
+            of_feature = values[name]
+            if isinstance(of_feature, Ragged):
+                batch[f"sequences/{name}"] = _pad(self.ids(name, of_feature, where), of_feature.lengths, lengths[name])
+                batch[f"lengths/{name}"] = of_feature.lengths.astype(np.int32)
             elif feature.has_table:
-                ids.append(self.ids(name, found, where))
-            numerics += feature.numerics(found, self._fits[name], where)
-        batch = {"ids": _side_by_side(ids, table.num_rows, np.int32), **batch}
-        batch["numerics"] = _side_by_side(numerics, table.num_rows, np.float32)
+                ids.append(self.ids(name, of_feature, where))
+            numerics += feature.numerics(of_feature, self._fits[name], where)
+        batch = {"ids": _concatenate_columns(ids, table.num_rows, np.int32), **batch}
+        batch["numerics"] = _concatenate_columns(numerics, table.num_rows, np.float32)
         if self.columns is not None:
             batch["label"] = self.columns.labels(table, where)
             batch["weight"] = self.columns.weights(table, where)
         return batch
 
     def ids(self, name: str, values: Values, where: str) -> np.ndarray:
-        """Return the id of each of a feature's `values`, local to its table, int32; those of a sequence end to end.
+        """Return the id of each of a feature's `values`, local to its table, int32; ids of sequences are concatenated.
 
         Raises:
-            DataError: an id outside 0 <= id < identity, values of another type than fitted.
+            DataError: an id is outside 0 <= id < identity, or values have another type than in the training data.
         """
         feature = self.features.columns[name]
         rows = feature.ids(values, self._fits[name], where)
@@ -99,7 +101,7 @@ class Encoder:
         return rows if seen is None else np.where(seen[rows], rows, np.int32(OUT_OF_VOCABULARY))
 
     def fit_of(self, name: str) -> Any:
-        """Return the fit of a feature; None if it has none."""
+        """Return the fit of a feature, or None for a feature without a fit."""
         return self._fits[name]
 
     def can_be_unknown(self, name: str) -> bool:
@@ -119,16 +121,16 @@ class Encoder:
 
     @cached_property
     def layout(self) -> dict[str, Any]:
-        """The layout of the batches as plain values, for a model: see `Layout`."""
+        """Layout of the batches as plain values, for a model: see `Layout`."""
         return self._layout.described()
 
     @property
     def id_features(self) -> list[str]:
-        """The features of the columns of a batch's `ids`, in order."""
+        """Names of the features in the columns of a batch's `ids`, in order."""
         return self._layout.ids
 
     def table_size(self, name: str) -> int:
-        """Return how many rows the table of a feature with ids has, the special rows included."""
+        """Return the number of rows in the table of a feature with ids, including the special rows."""
         return self._layout.rows[name]
 
     @cached_property
@@ -159,26 +161,26 @@ class Encoder:
             "log_odds": self.statistics.log_odds,
             "seen": {table: len(rows) for table, rows in self.seen.items()},
         }
-        for place, rows in enumerate(self.seen.values()):
-            pq.write_table(pa.table({"bits": np.packbits(rows)}), folder / f"seen-{place:03d}.parquet")
+        for number, rows in enumerate(self.seen.values()):
+            pq.write_table(pa.table({"bits": np.packbits(rows)}), folder / f"seen-{number:03d}.parquet")
         (folder / "encoder.json").write_text(json.dumps(described, indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "Encoder":
-        """Read what `save` wrote.
+        """Read an encoder that `save` wrote.
 
         Raises:
-            DataError: the folder is incomplete or damaged.
+            DataError: the folder is incomplete or corrupt.
         """
         try:
             described = json.loads((folder / "encoder.json").read_text())
             features = Features.model_validate(translate_features(described["features"]))
             fits = {section: kind.load(described[section], folder) for section, kind in _fit_classes(features).items()}
-            log_odds = described.get("log_odds")  # unknown to an earlier version, as `seen`
+            log_odds = described.get("log_odds")  # absent in earlier versions, like `seen`
             statistics = Statistics(fits, described["meanings"], log_odds)
             seen = {
-                name: _unpacked(folder / f"seen-{place:03d}.parquet", rows)
-                for place, (name, rows) in enumerate(described.get("seen", {}).items())
+                name: _unpacked(folder / f"seen-{number:03d}.parquet", rows)
+                for number, (name, rows) in enumerate(described.get("seen", {}).items())
             }
             columns = described["columns"] and Columns(**described["columns"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
@@ -190,7 +192,7 @@ class Encoder:
 
     @cached_property
     def _fits(self) -> dict[str, Any]:
-        """Feature -> its fit; None if it has none."""
+        """Feature -> its fit, or None for a feature without a fit."""
         return {name: self.statistics.fit_of(feature) for name, feature in self.features.columns.items()}
 
     @cached_property
@@ -202,7 +204,7 @@ class Encoder:
 
     @cached_property
     def _incomplete(self) -> dict[str, np.ndarray]:
-        """The records of tables that have unseen rows; in the others no id needs to be looked up."""
+        """Records of tables with unseen rows; in other tables no id has to be looked up."""
         return {table: rows for table, rows in self.seen.items() if not rows.all()}
 
 
@@ -210,7 +212,7 @@ def _fit_classes(features: Features) -> dict[str, type[Fit]]:
     """Return the class of the fits in each section of encoder.json.
 
     Raises:
-        TypeError: two classes share a section, or one has the name of another key of encoder.json.
+        TypeError: two classes share a section, or a section has the name of another key of encoder.json.
     """
     classes: dict[str, type[Fit]] = {}
     for state in fittings(features).values():
@@ -220,25 +222,25 @@ def _fit_classes(features: Features) -> dict[str, type[Fit]]:
 
 
 def _unpacked(file: Path, rows: int) -> np.ndarray:
-    """Read a record of seen rows, bool [rows]."""
+    """Read a record of seen rows, bool `[rows]`."""
     bits = pq.read_table(file)["bits"].to_numpy()
     if len(bits) != -(-rows // 8):
         raise ValueError(f"{file.name} has {len(bits)} bytes, expected {-(-rows // 8)}")
     return np.unpackbits(bits, count=rows).view(bool)
 
 
-def _side_by_side(columns: list[np.ndarray], rows: int, dtype: type) -> np.ndarray:
-    """[rows, columns]"""
+def _concatenate_columns(columns: list[np.ndarray], rows: int, dtype: type) -> np.ndarray:
+    """Return columns as one array `[rows, columns]`."""
     array: np.ndarray = np.empty((rows, len(columns)), dtype)
-    for start in range(0, rows, BLOCK_ROWS):  # a block stays in the cache while its columns are laid into it
+    for start in range(0, rows, BLOCK_ROWS):  # a block stays in the cache while its columns are copied
         block = slice(start, start + BLOCK_ROWS)
-        for place, column in enumerate(columns):
-            array[block, place] = column[block]
+        for index, column in enumerate(columns):
+            array[block, index] = column[block]
     return array
 
 
 def _pad(ids: np.ndarray, lengths: np.ndarray, width: int) -> np.ndarray:
-    """Lists laid end to end -> int32 [lists, width], padded with 0."""
+    """Return concatenated lists as int32 `[lists, width]`, padded with 0."""
     padded = np.zeros((len(lengths), width), np.int32)
     padded[np.arange(width) < lengths[:, None]] = ids
     return padded

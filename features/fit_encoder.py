@@ -1,4 +1,4 @@
-"""From the training data to an encoder: fit what is fitted, then find the rows of tables that the data uses."""
+"""Fitting of an encoder on the training data, including the record of the table rows that the data uses."""
 
 from dataclasses import replace
 
@@ -15,18 +15,18 @@ def fit_encoder(
 ) -> Encoder:
     """Fit an encoder on the training data.
 
-    The data is read once for what `fit` needs. With `features.unseen: shared` the columns of features whose ids are not
-    by vocabulary are read a second time, because ids of crosses need the fitted buckets.
+    The data is read once for `fit`. With `features.unseen: shared`, the columns of features whose ids are not fitted by
+    a vocabulary are read a second time, because ids of crosses need the fitted buckets.
 
     Args:
-        features: the declared features.
-        columns: the label, and the weight if there is one.
-        row_groups: the training data.
-        seed: seed of the rows that edges are drawn from.
-        known: the encoder of the data that the same features were trained on before; None: none.
+        features: declared features.
+        columns: label column and optional weight column.
+        row_groups: training data.
+        seed: seed of the sample of rows that determines bucket edges.
+        known: encoder of earlier training data with the same features; None without such data.
 
     Raises:
-        DataError: as `fit`, and an id outside 0 <= id < identity.
+        DataError: as for `fit`, or an id is outside 0 <= id < identity.
     """
     statistics = fit(features, columns, row_groups, seed, None if known is None else known.statistics)
     encoder = Encoder(features, columns, statistics)

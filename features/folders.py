@@ -1,4 +1,4 @@
-"""`key=value` folders -> columns."""
+"""Columns from `key=value` folders."""
 
 import datetime
 import re
@@ -10,25 +10,26 @@ import pyarrow as pa
 from features.errors import DataError
 
 NULL_VALUE = "__HIVE_DEFAULT_PARTITION__"
-"""Value in the folder name of rows whose value is null, the same for all writers."""
+"""Value in folder names for rows whose value is null; the same for all writers."""
 
 
 def folder_values(paths: list[str], text: Collection[str] = ()) -> list[dict[str, pa.Scalar]]:
     """Read the `key=value` folders of each path as scalars.
 
-    Spark, Hive, pyarrow, DuckDB and Polars percent-encode what a folder's name cannot hold, so keys and values are
-    decoded once: `city=New%20York` is `New York`. A `+` is a plus, and a `%` without two hexadecimal digits is itself.
+    Spark, Hive, pyarrow, DuckDB and Polars percent-encode characters that a folder name cannot hold, so keys and values
+    are decoded once: `city=New%20York` is `New York`. A `+` is a plus, and a `%` without two hexadecimal digits is
+    itself.
 
     Args:
-        paths: of files.
-        text: keys whose values are text, even where all look like integers or dates.
+        paths: paths of files.
+        text: keys whose values are text, even if all of them look like integers or dates.
 
     Returns:
-        For each path, key -> an int64 or a date where all values of the key are such, else a large_string; null for
-        `__HIVE_DEFAULT_PARTITION__`.
+        For each path, key -> value. Values are int64 or dates if all values of the key are, otherwise large_string;
+        `__HIVE_DEFAULT_PARTITION__` is null.
 
     Raises:
-        DataError: a name that is not UTF-8 once decoded, or holds a NUL, or a key with two values in one path.
+        DataError: a decoded name is not UTF-8 or holds a NUL, or a path has two values for a key.
 
     >>> folder_values(["x/dt=2026-01-31/city=S%C3%A3o%20Paulo/a.parquet"])[0]["city"].as_py()
     'São Paulo'

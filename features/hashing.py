@@ -1,4 +1,4 @@
-"""Hashes of values: FarmHash64 of the text, alone or crossed with others."""
+"""Hashes of values: FarmHash64 of the text of one value or of several crossed values."""
 
 from collections.abc import Iterable
 
@@ -15,8 +15,8 @@ SHIFT = np.uint64(47)
 
 
 def fingerprints(values: pa.Array) -> np.ndarray:
-    """FarmHash64 of each value's text, integers as decimal; uint64 [values]. None may be null."""
-    import tensorflow as tf  # the rest of `features` starts without it, in a tenth of the time
+    """Return FarmHash64 of each value's text, integers as decimal; uint64 `[values]`. Values must not be null."""
+    import tensorflow as tf  # imported here, because the rest of `features` starts ten times faster without it
 
     text = values.cast(pa.large_string()).to_numpy(zero_copy_only=False)
     with tf.device("CPU"):
@@ -24,14 +24,14 @@ def fingerprints(values: pa.Array) -> np.ndarray:
 
 
 def cross(parts: Iterable[pa.Array], buckets: int) -> pa.Array:
-    """Hash the values that stand in one row together, as `tf.sparse.cross_hashed` does with their texts.
+    """Hash the values of each row together, as `tf.sparse.cross_hashed` does with their texts.
 
     Args:
-        parts: columns of one length.
-        buckets: the hash is taken modulo this.
+        parts: columns of equal length.
+        buckets: number of hash buckets.
 
     Returns:
-        int64, 0 <= value < buckets; null where a part is null.
+        Buckets, int64, 0 <= value < buckets; null where a part is null.
 
     >>> cross([pa.array([7, 7, None]), pa.array(["a", "b", "a"])], 1000).to_pylist()
     [897, 445, None]
@@ -50,11 +50,11 @@ def cross_sequence(parts: Iterable[Values], buckets: int) -> Ragged:
     """Hash each value of a sequence together with the categories of its row, as `cross` does.
 
     Args:
-        parts: of one length; one is the sequence.
-        buckets: the hash is taken modulo this.
+        parts: columns of equal length, one of which is the sequence.
+        buckets: number of hash buckets.
 
     Returns:
-        As many values for each row as the sequence has.
+        Buckets, as many for each row as the sequence has values.
 
     >>> history = Ragged(pa.array(["a", "b", "a"]), np.array([2, 0, 1]))
     >>> cross_sequence([pa.array([7, 7, None]), history], 1000).flat.to_pylist()
@@ -63,13 +63,13 @@ def cross_sequence(parts: Iterable[Values], buckets: int) -> Ragged:
     parts = list(parts)
     lengths = next(part.lengths for part in parts if isinstance(part, Ragged))
     rows = pa.array(np.repeat(np.arange(len(lengths)), lengths))
-    # as a dictionary, so that what is repeated are numbers and each text is hashed once
+    # dictionary-encoded, so that indices are repeated instead of texts and each text is hashed once
     pairs = [part.flat if isinstance(part, Ragged) else part.dictionary_encode().take(rows) for part in parts]
     return Ragged(cross(pairs, buckets), lengths)
 
 
 def _concatenated(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """TensorFlow's FingerprintCat64: the fingerprint of two things from the fingerprints of each."""
+    """Return TensorFlow's FingerprintCat64: the fingerprint of a concatenation from the fingerprints of its parts."""
     with np.errstate(over="ignore"):  # modulo 2^64
         mixed = (left ^ MULTIPLIER ^ (_mixed(right * MULTIPLIER) * MULTIPLIER)) * MULTIPLIER
         return _mixed(_mixed(mixed) * MULTIPLIER)

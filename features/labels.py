@@ -1,4 +1,4 @@
-"""The label and weight columns, checked."""
+"""Label and weight columns, with their checks."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,31 +16,31 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns that are not features: the binary label and, if there is one, the weight of a row."""
+    """Columns that are not features: the binary label and an optional sample weight."""
 
     label: str
     weight: str | None = None
 
     @property
     def names(self) -> list[str]:
-        """The label column, and the weight column if there is one."""
+        """Names of the label column and, if there is one, the weight column."""
         return [self.label] if self.weight is None else [self.label, self.weight]
 
     def labels(self, table: pa.Table, where: str) -> np.ndarray:
-        """Labels as float32 [rows].
+        """Return the labels, float32 `[rows]`; `where` names the file and row group in errors.
 
         Raises:
-            DataError: a label that is null or neither 0 nor 1; `where` names the file and row group.
+            DataError: a label is null or neither 0 nor 1.
         """
         column = self._label(table, where)
         numbers = _floats(column)
         return _checked(column, numbers, _is_label(numbers), f"{where}: {self.label!r}", "a label is 0 or 1")
 
     def weights(self, table: pa.Table, where: str) -> np.ndarray:
-        """Weights as float32 [rows]; 1 where the data has none.
+        """Return the sample weights, float32 `[rows]`; all 1 without a weight column.
 
         Raises:
-            DataError: a weight that is null, negative or infinite.
+            DataError: a weight is null, negative or not finite.
         """
         if self.weight is None:
             return np.ones(table.num_rows, np.float32)
@@ -49,10 +49,10 @@ class Columns:
         return _checked(column, numbers, _is_weight(numbers), f"{where}: {self.weight!r}", rule)
 
     def faults(self, table: pa.Table, where: str) -> Iterator[tuple[str, np.ndarray]]:
-        """Why `labels` and `weights` refuse single rows: each reason, and the rows that it holds for, bool [rows].
+        """Yield each reason why `labels` or `weights` rejects single rows, with these rows, bool `[rows]`.
 
         Raises:
-            DataError: a type that no row is to blame for.
+            DataError: the type of a column is wrong, so no single row is at fault.
         """
         label = self._label(table, where)
         yield "label is null", _nulls(label)
@@ -92,7 +92,7 @@ def _checked(column: pa.Array, numbers: np.ndarray, is_good: np.ndarray, what: s
 
 
 def _floats(column: pa.Array) -> np.ndarray:
-    """float64 [rows]; a null is NaN, which is neither label nor weight."""
+    """Return float64 `[rows]`; a null becomes NaN, which is neither a label nor a weight."""
     return as_floats(column).to_numpy(zero_copy_only=False)
 
 

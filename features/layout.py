@@ -1,4 +1,4 @@
-"""The layout of batches, gathered feature by feature: the tables, fields and numerics that a model must know of."""
+"""Layout of batches, collected feature by feature: the tables, fields and numerics that a model needs to know."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,19 +8,20 @@ from features.batch import SPECIAL_ROWS
 
 @dataclass
 class Layout:
-    """The layout of batches. Each feature adds what it fills, in declared order.
+    """Layout of batches. Each feature adds its entries, in declared order.
 
     Args:
-        ids: names of the features that fill the columns of `ids`.
+        ids: names of the features in the columns of `ids`.
         numerics: names of the columns of `numerics`.
-        rows: feature with ids -> rows of its table, the special ones included.
-        lengths: feature -> the most values that its sequence has in an example.
+        rows: feature with ids -> number of rows of its table, including the special rows.
+        lengths: feature -> maximum number of values of its sequence in an example.
         tables: table -> its name, rows and dim.
-        fields: the vectors of the tower's input: name, table, and the `column` of `ids` or the `sequence` with its
-            `pooling`; `scale` is the column of `numerics` that multiplies the vector.
-        categories: features that are one category: name, `column` of `ids`, rows, the table of its vector or None.
-        histories: features that are a sequence: name, rows, the table of its vectors or None, whether it is `crossed`.
-        plain: the columns of `numerics` that are inputs of their own.
+        fields: embeddings of the tower's input: name, table, and the `column` of `ids` or the `sequence` with its
+            `pooling`; `scale` is the column of `numerics` that multiplies the embedding.
+        categories: features with one category per example: name, `column` of `ids`, rows, and the table of its
+            embedding or None.
+        histories: features with a sequence per example: name, rows, the table of its embeddings or None, and `crossed`.
+        plain: columns of `numerics` that are inputs of their own.
     """
 
     ids: list[str] = field(default_factory=list)
@@ -39,19 +40,19 @@ class Layout:
         self.numerics += names
 
     def add_scaled_vector(self, name: str, dim: int) -> None:
-        """Add a vector that a column of `numerics` multiplies; its table has one id."""
+        """Add an embedding that a column of `numerics` multiplies; its table has one id."""
         column = self._add_ids(name, 1)
         self._add_table(name, 1, dim)
         self.fields.append({"name": name, "column": column, "scale": len(self.numerics), "table": name})
         self.numerics.append(name)
 
     def add_category(self, name: str, ids: int, table: str, dim: int, *, has_vector: bool = True) -> None:
-        """Add a feature that is one category: a column of `ids`, and a vector of a table unless it has none.
+        """Add a feature with one category per example: a column of `ids` and, with `has_vector`, an embedding.
 
         Args:
             name: name of the feature.
-            ids: number of different ids, without the special ones.
-            table: name of the table of its vector.
+            ids: number of distinct ids, without the special ones.
+            table: name of the table of its embedding.
             dim: width of the table.
             has_vector: False if only wide weights read it.
         """
@@ -74,15 +75,15 @@ class Layout:
         has_vectors: bool = True,
         crossed: bool = False,
     ) -> None:
-        """Add a feature that is a sequence, and its pooled vector unless `pooling` is `none`.
+        """Add a feature with a sequence per example, and its pooled embedding unless `pooling` is `none`.
 
         Args:
             name: name of the feature.
-            ids: number of different ids, without the special ones.
-            table: name of the table of its vectors.
+            ids: number of distinct ids, without the special ones.
+            table: name of the table of its embeddings.
             dim: width of the table.
-            length: largest number of values in an example.
-            pooling: `mean`, `sum` or `none`.
+            length: maximum number of values in an example.
+            pooling: pooling of the embeddings, `mean`, `sum` or `none`.
             has_vectors: False if only wide weights read it.
             crossed: True if each value is a pair with a category of the example.
         """

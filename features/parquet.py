@@ -1,20 +1,20 @@
-"""Parquet files opened in one way, whichever program wrote them."""
+"""Opening of Parquet files in one way, whichever program wrote them."""
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 MAGIC, ENCRYPTED = b"PAR1", b"PARE"
-SMALLEST = 12  # bytes: the magic number at both ends, and the length of the footer
-TAIL = 1 << 16  # bytes that are read first: one request of a remote file, for most footers
+SMALLEST = 12  # bytes: the magic number at both ends and the footer's length
+TAIL = 1 << 16  # bytes of the first read: one request to a remote file, for most footers
 ARROW_SCHEMA = b"\x18\x0cARROW:schema\x18"
-"""The key under which Arrow programs note their types in a footer, as Thrift writes a key before its value."""
+"""Key under which Arrow programs store their types in a footer, in Thrift's encoding of a key before its value."""
 
 
 def read_footer(opened: pa.NativeFile) -> bytes:
     """Return the end of a Parquet file: the footer, its length in four bytes, and the magic number.
 
     Raises:
-        pa.ArrowInvalid: the file does not end as a Parquet file does.
+        pa.ArrowInvalid: the file does not end like a Parquet file.
     """
     size = opened.size()
     if size < SMALLEST:
@@ -33,18 +33,19 @@ def read_footer(opened: pa.NativeFile) -> bytes:
 def open_parquet(opened: pa.NativeFile, footer: bytes, buffer_size: int = 0) -> pq.ParquetFile:
     """Open a file by its Parquet schema alone.
 
-    The Arrow schema that some programs note in the footer is hidden. With it, one table would be read in other types
-    and through other code for each writer: pyarrow then asks for dictionaries, misreads a dictionary page that holds a
-    value twice, and refuses encodings that have none. Text, binary and lists have 64-bit offsets, so the text of a row
-    group can be larger than 2 GiB. INT96 timestamps are microseconds: in nanoseconds, those outside 1677 to 2262 wrap.
+    The Arrow schema that some programs store in the footer is hidden. With it, a table would be read with other types
+    and other code for each writer: pyarrow then requests dictionaries, misreads a dictionary page that contains a value
+    twice, and rejects encodings without dictionaries. Text, binary and lists have 64-bit offsets, so the text of a row
+    group can exceed 2 GiB. INT96 timestamps are read as microseconds, because nanoseconds outside 1677 to 2262 wrap.
 
     Args:
-        opened: the file.
-        footer: its end, as `read_footer` returns it.
-        buffer_size: bytes of a column that are read at a time; 0: all that a row group has of it.
+        opened: open file.
+        footer: end of the file, as `read_footer` returns it.
+        buffer_size: bytes of a column read at a time; 0: the whole column of a row group. A larger value uses more
+            memory and fewer requests.
 
     Raises:
-        pa.ArrowException, OSError: not a Parquet file.
+        pa.ArrowException, OSError: the file is not a Parquet file.
     """
     hidden = footer.replace(ARROW_SCHEMA, ARROW_SCHEMA.lower())
     return pq.ParquetFile(
@@ -54,6 +55,6 @@ def open_parquet(opened: pa.NativeFile, footer: bytes, buffer_size: int = 0) -> 
         list_type=pa.LargeListType,
         coerce_int96_timestamp_unit="us",
         buffer_size=buffer_size,
-        pre_buffer=not buffer_size,  # it would read the whole row group first
-        page_checksum_verification=True,  # of the pages that have one
+        pre_buffer=not buffer_size,  # pre-buffering would read the whole row group first
+        page_checksum_verification=True,  # for pages with a checksum
     )

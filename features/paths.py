@@ -1,4 +1,4 @@
-"""Paths, globs, folders and URIs -> the files behind them."""
+"""Files behind paths, globs, folders and URIs."""
 
 import os
 import re
@@ -15,7 +15,11 @@ GLOB = re.compile(r"[*?\[]")
 def list_files(path: str) -> list[tuple[pa.fs.FileSystem, str]]:
     """Return (file system, path) of each file, sorted.
 
-    A file or folder that exists under the very name is meant by it. Only a name that does not exist is a glob.
+    A path that exists is that file or folder, even if it contains glob characters. Only a path that does not exist is a
+    glob.
+
+    Raises:
+        DataError: the path does not exist, or there is no file behind it.
     """
     filesystem, base = pa.fs.FileSystem.from_uri(path) if "://" in path else (pa.fs.LocalFileSystem(), path)
     kind = filesystem.get_file_info(base).type
@@ -36,9 +40,9 @@ def list_files(path: str) -> list[tuple[pa.fs.FileSystem, str]]:
 
 
 def _match(filesystem: pa.fs.FileSystem, pattern: str) -> list[str]:
-    """Return the files that match a glob, and `*.parquet` below folders that do.
+    """Return the files that match a glob, and `*.parquet` files below folders that match.
 
-    `*` and `?` stay within a name, `**/` is any number of folders.
+    `*` and `?` match within a name; `**/` matches any number of folders.
     """
     fixed = _fixed(filesystem, pattern)
     base = fixed or ("/" if pattern.startswith("/") else ".")
@@ -46,14 +50,14 @@ def _match(filesystem: pa.fs.FileSystem, pattern: str) -> list[str]:
     parts = re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", pattern[len(fixed) :].replace("[!", "[^"))
     translation = (translated.get(p, p if p[:1] == "[" and p[-1:] == "]" else re.escape(p)) for p in parts)
     regex = re.compile(re.escape(fixed) + "".join(translation))
-    found = _files_below(filesystem, pa.fs.FileSelector(base, recursive=True, allow_not_found=True))
-    paths = sorted(path.removeprefix("./") for path in found)
+    files = _files_below(filesystem, pa.fs.FileSelector(base, recursive=True, allow_not_found=True))
+    paths = sorted(path.removeprefix("./") for path in files)
     visible = [path for path in paths if not _is_hidden(path[len(fixed) :])]
     return [path for path in visible if regex.fullmatch(path) or _is_below(path, regex)]
 
 
 def _fixed(filesystem: pa.fs.FileSystem, pattern: str) -> str:
-    """Return the leading folders of a glob that hold no special character or exist under their very name."""
+    """Return the leading folders of a glob that have no glob characters or exist under that exact name."""
     fixed: list[str] = []
     for folder in pattern.split("/")[:-1]:
         deeper = "/".join([*fixed, folder])
@@ -64,12 +68,12 @@ def _fixed(filesystem: pa.fs.FileSystem, pattern: str) -> str:
 
 
 def _files_below(filesystem: pa.fs.FileSystem, below: pa.fs.FileSelector) -> list[str]:
-    """All files, and local links that lead nowhere: pyarrow passes over these, but a file that is gone is missed."""
-    found = [info.path for info in filesystem.get_file_info(below) if info.is_file]
+    """Return all files, and broken local links, which pyarrow skips although their missing file must be reported."""
+    paths = [info.path for info in filesystem.get_file_info(below) if info.is_file]
     if not isinstance(filesystem, pa.fs.LocalFileSystem):
-        return found
+        return paths
     names = (os.path.join(parent, name) for parent, _, files in os.walk(below.base_dir) for name in files)
-    return [*found, *(name for name in names if not os.path.exists(name))]
+    return [*paths, *(name for name in names if not os.path.exists(name))]
 
 
 def _is_below(path: str, folder: re.Pattern[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Lists of values, end to end."""
+"""Lists of values, concatenated."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,16 @@ import pyarrow.compute as pc
 
 @dataclass(frozen=True)
 class Ragged:
-    """Lists of values of different lengths, end to end."""
+    """Lists of values of different lengths, concatenated."""
 
     flat: pa.Array
-    lengths: np.ndarray  # int64 [rows], sums to len(flat)
+    """Values of all lists, in order."""
+    lengths: np.ndarray
+    """Number of values in each list, int64 `[rows]`; the sum is `len(flat)`."""
 
 
 def list_lengths(lists: pa.Array) -> np.ndarray:
-    """Return how many values each list has, int64 [rows]; a null list has none.
+    """Return the number of values in each list, int64 `[rows]`; 0 for a null list.
 
     >>> list_lengths(pa.array([["a", None], None, []])).tolist()
     [2, 0, 0]

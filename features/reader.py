@@ -1,4 +1,4 @@
-"""Shuffled batches of fixed size, in an order that (seed, epoch) fix, from any position; read ahead by threads."""
+"""Shuffled batches of fixed size, in an order determined by (seed, epoch), from any position; read ahead by threads."""
 
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -20,19 +20,20 @@ from features.tables import map_tables
 class Reader:
     """Training batches.
 
-    Row groups come in an order drawn from (seed, epoch), those in slices two at a time, a slice of each in turn. They
-    are gathered into windows of at least two row groups or slices and `shuffle_rows` rows, the rows of a window are
-    shuffled, and the stream of windows is cut into batches. So memory holds a few windows of encoded rows, whatever the
-    size of the data and of its row groups.
+    Row groups come in an order drawn from (seed, epoch); row groups in slices come two at a time, one slice of each in
+    turn. They are collected into windows of at least two row groups or slices and `shuffle_rows` rows, the rows of a
+    window are shuffled, and the stream of windows is cut into batches. Memory therefore holds a few windows of encoded
+    rows, whatever the size of the data and of its row groups.
 
     Args:
-        row_groups: the training data.
-        encoder: turns row groups into batches.
-        batch_size: rows of a batch.
-        seed: of the order.
-        last_batch: `keep` the rows that do not fill a batch as a smaller last one, or `drop` them.
-        shuffle_rows: the least rows of a window.
-        threads: row groups or slices that are read and encoded at once; of no effect on the batches.
+        row_groups: training data.
+        encoder: encoder from row groups to batches.
+        batch_size: number of examples in a batch.
+        seed: seed of the order.
+        last_batch: treatment of the examples that do not fill a batch: `keep` them as a smaller last batch, or `drop`
+            them.
+        shuffle_rows: minimum number of rows in a window. A larger value shuffles more thoroughly and uses more memory.
+        threads: number of row groups or slices that are read and encoded at a time; does not affect the batches.
     """
 
     row_groups: list[RowGroup]
@@ -45,17 +46,22 @@ class Reader:
 
     @property
     def rows_per_epoch(self) -> int:
-        """Rows that an epoch trains on."""
+        """Number of examples in an epoch."""
         rows = count_rows(self.row_groups)
         return rows - rows % self.batch_size if self.last_batch == "drop" else rows
 
     @property
     def batches_per_epoch(self) -> int:
-        """Batches of an epoch."""
+        """Number of batches in an epoch."""
         return -(-self.rows_per_epoch // self.batch_size)
 
     def epoch(self, epoch: int, first_batch: int = 0) -> Generator[Batch, None, None]:
-        """The batches of an epoch, from `first_batch` on; the first ones are skipped without being read."""
+        """Return the batches of an epoch, from `first_batch` on, without reading those before.
+
+        Args:
+            epoch: epoch, from 0, which determines the order.
+            first_batch: first batch to return, from 0.
+        """
         return read_ahead(self._batches(epoch, first_batch), depth=4)
 
     def _batches(self, epoch: int, first_batch: int) -> Iterator[Batch]:
@@ -63,23 +69,23 @@ class Reader:
         skip = first_batch * self.batch_size
         while windows and skip >= count_rows(windows[0][1]):
             skip -= count_rows(windows.pop(0)[1])
-        wanted = [group for _, window in windows for group in window]
-        encoded_groups = map_tables(self._encode, wanted, self.encoder.input_columns, self.threads)
-        left: list[Batch] = []  # rows of the windows before that did not fill a batch
-        missing = self.batch_size  # rows that would fill it
-        for place, window in windows:
+        groups = [group for _, window in windows for group in window]
+        encoded_groups = map_tables(self._encode, groups, self.encoder.input_columns, self.threads)
+        pending: list[Batch] = []  # examples of earlier windows that do not fill a batch
+        missing = self.batch_size  # number of examples that would fill it
+        for number, window in windows:
             encoded = concatenate(islice(encoded_groups, len(window)))
-            order = np.random.default_rng([self.seed, 3, epoch, place]).permutation(count_rows(window))[skip:]
+            order = np.random.default_rng([self.seed, 3, epoch, number]).permutation(count_rows(window))[skip:]
             skip = 0
             while len(order):
-                left.append(take(encoded, order[:missing]))
+                pending.append(take(encoded, order[:missing]))
                 missing -= len(order[:missing])
-                order = order[batch_rows(left[-1]) :]
+                order = order[batch_rows(pending[-1]) :]
                 if missing == 0:
-                    yield concatenate(left)
-                    left, missing = [], self.batch_size
-        if left and self.last_batch == "keep":
-            yield concatenate(left)
+                    yield concatenate(pending)
+                    pending, missing = [], self.batch_size
+        if pending and self.last_batch == "keep":
+            yield concatenate(pending)
 
     def _encode(self, group: RowGroup, table: pa.Table) -> Batch:
         return self.encoder(table, str(group))
@@ -95,21 +101,21 @@ class Reader:
             yield window
 
     def _ordered(self, epoch: int) -> Iterator[RowGroup]:
-        """Row groups in the order of an epoch; slices in the order of the file, of two row groups in turn.
+        """Yield row groups in the order of an epoch; slices in file order, alternating between two row groups.
 
-        To read a slice costs little where the one before it was read last.
+        Reading a slice is cheap if the slice before it was the last one read.
         """
         by_place: dict[tuple[str, int], list[RowGroup]] = {}
-        for one in self.row_groups:
-            by_place.setdefault(one.place, []).append(one)
+        for group_or_slice in self.row_groups:
+            by_place.setdefault(group_or_slice.place, []).append(group_or_slice)
         slices = list(by_place.values())
-        drawn = iter(np.random.default_rng([self.seed, 4, epoch]).permutation(len(slices)))
-        begun = deque(iter(slices[place]) for place in islice(drawn, 2))
-        while begun:
-            if (group := next(begun[0], None)) is not None:
+        order = iter(np.random.default_rng([self.seed, 4, epoch]).permutation(len(slices)))
+        in_progress = deque(iter(slices[number]) for number in islice(order, 2))
+        while in_progress:
+            if (group := next(in_progress[0], None)) is not None:
                 yield group
-                begun.rotate(-1)
-            elif (place := next(drawn, None)) is not None:
-                begun[0] = iter(slices[place])
+                in_progress.rotate(-1)
+            elif (number := next(order, None)) is not None:
+                in_progress[0] = iter(slices[number])
             else:
-                begun.popleft()
+                in_progress.popleft()

@@ -1,8 +1,8 @@
-"""A Parquet file and its row groups: opened, and read by columns.
+"""Parquet files and their row groups: opened, and read by columns.
 
-A data set is a plain list of `RowGroup`s. A row group of more than `WHOLE_ROWS` becomes several of them, slices of at
-most `SLICE_ROWS`, so that memory does not depend on how a file was written. A `RowGroup` may hold only some of its
-rows, where a split or a policy on bad rows leaves out others: it then carries one bit for each.
+A dataset is a plain list of `RowGroup`s. A row group of more than `WHOLE_ROWS` rows is split into several, slices of at
+most `SLICE_ROWS` rows, so that memory does not depend on how a file was written. A `RowGroup` can hold only some of its
+rows, if a split or the removal of invalid rows excludes others; it then carries one bit per row.
 """
 
 import hashlib
@@ -22,33 +22,45 @@ from features.parquet import open_parquet, read_footer
 from features.types import is_list, is_uuid, type_name
 
 WHOLE_ROWS, SLICE_ROWS = 1 << 17, 1 << 16
-BUFFERS, LEAST_BUFFER = 1 << 25, 1 << 16  # bytes that are read ahead of a row group in slices: of all columns, of one
+BUFFERS, LEAST_BUFFER = 1 << 25, 1 << 16  # bytes read ahead in a sliced row group: for all columns, for one
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """One Parquet file: where it is, what it holds."""
+    """Parquet file: its location and its contents."""
 
     filesystem: pa.fs.FileSystem
+    """File system that holds the file."""
     path: str
-    place: str  # the path without links, where the file is local
-    version: tuple[int, int | None]  # size and time of change, when it was opened
-    footer: str  # SHA-256 of what the file says of its contents: places, sizes, least and greatest values
-    schema: pa.Schema  # the file's columns and those of its `key=value` folders, as they are read: cast
-    contents: Contents  # of the columns that were read
+    """Path of the file, as given or found by a glob."""
+    place: str
+    """Path with links resolved, if the file is local."""
+    version: tuple[int, int | None]
+    """Size in bytes and modification time in ns when the file was opened."""
+    footer: str
+    """SHA-256 of the footer, which lists positions, sizes, minimum and maximum values."""
+    schema: pa.Schema
+    """Columns of the file and of its `key=value` folders, in the types in which they are read, after casts."""
+    contents: Contents
+    """Hashes of the columns that were read."""
     folder_values: dict[str, pa.Scalar]
-    casts: Mapping[str, Cast] = field(default_factory=dict)  # of columns that the file or its folders have
+    """Column -> value from the `key=value` folders."""
+    casts: Mapping[str, Cast] = field(default_factory=dict)
+    """Column of the file or its folders -> its cast."""
 
 
 @dataclass(frozen=True)
 class RowGroup:
-    """Rows that are read at once: a row group of a file, a slice of a large one, or the selected part of either."""
+    """Rows that are read at a time: a row group of a file, a slice of a large one, or selected rows of either."""
 
     file: DataFile
+    """File of the row group."""
     index: int
+    """Number of the row group in the file, from 0."""
     rows: int
+    """Number of selected rows."""
     selected: bytes | None = None
-    """One bit for each row of the row group or slice, first row first; None for all rows."""
+    """Selection, one bit per row of the row group or slice, first row first; None for all rows."""
     slice: tuple[int, int] | None = None
     """First row of the slice in the row group, and number of rows; None for the whole row group."""
 
@@ -58,44 +70,44 @@ class RowGroup:
 
     @property
     def place(self) -> tuple[str, int]:
-        """The path of the file and the number of the row group, which slices have in common."""
+        """Path of the file and number of the row group, which slices have in common."""
         return self.file.path, self.index
 
     @property
     def piece(self) -> Piece:
-        """The number of the row group, and the first row of the slice."""
+        """Number of the row group and first row of the slice."""
         return self.index, 0 if self.slice is None else self.slice[0]
 
     def is_read(self, columns: Iterable[str]) -> bool:
         """Return True if this process has read these columns before, or the file does not store them."""
-        given = self.file.folder_values
-        return all(name in given or self.file.contents.is_read(name, self.piece) for name in columns)
+        not_stored = self.file.folder_values
+        return all(name in not_stored or self.file.contents.is_read(name, self.piece) for name in columns)
 
     def is_known(self, column: str) -> bool:
-        """Return True if it is known what a column must hold, because it was read before or `Contents.expect` says."""
+        """Return True if the expected values of a column are known, from an earlier read or from `Contents.expect`."""
         return column in self.file.folder_values or self.file.contents.is_known(column, self.piece)
 
     def read(self, columns: Iterable[str]) -> pa.Table:
         """Read the selected rows of `columns`, in file order, in the types of the file's `schema`.
 
-        A slice is read from the beginning of its row group; `read_tables` reads many in order without that.
+        A slice is read from the beginning of its row group; to read many slices in order, use `read_tables`.
 
         Raises:
-            DataError: the file is damaged, gone or has changed since it was opened.
+            DataError: the file is corrupt, missing, or has changed since it was opened.
         """
         columns = list(dict.fromkeys(columns))
         with Cursor(columns) as cursor:
             return self.table(cursor.stored(self), columns)
 
     def table(self, stored: pa.Table, columns: list[str]) -> pa.Table:
-        """Return what `read` returns of what the file stores.
+        """Convert what the file stores to the table that `read` returns.
 
         Args:
-            stored: all rows of the row group or slice, without the columns that its folders give.
-            columns: to return.
+            stored: all rows of the row group or slice, without the columns of its folders.
+            columns: columns to return.
 
         Raises:
-            DataError: a value is damaged, cannot be cast or has changed since it was first read, or rows are missing.
+            DataError: a value is corrupt, cannot be cast or has changed since it was first read, or rows are missing.
         """
         _check_values(stored, str(self))
         table = stored
@@ -109,35 +121,35 @@ class RowGroup:
             table = table.filter(pa.array(_unpacked(self.selected, table.num_rows)))
         if table.num_rows != self.rows:
             raise DataError(f"{self}: damaged: holds {table.num_rows} rows where {self.rows} were announced")
-        for place, name in enumerate(table.column_names):
+        for index, name in enumerate(table.column_names):
             if name in self.file.casts:
                 cast = cast_column(table[name], self.file.casts[name], f"{self}: column {name!r}")
-                table = table.set_column(place, name, cast)
+                table = table.set_column(index, name, cast)
         return table.select(columns)
 
     def part(self, mask: np.ndarray) -> "RowGroup":
-        """Those of its rows that `mask`, bool [rows], picks."""
-        picked = mask
+        """Return the rows that `mask`, bool `[rows]`, selects."""
+        selected = mask
         if self.selected is not None:
-            picked = _unpacked(self.selected, None)
-            picked[picked] = mask
-        return replace(self, rows=int(mask.sum()), selected=np.packbits(picked).tobytes())
+            selected = _unpacked(self.selected, None)
+            selected[selected] = mask
+        return replace(self, rows=int(mask.sum()), selected=np.packbits(selected).tobytes())
 
 
 class Cursor:
-    """Reads row groups by columns: a slice from where the last one ended, if that was of the same row group.
+    """Reader of row groups by columns, which reads a slice from where the last slice of the same row group ended.
 
     Args:
-        columns: to read, each once.
+        columns: columns to read, each once.
     """
 
     def __init__(self, columns: list[str]) -> None:
         self.columns = columns
-        self._place: tuple[str, int] | None = None  # of the row group that is open
+        self._place: tuple[str, int] | None = None  # place of the open row group
         self._open = ExitStack()
         self._batches: Iterator[pa.RecordBatch] = iter(())
-        self._left: pa.RecordBatch | None = None  # rows that were decoded with those before
-        self._row = 0  # the next
+        self._left: pa.RecordBatch | None = None  # decoded rows that were not returned yet
+        self._row = 0  # next row
 
     def __enter__(self) -> "Cursor":
         return self
@@ -146,15 +158,15 @@ class Cursor:
         self.close()
 
     def close(self) -> None:
-        """Close the file that is open."""
+        """Close the open file."""
         self._place, self._batches, self._left = None, iter(()), None
         self._open.close()
 
     def stored(self, group: RowGroup) -> pa.Table:
-        """Return what the file stores of a row group or slice: all rows, for `RowGroup.table`.
+        """Return all rows of a row group or slice as the file stores them, for `RowGroup.table`.
 
         Raises:
-            DataError: the file is damaged, gone or has changed since it was opened.
+            DataError: the file is corrupt, missing, or has changed since it was opened.
         """
         stored = [name for name in self.columns if name not in group.file.folder_values]
         try:
@@ -182,14 +194,14 @@ class Cursor:
             self._batches = parquet.iter_batches(rows, [group.index], stored)
             self._place, self._row = group.place, 0
         for _ in self._decoded(first - self._row):
-            pass  # rows that nobody asked for
+            pass  # skipped rows
         batches = list(self._decoded(rows))
         if not batches:
             raise DataError(f"{group}: damaged: the row group ends before row {first}")
         return pa.Table.from_batches(batches)
 
     def _decoded(self, rows: int) -> Iterator[pa.RecordBatch]:
-        """The next rows; fewer where the row group ends before."""
+        """Yield the next rows, or fewer at the end of the row group."""
         while rows:
             batch = self._left if self._left is not None else next(self._batches, None)
             if batch is None:
@@ -201,7 +213,7 @@ class Cursor:
 
 
 def count_rows(row_groups: Iterable[RowGroup]) -> int:
-    """The number of rows of a data set."""
+    """Return the number of rows of a dataset."""
     return sum(group.rows for group in row_groups)
 
 
@@ -212,17 +224,17 @@ def open_file(
     folder_values: dict[str, pa.Scalar],
     casts: Mapping[str, Cast],
 ) -> list[RowGroup]:
-    """Open a file and list its row groups, those without rows left out.
+    """Open a file and return its row groups, without empty ones.
 
     Args:
-        filesystem: where the file is.
-        path: of the file.
-        place: the path without links.
-        folder_values: what its `key=value` folders say; a column of the file wins over one of these.
-        casts: column -> what to read it as.
+        filesystem: file system that holds the file.
+        path: path of the file.
+        place: path with links resolved.
+        folder_values: column -> value from the `key=value` folders; a column of the file takes precedence.
+        casts: column -> its cast.
 
     Raises:
-        DataError: it is not a readable Parquet file, or has a column that cannot be cast.
+        DataError: the file is not a readable Parquet file, or a column cannot be cast.
     """
     try:
         version = _version(filesystem, path)
@@ -230,10 +242,10 @@ def open_file(
             footer = read_footer(opened)
             with open_parquet(opened, footer) as parquet:
                 metadata, schema = parquet.metadata, parquet.schema_arrow
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: names of columns
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # UnicodeDecodeError: in column names
         raise DataError(f"{path}: not a readable Parquet file: {first_line(error)}") from error
-    own = {name: value for name, value in folder_values.items() if name not in schema.names}
-    types = [(field.name, _storage(field.type)) for field in schema] + [(name, own[name].type) for name in own]
+    added = {name: value for name, value in folder_values.items() if name not in schema.names}
+    types = [(field.name, _storage(field.type)) for field in schema] + [(name, added[name].type) for name in added]
     casts = {name: casts[name] for name, _ in types if name in casts}
     types = [
         (name, cast_type(type_, casts[name], f"{path}: column {name!r}") if name in casts else type_)
@@ -243,12 +255,12 @@ def open_file(
     counts = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
     slices = [(k, slice_) for k, rows in enumerate(counts) for slice_ in _slices(rows)]
     contents = Contents((k, slice_[0]) for k, slice_ in slices)
-    file = DataFile(filesystem, path, place, version, digest, pa.schema(types), contents, own, casts)
+    file = DataFile(filesystem, path, place, version, digest, pa.schema(types), contents, added, casts)
     return [RowGroup(file, k, slice_[1], slice=None if slice_[1] == counts[k] else slice_) for k, slice_ in slices]
 
 
 def _slices(rows: int) -> Iterator[tuple[int, int]]:
-    """First row, and number of rows, of what is read at once of a row group: nothing if it has no rows."""
+    """Yield the first row and number of rows of each slice of a row group; nothing for an empty one."""
     slices = -(-rows // SLICE_ROWS) if rows > WHOLE_ROWS else min(rows, 1)
     for k in range(slices):
         first, end = rows * k // slices, rows * (k + 1) // slices
@@ -261,7 +273,7 @@ def _parquet(group: RowGroup, opened: ExitStack, buffer_size: int = 0) -> pq.Par
 
 
 def _check_unchanged(group: RowGroup) -> None:
-    """Raise DataError if the file is not the one that was opened."""
+    """Raise DataError if the file has changed since it was opened."""
     version = _version(group.file.filesystem, group.file.path)
     if version != group.file.version:
         what = "was removed" if version[0] is None else "changed"
@@ -278,7 +290,7 @@ def _unpacked(selected: bytes, rows: int | None) -> np.ndarray:
 
 
 def _check_values(table: pa.Table, where: str) -> None:
-    """Raise DataError if a column is not what its type says, such as text that is not UTF-8."""
+    """Raise DataError if a column's values are not valid for its type, such as text that is not UTF-8."""
     for name, column in zip(table.column_names, table.columns, strict=True):
         try:
             column.validate(full=True)
@@ -289,7 +301,7 @@ def _check_values(table: pa.Table, where: str) -> None:
 
 
 def _storage(type_: pa.DataType) -> pa.DataType:
-    """The type itself, or what it is stored as if it is an extension, such as JSON; a UUID stays one."""
+    """Return a type, or the storage type of an extension type, such as JSON; a UUID stays a UUID."""
     if is_list(type_):
         return pa.large_list(type_.value_field.with_type(_storage(type_.value_type)))
     return type_.storage_type if isinstance(type_, pa.BaseExtensionType) and not is_uuid(type_) else type_

@@ -1,4 +1,4 @@
-"""A fixed sample of a data set: what distributions are compared with."""
+"""Fixed sample of a dataset, with which distributions are compared."""
 
 from collections.abc import Iterator
 
@@ -14,17 +14,18 @@ SAMPLE_ROWS = 100_000
 def draw_sample(
     row_groups: list[RowGroup], columns: list[str], seed: int, part: range | None = None
 ) -> Iterator[pa.Table]:
-    """About SAMPLE_ROWS rows, each as likely as any other, row group by row group, in file order.
+    """Yield about SAMPLE_ROWS rows, each equally likely, row group by row group, in file order.
 
     Args:
-        row_groups: of the data set; each is read once.
-        columns: to read.
-        seed: of the draw.
-        part: places of the row groups to draw from, for processes that share the data set: a draw depends on the place
-            in the whole, so that the samples of the parts in order are the sample of the whole. None: all.
+        row_groups: row groups of the dataset; each is read once.
+        columns: columns to read.
+        seed: seed of the sample.
+        part: numbers of the row groups to sample from, for processes that share the dataset. A sample depends on the
+            number of its row group in the whole dataset, so the samples of the parts, in order, are the sample of the
+            whole. None: all row groups.
     """
-    share = SAMPLE_ROWS / count_rows(row_groups)
-    places = range(len(row_groups)) if part is None else part
-    tables = read_tables([row_groups[place] for place in places], columns)
-    for place, (_, table) in zip(places, tables, strict=True):
-        yield table.filter(pa.array(np.random.default_rng([seed, 2, place]).random(table.num_rows) < share))
+    fraction = SAMPLE_ROWS / count_rows(row_groups)
+    numbers = range(len(row_groups)) if part is None else part
+    tables = read_tables([row_groups[number] for number in numbers], columns)
+    for number, (_, table) in zip(numbers, tables, strict=True):
+        yield table.filter(pa.array(np.random.default_rng([seed, 2, number]).random(table.num_rows) < fraction))

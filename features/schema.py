@@ -1,4 +1,4 @@
-"""The declared features: what a config says about the columns of the data."""
+"""Declared features: what a config declares about the columns of the data."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
@@ -12,7 +12,7 @@ from features.settings import Settings, nearest, unknown_key
 
 
 def _feature(values: Any) -> Any:
-    """Make the feature of these settings, of the kind that their `type` names."""
+    """Create the feature of these settings, of the class that their `type` names."""
     if isinstance(values, Feature):
         return values
     if not isinstance(values, dict):
@@ -40,22 +40,22 @@ class Features(Settings):
 
     @property
     def of_columns(self) -> dict[str, Feature]:
-        """The features that read columns."""
+        """Features that read columns."""
         return {name: feature for name, feature in self.columns.items() if feature.columns}
 
     @property
     def crosses(self) -> dict[str, Feature]:
-        """The features that are made of others."""
+        """Features that are made of other features."""
         return {name: feature for name, feature in self.columns.items() if feature.parts}
 
     @property
     def input_columns(self) -> list[str]:
-        """The columns of the data that features read, each once."""
+        """Columns of the data that features read, each once."""
         return list(dict.fromkeys(column for feature in self.columns.values() for column in feature.columns))
 
     @property
     def number_columns(self) -> set[str]:
-        """The columns that only numerics read: a number there may be of any type."""
+        """Columns that only numeric features read: their numbers can have any type."""
         read = {is_number: set[str]() for is_number in (True, False)}
         for feature in self.columns.values():
             read[feature.reads_numbers].update(feature.columns)
@@ -63,7 +63,7 @@ class Features(Settings):
 
     @property
     def categories(self) -> list[str]:
-        """The features that are one category in each row: categoricals, numerics `as: buckets`, crosses."""
+        """Features with one category per example: categoricals, numerics `as: buckets`, crosses."""
         return [name for name, feature in self.columns.items() if feature.holds == "category"]
 
     def columns_of(self, name: str) -> list[str]:
@@ -72,7 +72,7 @@ class Features(Settings):
         return [*feature.columns, *(column for part in feature.parts for column in self.columns_of(part))]
 
     def only(self, names: Iterable[str]) -> "Features":
-        """Return these features alone, with the features that they are made of."""
+        """Return only these features, with the features that they are made of."""
         needed = set(names)
         needed |= {part for name, cross in self.crosses.items() if name in needed for part in cross.parts}
         return self.model_copy(update={"columns": {name: f for name, f in self.columns.items() if name in needed}})
@@ -125,7 +125,7 @@ class Features(Settings):
 
 
 def _complete(name: str, own: Any, defaults: dict[str, Any]) -> Any:
-    """Return a feature's settings with the defaults that reach it, and its name."""
+    """Return a feature's settings, completed by its name and the defaults that apply to it."""
     if not isinstance(own, dict):
         return own
     if "name" in own:

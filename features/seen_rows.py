@@ -1,4 +1,4 @@
-"""Which rows of tables the training data uses, where ids are not fitted."""
+"""Records of the table rows that the training data uses, for tables whose ids are not fitted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,17 +15,17 @@ from features.tables import map_tables
 
 @dataclass(frozen=True)
 class SeenRows:
-    """Rows of tables that examples use. Two states merge by `merge`, in any order.
+    """Table rows that examples use. Two states merge with `merge`, in any order.
 
     Args:
-        tables: table -> whether each of its rows is used, bool [rows]; the special rows always are.
+        tables: table -> True for each row that is used, bool `[rows]`; the special rows always are.
     """
 
     tables: dict[str, np.ndarray]
 
     @classmethod
     def of_no_data(cls, sizes: Mapping[str, int]) -> "SeenRows":
-        """Return tables of these sizes of which only the special rows are used."""
+        """Return tables of these sizes in which only the special rows are used."""
         tables = {table: np.zeros(rows, bool) for table, rows in sizes.items()}
         for used in tables.values():
             used[:SPECIAL_ROWS] = True
@@ -36,7 +36,7 @@ class SeenRows:
         self.tables[table][rows] = True
 
     def merge(self, other: "SeenRows") -> "SeenRows":
-        """Return the rows that either uses. `self` is used up: tables can be too large for a third copy."""
+        """Return the rows that either state uses; modifies `self`, because tables can be too large for a third copy."""
         for table, used in self.tables.items():
             used |= other.tables[table]
         return self
@@ -45,17 +45,17 @@ class SeenRows:
 def find_seen_rows(
     encoder: Encoder, row_groups: list[RowGroup], known: Mapping[str, np.ndarray] | None
 ) -> dict[str, np.ndarray]:
-    """Return which rows of each table examples of a weight above 0 use, now or before, bool [rows].
+    """Return which rows of each table are used by examples with a weight above 0, now or before, bool `[rows]`.
 
-    A table that was trained before without a record of its rows gets none, because any of its rows may be trained.
+    A table that was trained before without a record of its rows gets no record, because any of its rows can be trained.
 
     Args:
-        encoder: the fitted encoder, without a record of its own.
-        row_groups: the training data.
-        known: the record of the data that the same features were trained on before; None: there was no such data.
+        encoder: fitted encoder without a record.
+        row_groups: training data.
+        known: record of earlier training data with the same features; None: there is no such data.
 
     Raises:
-        DataError: a value that no feature can take, a bad weight.
+        DataError: a feature does not accept a value, or a weight is invalid.
     """
     unseen = [feature for feature in encoder.features.columns.values() if feature.unknown_ids == "unseen"]
     tracked = {feature.name: feature.table_name for feature in unseen if known is None or feature.table_name in known}
@@ -73,7 +73,7 @@ def find_seen_rows(
         values = reduced.values(table, str(group))
         return {name: reduced.ids(name, values[name], str(group)) for name in tracked}
 
-    for found in map_tables(rows_of, row_groups, [*reduced.input_columns, *weight], THREADS):
-        for name, rows in found.items():
+    for used_rows in map_tables(rows_of, row_groups, [*reduced.input_columns, *weight], THREADS):
+        for name, rows in used_rows.items():
             seen.add(tracked[name], rows)
     return seen.tables

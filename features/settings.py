@@ -1,4 +1,4 @@
-"""The base of everything a user may write in a config file."""
+"""Base class of all settings in a config file."""
 
 import difflib
 import zoneinfo
@@ -22,7 +22,7 @@ RENAMED = {
 
 
 def nearest(name: str, known: list[str]) -> str:
-    """Say what `name` may have been meant to be.
+    """Return a hint at the name that was probably meant.
 
     >>> nearest("epoch", ["epochs", "threads"])
     "did you mean 'epochs'?"
@@ -34,7 +34,7 @@ def nearest(name: str, known: list[str]) -> str:
 
 
 def unknown_key(key: Any, known: list[str]) -> str:
-    """Say that a key is unknown, and which key was probably meant.
+    """Return a message that a key is unknown, with the key that was probably meant.
 
     >>> unknown_key("epoch", ["epochs", "threads"])
     "unknown key 'epoch'; did you mean 'epochs'?"
@@ -54,7 +54,7 @@ def _known_zone(name: str) -> str:
 
 @cache
 def _zones() -> set[str]:
-    """Return the names of all time zones; to list them takes 16 ms."""
+    """Return the names of all time zones, cached because listing them takes 16 ms."""
     return zoneinfo.available_timezones()
 
 

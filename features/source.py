@@ -1,4 +1,4 @@
-"""Parquet files, folders and globs -> row groups, in sorted order of their files."""
+"""Row groups behind Parquet files, folders and globs, in sorted order of the files."""
 
 import os
 import re
@@ -23,20 +23,19 @@ def open_data(
 ) -> list[RowGroup]:
     """List the row groups behind a path, a glob, a folder (all `*.parquet` below it) or a list of these.
 
-    The files of a folder or glob come in sorted order, names that start with `_` or `.` are ignored, files without rows
-    are skipped, and `key=value` folders become columns, unless the file has such a column. Paths are local, or URIs
-    that pyarrow.fs knows (`s3://`, `gs://`, `hdfs://`).
+    The files of a folder or glob come in sorted order. Names that start with `_` or `.` are ignored, files without rows
+    are skipped, and `key=value` folders become columns unless the file has such a column. Paths are local, or URIs that
+    pyarrow.fs supports (`s3://`, `gs://`, `hdfs://`).
 
     Args:
-        path: what to read, relative to `root`, or to the working directory.
-        root: a folder, or None.
-        text: keys of `key=value` folders whose values are text, even where all look like integers or dates.
-        casts: column -> what to read it as, wherever it is; None: every column as it is. What a folder says is cast
-            from its text.
+        path: path, glob, folder, or a list of them, relative to `root` or to the working directory.
+        root: folder that relative paths start from; None: the working directory.
+        text: keys of `key=value` folders whose values are text, even if all of them look like integers or dates.
+        casts: column -> its cast, in files and folders; None: no casts. A folder's value is cast from its text.
 
     Raises:
-        DataError: a path that does not exist, a glob or folder without files, a file that is not Parquet, no rows, a
-            column that cannot be cast.
+        DataError: a path does not exist, a glob or folder has no files, a file is not Parquet or is given twice, the
+            data is empty, or a column cannot be cast.
     """
     files: list[tuple[pa.fs.FileSystem, str]] = []
     for one in [path] if isinstance(path, str) else path:

@@ -1,4 +1,4 @@
-"""Splits of row groups into train, valid and test."""
+"""Division of row groups into the splits train, valid and test."""
 
 from collections.abc import Iterator
 
@@ -18,14 +18,14 @@ TIME_BINS = 1 << 20
 
 
 def split_data(row_groups: list[RowGroup], split: Split, seed: int) -> dict[str, list[RowGroup]]:
-    """Divide a data set into `train`, `valid` and `test`.
+    """Divide a dataset into `train`, `valid` and `test`.
 
     By rows: cut at fractions of the rows, in file order. By time: rows of one instant stay together; the cut is the
     boundary nearest to the fraction among 2^20 equal steps between the first and the last instant. At random: each row
-    by a draw that depends on the seed and its place alone. A set whose fraction is 0 is empty.
+    by a draw that depends only on the seed and the row's position. A split whose fraction is 0 is empty.
 
     Raises:
-        DataError: a time column that has nulls or no order, or a set with a fraction above 0 that got no rows.
+        DataError: a time column has nulls or no order, or a split with a fraction above 0 received no rows.
     """
     bounds = np.cumsum(split.fractions)[:2]
     if split.by == "rows":
@@ -60,8 +60,8 @@ def _by_rows(row_groups: list[RowGroup], bounds: np.ndarray) -> Iterator[np.ndar
 
 
 def _at_random(row_groups: list[RowGroup], bounds: np.ndarray, seed: int) -> Iterator[np.ndarray]:
-    for place, group in enumerate(row_groups):
-        yield np.searchsorted(bounds, np.random.default_rng([seed, 1, place]).random(group.rows), side="right")
+    for number, group in enumerate(row_groups):
+        yield np.searchsorted(bounds, np.random.default_rng([seed, 1, number]).random(group.rows), side="right")
 
 
 def _by_time(row_groups: list[RowGroup], bounds: np.ndarray, column: str) -> Iterator[np.ndarray]:
@@ -80,8 +80,8 @@ def _by_time(row_groups: list[RowGroup], bounds: np.ndarray, column: str) -> Ite
     counts = np.zeros(TIME_BINS, np.int64)
     for times in _times(row_groups, column):
         counts += np.bincount((times - first) // step, minlength=TIME_BINS)
-    before = np.concatenate([[0], np.cumsum(counts)])
-    cuts = [first + int(np.argmin(np.abs(before - bound * before[-1]))) * step for bound in bounds]
+    totals = np.concatenate([[0], np.cumsum(counts)])
+    cuts = [first + int(np.argmin(np.abs(totals - bound * totals[-1]))) * step for bound in bounds]
     ends = np.searchsorted(cuts, spans, side="right")
     is_cut = ends[:, 0] != ends[:, 1]
     times_of_cut = _times([group for group, cut in zip(row_groups, is_cut, strict=True) if cut], column)
@@ -90,7 +90,7 @@ def _by_time(row_groups: list[RowGroup], bounds: np.ndarray, column: str) -> Ite
 
 
 def _times(row_groups: list[RowGroup], column: str) -> Iterator[np.ndarray]:
-    """A time column of each row group as int64: microseconds of timestamps and dates, integers as they are."""
+    """Yield a time column of each row group as int64: microseconds of timestamps and dates, integers as they are."""
     for group, table in read_tables(row_groups, [column]):
         yield _as_integers(table.column(column).combine_chunks(), group, column)
 

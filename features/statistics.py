@@ -1,4 +1,4 @@
-"""The fitting pass: one stream over the training data, in bounded memory -> what every feature learns from it."""
+"""Fitting pass: one stream over the training data, in bounded memory, from which every feature is fitted."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -19,16 +19,16 @@ from features.schema import Features
 from features.tables import map_tables
 
 EDGE_ROWS = 1_000_000
-THREADS = 2  # each holds a row group
+THREADS = 2  # each thread holds a row group in memory
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Facts about the training data that features are encoded with.
+    """Facts about the training data with which features are encoded.
 
     Args:
         fits: section of encoder.json -> table or feature -> its fit.
-        meanings: column -> what it holds: integer, text and so on.
+        meanings: column -> meaning of its values, such as integer or text.
         log_odds: log-odds of the labels, weighted by the weight column; None if unknown.
     """
 
@@ -38,36 +38,38 @@ class Statistics:
 
     @classmethod
     def of_no_data(cls, features: Features) -> "Statistics":
-        """Return the fits of data without rows, whose tables are as small as they can be."""
+        """Return the fits of data without rows, whose tables have the smallest possible size."""
         return cls(_by_section({place: state.result() for place, state in fittings(features).items()}))
 
     def fit_of(self, feature: Feature) -> Any:
-        """Return the fit of a feature; None if it has none."""
+        """Return the fit of a feature, or None for a feature without a fit."""
         state = feature.fitting()
         return None if state is None else self.fits.get(state.fit.section, {}).get(state.key)
 
 
 @dataclass(frozen=True)
 class Classes:
-    """Rows and weight of positives and negatives, rows without a weight left out."""
+    """Number and total weight of positives and negatives, without rows whose weight is 0."""
 
-    rows: tuple[int, int] = (0, 0)  # negatives, positives
+    rows: tuple[int, int] = (0, 0)
+    """Number of negatives and of positives."""
     weight: tuple[float, float] = (0.0, 0.0)
+    """Total weight of negatives and of positives."""
 
     @classmethod
     def of(cls, labels: np.ndarray, weights: np.ndarray) -> "Classes":
-        """The classes of some rows, float32 [rows] each."""
+        """Return the classes of rows, from labels and weights, float32 `[rows]` each."""
         counted = [weights[(labels == label) & (weights > 0)] for label in (0, 1)]
-        negative, positive = (float(one.sum(dtype=np.float64)) for one in counted)
+        negative, positive = (float(of_class.sum(dtype=np.float64)) for of_class in counted)
         return cls((len(counted[0]), len(counted[1])), (negative, positive))
 
     def merge(self, other: "Classes") -> "Classes":
-        """The classes of both together."""
+        """Return the classes of both together."""
         (n, p), (negative, positive) = other.rows, other.weight
         return Classes((self.rows[0] + n, self.rows[1] + p), (self.weight[0] + negative, self.weight[1] + positive))
 
     def log_odds(self, columns: Columns) -> float:
-        """ln(weight of positives / weight of negatives).
+        """Return ln(weight of positives / weight of negatives).
 
         Raises:
             DataError: a class is absent.
@@ -86,10 +88,10 @@ class Classes:
 
 @dataclass(frozen=True)
 class FittingState:
-    """State of a fitting pass. A pass makes a state for each row group and merges them in their order.
+    """State of a fitting pass. A pass makes a state per row group and merges the states in their order.
 
     Args:
-        fittings: (section, key) -> the state of that fit.
+        fittings: (section, key) -> state of that fit.
         classes: counts of the labels.
     """
 
@@ -103,71 +105,72 @@ class FittingState:
         """Return the state of one row group.
 
         Args:
-            features: what is fitted.
-            columns: the label, and the weight if there is one.
+            features: features to fit.
+            columns: label column and optional weight column.
             table: the row group, with all columns that these read.
-            drawn: its rows in the sample of the training data, bool [rows].
+            drawn: True for rows in the sample of the training data, bool `[rows]`.
             where: file and row group, for errors.
 
         Raises:
-            DataError: a value that a feature cannot take, a bad label or weight.
+            DataError: a feature does not accept a value, or a label or weight is invalid.
         """
         states: dict[tuple[str, str], Fitting] = {}
         for feature in features:
-            found = feature.fitting_of(feature.values(table, [], where), drawn, where)
-            before = states.get(found.place)
-            states[found.place] = found if before is None else before.merge(found)
+            state = feature.fitting_of(feature.values(table, [], where), drawn, where)
+            previous = states.get(state.place)
+            states[state.place] = state if previous is None else previous.merge(state)
         return cls(states, Classes.of(columns.labels(table, where), columns.weights(table, where)))
 
     def merge(self, other: "FittingState") -> "FittingState":
-        """Return the state of both, the data of `self` first. Both are used up: use the returned state only.
+        """Return the state of both, the data of `self` first. Use only the result afterwards: both states are modified.
 
         Raises:
             DataError: the data of `other` does not fit the data before it.
         """
         states = dict(self.fittings)
-        for place, found in other.fittings.items():
-            states[place] = states[place].merge(found) if place in states else found
+        for place, state in other.fittings.items():
+            states[place] = states[place].merge(state) if place in states else state
         return FittingState(states, self.classes.merge(other.classes))
 
 
 def fit(
     features: Features, columns: Columns, row_groups: list[RowGroup], seed: int, known: Statistics | None = None
 ) -> Statistics:
-    """Read once what must be known of the training data: count values, sum numerics, draw edges, count classes.
+    """Read the training data once and fit the features: count values, sum numerics, sample edges, count classes.
 
-    Only columns that something is fitted on are read, so that features that need no fitting start at once.
+    Only columns on which something is fitted are read, so features that need no fitting start immediately.
 
     Args:
-        features: the declared features.
-        columns: the label, and the weight if there is one.
-        row_groups: the training data.
-        seed: of the rows that edges are drawn from.
-        known: of the data that the same features were trained on before: its vocabularies keep their places and grow by
-            values that stand `min_count` times in the new data; its moments and edges stay.
+        features: declared features.
+        columns: label column and optional weight column.
+        row_groups: training data.
+        seed: seed of the sample of rows that determines bucket edges.
+        known: statistics of earlier training data with the same features. Its vocabularies keep their positions and
+            grow by values that occur at least `min_count` times in the new data; its moments and edges do not change.
+            None without such data.
 
     Raises:
-        DataError: a value that no feature can take, a bad label or weight, labels of one class only, a vocabulary
-            beyond its `max_distinct`, a column that holds other things than were known.
+        DataError: a feature does not accept a value, a label or weight is invalid, all labels are of one class, a
+            vocabulary exceeds its `max_distinct`, or a column's meaning differs from `known`.
     """
-    before = known or Statistics()
+    earlier = known or Statistics()
     numbers = features.number_columns.union(columns.names)
     names = [*features.input_columns, *columns.names]
-    meanings = check_agreement(row_groups, list(dict.fromkeys(names)), numbers, before.meanings)
-    kept, empty = _continued(features, before)
-    fitted = [f for f in features.columns.values() if (own := f.fitting()) is not None and own.place in empty]
-    share = EDGE_ROWS / count_rows(row_groups)
-    places = {_identity(group): place for place, group in enumerate(row_groups)}
+    meanings = check_agreement(row_groups, list(dict.fromkeys(names)), numbers, earlier.meanings)
+    unchanged, empty = _continued(features, earlier)
+    fitted = [f for f in features.columns.values() if (state := f.fitting()) is not None and state.place in empty]
+    fraction = EDGE_ROWS / count_rows(row_groups)
+    number_of = {_identity(group): number for number, group in enumerate(row_groups)}
 
     def state_of(group: RowGroup, table: pa.Table) -> FittingState:
-        drawn = np.random.default_rng([seed, 2, places[_identity(group)]]).random(group.rows) < share
-        return FittingState.of(fitted, columns, table, drawn, str(group))
+        sampled = np.random.default_rng([seed, 2, number_of[_identity(group)]]).random(group.rows) < fraction
+        return FittingState.of(fitted, columns, table, sampled, str(group))
 
     read = [*(column for feature in fitted for column in feature.columns), *columns.names]
-    state = reduce(FittingState.merge, map_tables(state_of, row_groups, read, THREADS), FittingState(empty))
-    log_odds = state.classes.log_odds(columns)
-    fits = kept | {place: found.result() for place, found in state.fittings.items()}
-    return Statistics(_by_section(fits), {**before.meanings, **meanings}, log_odds)
+    total = reduce(FittingState.merge, map_tables(state_of, row_groups, read, THREADS), FittingState(empty))
+    log_odds = total.classes.log_odds(columns)
+    fits = unchanged | {place: state.result() for place, state in total.fittings.items()}
+    return Statistics(_by_section(fits), {**earlier.meanings, **meanings}, log_odds)
 
 
 def fittings(features: Features) -> dict[tuple[str, str], Fitting]:
@@ -177,30 +180,30 @@ def fittings(features: Features) -> dict[tuple[str, str], Fitting]:
 
 
 def _continued(
-    features: Features, before: Statistics
+    features: Features, earlier: Statistics
 ) -> tuple[dict[tuple[str, str], Fit], dict[tuple[str, str], Fitting]]:
-    """Return the earlier fits that stay as they are, and an empty state for each of the others."""
-    kept: dict[tuple[str, str], Fit] = {}
+    """Return the earlier fits that do not change, and an empty state for each of the others."""
+    unchanged: dict[tuple[str, str], Fit] = {}
     empty: dict[tuple[str, str], Fitting] = {}
     for place, state in fittings(features).items():
         section, key = place
-        earlier = before.fits.get(section, {}).get(key)
-        grown = state if earlier is None else state.grow(earlier)
+        earlier_fit = earlier.fits.get(section, {}).get(key)
+        grown = state if earlier_fit is None else state.grow(earlier_fit)
         if grown is not None:
             empty[place] = grown
-        elif earlier is not None:
-            kept[place] = earlier
-    return kept, empty
+        elif earlier_fit is not None:
+            unchanged[place] = earlier_fit
+    return unchanged, empty
 
 
 def _identity(group: RowGroup) -> tuple[Any, ...]:
-    """Return what tells a row group from all others of a list, parts of one row group included."""
+    """Return a key that distinguishes a row group from all others in a list, including parts of one row group."""
     return group.place, group.piece, group.selected
 
 
 def _by_section(fits: Mapping[tuple[str, str], Fit]) -> dict[str, dict[str, Fit]]:
     """Return section -> key -> fit."""
-    found: dict[str, dict[str, Fit]] = {}
+    sections: dict[str, dict[str, Fit]] = {}
     for (section, key), fit_ in fits.items():
-        found.setdefault(section, {})[key] = fit_
-    return found
+        sections.setdefault(section, {})[key] = fit_
+    return sections

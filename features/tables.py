@@ -1,4 +1,4 @@
-"""Many row groups read in order, in bounded memory: a large one is decoded once, slice by slice."""
+"""Row groups read in order, in bounded memory: a large one is decoded once, slice by slice."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -14,11 +14,11 @@ T = TypeVar("T")
 
 
 def read_tables(row_groups: Iterable[RowGroup], columns: Iterable[str]) -> Iterator[tuple[RowGroup, pa.Table]]:
-    """Yield each row group with the table that its `read` returns, slices of one row group without decoding it again.
+    """Yield each row group with the table that its `read` returns; slices of one row group are decoded once.
 
     Args:
-        row_groups: in the order of the file, where that order is cheap.
-        columns: to read.
+        row_groups: row groups to read; the order of the file is the cheapest.
+        columns: columns to read.
 
     Raises:
         DataError: see `RowGroup.read`.
@@ -34,14 +34,14 @@ def map_tables(
 ) -> Iterator[T]:
     """Yield `function(row group, its table)` in the order of the row groups, computed ahead by threads.
 
-    Slices of one row group are decoded one after the other, while other threads work on those decoded before. Slices of
-    different row groups may alternate: each row group that has begun stays open until its last slice.
+    Slices of one row group are decoded one after the other, while other threads process slices that are already
+    decoded. Slices of different row groups can alternate: each row group stays open from its first to its last slice.
 
     Args:
-        function: what to compute, in any thread.
-        row_groups: what to read.
-        columns: to read.
-        threads: how many row groups or slices are worked on at once.
+        function: function to apply, in any thread.
+        row_groups: row groups to read.
+        columns: columns to read.
+        threads: number of row groups or slices that are processed at a time. A larger value uses more memory.
 
     Raises:
         DataError: see `RowGroup.read`.
@@ -49,12 +49,12 @@ def map_tables(
     columns = list(dict.fromkeys(columns))
     turns = Counter(group.place for group in row_groups)
     shared = {place: _SharedCursor(columns, count) for place, count in turns.items()}
-    given: Counter[tuple[str, int]] = Counter()
+    started: Counter[tuple[str, int]] = Counter()
 
     def numbered() -> Iterator[tuple[RowGroup, int]]:
         for group in row_groups:
-            yield group, given[group.place]
-            given[group.place] += 1
+            yield group, started[group.place]
+            started[group.place] += 1
 
     def work(item: tuple[RowGroup, int]) -> T:
         group, turn = item
@@ -68,9 +68,9 @@ def map_tables(
 
 
 class _SharedCursor:
-    """A cursor of several threads, each of which waits for its turn.
+    """Cursor for several threads, each of which waits for its turn.
 
-    Threads take up work in the order of the turns, so that none waits for work that nobody has taken up.
+    Threads start their work in the order of the turns, so none waits for work that was not started.
     """
 
     def __init__(self, columns: list[str], turns: int) -> None:
@@ -78,6 +78,7 @@ class _SharedCursor:
         self._turn, self._changed = 0, Condition()
 
     def stored(self, group: RowGroup, turn: int) -> pa.Table:
+        """Return what `Cursor.stored` returns, after the turns before `turn`."""
         with self._changed:
             self._changed.wait_for(lambda: self._turn == turn)
             try:
@@ -89,4 +90,5 @@ class _SharedCursor:
                 self._changed.notify_all()
 
     def close(self) -> None:
+        """Close the open file."""
         self._cursor.close()

@@ -1,4 +1,4 @@
-"""Times as clocks and calendars show them, exact for every instant that a column can hold."""
+"""Wall-clock times and dates, exact for every instant that a column can hold."""
 
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
@@ -22,19 +22,19 @@ CYCLE = 146_097 * DAY  # 400 years of the calendar: whole weeks, so that the rul
 def wall_clock(column: pa.Array, time_zone: str = "UTC", time_unit: str | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Return the date and the time of day that a clock in a time zone shows.
 
-    Arrow's own functions wrap where the zone's offset leaves the type's range, and know no daylight saving time after
+    Arrow's functions wrap where the zone's offset leaves the range of the type, and ignore daylight saving time after
     2037. Here the offset comes from Python's zoneinfo, and dates never pass through a narrower type.
 
     Args:
-        column: timestamps (without a zone: UTC), dates, or integers. A date is the same in every zone.
-        time_zone: such as Europe/Paris.
-        time_unit: what integers count since 1970: s, ms, us or ns.
+        column: timestamps (UTC if they have no zone), dates, or integers. A date is the same in every zone.
+        time_zone: name of the time zone, such as Europe/Paris.
+        time_unit: unit of integers since 1970: s, ms, us or ns.
 
     Returns:
-        Days since 1970-01-01 and seconds since midnight, int64 [rows]; 0 and 0 for a null.
+        Days since 1970-01-01 and seconds since midnight, int64 `[rows]`; 0 and 0 for a null.
 
     Raises:
-        pa.ArrowInvalid: an integer above int64.
+        pa.ArrowInvalid: an integer exceeds int64.
 
     >>> days, seconds = wall_clock(pa.array([253_402_300_799], pa.timestamp("s")), "Asia/Tokyo")
     >>> days.astype("datetime64[D]"), seconds // 3600
@@ -54,10 +54,10 @@ def as_microseconds(column: pa.Array, where: str) -> pa.Array:
 
     Args:
         column: timestamps or dates.
-        where: the file, row group and column, for the error.
+        where: file, row group and column, for errors.
 
     Raises:
-        DataError: a time that int64 cannot hold in microseconds, in the year 292,277 or later.
+        DataError: int64 cannot hold a time in microseconds, in the year 292,277 or later.
     """
     numbers, per_second = _numbers(column, None)
     if per_second >= PER_SECOND["us"]:
@@ -76,7 +76,7 @@ def as_microseconds(column: pa.Array, where: str) -> pa.Array:
 
 
 def date_texts(dates: pa.Array) -> pa.Array:
-    """Return dates as texts such as 2026-01-31, whatever their year.
+    """Return dates as text such as 2026-01-31, for any year.
 
     >>> date_texts(pa.array([20_484, None, 2_932_897], pa.int32()).cast(pa.date32())).to_pylist()
     ['2026-01-31', None, '10000-01-01']
@@ -88,13 +88,13 @@ def date_texts(dates: pa.Array) -> pa.Array:
 
 
 def _whole_seconds(column: pa.Array, time_unit: str | None) -> np.ndarray:
-    """Seconds since 1970, rounded down, int64 [rows]; 0 for a null."""
+    """Return seconds since 1970, rounded down, int64 `[rows]`; 0 for a null."""
     numbers, per_second = _numbers(column, time_unit)
     return numbers // per_second if per_second else numbers * DAY
 
 
 def _numbers(column: pa.Array, time_unit: str | None) -> tuple[np.ndarray, int]:
-    """Return the stored numbers, int64 [rows], 0 for a null, and how many make a second; 0 if they are days."""
+    """Return the stored numbers, int64 `[rows]`, 0 for a null, and their number per second; 0 if they are days."""
     if pa.types.is_date32(column.type):
         numbers, per_second = column.cast(pa.int32()).cast(pa.int64()), 0
     else:
@@ -104,21 +104,21 @@ def _numbers(column: pa.Array, time_unit: str | None) -> tuple[np.ndarray, int]:
 
 
 def _utc_offsets(seconds: np.ndarray, time_zone: str) -> np.ndarray:
-    """Seconds that a zone's clocks are ahead of UTC, int64 [rows]."""
+    """Return the seconds by which a zone's clocks are ahead of UTC, int64 `[rows]`."""
     later = YEAR_2400 + (seconds - YEAR_2400) % CYCLE
     in_calendar = np.where(seconds >= YEAR_2400, later, np.maximum(seconds, YEAR_2))
     return _offsets_by(DAY, in_calendar, time_zone)
 
 
 def _offsets_by(step: int, seconds: np.ndarray, time_zone: str) -> np.ndarray:
-    """Offsets, asked of zoneinfo at both ends of each day, of each hour of a day that changes, of each second of that.
+    """Return offsets, queried at both ends of each day, and of each hour and second around a change.
 
     No zone changes its offset twice within a day.
     """
-    places, starts = pd.factorize(seconds // step)
+    codes, starts = pd.factorize(seconds // step)
     first = np.array([_utc_offset(start * step, time_zone) for start in starts.tolist()], np.int64)
     last = np.array([_utc_offset(start * step + step - 1, time_zone) for start in starts.tolist()], np.int64)
-    offsets, changes = first[places], (first != last)[places]
+    offsets, changes = first[codes], (first != last)[codes]
     if changes.any():
         offsets[changes] = _offsets_by(HOUR if step == DAY else 1, seconds[changes], time_zone)
     return offsets

@@ -1,4 +1,4 @@
-"""Arrow types by what their values are, whatever their width or encoding."""
+"""Arrow types by the meaning of their values, whatever their width or encoding."""
 
 import pyarrow as pa
 
@@ -9,7 +9,7 @@ def is_text(type_: pa.DataType) -> bool:
 
 
 def is_bytes(type_: pa.DataType) -> bool:
-    """Return True for binary values, UUIDs apart."""
+    """Return True for binary values other than UUIDs."""
     types = pa.types
     is_binary = types.is_binary(type_) or types.is_large_binary(type_) or types.is_binary_view(type_)
     return is_binary or types.is_fixed_size_binary(type_)
@@ -31,12 +31,12 @@ def is_number(type_: pa.DataType) -> bool:
 
 
 def innermost(type_: pa.DataType) -> pa.DataType:
-    """Return the type itself, or for lists the type of what they hold."""
+    """Return the type of the values inside lists, or the type itself if it is not a list."""
     return innermost(type_.value_type) if is_list(type_) else type_
 
 
 def type_name(type_: pa.DataType) -> str:
-    """Return what a message calls a type: without the width of its offsets.
+    """Return the name of a type for messages, without the width of its offsets.
 
     >>> type_name(pa.large_list(pa.large_string())), type_name(pa.uuid())
     ('list<item: string>', 'uuid')

@@ -1,7 +1,7 @@
-"""Arrow columns of every accepted type -> the values that a feature stands for.
+"""Conversion of Arrow columns of every accepted type to feature values.
 
-A categorical's values are int64, uint64 or a dictionary of large_string, with nulls; a numeric's are float64, with
-nulls; a sequence's are a `Ragged` of categorical values. Integers never pass through a float. Texts become a dictionary
+A categorical's values are int64, uint64 or a dictionary of large_string, with nulls. A numeric's are float64, with
+nulls. A sequence's are a `Ragged` of categorical values. Integers never pass through a float. Text becomes a dictionary
 here, whatever the file stores, so that each distinct text of a row group is looked up once.
 """
 
@@ -20,9 +20,10 @@ Values: TypeAlias = pa.Array | Ragged
 
 
 def values_of_column(column: pa.ChunkedArray) -> Values | None:
-    """The values of a column that no feature declares; None of a type that has no distribution to speak of.
+    """Return the values of a column that no feature declares; None for a type without a meaningful distribution.
 
-    Integers, texts and booleans are categories, floats and decimals numbers, and so are those of lists; times are None.
+    Integers, text and booleans are categories, floats and decimals are numbers, and lists contain either. Times give
+    None.
     """
     array = column.combine_chunks()
     types = pa.types
@@ -52,7 +53,7 @@ def is_category(type_: pa.DataType) -> bool:
 
 
 def categories(column: pa.Array, missing: list[str | int]) -> pa.Array:
-    """Normalize to int64, uint64 or a dictionary of large_string; `missing` values become null."""
+    """Convert to int64, uint64 or a dictionary of large_string; `missing` values become null."""
     if pa.types.is_dictionary(column.type) and not is_text(column.type.value_type):
         column = column.dictionary_decode()
     if not pa.types.is_integer(column.type):
@@ -63,7 +64,7 @@ def categories(column: pa.Array, missing: list[str | int]) -> pa.Array:
 
 
 def _texts(column: pa.Array, missing: list[str | int]) -> pa.DictionaryArray:
-    """Texts, and flags as texts, as a dictionary; nulls are among the indices only."""
+    """Return text, and booleans as text, as a dictionary whose nulls are only among the indices."""
     if not pa.types.is_dictionary(column.type):
         column = column.cast(pa.large_string()).dictionary_encode()
     absent = [value for value in missing if isinstance(value, str)]
@@ -76,7 +77,7 @@ def _texts(column: pa.Array, missing: list[str | int]) -> pa.DictionaryArray:
 
 
 def _without(values: pa.Array, absent: list[Any]) -> pa.Array:
-    """Values with null in place of those that are absent."""
+    """Return values with null in place of `absent` ones."""
     if not absent:
         return values
     is_absent = pc.is_in(values, value_set=pa.array(absent, type=values.type))
@@ -84,23 +85,23 @@ def _without(values: pa.Array, absent: list[Any]) -> pa.Array:
 
 
 def decoded(values: pa.Array) -> pa.Array:
-    """The values, texts out of their dictionary."""
+    """Return the values, with text taken out of its dictionary."""
     return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
 
 
 def filtered(values: Values, rows: np.ndarray) -> Values:
-    """The values of some rows, bool [rows]."""
+    """Return the values of selected rows, bool `[rows]`."""
     if isinstance(values, Ragged):
         return Ragged(values.flat.filter(pa.array(np.repeat(rows, values.lengths))), values.lengths[rows])
     return values.filter(pa.array(rows))
 
 
 def too_large(numbers: pa.Array) -> pa.BooleanArray:
-    """Which numbers float32 cannot hold; a null and NaN are not among them."""
+    """Return True for each number that float32 cannot hold; False for null and NaN."""
     return pc.fill_null(pc.greater(pc.abs(numbers), FLOAT32_MAX), False)
 
 
 def outside(ids: pa.Array, size: int) -> pa.BooleanArray:
-    """Which ids are not 0 <= id < size; a null is not among them."""
+    """Return True for each id that is not 0 <= id < size; False for null."""
     low, high = pa.scalar(0, ids.type), pa.scalar(size, ids.type)
     return pc.fill_null(pc.or_(pc.less(ids, low), pc.greater_equal(ids, high)), False)

@@ -1,4 +1,4 @@
-"""From values to their places in a vocabulary."""
+"""Index from values to their positions in a vocabulary."""
 
 from hashlib import blake2b
 
@@ -9,26 +9,28 @@ import pyarrow.compute as pc
 
 from features.errors import DataError
 
-MULTIPLIER = np.uint64(0xC6A4A7935BD1E995)  # odd, so that each step of the hash can be undone: of MurmurHash64A
+MULTIPLIER = np.uint64(
+    0xC6A4A7935BD1E995
+)  # MurmurHash64A's multiplier; odd, so that each step of the hash is invertible
 SHIFT = np.uint64(47)
 WORD, LONG = 8, 512  # bytes
 MASKS = np.array([(1 << 8 * size) - 1 for size in range(WORD + 1)], np.uint64)
 
 
 class VocabularyIndex:
-    """Finds values among the distinct values of a vocabulary.
+    """Index of the distinct values of a vocabulary.
 
-    Integers are looked up as they are. Texts are looked up by a 64-bit hash and then compared. With a Python object for
-    each text, a lookup would take four times as long, and the index twice the memory.
+    Integers are looked up as they are. Text is looked up by a 64-bit hash and then compared. With a Python object per
+    text, a lookup would take four times as long, and the index twice the memory.
 
     Args:
-        values: the vocabulary, int64, uint64 or large_string, none null.
+        values: values of the vocabulary, int64, uint64 or large_string, without nulls.
 
     Raises:
-        DataError: it holds a value twice.
+        DataError: a value occurs twice.
 
     >>> index = VocabularyIndex(pa.array(["b", "a"], pa.large_string()))
-    >>> index.places(pa.array(["a", "c"], pa.large_string())).tolist()
+    >>> index.positions(pa.array(["a", "c"], pa.large_string())).tolist()
     [1, -1]
     """
 
@@ -37,49 +39,50 @@ class VocabularyIndex:
         self._is_text = pa.types.is_large_string(values.type)
         self._seed = 0
         self._index = pd.Index(self._keys(values))
-        while not self._index.is_unique:  # two values have one hash: another seed parts them
+        while not self._index.is_unique:  # another seed separates values with equal hashes
             if not self._is_text or pc.count_distinct(values).as_py() < len(values):
                 raise DataError("a vocabulary holds a value twice")
             self._seed += 1
             self._index = pd.Index(self._keys(values))
-        self._index.get_indexer(self._index[:1])  # builds the table now: later two threads may look up
+        self._index.get_indexer(self._index[:1])  # build the hash table before several threads use it
 
-    def places(self, values: pa.Array) -> np.ndarray:
-        """Return the place of each value in the vocabulary, int64 [values]; -1 for one that is not in it.
+    def positions(self, values: pa.Array) -> np.ndarray:
+        """Return the position of each value in the vocabulary, int64 `[values]`; -1 for an unknown value.
 
         Args:
-            values: of the vocabulary's type, none null.
+            values: values of the vocabulary's type, without nulls.
         """
-        places = self._index.get_indexer(pd.Index(self._keys(values)))
+        positions = self._index.get_indexer(pd.Index(self._keys(values)))
         if self._is_text and len(self.values):
-            hashed_alike = self.values.take(pa.array(np.maximum(places, 0)))
-            is_equal = pc.equal(hashed_alike, values).to_numpy(zero_copy_only=False)
-            places = np.where(is_equal, places, -1)
-        return places
+            same_hash = self.values.take(pa.array(np.maximum(positions, 0)))
+            is_equal = pc.equal(same_hash, values).to_numpy(zero_copy_only=False)
+            positions = np.where(is_equal, positions, -1)
+        return positions
 
     def _keys(self, values: pa.Array) -> np.ndarray:
         return hash_texts(values, self._seed) if self._is_text else values.to_numpy()
 
 
 def hash_texts(texts: pa.LargeStringArray, seed: int) -> np.ndarray:
-    """Hash each text's UTF-8, eight bytes at a time, all texts at once; uint64 [texts]. None may be null.
+    """Hash the UTF-8 of each text, eight bytes at a time, all texts together; uint64 `[texts]`. Texts must not be null.
 
-    What a text has beyond its first `LONG` bytes is hashed by BLAKE2: a few long texts would be many small steps.
+    Bytes after the first `LONG` bytes of a text are hashed by BLAKE2, because a few long texts would need many small
+    steps.
     """
     offsets = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
     starts, left = offsets[:-1] - offsets[:1], np.diff(offsets)
     data = np.zeros(int(left.sum()) + WORD, np.uint8)
     if len(data) > WORD:
         data[:-WORD] = np.frombuffer(texts.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
-    words = np.ndarray(len(data) - WORD + 1, "<u8", data, strides=(1,))  # the eight bytes from each byte on
+    words = np.ndarray(len(data) - WORD + 1, "<u8", data, strides=(1,))  # the eight bytes that start at each byte
     with np.errstate(over="ignore"):  # modulo 2^64
         hashed = _mixed(left.astype(np.uint64) + np.uint64(seed) * MULTIPLIER)
         rows = np.flatnonzero(left)
         starts, left = starts[rows], left[rows]
         for _ in range(LONG // WORD):
             hashed[rows] = _mixed(hashed[rows] ^ (words[starts] & MASKS[np.minimum(left, WORD)]))
-            goes_on = left > WORD
-            rows, starts, left = rows[goes_on], starts[goes_on] + WORD, left[goes_on] - WORD
+            is_longer = left > WORD
+            rows, starts, left = rows[is_longer], starts[is_longer] + WORD, left[is_longer] - WORD
             if not len(rows):
                 break
         for row, start, size in zip(rows.tolist(), starts.tolist(), left.tolist(), strict=True):

@@ -77,6 +77,7 @@ class CTRModel(tfrs.Model):
 
     @property
     def metrics(self) -> list[tf_keras.metrics.Metric]:
+        """Mean losses of the epoch so far, reset by Keras at the start of each epoch."""
         return [self.mean_loss, *self.mean_losses.values()]
 
     def call(self, batch: Batch, training: bool = False) -> tf.Tensor:

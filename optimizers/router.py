@@ -150,6 +150,7 @@ class Router(tf_keras.optimizers.Optimizer):
 
     @property
     def learning_rate(self) -> float:
+        """Raise AttributeError, because each optimizer has its own learning rate; see `learning_rates`."""
         raise AttributeError("a router has one learning rate per optimizer. Use `learning_rates`.")
 
     def scale_learning_rates(self, factor: float) -> None:

@@ -80,18 +80,22 @@ class VariableRows:
 
     @property
     def row_count(self) -> int:
+        """Number of rows."""
         return len(self._rows)
 
     def gather(self, rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Return the weights and each state of rows."""
         numbers = self._variable_rows(rows)
         return tuple(tf.gather(variable, numbers) for variable in (self._weight, *self._states.values()))
 
     def scatter(self, rows: tf.Tensor, *values: tf.Tensor) -> None:
+        """Write the weights and each state of distinct rows; the values are in the order of `gather`."""
         numbers = self._variable_rows(rows)
         for variable, value in zip((self._weight, *self._states.values()), values, strict=True):
             variable.scatter_update(tf.IndexedSlices(value, numbers))
 
     def grow(self, smaller: RowStore, start: Mapping[str, float]) -> None:
+        """Copy a smaller store's rows bit for bit, then set the state of the remaining, new rows to `start`."""
         if smaller.row_count > self.row_count:
             raise ValueError(
                 f"row store: a store of {self.row_count} rows cannot copy {smaller.row_count} rows. "
@@ -103,6 +107,7 @@ class VariableRows:
             self.reset(rows, start)
 
     def reset(self, rows: tf.Tensor, start: Mapping[str, float]) -> None:
+        """Set the state of rows to the values in `start`, by name, and any other state to 0."""
         if unknown := start.keys() - self._states.keys():
             names = ", ".join(self._states) or "none"
             raise ValueError(f"row store: unknown state {min(unknown)!r}. Use a state of the store: {names}.")
@@ -112,6 +117,7 @@ class VariableRows:
             state.scatter_update(tf.IndexedSlices(values, numbers))
 
     def part(self, first: int, row_count: int) -> "VariableRows":
+        """Return a view of consecutive rows, numbered from 0."""
         if not 0 <= first <= first + row_count <= self.row_count:
             raise ValueError(
                 f"row store: cannot take {row_count} rows from row {first} of a store of {self.row_count} rows. "

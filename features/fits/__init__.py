@@ -1,1 +1,1 @@
-"""Fits of features to the training data, each with the mergeable state that it is made from."""
+"""Fits of features to the training data, and the mergeable states that produce them."""

@@ -1,4 +1,4 @@
-"""Where the ranges of a number end, so that each holds about as many rows."""
+"""Bucket edges of a number, chosen so that each bucket holds about equally many rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from features.fits.fit import Fit, Fitting
 
 @dataclass(frozen=True, eq=False)
 class Edges(Fit):
-    """Ends of the ranges of a numeric `as: buckets`: bucket k holds ends[k - 1] < x <= ends[k].
+    """Upper ends of the buckets of a numeric `as: buckets`: bucket k holds ends[k - 1] < x <= ends[k].
 
     Args:
-        ends: float64, ascending; the last range has no end.
+        ends: ends, float64, ascending; the last bucket has no end.
     """
 
     section = "edges"
@@ -32,29 +32,29 @@ class Edges(Fit):
 
 
 class EdgeSample(Fitting):
-    """Numbers drawn from the training data, row group by row group.
+    """Sample of a number from the training data, row group by row group.
 
     Args:
         key: name of the feature.
-        buckets: how many ranges, at most.
-        drawn: float64 arrays; NaN is a missing number.
+        buckets: maximum number of buckets.
+        sampled: sampled numbers, float64 arrays; NaN is a missing number.
     """
 
     fit = Edges
 
-    def __init__(self, key: str, buckets: int, *drawn: np.ndarray) -> None:
-        self.key, self.buckets, self.drawn = key, buckets, list(drawn)
+    def __init__(self, key: str, buckets: int, *sampled: np.ndarray) -> None:
+        self.key, self.buckets, self.sampled = key, buckets, list(sampled)
 
     def merge(self, other: Self) -> Self:
-        self.drawn += other.drawn
+        self.sampled += other.sampled
         return self
 
     def result(self) -> Edges:
         """Return ends midway between a quantile of the sample and the next larger value.
 
-        So a value that is rounded differently, such as a float32 among float64s, stays in its bucket.
+        A value that is rounded differently, such as a float32 among float64s, then stays in its bucket.
         """
-        sample = np.concatenate([np.empty(0), *self.drawn])
+        sample = np.concatenate([np.empty(0), *self.sampled])
         present = sample[~np.isnan(sample)]
         if not len(present):
             return Edges(np.empty(0))

@@ -1,4 +1,4 @@
-"""The two sides of fitting: a mergeable state of the training data, and the fit that it ends in."""
+"""Base classes of fitting: a mergeable state of the training data, and the fit that it produces."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -8,23 +8,23 @@ from typing import Any, ClassVar, Self
 
 
 class Fit:
-    """Knowledge of the training data that a feature encodes with: a frozen dataclass, saved with the encoder."""
+    """Facts about the training data that a feature needs to encode: a frozen dataclass, saved with the encoder."""
 
     section: ClassVar[str]
     """Key of encoder.json that holds all fits of this class."""
 
     @classmethod
     def save(cls, fits: Mapping[str, Self], folder: Path) -> Any:
-        """Return plain values for encoder.json; what is too large for it goes into files of `folder`."""
+        """Return plain values for encoder.json; write values that are too large for it into files of `folder`."""
         return {key: asdict(fit) for key, fit in fits.items()}  # type: ignore[call-overload]
 
     @classmethod
     def load(cls, described: Any, folder: Path) -> dict[str, Self]:
-        """Return the fits that `save` described.
+        """Return the fits from the result of `save`.
 
         Raises:
             OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException: the folder is incomplete or
-                damaged.
+                corrupt.
         """
         return {key: cls(**values) for key, values in described.items()}
 
@@ -32,14 +32,14 @@ class Fit:
 class Fitting(ABC):
     """State of the training data seen so far, from which one fit is made.
 
-    A pass over the training data makes one state for each row group and merges them in the order of the row groups.
-    So processes can share the pass: the same states merged in the same order give the same bits.
+    A pass over the training data makes one state per row group and merges the states in the order of the row groups.
+    Processes can therefore share a pass: the same states merged in the same order give the same bits.
     """
 
     fit: ClassVar[type[Fit]]
     """Class of the fit."""
     key: str
-    """Key of the fit within its section. Features of one key are fitted together."""
+    """Key of the fit within its section. Features with the same key are fitted together."""
 
     @property
     def place(self) -> tuple[str, str]:
@@ -48,7 +48,7 @@ class Fitting(ABC):
 
     @abstractmethod
     def merge(self, other: Self) -> Self:
-        """Return the state of both, the data of `self` first. Both are used up: use the returned state only.
+        """Return the state of both, the data of `self` first. Use only the result afterwards: both states are modified.
 
         Raises:
             DataError: the data of `other` does not fit the data before it.
@@ -63,8 +63,8 @@ class Fitting(ABC):
         """
 
     def grow(self, known: Fit) -> Self | None:
-        """Return an empty state that adds to an earlier fit; None if an earlier fit stays as it is.
+        """Return an empty state that adds to an earlier fit, or None if the earlier fit does not change.
 
-        In a pass that is divided, only the first state adds to an earlier fit.
+        In a shared pass, only the first state adds to an earlier fit.
         """
         return None

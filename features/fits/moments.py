@@ -15,10 +15,12 @@ class Moments(Fit):
     section = "moments"
 
     mean: float
+    """Mean of the transformed training values."""
     deviation: float
+    """Standard deviation of the transformed training values."""
 
     def standardized(self, x: np.ndarray) -> np.ndarray:
-        """Return (x - mean) / deviation; NaN stays."""
+        """Return (x - mean) / deviation; NaN stays NaN."""
         return (x - self.mean) / self.deviation
 
 
@@ -35,7 +37,7 @@ class Sums(Fitting):
 
     @classmethod
     def of(cls, key: str, numbers: np.ndarray) -> Self:
-        """Return the sums of a block, float64 [rows]; NaN is left out."""
+        """Return the sums of a block of numbers, float64 `[rows]`; NaN is skipped."""
         present = numbers[~np.isnan(numbers)]
         if not len(present):
             return cls(key)
@@ -51,5 +53,5 @@ class Sums(Fitting):
 
     def result(self) -> Moments:
         deviation = (self.squares / self.count) ** 0.5 if self.count else 0.0
-        is_constant = deviation <= 1e-9 * abs(self.mean)  # what rounding leaves of a constant
+        is_constant = deviation <= 1e-9 * abs(self.mean)  # rounding error of a constant
         return Moments(self.mean, 1.0 if is_constant else deviation)

@@ -1,4 +1,4 @@
-"""The values of a table that have ids of their own, most frequent first."""
+"""Vocabularies: the values of a table that have their own ids, most frequent first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from features.types import type_name
 from features.values import Values, decoded
 from features.vocabulary_index import VocabularyIndex
 
-MERGE_ABOVE = 1_000_000  # counted values that wait to be merged
+MERGE_ABOVE = 1_000_000  # counted values before a merge
 
 
 class Vocabulary(Settings):
@@ -33,11 +33,11 @@ class Vocabulary(Settings):
 
 @dataclass(frozen=True, eq=False)
 class FittedVocabulary(Fit):
-    """The vocabulary of a table.
+    """Vocabulary of a table.
 
     Args:
-        values: distinct values; value k has row k + 3. Most frequent first; new ones follow those of an earlier fit.
-        counts: how often all training data has each value, int64 [values].
+        values: distinct values; value k has row k + 3. Most frequent first; new values follow those of an earlier fit.
+        counts: number of times that each value occurs in all training data, int64 `[values]`.
     """
 
     section = "vocabularies"
@@ -47,14 +47,14 @@ class FittedVocabulary(Fit):
 
     @cached_property
     def index(self) -> VocabularyIndex:
-        """The place of each value."""
+        """Index from values to their positions in the vocabulary."""
         return VocabularyIndex(self.values)
 
     @classmethod
     def save(cls, fits: Mapping[str, Self], folder: Path) -> Any:
-        for place, fit in enumerate(fits.values()):
+        for number, fit in enumerate(fits.values()):
             counted = pa.table({"value": fit.values, "count": fit.counts})
-            pq.write_table(counted, folder / f"vocabulary-{place:03d}.parquet")
+            pq.write_table(counted, folder / f"vocabulary-{number:03d}.parquet")
         return list(fits)
 
     @classmethod
@@ -66,13 +66,14 @@ class FittedVocabulary(Fit):
 class ValueCounts(Fitting):
     """Exact counts of the distinct values of a table, from all features that share it.
 
-    Counted values wait until more than `MERGE_ABOVE` wait and more than are merged. So merging takes time in proportion
-    to all that is counted, and what waits at most doubles the memory of a large vocabulary.
+    Counted values wait until more than `MERGE_ABOVE` of them, and more than were already merged, are waiting. Merging
+    then takes time in proportion to the number of counted values, and waiting values at most double the memory of a
+    large vocabulary.
 
     Args:
         key: name of the table.
-        settings: the bounds of its vocabulary.
-        known: vocabulary that the counts add to; None without one.
+        settings: limits of its vocabulary.
+        known: vocabulary that the counts add to; None without such a vocabulary.
     """
 
     fit = FittedVocabulary
@@ -81,17 +82,17 @@ class ValueCounts(Fitting):
         self.key, self.settings = key, settings
         self.known = known or FittedVocabulary(pa.array([], pa.large_string()), np.empty(0, np.int64))
         self.type: pa.DataType | None = self.known.values.type if len(self.known.values) else None
-        self.where = ""  # of the first values, for errors
-        self.counted: list[pa.Table] = []  # the first is merged: its values are distinct
+        self.where = ""  # file and row group of the first values, for errors
+        self.counted: list[pa.Table] = []  # the first table is merged: its values are distinct
         self.waiting = 0  # values added since the last merge
 
     @classmethod
     def of(cls, key: str, settings: Vocabulary, values: Values, where: str) -> Self:
-        """Count the values of some rows that are not null; `where` names the rows in errors."""
+        """Count the values of rows, without nulls; `where` names file and row group in errors."""
         counts = cls(key, settings)
-        found = pc.value_counts((values.flat if isinstance(values, Ragged) else values).drop_null())
-        if len(found):
-            table = pa.table({"value": decoded(found.field("values")), "count": found.field("counts")})
+        counted = pc.value_counts((values.flat if isinstance(values, Ragged) else values).drop_null())
+        if len(counted):
+            table = pa.table({"value": decoded(counted.field("values")), "count": counted.field("counts")})
             counts.type, counts.where = table.schema.field("value").type, where
             counts.counted, counts.waiting = [table], table.num_rows
         return counts
@@ -115,26 +116,26 @@ class ValueCounts(Fitting):
         return self
 
     def result(self) -> FittedVocabulary:
-        """Return the known values, then new ones that occur `min_count` times, most frequent first.
+        """Return the known values, then new values that occur at least `min_count` times, most frequent first.
 
         Raises:
-            DataError: there are more than `max_distinct`.
+            DataError: there are more than `max_distinct` values.
         """
         if not self.counted:
             return self.known
         self._merge_counted()
-        known, found = self.known.values.cast(self.type), self.counted[0]
-        places = pc.index_in(found["value"], value_set=known).combine_chunks()
+        known, counted = self.known.values.cast(self.type), self.counted[0]
+        positions = pc.index_in(counted["value"], value_set=known).combine_chunks()
         counts = self.known.counts.copy()
-        counts[places.drop_null().to_numpy()] += found["count"].filter(places.is_valid()).to_numpy()
-        new = found.filter(pc.and_(places.is_null(), pc.greater_equal(found["count"], self.settings.min_count)))
+        counts[positions.drop_null().to_numpy()] += counted["count"].filter(positions.is_valid()).to_numpy()
+        new = counted.filter(pc.and_(positions.is_null(), pc.greater_equal(counted["count"], self.settings.min_count)))
         new = new.sort_by([("count", "descending"), ("value", "ascending")])
         values = pa.concat_arrays([known, new["value"].combine_chunks()])
         self._check_size(len(values))
         return FittedVocabulary(values, np.concatenate([counts, new["count"].to_numpy()]))
 
     def _merge_counted(self) -> None:
-        if len(self.counted) > 1:  # not by Arrow's grouper, which ends the process beyond 2 GiB of text
+        if len(self.counted) > 1:  # Arrow's grouper aborts the process beyond 2 GiB of text
             merged = pa.concat_tables(self.counted)
             encoded = merged["value"].dictionary_encode().combine_chunks()
             counts = np.zeros(len(encoded.dictionary), np.int64)

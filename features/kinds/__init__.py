@@ -1,4 +1,4 @@
-"""The feature kinds by the `type` of a config."""
+"""Feature types, by the `type` of a config."""
 
 from features.kinds.categorical import Categorical
 from features.kinds.cross import Cross, SequenceCross
@@ -13,4 +13,4 @@ KINDS: dict[str, type[Feature]] = {
     "cross": Cross,
     "sequence_cross": SequenceCross,
 }
-"""`type` of a config -> its kind. A new kind is one class and one entry here."""
+"""`type` of a config -> its class. A new feature type is one class and one entry here."""

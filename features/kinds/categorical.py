@@ -1,4 +1,4 @@
-"""A categorical: one category of a column, or a part of a timestamp."""
+"""Categorical features: one category of a column, or a date part of a timestamp."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from features.values import categories, is_category
 
 
 class Categorical(Embedded):
-    """An integer, string or boolean column as an id; or a part of a timestamp."""
+    """Integer, string or boolean column as ids, or a date part of a timestamp as ids."""
 
     type: Literal["categorical"] = "categorical"
     """Feature type."""

@@ -1,4 +1,4 @@
-"""Crosses: several features of an example as one category, or as a sequence of such."""
+"""Crosses: several features of an example as one category, or as a sequence of categories."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from features.values import Values
 
 
 class _Crossed(Feature):
-    """A feature that is made of others: the hash of their values."""
+    """Feature made of other features: the hash of their values."""
 
     _made_of: ClassVar[str]
-    """The features that it can be made of, for an error."""
+    """Features that it can be made of, for errors."""
 
-    if TYPE_CHECKING:  # each kind declares its own, where its settings list them
+    if TYPE_CHECKING:  # each type declares its own, in the order of its settings
         of: tuple[str, ...]
         hash: int
         dim: int
@@ -77,9 +77,9 @@ class _Crossed(Feature):
 
 
 class Cross(_Crossed):
-    """Two or more features that are one category each, as one category: the hash of their values in a row.
+    """Two or more features with one category per example, as one category: the hash of their values.
 
-    Null where one of them is null.
+    Null if one of them is null.
     """
 
     type: Literal["cross"] = "cross"
@@ -108,9 +108,9 @@ class Cross(_Crossed):
 
 
 class SequenceCross(_Crossed):
-    """Each value of a sequence together with one or more categories of its row: the list of their hashes.
+    """Each value of a sequence together with one or more categories of its example: a list of hashes.
 
-    A value is null where one of its parts is null.
+    A value is null if one of its parts is null.
     """
 
     type: Literal["sequence_cross"] = "sequence_cross"

@@ -1,4 +1,4 @@
-"""Parts of a time as ids: the hour, the weekday, the day of the month."""
+"""Date parts as ids: hour, weekday and day of the month."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,13 +13,15 @@ from features.times import HOUR, wall_clock
 
 DatePart = Literal["hour", "weekday", "day"]
 SIZES: dict[DatePart, int] = {"hour": 24, "weekday": 7, "day": 31}
+"""Date part -> number of ids."""
 
 
 @dataclass(frozen=True)
 class ByDatePart(Encoding):
-    """Ids that are the hour 0-23, the weekday 0-6 from Monday, or the day of the month from 0."""
+    """Ids of the hour 0-23, the weekday 0-6 from Monday, or the day of the month from 0."""
 
     part: DatePart
+    """Date part: `hour`, `weekday` or `day`."""
 
     def size(self, fit: None) -> int:
         return SIZES[self.part]
@@ -32,23 +34,23 @@ class ByDatePart(Encoding):
 
 
 def date_part(column: pa.Array, part: DatePart, time_zone: str, time_unit: str | None) -> pa.Array:
-    """Return the part of each time, int64 from 0; null where the time is null.
+    """Return the date part of each time, int64 from 0; null where the time is null.
 
     Args:
-        column: as `wall_clock` takes it.
+        column: timestamps, dates or integers, as `wall_clock` accepts them.
         part: hour, weekday or day of the month.
-        time_zone: in which the part is read.
-        time_unit: what integers count since 1970.
+        time_zone: time zone of the part, such as Europe/Paris.
+        time_unit: unit of integers since 1970: s, ms, us or ns.
 
     Raises:
-        pa.ArrowInvalid: an integer above int64.
+        pa.ArrowInvalid: an integer exceeds int64.
     """
     days, seconds = wall_clock(column, time_zone, time_unit)
     if part == "hour":
-        found = seconds // HOUR
+        ids = seconds // HOUR
     elif part == "weekday":
-        found = (days + 3) % 7  # the first of January 1970 was a Thursday
+        ids = (days + 3) % 7  # 1970-01-01 was a Thursday
     else:
         dates = days.astype("datetime64[D]")
-        found = (dates - dates.astype("datetime64[M]")).astype(np.int64)
-    return pa.array(found, mask=column.is_null().to_numpy(zero_copy_only=False))
+        ids = (dates - dates.astype("datetime64[M]")).astype(np.int64)
+    return pa.array(ids, mask=column.is_null().to_numpy(zero_copy_only=False))

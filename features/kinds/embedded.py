@@ -1,4 +1,4 @@
-"""The common ground of a categorical and a sequence: values become ids, ids are rows of a table."""
+"""Base class of categorical and sequence features: values become ids, and ids are rows of a table."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def without_encodings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Embedded(ColumnFeature):
-    """A feature of a column whose values become ids of a table."""
+    """Feature of a column whose values become ids of a table."""
 
     column: str
     """Column of the files."""
@@ -61,7 +61,7 @@ class Embedded(ColumnFeature):
 
     @property
     def encoding(self) -> Encoding:
-        """The way from values to ids that the settings choose."""
+        """Encoding from values to ids that the settings choose."""
         if self.hash is not None:
             return ByHash(self.column, self.hash)
         if self.identity is not None:
@@ -93,11 +93,11 @@ class Embedded(ColumnFeature):
             return
         values = self.values(table, [], where)
         lists = values if isinstance(values, Ragged) else Ragged(values, np.ones(len(values), np.int64))
-        if not pa.types.is_integer(lists.flat.type):  # only nulls, or an error that no single row is to blame for
+        if not pa.types.is_integer(lists.flat.type):  # only nulls, or a type error of the whole column
             return
-        found = outside(lists.flat, self.identity).to_numpy(zero_copy_only=False)
+        is_outside = outside(lists.flat, self.identity).to_numpy(zero_copy_only=False)
         rows = np.repeat(np.arange(len(lists.lengths)), lists.lengths)
-        counts = np.bincount(rows[found], minlength=len(lists.lengths))
+        counts = np.bincount(rows[is_outside], minlength=len(lists.lengths))
         yield f"{self.column!r} holds an id outside 0 to {self.identity - 1}", counts > 0
 
     def fitting(self) -> Fitting | None:

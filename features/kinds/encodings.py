@@ -1,4 +1,4 @@
-"""Ways from a category to its row of a table: by a fitted vocabulary, a hash, or an id that the data already holds."""
+"""Encodings from a category to its table row: by a fitted vocabulary, by a hash, or by an id in the data."""
 
 import math
 from abc import ABC, abstractmethod
@@ -18,45 +18,52 @@ from features.kinds.feature import UnknownIds
 from features.types import type_name
 from features.values import outside
 
-UNUSED = 10  # times as many rows as ids
-SHARED = 0.5
+UNUSED = 10  # largest ratio of rows to ids before a remark
+SHARED = 0.5  # largest fraction of values that share a row before a remark
 
 
 @dataclass(frozen=True)
 class Encoding(ABC):
-    """A way from the values of a column to rows of a table."""
+    """Encoding from the values of a column to rows of a table."""
 
     column: str
-    """The column, for errors."""
+    """Name of the column, for errors."""
 
     unknown_ids: ClassVar[UnknownIds] = "unseen"
+    """Ids that share the row of unknown values; see `Feature.unknown_ids`."""
 
     @abstractmethod
     def size(self, fit: Any) -> int:
-        """Return how many different ids there are, without the special ones."""
+        """Return the number of distinct ids, without the special ones."""
 
     @abstractmethod
     def ids(self, values: pa.Array, fit: Any, where: str) -> np.ndarray:
-        """Return the row of each value, int32 [values].
+        """Return the row of each value, int32 `[values]`.
 
         Raises:
-            DataError: a value that has no id.
+            DataError: a value does not have an id.
         """
 
     def id_counts(self, fit: Any) -> np.ndarray | None:
-        """Return how often the training data has each id, int64 [ids]; None if unknown."""
+        """Return how often each id occurs in the training data, int64 `[ids]`; None if unknown."""
         return None
 
     def decode(self, ids: pa.Array, fit: Any) -> pa.Array:
-        """Return the values behind ids from 0, int64 with nulls."""
+        """Return the values of ids counted from 0, int64 with nulls."""
         return ids
 
     def describe(self, value: Any) -> str:
-        """Return a few words for a value that `decode` gave."""
+        """Return a short description of a value that `decode` returned."""
         return repr(value)
 
     def remarks(self, name: str, distinct: int, high: Any) -> Iterator[str]:
-        """Yield reasons why the table of the feature `name` is too large or too small for its training values."""
+        """Yield reasons why the table of the feature `name` is too large or too small for its training values.
+
+        Args:
+            name: name of the feature.
+            distinct: approximate number of distinct training values.
+            high: largest training value.
+        """
         yield from ()
 
 
@@ -77,8 +84,8 @@ class ByVocabulary(Encoding):
                 f"{where}: the values of {self.column!r} are {type_name(distinct.type)}, "
                 f"but {type_name(fitted)} in the training data"
             )
-        places = fit.index.places(distinct) if distinct.type == fitted else np.full(len(distinct), -1)
-        return _spread(np.where(places < 0, OUT_OF_VOCABULARY, places + SPECIAL_ROWS), encoded)
+        positions = fit.index.positions(distinct) if distinct.type == fitted else np.full(len(distinct), -1)
+        return _spread(np.where(positions < 0, OUT_OF_VOCABULARY, positions + SPECIAL_ROWS), encoded)
 
     def id_counts(self, fit: FittedVocabulary) -> np.ndarray:
         return fit.counts
@@ -115,7 +122,7 @@ class ByHash(Encoding):
 
 @dataclass(frozen=True)
 class ByIdentity(Encoding):
-    """Ids that the column already holds: 0 <= id < limit."""
+    """Ids that the column already contains: 0 <= id < limit."""
 
     limit: int
 
@@ -145,6 +152,6 @@ class ByIdentity(Encoding):
 
 
 def _spread(rows: np.ndarray, encoded: pa.DictionaryArray) -> np.ndarray:
-    """Return the row of each value, int32 [values], from the row of each distinct value."""
+    """Return the row of each value, int32 `[values]`, from the row of each distinct value."""
     with_null = np.append(rows, NULL).astype(np.int32)
     return with_null[pc.fill_null(encoded.indices, len(rows)).to_numpy()]

@@ -1,4 +1,4 @@
-"""The base of the feature kinds: all that the program asks of a kind, in one class for each."""
+"""Base classes of feature types: everything that the program needs from a type, in one class each."""
 
 from __future__ import annotations
 
@@ -22,27 +22,28 @@ UnknownIds = Literal["none", "fitted", "unseen"]
 
 
 class Feature(Settings, ABC):
-    """A declared feature: its settings, what it reads, what it fits, how it becomes ids and numbers.
+    """Declared feature: its settings, the columns it reads, what it fits, and its encoding to ids and numbers.
 
-    A kind is a subclass, registered in `KINDS` under the `type` of a config. An encoder calls, for each row group,
-    `values`, then `ids` and `numerics`. Methods that need what was fitted get it as `fit`: the result of `fitting`, or
-    None if the kind fits nothing.
+    A feature type is a subclass, registered in `KINDS` under the `type` of a config. For each row group, an encoder
+    calls `values`, then `ids` and `numerics`. Methods that depend on the training data receive `fit`: the result of
+    `fitting`, or None for a type that fits nothing.
     """
 
     if TYPE_CHECKING:
-        type: str  # each kind declares its own, where its settings list it
+        type: str  # each type declares its own, in the order of its settings
 
     name: str = Field(exclude=True)
+    """Name of the feature, its key in `features.columns`."""
 
     reads_numbers: ClassVar[bool] = False
     """True if a column can hold integers in one file and floats or booleans in another."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse a setting with the name of something that the program asks of a kind: it would be ignored.
+        """Reject a setting with the name of a `Feature` attribute, because it would be ignored.
 
         Raises:
-            TypeError: there is one.
+            TypeError: there is such a setting.
         """
         super().__pydantic_init_subclass__(**kwargs)
         if taken := [name for name in cls.model_fields if name != "name" and hasattr(Feature, name)]:
@@ -52,22 +53,22 @@ class Feature(Settings, ABC):
 
     @classmethod
     def config_keys(cls) -> set[str]:
-        """Return the keys of a config that the kind has."""
+        """Return the config keys of the feature type."""
         return {field.alias or name for name, field in cls.model_fields.items() if not field.exclude}
 
     @classmethod
     def completed(cls, name: str, own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a feature's own settings with the defaults for every feature that reach it."""
+        """Return a feature's settings, completed by the defaults for all features that apply to it."""
         return {**{key: value for key, value in defaults.items() if key in cls.config_keys()}, **own, "name": name}
 
     def check_features(self, declared: Mapping[str, Feature]) -> None:
-        """See that the feature fits the other features.
+        """Check that the feature is compatible with the other features.
 
         Raises:
-            ValueError: a setting refers to a feature that does not exist, or that it cannot be made of.
+            ValueError: a setting refers to a feature that does not exist or that it cannot be made of.
         """
 
-    # what it reads
+    # inputs
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -82,19 +83,19 @@ class Feature(Settings, ABC):
     @property
     @abstractmethod
     def holds(self) -> Holds:
-        """The kind of value that an example has: one category, a sequence of categories, or a number."""
+        """Shape of a value: one category, a sequence of categories, or a number per example."""
 
     def max_values(self, declared: Mapping[str, Feature]) -> int:
-        """Return the most values that an example has of it; `declared` has all features by name."""
+        """Return the maximum number of values per example; `declared` has all features by name."""
         return 1
 
     @property
     def is_date_part(self) -> bool:
-        """True if it is a part of a time, so that it drifts with the calendar."""
+        """True if it is a date part, which drifts with the calendar."""
         return False
 
     def check(self, schema: pa.Schema, where: str) -> None:
-        """See that the columns have types that can feed the feature; `where` names the file in errors.
+        """Check that the feature accepts the types of its columns; `where` names the file in errors.
 
         Raises:
             DataError: a column has another type.
@@ -103,10 +104,10 @@ class Feature(Settings, ABC):
             self.check_type(column, schema.field(column).type, where)
 
     def check_type(self, column: str, type_: pa.DataType, where: str) -> None:
-        """See that a column of `type_` can feed the feature; a column of nulls always can.
+        """Check that the feature accepts a column of `type_`; a column of nulls is always accepted.
 
         Raises:
-            DataError: it cannot.
+            DataError: the type is not accepted.
         """
         if pa.types.is_null(type_) or self._accepts(type_):
             return
@@ -116,39 +117,39 @@ class Feature(Settings, ABC):
         )
 
     def _accepts(self, type_: pa.DataType) -> bool:
-        """Return True if a column of `type_` can feed the feature; only asked of a kind with `columns`."""
+        """Return True if the feature accepts a column of `type_`; called only for types with `columns`."""
         raise TypeError(f"{type(self).__name__} must define _accepts, because it reads columns")
 
     @property
     def _wanted(self) -> str:
-        """The types that it accepts, for an error."""
+        """Types that it accepts, for errors."""
         return "another type"
 
     def _hint(self, column: str, type_: pa.DataType) -> str:
-        """Return the end of an error: how to read a column of `type_`."""
+        """Return the end of an error message: how to read a column of `type_`."""
         return ""
 
     @abstractmethod
     def values(self, table: pa.Table, parts: list[Values], where: str) -> Values:
-        """Return its values in some rows: what PSI and `ctr inspect` see, and what `ids` and `numerics` encode.
+        """Return the values of rows, on which PSI and `ctr inspect` work, and which `ids` and `numerics` encode.
 
-        It checks the types itself, by `check_type`: `check` sees the schema of a whole file, `values` every table.
+        It checks the types itself, with `check_type`: `check` sees the schema of a whole file, `values` every table.
 
         Args:
-            table: the rows, with all of `columns`.
-            parts: the `as_category` of each of its `parts`.
+            table: rows, with all of `columns`.
+            parts: result of `as_category` for each of its `parts`.
             where: file and row group, for errors.
 
         Returns:
-            float64 for a number, int64, uint64 or a dictionary of large_string for a category, nulls where it is
-            missing; a `Ragged` for a sequence.
+            float64 for a number; int64, uint64 or a dictionary of large_string for a category, with nulls for missing
+            values; a `Ragged` for a sequence.
 
         Raises:
-            DataError: a value that the feature cannot take.
+            DataError: the feature does not accept a value.
         """
 
     def as_category(self, values: Values, fit: Any) -> Values:
-        """Return the values as a cross takes them; only asked of a category or a sequence."""
+        """Return the values in the form that a cross uses; called only for a category or a sequence."""
         return values
 
     @property
@@ -157,58 +158,60 @@ class Feature(Settings, ABC):
         return False
 
     def faults(self, table: pa.Table, fit: Any, where: str) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield each reason why single rows cannot be encoded, and the rows that it holds for, bool [rows]."""
+        """Yield each reason why single rows cannot be encoded, with these rows, bool `[rows]`."""
         yield from ()
 
-    # what it fits
+    # fitting
 
     def fitting(self) -> Fitting | None:
-        """Return an empty state of what must be known of the training data; None: nothing. A kind with `parts` fits
-        nothing."""
+        """Return an empty state of what must be fitted on the training data; None for a type that fits nothing.
+
+        A type with `parts` fits nothing.
+        """
         return None
 
     def fitting_of(self, values: Values, drawn: np.ndarray, where: str) -> Fitting:
-        """Return the state of the training data in one row group; only asked if `fitting` is not None.
+        """Return the state of one row group of the training data; called only if `fitting` is not None.
 
         Args:
             values: values of the row group.
-            drawn: the rows of the sample of the training data, bool [rows].
+            drawn: True for rows in the sample of the training data, bool `[rows]`.
             where: file and row group, for errors.
         """
         raise TypeError(f"{type(self).__name__} must define fitting_of, because it has a fitting")
 
-    # how it is encoded
+    # encoding
 
     @abstractmethod
     def lay_out(self, layout: Layout, fit: Any, declared: Mapping[str, Feature]) -> None:
-        """Add what the feature fills in a batch; `declared` has all features by name."""
+        """Add the feature's entries to the layout of batches; `declared` has all features by name."""
 
     def ids(self, values: Values, fit: Any, where: str) -> np.ndarray:
-        """Return the row of its table for each value, int32 [values]; those of a sequence end to end.
+        """Return the table row of each value, int32 `[values]`; those of sequences are concatenated.
 
         Raises:
-            DataError: a value that has no id.
+            DataError: a value does not have an id.
         """
         raise TypeError(f"{type(self).__name__} must define ids, or a has_table that is False")
 
     def numerics(self, values: Values, fit: Any, where: str) -> list[np.ndarray]:
-        """Return the columns of `numerics` that it fills, [rows] each.
+        """Return the feature's columns of `numerics`, `[rows]` each.
 
         Raises:
-            DataError: a number that float32 cannot hold.
+            DataError: float32 cannot hold a number.
         """
         return []
 
     @property
     def table_name(self) -> str:
-        """Name of its table; only asked of a feature with ids."""
+        """Name of its table; called only for a feature with ids."""
         return self.name
 
     @property
     def shared_table(self) -> Mapping[str, Any] | None:
-        """Settings in which features that share its table must agree; None: the table cannot be shared.
+        """Settings in which features that share its table must agree; None if the table cannot be shared.
 
-        Only asked if `has_table`.
+        Called only if `has_table`.
         """
         return None
 
@@ -219,54 +222,54 @@ class Feature(Settings, ABC):
 
     @property
     def is_wide_only(self) -> bool:
-        """True if it has a wide weight and no vector."""
+        """True if it has a wide weight and no embedding."""
         return False
 
-    # ids that are not known
+    # unknown ids
 
     @property
     def unknown_ids(self) -> UnknownIds:
-        """Ids that share the row of unknown values; only asked of a category or a sequence.
+        """Ids that share the row of unknown values; called only for a category or a sequence.
 
-        `fitted`: ids that its fit leaves out. `unseen`: ids that the training data never has, unless `features.unseen`
-        is `own`.
+        `fitted`: ids outside its fit. `unseen`: ids that never occur in the training data, unless `features.unseen` is
+        `own`.
         """
         return "none"
 
     @property
     def leaves_out_rare(self) -> bool:
-        """True if an id of the training data can be unknown, because it is rare."""
+        """True if an id of the training data can be unknown because it is rare."""
         return False
 
     def id_counts(self, fit: Any) -> np.ndarray | None:
-        """Return how often the training data has each id, int64 [ids], without the special rows; None if unknown."""
+        """Return how often each id occurs in training, int64 `[ids]`, without special rows; None if unknown."""
         return None
 
-    # from a row back to a value
+    # decoding
 
     def decode(self, ids: pa.Array, fit: Any) -> pa.Array:
-        """Return the values of the data behind ids, as far as they are known: else the ids.
+        """Return the values of ids as far as they are known; otherwise the ids.
 
         Args:
-            ids: int64 from 0, without the special rows, which are null.
-            fit: what was fitted.
+            ids: ids, int64 from 0, without the special rows, which are null.
+            fit: result of `fitting`.
         """
         return ids
 
     def describe(self, value: Any, fit: Any) -> str:
-        """Return a few words for a value that `decode` gave."""
+        """Return a short description of a value that `decode` returned."""
         return repr(value)
 
     def remarks(self, distinct: int, high: Any) -> Iterator[str]:
-        """Yield what `ctr inspect` warns of, given the distinct training values and the highest of them."""
+        """Yield warnings of `ctr inspect`, given the number of distinct training values and the largest of them."""
         yield from ()
 
 
 class ColumnFeature(Feature):
-    """A feature that reads one column."""
+    """Feature that reads one column."""
 
     if TYPE_CHECKING:
-        column: str  # each kind declares its own, where its settings list it
+        column: str  # each type declares its own, in the order of its settings
 
     @classmethod
     def completed(cls, name: str, own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -283,4 +286,4 @@ class ColumnFeature(Feature):
 
     @abstractmethod
     def _values(self, column: pa.Array, where: str) -> Values:
-        """Return the values of a column of a type that it accepts."""
+        """Return the values of a column whose type is accepted."""

@@ -1,4 +1,4 @@
-"""A numeric: a number as it is, as a scaled vector, or as the range that it falls into."""
+"""Numeric features: a number as it is, as a scaled embedding, or as a bucket."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
@@ -23,7 +23,7 @@ from features.values import Values, is_flag_or_number, too_large
 
 
 class Numeric(ColumnFeature):
-    """A float or integer column: transform, standardize, clip; a null becomes 0 (the mean, where standardized)."""
+    """Float or integer column: transformed, standardized, clipped; a null becomes 0 (the mean, if standardized)."""
 
     column: str
     """Column of the files."""
@@ -59,7 +59,7 @@ class Numeric(ColumnFeature):
         return self.as_ != "plain"
 
     def as_category(self, values: Values, fit: Edges) -> pa.Array:
-        """Return the bucket of each number, int64 from 0; null where it is null."""
+        """Return the bucket of each number, int64 from 0; null where the number is null."""
         x = as_array(values)
         return pa.array(np.searchsorted(fit.ends, x, side="left"), mask=np.isnan(x))
 
@@ -69,10 +69,10 @@ class Numeric(ColumnFeature):
 
     def faults(self, table: pa.Table, fit: Any, where: str) -> Iterator[tuple[str, np.ndarray]]:
         numbers = as_floats(table.column(self.column).combine_chunks())
-        unfit = too_large(numbers)
-        yield f"{self.column!r} is infinite or too large", unfit.to_numpy(zero_copy_only=False)
+        is_invalid = too_large(numbers)
+        yield f"{self.column!r} is infinite or too large", is_invalid.to_numpy(zero_copy_only=False)
         if isinstance(fit, Moments):
-            scaled = self.scaled(pc.if_else(unfit, pa.scalar(None, pa.float64()), numbers), fit)
+            scaled = self.scaled(pc.if_else(is_invalid, pa.scalar(None, pa.float64()), numbers), fit)
             yield f"{self.column!r} is too large once standardized", np.abs(scaled) > FLOAT32_MAX
 
     def fitting(self) -> Fitting | None:
@@ -108,7 +108,7 @@ class Numeric(ColumnFeature):
                 f"{where}: column {self.column!r} holds a value that leaves float32 once standardized; set `clip`"
             )
         assert isinstance(values, pa.Array)
-        if values.null_count:  # where the vector of a null is the null row's, its scale is 1
+        if values.null_count:  # the embedding of a null is that of the null row, scaled by 1
             x = np.where(_nulls(values), 1.0 if self.as_ == "embedding" else 0.0, x)
         return [x, _nulls(values)] if self.missing_indicator and self.as_ == "plain" else [x]
 
@@ -119,12 +119,12 @@ class Numeric(ColumnFeature):
         return f"{ends[value]:.6g} < x <= {ends[value + 1]:.6g}"
 
     def transformed(self, values: Values) -> np.ndarray:
-        """Return the numbers after `transform`, float64 [rows], NaN where null."""
+        """Return the numbers after `transform`, float64 `[rows]`, NaN where null."""
         x = as_array(values)
         return signed_log1p(x) if self.transform == "log1p" else x
 
     def scaled(self, values: Values, fit: Moments | None) -> np.ndarray:
-        """Return the numbers transformed, standardized and clipped, float64 [rows], NaN where null."""
+        """Return the numbers transformed, standardized and clipped, float64 `[rows]`, NaN where null."""
         x = self.transformed(values)
         if self.standardize:
             assert fit is not None
@@ -142,9 +142,13 @@ class Numeric(ColumnFeature):
         return cast_hint(column, type_, "number")
 
     def _values(self, column: pa.Array, where: str) -> pa.Array:
-        """Return float64 with null for NaN; a value that float32 cannot hold is an error."""
+        """Return float64 with null for NaN.
+
+        Raises:
+            DataError: float32 cannot hold a value.
+        """
         column = as_floats(column)
-        if not column.null_count and np.abs(column.to_numpy()).max(initial=0) <= FLOAT32_MAX:  # NaN is not
+        if not column.null_count and np.abs(column.to_numpy()).max(initial=0) <= FLOAT32_MAX:  # False for NaN
             return column
         found = too_large(column)
         if pc.any(found).as_py():

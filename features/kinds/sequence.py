@@ -1,4 +1,4 @@
-"""A sequence: a list of categories, such as the items that a user has seen."""
+"""Sequence features: a list of categories per example, such as the items that a user has seen."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from features.values import categories, is_category
 
 
 class Sequence(Embedded):
-    """A list column as ids, of which the last `max_length` are kept; a null list is an empty list."""
+    """List column as ids, limited to the last `max_length` values; a null list is an empty list."""
 
     type: Literal["sequence"] = "sequence"
     """Feature type."""

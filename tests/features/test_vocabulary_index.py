@@ -22,7 +22,7 @@ def expected(vocabulary, values):
 @given(vocabulary=texts, others=texts)
 def test_texts_are_found_where_they_are(vocabulary, others):
     values = [*others, *reversed(vocabulary)]
-    found = VocabularyIndex(pa.array(vocabulary, TEXT)).places(pa.array(values, TEXT))
+    found = VocabularyIndex(pa.array(vocabulary, TEXT)).positions(pa.array(values, TEXT))
     assert found.tolist() == expected(vocabulary, values)
 
 
@@ -31,7 +31,7 @@ def test_texts_are_found_where_they_are(vocabulary, others):
 )
 def test_integers_are_found_where_they_are(vocabulary, others):
     values = [*others, *vocabulary]
-    found = VocabularyIndex(pa.array(vocabulary, pa.int64())).places(pa.array(values, pa.int64()))
+    found = VocabularyIndex(pa.array(vocabulary, pa.int64())).positions(pa.array(values, pa.int64()))
     assert found.tolist() == expected(vocabulary, values)
 
 
@@ -50,12 +50,15 @@ def test_texts_of_one_hash_are_told_apart(monkeypatch):
     )
     index = VocabularyIndex(pa.array(["a", "b", "c"], TEXT))
     words = [chr(97 + k) for k in range(26)]
-    assert index.places(pa.array(words, TEXT)).tolist() == expected("abc", words)
+    assert index.positions(pa.array(words, TEXT)).tolist() == expected("abc", words)
 
 
 def test_long_texts_that_differ_in_one_place_are_told_apart():
     long = ["x" * 600, "x" * 601, "x" * 511 + "y" + "x" * 88, "x" * 599 + "y", "x" * 512, "x" * 513]
-    assert VocabularyIndex(pa.array(long, TEXT)).places(pa.array([*long, "x" * 602], TEXT)).tolist() == [*range(6), -1]
+    assert VocabularyIndex(pa.array(long, TEXT)).positions(pa.array([*long, "x" * 602], TEXT)).tolist() == [
+        *range(6),
+        -1,
+    ]
     by_seed = [hash_texts(pa.array(long, TEXT), seed).tolist() for seed in (0, 1)]
     assert len({*by_seed[0], *by_seed[1]}) == 12
 
