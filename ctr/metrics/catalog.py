@@ -1,4 +1,4 @@
-"""The one list of metrics, in the order in which they are shown."""
+"""Catalog of all metrics, in the order of every report."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,9 +21,9 @@ CATALOG: list[Metric] = [
     Metric(
         key="auc",
         label="AUC",
-        meaning="how often a row with label 1 scores higher than one with label 0: 0.5 is chance, 1 is perfect; "
-        "with its 95 % interval",
-        definition="probability that a row with label 1 scores above one with label 0, ties counted half; exact",
+        meaning="probability that a random positive scores higher than a random negative: 0.5 is chance, 1 is perfect; "
+        "with its 95% CI",
+        definition="probability that a random positive scores above a random negative (ties count half); exact",
         better=Better.HIGHER,
         question=Question.RANKING,
         compute=_of(ranking.auc),
@@ -31,9 +31,9 @@ CATALOG: list[Metric] = [
         companions=(
             Companion(
                 "auc_interval",
-                "95 % interval of `auc` by DeLong's variance, on the log-odds, with Student's t: in 10,000 simulations "
-                "each of 17 settings it covers the truth in 94.3 to 95.5 % (`scripts/auc_coverage.py`). It lies "
-                "between 0 and 1; a perfect AUC has none",
+                "95% CI of `auc` from DeLong's variance, on the log-odds scale with Student's t. In 10,000 simulations "
+                "of each of 17 settings it covers the true AUC in 94.3% to 95.5% (`scripts/auc_coverage.py`). It is "
+                "between 0 and 1; null for a perfect AUC",
                 _of(lambda counts: list(ranking.auc_interval(counts))),
                 list[float],
             ),
@@ -45,25 +45,25 @@ CATALOG: list[Metric] = [
     Metric(
         key="gauc",
         label="GAUC",
-        meaning="the AUC within each group, such as a user, the mean weighted by rows; groups of one class are left "
-        "out",
-        definition="sum of n AUC / sum of n over the groups of `report.group` with both classes, n the weight of a "
-        "group",
+        meaning="mean of the AUC within each group, such as a user, weighted by group size; groups without positives "
+        "or without negatives are left out",
+        definition="sum of n AUC / sum of n over the groups of `report.group` that have positives and negatives; n is "
+        "the weight of a group",
         better=Better.HIGHER,
         question=Question.RANKING,
         shown=EVERYWHERE,
         companions=(
             Companion("gauc_group", "the column of `report.group`", type=str),
-            Companion("gauc_groups", "number of groups with both classes", type=int),
-            Companion("gauc_rows", "share of the rows that are in such groups"),
+            Companion("gauc_groups", "number of groups with positives and negatives", type=int),
+            Companion("gauc_rows", "fraction of the examples that are in such groups"),
         ),
         over_seeds=log_odds_interval,
     ),
     Metric(
         key="mean_group_auc",
         label="mean group AUC",
-        meaning="the same, every group counted once",
-        definition="`gauc` with each group counted once",
+        meaning="mean of the AUC within each group, with equal weights",
+        definition="`gauc` with equal weights for all groups",
         better=Better.HIGHER,
         question=Question.RANKING,
         over_seeds=log_odds_interval,
@@ -71,7 +71,7 @@ CATALOG: list[Metric] = [
     Metric(
         key="average_precision",
         label="average precision",
-        meaning="the mean precision over all recalls; chance: the label rate",
+        meaning="mean precision over all recalls; random scores reach the positive rate",
         definition="mean of the precision at each positive: sum of (R_k - R_(k-1)) P_k",
         better=Better.HIGHER,
         question=Question.RANKING,
@@ -81,15 +81,15 @@ CATALOG: list[Metric] = [
     Metric(
         key="ks",
         label="KS",
-        meaning="the widest gap between the classes' shares above one score",
-        definition="largest distance between the score distributions of the classes",
+        meaning="largest gap between the fractions of positives and of negatives above one score",
+        definition="largest distance between the score distributions of positives and negatives",
         better=Better.HIGHER,
         question=Question.RANKING,
         compute=_of(lambda counts: ranking.ks(counts)[0]),
         companions=(
             Companion(
                 "ks_threshold",
-                "the score of `ks`, a probability",
+                "score at which the distance is largest, a probability",
                 _of(lambda counts: float(sigmoid(ranking.ks(counts)[1]))),
             ),
         ),
@@ -98,8 +98,8 @@ CATALOG: list[Metric] = [
     Metric(
         key="log_loss",
         label="log loss",
-        meaning="in nats, lower is better, with its standard error; compares sets of the same label rate only; with "
-        "its difference from that of the label rate alone",
+        meaning="in nats, lower is better; comparable only at equal positive rates; with its standard error (SE), and "
+        "the difference from a constant score, the positive rate",
         definition="mean of -ln p or -ln(1 - p), in nats",
         better=Better.LOWER,
         question=Question.PROBABILITIES,
@@ -109,13 +109,13 @@ CATALOG: list[Metric] = [
             Companion("log_loss_error", "standard error of `log_loss`", _of(calibration.log_loss_error)),
             Companion(
                 "log_loss_excess",
-                "log loss minus that of the constant label rate of the same set, in nats",
+                "log loss minus that of a constant score, the positive rate of the same split, in nats",
                 _of(calibration.log_loss_excess),
             ),
             Companion(
                 "log_loss_excess_error",
-                "paired standard error of `log_loss_excess`, from each row's difference. Estimating the rate adds "
-                "nothing at first order",
+                "paired standard error of `log_loss_excess`, from the difference of each example. Estimating the "
+                "rate adds nothing at first order",
                 _of(calibration.log_loss_excess_error),
             ),
         ),
@@ -125,9 +125,9 @@ CATALOG: list[Metric] = [
     Metric(
         key="normalized_entropy",
         label="normalized entropy",
-        meaning="log loss over that of the label rate alone; below 1 is a gain",
-        definition="log loss over that of the constant label rate of the same set: below 1 the scores say more than "
-        "the rate",
+        meaning="log loss divided by that of a constant score, the positive rate; below 1 is better than the constant",
+        definition="log loss divided by that of a constant score, the positive rate of the same split; below 1 the "
+        "scores are better than the constant",
         better=Better.LOWER,
         question=Question.PROBABILITIES,
         compute=_of(calibration.normalized_entropy),
@@ -137,7 +137,7 @@ CATALOG: list[Metric] = [
     Metric(
         key="brier",
         label="Brier score",
-        meaning="the mean squared error of the scores; lower is better",
+        meaning="mean squared error of the scores; lower is better",
         definition="mean of (p - y)^2",
         better=Better.LOWER,
         question=Question.PROBABILITIES,
@@ -147,8 +147,9 @@ CATALOG: list[Metric] = [
     Metric(
         key="calibration",
         label="calibration",
-        meaning="sum of scores over sum of labels, with its standard error; a z beyond ± 4 is more than chance",
-        definition="sum of p / sum of y: above 1 the scores promise too much",
+        meaning="mean score / positive rate, with its standard error (SE); the deviation is significant if z is beyond "
+        "± 4",
+        definition="sum of p / sum of y; above 1 the scores are too high",
         better=Better.ONE,
         question=Question.PROBABILITIES,
         compute=_of(calibration.calibration),
@@ -156,13 +157,13 @@ CATALOG: list[Metric] = [
         companions=(
             Companion(
                 "calibration_error",
-                "standard error of `calibration`, that of a ratio of two means. In a slice, the error if each row is "
-                "positive by its p",
+                "standard error of `calibration`, a ratio of two means. For a slice, the standard error if each "
+                "example is positive with probability p",
                 _of(calibration.calibration_error),
             ),
             Companion(
                 "calibration_z",
-                "(sum wy - sum wp) / sqrt(sum w^2 p (1 - p)): beyond 4 it is not chance",
+                "(sum wy - sum wp) / sqrt(sum w^2 p (1 - p)); beyond ± 4 the scores are significantly miscalibrated",
                 _of(calibration.calibration_z),
             ),
         ),
@@ -171,16 +172,16 @@ CATALOG: list[Metric] = [
     Metric(
         key="expected_calibration_error",
         label="expected calibration error",
-        meaning="how far mean score and label rate lie apart, the mean over deciles of the score",
-        definition="mean of \\|mean score - label rate\\| over the ten deciles",
+        meaning="mean distance between mean score and positive rate, over deciles of the score",
+        definition="mean of \\|mean score - positive rate\\| over the ten deciles",
         better=Better.LOWER,
         question=Question.PROBABILITIES,
         compute=_of(calibration.expected_calibration_error),
     ),
     Metric(
         key="positive_rate",
-        label="label rate",
-        meaning="the share of rows with label 1, with its standard error",
+        label="positive rate",
+        meaning="fraction of positives, with its standard error (SE)",
         definition="mean of y",
         better=Better.NEITHER,
         question=Question.PROBABILITIES,
@@ -190,8 +191,7 @@ CATALOG: list[Metric] = [
             Companion("positive_rate_error", "standard error of `positive_rate`", _of(calibration.positive_rate_error)),
             Companion(
                 "positives",
-                "effective number of rows with label 1, (sum wy)^2 / (sum w^2 y): their count where they weigh the "
-                "same",
+                "effective number of positives, (sum wy)^2 / (sum w^2 y); their count if all weights are equal",
                 _of(calibration.positives),
             ),
         ),
@@ -199,7 +199,7 @@ CATALOG: list[Metric] = [
     Metric(
         key="mean_score",
         label="mean score",
-        meaning="where far from the label rate, calibrate the scores before use",
+        meaning="mean predicted probability; if it is far from the positive rate, calibrate the scores before use",
         definition="mean of p",
         better=Better.NEITHER,
         question=Question.PROBABILITIES,
@@ -209,8 +209,8 @@ CATALOG: list[Metric] = [
     Metric(
         key="precision",
         label="precision",
-        meaning="of rows that score at least the threshold, the share with label 1",
-        definition="share of label 1 among the rows with p at or above `report.threshold`",
+        meaning="fraction of positives among the examples that score at least the threshold",
+        definition="fraction of positives among the examples with p at or above `report.threshold`",
         better=Better.HIGHER,
         question=Question.DECISIONS,
         compute=thresholds.precision,
@@ -219,8 +219,8 @@ CATALOG: list[Metric] = [
     Metric(
         key="recall",
         label="recall",
-        meaning="of rows with label 1, the share that scores at least so",
-        definition="share of the rows with label 1 whose p is at or above `report.threshold`",
+        meaning="fraction of the positives that score at least the threshold",
+        definition="fraction of the positives with p at or above `report.threshold`",
         better=Better.HIGHER,
         question=Question.DECISIONS,
         compute=thresholds.recall,
@@ -228,7 +228,7 @@ CATALOG: list[Metric] = [
     Metric(
         key="f1",
         label="F1",
-        meaning="the harmonic mean of both",
+        meaning="harmonic mean of precision and recall",
         definition="harmonic mean of `precision` and `recall`",
         better=Better.HIGHER,
         question=Question.DECISIONS,
@@ -237,8 +237,8 @@ CATALOG: list[Metric] = [
     Metric(
         key="best_f1",
         label="best F1",
-        meaning="the highest that a threshold gives on these very rows",
-        definition="`f1` at the threshold that maximizes it on these rows",
+        meaning="highest F1 of any threshold, chosen on the same examples",
+        definition="`f1` at the threshold that maximizes it on the same examples",
         better=Better.HIGHER,
         question=Question.DECISIONS,
         compute=_of(lambda counts: thresholds.best_f1(counts)[0]),
@@ -254,15 +254,15 @@ CATALOG: list[Metric] = [
 
 
 def shown_in(place: Place) -> list[Metric]:
-    """Return the metrics that a place shows, in their order."""
+    """Return the metrics that a place shows, in the order of the catalog."""
     return [metric for metric in CATALOG if place in metric.shown]
 
 
 def entry(key: str) -> Metric:
-    """Return the metric of a key."""
+    """Return the metric with a key."""
     return next(metric for metric in CATALOG if metric.key == key)
 
 
 def paired_metrics() -> dict[str, Callable[..., RowDifferences]]:
-    """Return key -> paired difference, of the metrics whose differences comparisons test."""
+    """Return key -> paired difference of the metrics that comparisons test."""
     return {metric.key: metric.paired for metric in CATALOG if metric.paired is not None}

@@ -1,4 +1,4 @@
-"""What a run says of itself: report.json, its summary in the terminal, and report.html."""
+"""Render reports of runs, evaluations and `ctr psi`: terminal, report.html and report.md."""
 
 from ctr.report.html import render_html, write_html
 from ctr.report.terminal_report import show_report

@@ -6,7 +6,7 @@ from typing import Any
 from ctr.metrics.catalog import entry, paired_metrics, shown_in
 from ctr.metrics.metric import Metric, Place
 from ctr.report import formats
-from ctr.report.interval_notes import described
+from ctr.report.interval_notes import cluster_note
 from ctr.report.text_table import TextTable
 from ctr.schema.comparison import (
     Comparison,
@@ -81,7 +81,7 @@ def how_to_read(comparison: Comparison) -> list[str]:
 def _unit(difference: DifferenceToBaseline) -> str:
     if difference["interval_unit"] == "cluster":
         clusters = difference["clusters"], difference["effective_clusters"]
-        return f"The CIs of differences are {described(str(difference['cluster_column']), *clusters)}."
+        return f"The CIs of differences are {cluster_note(str(difference['cluster_column']), *clusters)}."
     if reasons := difference.get("no_clusters", []):
         return f"{EXAMPLES} Not clustered: {'; '.join(reasons)}."
     return f"{EXAMPLES} To cluster by user, set report.group to the user column."

@@ -1,88 +1,91 @@
-"""Distributions beside those of the training data, worst first."""
+"""Distributions of the score and of features against a reference, the worst drift first."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ctr.metrics.psi import Drift as Level
-from ctr.metrics.psi import PSIResult
+from ctr.metrics.psi import Drift, PSIResult
 from ctr.schema.report import Report, ScoredReport
 
 
 @dataclass(frozen=True)
 class Bin:
-    """One bin of a distribution, as shares."""
+    """Fraction of a distribution that is in one bin, in the reference and in each split."""
 
     label: str
     reference: float
-    sets: dict[str, float]
+    splits: dict[str, float]
 
 
 @dataclass(frozen=True)
-class Drift:
-    """The score or a feature: its PSI in each set, and its bins that hold anything."""
+class DistributionDrift:
+    """Drift of the score or of a feature: PSI by split, and the bins that are not empty."""
 
     name: str
     psi: dict[str, PSIResult]  # by split
     bins: list[Bin]
 
     @property
-    def level(self) -> Level:
-        """The worst of all splits."""
-        return min((one["drift"] for one in self.psi.values()), key=lambda level: level.rank)
+    def level(self) -> Drift:
+        """The worst level of any split."""
+        return min((result["drift"] for result in self.psi.values()), key=lambda level: level.rank)
 
     @property
     def worst(self) -> float | None:
         """The largest PSI among the splits of the worst level."""
-        found = [one["psi"] for one in self.psi.values() if one["drift"] == self.level and one["psi"] is not None]
-        return max(found, default=None)
+        values = [
+            result["psi"] for result in self.psi.values() if result["drift"] == self.level and result["psi"] is not None
+        ]
+        return max(values, default=None)
 
     @property
     def peak(self) -> float:
-        """The largest share of any bin: the scale of all plots of this distribution."""
-        return max((max(one.reference, *one.sets.values()) for one in self.bins), default=1.0)
+        """The largest fraction of any bin, which scales all plots of this distribution."""
+        return max((max(bin_.reference, *bin_.splits.values()) for bin_ in self.bins), default=1.0)
 
 
-def score_drift(report: ScoredReport, curves: dict[str, Any]) -> Drift | None:
-    """The score's; None where no set was compared."""
+def score_drift(report: ScoredReport, curves: dict[str, Any]) -> DistributionDrift | None:
+    """Return the drift of the score; None if no split was compared."""
     psi = report["psi"]["score"]
-    return _shift("score", psi, curves["bins"]["score"]) if psi else None
+    return _distribution_drift("score", psi, curves["bins"]["score"]) if psi else None
 
 
-def feature_drift(report: Report, curves: dict[str, Any]) -> list[Drift]:
-    """Those of the features, the worst level first, then the largest PSI."""
-    by_set = report["psi"]["features"]
-    names = list(next(iter(by_set.values()), {}))
-    shifts = [
-        _shift(name, {of: features[name] for of, features in by_set.items()}, curves["bins"]["features"][name])
+def feature_drift(report: Report, curves: dict[str, Any]) -> list[DistributionDrift]:
+    """Return the drift of each feature, ordered by its worst level, then by its largest PSI."""
+    by_split = report["psi"]["features"]
+    names = list(next(iter(by_split.values()), {}))
+    drifts = [
+        _distribution_drift(
+            name, {split: features[name] for split, features in by_split.items()}, curves["bins"]["features"][name]
+        )
         for name in names
     ]
-    return sorted(shifts, key=lambda shift: (shift.level.rank, -(shift.worst or 0)))
+    return sorted(drifts, key=lambda drift: (drift.level.rank, -(drift.worst or 0)))
 
 
-def sort_places(shifts: list[Drift], sets: list[str]) -> dict[str, dict[str, int]]:
-    """Where each shift stands, from 0, in every order that a reader may choose.
+def sort_positions(drifts: list[DistributionDrift], splits: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return the position of each distribution, from 0, in every order that a reader can choose.
 
     Args:
-        shifts: the worst first.
-        sets: those that were compared.
+        drifts: distributions, the worst first.
+        splits: names of the compared splits.
 
     Returns:
-        `verdict`, `name`, and `set0`, `set1`, ... for the PSI of each set, the largest first -> name -> place.
+        `drift`, `name`, and `split0`, `split1`, ... (the PSI of each split, the largest first) -> name -> position.
     """
-    orders = {"verdict": shifts, "name": sorted(shifts, key=lambda shift: (shift.name.casefold(), shift.name))}
-    for place, of in enumerate(sets):
-        orders[f"set{place}"] = sorted(shifts, key=lambda shift: -_number(shift.psi[of]["psi"]))
-    return {key: {shift.name: place for place, shift in enumerate(order)} for key, order in orders.items()}
+    orders = {"drift": drifts, "name": sorted(drifts, key=lambda drift: (drift.name.casefold(), drift.name))}
+    for index, split in enumerate(splits):
+        orders[f"split{index}"] = sorted(drifts, key=lambda drift: -_number(drift.psi[split]["psi"]))
+    return {key: {drift.name: position for position, drift in enumerate(order)} for key, order in orders.items()}
 
 
 def _number(psi: float | None) -> float:
     return -1.0 if psi is None else psi
 
 
-def _shift(name: str, psi: dict[str, PSIResult], described: dict[str, Any]) -> Drift:
-    sets = described["sets"]
+def _distribution_drift(name: str, psi: dict[str, PSIResult], histogram: dict[str, Any]) -> DistributionDrift:
     bins = [
-        Bin(label, described["reference"][k], {of: shares[k] for of, shares in sets.items()})
-        for k, label in enumerate(described["labels"])
+        Bin(label, histogram["reference"][k], {split: shares[k] for split, shares in histogram["sets"].items()})
+        for k, label in enumerate(histogram["labels"])
     ]
-    return Drift(name, psi, [one for one in bins if one.reference or any(one.sets.values())])
+    return DistributionDrift(name, psi, [bin_ for bin_ in bins if bin_.reference or any(bin_.splits.values())])

@@ -1,4 +1,4 @@
-"""How training went: what metrics.jsonl and config.yaml of a run say of it."""
+"""History of a run, read from metrics.jsonl and config.yaml."""
 
 import json
 from dataclasses import dataclass
@@ -12,24 +12,32 @@ from ctr.runs.run import Run
 
 @dataclass(frozen=True)
 class History:
-    """The lines of metrics.jsonl by kind, and what training was asked to do."""
+    """Lines of metrics.jsonl by kind, and the settings of training that the report names.
+
+    Attributes:
+        train: lines of training, one per epoch.
+        valid: lines of validations.
+        max_epochs: `training.epochs`.
+        monitor: metric of early stopping, `auc` or `log_loss`.
+        is_sampled: True if the negatives of the training data are sampled.
+    """
 
     train: list[dict[str, Any]]
     valid: list[dict[str, Any]]
-    epochs_asked: int
-    steered_by: str  # auc or log_loss
-    is_sampled: bool  # the training data's negatives
+    max_epochs: int
+    monitor: str
+    is_sampled: bool
 
     @classmethod
     def load(cls, run: Run) -> "History":
-        """Read a run's lines and its config.
+        """Read the metrics and the config of a run.
 
         Raises:
-            ConfigError: a file is damaged.
+            ConfigError: a file is corrupt.
         """
-        written, config_file = run.file("metrics.jsonl"), run.file("config.yaml")
+        metrics_file, config_file = run.file("metrics.jsonl"), run.file("config.yaml")
         try:
-            lines = [json.loads(line) for line in written.read_text(encoding="utf-8").splitlines()]
+            lines = [json.loads(line) for line in metrics_file.read_text(encoding="utf-8").splitlines()]
             config = yaml.safe_load(config_file.read_text(encoding="utf-8"))
             training = config["training"]
             return cls(
@@ -44,14 +52,14 @@ class History:
 
     @property
     def best(self) -> dict[str, Any] | None:
-        """The validation whose weights were kept: the first of the best; None without validation."""
+        """The validation whose weights were kept, the first among equals; None without validation."""
         if not self.valid:
             return None
-        if self.steered_by == "auc":
+        if self.monitor == "auc":
             return max(self.valid, key=lambda line: line["auc"])
         return min(self.valid, key=lambda line: line["loss"])
 
     @property
     def misses(self) -> int:
-        """Validations after the best one."""
+        """Number of validations after the best one."""
         return len(self.valid) - 1 - self.valid.index(self.best) if self.best else 0

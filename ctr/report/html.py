@@ -1,4 +1,4 @@
-"""report.html: one file that needs nothing else, made from what a run's, an evaluation's or a drift's folder holds."""
+"""report.html: one self-contained file, rendered from the folder of a run, an evaluation or `ctr psi`."""
 
 from functools import cache
 from pathlib import Path
@@ -11,10 +11,10 @@ from ctr.console import strip_control_characters
 from ctr.errors import ConfigError
 from ctr.evaluation.curves import load_curves
 from ctr.report import formats
-from ctr.report.drift import feature_drift, score_drift, sort_places
-from ctr.report.heatmap import SHOWN, heat_map
+from ctr.report.drift import feature_drift, score_drift, sort_positions
+from ctr.report.heatmap import MAX_VISIBLE, heat_map
 from ctr.report.history import History
-from ctr.report.interval_notes import ROWS, interval_notes
+from ctr.report.interval_notes import INDEPENDENT_EXAMPLES, interval_notes
 from ctr.report.markdown import drift_markdown, run_markdown
 from ctr.report.metric_groups import metric_groups
 from ctr.report.slices import auc_scale, sliced_columns
@@ -37,29 +37,29 @@ FILTERS = (
 
 
 def render_html(folder: str | Path) -> str:
-    """The page of a finished run, an evaluation, or what `ctr psi` wrote; the same folder gives the same text.
+    """Return the page of a finished run, an evaluation or `ctr psi`; the same folder gives the same text.
 
     Raises:
-        ConfigError: no report there, an earlier version made the folder, or a file is damaged.
+        ConfigError: the folder has no report or is from an earlier version, or a file is corrupt.
     """
-    return _of_run(Run(folder))[0]
+    return _rendered_run(Run(folder))[0]
 
 
 def write_html(folder: str | Path) -> Path:
-    """Write `report.html` anew, and its summary `report.md`, each whole or not at all; returns the path of the first.
+    """Write `report.html` and its summary `report.md`, each atomically, and return the path of `report.html`.
 
     Raises:
-        ConfigError: as `render_html`.
+        ConfigError: see `render_html`.
     """
     run = Run(folder)
-    page, summary = _of_run(run)
+    page, summary = _rendered_run(run)
     write_text(run.folder / "report.md", summary)
     write_text(run.folder / "report.html", page)
     return run.folder / "report.html"
 
 
-def _of_run(run: Run) -> tuple[str, str]:
-    """The page, and the summary in Markdown."""
+def _rendered_run(run: Run) -> tuple[str, str]:
+    """Return the page, and the summary in Markdown."""
     try:
         report, curves = run.report(), load_curves(run)
         if report["kind"] == "psi":
@@ -67,18 +67,18 @@ def _of_run(run: Run) -> tuple[str, str]:
         return rendered("run.html", _run(run, report, curves)), run_markdown(report, curves["run"], run.exists)
     except (KeyError, IndexError, UndefinedError) as error:
         raise ConfigError(
-            f"{run.folder}: a file lacks {error}, so it is damaged or of an earlier version; train or evaluate again"
+            f"{run.folder}: damaged, or from an earlier version: {error} is missing. Train or evaluate again."
         ) from error
 
 
 def rendered(name: str, values: dict[str, Any]) -> str:
-    """A page: a template with its values, which are escaped."""
+    """Return a page: a template with its values, which are escaped."""
     return strip_control_characters(_templates().get_template(name).render(values))
 
 
 @cache
 def _templates() -> Environment:
-    """Return the environment that holds the templates, each compiled once in a process."""
+    """Return the environment of the templates, which compiles each template once per process."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -91,24 +91,25 @@ def _templates() -> Environment:
 
 
 def _run(run: Run, report: RunReport | EvaluationReport, curves: dict[str, Any]) -> dict[str, Any]:
-    """What the page of a run or of an evaluation is made of."""
-    from ctr.report import plots  # matplotlib takes a second to import, which a training should not wait for
+    """Return the values of the page of a run or an evaluation."""
+    from ctr.report import plots  # importing matplotlib takes a second, which training should not wait for
 
     history = History.load(run) if run.exists else None
     metrics, main = report["metrics"], report["main_split"]
     score, features = score_drift(report, curves), feature_drift(report, curves)
-    sets = list(report["psi"]["score"])
+    splits = list(report["psi"]["score"])
     auc = metrics[main]["auc"]
-    slices = sliced_columns(report["slices"].get(main, {}), lambda one: one["value"], auc)
-    frequency = sliced_columns(report["frequency"].get(main, {}), lambda one: formats.band(one["seen"]), auc)
+    orders = {name: histogram["labels"] for name, histogram in curves["bins"]["features"].items()}
+    slices = sliced_columns(report["slices"].get(main, {}), lambda metrics: metrics["value"], auc, orders)
+    frequency = sliced_columns(report["frequency"].get(main, {}), lambda metrics: formats.band(metrics["seen"]), auc)
     deciles, unknown = report["deciles"].get(main, []), unknown_ids(report)
     return {
         "report": report,
         "run": curves["run"],
         "main": main,
-        "sets": sets,
+        "splits": splits,
         "cards": summary_cards(report, score, features, history),
-        "interval_notes": interval_notes(metrics) or [ROWS],
+        "interval_notes": interval_notes(metrics) or [INDEPENDENT_EXAMPLES],
         "metric_groups": metric_groups(metrics),
         "history": history,
         "learning": plots.learning_plots(history) if history else [],
@@ -120,14 +121,14 @@ def _run(run: Run, report: RunReport | EvaluationReport, curves: dict[str, Any])
         "deciles": deciles,
         "score": score,
         "features": features,
-        "orders": sort_places(features, sets),
+        "orders": sort_positions(features, splits),
         **_over_time(report, curves),
         "slices": slices,
         "slice_scale": auc_scale(slices),
         "frequency": frequency,
         "frequency_scale": auc_scale(frequency),
-        "unknown_ids": {name: shares for name, shares in unknown.items() if any(shares.values())},
-        "all_known": sum(not any(shares.values()) for shares in unknown.values()),
+        "unknown_ids": {name: fractions for name, fractions in unknown.items() if any(fractions.values())},
+        "all_known": sum(not any(fractions.values()) for fractions in unknown.values()),
         "errors": f"{STANDARD_ERRORS:g}",
         "min_rows": MIN_ROWS,
         "worst_rows": curves["worst_rows"].get(main, []),
@@ -138,13 +139,13 @@ def _run(run: Run, report: RunReport | EvaluationReport, curves: dict[str, Any])
 
 
 def _drift(run: Run, report: DriftReport, curves: dict[str, Any]) -> dict[str, Any]:
-    """What the page of two data sets is made of."""
+    """Return the values of the page of two datasets."""
     columns = feature_drift(report, curves)
     return {
         "report": report,
         "cards": drift_cards(report, columns),
         "columns": columns,
-        "orders": sort_places(columns, ["current"]),
+        "orders": sort_positions(columns, ["current"]),
         **_over_time(report, curves),
         "environment": run.read_json("environment.json"),
     }
@@ -155,5 +156,5 @@ def _over_time(report: Report, curves: dict[str, Any]) -> dict[str, Any]:
     return {
         "thresholds": curves["psi"],
         "heat": heat_map(over_time, curves["psi"]) if over_time is not None and over_time["periods"] else None,
-        "strips": SHOWN,
+        "strips": MAX_VISIBLE,
     }

@@ -1,4 +1,4 @@
-"""report.md: the summary of a report that fits a pull request."""
+"""report.md: the summary of a report, short enough for a pull request."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -15,38 +15,46 @@ from ctr.schema.levels import Level
 from ctr.schema.report import BadRows, Check, DriftReport, ScoredReport
 from ctr.schema.split_metrics import SplitMetrics
 
-FEATURES, CHECKS = 10, 12  # lines of each before the rest is counted
+MAX_FEATURES, MAX_CHECKS = 10, 12  # lines of each before the rest is counted
 
 
 def run_markdown(report: ScoredReport, name: str, is_run: bool) -> str:
-    """Metrics of each set, checks that found something, and the features that moved.
+    """Return the metrics of each split, the checks that did not pass, and the features that have drifted.
 
     Args:
         report: report.json of a run or an evaluation.
-        name: of the run.
-        is_run: whether it is the run itself, and not an evaluation.
+        name: name of the run.
+        is_run: True for a run, False for an evaluation.
     """
-    sets = "" if is_run else f": {', '.join(report['metrics'])}"
-    left_out = _bad_rows(report["bad_rows"])
-    title = [f"# {escaped(name + sets)}"]
+    splits = "" if is_run else f": {', '.join(report['metrics'])}"
+    title = [f"# {escaped(name + splits)}"]
     notes = [escaped(note) for note in interval_notes(report["metrics"])]
-    by_nature = {name for names in report["psi"]["calendar"].values() for name in names}
-    found = [_checks(report["checks"]), _moved(report["psi"], "feature", by_nature), _unknown_ids(report)]
-    parts = [title, _metrics(report), notes, left_out, *found]
-    return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
+    calendar = {name for names in report["psi"]["calendar"].values() for name in names}
+    sections = [
+        title,
+        _metrics(report),
+        notes,
+        _invalid_rows(report["bad_rows"]),
+        _checks(report["checks"]),
+        _drifted(report["psi"], "feature", calendar),
+        _unknown_ids(report),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
 def drift_markdown(report: DriftReport) -> str:
-    """The columns that moved between the two data sets of `ctr psi`."""
+    """Return the columns that have drifted between the two datasets of `ctr psi`."""
     rows, columns = report["rows"], report["psi"]["features"]["current"]
-    counted = f"{len(columns)} columns of {rows['current']:,} rows, beside a reference of {rows['reference']:,} rows."
+    extent = (
+        f"{len(columns)} columns of {rows['current']:,} rows, compared with a reference of {rows['reference']:,} rows."
+    )
     left_out = [f"Not compared: {', '.join(map(escaped, report['not_compared']))}."] if report["not_compared"] else []
-    parts = [["# PSI of two data sets"], [counted], _moved(report["psi"], "column", set()), left_out]
-    return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
+    sections = [["# PSI of two datasets"], [extent], _drifted(report["psi"], "column", set()), left_out]
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
 def escaped(text: str) -> str:
-    """Text from outside as Markdown shows it as it is, on one line, in a table or out of it.
+    """Return text from outside on one line, escaped so that Markdown shows it as it is, in a table or elsewhere.
 
     >>> print(escaped("a|b `c`"))
     a\\|b \\`c\\`
@@ -56,95 +64,98 @@ def escaped(text: str) -> str:
 
 
 def _metrics(report: ScoredReport) -> list[str]:
-    sets = report["metrics"]
+    splits = report["metrics"]
     columns: list[tuple[str, Callable[[SplitMetrics], str]]] = []
     for metric in shown_in(Place.MARKDOWN):
-        if _has_any(sets, metric.key):
+        if _has_any(splits, metric.key):
             columns.append((metric.label, partial(_value, metric)))
-        if metric.interval is not None and _has_any(sets, metric.interval):
-            columns.append(("95 % interval", partial(_interval, metric.interval)))
-    lines = _header(["set", "rows", *(escaped(label) for label, _ in columns), "score PSI"])
-    for name, found in sets.items():
+        if metric.interval is not None and _has_any(splits, metric.interval):
+            columns.append(("95% CI", partial(_interval, metric.interval)))
+    lines = _header(["split", "examples", *(escaped(label) for label, _ in columns), "score PSI"])
+    for name, metrics in splits.items():
         psi = report["psi"]["score"].get(name)
-        cells = [text(found) for _, text in columns]
-        lines.append(_row([escaped(name), formats.count(found["rows"]), *cells, _psi(psi) if psi else "reference"]))
+        cells = [text(metrics) for _, text in columns]
+        lines.append(_row([escaped(name), formats.count(metrics["rows"]), *cells, _psi(psi) if psi else "reference"]))
     return lines
 
 
-def _has_any(sets: Mapping[str, SplitMetrics], key: str) -> bool:
-    return any(found.get(key) is not None for found in sets.values())
+def _has_any(splits: Mapping[str, SplitMetrics], key: str) -> bool:
+    return any(metrics.get(key) is not None for metrics in splits.values())
 
 
-def _value(metric: Metric, found: SplitMetrics) -> str:
-    return metric.text(found.get(metric.key))
+def _value(metric: Metric, metrics: SplitMetrics) -> str:
+    return metric.text(metrics.get(metric.key))
 
 
-def _interval(key: str, found: SplitMetrics) -> str:
-    bounds = found.get(key)
+def _interval(key: str, metrics: SplitMetrics) -> str:
+    bounds = metrics.get(key)
     return formats.interval(bounds) if bounds else "-"
 
 
-def _bad_rows(bad_rows: Mapping[str, BadRows]) -> list[str]:
-    """How many rows were left out of each set, and why."""
-    counted = [
+def _invalid_rows(bad_rows: Mapping[str, BadRows]) -> list[str]:
+    """Return the number of invalid rows that were left out of each split, by reason."""
+    counts = [
         f"{escaped(name)} {formats.count(bad['rows'])} "
         f"({', '.join(f'{escaped(reason)}: {formats.count(count)}' for reason, count in bad['reasons'].items())})"
         for name, bad in bad_rows.items()
     ]
-    return [f"Bad rows left out: {', '.join(counted)}."] if counted else []
+    return [f"Invalid rows left out: {', '.join(counts)}."] if counts else []
 
 
 def _checks(checks: list[Check]) -> list[str]:
     if not checks:
         return []
-    found = [one for one in checks if one["level"] != Level.OK]
-    lines = [f"- **{escaped(one['level'])}**: {escaped(one['sentence'])}" for one in found[:CHECKS]]
-    if len(found) > CHECKS:
-        lines.append(f"- and {len(found) - CHECKS} more")
-    passed = len(checks) - len(found)
-    return [*lines, f"- {passed} check{'s' if passed != 1 else ''} found nothing"]
+    findings = [check for check in checks if check["level"] != Level.OK]
+    lines = [f"- **{escaped(check['level'])}**: {escaped(check['sentence'])}" for check in findings[:MAX_CHECKS]]
+    if len(findings) > MAX_CHECKS:
+        lines.append(f"- and {len(findings) - MAX_CHECKS} more")
+    passed = len(checks) - len(findings)
+    return [*lines, f"- {passed} check{'s' if passed != 1 else ''} passed"]
 
 
-def _moved(psi: FeatureDrift, kind: str, by_nature: set[str]) -> list[str]:
+def _drifted(psi: FeatureDrift, noun: str, calendar: set[str]) -> list[str]:
     """Return a row for each feature that has drifted in any split or at the end of the data, the worst first.
 
     Args:
-        psi: of a report.
-        kind: the word for a feature.
-        by_nature: features that are left out.
+        psi: PSI of the features.
+        noun: the word for a feature.
+        calendar: features that are left out.
     """
-    by_set = psi["features"]
-    if not by_set:
+    by_split = psi["features"]
+    if not by_split:
         return []
-    names = [name for name in next(iter(by_set.values())) if name not in by_nature]
+    names = [name for name in next(iter(by_split.values())) if name not in calendar]
     worst = {
-        name: min((found[name]["drift"] for found in by_set.values()), key=lambda level: level.rank) for name in names
+        name: min((features[name]["drift"] for features in by_split.values()), key=lambda level: level.rank)
+        for name in names
     }
-    largest = {name: max(found[name]["psi"] or 0 for found in by_set.values()) for name in names}
+    largest = {name: max(features[name]["psi"] or 0 for features in by_split.values()) for name in names}
     over_time = {} if psi["over_time"] is None else psi["over_time"]["features"]
-    dated = {name for name, one in over_time.items() if one["since"] and name not in by_nature}
-    moved = [name for name in names if worst[name].has_drifted or name in dated]
-    moved.sort(key=lambda name: (worst[name].rank, -largest[name]))
+    dated = {name for name, column in over_time.items() if column["since"] and name not in calendar}
+    drifted = [name for name in names if worst[name].has_drifted or name in dated]
+    drifted.sort(key=lambda name: (worst[name].rank, -largest[name]))
     unknown = sum(level == Drift.TOO_LITTLE_DATA for level in worst.values())
-    too_little = f"{unknown} {kind}{'s' if unknown != 1 else ''} with too little data to tell." if unknown else ""
-    if not moved:
-        none = f"No {'other ' if unknown else ''}{kind} has moved. " if unknown < len(names) else ""
-        return [f"{none}{too_little}".strip()]
-    lines = _header([kind, *(f"PSI, {escaped(of)}" for of in by_set), *(["unstable since"] if dated else [])])
-    for name in moved[:FEATURES]:
+    too_little = f"{unknown} {noun}{'s' if unknown != 1 else ''} with too little data." if unknown else ""
+    if not drifted:
+        stable = f"No {'other ' if unknown else ''}{noun} has drifted. " if unknown < len(names) else ""
+        return [f"{stable}{too_little}".strip()]
+    lines = _header(
+        [noun, *(f"PSI, {escaped(split)}" for split in by_split), *(["major drift since"] if dated else [])]
+    )
+    for name in drifted[:MAX_FEATURES]:
         since = [escaped(over_time[name]["since"] or "-")] if dated else []
-        lines.append(_row([escaped(name), *(_psi(found[name]) for found in by_set.values()), *since]))
-    rest = f"{len(moved) - FEATURES} more have moved." if len(moved) > FEATURES else ""
+        lines.append(_row([escaped(name), *(_psi(features[name]) for features in by_split.values()), *since]))
+    rest = f"{len(drifted) - MAX_FEATURES} more have drifted." if len(drifted) > MAX_FEATURES else ""
     return [*lines, *(["", f"{rest} {too_little}".strip()] if rest or too_little else [])]
 
 
 def _unknown_ids(report: ScoredReport) -> list[str]:
-    """The features with the most unknown ids in the set that matters most."""
+    """Return the features with the largest fraction of unknown ids in the main split."""
     main = report["main_split"]
-    found = [(name, share) for name, shares in unknown_ids(report).items() if (share := shares.get(main))]
-    listed = [f"{escaped(name)} {formats.percent(share)}" for name, share in found[:FEATURES]]
-    rest = f" and {len(found) - FEATURES} more features" if len(found) > FEATURES else ""
-    return [f"Unknown ids in {escaped(main)}: {', '.join(listed)}{rest}."] if listed else []
+    fractions = [(name, fraction) for name, by_split in unknown_ids(report).items() if (fraction := by_split.get(main))]
+    named = [f"{escaped(name)} {formats.percent(fraction)}" for name, fraction in fractions[:MAX_FEATURES]]
+    rest = f" and {len(fractions) - MAX_FEATURES} more features" if len(fractions) > MAX_FEATURES else ""
+    return [f"Unknown ids in {escaped(main)}: {', '.join(named)}{rest}."] if named else []
 
 
 def _header(names: list[str]) -> list[str]:
@@ -155,5 +166,5 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _psi(one: PSIResult) -> str:
-    return f"{formats.psi(one['psi'])} {escaped(formats.drift(one['drift']))}"
+def _psi(result: PSIResult) -> str:
+    return f"{formats.psi(result['psi'])} {escaped(formats.drift(result['drift']))}"

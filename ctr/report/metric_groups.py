@@ -1,4 +1,4 @@
-"""The metrics of every set, as the page shows them: groups, numbers, and what is said below a number."""
+"""Metrics of every split as the page shows them: by question, with notes below each number."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from ctr.schema.split_metrics import SplitMetrics
 
 @dataclass(frozen=True)
 class Cell:
-    """A number, and what is said below it."""
+    """A number with the notes below it."""
 
     value: str
     notes: list[str]
@@ -19,16 +19,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One metric."""
+    """A metric with its number in each split."""
 
     name: str
     meaning: str
-    cells: list[Cell]  # of each set
+    cells: list[Cell]  # by split
 
 
 @dataclass(frozen=True)
 class Group:
-    """SplitMetrics that answer one question."""
+    """Metrics that answer one question."""
 
     title: str
     lines: list[Line]
@@ -36,9 +36,9 @@ class Group:
 
 def _auc_notes(metrics: SplitMetrics) -> list[str]:
     interval = metrics["auc_interval"]
-    notes = [formats.interval(interval) if interval else f"no interval: {metrics['reasons']['auc_interval']}"]
+    notes = [formats.interval(interval) if interval else f"no CI: {metrics['reasons']['auc_interval']}"]
     if "auc_error" in metrics:
-        notes.append(f"binned, so exact to ± {metrics['auc_error']:.1g}")
+        notes.append(f"from binned scores: error at most {metrics['auc_error']:.1g}")
     return notes
 
 
@@ -46,71 +46,71 @@ def _gauc_notes(metrics: SplitMetrics) -> list[str]:
     groups = metrics["gauc_groups"]
     return [
         f"{formats.count(groups)} group{'s' if groups != 1 else ''} by {metrics['gauc_group']}",
-        f"{formats.percent(metrics['gauc_rows'])} of rows",
+        f"{formats.percent(metrics['gauc_rows'])} of examples",
     ]
 
 
 def _loss_notes(metrics: SplitMetrics) -> list[str]:
     error = metrics["log_loss_error"]
-    notes = [f"± {formats.metric(error)}"] if error is not None else []
+    notes = [f"SE {formats.metric(error)}"] if error is not None else []
     excess, error = metrics["log_loss_excess"], metrics["log_loss_excess_error"]
     if excess is not None and error is not None:
-        notes.append(f"{excess:+.5f} ± {error:.5f} against the label rate")
+        notes += [f"{excess:+.5f} (SE {error:.5f})", "against constant"]
     return notes
 
 
 def _calibration_notes(metrics: SplitMetrics) -> list[str]:
     error = metrics["calibration_error"]
     return [
-        *([f"± {formats.metric(error)}"] if error is not None else []),
+        *([f"SE {formats.metric(error)}"] if error is not None else []),
         f"z {formats.signed(metrics['calibration_z'])}",
     ]
 
 
 def _rate_notes(metrics: SplitMetrics) -> list[str]:
     return [
-        f"± {formats.metric(metrics['positive_rate_error'])}",
+        f"SE {formats.metric(metrics['positive_rate_error'])}",
         f"{formats.count(metrics['positives'])} positives",
     ]
 
 
-def _at(threshold: str) -> Callable[[SplitMetrics], list[str]]:
-    return lambda metrics: [f"at {metrics[threshold]:.3g}"]
+def _threshold_note(key: str) -> Callable[[SplitMetrics], list[str]]:
+    return lambda metrics: [f"at score {metrics[key]:.3g}"]
 
 
 NOTES: dict[str, Callable[[SplitMetrics], list[str]]] = {
     "auc": _auc_notes,
     "gauc": _gauc_notes,
-    "ks": _at("ks_threshold"),
+    "ks": _threshold_note("ks_threshold"),
     "log_loss": _loss_notes,
     "calibration": _calibration_notes,
     "positive_rate": _rate_notes,
-    "precision": _at("threshold"),
-    "recall": _at("threshold"),
-    "f1": _at("threshold"),
-    "best_f1": _at("best_f1_threshold"),
+    "precision": _threshold_note("threshold"),
+    "recall": _threshold_note("threshold"),
+    "f1": _threshold_note("threshold"),
+    "best_f1": _threshold_note("best_f1_threshold"),
 }
-"""Key of a metric -> what is said below its number; nothing for others."""
+"""Key of a metric -> notes below its number; other metrics have no notes."""
 
 
-def metric_groups(sets: Mapping[str, SplitMetrics]) -> list[Group]:
-    """Every metric that any set has, in groups; what a set lacks is `-`, with the reason."""
+def metric_groups(splits: Mapping[str, SplitMetrics]) -> list[Group]:
+    """Return every metric that any split has, in groups; a split without it has `-` and the reason."""
     groups = []
     for question in Question:
         lines = [
-            Line(metric.label, metric.meaning, [_cell(metric, found) for found in sets.values()])
+            Line(metric.label, metric.meaning, [_cell(metric, metrics) for metrics in splits.values()])
             for metric in CATALOG
-            if metric.question == question and any(metric.key in found for found in sets.values())
+            if metric.question == question and any(metric.key in metrics for metrics in splits.values())
         ]
         if lines:
             groups.append(Group(question, lines))
     return groups
 
 
-def _cell(metric: Metric, found: SplitMetrics) -> Cell:
-    if metric.key not in found:
+def _cell(metric: Metric, metrics: SplitMetrics) -> Cell:
+    if metric.key not in metrics:
         return Cell("-", [])
-    if found[metric.key] is None:
-        return Cell("-", [found["reasons"][metric.key]])
+    if metrics[metric.key] is None:
+        return Cell("-", [metrics["reasons"][metric.key]])
     notes = NOTES.get(metric.key)
-    return Cell(metric.text(found[metric.key]), notes(found) if notes else [])
+    return Cell(metric.text(metrics[metric.key]), notes(metrics) if notes else [])

@@ -1,4 +1,4 @@
-"""The plots of report.html: how training went, and how well the scores rank and predict."""
+"""Plots of report.html: learning curves, and how well the scores rank and predict."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -17,7 +17,7 @@ from ctr.report.svg import BLUE, INK, MUTED, ORANGE, printable, style_of, svg
 
 
 def learning_plots(history: History) -> list[Markup]:
-    """Loss, and AUC if validation has it, by step; nothing where there is one point only."""
+    """Return the loss by step, and the AUC if validation has it; nothing if there is only one point."""
     if max(len(history.train), len(history.valid)) < 2:
         return []
     has_auc = any(line["auc"] is not None for line in history.valid)
@@ -35,7 +35,7 @@ def _loss_plot(history: History) -> Markup:
             if lines:
                 _by_step(axes, lines, "loss", label=name, **style)
         _mark_best(axes, history, "loss")
-        axes.set(xlabel="step", title="Loss, mean of each epoch in training")
+        axes.set(xlabel="step", title="Loss (train: mean of each epoch)")
         axes.legend()
 
     return svg("loss", draw)
@@ -51,7 +51,7 @@ def _auc_plot(history: History) -> Markup:
 
 
 def ranking_plots(curves: dict[str, Any], metrics: dict[str, Any], main: str) -> list[Markup]:
-    """ROC and precision by recall of every set that has both classes, and KS of `main` if it has them."""
+    """Return ROC and precision-recall of every split with both classes, and KS of `main` if it has both."""
     if not curves["roc"]:
         return []
     plots = [_roc_plot(curves["roc"], metrics), _precision_plot(curves["precision_recall"], metrics)]
@@ -60,83 +60,87 @@ def ranking_plots(curves: dict[str, Any], metrics: dict[str, Any], main: str) ->
     return plots
 
 
-def _roc_plot(sets: dict[str, Any], metrics: dict[str, Any]) -> Markup:
+def _roc_plot(splits: dict[str, Any], metrics: dict[str, Any]) -> Markup:
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.7)
-        lines = _each(axes, sets, "false_positive_rate", "true_positive_rate")
-        axes.set(xlabel="share of label 0 above the threshold", ylabel="share of label 1 above it", title="ROC and AUC")
-        axes.legend(lines, _labels(sets, metrics, "auc"), loc="lower right")
+        lines = _each(axes, splits, "false_positive_rate", "true_positive_rate")
+        axes.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC curve and AUC")
+        axes.legend(lines, _labels(splits, metrics, "auc"), loc="lower right")
 
     return svg("roc", draw)
 
 
-def _precision_plot(sets: dict[str, Any], metrics: dict[str, Any]) -> Markup:
+def _precision_plot(splits: dict[str, Any], metrics: dict[str, Any]) -> Markup:
     def draw(axes: Axes) -> None:
-        lines = _each(axes, sets, "recall", "precision")
-        # the first few rows from the top say little, but may reach 1: they are not what the scale is for
+        lines = _each(axes, splits, "recall", "precision")
+        # precision of the first few examples is noisy and can reach 1, so the scale ignores it
         settled = [
             y
-            for points in sets.values()
+            for points in splits.values()
             for x, y in zip(points["recall"], points["precision"], strict=True)
             if x > 0.02
         ]
         axes.set(xlim=(0, 1), ylim=(0, min(1.15 * max(settled, default=1.0), 1.05)))
-        axes.set(xlabel="recall", ylabel="precision", title="Precision by recall, and average precision")
-        axes.legend(lines, _labels(sets, metrics, "average_precision"))
+        axes.set(xlabel="recall", ylabel="precision", title="Precision-recall curve and average precision")
+        axes.legend(lines, _labels(splits, metrics, "average_precision"))
 
     return svg("precision", draw)
 
 
 def _ks_plot(points: dict[str, list[float]], metrics: dict[str, Any], main: str, edges: list[float]) -> Markup:
     def draw(axes: Axes) -> None:
-        for name, label, color in (("negatives", "label 0", ORANGE), ("positives", "label 1", BLUE)):
-            axes.plot(points["logit"], points[name], color=color, label=label, drawstyle="steps-pre")
+        for name, color in (("negatives", ORANGE), ("positives", BLUE)):
+            axes.plot(points["logit"], points[name], color=color, label=name, drawstyle="steps-pre")
         gap = np.subtract(points["positives"], points["negatives"])
         widest = int(np.argmax(np.abs(gap)))
         logit = points["logit"][widest]
         ends = [points[name][widest] for name in ("negatives", "positives")]
         axes.plot([logit, logit], ends, color=INK, linewidth=1, marker="_", markersize=6)
         _score_axis(axes, edges)
-        axes.set(ylabel="share of the class that scores so or higher")
-        found = f"{formats.metric(metrics['ks'])} at the score {metrics['ks_threshold']:.3g}"
-        axes.set_title(f"KS of {printable(main)}: {found}")
+        axes.set(ylabel="fraction of the class at or above the score")
+        value = f"{formats.metric(metrics['ks'])} at score {metrics['ks_threshold']:.3g}"
+        axes.set_title(f"KS of {printable(main)}: {value}")
         axes.legend()
 
     return svg("ks", draw)
 
 
 def score_plots(curves: dict[str, Any]) -> list[Markup]:
-    """Scores of both classes, one plot a set, all on one scale."""
-    edges, sets = curves["score_distribution"]["edges"], curves["score_distribution"]["sets"]
+    """Return the score distributions of both classes, one plot per split, all on one scale."""
+    edges, splits = curves["score_distribution"]["edges"], curves["score_distribution"]["sets"]
     width = edges[1] - edges[0] if len(edges) > 1 else 1.0
     closed = np.array([edges[0] - width, *edges, edges[-1] + width])
-    top = 1.08 * max((max(shares) for classes in sets.values() for shares in classes.values()), default=1.0)
+    top = 1.08 * max((max(shares) for classes in splits.values() for shares in classes.values()), default=1.0)
 
     def draw(name: str, classes: dict[str, list[float]], axes: Axes) -> None:
-        for which, label, color in (("negatives", "label 0", ORANGE), ("positives", "label 1", BLUE)):
+        for which, color in (("negatives", ORANGE), ("positives", BLUE)):
             if which in classes:
                 axes.stairs(classes[which], closed, fill=True, facecolor=color, alpha=0.25)
-                axes.stairs(classes[which], closed, edgecolor=color, linewidth=1.4, label=label)
+                axes.stairs(classes[which], closed, edgecolor=color, linewidth=1.4, label=which)
         _score_axis(axes, edges)
-        axes.set(ylabel="share of the class", ylim=(0, top), xlim=(closed[0] - width, closed[-1] + width))
-        axes.set_title(f"Scores of {printable(name)}")
+        axes.set(ylabel="fraction of the class", ylim=(0, top), xlim=(closed[0] - width, closed[-1] + width))
+        axes.set_title(f"Score distribution of {printable(name)}")
         if classes:
             axes.legend()
 
-    return [svg(f"score{place}", partial(draw, name, classes)) for place, (name, classes) in enumerate(sets.items())]
+    return [svg(f"score{index}", partial(draw, name, classes)) for index, (name, classes) in enumerate(splits.items())]
 
 
 def decile_plots(deciles: dict[str, list[Decile]], main: str) -> list[Markup]:
-    """Label rate by mean score of the ten deciles of each set, and the lift of those of `main`."""
-    sets = {name: found for name, found in deciles.items() if any(one["positive_rate"] for one in found)}
-    if main not in sets:
+    """Return positive rate by mean score of the ten deciles of each split, and the lift of the deciles of `main`."""
+    splits = {name: groups for name, groups in deciles.items() if any(decile["positive_rate"] for decile in groups)}
+    if main not in splits:
         return []
-    return [_reliability_plot(sets, main), _lift_plot(sets, main)]
+    return [_reliability_plot(splits, main), _lift_plot(splits, main)]
 
 
-def _reliability_plot(sets: dict[str, list[Decile]], main: str) -> Markup:
+def _reliability_plot(splits: dict[str, list[Decile]], main: str) -> Markup:
     values = [
-        one[key] for found in sets.values() for one in found for key in ("mean_score", "positive_rate") if one[key]
+        decile[key]
+        for groups in splits.values()
+        for decile in groups
+        for key in ("mean_score", "positive_rate")
+        if decile[key]
     ]
     low, high = min(values) / 1.5, max(values) * 1.3
     ticks = np.unique([float(f"{tick:.1g}") for tick in np.geomspace(min(values), max(values), 6)])
@@ -144,13 +148,13 @@ def _reliability_plot(sets: dict[str, list[Decile]], main: str) -> Markup:
     def draw(axes: Axes) -> None:
         axes.plot([low, high], [low, high], color=MUTED, linewidth=0.7)
         lines = []
-        for name, found in sets.items():
-            scores = np.array([one["mean_score"] for one in found])
-            rates = np.array([one["positive_rate"] for one in found])
+        for name, groups in splits.items():
+            scores = np.array([decile["mean_score"] for decile in groups])
+            rates = np.array([decile["positive_rate"] for decile in groups])
             if name == main:
-                errors = 2 * np.array([one["positive_rate_error"] for one in found])
+                errors = 2 * np.array([decile["positive_rate_error"] for decile in groups])
                 axes.errorbar(scores, np.maximum(rates, low), errors, fmt="none", ecolor=style_of(name)["color"])
-            # a rate of 0 has no place on a scale of ratios: it lies on the lower edge
+            # a logarithmic scale cannot show a rate of 0, which is drawn at the lower edge
             lines += axes.plot(
                 np.maximum(scores, low), np.maximum(rates, low), marker="o", markersize=3, **style_of(name)
             )
@@ -158,58 +162,58 @@ def _reliability_plot(sets: dict[str, list[Decile]], main: str) -> Markup:
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
             axis.set_ticks([], minor=True)
-        axes.set(xlabel="mean score of the decile", ylabel="label rate", title="Reliability")
-        axes.legend(lines, [printable(name) for name in sets], loc="upper left")
+        axes.set(xlabel="mean score of the decile", ylabel="positive rate", title="Reliability")
+        axes.legend(lines, [printable(name) for name in splits], loc="upper left")
 
     return svg("reliability", draw)
 
 
-def _lift_plot(sets: dict[str, list[Decile]], main: str) -> Markup:
-    places = np.arange(1, 11)
+def _lift_plot(splits: dict[str, list[Decile]], main: str) -> Markup:
+    numbers = np.arange(1, 11)
 
     def draw(axes: Axes) -> None:
-        handles: list[Any] = [axes.bar(places, _lifts(sets[main]), color=BLUE, width=0.7, alpha=0.75)]
-        others = [name for name in sets if name != main]
+        handles: list[Any] = [axes.bar(numbers, _lifts(splits[main]), color=BLUE, width=0.7, alpha=0.75)]
+        others = [name for name in splits if name != main]
         for name in others:
             style = {**style_of(name), "linestyle": "none"}
-            handles += axes.plot(places, _lifts(sets[name]), marker="_", markersize=13, markeredgewidth=1.8, **style)
+            handles += axes.plot(numbers, _lifts(splits[name]), marker="_", markersize=13, markeredgewidth=1.8, **style)
         axes.axhline(1, color=MUTED, linewidth=0.8)
-        axes.set_xticks(places)
+        axes.set_xticks(numbers)
         axes.grid(visible=False, axis="x")
-        axes.set(xlabel="decile, from the highest score", ylabel="label rate / that of all rows", title="Lift")
+        axes.set(xlabel="decile, from the highest score", ylabel="positive rate / overall positive rate", title="Lift")
         axes.legend(handles, [printable(name) for name in [main, *others]])
 
     return svg("lift", draw)
 
 
 def _lifts(deciles: list[Decile]) -> list[float]:
-    return [one["lift"] or 0.0 for one in deciles]
+    return [decile["lift"] or 0.0 for decile in deciles]
 
 
-def _each(axes: Axes, sets: dict[str, Any], x: str, y: str) -> list[Any]:
-    """The line of each set."""
-    return [line for name, points in sets.items() for line in axes.plot(points[x], points[y], **style_of(name))]
+def _each(axes: Axes, splits: dict[str, Any], x: str, y: str) -> list[Any]:
+    """Draw and return the line of each split."""
+    return [line for name, points in splits.items() for line in axes.plot(points[x], points[y], **style_of(name))]
 
 
-def _labels(sets: Iterable[str], metrics: dict[str, Any], metric: str) -> list[str]:
-    """A legend's texts: by itself it would leave out names that begin with _."""
-    return [f"{printable(name)} {formats.metric(metrics[name][metric])}" for name in sets]
+def _labels(splits: Iterable[str], metrics: dict[str, Any], metric: str) -> list[str]:
+    """Return the texts of a legend, which by itself would leave out names that begin with `_`."""
+    return [f"{printable(name)} {formats.metric(metrics[name][metric])}" for name in splits]
 
 
 def _score_axis(axes: Axes, edges: list[float]) -> None:
-    """Log-odds along x, named by the probabilities that they are."""
+    """Set up an x axis of log-odds with probabilities as labels."""
     ticks = np.linspace(edges[0], edges[-1], 5) if len(edges) > 1 else np.array(edges)
     axes.set_xticks(ticks, [_probability(tick) for tick in ticks])
     if len(edges) > 1:
         margin = (edges[-1] - edges[0]) / 20
         axes.set_xlim(edges[0] - margin, edges[-1] + margin)
-    axes.set(xlabel="score, in steps of log-odds")
+    axes.set(xlabel="score (log-odds scale)")
 
 
 def _probability(logit: float) -> str:
-    """A score as an axis shows it; one close to 1 by what it lacks."""
-    score, lack = sigmoid(np.array([logit, -logit]))
-    return f"{score:.2g}" if lack > 0.005 else f"1 - {lack:.1g}"
+    """Return a score as an axis label; a score close to 1 as `1 - x`."""
+    score, rest = sigmoid(np.array([logit, -logit]))
+    return f"{score:.2g}" if rest > 0.005 else f"1 - {rest:.1g}"
 
 
 def _by_step(axes: Axes, lines: list[dict[str, Any]], key: str, **style: Any) -> None:

@@ -1,7 +1,8 @@
-"""Several runs side by side: their metrics, the differences with intervals, and the settings that differ."""
+"""Several runs side by side: metrics, differences with intervals, and settings that the user set differently."""
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 from rich.console import Console
 
 from ctr.config.earlier_versions import translate_config
+from ctr.config.explicit_settings import ABSENT, differences, explicit_part, is_explicit
 from ctr.config.yaml_file import join_key
 from ctr.errors import ConfigError
 from ctr.evaluation.run_differences import RunDifferences, run_differences
@@ -18,26 +20,27 @@ from ctr.metrics import Difference
 from ctr.metrics.catalog import entry, shown_in
 from ctr.metrics.metric import Metric, Place
 from ctr.report import formats
-from ctr.report.interval_notes import described
+from ctr.report.interval_notes import cluster_note
 from ctr.report.text_table import TextTable
 from ctr.runs.run import Run
 from ctr.schema.report import EvaluationReport, RunReport
 from ctr.schema.split_metrics import SplitMetrics
 
-MOST_KEYS = 20
+MAX_KEYS = 20
 TEXT_LENGTH = 40
-ABSENT = "-"
-DIFFERENCES = ["run", "metric", "difference", "95 % interval", "p"]
+NONE = "-"
+DIFFERENCES = ["run", "metric", "difference", "95% CI", "p"]
 HOW_TO_READ = (
-    "Above 0 is better in AUC, below 0 in log loss; * marks an interval that leaves 0 out. Differences are of the same "
-    "rows, taken as independent unless a note says that intervals are clustered: those of one user are not, and then "
-    "intervals are too narrow. They speak of these trained models, not of training again with other seeds."
+    "A positive difference is better for AUC, a negative one for log loss; * marks a CI that excludes 0. Differences "
+    "are paired on the same examples, which count as independent unless a note says that the CIs are clustered; "
+    "examples of one user are not independent, and without clustering their CIs are too narrow. A CI is about these "
+    "trained models, not about runs with different seeds."
 )
 
 
 @dataclass(frozen=True)
 class _Named:
-    """A run or an evaluation under the name that tables have for it."""
+    """A run or an evaluation with its name in tables."""
 
     name: str
     run: Run
@@ -45,34 +48,34 @@ class _Named:
 
 
 def side_by_side(runs: Sequence[Run]) -> list[TextTable]:
-    """What there is to compare between runs or evaluations that have their reports.
+    """Return tables that compare runs or evaluations, which have their reports.
 
-    Every set that at least two of them have under one name: test, valid, then others. Reads their scores: at a time
-    one set of two runs, 120 bytes a row while a difference is computed.
+    Compares every split that at least two of them have under one name: test, valid, then others. Reads their scores,
+    one split of two runs at a time: 120 bytes per example while a difference is computed.
 
     Args:
-        runs: differences are to the first of those that have a set.
+        runs: runs to compare; differences are to the first run that has a split.
     """
     named = list(zip(short_names(runs), runs, strict=True))
-    having: dict[str, list[_Named]] = {"test": [], "valid": []}
+    by_split: dict[str, list[_Named]] = {"test": [], "valid": []}
     for run in _scored(named):
         for name in run.report["psi"]["score"]:
-            having.setdefault(name, []).append(run)
+            by_split.setdefault(name, []).append(run)
     sections = [
         section
-        for name, found in having.items()
-        if len(found) > 1
-        for section in (_metrics(name, found), _differences(name, found))
+        for name, having in by_split.items()
+        if len(having) > 1
+        for section in (_metrics(name, having), _differences(name, having))
     ]
     if not sections:
-        sections = [TextTable("no set is in two of them", [], [])]
+        sections = [TextTable("no two of them have a split in common", [], [])]
     elif any(section.header == DIFFERENCES and section.rows for section in sections):
         sections.append(TextTable("how to read a difference", [], [], [HOW_TO_READ]))
     return [*sections, *_settings(named)]
 
 
 def _scored(named: Sequence[tuple[str, Run]]) -> Iterator[_Named]:
-    """Yield the runs and evaluations, without what `ctr psi` wrote, which has no scores."""
+    """Yield the runs and evaluations; reports of `ctr psi` have no scores and are left out."""
     for name, run in named:
         report = run.report()
         if report["kind"] != "psi":
@@ -80,27 +83,27 @@ def _scored(named: Sequence[tuple[str, Run]]) -> Iterator[_Named]:
 
 
 def show_side_by_side(sections: Sequence[TextTable], console: Console) -> None:
-    """Print all of it."""
+    """Print the tables."""
     console.print("\nside by side", style="bold")
     for section in sections:
         section.show(console)
 
 
 def to_markdown(sections: Sequence[TextTable]) -> str:
-    """All of it, for a pull request."""
+    """Return the tables as Markdown, for a pull request."""
     return "\n\n".join(["### Side by side", *(section.markdown() for section in sections)]) + "\n"
 
 
 def check_markdown(path: Path) -> None:
-    """Raise ConfigError unless Markdown may be written there."""
+    """Raise ConfigError unless `path` can be a Markdown file to write."""
     if path.is_dir() or path.suffix != ".md":
-        raise ConfigError(f"--out: {path} is no Markdown file: choose one that ends in .md")
+        raise ConfigError(f"--out: {path} is not a Markdown file. Use a file name that ends in .md.")
     if not path.absolute().parent.is_dir():
-        raise ConfigError(f"--out: {path.parent} is not a folder")
+        raise ConfigError(f"--out: {path.parent} is not a folder. Use a path in an existing folder.")
 
 
 def short_names(runs: Sequence[Run]) -> list[str]:
-    """Folders without what all of their paths begin with.
+    """Return the folders without the common start of their paths.
 
     >>> short_names([Run("runs/a"), Run("runs/b/evaluations/day-10")])
     ['a', 'b/evaluations/day-10']
@@ -111,119 +114,156 @@ def short_names(runs: Sequence[Run]) -> list[str]:
 
 
 def _metrics(name: str, runs: list[_Named]) -> TextTable:
-    """The metrics of one set, a run a row."""
-    of_runs = [run.report["metrics"][name] for run in runs]
-    shown = [metric for metric in shown_in(Place.SIDE_BY_SIDE) if all(metric.key in found for found in of_runs)]
+    """Return the metrics of one split, with a row for each run."""
+    by_run = [run.report["metrics"][name] for run in runs]
+    shown = [metric for metric in shown_in(Place.SIDE_BY_SIDE) if all(metric.key in metrics for metrics in by_run)]
     rows = []
-    for run, found in zip(runs, of_runs, strict=True):
+    for run, metrics in zip(runs, by_run, strict=True):
         psi = run.report["psi"]["score"][name]
-        cells = [text for metric in shown for text in _value(metric, found)]
+        cells = [text for metric in shown for text in _value(metric, metrics)]
         drift = f"{formats.psi(psi['psi'])} {formats.drift(psi['drift'])}"
-        rows.append([run.name, formats.count(found["rows"]), *cells, drift])
-    header = [text for metric in shown for text in (metric.label, *(["95 % interval"] if metric.interval else []))]
-    return TextTable(name, ["run", "rows", *header, "score PSI"], rows)
+        rows.append([run.name, formats.count(metrics["rows"]), *cells, drift])
+    header = [text for metric in shown for text in (metric.label, *(["95% CI"] if metric.interval else []))]
+    return TextTable(name, ["run", "examples", *header, "score PSI"], rows)
 
 
-def _value(metric: Metric, found: SplitMetrics) -> list[str]:
-    """Return a metric's value, and its interval if it is one that has any."""
+def _value(metric: Metric, metrics: SplitMetrics) -> list[str]:
+    """Return a metric's value, and its interval if the metric has one."""
     if metric.interval is None:
-        return [metric.text(found[metric.key])]
-    bounds = found.get(metric.interval)
-    return [metric.text(found[metric.key]), formats.interval(bounds) if bounds else ABSENT]
+        return [metric.text(metrics[metric.key])]
+    bounds = metrics.get(metric.interval)
+    return [metric.text(metrics[metric.key]), formats.interval(bounds) if bounds else NONE]
 
 
 def _differences(name: str, runs: list[_Named]) -> TextTable:
-    """The differences of one set to its first run, a run and metric a row."""
-    base, *others = runs
+    """Return the differences to the first run on one split, with a row for each run and metric."""
+    baseline, *others = runs
     rows: list[list[str]] = []
     notes: list[str] = []
-    for run, found in zip(others, run_differences(name, [(one.run, one.report) for one in runs]), strict=True):
-        notes += [f"{run.name}: {told}" for told in _notes(found)]
-        rows += [[run.name, entry(key).label, *_cells(one)] for key, one in found.by_metric.items()]
-    return TextTable(f"{name}, differences to {base.name}", DIFFERENCES, rows, notes, texts=2)
+    of_runs = run_differences(name, [(run.run, run.report) for run in runs])
+    for run, of_run in zip(others, of_runs, strict=True):
+        notes += [f"{run.name}: {note}" for note in _notes(of_run)]
+        by_metric = of_run.by_metric
+        rows += [[run.name, entry(key).label, *_cells(difference)] for key, difference in by_metric.items()]
+    return TextTable(f"{name}, differences to {baseline.name}", DIFFERENCES, rows, notes, texts=2)
 
 
-def _notes(found: RunDifferences) -> list[str]:
-    """What is to be known of the differences of a run."""
-    if found.not_paired is not None:
-        return [f"no difference: {found.not_paired}"]
+def _notes(of_run: RunDifferences) -> list[str]:
+    """Return notes on the differences of a run."""
+    if of_run.not_paired is not None:
+        return [f"no difference: {of_run.not_paired}"]
     notes = []
-    if found.not_clustered is not None:
-        notes.append(f"intervals take rows as independent: {found.not_clustered}")
-    if found.clusters is not None:
-        clusters = found.clusters
-        notes.append(f"intervals are {described(str(found.cluster_column), clusters.count, clusters.effective_count)}")
-    if not found.has_common_columns:
-        notes.append("taken as the same rows because the labels are equal: no kept column tells more")
+    if of_run.not_clustered is not None:
+        notes.append(f"CIs assume independent examples: {of_run.not_clustered}")
+    if of_run.clusters is not None:
+        column, clusters = str(of_run.cluster_column), of_run.clusters
+        notes.append(f"CIs are {cluster_note(column, clusters.count, clusters.effective_count)}")
+    if not of_run.has_common_columns:
+        notes.append("the examples count as the same because their labels are equal; there is no pass-through column")
     return notes + [
-        f"no interval of the {entry(key).label}: {one.reason}"
-        for key, one in found.by_metric.items()
-        if one.reason is not None
+        f"no CI of the {entry(key).label}: {difference.reason}"
+        for key, difference in of_run.by_metric.items()
+        if difference.reason is not None
     ]
 
 
 def _settings(runs: Sequence[tuple[str, Run]]) -> list[TextTable]:
-    """The keys of config.yaml whose values differ; nothing where fewer than two runs have one."""
-    found = [(name, settings_of(run)) for name, run in runs]
-    configs = [(name, settings) for name, settings in found if settings is not None]
+    """Return the settings that the user set differently; nothing if fewer than two runs have a config.yaml.
+
+    A difference counts if a run has neither the default nor a value that follows from its other settings.
+    """
+    saved = [(name, config_of(run)) for name, run in runs]
+    configs = [(name, config) for name, config in saved if config is not None]
     if len(configs) < 2:
         return []
-    keys = [
-        key
-        for key in dict.fromkeys(key for _, settings in configs for key in settings)
-        if len({settings.get(key, ABSENT) for _, settings in configs}) > 1
+    found = list(differences([config for _, config in configs]))
+    explicit = [
+        (path, values)
+        for path, values in found
+        if any(
+            value is not ABSENT and is_explicit(config, path)
+            for value, (_, config) in zip(values, configs, strict=True)
+        )
     ]
-    rows = [[key, *(_cut(settings.get(key, ABSENT)) for _, settings in configs)] for key in keys[:MOST_KEYS]]
-    notes = [f"and {len(keys) - MOST_KEYS} more"] if len(keys) > MOST_KEYS else []
-    notes += [f"{name}: no config.yaml to compare" for name, settings in found if settings is None]
-    title = "settings that differ" if rows else "the settings are the same"
-    return [TextTable(title, ["key", *(name for name, _ in configs)], rows, notes, texts=len(configs) + 1)]
+    rows = _joined_features(
+        [
+            [
+                join_key(path),
+                *(_setting(config, path, value) for value, (_, config) in zip(values, configs, strict=True)),
+            ]
+            for path, values in explicit
+        ]
+    )
+    notes = [f"and {len(rows) - MAX_KEYS} more"] if len(rows) > MAX_KEYS else []
+    if hidden := len(found) - len(explicit):
+        follow = "differ" if hidden > 1 else "differs"
+        notes.append(f"not listed: {hidden} more that {follow} only because of defaults or other settings")
+    notes += [f"{name}: no config.yaml to compare" for name, config in saved if config is None]
+    title = (
+        "settings that differ" if rows else "no setting was set differently" if found else "the settings are the same"
+    )
+    return [TextTable(title, ["key", *(name for name, _ in configs)], rows[:MAX_KEYS], notes, texts=len(configs) + 1)]
 
 
-def settings_of(run: Run) -> dict[str, str] | None:
-    """Return dotted key -> value of config.yaml, as texts, of the run that was evaluated; None without one.
+def _setting(config: dict[str, Any], path: tuple[str, ...], value: Any) -> str:
+    """Return the value of a setting as a table shows it; of a mapping only what the user set."""
+    if value is ABSENT:
+        return NONE
+    if not isinstance(value, dict):
+        return _cut(_text(value))
+    part = explicit_part(config, path)
+    if value and not part:
+        return "(default)"
+    return _cut(f"{{{', '.join(f'{key}: {_text(below)}' for key, below in part.items())}}}")
+
+
+def _joined_features(rows: list[list[str]]) -> list[list[str]]:
+    """Return rows of which those that change the same setting of several features in the same way are one row."""
+    joined: dict[tuple[str, ...], list[str]] = {}
+    for key, *cells in rows:
+        match = re.fullmatch(r'features\.columns\.("[^"]*"|[^."]+)\.(.+)', key)
+        of_all = f"features.columns.*.{match[2]}" if match else key
+        joined.setdefault((of_all, *cells), []).append(key)
+    return [
+        [keys[0] if len(keys) == 1 else f"{of_all} ({len(keys)} features)", *cells]
+        for (of_all, *cells), keys in joined.items()
+    ]
+
+
+def config_of(run: Run) -> dict[str, Any] | None:
+    """Return config.yaml of a run, or of the run that was evaluated, in the keys of this version; None without one.
 
     Raises:
-        Damaged: it is not what was written.
+        Damaged: the file has changed since it was written.
     """
     folder = run.folder.absolute()
-    homes = [run, *([Run(folder.parents[1])] if folder.parent.name == "evaluations" else [])]
-    home = next((home for home in homes if home.exists), None)
-    if home is None:
+    candidates = [run, *([Run(folder.parents[1])] if folder.parent.name == "evaluations" else [])]
+    trained = next((candidate for candidate in candidates if candidate.exists), None)
+    if trained is None:
         return None
-    path = home.file("config.yaml")
+    path = trained.file("config.yaml")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (ValueError, yaml.YAMLError):
         return None
-    translated = translate_config(values) if isinstance(values, dict) else values
-    return {join_key(key): _text(value) for key, value in _leaves(translated)}
-
-
-def _leaves(values: Any, parents: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Each value below mappings with its path."""
-    if not isinstance(values, dict) or (parents and not values):
-        yield parents, values
-        return
-    for key, value in values.items():
-        yield from _leaves(value, (*parents, str(key)))
+    return translate_config(values) if isinstance(values, dict) else None
 
 
 def _text(value: Any) -> str:
-    is_plain = isinstance(value, str) and value.isprintable() and value == value.strip() and value not in ("", ABSENT)
+    is_plain = isinstance(value, str) and value.isprintable() and value == value.strip() and value not in ("", NONE)
     return value if is_plain else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _cut(text: str) -> str:
-    """A long text without its middle: paths differ at the end."""
+    """Return a long text without its middle, because paths differ at the end."""
     return text if len(text) <= TEXT_LENGTH else f"{text[: TEXT_LENGTH // 2]}…{text[-TEXT_LENGTH // 2 :]}"
 
 
 def _cells(difference: Difference) -> list[str]:
-    """The difference, its interval with a star where it leaves out 0, and p."""
+    """Return the difference, its CI with a star if it excludes 0, and p."""
     value, low, high = difference.value, difference.low, difference.high
     shown = f"{value:+.5f}" if value else formats.metric(value)
     if low is None or high is None:
         return [shown, "-", "-"]
-    star = " *" if low > 0 or high < 0 else "  "  # as wide, so that numbers stand below one another
+    star = " *" if low > 0 or high < 0 else "  "  # of equal width, so that numbers are aligned
     return [shown, f"{low:+.5f} to {high:+.5f}{star}", formats.p_value(difference.p_value)]

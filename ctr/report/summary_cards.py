@@ -1,259 +1,271 @@
-"""The first thing a reader sees: what the numbers of a report mean, in plain sentences."""
+"""Cards at the top of a page: the main numbers of a report, with what they mean in plain sentences."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ctr.checks.significance import judge_calibration, judge_excess, largest_psi, too_few
+from ctr.checks.significance import STANDARD_ERRORS, judge_calibration, judge_excess, largest_psi, too_few
 from ctr.metrics.catalog import entry
-from ctr.metrics.psi import MODERATE_ABOVE
-from ctr.metrics.psi import Drift as Level
+from ctr.metrics.psi import MODERATE_ABOVE, Drift
 from ctr.report import formats
-from ctr.report.drift import Drift
+from ctr.report.drift import DistributionDrift
 from ctr.report.history import History
 from ctr.schema.report import DriftReport, EvaluationReport, RunReport, ScoredReport
 from ctr.schema.split_metrics import SplitMetrics
 
-NAMED = 8  # features that a card names before it counts the rest
-CALIBRATION = {
-    "off": "The scores are off by more than chance",
-    "holds": "The scores are calibrated as a whole",
-}
+MAX_NAMES = 8  # features that a card names before it counts the rest
+CALIBRATION = {"off": "The scores are miscalibrated", "holds": "The scores are calibrated overall"}
+CONSTANT = "the log loss of always predicting the positive rate"
 
 
 @dataclass(frozen=True)
 class Card:
-    """One verdict: a number, and what it means."""
+    """A number, and what it means.
+
+    Attributes:
+        title: name of the number.
+        value: the number as text.
+        sentences: explanations.
+        drift: drift level, for a PSI.
+    """
 
     title: str
     value: str
     sentences: list[str]
-    drift: Level | None = None  # of a PSI
+    drift: Drift | None = None
 
 
 def summary_cards(
-    report: RunReport | EvaluationReport, score: Drift | None, features: list[Drift], history: History | None
+    report: RunReport | EvaluationReport,
+    score: DistributionDrift | None,
+    features: list[DistributionDrift],
+    history: History | None,
 ) -> list[Card]:
-    """Everything worth knowing before the tables, of the set that matters most: test, else the last there is."""
+    """Return the cards of a run or an evaluation. Metrics are those of the main split: test, or else the last one."""
     metrics, main = report["metrics"], report["main_split"]
     others = [name for name in reversed(metrics) if name != main]
     if metrics[main]["positive_rate"] is None and metrics[main]["mean_score"] is not None:
-        found = [_scores_only(metrics[main])]
+        cards = [_scores_only(metrics[main])]
     else:
-        found = [
+        cards = [
             _ranking(metrics, main, others),
             *([_group_ranking(metrics, main, others)] if "gauc" in metrics[main] else []),
             _loss(metrics, main, others),
-            _calibration(metrics[main]),
+            _calibration(metrics[main], main),
         ]
     if score is not None:
-        found.append(_score_stability(score, main, main in report["psi"]["overfitting"]))
+        cards.append(_score_drift(score, main, main in report["psi"]["overfitting"]))
     if features:
-        by_set = report["psi"]["calendar"].values()
-        found.append(_feature_stability(features, "Features that moved", {name for names in by_set for name in names}))
+        calendar = {name for names in report["psi"]["calendar"].values() for name in names}
+        cards.append(_feature_drift(features, "feature", calendar))
     if report["kind"] == "run" and history is not None:
-        found.append(_training(report, history))
+        cards.append(_training(report, history))
     else:
-        found.append(Card("Time", _total(report), ["Reading, scoring and measuring."]))
+        cards.append(Card("Evaluation time", _total(report), ["For reading, scoring and computing metrics."]))
     if report["row_sparsity"]:
-        found.append(_row_sparsity(report))
-    return found
+        cards.append(_row_sparsity(report))
+    return cards
 
 
 def _ranking(metrics: dict[str, SplitMetrics], main: str, others: list[str]) -> Card:
     auc, interval = metrics[main]["auc"], metrics[main]["auc_interval"]
-    sentences = _beside(metrics, others, "auc")
+    sentences = _other_splits(metrics, others, "auc")
     if auc is None:
-        sentences.append(f"There is none: {metrics[main]['reasons']['auc']}.")
+        sentences.append(f"Not computed: {metrics[main]['reasons']['auc']}.")
     else:
         if interval is not None:
-            sentences.insert(0, f"95 % interval {formats.interval(interval)}.")
+            sentences.insert(0, f"95% CI {formats.interval(interval)}.")
         sentences.append(
-            f"Of a row with label 1 and one with label 0, the first scores higher {formats.percent(auc)} of the time, "
-            f"ties counted half."
+            f"A random positive scores higher than a random negative {formats.percent(auc)} of the time (ties count "
+            f"half)."
         )
     return Card(f"AUC, {main}", formats.metric(auc), sentences)
 
 
 def _group_ranking(metrics: dict[str, SplitMetrics], main: str, others: list[str]) -> Card:
     gauc = metrics[main]["gauc"]
-    sentences = _beside(metrics, [name for name in others if "gauc" in metrics[name]], "gauc")
+    sentences = _other_splits(metrics, [name for name in others if "gauc" in metrics[name]], "gauc")
     if gauc is None:
-        sentences.append(f"There is none: {metrics[main]['reasons']['gauc']}.")
+        sentences.append(f"Not computed: {metrics[main]['reasons']['gauc']}.")
     else:
         groups, rows = metrics[main]["gauc_groups"], metrics[main]["gauc_rows"]
         sentences.append(
-            f"The AUC within a group: a mean, weighted by rows, over {formats.count(groups)} groups with both classes, "
-            f"which hold {formats.percent(rows)} of the rows."
+            f"Mean of the AUC within each {metrics[main]['gauc_group']}, weighted by group size. The "
+            f"{formats.count(groups)} groups that have positives and negatives count; they hold "
+            f"{formats.percent(rows)} of the examples."
         )
     return Card(f"GAUC, {main}", formats.metric(gauc), sentences)
 
 
 def _loss(metrics: dict[str, SplitMetrics], main: str, others: list[str]) -> Card:
     loss, excess = metrics[main]["log_loss"], metrics[main]["log_loss_excess"]
-    sentences = _beside(metrics, others, "log_loss")
+    sentences = _other_splits(metrics, others, "log_loss")
     if loss is None:
-        sentences.append(f"There is none: {metrics[main]['reasons']['log_loss']}.")
+        sentences.append(f"Not computed: {metrics[main]['reasons']['log_loss']}.")
     elif excess is not None:
         constant = loss - excess
-        of_constant = f"{formats.metric(constant)}, which the label rate alone would give"
-        gain = formats.percent(abs(1 - loss / constant))
+        difference = formats.percent(abs(1 - loss / constant))
+        side = "lower" if loss <= constant else "higher"
+        sentences.append(f"{difference} {side} than {formats.metric(constant)}, {CONSTANT}.")
         outcome = judge_excess(metrics[main])
-        if outcome is None or outcome == "too few":
-            side = "below" if loss <= constant else "above"
-            sentences.append(f"Too close to {of_constant}, to say which is better: {gain} {side} it.")
-        else:
-            sentences.append(f"{gain} {'better' if outcome == 'holds' else 'worse'} than {of_constant}.")
+        if outcome is None:
+            sentences.append("Inconclusive: the standard error of the difference is unknown.")
+        elif outcome == "too few":
+            sentences.append(f"Inconclusive: the difference is within {STANDARD_ERRORS:g} standard errors.")
     return Card(f"Log loss, {main}", formats.metric(loss), sentences)
 
 
-def _calibration(metrics: SplitMetrics) -> Card:
-    mean, rate = metrics["mean_score"], metrics["positive_rate"]
+def _calibration(metrics: SplitMetrics, main: str) -> Card:
+    mean, rate, title = metrics["mean_score"], metrics["positive_rate"], f"Calibration, {main}"
     if mean is None:
-        return Card("Calibration", "-", [f"There is none: {metrics['reasons']['mean_score']}."])
-    sentences = [f"Mean score {formats.metric(mean)}, label rate {formats.metric(rate)}."]
+        return Card(title, "-", [f"Not computed: {metrics['reasons']['mean_score']}."])
+    sentences = [f"Mean score {formats.metric(mean)}, positive rate {formats.metric(rate)}."]
     if not rate:
-        return Card("Calibration", "-", [*sentences, "No row has label 1."])
+        return Card(title, "-", [*sentences, "There are no positives."])
     judged = judge_calibration(metrics)
     if judged is not None:
         outcome, (low, high) = judged
         interval = f"95% CI {100 * low:+.1f}% to {100 * high:+.1f}%, {formats.count(metrics['positives'])} positives"
-        found = CALIBRATION.get(outcome, f"{too_few(metrics)} to say whether the scores are calibrated")
-        sentences.append(f"{found} ({interval}).")
-    return Card("Calibration", f"{mean / rate - 1:+.1%}".replace("%", " %"), sentences)
+        conclusion = CALIBRATION.get(outcome, f"{too_few(metrics)} to say whether the scores are calibrated")
+        sentences.append(f"{conclusion} ({interval}).")
+    return Card(title, f"{mean / rate - 1:+.1%}", sentences)
 
 
 def _scores_only(metrics: SplitMetrics) -> Card:
-    return Card("Mean score", formats.metric(metrics["mean_score"]), [f"There is no AUC: {metrics['reasons']['auc']}."])
+    return Card("Mean score", formats.metric(metrics["mean_score"]), [f"No AUC: {metrics['reasons']['auc']}."])
 
 
-def _score_stability(score: Drift, main: str, is_overfitting: bool) -> Card:
+def _score_drift(score: DistributionDrift, main: str, is_overfitting: bool) -> Card:
     psi = score.psi[main]
     sentences = [
-        f"{name} {formats.psi(one['psi'])} {formats.drift(one['drift'])}."
-        for name, one in score.psi.items()
+        f"{name} {formats.psi(result['psi'])} ({formats.drift_phrase(result['drift'])})."
+        for name, result in score.psi.items()
         if name != main
     ]
     if psi["psi"] is None:
-        sentences.append(f"There is none: {psi['reason']}.")
+        sentences.append(f"Not computed: {psi['reason']}.")
     elif psi["psi"] <= psi["noise"]:
-        sentences.append(f"Within its noise of {formats.psi(psi['noise'])}: no more than chance would do.")
-        if psi["drift"] == Level.TOO_LITTLE_DATA or largest_psi(psi) > MODERATE_ABOVE:
-            sentences.append("Too few rows to say that it is stable.")
+        sentences.append(f"Below the noise floor of {formats.psi(psi['noise'])}, so no evidence of drift.")
+        if psi["drift"] == Drift.TOO_LITTLE_DATA or largest_psi(psi) > MODERATE_ABOVE:
+            sentences.append("Too few examples to conclude that it is stable.")
     elif is_overfitting:
         sentences.append(
-            f"Above its noise of {formats.psi(psi['noise'])}. This is overfitting, not drift: rows that the model has "
-            f"not seen score nearer to the middle, and no feature's shift explains it."
+            f"Above the noise floor of {formats.psi(psi['noise'])}. This is overfitting, not drift: scores of examples "
+            f"that the model has never seen are less extreme, and no feature's drift explains it."
         )
     else:
-        noise = formats.psi(psi["noise"])
-        sentences.append(f"Above its noise of {noise}: more than chance sets the scores apart from training's.")
+        sentences.append(
+            f"Above the noise floor of {formats.psi(psi['noise'])}, which PSI exceeds once in 1,000 times without "
+            f"drift."
+        )
     return Card(f"PSI of the score, {main}", formats.psi(psi["psi"]), sentences, psi["drift"])
 
 
-def drift_cards(report: DriftReport, columns: list[Drift]) -> list[Card]:
-    """Everything worth knowing first of two data sets that `ctr psi` compared."""
+def drift_cards(report: DriftReport, columns: list[DistributionDrift]) -> list[Card]:
+    """Return the cards of two datasets that `ctr psi` compared."""
     rows = report["rows"]
-    found = [
-        _feature_stability(columns, "Columns that moved", set()),
+    cards = [
+        _feature_drift(columns, "column", set()),
         Card(
             "Rows compared",
             formats.count(rows["current"]),
-            [f"With {formats.count(rows['reference'])} of the reference."],
+            [f"Rows of the current data, compared with {formats.count(rows['reference'])} rows of the reference."],
         ),
     ]
     over_time = {} if report["psi"]["over_time"] is None else report["psi"]["over_time"]["features"]
-    since = {name: one["since"] for name, one in over_time.items()}
-    unstable = sorted((first, name) for name, first in since.items() if first is not None)
-    if unstable:
-        listed = _named(f"{name} (since {first})" for first, name in unstable)
-        found.append(Card("Unstable since", unstable[0][0], [f"To the end of the data: {listed}."], Level.MAJOR))
-    by_nature = [name for name, one in over_time.items() if "reason" in one and Level.MAJOR in one["drift"]]
-    if by_nature:
-        sentences = [f"{_named(by_nature)}: they follow the time by nature, so no date is given."]
-        found.append(Card("Not dated", formats.count(len(by_nature)), sentences))
-    left_out = report["not_compared"]
-    if left_out:
-        found.append(Card("Not compared", formats.count(len(left_out)), [f"{_named(left_out)}."]))
-    return found
+    dated = sorted((column["since"], name) for name, column in over_time.items() if column["since"] is not None)
+    if dated:
+        names = _listed(f"{name} (since {since})" for since, name in dated)
+        cards.append(Card("Major drift since", dated[0][0], [f"Until the end of the data: {names}."], Drift.MAJOR))
+    undated = [name for name, column in over_time.items() if "reason" in column and Drift.MAJOR in column["drift"]]
+    if undated:
+        sentences = [f"{_listed(undated)}: these columns follow the calendar, so their drift has no start date."]
+        cards.append(Card("Not dated", formats.count(len(undated)), sentences))
+    not_compared = report["not_compared"]
+    if not_compared:
+        cards.append(Card("Not compared", formats.count(len(not_compared)), [f"{_listed(not_compared)}."]))
+    return cards
 
 
-def _feature_stability(compared: list[Drift], title: str, calendar: set[str]) -> Card:
-    """The card of all features but parts of a time of which a set does not hold all values."""
-    features = [one for one in compared if one.name not in calendar]
-    by_level = {level: [one for one in features if one.level == level] for level in (Level.MAJOR, Level.MODERATE)}
-    moved = [one for found in by_level.values() for one in found]
-    sentences = [
-        f"{formats.drift(level).capitalize()}: {_named(f'{one.name} ({formats.psi(one.worst)})' for one in found)}."
-        for level, found in by_level.items()
-        if found
-    ]
-    unknown = sum(one.level == Level.TOO_LITTLE_DATA for one in features)
+def _feature_drift(drifts: list[DistributionDrift], noun: str, calendar: set[str]) -> Card:
+    """Return the card of all features, except date parts of which a split does not have all values."""
+    features = [drift for drift in drifts if drift.name not in calendar]
+    by_level = {level: [drift for drift in features if drift.level == level] for level in (Drift.MAJOR, Drift.MODERATE)}
+    drifted = [drift for of_level in by_level.values() for drift in of_level]
+    sentences = []
+    for word, of_level in by_level.items():
+        if of_level:
+            names = _listed(f"{drift.name} ({formats.psi(drift.worst)})" for drift in of_level)
+            sentences.append(f"{formats.drift_phrase(word).capitalize()}: {names}.")
+    unknown = sum(drift.level == Drift.TOO_LITTLE_DATA for drift in features)
     known = len(features) - unknown
+    if not drifted and known:
+        with_data = " with enough data" if unknown else ""
+        sentences.insert(0, f"No {noun}{with_data} has moderate or major drift.")
     if unknown:
-        sentences.append(f"{unknown} with too little data to tell.")
-    if not moved and known:
-        of_known = f"{known} with enough data: none" if unknown else "None"
-        sentences.insert(0, f"{of_known} is unstable, none is moderate.")
-    left_out = [one.name for one in compared if one.name in calendar]
+        sentences.append(f"{formats.count(unknown)} {noun}{'s' if unknown != 1 else ''} with too little data.")
+    left_out = [drift.name for drift in drifts if drift.name in calendar]
     if left_out:
-        sentences.append(f"Left out, as parts of the time of which a set does not hold all values: {_named(left_out)}.")
-    level = features[0].level if features and (moved or not unknown) else None
-    return Card(title, f"{len(moved)} of {known}" if known else "-", sentences, level)
+        sentences.append(
+            f"Left out, because a split does not have all values of these date parts: {_listed(left_out)}."
+        )
+    level = features[0].level if features and (drifted or not unknown) else None
+    title = f"{noun.capitalize()}s that have drifted"
+    return Card(title, f"{len(drifted)} of {known}" if known else "-", sentences, level)
 
 
 def _training(report: RunReport, history: History) -> Card:
     training = report["training"]
-    sentences = [
-        f"{training['epochs']} of at most {history.epochs_asked} epochs; with reading and measuring {_total(report)}."
-    ]
+    epochs = training["epochs"]
+    sentences = [f"{epochs} of at most {history.max_epochs} epochs. With reading and evaluation: {_total(report)}."]
     if report["warm_start"] is not None:
         sentences.append(_warm_start(report["warm_start"]))
     best = history.best
     if best is None:
-        sentences.append("No validation set: the last weights were kept.")
+        sentences.append("There is no validation split, so the final weights were kept.")
     else:
-        metric = entry(history.steered_by).label
-        value = best["auc"] if history.steered_by == "auc" else best["loss"]
+        metric = entry(history.monitor).label
+        value = best["auc"] if history.monitor == "auc" else best["loss"]
         sentences.append(
-            f"Best validation {metric} {formats.metric(value)} at step {formats.count(best['step'])}, after "
-            f"{best['epoch']} whole epoch{'s' if best['epoch'] != 1 else ''}; those weights were kept."
+            f"The best validation has {metric} {formats.metric(value)}, at step {formats.count(best['step'])} after "
+            f"{best['epoch']} full epoch{'s' if best['epoch'] != 1 else ''}. Its weights were kept."
         )
         if training["stopped_early"]:
-            sentences.append(f"Stopped early, {history.misses} validations after the best.")
+            sentences.append(f"Training stopped early, {history.misses} validations after the best.")
         elif history.misses == 0:
-            sentences.append("It did not stop early, and the last validation is the best: more epochs may help.")
+            sentences.append("Training did not stop early and the last validation is the best: more epochs might help.")
         else:
-            sentences.append("It did not stop early.")
+            sentences.append("Training did not stop early.")
     return Card("Training time", formats.duration(report["seconds"]["train"]), sentences)
 
 
 def _warm_start(warm_start: dict[str, Any]) -> str:
     tables = warm_start["tables"].values()
-    carried, new = (formats.count(sum(rows[kind] for rows in tables)) for kind in ("carried", "new"))
-    state = "carried" if warm_start["optimizer_state"] == "keep" else "begun anew"
+    copied, new = (formats.count(sum(rows[kind] for rows in tables)) for kind in ("carried", "new"))
+    state = "kept" if warm_start["optimizer_state"] == "keep" else "reset"
     return (
-        f"Began with the weights of {warm_start['run']} at step {formats.count(warm_start['step'])}: {carried} rows of "
-        f"its tables carried, {new} new; optimizer state {state}."
+        f"Warm start from {warm_start['run']}, step {formats.count(warm_start['step'])}: {copied} embeddings copied, "
+        f"{new} new; optimizer state {state}."
     )
 
 
 def _row_sparsity(report: ScoredReport) -> Card:
     sparse = [table for table in report["tables"] if table["all_zero_embeddings"]]
     sparse.sort(key=lambda table: -table["all_zero_embeddings"])
-    listed = _named(f"{table['name']} ({formats.percent(table['row_sparsity'])})" for table in sparse)
-    return Card("All-zero table rows", formats.percent(report["row_sparsity"]), [f"In {listed}."])
+    names = _listed(f"{table['name']} ({formats.percent(table['row_sparsity'])})" for table in sparse)
+    return Card("Row sparsity", formats.percent(report["row_sparsity"]), [f"All-zero embeddings are in {names}."])
 
 
-def _beside(metrics: dict[str, SplitMetrics], others: list[str], metric: str) -> list[str]:
-    listed = [f"{name} {formats.metric(metrics[name][metric])}" for name in others]
-    return [", ".join(listed) + "."] if listed else []
+def _other_splits(metrics: dict[str, SplitMetrics], others: list[str], key: str) -> list[str]:
+    values = [f"{name} {formats.metric(metrics[name][key])}" for name in others]
+    return [", ".join(values) + "."] if values else []
 
 
-def _named(texts: Iterable[str]) -> str:
-    listed = list(texts)
-    rest = len(listed) - NAMED
-    return ", ".join(listed[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
+def _listed(texts: Iterable[str]) -> str:
+    """Return the first texts joined, with the number of the others."""
+    items = list(texts)
+    rest = len(items) - MAX_NAMES
+    return ", ".join(items[:MAX_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _total(report: ScoredReport) -> str:

@@ -1,4 +1,4 @@
-"""Plots as inline SVG: the same data gives the same bytes, and colours come from the page's style."""
+"""Plots as inline SVG. The same data gives the same bytes, and colors come from the style sheet of the page."""
 
 import io
 import re
@@ -11,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# matplotlib knows these colours, the page what they stand for, in light and in dark
+# placeholders for matplotlib; the page replaces them by its variables, which differ in light and dark mode
 INK, MUTED, LINE, BLUE, ORANGE, GREEN = "#110001", "#110002", "#110003", "#110004", "#110005", "#110006"
 PURPLE, OCHRE, PINK, SKY = "#110007", "#110008", "#110009", "#110010"
 VARIABLES = {
@@ -28,7 +28,7 @@ VARIABLES = {
 }
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, OCHRE, PINK, SKY, INK)
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1, 1.4)))
-SET_STYLES: dict[str, dict[str, Any]] = {
+SPLIT_STYLES: dict[str, dict[str, Any]] = {
     "train": {"color": GREEN, "linestyle": (0, (1, 1.4))},
     "valid": {"color": ORANGE, "linestyle": (0, (5, 1.6))},
 }
@@ -57,17 +57,17 @@ SETTINGS: dict[Any, Any] = {
 
 
 def style_of(name: str) -> dict[str, Any]:
-    """Colour and dashes of a set's line: test and evaluations are blue and solid."""
-    return SET_STYLES.get(name, {"color": BLUE, "linestyle": "-"})
+    """Return color and dashes of the line of a split; test and evaluations are blue and solid."""
+    return SPLIT_STYLES.get(name, {"color": BLUE, "linestyle": "-"})
 
 
-def style_of_series(place: int) -> dict[str, Any]:
-    """Colour and dashes of the line at a place of many: colours first, then other dashes."""
-    return {"color": SERIES[place % len(SERIES)], "linestyle": DASHES[place // len(SERIES) % len(DASHES)]}
+def style_of_series(index: int) -> dict[str, Any]:
+    """Return color and dashes of one of many lines; lines after the first eight repeat the colors with new dashes."""
+    return {"color": SERIES[index % len(SERIES)], "linestyle": DASHES[index // len(SERIES) % len(DASHES)]}
 
 
 def svg(name: str, draw: Callable[[Axes], None]) -> Markup:
-    """What `draw` draws, as an `<svg>` whose ids begin with `name`."""
+    """Return the plot that `draw` makes, as an `<svg>` whose ids begin with `name`."""
     with rc_context({**SETTINGS, "svg.hashsalt": name}):
         figure = Figure(figsize=(4.9, 3.1), layout="constrained")
         figure.patch.set_visible(False)
@@ -81,21 +81,21 @@ def svg(name: str, draw: Callable[[Axes], None]) -> Markup:
     return Markup(re.sub(r"<[^<>]*>", lambda tag: _adapted(tag[0], name), text))  # noqa: S704 - matplotlib escapes texts
 
 
-def standalone(drawn: Markup) -> str:
-    """What `svg` gives as a file of its own, in the page's light colours on white."""
+def standalone(plot: Markup) -> str:
+    """Return the result of `svg` as a file of its own, in the light colors of the page on white."""
     style = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
     colors = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", style[: style.index("}")]))
-    text = re.sub(r"var\(--(\w+)\)", lambda name: colors[name[1]], drawn)
+    text = re.sub(r"var\(--(\w+)\)", lambda name: colors[name[1]], plot)
     return text.replace("<svg ", '<svg style="background: #ffffff" font-family="sans-serif" ', 1)
 
 
 def printable(text: str) -> str:
-    """`text` without the characters that no SVG may hold."""
+    """Return `text` without the characters that SVG does not allow."""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def _adapted(tag: str, name: str) -> str:
-    """A tag with ids of its own in a page of several plots, the page's colours, and points to a hundredth."""
+    """Return a tag with ids that are unique on the page, the colors of the page, and coordinates of two decimals."""
     tag = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", tag)
     if tag.startswith("<path"):
         tag = re.sub(r"(\d\.\d\d)\d+", r"\1", tag)

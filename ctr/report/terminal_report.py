@@ -1,4 +1,4 @@
-"""A report in the terminal."""
+"""Reports in the terminal."""
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,10 +15,11 @@ from ctr.schema.split_metrics import SplitMetrics
 
 STYLES = {Drift.STABLE: "green", Drift.MODERATE: "yellow", Drift.MAJOR: "red", Drift.TOO_LITTLE_DATA: "dim"}
 LEVELS = {Level.WARNING: "red", Level.NOTE: "yellow"}
+NUMBERS = ("PSI", "corrected", "p-value")  # columns of `ctr psi` that are aligned to the right
 
 
 def show_report(report: Report, console: Console) -> None:
-    """Print what report.json of a run, of an evaluation or of `ctr psi` says."""
+    """Print report.json of a run, of an evaluation or of `ctr psi`."""
     if report["kind"] == "psi":
         _show_drift(report, console)
     else:
@@ -26,34 +27,35 @@ def show_report(report: Report, console: Console) -> None:
 
 
 def _show_metrics(report: ScoredReport, console: Console) -> None:
-    """Metrics of each set, the score's PSI, and the checks that found something."""
-    sets = report["metrics"]
-    shown = [metric for metric in shown_in(Place.TERMINAL) if any(metric.key in metrics for metrics in sets.values())]
+    """Print the metrics of each split, the PSI of the score, and the checks that did not pass."""
+    splits = report["metrics"]
+    shown = [metric for metric in shown_in(Place.TERMINAL) if any(metric.key in metrics for metrics in splits.values())]
     table = Table(box=None, pad_edge=False)
-    table.add_column("\nset")
-    for column in ("\nrows", *(_in_two_lines(metric.label) for metric in shown)):
+    table.add_column("\nsplit")
+    for column in ("\nexamples", *(_in_two_lines(metric.label) for metric in shown)):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("\nscore PSI", justify="right")
-    for name, metrics in sets.items():
+    for name, metrics in splits.items():
         psi = report["psi"]["score"].get(name)
         cells = [_value(metric, metrics) for metric in shown]
         table.add_row(escape(name), formats.count(metrics["rows"]), *cells, _psi(psi) if psi else "reference")
+    table.collapse_padding = console.measure(table, options=console.options.update(width=1000)).maximum > console.width
     console.print(table)
-    for name, metrics in sets.items():
+    for name, metrics in splits.items():
         reasons: dict[str, str] = metrics.get("reasons", {})
         for reason in dict.fromkeys(reasons.values()):
             missing = [metric.label for metric in shown_in(Place.TERMINAL) if reasons.get(metric.key) == reason]
             if missing:
                 console.print(f"{escape(name)}: no {', '.join(missing)}: {escape(reason)}", highlight=False)
-    for note in interval_notes(sets):
+    for note in interval_notes(splits):
         console.print(note, highlight=False, markup=False, soft_wrap=True)
-    found = [one for one in report["checks"] if one["level"] in LEVELS]
-    for one in found:
-        style, sentence = LEVELS[one["level"]], " ".join(one["sentence"].split())
-        console.print(f"[{style}]{one['level']}[/{style}]: {escape(sentence)}", highlight=False, soft_wrap=True)
-    passed = len(report["checks"]) - len(found)
+    findings = [check for check in report["checks"] if check["level"] in LEVELS]
+    for check in findings:
+        style, sentence = LEVELS[check["level"]], " ".join(check["sentence"].split())
+        console.print(f"[{style}]{check['level']}[/{style}]: {escape(sentence)}", highlight=False, soft_wrap=True)
+    passed = len(report["checks"]) - len(findings)
     if passed:
-        console.print(f"{passed} check{'s' if passed != 1 else ''} found nothing", highlight=False)
+        console.print(f"{passed} check{'s' if passed != 1 else ''} passed", highlight=False)
 
 
 def _in_two_lines(label: str) -> str:
@@ -63,7 +65,7 @@ def _in_two_lines(label: str) -> str:
 
 
 def _value(metric: Metric, metrics: SplitMetrics) -> str:
-    """Return a metric's value, with half the width of its 95 % interval."""
+    """Return a metric's value, with half the width of its 95% CI."""
     interval = None if metric.interval is None else metrics.get(metric.interval)
     half = f"±{(interval[1] - interval[0]) / 2:.1g}" if interval else ""
     return metric.text(metrics.get(metric.key)) + half
@@ -74,36 +76,43 @@ def _psi(psi: PSIResult) -> str:
     return f"[{style}]{formats.psi(psi['psi'])} {formats.drift(psi['drift'])}[/{style}]"
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{formats.count(number)} {noun}{'s' if number != 1 else ''}"
+
+
 def _show_drift(report: DriftReport, console: Console) -> None:
-    """The PSI of each column, the worst verdict first, and what was not compared."""
+    """Print the PSI of each column, the worst drift first, and the columns that were not compared."""
     for name, files in report["files"].items():
-        console.print(f"{name}: {report['rows'][name]:,} rows in {len(files)} file(s)", highlight=False, markup=False)
+        extent = f"{_count(report['rows'][name], 'row')} in {_count(len(files), 'file')}"
+        console.print(f"{name}: {extent}", highlight=False, markup=False)
     over_time = report["psi"]["over_time"]
-    since = {} if over_time is None else {name: one["since"] for name, one in over_time["features"].items()}
+    since = {} if over_time is None else {name: column["since"] for name, column in over_time["features"].items()}
     table = Table(box=None, pad_edge=False)
-    for column in ("column", "kind", "PSI", "corrected", "p-value", "verdict", *(["unstable since"] if since else [])):
-        table.add_column(column, justify="right" if column in ("PSI", "corrected", "p-value") else "left")
+    for header in ("column", "type", *NUMBERS, "drift"):
+        table.add_column(header, justify="right" if header in NUMBERS else "left")
+    if since:
+        table.add_column("major drift since", no_wrap=True)
     compared = report["psi"]["features"]["current"].items()
-    for name, one in sorted(compared, key=lambda item: (item[1]["drift"].rank, -(item[1]["psi"] or 0))):
-        style = STYLES[one["drift"]]
+    for name, result in sorted(compared, key=lambda item: (item[1]["drift"].rank, -(item[1]["psi"] or 0))):
+        style = STYLES[result["drift"]]
         table.add_row(
             escape(name),
             escape(report["column_types"][name]),
-            formats.psi(one["psi"]),
-            formats.psi(one["psi_corrected"]),
-            formats.p_value(one["p_value"]),
-            f"[{style}]{formats.drift(one['drift'])}[/{style}]",
+            formats.psi(result["psi"]),
+            formats.psi(result["psi_corrected"]),
+            formats.p_value(result["p_value"]),
+            f"[{style}]{formats.drift(result['drift'])}[/{style}]",
             *([escape(since[name] or "-")] if since else []),
         )
     console.print(table)
     if report["shared_files"]:
-        shared = len(report["shared_files"])
-        console.print(f"[yellow]note[/yellow]: reference and current data share {shared} file(s)", highlight=False)
+        shared = _count(len(report["shared_files"]), "file")
+        console.print(f"[yellow]note[/yellow]: the reference and the current data share {shared}", highlight=False)
     not_compared: dict[str, str] = report["not_compared"]
     for reason in dict.fromkeys(not_compared.values()):
         names = ", ".join(name for name in not_compared if not_compared[name] == reason)
         console.print(f"not compared: {names}: {reason}", highlight=False, markup=False, soft_wrap=True)
     if report["settings"]["time"] is not None and not since:
-        few = "fewer than two periods"
-        reason = few if over_time is None else over_time.get("reason", few)
+        too_short = "fewer than two periods"
+        reason = too_short if over_time is None else over_time.get("reason", too_short)
         console.print(f"no PSI over time: {reason}", highlight=False, markup=False)

@@ -1,4 +1,4 @@
-"""A table of texts with a title and notes, for the terminal and for Markdown."""
+"""Table of texts with a title and notes, for the terminal and for Markdown."""
 
 from dataclasses import dataclass, field
 
@@ -11,21 +11,29 @@ from ctr.report.markdown import escaped
 
 @dataclass(frozen=True)
 class TextTable:
-    """A table of texts with a title, and what is to be said of it."""
+    """A table of texts with a title and notes.
+
+    Attributes:
+        title: heading of the table.
+        header: names of the columns.
+        rows: cells of each row.
+        notes: sentences below the table.
+        texts: number of columns, from the first, that are texts; the others are numbers, aligned to the right.
+    """
 
     title: str
     header: list[str]
     rows: list[list[str]]
     notes: list[str] = field(default_factory=list)
-    texts: int = 1  # columns, from the first, that are not numbers
+    texts: int = 1
 
     def show(self, console: Console) -> None:
-        """Print it."""
+        """Print the table in the terminal."""
         console.print(Text(f"\n{self.title}", style="bold"))
         if self.rows:
             table = Table(box=None, pad_edge=False)
-            for place, name in enumerate(self.header):
-                table.add_column(Text(name), justify="left" if place < self.texts else "right", overflow="fold")
+            for index, name in enumerate(self.header):
+                table.add_column(Text(name), justify="left" if index < self.texts else "right", overflow="fold")
             for row in self.rows:
                 table.add_row(*(Text(cell) for cell in row))
             console.print(table)
@@ -33,10 +41,10 @@ class TextTable:
             console.print(Text(note), soft_wrap=False)
 
     def markdown(self) -> str:
-        """The same as Markdown of GitHub's kind."""
+        """Return the table as GitHub-flavored Markdown."""
         parts = [f"#### {escaped(self.title)}"]
         if self.rows:
-            rules = ["---" if place < self.texts else "---:" for place in range(len(self.header))]
+            rules = ["---" if index < self.texts else "---:" for index in range(len(self.header))]
             rows = [self.header, *self.rows]
             lines = [[escaped(cell) for cell in row] for row in rows]
             parts.append("\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rules, *lines[1:]]))

@@ -123,18 +123,18 @@ def test_what_is_left_out_is_told_everywhere(sets_of, tmp_path):
     [line] = [line for line in console.file.getvalue().splitlines() if "bad rows" in line]
     assert line.startswith("bad rows left out: train 9 (label is null: 1, label is neither 0 nor 1: 1, ")
     page = page_of(tmp_path / "run")
-    assert page.sections[:3] == ["verdicts", "checks", "bad-rows"]
-    assert {*reasons, "1.3 %"} <= set(page.texts)
+    assert page.sections[:3] == ["verdicts", "checks", "invalid-rows"]
+    assert {*reasons, "1.3%"} <= set(page.texts)
     summary = (tmp_path / "run" / "report.md").read_text()
-    assert "Bad rows left out: train 9 (label is null: 1, label is neither 0 nor 1: 1, " in summary
+    assert "Invalid rows left out: train 9 (label is null: 1, label is neither 0 nor 1: 1, " in summary
 
 
 @pytest.mark.slow
 def test_a_page_without_bad_rows_does_not_speak_of_them(make_experiment, tmp_path):
     settings = ["data.bad_rows={skip: 0.02}", "training.epochs=1", f"model={PLAIN_MODEL}"]
     ctr.train(make_experiment(*settings), tmp_path / "run")
-    assert "bad-rows" not in page_of(tmp_path / "run").sections
-    assert "Bad rows" not in (tmp_path / "run" / "report.md").read_text()
+    assert "invalid-rows" not in page_of(tmp_path / "run").sections
+    assert "Invalid rows" not in (tmp_path / "run" / "report.md").read_text()
 
 
 def test_an_evaluation_leaves_out_what_the_run_would(sets_of, tmp_path):

@@ -109,7 +109,7 @@ def test_the_report_has_psi_and_says_why_there_are_no_metrics(run, table, tmp_pa
     assert report["psi"]["score"]["fresh"] == with_labels["psi"]["score"]["labelled"]
     assert report["psi"]["features"]["fresh"] == with_labels["psi"]["features"]["labelled"]
     page = (run / "evaluations" / "fresh" / "report.html").read_text()
-    assert "There is no AUC: the data has no label." in page
+    assert "No AUC: the data has no label." in page
     assert "ROC" not in page
 
 

@@ -229,7 +229,7 @@ def test_the_command_begins_with_a_run_and_says_so(place, first, tmp_path):
     ]
     assert first_loss[0] < first_loss[1]
     page = (tmp_path / "run" / "report.html").read_text()
-    assert "51 rows of its tables carried, 2 new" in page
+    assert "51 embeddings copied, 2 new" in page
 
 
 OTHERS = {

@@ -80,6 +80,6 @@ def test_a_run_reports_and_inspect_shows_the_share_of_unseen_ids(make_experiment
 
     report = json.loads((tmp_path / "run" / "report.json").read_text())
     assert report["unknown_ids"]["test"]["user"] == {"values": 200, "share": 0.25}
-    assert "Unknown ids in test: user 25.0 %" in (tmp_path / "run" / "report.md").read_text()
+    assert "Unknown ids in test: user 25.0%" in (tmp_path / "run" / "report.md").read_text()
     page = (tmp_path / "run" / "report.html").read_text()
-    assert re.search(r'<td class="text">user</td><td>25.0 %</td>', page)
+    assert re.search(r'<td class="text">user</td><td>25.0%</td>', page)

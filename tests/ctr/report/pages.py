@@ -74,11 +74,11 @@ def assert_sortable(page, keys):
     """A button and a rule of the style sheet for each order, and a place in it for each row of the list."""
     buttons = [a["id"] for tag, a in page.elements if tag == "input"]
     assert buttons == [f"sort-{key}" for key in keys]
-    assert [a["id"] for tag, a in page.elements if tag == "input" and "checked" in a] == ["sort-verdict"]
-    styles = [a["style"] for a in page.of_class("shift") if "--by-" in (a.get("style") or "")]
+    assert [a["id"] for tag, a in page.elements if tag == "input" and "checked" in a] == ["sort-drift"]
+    styles = [a["style"] for a in page.of_class("distribution") if "--by-" in (a.get("style") or "")]
     for key in keys:
-        assert f"#sort-{key}:checked) .sorted > .shift {{ order: var(--by-{key}); }}" in page.style
+        assert f"#sort-{key}:checked) .sorted > .distribution {{ order: var(--by-{key}); }}" in page.style
         places = [int(re.search(rf"--by-{key}: (\d+);", style)[1]) for style in styles]
         assert sorted(places) == list(range(len(styles)))
-        if key == "verdict":
+        if key == "drift":
             assert places == sorted(places)

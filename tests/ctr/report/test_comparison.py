@@ -178,7 +178,7 @@ def test_what_intervals_take_as_independent_is_said(found, written):
     for one in found["variants"][1:]:
         one["difference"] |= clusters
     texts = written(found).texts
-    few = "as many as 20 of equal weight: few, so they can be too narrow"
+    few = "equivalent to 20 of equal weight: few, so intervals can be too narrow"
     assert f"The CIs of differences are clustered by <user> (900 clusters, {few})." in texts
     assert not any(text.startswith(examples) for text in texts)
     found["variants"][1]["difference"] |= {"interval_unit": "row", "no_clusters": ["seed 1: other groups"]}

@@ -39,8 +39,8 @@ def drift(tmp_path_factory):
 def test_the_page_has_verdicts_columns_periods_and_files(drift):
     report, page = read_json(drift / "report.json"), page_of(drift)
     assert_self_contained(page)
-    assert page.sections == ["verdicts", "stability", "over-time", "not-compared", "origin"]
-    assert_sortable(page, ["verdict", "name", "set0"])
+    assert page.sections == ["verdicts", "drift", "over-time", "not-compared", "origin"]
+    assert_sortable(page, ["drift", "name", "split0"])
     columns = report["psi"]["features"]["current"]
     assert {*columns, NAME, EVIL} <= set(page.texts)
     assert {formats.psi(one["psi"]) for one in columns.values()} <= set(page.texts)
@@ -52,8 +52,8 @@ def test_the_page_has_verdicts_columns_periods_and_files(drift):
 def test_the_summary_names_the_columns_that_moved(drift):
     columns = read_json(drift / "report.json")["psi"]["features"]["current"]
     lines = (drift / "report.md").read_text().splitlines()
-    assert lines[0] == "# PSI of two data sets"
-    assert any(line.startswith(f"| price | {formats.psi(columns['price']['psi'])} unstable") for line in lines)
+    assert lines[0] == "# PSI of two datasets"
+    assert any(line.startswith(f"| price | {formats.psi(columns['price']['psi'])} major") for line in lines)
 
 
 def test_the_same_folder_gives_the_same_bytes(drift):

@@ -26,7 +26,7 @@ from tests.ctr.undrawn import undrawn
 
 pytestmark = pytest.mark.medium
 
-SECTIONS = ["verdicts", "checks", "metrics", "learning", "scores", "stability", "over-time", "slices", "unknown-ids"]
+SECTIONS = ["verdicts", "checks", "metrics", "learning", "scores", "drift", "over-time", "slices", "unknown-ids"]
 SECTIONS += ["worst-rows", "model", "origin"]
 
 
@@ -47,7 +47,7 @@ def test_an_evaluation_has_its_own_page(evil):
     assert page.sections == [section for section in SECTIONS if section != "learning"]
     assert "labels $0$ <i>" in page.texts
     assert "the labels are of one class only" in page.texts
-    assert "label 1" not in page.texts  # the class that is absent is not drawn
+    assert "positives" not in page.texts  # a class without examples is not drawn
     curves = read_json(evil / "evaluation" / "curves.json")
     assert curves["roc"] == {}
     assert curves["run"] == "tiny <b>&$x$"
@@ -62,7 +62,7 @@ def test_data_without_labels_has_what_needs_none(evil):
         "verdicts",
         "checks",
         "metrics",
-        "stability",
+        "drift",
         "over-time",
         "unknown-ids",
         "model",
@@ -77,7 +77,7 @@ def test_numbers_are_those_of_report_json(evil):
     for metrics in report["metrics"].values():
         assert {formats.metric(metrics[key]) for key in keys} <= set(texts)
         assert formats.interval(metrics["auc_interval"]) in texts
-        assert f"at {metrics['ks_threshold']:.3g}" in texts
+        assert f"at score {metrics['ks_threshold']:.3g}" in texts
     shown = [
         *report["psi"]["score"].values(),
         *(one for features in report["psi"]["features"].values() for one in features.values()),
@@ -95,13 +95,13 @@ def test_every_check_is_a_sentence_warnings_first_and_what_is_well_is_folded(evi
     places = [page.texts.index(one["sentence"]) for one in checks]
     assert places == sorted(places)
     fine = [place for place, one in zip(places, checks, strict=True) if one["level"] == "ok"]
-    folded = page.texts.index(f"{len(fine)} check{'s' if len(fine) != 1 else ''} found nothing")
+    folded = page.texts.index(f"{len(fine)} check{'s' if len(fine) != 1 else ''} passed")
     assert [place for place in places if place > folded] == fine
 
 
 def test_the_list_of_features_is_sorted_by_any_column_without_scripts(evil):
-    assert_sortable(page_of(evil / "run"), ["verdict", "name", "set0", "set1"])
-    assert_sortable(page_of(evil / "evaluation"), ["verdict", "name", "set0"])
+    assert_sortable(page_of(evil / "run"), ["drift", "name", "split0", "split1"])
+    assert_sortable(page_of(evil / "evaluation"), ["drift", "name", "split0"])
 
 
 def test_worst_rows_show_their_values_as_text(evil):
@@ -221,9 +221,9 @@ def test_zero_rows_and_features_that_moved_are_named_in_the_verdicts(evil, tmp_p
 
     with undrawn():
         text = rewritten(evil, tmp_path, change).text
-    assert "All-zero table rows" in text
-    assert "(25.0 %)" in text
-    assert "Moderate: price (0.1500)" in text
+    assert "Row sparsity 20.0%" in text
+    assert "(25.0%)" in text
+    assert "Moderate drift: price (0.1500)" in text
 
 
 def test_nothing_moved_and_nothing_computed_are_said(evil, tmp_path):
@@ -247,7 +247,7 @@ def test_nothing_moved_and_nothing_computed_are_said(evil, tmp_path):
             del curves[drawn]["test"]
 
     text = rewritten(evil, tmp_path, change).text
-    assert "None is unstable, none is moderate." in text
+    assert "No feature has moderate or major drift." in text
     assert "no values to compare" in text
     metrics = len(CATALOG)
     assert text.count("no rows with a weight above 0") == 4 + metrics  # in four cards and in every cell
@@ -316,11 +316,11 @@ def test_rare_ids_and_drivers_are_shown_where_there_are_any(evil, tmp_path):
 
     with undrawn():
         page = rewritten(evil, tmp_path, change)
-    assert page.sections == [*SECTIONS[:-4], "rare-ids", *SECTIONS[-4:]]
-    rare = page.texts.index("Rare ids in test")
+    assert page.sections == [*SECTIONS[:-4], "id-frequency", *SECTIONS[-4:]]
+    rare = page.texts.index("Id frequency in test")
     assert {"1 to 9", "z -7.50", "1 marked"} <= set(page.texts[rare:])
-    drivers = page.texts.index("What drives the score in test")
-    assert page.texts[drivers:].index("91 %") < page.texts[drivers:].index("0 %") < page.texts[drivers:].index("-10 %")
+    drivers = page.texts.index("Features that explain the score drift in test")
+    assert page.texts[drivers:].index("91%") < page.texts[drivers:].index("0%") < page.texts[drivers:].index("-10%")
     assert "And 2 features that explain less." in page.texts
 
 
@@ -343,8 +343,8 @@ def test_periods_that_cannot_be_compared_have_a_reason(evil, tmp_path):
 
 def test_a_training_without_validation_draws_its_loss_alone():
     lines = [{"kind": "train", "epoch": k, "step": 12 * k, "rows": 720, "loss": 1 / k} for k in (1, 2, 3)]
-    [plot] = learning_plots(History(lines, [], epochs_asked=3, steered_by="auc", is_sampled=False))
-    assert "Loss, mean of each epoch in training" in plot
+    [plot] = learning_plots(History(lines, [], max_epochs=3, monitor="auc", is_sampled=False))
+    assert "Loss (train: mean of each epoch)" in plot
 
 
 HISTORIES = {

@@ -79,7 +79,7 @@ def test_the_page_has_a_line_for_it(toy, value):
 
 def test_report_md_has_a_column_for_it(toy, value):
     header, _, line = [line for line in (toy.folder / "report.md").read_text().splitlines() if line[:1] == "|"][:3]
-    assert header.endswith("| toy accuracy | 95 % interval | score PSI |")
+    assert header.endswith("| toy accuracy | 95% CI | score PSI |")
     assert f"| {value:.3f} | 0.2500 to 0.7500 |" in line
 
 
@@ -93,8 +93,8 @@ def test_the_terminal_has_a_column_for_it(toy, value):
 
 
 def test_runs_side_by_side_have_a_column_for_it(toy, value):
-    [table] = [one for one in side_by_side([toy, toy]) if one.header[:2] == ["run", "rows"]]
-    assert table.header[-3:] == ["toy accuracy", "95 % interval", "score PSI"]
+    [table] = [one for one in side_by_side([toy, toy]) if one.header[:2] == ["run", "examples"]]
+    assert table.header[-3:] == ["toy accuracy", "95% CI", "score PSI"]
     assert table.rows[0][-3:-1] == [f"{value:.3f}", "0.2500 to 0.7500"]
 
 

@@ -18,7 +18,7 @@ from ctr.cli import app
 from ctr.config.experiment import load_experiment
 from ctr.evaluation.paired_scores import NotPaired, SavedScores, differing_rows
 from ctr.metrics import BinaryMetrics, Clusters, auc_difference
-from ctr.report.side_by_side import settings_of, short_names, show_side_by_side, side_by_side, to_markdown
+from ctr.report.side_by_side import config_of, short_names, show_side_by_side, side_by_side, to_markdown
 from ctr.runs.files import read_json, write_json
 from ctr.runs.run import Run
 from tests.conftest import CONFIG, THREADS, click_log
@@ -101,7 +101,7 @@ def grouped(folder, seed, column="user", **changes):
 def test_a_difference_is_clustered_by_the_group_of_both_runs(tmp_path):
     first, second = grouped(tmp_path / "a", 1), grouped(tmp_path / "b", 2)
     rows, notes = tables([first, second])
-    assert notes["test, differences to a"] == ["b: intervals are clustered by user (40 clusters)"]
+    assert notes["test, differences to a"] == ["b: CIs are clustered by user (40 clusters)"]
     a, b = load(first), load(second)
     clusters = Clusters((np.arange(ROWS) % 40).astype(np.int32), 40)
     expected = auc_difference(b.logit, a.logit, a.label, None, clusters)
@@ -121,7 +121,7 @@ def test_a_difference_is_clustered_by_the_group_of_both_runs(tmp_path):
 def test_a_difference_takes_rows_as_independent_unless_both_runs_hold_one_group(columns, reason, tmp_path):
     runs = [grouped(tmp_path / name, k, column) for k, (name, column) in enumerate(zip("ab", columns, strict=True))]
     rows, notes = tables(runs)
-    assert notes["test, differences to a"] == [f"b: intervals take rows as independent: {reason}"]
+    assert notes["test, differences to a"] == [f"b: CIs assume independent examples: {reason}"]
     expected = load(runs[1]).differences(load(runs[0]))["auc"]
     assert rows["test, differences to a"][0][3].startswith(f"{expected.low:+.5f} to {expected.high:+.5f}")
 
@@ -136,14 +136,14 @@ def test_other_groups_are_other_rows(tmp_path):
 def test_one_group_alone_leaves_rows_independent(tmp_path):
     _, notes = tables([grouped(tmp_path / name, k, user=np.zeros(ROWS, int)) for k, name in enumerate("ab")])
     (note,) = notes["test, differences to a"]
-    assert note == "b: intervals take rows as independent: all rows have one value of 'user'"
+    assert note == "b: CIs assume independent examples: all rows have one value of 'user'"
 
 
 def test_few_groups_are_said(tmp_path):
     runs = [grouped(tmp_path / name, k, user=np.arange(ROWS) % 8) for k, name in enumerate("ab")]
     _, notes = tables(runs)
     (note,) = notes["test, differences to a"]
-    assert note.endswith("by user (8 clusters, as many as 8 of equal weight: few, so they can be too narrow)")
+    assert note.endswith("by user (8 clusters, equivalent to 8 of equal weight: few, so intervals can be too narrow)")
 
 
 def test_a_better_run_has_a_star_and_each_set_its_tables_in_order(tmp_path):
@@ -170,8 +170,8 @@ def test_a_copy_of_a_run_differs_by_nothing_and_has_no_interval(tmp_path):
     rows, notes = tables([run, Run(tmp_path / "b")])
     assert [row[2:] for row in rows["test, differences to a"]] == [["0.00000", "-", "-"]] * 2
     assert notes["test, differences to a"] == [
-        "b: no interval of the AUC: the estimated variance is 0",
-        "b: no interval of the log loss: the estimated variance is 0",
+        "b: no CI of the AUC: the estimated variance is 0",
+        "b: no CI of the log loss: the estimated variance is 0",
     ]
 
 
@@ -265,7 +265,7 @@ def test_the_first_run_that_has_a_set_is_compared_with(tmp_path):
     others = [write_run(tmp_path / name, {"test": scored(2)}) for name in "bc"]
     rows, _ = tables([first, *others])
     assert list(rows) == ["test", "test, differences to b", "how to read a difference"]
-    assert tables([first, others[0]])[0] == {"no set is in two of them": []}
+    assert tables([first, others[0]])[0] == {"no two of them have a split in common": []}
 
 
 def test_gauc_is_shown_where_all_have_it(tmp_path):
@@ -305,21 +305,76 @@ def test_an_evaluation_has_the_settings_of_its_run(tmp_path):
     config = {"seed": 4, "features": {"unseen": "shared"}, "model": {"initializer": {"head_bias": "zero"}}}
     write_run(tmp_path / "a", {"test": scored(1)}, config=config)
     evaluation = write_run(tmp_path / "a" / "evaluations" / "day", {"day": scored(1)})
-    assert settings_of(evaluation) == {"seed": "4", "features.unseen": "shared", "model.initializer.head_bias": "zero"}
-    assert settings_of(write_run(tmp_path / "b", {"day": scored(1)})) is None
+    assert config_of(evaluation) == config
+    assert config_of(write_run(tmp_path / "b", {"day": scored(1)})) is None
     (tmp_path / "a" / "config.yaml").write_text("{")
     resealed(tmp_path / "a")
-    assert settings_of(evaluation) is None
+    assert config_of(evaluation) is None
 
 
 def test_the_settings_of_a_run_of_0_4_have_their_names_of_today(tmp_path):
     config = {"features": {"columns": {"age": {"kind": "numeric"}}}, "report": {"exact_rows": 9}}
-    assert settings_of(write_run(tmp_path / "a", {"test": scored(1)}, config=config)) == {
-        "features.columns.age.type": "numeric",
-        "features.unseen": "own",
-        "model.initializer.head_bias": "zero",
-        "report.max_exact_rows": "9",
+    assert config_of(write_run(tmp_path / "a", {"test": scored(1)}, config=config)) == {
+        "features": {"columns": {"age": {"type": "numeric"}}, "unseen": "own"},
+        "report": {"max_exact_rows": 9},
+        "model": {"initializer": {"head_bias": "zero"}},
     }
+
+
+SPARSE = 'optimizers.sparse."*"'
+SET_DIFFERENTLY = {
+    "a model with other settings": (
+        ["model={type: wide_deep, hidden: [8], dropout: 0.1, initializer: {tables: 0.3}}"],
+        [["model.type", "dcn_v2", "wide_deep"], ["model.cross_layers", "1", "-"]],
+    ),
+    "an optimizer with other defaults": (
+        ['optimizers.sparse={"*": {type: adagrad, learning_rate: 0.3}}'],
+        [[f"{SPARSE}.type", "rmsprop_v2", "adagrad"], [f"{SPARSE}.l2_gradient", "0.001", "0.0"]],
+    ),
+    "a default of all features": (
+        ["features.defaults.dim=6"],
+        [["features.columns.*.dim (5 features)", "4", "6"]],
+    ),
+    "a table for which all is set": (
+        ["optimizers.sparse.user={type: ftrl, l1: 0.5}"],
+        [["optimizers.sparse.user", "-", "{type: ftrl, l1: 0.5}"]],
+    ),
+    "a part that is on by default": (
+        ["training.early_stopping=null"],
+        [["training.early_stopping", "(default)", "null"]],
+    ),
+    "what has its default already": (["report.threshold=0.5"], []),
+}
+
+
+@pytest.mark.parametrize("case", SET_DIFFERENTLY)
+def test_only_settings_that_the_user_set_differently_are_listed(case, make_experiment, tmp_path):
+    overrides, expected = SET_DIFFERENTLY[case]
+    configs = [yaml.safe_load(make_experiment(*changes).to_yaml()) for changes in ([], overrides)]
+    runs = [
+        write_run(tmp_path / name, {"test": scored(1)}, config=config)
+        for name, config in zip("ab", configs, strict=True)
+    ]
+    rows, _ = tables(runs)
+    assert rows["settings that differ" if expected else "the settings are the same"] == expected
+
+
+def test_settings_that_differ_by_default_are_counted(make_experiment, tmp_path):
+    config = yaml.safe_load(make_experiment().to_yaml())
+    changed = yaml.safe_load(make_experiment("seed=4").to_yaml())
+    del changed["report"]["threshold"], changed["training"]["precision"]  # as a version did that did not know them
+    runs = [
+        write_run(tmp_path / "a", {"test": scored(1)}, config=config),
+        write_run(tmp_path / "b", {"test": scored(1)}, config=changed),
+    ]
+    rows, notes = tables(runs)
+    assert rows["settings that differ"] == [["seed", "3", "4"]]
+    assert notes["settings that differ"] == [
+        "not listed: 2 more that differ only because of defaults or other settings"
+    ]
+    changed["seed"] = 3
+    runs[1] = write_run(tmp_path / "b", {"test": scored(1)}, config=changed)
+    assert tables(runs)[0]["no setting was set differently"] == []
 
 
 def test_runs_are_called_by_what_tells_them_apart(tmp_path, monkeypatch):
@@ -372,7 +427,7 @@ def test_a_terminal_shows_texts_as_they_are(tmp_path):
     show_side_by_side(side_by_side(runs), console)
     shown = console.export_text()
     assert "[red], differences to [bold]x" in shown
-    assert "those of one user are not" in shown
+    assert "examples of one user are not" in " ".join(shown.split())
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ def test_checks_that_found_something_are_one_line_each(evil):
     said = [f"{one['level']}: {' '.join(one['sentence'].split())}" for one in report["checks"] if one["level"] != "ok"]
     assert lines[-len(said) - 1 : -1] == said
     fine = len(report["checks"]) - len(said)
-    assert lines[-1] == f"{fine} check{'s' if fine != 1 else ''} found nothing"
+    assert lines[-1] == f"{fine} check{'s' if fine != 1 else ''} passed"
 
 
 def test_a_common_report_fits_a_narrow_terminal(evil):
@@ -55,4 +55,4 @@ def test_a_common_report_fits_a_narrow_terminal(evil):
 def test_what_is_missing_has_a_reason(evil):
     text = shown(Run(evil / "evaluation").report())
     assert "labels $0$ <i>: no AUC: the labels are of one class only" in text
-    assert "no AUC, log loss, label rate: the data has no label" in shown(Run(evil / "scored").report())
+    assert "no AUC, log loss, positive rate: the data has no label" in shown(Run(evil / "scored").report())

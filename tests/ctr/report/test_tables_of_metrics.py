@@ -39,20 +39,22 @@ def test_what_stands_below_a_number():
     found = cells({"test": metrics})
     low, high = metrics["auc_interval"]
     assert found["AUC"][0].notes == [f"{low:.4f} to {high:.4f}"]
-    assert found["GAUC"][0].notes == ["1 group by user", "50.0 % of rows"]
+    assert found["GAUC"][0].notes == ["1 group by user", "50.0% of examples"]
     assert found["calibration"][0].notes == [
-        f"± {metrics['calibration_error']:.5f}",
+        f"SE {metrics['calibration_error']:.5f}",
         f"z {metrics['calibration_z']:+.2f}",
     ]
-    excess = f"{metrics['log_loss_excess']:+.5f} ± {metrics['log_loss_excess_error']:.5f}"
-    assert found["log loss"][0].notes == [f"± {metrics['log_loss_error']:.5f}", f"{excess} against the label rate"]
-    assert found["label rate"][0].notes == [f"± {metrics['positive_rate_error']:.5f}", f"{LABEL.sum()} positives"]
-    assert found["precision"][0].notes == ["at 0.5"]
+    excess = f"{metrics['log_loss_excess']:+.5f} (SE {metrics['log_loss_excess_error']:.5f})"
+    assert found["log loss"][0].notes == [f"SE {metrics['log_loss_error']:.5f}", excess, "against constant"]
+    assert found["positive rate"][0].notes == [f"SE {metrics['positive_rate_error']:.5f}", f"{LABEL.sum()} positives"]
+    assert found["precision"][0].notes == ["at score 0.5"]
 
 
 def test_a_binned_auc_tells_its_error():
     metrics = result(LOGIT, LABEL, exact_rows=10)
-    assert cells({"test": metrics})["AUC"][0].notes[-1] == f"binned, so exact to ± {metrics['auc_error']:.1g}"
+    assert (
+        cells({"test": metrics})["AUC"][0].notes[-1] == f"from binned scores: error at most {metrics['auc_error']:.1g}"
+    )
 
 
 def test_what_cannot_be_computed_has_a_reason_and_what_is_not_asked_for_is_left_out():
