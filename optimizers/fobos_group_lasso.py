@@ -30,7 +30,7 @@ class FobosGroupLasso(RowOptimizer):
         w <- w max(0, 1 - k eta l21 sqrt(d) / ||w||),    eta from the old h
 
     which equals exactly k updates with a zero gradient if there is no `l2_gradient`, no `weight_decay` and no change of
-    the learning rate: the current rate is used for all k steps. Between updates, a row is read without this shrinkage.
+    the learning rate. The current rate is used for all k steps. Between updates, a row is read without this shrinkage.
     Steps are counted in the table's dtype: float32 counts 16 million.
 
     Args:

@@ -17,9 +17,10 @@ class FtrlProximal(RowOptimizer):
         z  <- z + g - (sqrt(n') - sqrt(n)) / a * w
         w  <- -soft(z, l1) / ((beta + sqrt(n')) / a + l2),    soft(z, l) = sign(z) max(|z| - l, 0)
 
-    with a = learning_rate. l1 is compared with the sum of all gradients of a weight, so a good value depends on the
-    scale of the loss (here the batch mean) and on the number of steps. A zero weight becomes nonzero once its gradient
-    sum exceeds l1. A zero gradient does not change a row, so skipping rows outside the batch loses nothing.
+    with a = learning_rate. The penalty l1 is compared with the sum of all gradients of a weight. A good value therefore
+    depends on the scale of the loss (here the batch mean) and on the number of steps. A zero weight becomes nonzero
+    once its gradient sum exceeds l1. A zero gradient does not change a row, so skipping rows outside the batch loses
+    nothing.
 
     The state `linear` holds a z. A schedule scales only the step: linear <- linear + rate * g - ..., while the
     penalties stay scaled by `penalty_rate`. So a change of the learning rate changes no weight, and a rate of 0 is

@@ -20,7 +20,7 @@ class LazyAdam(RowOptimizer):
     Adam itself decays both moments, and moves every row it has seen, at each step. Here a row changes only when it is
     updated, so t can count two things (`bias_correction`):
 
-    - the table's steps. t is large when a rare row first occurs, so its moments start from an uncorrected zero, and its
+    - the table's steps. When a rare row first occurs, t is large, so its moments start from an uncorrected zero. Its
       first step is learning_rate * (1 - beta_1) / sqrt(1 - beta_2): about three times the learning rate by default.
     - the row's own updates. Each row is corrected as in Adam, and its first step equals the learning rate.
 
@@ -30,7 +30,7 @@ class LazyAdam(RowOptimizer):
     - If t counts the row's own updates, v is the mean of the row's squared gradients. Steps keep the size of Adam's,
       and rare large gradients of a coordinate are remembered. A fixed decay forgets them and might not converge.
     - If t counts the table's steps, also without bias correction, an update weighs 1 / t however few updates the row
-      has had. If a row first occurs at a late t, its v starts at g^2 / t and fills slowly, and its first step is
+      has had. If a row first occurs at a late t, its v starts at g^2 / t and fills slowly. Its first step is
       learning_rate * (1 - beta_1) * sqrt(t). AdamNC's bounds assume a learning rate that falls as 1 / sqrt(t), which
       cancels the root.
 

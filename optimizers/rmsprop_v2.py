@@ -27,8 +27,12 @@ class RMSPropV2(RowOptimizer):
     default, and always if they stay below sqrt(epsilon * (1 - beta)), 1e-5. For steps near `learning_rate` at such
     gradients, lower `epsilon` or set `epsilon_inside=False`.
 
-    With `momentum`, the step is a decaying sum: m <- momentum * m + learning_rate * g / sqrt(v + epsilon), w <- w - m,
-    applied only when a row is updated. No coordinate then moves further than learning_rate / (1 - momentum).
+    With `momentum`, the step is a decaying sum, applied only when a row is updated:
+
+        m <- momentum * m + learning_rate * g / sqrt(v + epsilon)
+        w <- w - m
+
+    No coordinate then moves further than learning_rate / (1 - momentum).
 
     Args:
         learning_rate: largest step of a coordinate, without momentum; a number or a Keras schedule. A larger value
