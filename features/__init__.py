@@ -1,4 +1,19 @@
-"""Features: declared columns of Parquet data, fitted on the training data, encoded and read as batches."""
+"""Features: declared columns of Parquet data, fitted on the training data, encoded and read as batches.
+
+>>> import tempfile
+>>> import pyarrow as pa, pyarrow.parquet as pq
+>>> folder = tempfile.TemporaryDirectory()
+>>> clicks = pa.table({"user": ["a", "b", "a", "c"], "clicked": [1, 0, 0, 1]})
+>>> pq.write_table(clicks, f"{folder.name}/clicks.parquet")
+>>> row_groups = open_data(folder.name)
+>>> features = Features(columns={"user": {"type": "categorical", "dim": 4}})
+>>> encoder = fit_encoder(features, Columns(label="clicked"), row_groups, seed=0)
+>>> encoder.table_size("user")  # three special rows and three users
+6
+>>> [batch["ids"].shape for batch in Reader(row_groups, encoder, batch_size=3, seed=0).epoch(0)]
+[(3, 1), (1, 1)]
+>>> folder.cleanup()
+"""
 
 from features.ahead import read_ahead
 from features.bad_rows import BadRows, leave_out_bad_rows

@@ -81,11 +81,11 @@ class CAN(Tower):
     base: the paper uses DIEN, its public code a plain MLP.
 
     Args:
-        base: tower on [x_0, co-actions].
-        pairs: pairs of a categorical feature and a sequence or second categorical feature, at least one. Each pair adds
-            tables and cost.
-        micro_mlp: widths of the micro-MLP, its input first; (16, 8, 4) is the public code's, (4,) * 9 the paper's.
-            Larger widths make the tables of its parameters wider.
+        base: tower whose input is x_0 with the co-actions appended.
+        pairs: pairs of a categorical feature and a sequence or second categorical feature, at least one. Each pair
+            widens the input of `base`.
+        micro_mlp: widths of the micro-MLP, its input first. [16, 8, 4] is the public code's, nine 4s the
+            paper's. Larger widths make the tables of its parameters wider.
         bias: True gives the layers of the micro-MLP biases.
         orders: highest power of the behavior embeddings, at least 1. A larger value adds higher-order terms and output
             width.

@@ -40,8 +40,8 @@ class DCN(DeepCross):
     rows all equal w^T. The bias is outside the product: x_0 does not multiply it, as it does in DCN-V2.
 
     Args:
-        structure: arrangement of the cross layers and the MLP: `stacked`, `parallel`, `stacked_parallel` or
-            `cross_only`; see `DeepCross`.
+        structure: arrangement of the cross layers and the MLP: `stacked` (the MLP on the output of the cross layers),
+            `parallel` (both on x_0), `stacked_parallel` (two MLPs, one of each) or `cross_only` (no MLP).
         cross_layers: number of cross layers, at least 1. More layers model interactions of more features.
         hidden: widths of the layers of the MLP `deep`, first to last. More or wider layers fit more and cost more.
         batch_norm: True adds batch normalization before each activation of the MLP.

@@ -92,8 +92,8 @@ class DCNMix(DeepCross):
     product. The experts of a layer share its bias and its gate.
 
     Args:
-        structure: arrangement of the cross layers and the MLP: `stacked`, `parallel`, `stacked_parallel` or
-            `cross_only`; see `DeepCross`.
+        structure: arrangement of the cross layers and the MLP: `stacked` (the MLP on the output of the cross layers),
+            `parallel` (both on x_0), `stacked_parallel` (two MLPs, one of each) or `cross_only` (no MLP).
         cross_layers: number of cross layers, at least 1. More layers model interactions of more features.
         experts: number of experts of each cross layer, at least 1. A larger value fits more and costs more.
         rank: rank of each expert, below the width of the input; None: a quarter of that width, at least 1. A larger

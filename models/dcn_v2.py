@@ -24,8 +24,8 @@ class DCNV2(DeepCross):
     A cross layer is x_{l+1} = x_0 * (W_l x_l + b_l) + x_l, with * the elementwise product. With low rank, W = U V^T.
 
     Args:
-        structure: arrangement of the cross layers and the MLP: `stacked`, `parallel`, `stacked_parallel` or
-            `cross_only`; see `DeepCross`.
+        structure: arrangement of the cross layers and the MLP: `stacked` (the MLP on the output of the cross layers),
+            `parallel` (both on x_0), `stacked_parallel` (two MLPs, one of each) or `cross_only` (no MLP).
         cross_layers: number of cross layers, at least 1. More layers model interactions of more features.
         rank: rank of W, at least 1 and below the width of the input; None: full rank. A larger value fits more and
             costs more.

@@ -39,6 +39,11 @@ def adam(
 
     Raises:
         ValueError: an argument is outside its range.
+
+    >>> weight = tf.Variable([1.0])
+    >>> _ = adam(learning_rate=0.1).apply_gradients([(tf.constant([2.0]), weight)])
+    >>> print(weight.numpy().round(4))
+    [0.9]
     """
     check_adam(learning_rate, beta_1, beta_2, epsilon)
     if not bias_correction:

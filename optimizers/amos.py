@@ -30,7 +30,7 @@ class Amos(DenseOptimizer):
     source.
 
     Args:
-        learning_rate: initial learning rate, about 1 / sqrt(number of batches of the training data); a number or a
+        learning_rate: learning rate, about 1 / sqrt(number of batches of the training data); a number or a
             Keras schedule. A larger value takes larger steps.
         beta: decay rate of v, 0 to below 1. A larger value averages squared gradients over more steps.
         scale: factor of the target scale s, above 0. A larger value lets weights grow larger and move faster.

@@ -142,7 +142,7 @@ def rmsprop_dense(
     Args:
         learning_rate: learning rate; a number or a Keras schedule. A larger value takes larger steps.
         rho: decay rate of v, 0 to below 1. A larger value averages squared gradients over more steps.
-        momentum: decay rate of the velocity m, 0 to below 1. A larger value averages more past steps; 0 turns it off.
+        momentum: decay rate of the velocity m, 0 to below 1. A larger value sums more past steps; 0 turns it off.
         epsilon: constant added to v inside the root, above 0.
         centered: True divides by the standard deviation of the gradient instead of its root mean square; see
             `DenseRMSProp`.
@@ -174,7 +174,7 @@ def sgd_dense(
 
     Args:
         learning_rate: learning rate; a number or a Keras schedule. A larger value takes larger steps.
-        momentum: decay rate of the velocity v, 0 to below 1. A larger value averages more past steps; 0 is plain
+        momentum: decay rate of the velocity v, 0 to below 1. A larger value sums more past steps; 0 is plain
             gradient descent.
         nesterov: True for Nesterov momentum (Sutskever et al. 2013), which evaluates the velocity one step ahead; needs
             a momentum above 0.

@@ -45,8 +45,8 @@ class FtrlProximal(RowOptimizer):
             and n does not, so it leaves the step size unchanged. Counted once, where TensorFlow's kernels count it
             twice. It acts at each update, scaled by the learning rate, like `l2_gradient`. A larger value pulls weights
             closer to zero; 0 turns it off.
-        learning_rate_power: exponent -p; n^p replaces sqrt(n) everywhere. At most 0: -0.5 is the paper's, 0 keeps the
-            learning rate constant, and a lower value makes it fall faster.
+        learning_rate_power: exponent -p; n^p replaces sqrt(n) everywhere. At most 0: -0.5 is the paper's, and 0 keeps
+            the learning rate constant.
         l2_gradient: lambda of L2 regularization: `lambda * w` is added to the gradient of each updated row, once a
             step; unlike `l2` it is not proximal. A larger value pulls weights closer to zero; 0 turns it off.
         name: Keras name of the optimizer.

@@ -41,8 +41,8 @@ class GroupLassoAdagrad(FtrlProximal):
             With False, the threshold is l21 at any width.
         l2_shrinkage: lambda of an L2 term in the gradient that z includes and n does not, so it leaves the step size
             unchanged; see `FtrlProximal`. A larger value pulls weights closer to zero; 0 turns it off.
-        learning_rate_power: exponent -p; n^p replaces sqrt(n) everywhere. At most 0: -0.5 is the paper's, 0 keeps the
-            learning rate constant, and a lower value makes it fall faster.
+        learning_rate_power: exponent -p; n^p replaces sqrt(n) everywhere. At most 0: -0.5 is the paper's, and 0 keeps
+            the learning rate constant.
         l2_gradient: lambda of L2 regularization: `lambda * w` is added to the gradient of each updated row, once a
             step. A larger value pulls weights closer to zero; 0 turns it off.
         name: Keras name of the optimizer.

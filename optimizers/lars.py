@@ -23,7 +23,7 @@ class LARS(DenseOptimizer):
 
     Args:
         learning_rate: learning rate; a number or a Keras schedule. A larger value takes larger steps.
-        momentum: decay rate of the velocity v, 0 to below 1. A larger value averages more past steps.
+        momentum: decay rate of the velocity v, 0 to below 1. A larger value sums more past steps.
         trust: fraction of its norm that a matrix moves at a learning rate of 1, above 0; eta in the paper (0.001, with
             rates above 1). A larger value takes larger steps.
         weight_decay: lambda of weight decay in the gradient, for matrices only. A larger value pulls weights closer to

@@ -28,7 +28,7 @@ class DenseRMSProp(DenseOptimizer):
     Args:
         learning_rate: learning rate; a number or a Keras schedule. A larger value takes larger steps.
         rho: decay rate of v and a, 0 to below 1. A larger value averages over more steps.
-        momentum: decay rate of the velocity m, 0 to below 1. A larger value averages more past steps; 0 turns it off.
+        momentum: decay rate of the velocity m, 0 to below 1. A larger value sums more past steps; 0 turns it off.
         epsilon: constant added to u inside the root, above 0. A larger value makes steps smaller where gradients are
             small.
         centered: True divides by the standard deviation of the gradient instead of its root mean square.

@@ -94,6 +94,17 @@ class Router(tf_keras.optimizers.Optimizer):
         PatternError: patterns do not resolve (see `resolve`), a stock optimizer is on a table, or tables that share a
             variable have different optimizers.
         ValueError: an optimizer clips gradients by itself.
+
+    >>> from optimizers import RMSPropV2
+    >>> table, kernel = tf.Variable([[1.0], [1.0]]), tf.Variable([[1.0]])
+    >>> sparse, dense = {"*": RMSPropV2(0.1)}, {"*": tf_keras.optimizers.SGD(0.5)}
+    >>> router = Router(sparse, dense, [("table", ["user"]), ("tower", ["deep"])])
+    >>> gradient = tf.IndexedSlices(tf.constant([[0.5]]), tf.constant([1]), tf.constant([2, 1]))
+    >>> _ = router.apply_gradients([(gradient, table), (tf.constant([[1.0]]), kernel)])
+    >>> print(table.numpy().ravel(), kernel.numpy().ravel())
+    [1.  0.9] [0.5]
+    >>> {pattern: round(rate, 3) for pattern, rate in router.learning_rates.items()}
+    {'table *': 0.1, 'tower *': 0.5}
     """
 
     def __init__(
