@@ -24,10 +24,11 @@ def pages() -> dict[str, str]:
 
 
 def _with_config_names(text: str) -> str:
-    """Replace the names of classes by links to the optimizers' config names."""
+    """Replace the names of classes and functions by links to the optimizers' config names."""
     anchors = {make.__name__: (name, name) for name, make in SPARSE.items()}
     for name, make in DENSE.items():
         anchors.setdefault(documented(make).__name__, (name, f"dense-{name}"))
+    anchors = {target: link for target, link in anchors.items() if target not in (*SPARSE, *DENSE)}
     return re.sub(
         r"`(\w+)`", lambda match: "[`{}`](#{})".format(*anchors[match[1]]) if match[1] in anchors else match[0], text
     )
@@ -44,4 +45,4 @@ def _dense(name: str, make: Callable[..., Any]) -> str:
         for key, parameter in dense.items()
         if parameter.default != sparse[key].default
     ]
-    return f"### {heading}\n\nThe arguments of [`{name}`](#{name}){''.join(changes)}. It updates all rows of a matrix."
+    return f"### {heading}\n\nThe arguments of [`{name}`](#{name}){''.join(changes)}. It updates all weights."
