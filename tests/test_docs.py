@@ -5,9 +5,11 @@ from functools import cache
 
 import pytest
 import yaml
-from generated_docs import DOCS, GENERATORS
+from generated_docs import DOCS, GENERATORS, python_api
 from generated_docs.markdown import with_part
 from markdown.extensions.toc import slugify, unique
+
+import ctr
 
 ROOT = DOCS.parent
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -40,6 +42,12 @@ def test_a_generated_page_is_as_its_generator_writes_it(generate):
 def test_a_part_is_in_its_page_once():
     with pytest.raises(ValueError, match="expected one part 'x', found 0"):
         with_part("no part", "x", "new")
+
+
+def test_the_python_api_lacks_no_public_name(monkeypatch):
+    monkeypatch.setitem(python_api.PAGES, ctr, {"Errors": ("ConfigError",)})
+    with pytest.raises(ValueError, match=r"add to PAGES of generated_docs.python_api: Diverged, Experiment, Study"):
+        python_api.pages()
 
 
 def anchors(text):

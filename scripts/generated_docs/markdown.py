@@ -21,6 +21,18 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([texts[0], "|" + "---|" * len(header), *texts[1:]])
 
 
+def escaped(text: str) -> str:
+    """Return plain text with code in backticks as Markdown on one line, for paragraphs and cells of tables.
+
+    >>> escaped("runs/<name>, or `a|b`")
+    'runs/&lt;name>, or `a\\\\|b`'
+    """
+    pieces = re.split(r"(`[^`]*`)", " ".join(text.split()))
+    plain = [piece if piece.startswith("`") else re.sub(r"([*\[\]])", r"\\\1", piece) for piece in pieces]
+    texts = [piece if piece.startswith("`") else piece.replace("<", "&lt;") for piece in plain]
+    return re.sub(r"(?<!\\)\|", r"\\|", "".join(texts))
+
+
 def with_part(page: str, name: str, part: str) -> str:
     """Return a page with the text between `<!-- name -->` and `<!-- end of name -->` replaced.
 
