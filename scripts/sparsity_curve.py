@@ -77,7 +77,7 @@ def draw(curves: dict[str, list[tuple[float, float]]], path: Path) -> None:
         axes = figure.subplots()
         for (name, points), marker in zip(curves.items(), "osd^x", strict=True):
             axes.plot(*zip(*points, strict=True), marker=marker, label=name)
-        axes.set(xlabel="share of rows that are zero", ylabel="test AUC", ylim=(LOWEST_AUC, None))
+        axes.set(xlabel="row sparsity", ylabel="test AUC", ylim=(LOWEST_AUC, None))
         axes.grid(alpha=0.3)
         axes.legend()
         figure.savefig(path, metadata={"Date": None, "Creator": None})
@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
     args = parser.parse_args()
     curves: dict[str, list[tuple[float, float]]] = {}
-    print("| optimizer | penalty | zero rows | valid AUC | test AUC | log loss |\n|---|---|---|---|---|---|")
+    print("| optimizer | penalty | row sparsity | valid AUC | test AUC | log loss |\n|---|---|---|---|---|---|")
 
     def add(name: str, penalty: str, share: float, valid: dict[str, Any], test: dict[str, Any]) -> None:
         curves.setdefault(name, []).append((share, test["auc"]))
