@@ -75,7 +75,8 @@ def _curves(tallies: Mapping[str, SplitAccumulator], reference: Reference, major
     """Return what plots are drawn from."""
     histograms = {name: tally.histograms for name, tally in tallies.items() if not tally.is_reference}
     counts = {name: tally.metrics.counts() for name, tally in tallies.items() if tally.is_labelled}
-    described = reference.histograms.describe(histograms)
+    date_parts = [FEATURE + name for name in next(iter(tallies.values())).observed.date_parts]
+    described = reference.histograms.describe(histograms, date_parts)
     return {
         "psi": {"moderate_above": MODERATE_ABOVE, "unstable_above": major_above},
         **build_curves(counts),

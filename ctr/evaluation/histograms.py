@@ -1,6 +1,6 @@
 """Histograms of the score and of every feature, over bins that the training data fixes: what PSI compares."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -116,15 +116,29 @@ class Histograms:
             for name in self.counts
         }
 
-    def describe(self, sets: Mapping[str, "Histograms"]) -> dict[str, dict[str, Any]]:
-        """Labels and shares of each bin, here and in `sets`, by name."""
+    def describe(self, splits: Mapping[str, "Histograms"], ordered: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+        """Return labels and fractions of each bin in the reference and in each split, by column.
+
+        Args:
+            splits: histograms of each split.
+            ordered: categorical columns whose bins are in ascending order of the value, such as hours by the clock;
+                the bins of other columns are in the order of `Binning`.
+        """
         return {
-            name: {
-                "labels": self.binning.labels(name),
-                "reference": shares(self.counts[name]),
-                "sets": {of: shares(histograms.counts[name]) for of, histograms in sets.items()},
-            }
-            for name in self.counts
+            name: self._description(
+                name,
+                splits,
+                bins.ascending() if name in ordered and isinstance(bins, CategoryBins) else np.arange(bins.size),
+            )
+            for name, bins in self.binning.bins.items()
+        }
+
+    def _description(self, name: str, splits: Mapping[str, "Histograms"], order: np.ndarray) -> dict[str, Any]:
+        labels = self.binning.labels(name)
+        return {
+            "labels": [labels[bin_] for bin_ in order],
+            "reference": shares(self.counts[name][order]),
+            "sets": {split: shares(histograms.counts[name][order]) for split, histograms in splits.items()},
         }
 
     def to_json(self) -> dict[str, Any]:

@@ -85,6 +85,11 @@ class ReportColumns:
         return [name for name in dict.fromkeys(named) if name is not None]
 
     @property
+    def date_parts(self) -> list[str]:
+        """The features that are date parts, whose values have an order: hour, weekday or day of the month."""
+        return [name for name, parts in self.calendar.items() if parts == [name]]
+
+    @property
     def cluster(self) -> str | None:
         """The name under which metrics have the groups whose rows are not independent; None: all rows are."""
         return None if self.report.group is None else GROUP

@@ -132,6 +132,15 @@ class CategoryBins:
         """What each bin holds; a text that could be taken for another label, or for nothing, is quoted."""
         return [*(_shown(value) for value in self.values.to_pylist()), OTHER, NEW, MISSING]
 
+    def ascending(self) -> np.ndarray:
+        """Return the bins with the values in ascending order, then others, new and missing; int64 [size].
+
+        >>> CategoryBins(pa.array([16, 9, 15]), pa.array([], pa.int64())).ascending().tolist()
+        [1, 2, 0, 3, 4, 5]
+        """
+        values = pc.array_sort_indices(self.values).to_numpy().astype(np.int64)
+        return np.concatenate([values, np.arange(len(self.values), self.size)])
+
     def to_json(self) -> dict[str, Any]:
         return {
             "type": str(self.values.type),

@@ -93,8 +93,8 @@ def test_intervals_and_errors_take_users_as_independent(run):
     assert report["metrics"]["train"]["interval_unit"] == "cluster"
     assert read_json(folder / "run" / "reference" / "reference.json")["metrics"]["interval_unit"] == "cluster"
     page = (folder / "run" / "report.html").read_text("utf-8")
-    assert "Intervals and standard errors are clustered by user (train 8, valid 8, test 8 clusters)." in page
-    assert "Few in train (8 of equal weight)" in page
+    assert "Confidence intervals and standard errors are clustered by user (train 8, valid 8, test 8 clusters)." in page
+    assert "Few clusters in train (equivalent to 8 of equal weight)" in page
 
 
 def assert_slice(found, rows):
@@ -116,6 +116,15 @@ def test_slices_by_a_feature_and_by_a_column_that_is_none(run):
         for one in slices[column]:
             assert_slice(one, by_value[one["value"]])
             assert one["psi"]["rows"][1] == one["rows"]
+
+
+def test_hours_are_in_the_order_of_the_clock(run):
+    folder, _, _ = run
+    labels = load_curves(Run(folder / "run"))["bins"]["features"]["hour"]["labels"]
+    hours = [int(label) for label in labels[:-3]]
+    assert len(hours) > 5
+    assert hours == sorted(hours)
+    assert labels[-3:] == ["all others", "new", "missing"]
 
 
 def test_slices_of_a_number_are_its_bins_and_the_missing(run):
@@ -213,7 +222,7 @@ def test_beyond_the_exact_rows_metrics_are_binned_and_groups_have_a_reason(run, 
     assert "more than 1,000 rows" in metrics["reasons"]["gauc"]
     assert (metrics["interval_unit"], metrics["clusters"]) == ("row", None)
     page = (tmp_path / "run" / "report.html").read_text("utf-8")
-    assert "test: intervals and standard errors take rows as independent: more than 1,000 rows" in page
+    assert "test: confidence intervals and standard errors assume independent examples: more than 1,000 rows" in page
     assert found["slices"]["test"] == {name: [] for name in SLICED}
 
 

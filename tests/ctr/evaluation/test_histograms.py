@@ -100,3 +100,15 @@ def test_a_feature_called_score_is_not_the_score():
     values = {"score": pa.array([0.1, 0.2]), "feature/score": pa.array(["a", "a"])}
     histograms = reference_of(values, np.ones(2))
     assert histograms.describe({})["feature/score"]["labels"][0] == "a"
+
+
+def test_bins_in_ascending_order_keep_their_shares():
+    values = {"feature/hour": pa.array([16] * 4 + [9] * 3 + [15] * 2)}
+    histograms = reference_of(values, np.ones(9))
+    by_frequency = histograms.describe({"test": histograms})["feature/hour"]
+    by_value = histograms.describe({"test": histograms}, ["feature/hour"])["feature/hour"]
+    assert by_frequency["labels"] == ["16", "9", "15", "all others", "new", "missing"]
+    assert by_value["labels"] == ["9", "15", "16", "all others", "new", "missing"]
+    expected = dict(zip(by_frequency["labels"], by_frequency["reference"], strict=True))
+    assert by_value["reference"] == [expected[label] for label in by_value["labels"]]
+    assert by_value["sets"]["test"] == by_value["reference"]

@@ -324,6 +324,22 @@ def test_rare_ids_and_drivers_are_shown_where_there_are_any(evil, tmp_path):
     assert "And 2 features that explain less." in page.texts
 
 
+def test_labels_of_hours_have_a_line_for_the_day_and_one_for_the_hour(evil, tmp_path):
+    def change(report, curves):
+        over_time = report["psi"]["over_time"]
+        count = len(over_time["periods"])
+        over_time |= {"by": "hour", "periods": [f"2026-01-09 {hour:02}:00" for hour in range(count)]}
+
+    with undrawn():
+        page = rewritten(evil, tmp_path, change)
+    axes = page.of_class("labels")
+    assert axes
+    assert all(axis["class"] == "labels hours" for axis in axes)
+    first = page.texts.index("2026-01-09")
+    assert page.texts[first : first + 4] == ["2026-01-09", "00:00", "2026-01-09", page.texts[first + 3]]
+    assert ".labels.hours span { max-width: none;" in page.style
+
+
 def test_periods_that_cannot_be_compared_have_a_reason(evil, tmp_path):
     def change(report, curves):
         report["psi"]["over_time"] = {

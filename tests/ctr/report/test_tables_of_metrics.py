@@ -89,6 +89,14 @@ def test_slices_beyond_four_standard_errors_are_marked_and_their_column_comes_fi
     assert (fine.name, fine.marked, fine.aucs) == ("fine", 0, (0.7, 0.9))
 
 
+def test_slices_of_hours_are_in_the_order_of_the_clock():
+    by_frequency = [one_slice(value) for value in ("16", "9", "15", "all others", "10")]
+    orders = {"hour": ["9", "10", "15", "16", "all others", "new", "missing"]}
+    hour, item = sliced_columns({"hour": by_frequency, "item": by_frequency}, itemgetter("value"), 0.7, orders)
+    assert [slice_.value for slice_ in hour.slices] == ["9", "10", "15", "16", "all others"]
+    assert [slice_.value for slice_ in item.slices] == ["16", "9", "15", "all others", "10"]
+
+
 def test_the_scale_holds_every_interval_of_enough_rows():
     by_column = {"a": [one_slice("x"), one_slice("y", auc=0.99), one_slice("few", rows=5, auc=0.0)]}
     low, high = auc_scale(sliced_columns(by_column, itemgetter("value"), auc=0.7))
