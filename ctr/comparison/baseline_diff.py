@@ -128,7 +128,7 @@ def missing_runs(runs: VariantRuns) -> list[str]:
 def _psi(base: SavedScores, scores: SavedScores) -> float:
     """Return the PSI of scores against the baseline's scores of the same examples, in the baseline's deciles."""
     bins, rows = QuantileBins.fitted(base.logit, PSI_BINS), len(base.logit)
-    expected, actual = (bins.count(one.logit, one.row_weights) for one in (base, scores))
+    expected, actual = (bins.count(side.logit, side.row_weights) for side in (base, scores))
     return psi(expected * (rows / expected.sum()), actual * (rows / actual.sum()))
 
 
@@ -138,9 +138,9 @@ def _difference(by_seed: Mapping[int, RowDifferences], same_rows: bool) -> Metri
     if not differences:
         unknown = to_estimate(Difference(None, reason="no seed has a value for both variants"))
         return {"by_seed": [], "over_seeds": unknown, "over_both": unknown}
-    over_seeds = mean_over_seeds([one.value for one in differences]).within(differences[0].bound)
+    over_seeds = mean_over_seeds([rows.value for rows in differences]).within(differences[0].bound)
     return {
-        "by_seed": [{"seed": seed, **to_estimate(one.difference())} for seed, one in by_seed.items()],
+        "by_seed": [{"seed": seed, **to_estimate(rows.difference())} for seed, rows in by_seed.items()],
         "over_seeds": to_estimate(over_seeds),
         # if seeds have different examples, as in random splits, per-example parts cannot be averaged over seeds
         "over_both": to_estimate(difference_over_both(differences) if same_rows else over_seeds),
@@ -150,21 +150,21 @@ def _difference(by_seed: Mapping[int, RowDifferences], same_rows: bool) -> Metri
 def assign_verdicts(differences: Sequence[DifferenceToBaseline], metric: str) -> None:
     """Adjust the p-values of a metric for multiple comparisons, and set the `Verdict` of each difference."""
     of_metric = [difference["metrics"][metric] for difference in differences]
-    adjusted = holm([one["over_both"]["p_value"] for one in of_metric])
-    by_seed = iter(holm([seed["p_value"] for one in of_metric for seed in one["by_seed"]]))
-    for difference, one, p in zip(differences, of_metric, adjusted, strict=True):
-        one["p_adjusted"] = p
-        seed_p_values = [next(by_seed) for _ in one["by_seed"]]
+    adjusted = holm([record["over_both"]["p_value"] for record in of_metric])
+    by_seed = iter(holm([seed["p_value"] for record in of_metric for seed in record["by_seed"]]))
+    for difference, record, p in zip(differences, of_metric, adjusted, strict=True):
+        record["p_adjusted"] = p
+        seed_p_values = [next(by_seed) for _ in record["by_seed"]]
         if difference["start"]["violations"]:
-            one["verdict"] = Verdict.NOT_COMPARABLE
+            record["verdict"] = Verdict.NOT_COMPARABLE
         elif difference["lacking"]:
-            one["verdict"] = Verdict.INCOMPLETE
+            record["verdict"] = Verdict.INCOMPLETE
         elif difference["same_scores"]:
-            one["verdict"] = Verdict.IDENTICAL
+            record["verdict"] = Verdict.IDENTICAL
         else:
             # examples of random splits overlap between seeds, so Student's interval over seeds is too narrow
             deciding_p = p if len(seed_p_values) > 1 and difference["same_rows"] else None
-            one["verdict"] = _verdict(one, deciding_p, seed_p_values, entry(metric).better.sign)
+            record["verdict"] = _verdict(record, deciding_p, seed_p_values, entry(metric).better.sign)
 
 
 def _verdict(

@@ -62,7 +62,7 @@ def _starts(base: Result, candidate: Result) -> tuple[dict[str, str], dict[str, 
     orders = [{ORDER: report["fingerprints"]["data_order"]} for report in (base.report, candidate.report)]
     # the fingerprint covers the first epoch, or a part of it if the run stopped within it
     if (
-        any(one["epochs"] <= 1 and one["stopped_early"] for one in trained)
+        any(training["epochs"] <= 1 and training["stopped_early"] for training in trained)
         and trained[0]["steps"] != trained[1]["steps"]
     ):
         orders = [{}, {}]

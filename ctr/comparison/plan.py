@@ -65,7 +65,7 @@ def planned_trials(study: Study, variants: list[Variant], folder: Path) -> list[
     Trials in `trials.json` are reused, and further trials are sampled after them.
 
     Raises:
-        ConfigError: a setting is invalid, or the file is corrupt.
+        ConfigError: a setting is invalid, or the file is damaged.
     """
     if study.tuning is None:
         return []
@@ -172,7 +172,7 @@ def _written_trials(folder: Path) -> dict[str, Any]:
     """Return the content of trials.json; empty if the file does not exist.
 
     Raises:
-        ConfigError: the file is corrupt.
+        ConfigError: the file is damaged.
     """
     path, sums = folder / TRIALS, read_sums(folder, UNSEAL) or {}
     if not path.is_file():

@@ -71,7 +71,7 @@ class Result:
         """Return the learning curve, from metrics.jsonl and timing.jsonl.
 
         Raises:
-            ConfigError: a file is corrupt.
+            ConfigError: a file is damaged.
         """
         lines, clock = (_lines(self.run.saved.file(name)) for name in LINES)
         try:
@@ -90,7 +90,7 @@ class Result:
             )
         except (KeyError, IndexError, TypeError) as error:
             mend = f"Delete {self.run.folder}: the same `ctr compare` command trains it again."
-            raise ConfigError(f"{self.run.folder}: corrupt metrics.jsonl or timing.jsonl: {error}. {mend}") from error
+            raise ConfigError(f"{self.run.folder}: damaged metrics.jsonl or timing.jsonl: {error}. {mend}") from error
 
 
 @dataclass(frozen=True)
@@ -145,5 +145,5 @@ def _lines(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"{path}: corrupt: {error}. Delete {path.parent}: the same `ctr compare` command trains it again."
+            f"{path}: damaged: {error}. Delete {path.parent}: the same `ctr compare` command trains it again."
         ) from error

@@ -56,7 +56,7 @@ def show_comparison(folder: Path, console: Console) -> None:
     """Print leaderboard, cost, failed runs and conclusions.
 
     Raises:
-        ConfigError: comparison.json is corrupt or has no checksum.
+        ConfigError: comparison.json is damaged or has no checksum.
     """
     comparison = _read(folder)
     costs = replace(tables.costs(comparison), notes=[])
@@ -73,7 +73,7 @@ def write_comparison(folder: Path) -> None:
     """Write report.html, report.md, plots/*.svg and runs.csv from comparison.json.
 
     Raises:
-        ConfigError: comparison.json is corrupt or has no checksum.
+        ConfigError: comparison.json is damaged or has no checksum.
     """
     from ctr.report.comparison_plots import comparison_plots  # matplotlib takes a second to import
     from ctr.report.svg import standalone
@@ -114,8 +114,8 @@ def write_comparison(folder: Path) -> None:
 
 def _non_empty(functions: dict[str, TableFunction], comparison: Comparison) -> list[PageTable]:
     """Return the tables that have rows or notes."""
-    named = [PageTable(name, function(comparison)) for name, function in functions.items()]
-    return [one for one in named if one.table.rows or one.table.notes]
+    named_tables = [PageTable(name, function(comparison)) for name, function in functions.items()]
+    return [named for named in named_tables if named.table.rows or named.table.notes]
 
 
 def runs_csv(comparison: Comparison) -> str:
@@ -142,7 +142,7 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
             yield {**run, **trial["values"], **measured, "chosen": trial["chosen"]}
         for result, seconds in zip(variant["seeds"], variant["clock"]["curves"], strict=True):
             yield {**_run_columns(variant, result["seed"]), **_measured(variant, result, seconds, study["evaluated"])}
-        for failure in [one for one in variant["failures"] if one["trial"] is None]:
+        for failure in [failure for failure in variant["failures"] if failure["trial"] is None]:
             yield {**_run_columns(variant, failure["seed"]), "reason": failure["reason"]}
 
 
@@ -169,9 +169,10 @@ def _measured(
 
 def _cards(comparison: Comparison) -> list[Card]:
     """Return the summary cards at the top of the page."""
-    compared = [one["difference"] for one in comparison["variants"] if one["difference"] is not None]
+    variants = comparison["variants"]
+    compared = [variant["difference"] for variant in variants if variant["difference"] is not None]
     same_start = [difference for difference in compared if difference["start"]["equal"]]
-    failed = sum(len(variant["failures"]) for variant in comparison["variants"])
+    failed = sum(len(variant["failures"]) for variant in variants)
     return [
         _best_card(comparison),
         _verdict_card(compared, comparison["study"]["baseline"]),
@@ -217,7 +218,7 @@ def _read(folder: Path) -> Comparison:
     """Read comparison.json.
 
     Raises:
-        ConfigError: the file is corrupt or has no checksum.
+        ConfigError: the file is damaged or has no checksum.
     """
     again = "Run the same `ctr compare` command to write it again."
     sums = read_sums(folder, f"Delete it. {again}")

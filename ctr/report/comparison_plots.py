@@ -40,8 +40,8 @@ def comparison_plots(comparison: Comparison) -> dict[str, Markup]:
 def _differences(comparison: Comparison) -> Markup | None:
     """Plot each variant's difference from the baseline with its CI, the best variant on top."""
     compared = [(variant["name"], variant["difference"]) for variant in ranked(comparison)]
-    differences = [(name, one["metrics"]["auc"]) for name, one in compared if one is not None]
-    known = [(name, one) for name, one in differences if one["over_both"]["value"] is not None]
+    of_auc = [(name, difference["metrics"]["auc"]) for name, difference in compared if difference is not None]
+    known = [(name, difference) for name, difference in of_auc if difference["over_both"]["value"] is not None]
     if not known:
         return None
 
@@ -151,12 +151,14 @@ def _map(comparison: Comparison) -> Markup | None:
 
 def _sensitivities(comparison: Comparison) -> dict[str, Markup]:
     """Return a plot of validation AUC by sampled value for each search range."""
-    keys = dict.fromkeys(key for one in comparison["variants"] for trial in one["trials"] for key in trial["values"])
+    trials = [trial for variant in comparison["variants"] for trial in variant["trials"]]
+    keys = dict.fromkeys(key for trial in trials for key in trial["values"])
     return {f"sensitivity-{number}": _sensitivity(comparison, key, number) for number, key in enumerate(keys, start=1)}
 
 
 def _sensitivity(comparison: Comparison, key: str, number: int) -> Markup:
-    tuned = [one for one in ranked(comparison) if one["trials"] and key in one["trials"][0]["values"]][:MAX_VARIANTS]
+    variants = [variant for variant in ranked(comparison) if variant["trials"]]
+    tuned = [variant for variant in variants if key in variant["trials"][0]["values"]][:MAX_VARIANTS]
     values = [trial["values"][key] for variant in tuned for trial in variant["trials"]]
     points_of = [_finished(variant["trials"], key) for variant in tuned]
 

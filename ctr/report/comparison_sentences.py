@@ -24,7 +24,8 @@ def sentences(comparison: Comparison) -> list[str]:
     ]
     if len(study["seeds"]) == 1:
         texts.append(ONE_SEED)
-    if any(one["difference"] and not one["difference"]["same_rows"] for one in comparison["variants"]):
+    differences = [variant["difference"] for variant in comparison["variants"]]
+    if any(difference and not difference["same_rows"] for difference in differences):
         texts.append(RANDOM_SPLITS)
     if (split := study["evaluated"]) != "test":
         texts.append(
@@ -63,19 +64,19 @@ def _sentence(name: str, difference: DifferenceToBaseline, baseline: str) -> str
         return f"{name} has no verdict, because runs are missing: {'; '.join(difference['lacking'])}."
     if verdict == Verdict.NOT_COMPARABLE:
         return f"{name} is not comparable with {baseline}: {difference['start']['violations'][0]}."
-    if all(one["over_both"]["value"] is None for one in by_metric.values()):
+    if all(of_metric["over_both"]["value"] is None for of_metric in by_metric.values()):
         reasons = "; ".join(difference["reasons"]) or by_metric["auc"]["over_both"]["reason"]
         return f"{name} is not comparable with {baseline}: {reasons}."
     if verdict == Verdict.IDENTICAL:
         return f"{name} is identical to {baseline}: every example has the same score."
     labels_of: dict[str, list[str]] = {}
-    for key, one in by_metric.items():
-        labels_of.setdefault(_verdict(one), []).append(entry(key).label)
+    for key, of_metric in by_metric.items():
+        labels_of.setdefault(_verdict(of_metric), []).append(entry(key).label)
     conclusion = ", but is ".join(
         _clause(verdict, labels, baseline if index == 0 else None)
         for index, (verdict, labels) in enumerate(labels_of.items())
     )
-    evidence = " ".join(_evidence(entry(key).label, one) for key, one in by_metric.items())
+    evidence = " ".join(_evidence(entry(key).label, of_metric) for key, of_metric in by_metric.items())
     return f"{name} is {conclusion}. {evidence}"
 
 

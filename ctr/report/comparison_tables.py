@@ -53,13 +53,19 @@ def ranked(comparison: Comparison) -> list[VariantResult]:
 
 def best_of(comparison: Comparison) -> VariantResult | None:
     """Return the complete, comparable variant with the highest mean AUC; None if no variant has a mean AUC."""
-    return next((one for one in ranked(comparison) if _is_comparable(one) and one["metrics"]["auc"]), None)
+    return next(iter(_comparable_with(comparison, "auc")), None)
 
 
 def lowest_loss(comparison: Comparison) -> VariantResult | None:
     """Return the complete, comparable variant with the lowest mean log loss; None if no variant has one."""
-    candidates = [one for one in ranked(comparison) if _is_comparable(one) and one["metrics"]["log_loss"]]
-    return min(candidates, key=lambda variant: _mean_value(variant, "log_loss"), default=None)
+    return min(
+        _comparable_with(comparison, "log_loss"), key=lambda variant: _mean_value(variant, "log_loss"), default=None
+    )
+
+
+def _comparable_with(comparison: Comparison, metric: str) -> list[VariantResult]:
+    """Return the complete, comparable variants that have a metric, by descending mean AUC."""
+    return [variant for variant in ranked(comparison) if _is_comparable(variant) and variant["metrics"][metric]]
 
 
 def _mean_value(variant: VariantResult, metric: str) -> float:
@@ -74,7 +80,8 @@ def _is_comparable(variant: VariantResult) -> bool:
 
 def how_to_read(comparison: Comparison) -> list[str]:
     """Return notes on what the CIs cover and which units they treat as independent."""
-    units = [_unit(one["difference"]) for one in comparison["variants"] if one["difference"] is not None]
+    differences = [variant["difference"] for variant in comparison["variants"]]
+    units = [_unit(difference) for difference in differences if difference is not None]
     return [*HOW_TO_READ, *dict.fromkeys(units)]
 
 
@@ -221,17 +228,18 @@ def by_seed(comparison: Comparison) -> TextTable:
 def trials(comparison: Comparison) -> TextTable:
     """Return a table of the trials with their sampled values and validation AUC; the best trial is marked."""
     axes = list(comparison["study"]["axes"])
-    keys = list(
-        dict.fromkeys(key for one in comparison["variants"] for trial in one["trials"] for key in trial["values"])
-    )
+    variants = ranked(comparison)
+    all_trials = [trial for variant in comparison["variants"] for trial in variant["trials"]]
+    keys = list(dict.fromkeys(key for trial in all_trials for key in trial["values"]))
     rows = []
-    for variant in ranked(comparison):
+    for variant in variants:
         for trial in variant["trials"]:
             values = [f"{trial['values'][key]:g}" if key in trial["values"] else ABSENT for key in keys]
             outcome = trial["reason"] or formats.metric(trial["auc"])
             best = "yes" if trial["chosen"] else ""
             rows.append([*_options(variant), str(trial["trial"]), *values, outcome, best])
-    extreme = [f"{one['name']} ({', '.join(one['outermost'])})" for one in ranked(comparison) if one["outermost"]]
+    tuned = [variant for variant in variants if variant["outermost"]]
+    extreme = [f"{variant['name']} ({', '.join(variant['outermost'])})" for variant in tuned]
     advice = "The best trial has the smallest or largest sampled value. Consider a wider search range for"
     notes = [f"{advice} {', '.join(extreme)}."] if extreme else []
     header = [*axes, "trial", *keys, "valid AUC", "best"]

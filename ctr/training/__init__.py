@@ -1,1 +1,1 @@
-"""Training: the data of an experiment, the model built for it, its steps, checkpoints and resumption."""
+"""Training: data of an experiment, model, training loop, checkpoints, resume and warm start."""

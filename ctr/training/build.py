@@ -1,4 +1,4 @@
-"""From the settings of an experiment to a tower, its optimizers and a compiled model."""
+"""Build the tower, the optimizers and the compiled model of an experiment."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -26,10 +26,10 @@ from optimizers import (
 
 
 def make_tower(experiment: Experiment) -> Tower:
-    """Make the tower that the config describes; it has no variables yet.
+    """Make the tower of an experiment, without variables.
 
     Raises:
-        ConfigError: a setting that it refuses.
+        ConfigError: a setting is invalid for the tower.
     """
     with _precision(experiment.training.precision), as_config_error("model"):
         return _tower(experiment.model, experiment)
@@ -42,19 +42,19 @@ def make_model(
     steps_per_epoch: int = 1,
     base_logit: float | None = None,
 ) -> CTRModel:
-    """Make the compiled model with all variables and optimizer state, where the caller's scope puts them.
+    """Make the compiled model with all variables and optimizer state, on the devices of the caller's scope.
 
     Args:
-        experiment: what to make.
-        inputs: what batches hold.
-        patterns: table -> the key of `optimizers.sparse` that trains it; those of the tower too.
-        steps_per_epoch: for schedules of learning rates.
-        base_logit: the bias of the logit before training; None: 0.
+        experiment: experiment of the model.
+        inputs: description of the batches.
+        patterns: table -> key of `optimizers.sparse` that trains it, including the tower's own tables.
+        steps_per_epoch: number of batches per epoch, for learning rate schedules.
+        base_logit: bias of the logit before training; None for 0.
 
     Raises:
-        ConfigError: a setting that the model or an optimizer refuses; weights that no memory holds.
+        ConfigError: a setting is invalid for the model or an optimizer, or memory is too small for the weights.
     """
-    if experiment.user_code:  # its layers may draw weights from Keras's global generators
+    if experiment.user_code:  # its layers might draw weights from Keras's global generators
         tf_keras.utils.set_random_seed(experiment.seed)
     tower = make_tower(experiment)
     with _precision(experiment.training.precision), as_config_error("model"):
@@ -66,7 +66,7 @@ def make_model(
 
 
 def _tower(settings: Any, experiment: Experiment) -> Tower:
-    """The tower that `model` describes; one on a `base` leaves the weights to it."""
+    """Make the tower of a `model` section. A tower with a `base` gets its weights from the base tower."""
     arguments = {name: value for name, value in settings if name != "type"}
     if "base" in arguments:
         return _made(settings, {**arguments, "base": _tower(arguments["base"], experiment)})
@@ -74,7 +74,7 @@ def _tower(settings: Any, experiment: Experiment) -> Tower:
 
 
 def _made(settings: Any, arguments: Mapping[str, Any]) -> Any:
-    """Call what the settings of a part name; whatever a class of the user's own raises is a mistake in the class."""
+    """Call the constructor that settings name; any error of a user's class becomes a ConfigError."""
     try:
         return settings.factory(**arguments)
     except Exception as error:
@@ -84,28 +84,28 @@ def _made(settings: Any, arguments: Mapping[str, Any]) -> Any:
 
 
 def _router(experiment: Experiment, model: CTRModel, steps_per_epoch: int) -> Router:
-    chosen, total_steps = experiment.optimizers, experiment.training.epochs * steps_per_epoch
+    optimizers, total_steps = experiment.optimizers, experiment.training.epochs * steps_per_epoch
 
-    def make(settings: Any, key: str, *others: str) -> Any:
-        """What `settings.type` stands for, made with the settings that are not `others`."""
+    def make(settings: Any, key: str, *excluded: str) -> Any:
+        """Make the optimizer of `settings.type`, without the `excluded` settings."""
         with as_config_error(key):
-            arguments = settings.model_dump(exclude={"type", *others})
-            rate = getattr(settings, "learning_rate", None)  # an optimizer of the user's own may have none
+            arguments = settings.model_dump(exclude={"type", *excluded})
+            rate = getattr(settings, "learning_rate", None)  # optional in a user's optimizer
             if isinstance(rate, ScheduleSettings):
                 arguments["learning_rate"] = _schedule(rate, steps_per_epoch, total_steps)
             return _made(settings, arguments)
 
-    sparse = {key: make(settings, f"optimizers.sparse.{key}") for key, settings in chosen.sparse.items()}
+    sparse = {key: make(settings, f"optimizers.sparse.{key}") for key, settings in optimizers.sparse.items()}
     dense = {}
-    for pattern, settings in chosen.dense.items():
+    for pattern, settings in optimizers.dense.items():
         optimizer = make(settings, f"optimizers.dense.{pattern}", *TowerOptimizer.model_fields)
         with as_config_error(f"optimizers.dense.{pattern}"):
             dense[pattern] = _wrapped(optimizer, settings)
-    return Router(sparse, dense, model.logical_variables, chosen.clip_norm)
+    return Router(sparse, dense, model.logical_variables, optimizers.clip_norm)
 
 
 def _wrapped(optimizer: tf_keras.optimizers.Optimizer, settings: TowerOptimizer) -> tf_keras.optimizers.Optimizer:
-    """A tower's optimizer inside what its settings put around it."""
+    """Wrap an optimizer of the tower in the regularization, normalization and lookahead of its settings."""
     if settings.l1_gradient or settings.l2_gradient:
         optimizer = Regularized(optimizer, settings.l1_gradient, settings.l2_gradient)
     if settings.layerwise_normalization:
@@ -116,7 +116,7 @@ def _wrapped(optimizer: tf_keras.optimizers.Optimizer, settings: TowerOptimizer)
 
 
 def _schedule(settings: Any, steps_per_epoch: int, total_steps: int) -> Adjustable:
-    """The Keras schedule of `learning_rate: {schedule: ...}`; `total_steps` is the number of steps of the run."""
+    """Make the Keras schedule of `learning_rate: {schedule: ...}`."""
     arguments = settings.model_dump(exclude={"schedule", "per", "warm_up"})
     unit = steps_per_epoch if settings.per == "epoch" else 1
     warm_up_steps = 0 if settings.warm_up is None else settings.warm_up.in_steps(steps_per_epoch)
@@ -125,7 +125,7 @@ def _schedule(settings: Any, steps_per_epoch: int, total_steps: int) -> Adjustab
 
 @contextmanager
 def as_config_error(key: str) -> Iterator[None]:
-    """A ValueError of a constructor is a mistake in the config, and so are weights that no memory holds."""
+    """Turn a constructor's ValueError, or too little memory for the weights, into a ConfigError that names the key."""
     try:
         yield
     except PatternError as error:
@@ -134,21 +134,21 @@ def as_config_error(key: str) -> Iterator[None]:
         raise
     except ValueError as error:
         lines = [line for line in str(error).splitlines() if line] or [""]
-        in_a_layer = lines[0].startswith("Exception encountered when calling")  # Keras, and then what was wrong
-        raise ConfigError(f"{key}: {lines[1] if in_a_layer else error}") from error
+        has_keras_title = lines[0].startswith("Exception encountered when calling")  # the message is on the next line
+        raise ConfigError(f"{key}: {lines[1] if has_keras_title else error}") from error
     except tf.errors.ResourceExhaustedError as error:
         weights = re.search(r"shape\[[\d,]*\]", str(error))
         raise ConfigError(
-            f"{key}: memory does not hold weights{f' of {weights[0]}' if weights else ''}: make its layers smaller"
+            f"{key}: not enough memory for weights{f' of {weights[0]}' if weights else ''}. Use smaller layers."
         ) from error
 
 
 @contextmanager
 def _precision(policy: str) -> Iterator[None]:
-    """Layers made inside compute in `policy`; tf32 is float32 to Keras."""
-    before = tf_keras.mixed_precision.global_policy()
+    """Make layers in the block compute in `policy`; Keras knows tf32 as float32."""
+    previous = tf_keras.mixed_precision.global_policy()
     tf_keras.mixed_precision.set_global_policy("float32" if policy == "tf32" else policy)
     try:
         yield
     finally:
-        tf_keras.mixed_precision.set_global_policy(before)
+        tf_keras.mixed_precision.set_global_policy(previous)

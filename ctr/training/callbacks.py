@@ -1,4 +1,4 @@
-"""tf_keras callbacks that a command line names: TensorBoard, MLflow, one's own."""
+"""tf_keras callbacks named on the command line, such as TensorBoard, MLflow or a user's own class."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,45 +11,45 @@ from ctr.errors import ConfigError
 
 
 def load_callbacks(names: Sequence[str], run: Path) -> list[tf_keras.callbacks.Callback]:
-    """The callbacks of a run.
+    """Make the callbacks of a run.
 
     Args:
-        names: `MODULE:NAME` each, of a class or function that takes the run's folder as a text and gives a callback:
-            `tf_keras.callbacks:TensorBoard` logs into the folder.
-        run: the folder.
+        names: `MODULE:NAME` texts. Each names a class or function that is called with the run folder, a str, and
+            returns a callback. For example, `tf_keras.callbacks:TensorBoard` logs into the run folder.
+        run: run folder.
 
     Raises:
-        ConfigError: there is no such module or name, or what it gives is no callback.
+        ConfigError: a module or name is not found, or the result is not a callback.
     """
-    return [_made(name, make, run) for name, make in zip(names, resolve_factories(names), strict=True)]
+    return [_make(name, factory, run) for name, factory in zip(names, resolve_factories(names), strict=True)]
 
 
 def resolve_factories(names: Sequence[str]) -> list[Callable[[str], Any]]:
-    """What makes the callbacks; modules are looked for in the working directory, too.
+    """Import the classes or functions that make callbacks, also from the working directory.
 
     Raises:
-        ConfigError: there is no such module or name, or it cannot be called.
+        ConfigError: a module or name is not found, or the object is not callable.
     """
-    return [_found(name) for name in names]
+    return [_resolve(name) for name in names]
 
 
-def _found(name: str) -> Callable[[str], Any]:
+def _resolve(name: str) -> Callable[[str], Any]:
     try:
-        make = import_name(name)
+        factory = import_name(name)
     except ConfigError as error:
         raise ConfigError(f"--callback {name}: {error}") from error
-    if not callable(make):
-        raise ConfigError(f"--callback {name}: is a {type(make).__name__}, no class and no function")
-    return make
+    if not callable(factory):
+        raise ConfigError(f"--callback {name}: must be a class or function. Received: {type(factory).__name__}")
+    return factory
 
 
-def _made(name: str, make: Callable[[str], Any], run: Path) -> tf_keras.callbacks.Callback:
+def _make(name: str, factory: Callable[[str], Any], run: Path) -> tf_keras.callbacks.Callback:
     try:
-        callback = make(str(run))
+        callback = factory(str(run))
     except TypeError as error:
-        raise ConfigError(f"--callback {name}: is called with the run's folder: {error}") from error
+        raise ConfigError(f"--callback {name}: must be callable with the run folder: {error}") from error
     if not isinstance(callback, tf_keras.callbacks.Callback):
         raise ConfigError(
-            f"--callback {name}: needs a tf_keras.callbacks.Callback. Received: {type(callback).__name__}"
+            f"--callback {name}: must return a tf_keras.callbacks.Callback. Received: {type(callback).__name__}"
         )
     return callback

@@ -1,4 +1,4 @@
-"""The checkpoints of a run: written by a thread while training goes on, found, read; fingerprints of weights."""
+"""Checkpoints of a run: written by a thread during training, found and restored; fingerprints of weights."""
 
 import hashlib
 import os
@@ -27,26 +27,26 @@ BEST = "best.json"
 
 @dataclass
 class Position:
-    """Where training is: with the variables of model and optimizer, all that decides how it goes on."""
+    """Position in training. Together with all variables it determines how training continues."""
 
-    epoch: int = 0  # that have ended
-    batch: int = 0  # of the epoch at hand that are done
+    epoch: int = 0  # finished epochs
+    batch: int = 0  # finished batches of the current epoch
     step: int = 0
-    rows: int = 0
-    rows_before: int = 0  # the epoch at hand
-    seconds: float = 0.0  # of training
-    seconds_before: float = 0.0  # the epoch at hand
+    rows: int = 0  # training examples so far
+    rows_before: int = 0  # examples before the current epoch
+    seconds: float = 0.0  # training time
+    seconds_before: float = 0.0  # training time before the current epoch
     validated_at: int = -1  # step of the last validation
-    misses: int = 0  # validations in a row without improvement
-    best: dict[str, Any] | None = None  # its checkpoint, epoch, step and metric, as best.json says
-    logs: dict[str, float] = field(default_factory=dict)  # the last loss, val_loss and val_auc
-    initial_weights: str = ""  # their fingerprint
-    data_order: str = ""  # of the labels of the first epoch: a SHA-256 that each batch is chained to
+    misses: int = 0  # consecutive validations without improvement
+    best: dict[str, Any] | None = None  # content of best.json: checkpoint, epoch, step and metric
+    logs: dict[str, float] = field(default_factory=dict)  # last loss, val_loss and val_auc
+    initial_weights: str = ""  # fingerprint
+    data_order: str = ""  # SHA-256 of the labels of the first epoch, chained over batches
     sizes: dict[str, int] = field(default_factory=dict)  # bytes of metrics.jsonl and timing.jsonl
 
     @property
     def name(self) -> str:
-        """Of its checkpoint."""
+        """Name of the checkpoint at this position."""
         return f"step-{self.step:09d}"
 
 
@@ -54,24 +54,24 @@ class CheckpointWriter:
     """Writes the folder `checkpoints/` of a run.
 
     step-000000123/state.*         all variables, see `variables_of`
-    step-000000123/position.json   the `Position`
-    step-000000123/*.jsonl         the lines of metrics and timing until then
-    step-000000123/contents.parquet  hashes of what was read of the data until then
-    step-000000123/checksums.json  SHA-256 of the others
-    best.json                      the best checkpoint and its metric
+    step-000000123/position.json   `Position`
+    step-000000123/*.jsonl         lines of metrics and timing so far
+    step-000000123/contents.parquet  hashes of the data that was read so far
+    step-000000123/checksums.json  SHA-256 of the other files
+    best.json                      best checkpoint and its metric
 
-    A checkpoint is there whole or not at all, and on the disk before an older one goes. That of a step never changes
-    but where a resumed run finds the very step that it was resumed from to be the best.
+    A checkpoint appears atomically, and is on disk before an older one is deleted. A checkpoint never changes, with
+    one exception: a resumed run finds that the step it was resumed from is the best.
 
-    The last `keep` checkpoints stay, and every older one that one of them names as the best until then, because a run
-    can be resumed from a checkpoint only with its best. There is at most one such older checkpoint: if two of the last
-    ones name a best before all of them, it is the same. So at most `keep` + 1 checkpoints stay, and `keep` + 2 are on
-    the disk while one is written.
+    The last `keep` checkpoints are kept. An older checkpoint is kept if one of them names it as the best so far,
+    because a run cannot resume from a checkpoint without its best. At most one older checkpoint is kept: if two of
+    the last ones name an older best, it is the same. So at most `keep` + 1 checkpoints remain, and `keep` + 2 are on
+    disk while one is written.
 
     Args:
-        folder: made when the first is saved.
-        keep: number of the last checkpoints that stay.
-        contents: returns contents.parquet.
+        folder: folder of the checkpoints, created when the first is saved.
+        keep: number of the last checkpoints to keep.
+        contents: function that returns the table for contents.parquet.
     """
 
     def __init__(self, folder: Path, keep: int, contents: Callable[[], pa.Table]) -> None:
@@ -81,20 +81,20 @@ class CheckpointWriter:
 
     @property
     def is_saving(self) -> bool:
-        """Whether a checkpoint is being written.
+        """True while a checkpoint is being written.
 
         Raises:
-            OSError: the last one could not be.
+            OSError: the last checkpoint could not be written.
         """
         if self._saving is not None and self._saving.done():
             self.wait()
         return self._saving is not None
 
     def save(self, model: CTRModel, position: Position) -> None:
-        """Copy all variables, and have a thread write them; returns once they are copied.
+        """Copy all variables, then write them in a thread; return when they are copied.
 
         Raises:
-            OSError: the checkpoint before this one could not be written.
+            OSError: the previous checkpoint could not be written.
         """
         self.wait()
         self._saving = self._pool.submit(self._write, copy_variables(model), replace(position), self.contents())
@@ -103,21 +103,21 @@ class CheckpointWriter:
         """Wait until the last checkpoint is written.
 
         Raises:
-            OSError: it could not be.
+            OSError: the checkpoint could not be written.
         """
         if self._saving is not None:
             saving, self._saving = self._saving, None
             saving.result()
 
     def close(self) -> None:
-        """Let the thread end."""
+        """Stop the thread."""
         self._pool.shutdown()
 
     def _write(self, values: dict[str, tf.Tensor], position: Position, contents: pa.Table) -> None:
         target, partial = self.folder / position.name, self.folder / f".{position.name}.partial"
         replaced = self.folder / f".{position.name}.replaced"
-        for left in [*self.folder.glob(".step-*"), *self.folder.glob(f".{BEST}.*")]:  # by a run that was killed
-            remove(left)
+        for leftover in [*self.folder.glob(".step-*"), *self.folder.glob(f".{BEST}.*")]:  # of a run that was killed
+            remove(leftover)
         partial.mkdir(parents=True)
         write_state(partial / "state", values)
         write_json(partial / "position.json", asdict(position))
@@ -132,78 +132,78 @@ class CheckpointWriter:
         sync(self.folder)
         _point_to_best(self.folder, position)
         remove(replaced)
-        listed = _listed(self.folder)
-        named = [_best_named_by(kept) for kept in listed[-self.keep :]]
-        for older in listed[: -self.keep]:
-            if older.name not in named:
-                shutil.rmtree(older)
+        checkpoints = _list_checkpoints(self.folder)
+        needed = [_best_named_by(checkpoint) for checkpoint in checkpoints[-self.keep :]]
+        for checkpoint in checkpoints[: -self.keep]:
+            if checkpoint.name not in needed:
+                shutil.rmtree(checkpoint)
 
 
 def newest(folder: Path, warn: Callable[[str], None]) -> Position | None:
-    """The position of the last checkpoint that a run can go on from; None if there is none.
+    """Return the position of the last usable checkpoint of a run; None without a usable checkpoint.
 
     Args:
-        folder: `checkpoints/` of the run.
-        warn: told of each later one what is wrong with it.
+        folder: folder `checkpoints/` of the run.
+        warn: function that is called with a message for each checkpoint that cannot be used.
     """
-    for checkpoint in reversed(_listed(folder)):
+    for checkpoint in reversed(_list_checkpoints(folder)):
         try:
-            return _checked(checkpoint)
+            return _load_position(checkpoint)
         except (ValueError, TypeError, KeyError) as error:
             warn(f"{checkpoint.name} cannot be used: {error}")
     return None
 
 
 def restore(folder: Path, position: Position, model: CTRModel) -> None:
-    """Set all variables to those of a position's checkpoint, which becomes the last one again.
+    """Restore all variables from the checkpoint of a position, and delete later checkpoints.
 
     Raises:
-        ConfigError: it is of another model.
+        ConfigError: the checkpoint belongs to a different model.
     """
     read_state(folder / position.name / "state", model)
-    for checkpoint in _listed(folder):
+    for checkpoint in _list_checkpoints(folder):
         if checkpoint.name > position.name:
             shutil.rmtree(checkpoint)
     _point_to_best(folder, position)
 
 
-def _checked(checkpoint: Path) -> Position:
-    """Return the position of a checkpoint.
+def _load_position(checkpoint: Path) -> Position:
+    """Return the position of a checkpoint after checking its files and those of its best checkpoint.
 
     Raises:
-        ConfigError, TypeError: the checkpoint is damaged, or the one that it names as the best until then.
+        ConfigError, TypeError: this checkpoint or its best checkpoint is damaged.
     """
     verify_checksums(checkpoint)
     position = Position(**read_json(checkpoint / "position.json"))
     if position.name != checkpoint.name:
-        raise ConfigError(f"{checkpoint}: damaged: it is the checkpoint of step {position.step}")
+        raise ConfigError(f"{checkpoint}: damaged: position.json is of step {position.step}")
     if position.best is not None:
         _check_best(position.best, checkpoint / "position.json")
         if (best := position.best["checkpoint"]) != checkpoint.name:
             try:
                 verify_checksums(checkpoint.with_name(best))
             except ConfigError as error:
-                raise ConfigError(f"it names {best} as the best until then, and {best} is damaged: {error}") from error
+                raise ConfigError(f"its best checkpoint, {best}, cannot be used: {error}") from error
     return position
 
 
 def _best_named_by(checkpoint: Path) -> Any:
-    """Return the name of the best checkpoint until then; None without one, or if position.json is damaged."""
+    """Return the name of the best checkpoint so far; None without one, or if position.json is damaged."""
     try:
         return (read_json(checkpoint / "position.json")["best"] or {}).get("checkpoint")
     except (FileNotFoundError, ValueError, KeyError, AttributeError):
-        return None  # such a checkpoint is of no use, so it needs no other
+        return None  # a damaged checkpoint is useless, so its best is not needed
 
 
 def _check_best(best: Any, file: Path) -> None:
-    """Raise ConfigError unless what `file` says of the best checkpoint names one, and no path to elsewhere."""
+    """Raise ConfigError unless the best checkpoint has the name of its step, and so is not a path to elsewhere."""
     step = best.get("step") if isinstance(best, dict) else None
     if not isinstance(step, int) or best.get("checkpoint") != Position(step=step).name:
         raise ConfigError(f"{file}: damaged: checkpoint and step do not agree")
 
 
-def _listed(folder: Path) -> list[Path]:
-    """The checkpoints, oldest first."""
+def _list_checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints, oldest first."""
     return sorted(folder.glob(f"step-{9 * '[0-9]'}*"))
 
 
@@ -215,14 +215,14 @@ def _point_to_best(folder: Path, position: Position) -> None:
 
 
 def load_best(run: Run, model: CTRModel) -> dict[str, Any]:
-    """Restore weights and optimizer state of a run's best checkpoint; returns `best.json`.
+    """Restore weights and optimizer state from the best checkpoint of a run; return the content of `best.json`.
 
     Args:
-        run: the run, which may be unfinished.
-        model: compiled, of the run's config and encoder.
+        run: run, finished or not.
+        model: compiled model of the run's config and encoder.
 
     Raises:
-        ConfigError: there is no checkpoint, or it is damaged or of another model.
+        ConfigError: the checkpoint is missing, damaged, or belongs to a different model.
     """
     folder = run.folder / "checkpoints"
     try:
@@ -230,12 +230,12 @@ def load_best(run: Run, model: CTRModel) -> dict[str, Any]:
         _check_best(best, folder / BEST)
         read_state(run.part(f"checkpoints/{best['checkpoint']}") / "state", model)
     except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"{folder}: no checkpoint that can be restored: {error}") from error
+        raise ConfigError(f"{folder}: no usable checkpoint: {error}") from error
     return best
 
 
 def fingerprint(model: CTRModel) -> str:
-    """SHA-256 of all weights by their logical names, the same whatever tables are fused."""
+    """Return the SHA-256 of all weights by logical name, independent of how tables are fused."""
     digest = hashlib.sha256()
     for table in sorted(model.tables.inputs.tables, key=lambda table: table.name):
         digest.update(table.name.encode())
@@ -250,9 +250,9 @@ def fingerprint(model: CTRModel) -> str:
 
 
 def part_fingerprints(model: CTRModel) -> dict[str, str]:
-    """SHA-256 of each table by its name, then of each weight as `named_weights` names it.
+    """Return name -> SHA-256 of each table and each weight of the tower, named as by `named_weights`.
 
-    They tell which weights two structures share.
+    They show which weights two models share.
     """
     digests = {}
     for table in sorted(model.tables.inputs.tables, key=lambda table: table.name):
@@ -260,22 +260,22 @@ def part_fingerprints(model: CTRModel) -> dict[str, str]:
         for rows in model.tables.table_blocks(table.name):
             blocks.update(rows.tobytes())
         digests[table.name] = blocks.hexdigest()
-    weights = {name: hashlib.sha256(one.numpy().tobytes()).hexdigest() for name, one in named_weights(model).items()}
-    return digests | weights
+    weights = named_weights(model).items()
+    return digests | {name: hashlib.sha256(weight.numpy().tobytes()).hexdigest() for name, weight in weights}
 
 
 def named_weights(model: CTRModel) -> dict[str, tf.Variable]:
-    """Return the weights and moving averages of the tower, by names that no other model of the process changes.
+    """Return the weights and moving averages of the tower by stable names.
 
-    A name is `<block>/<layer>/<weight>`, the second of a name with `#2` behind it. What Keras puts between counts the
-    layers of the whole process.
+    A name is `<block>/<layer>/<weight>`; the second weight with a name gets the suffix `#2`. Keras's own names are not
+    stable, because they count the layers of the whole process.
     """
     counts: Counter[str] = Counter()
-    found = {}
+    weights = {}
     for block, layers in sorted(model.tower.blocks.items()):
         for layer in layers:
             for variable in layer.variables:
                 name = f"{block}/{layer.name}/{variable.name.rpartition('/')[2].partition(':')[0]}"
                 counts[name] += 1
-                found[f"{name}#{counts[name]}" if counts[name] > 1 else name] = variable
-    return found
+                weights[f"{name}#{counts[name]}" if counts[name] > 1 else name] = variable
+    return weights

@@ -1,4 +1,4 @@
-"""When a training saves a checkpoint: at each best, at its end, and every so often."""
+"""Times at which a run saves a checkpoint: at each new best, at the end, and at regular intervals."""
 
 import time
 
@@ -8,10 +8,10 @@ from models import CTRModel
 
 
 class Stopwatch:
-    """The seconds that a training took, over all its resumptions.
+    """Training time of a run, including the time before it was resumed.
 
     Args:
-        before: seconds that it took until it was resumed.
+        before: seconds of training before the run was resumed.
     """
 
     def __init__(self, before: float = 0.0) -> None:
@@ -24,17 +24,17 @@ class Stopwatch:
 
 
 class CheckpointPolicy:
-    """Saves the checkpoints of a training.
+    """Saves the checkpoints of a run.
 
     Args:
-        model: the compiled model.
-        writer: what writes them.
-        every: steps or minutes from one to the next.
-        clock: of the training.
-        saved_step: step of the checkpoint that the training continues from; None: it starts.
+        model: compiled model.
+        writer: writer of the checkpoints.
+        every: steps or minutes between two checkpoints.
+        clock: stopwatch of the run.
+        saved_step: step of the checkpoint that the run is resumed from; None for a new run.
 
     Attributes:
-        found_best: True from a new best until it is saved.
+        found_best: True after a new best until it is saved.
     """
 
     def __init__(
@@ -50,24 +50,26 @@ class CheckpointPolicy:
         self._saved_step, self._saved_at = saved_step, clock.seconds
 
     def save_if_due(self, position: Position, is_last: bool) -> None:
-        """Save a new best or the end of a training, or else if it is time; the latter not while one is being written.
+        """Save a new best, the end of a run, or a regular checkpoint that is due.
+
+        A regular checkpoint is skipped while another is being written.
 
         Args:
-            position: where training is.
+            position: position in training.
             is_last: True after the last step.
 
         Raises:
-            OSError: the checkpoint before could not be written.
+            OSError: the previous checkpoint could not be written.
         """
         is_due = is_last or (self._is_time(position.step) and not self.writer.is_saving)
         if self.found_best or is_due:
             self.save(position)
 
     def save(self, position: Position) -> None:
-        """Save a position, unless the last checkpoint is of this step and no best was found since.
+        """Save a position, unless the last checkpoint is at this step and there is no new best.
 
         Raises:
-            OSError: the checkpoint before could not be written.
+            OSError: the previous checkpoint could not be written.
         """
         if position.step == self._saved_step and not self.found_best:
             return
@@ -79,12 +81,12 @@ class CheckpointPolicy:
         """Wait until the last checkpoint is written.
 
         Raises:
-            OSError: it could not be.
+            OSError: the checkpoint could not be written.
         """
         self.writer.wait()
 
     def close(self) -> None:
-        """Let the thread that writes end."""
+        """Stop the writing thread."""
         self.writer.close()
 
     def _is_time(self, step: int) -> bool:

@@ -1,4 +1,4 @@
-"""The data of an experiment: sets opened and checked, features fitted."""
+"""Data of an experiment: open and check the splits, and fit the features."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,46 +37,48 @@ RESERVED = ("label", "weight", "logit", "score")
 
 @dataclass(frozen=True)
 class PreparedData:
-    """What training needs of the data."""
+    """Checked splits and fitted features."""
 
-    sets: dict[str, list[RowGroup]]  # train, and valid and test where there are such
+    sets: dict[str, list[RowGroup]]
+    """Name of a split -> row groups: train, and valid and test if the experiment has them."""
     encoder: Encoder
+    """Encoder fitted on the training data."""
     kept: pa.Schema
-    """The columns that are copied into the scores (`score_columns`), in types that hold those of every file."""
+    """Pass-through columns (`score_columns`), with types that fit the columns of every file."""
     bad_rows: dict[str, BadRows]
-    """What was left out of the sets that had bad rows."""
+    """Name of a split -> invalid rows that were skipped, for splits that have any."""
     row_bytes: int
-    """Bytes of memory that a row of the training data takes before it is encoded, about."""
+    """Approximate memory of one row of the training data before encoding, in bytes."""
 
 
 def empty_encoder(experiment: Experiment) -> Encoder:
-    """Return an encoder whose tables are as small as they can be: no vocabulary has a value, no bucket an edge."""
+    """Return an encoder with the smallest possible tables: empty vocabularies and no bucket edges."""
     columns = Columns(experiment.data.label, experiment.data.weight)
     return Encoder(experiment.features, columns, Statistics.of_no_data(experiment.features))
 
 
 def prepare(experiment: Experiment) -> PreparedData:
-    """Open and check every set, then fit the features on the training data.
+    """Open and check every split, then fit the features on the training data.
 
     Raises:
-        ConfigError: settings that contradict each other.
-        DataError: data that cannot be used.
+        ConfigError: settings contradict each other.
+        DataError: the data is invalid.
     """
     return prepare_sets(experiment, open_sets(experiment))
 
 
 def open_sets(experiment: Experiment) -> dict[str, list[RowGroup]]:
-    """The row groups of train, and of valid and test where there are such, read no further than dividing them needs.
+    """Return the row groups of each split, reading only what splitting needs.
 
     Raises:
-        ConfigError: settings that contradict each other.
-        DataError: files that cannot be read or divided.
+        ConfigError: settings contradict each other.
+        DataError: a file cannot be read or split.
     """
     data = experiment.data
     score_columns(experiment)
     if leak := [name for name, feature in experiment.features.of_columns.items() if data.label in feature.columns]:
-        raise ConfigError(f"features.columns.{leak[0]}: reads the label, {data.label!r}")
-    sets = _divided(data, experiment.seed)
+        raise ConfigError(f"features.columns.{leak[0]}: must not read the label column {data.label!r}. Remove it.")
+    sets = _split(data, experiment.seed)
     check_known([group for groups in sets.values() for group in groups], data.cast, "data.cast")
     return sets
 
@@ -87,19 +89,19 @@ def prepare_sets(
     encoder: Encoder | None = None,
     known: Encoder | None = None,
 ) -> PreparedData:
-    """Check every set, then fit the features on the training data.
+    """Check every split, then fit the features on the training data.
 
-    The sets are divided before, and bad rows left out of each here, so that none of the others changes sets.
+    Invalid rows are skipped after splitting, so that they do not change the split of the other rows.
 
     Args:
-        experiment: what to prepare for.
-        sets: as `open_sets` gives them.
-        encoder: that was fitted on the same data before; None: fit one.
-        known: the encoder of the data that came before, which is fitted beyond; None: none.
+        experiment: experiment with data and features.
+        sets: splits returned by `open_sets`.
+        encoder: encoder fitted on the same data before; None to fit a new encoder.
+        known: encoder of earlier data whose vocabularies are extended; None for new vocabularies.
 
     Raises:
-        ConfigError: no batch can be filled.
-        DataError: data that cannot be used.
+        ConfigError: the training data does not fill a batch.
+        DataError: the data is invalid.
     """
     data, sets = experiment.data, dict(sets)
     columns = Columns(data.label, data.weight)
@@ -108,8 +110,8 @@ def prepare_sets(
     check_types(everything, experiment, unfitted)
     numbers = experiment.features.number_columns.union(columns.names)
     check_agreement(everything, unfitted.input_columns, numbers)
-    beside = [name for name in report_columns(experiment) if name not in unfitted.input_columns]
-    check_agreement(everything, beside, ())
+    report_only = [name for name in report_columns(experiment) if name not in unfitted.input_columns]
+    check_agreement(everything, report_only, ())
     kept = unified_schema(everything, score_columns(experiment))
     bad_rows = {}
     sets["train"], bad_rows["train"] = good_rows("train", sets["train"], unfitted, data)
@@ -119,22 +121,22 @@ def prepare_sets(
     stopping = experiment.training.early_stopping
     for name in [name for name in ("valid", "test") if name in sets]:
         sets[name], bad_rows[name] = good_rows(name, sets[name], encoder, data)
-        steers_by_auc = name == "valid" and (stopping is None or stopping.metric == "auc")
-        _check_rows(name, sets[name], encoder, columns, steers_by_auc)
+        monitors_auc = name == "valid" and (stopping is None or stopping.metric == "auc")
+        _check_rows(name, sets[name], encoder, columns, monitors_auc)
     bad_rows = {name: bad for name, bad in bad_rows.items() if bad.rows}
     return PreparedData(sets, encoder, kept, bad_rows, _row_bytes(sets["train"][0], encoder.input_columns))
 
 
 def score_columns(experiment: Experiment) -> list[str]:
-    """Return the columns that are copied into the scores: `data.keep`, and `report.group`, by which they are compared.
+    """Return the pass-through columns: `data.keep`, and `report.group`, which clusters differences between runs.
 
     Raises:
-        ConfigError: one has the name of a column that scores have anyway.
+        ConfigError: a column has the name of a column that score files always have.
     """
     keep, group = experiment.data.keep, experiment.report.group
     for key, names in (("data.keep", keep), ("report.group", [group] if group is not None else [])):
         if taken := set(names) & set(RESERVED):
-            raise ConfigError(f"{key}: {sorted(taken)[0]!r} is a column of the scores already; rename it in the data")
+            raise ConfigError(f"{key}: score files already have a column {sorted(taken)[0]!r}. Rename it in the data.")
     return [*keep, *([group] if group is not None and group not in keep else [])]
 
 
@@ -145,23 +147,23 @@ def _row_bytes(group: RowGroup, columns: list[str]) -> int:
 def _check_some_batch(training: Training, rows: int) -> None:
     if training.last_batch == "drop" and rows < training.batch_size:
         raise ConfigError(
-            f"training.batch_size: {training.batch_size} rows with `last_batch: drop`, but the training data has only "
-            f"{rows}"
+            f"training.batch_size: {training.batch_size} with `last_batch: drop`, but the training data has only "
+            f"{rows} examples. Reduce batch_size, or use `last_batch: keep`."
         )
 
 
 def bad_rows_records(bad_rows: Mapping[str, BadRows]) -> dict[str, BadRowsRecord]:
-    """Return what a report says of the invalid rows of each split."""
+    """Return the invalid rows of each split, as report.json has them."""
     return {name: {"rows": bad.rows, "share": bad.share, "reasons": bad.reasons} for name, bad in bad_rows.items()}
 
 
 def good_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, data: Data) -> tuple[list[RowGroup], BadRows]:
-    """A set without the rows that `data.bad_rows` leaves out, and those; all of it where they are an error.
+    """Return a split without its invalid rows, and these rows.
 
-    The error is raised where a bad row is met.
+    With `data.bad_rows: error` the whole split is returned, and an error is raised later when an invalid row is read.
 
     Raises:
-        DataError: the set has more bad rows than may be left out.
+        DataError: the split has more invalid rows than `data.bad_rows` allows to skip.
     """
     if data.bad_rows == "error":
         return row_groups, BadRows()
@@ -169,10 +171,10 @@ def good_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, data: Dat
 
 
 def check_types(row_groups: list[RowGroup], experiment: Experiment, encoder: Encoder) -> None:
-    """See that every file has the columns that a config names, and that they hold what they are for.
+    """Check that every file has the columns of the config, with types that suit their use.
 
     Raises:
-        ConfigError, DataError: what is wrong, and in which file.
+        ConfigError, DataError: a column is missing or has an unsuitable type.
     """
 
     def check(schema: pa.Schema, where: str) -> None:
@@ -182,11 +184,11 @@ def check_types(row_groups: list[RowGroup], experiment: Experiment, encoder: Enc
     check_columns(row_groups, [*encoder.input_columns, *experiment.data.keep], check)
 
 
-def _check_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, columns: Columns, steers_by_auc: bool) -> None:
-    """Encode every row once before training: a bad value of the test set should not surface after hours.
+def _check_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, columns: Columns, monitors_auc: bool) -> None:
+    """Encode every row once before training, so that an invalid value of the test split does not surface after hours.
 
     Raises:
-        DataError: a bad value; validation data without a weight above 0, or of one class only where AUC steers.
+        DataError: a value is invalid, all validation weights are 0, or AUC is the monitor and undefined.
     """
     positives = rows = 0
     for group, table in read_tables(row_groups, encoder.input_columns):
@@ -194,15 +196,16 @@ def _check_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, columns
         counted = batch["label"][batch["weight"] > 0]
         positives, rows = positives + int(counted.sum()), rows + len(counted)
     if name == "valid" and rows == 0:
-        raise DataError(f"valid: all weights of {columns.weight!r} are 0; there is nothing to validate on")
-    if steers_by_auc and positives in (0, rows):
+        raise DataError(f"valid: all weights in {columns.weight!r} are 0. Use data with a weight above 0.")
+    if monitors_auc and positives in (0, rows):
         raise DataError(
-            f"{name}: all {rows} labels of {columns.label!r} are {int(positives > 0)}, so there is no AUC to "
-            f"steer by; choose other data, or `early_stopping: {{metric: log_loss}}`"
+            f"{name}: all {rows} labels in {columns.label!r} are {int(positives > 0)}, so the monitored AUC is "
+            f"undefined. Use data with both labels, or set `early_stopping: {{metric: log_loss}}`."
         )
 
 
-def _divided(data: Data, seed: int) -> dict[str, list[RowGroup]]:
+def _split(data: Data, seed: int) -> dict[str, list[RowGroup]]:
+    """Split one path, or open one path per split."""
     if data.path is not None:
         assert data.split is not None
         row_groups = open_data(data.path, data.root, casts=data.cast)
@@ -216,15 +219,15 @@ def _divided(data: Data, seed: int) -> dict[str, list[RowGroup]]:
         text = [key for key, value in values.items() if is_text(value.type)]
         others = {"valid": data.valid, "test": data.test}
         sets |= {name: open_data(path, data.root, text, data.cast) for name, path in others.items() if path is not None}
-        _check_apart(sets)
+        _check_disjoint(sets)
     return {name: row_groups for name, row_groups in sets.items() if row_groups}
 
 
-def _check_apart(sets: dict[str, list[RowGroup]]) -> None:
-    """Raise DataError if a file is in two sets, which would make a metric a lie."""
+def _check_disjoint(sets: dict[str, list[RowGroup]]) -> None:
+    """Raise DataError if a file is in two splits. Only valid and test may share a file."""
     owner: dict[str, str] = {}
     for name, row_groups in sets.items():
         for file in files_of(row_groups):
             if file.place in owner and {owner[file.place], name} != {"valid", "test"}:
-                raise DataError(f"{file.path}: is in {owner[file.place]} and in {name}")
+                raise DataError(f"{file.path}: is in both {owner[file.place]} and {name}. Remove it from one of them.")
             owner.setdefault(file.place, name)

@@ -1,4 +1,4 @@
-"""Why a step diverged: what is not finite, and which rows, values and columns have to do with it; losses that soar."""
+"""Explain why a step diverged, naming embeddings, values and columns that are involved; warn of high losses."""
 
 import math
 import reprlib
@@ -14,111 +14,113 @@ import tensorflow as tf
 from ctr.errors import Diverged
 from ctr.runs.run import Run
 from ctr.training.embedding_lookups import embedding_lookups
-from ctr.training.step import LARGEST_NORM, Tensors, share_of
+from ctr.training.step import LARGEST_NORM, Tensors, replica_batch
 from ctr.training.step_snapshot import save_snapshot
 from features import PADDING, Batch, Encoder, decoded_batch, describe_row, take
 from models import CTRModel, Field
 
-EXTREME = 1000.0  # numbers and weights beyond it are named
-TABLES, LISTED, SHOWN = 2, 3, 6  # tables; rows of each, and numbers; features of a row
-FAR_ABOVE = 10.0  # the median
-WINDOW, FEWEST = 100, 10  # losses that the median is of
+EXTREME = 1000.0  # values and weights above it are reported
+MAX_TABLES, MAX_ITEMS, MAX_FEATURES = 2, 3, 6  # tables; embeddings of each, and values; features of an example
+FAR_ABOVE = 10.0  # times the median
+WINDOW, MIN_LOSSES = 100, 10  # number of losses for the median
 
 
 class LossWatch:
-    """Warns once of a loss that is 10 times the median of the 100 before it, of 10 at least.
+    """Warns once if a loss is above 10 times the median of the previous 100 losses, or of at least 10.
 
     Args:
-        warn: told of it.
+        warn: function that is called with the message.
     """
 
     def __init__(self, warn: Callable[[str], None]) -> None:
         self._warn, self._has_warned = warn, False
-        self._last: deque[float] = deque(maxlen=WINDOW)
+        self._previous: deque[float] = deque(maxlen=WINDOW)
 
     def see(self, step: int, loss: float) -> None:
-        """Take the loss of a step, counted from 1."""
+        """Check the loss of a step; steps count from 1."""
         if self._has_warned:
             return
-        if len(self._last) >= FEWEST and loss > FAR_ABOVE * (usual := median(self._last)):
+        if len(self._previous) >= MIN_LOSSES and loss > FAR_ABOVE * (usual := median(self._previous)):
             self._has_warned = True
             self._warn(
-                f"the loss of step {step} is {loss:.4g}, the median of the {len(self._last)} steps before is "
-                f"{usual:.4g}: if training diverges, lower the learning rate or set optimizers.clip_norm"
+                f"step {step}: loss {loss:.4g} is far above {usual:.4g}, the median of the previous "
+                f"{len(self._previous)} steps. If training diverges, lower the learning rate or set "
+                f"optimizers.clip_norm."
             )
-        self._last.append(loss)
+        self._previous.append(loss)
 
 
 class Gradient(NamedTuple):
-    """Gradient of a variable before anything is clipped, all replicas together."""
+    """Gradient of a variable before clipping, over all replicas."""
 
     is_finite: bool
-    """True if each number is finite before anything is summed."""
+    """True if each number is finite before replicas and duplicate rows are summed."""
     norms: np.ndarray
-    """Norms of the sums by row of a table, or of a whole tower variable, float64."""
+    """Norms of the summed gradient, float64: one for each embedding of a table, or one for a tower variable."""
     rows: np.ndarray | None
-    """Table row of each norm; None for a tower variable."""
+    """Row of each norm; None for a tower variable."""
 
 
 def explain_divergence(
     model: CTRModel, encoder: Encoder, loss: float, batch: Batch, tensors: Tensors, run: Run
 ) -> Diverged:
-    """What to raise for a step that `compiled_step` refused; the step is saved in `diverged/` of the run.
+    """Return the error for a step whose update was skipped, and save the step in `diverged/` of the run.
 
     Args:
-        model: as the step left it, which is as it found it.
-        encoder: of the batch.
-        loss: of the batch.
-        batch: of the step.
-        tensors: the same on the model's device.
-        run: gets `diverged/step-N.parquet`, N from 1, and what else `save_snapshot` writes.
+        model: model after the skipped update, which equals the model before it.
+        encoder: encoder of the batch.
+        loss: loss of the batch.
+        batch: batch of the step.
+        tensors: the batch on the model's device.
+        run: run that receives `diverged/step-N.parquet`, N from 1, and the other files of `save_snapshot`.
     """
     step = int(model.step.numpy()) + 1
-    saved = _saved(model, encoder, batch, run, f"step-{step:09d}.parquet")
+    saved = _save(model, encoder, batch, run, f"step-{step:09d}.parquet")
     is_scoreless = ~np.isfinite(model(tensors, training=False).numpy())
     gradients, is_sum_finite = _gradients(model, tensors)
-    smallest = math.inf  # norm of a gradient that is to be named
+    threshold = math.inf  # gradient norm from which a gradient is reported
     if not np.isfinite(loss):
-        found = f"the loss is {loss}"
+        cause = f"the loss is {loss}"
     elif not all(gradient.is_finite for gradient in gradients):
-        found = f"the loss is {loss:.6g}, but gradients are not finite"
+        cause = f"the loss is {loss:.6g}, but gradients are not finite"
     elif not all(np.isfinite(tf.identity(variable).numpy()).all() for variable in model.non_trainable_variables):
-        found = f"the loss is {loss:.6g}, but a moving average of a batch norm is not finite"
+        cause = f"the loss is {loss:.6g}, but a moving average of batch normalization is not finite"
     else:
-        # where none is too large by itself, many are together: then the largest is named
-        smallest = min(LARGEST_NORM, max(float(gradient.norms.max()) for gradient in gradients))
+        # if no gradient is too large by itself, their sum is: then the largest is reported
+        threshold = min(LARGEST_NORM, max(float(gradient.norms.max()) for gradient in gradients))
         overflowed = "a sum of gradients or the norm that clip_norm bounds"
         if is_sum_finite:
             overflowed = "the sum of a gradient's squares"
-        found = f"the loss is {loss:.6g}, but {overflowed} is not finite"
+        cause = f"the loss is {loss:.6g}, but {overflowed} is not finite"
     lines = [
-        f"step {step}: {found}; its update was not made",
-        *_tables(model, encoder, batch, gradients, smallest, is_scoreless),
-        *_towers(model, gradients, smallest),
-        *_numbers(encoder, batch),
-        *_a_row(encoder, batch, is_scoreless),
+        f"step {step}: {cause}; the update was skipped",
+        *_tables(model, encoder, batch, gradients, threshold, is_scoreless),
+        *_blocks(model, gradients, threshold),
+        *_values(encoder, batch),
+        *_example(encoder, batch, is_scoreless),
         saved,
-        "to do: lower the learning rate, set optimizers.clip_norm, or bound numerics by `clip` or `transform: log1p`",
+        "To fix this, lower the learning rate, set optimizers.clip_norm, or bound numeric features with `clip` or "
+        "`transform: log1p`.",
     ]
     return Diverged("\n  ".join(lines))
 
 
-def _saved(model: CTRModel, encoder: Encoder, batch: Batch, run: Run, name: str) -> str:
+def _save(model: CTRModel, encoder: Encoder, batch: Batch, run: Run, name: str) -> str:
     try:
         save_snapshot(run.folder / "diverged" / name, model, encoder, batch)
     except OSError as error:
         return f"the batch could not be saved: {error}"
     path = run.failed_run_folder("diverged") / "diverged" / name
-    return f"the batch is saved; to see where it begins: ctr replay {shlex.quote(str(path))}"
+    return f"the batch is saved. To locate the cause, run: ctr replay {shlex.quote(str(path))}"
 
 
 def _gradients(model: CTRModel, tensors: Tensors) -> tuple[list[Gradient], bool]:
-    """In the order of `trainable_variables`; and whether all are finite once they are summed and clipped."""
+    """Return the gradients of `trainable_variables`, and True if all are finite after summing and clipping."""
     strategy = model.distribute_strategy
 
     def computed(batch: Tensors) -> tuple[list[Any], list[Any]]:
-        # moves moving averages on, which nobody reads any more but to tell what was not finite
-        _, gradients = model.loss_and_gradients(share_of(batch))
+        # this also updates moving averages, which are read afterwards only to report those that are not finite
+        _, gradients = model.loss_and_gradients(replica_batch(batch))
         return gradients, model.optimizer.combine(gradients, model.trainable_variables)
 
     gradients, combined = strategy.run(computed, args=(tensors,))
@@ -134,10 +136,10 @@ def _of_replicas(parts: Sequence[Any]) -> Gradient:
             summed = values.sum(axis=0, dtype=np.float64)
         return Gradient(_is_finite(values), _norms(summed.reshape(1, -1)), None)
     values, rows = (np.concatenate([getattr(part, name).numpy() for part in parts]) for name in ("values", "indices"))
-    distinct, places = np.unique(rows, return_inverse=True)
+    distinct, indices = np.unique(rows, return_inverse=True)
     summed = np.zeros((len(distinct), values.shape[1]))
     with np.errstate(invalid="ignore"):
-        np.add.at(summed, places, values)
+        np.add.at(summed, indices, values)
     return Gradient(_is_finite(values), _norms(summed), distinct)
 
 
@@ -146,7 +148,7 @@ def _is_finite(values: np.ndarray) -> bool:
 
 
 def _norms(rows: np.ndarray) -> np.ndarray:
-    """Euclidean, NaN and infinite where a number is; in float64, which the square of no float32 overflows."""
+    """Return Euclidean norms in float64, in which squares of float32 cannot overflow; NaN and infinity propagate."""
     return np.sqrt(np.square(rows).sum(axis=1))
 
 
@@ -155,118 +157,121 @@ def _tables(
     encoder: Encoder,
     batch: Batch,
     gradients: list[Gradient],
-    smallest: float,
+    threshold: float,
     is_scoreless: np.ndarray,
 ) -> list[str]:
-    """Lines on the tables whose rows are extreme or not finite, or else on those whose gradients are not finite.
+    """Return lines on tables with extreme embeddings, or without them on tables with gradients that are not finite.
 
-    Where `smallest` is finite: on those with a gradient of this norm, and then on those whose rows are extreme.
+    With a finite `threshold`: lines on tables with such a gradient, followed by tables with extreme embeddings.
 
     Args:
-        model: as the step found it.
-        encoder: of the batch.
-        batch: of the step.
-        gradients: of the trainable variables.
-        smallest: norm from which a gradient is extreme; infinite: only one that is not finite is.
-        is_scoreless: rows of the batch without a finite score.
+        model: model before the step.
+        encoder: encoder of the batch.
+        batch: batch of the step.
+        gradients: gradients of the trainable variables.
+        threshold: norm from which a gradient is reported; infinity to report only gradients that are not finite.
+        is_scoreless: mask of the examples without a finite score.
     """
-    gradient_of = {id(one): found for one, found in zip(model.trainable_variables, gradients, strict=True)}
+    pairs = zip(model.trainable_variables, gradients, strict=True)
+    gradient_of = {id(variable): gradient for variable, gradient in pairs}
     suspects = take(batch, is_scoreless) if is_scoreless.any() else batch
-    of_weights, of_gradients = {}, {}
+    weight_lines, gradient_lines = {}, {}
     for lookup in embedding_lookups(model):
         names = [_feature_of(encoder, field) for field in lookup.fields]
         columns = dict.fromkeys(column for name in names for column in encoder.features.columns_of(name))
         table = f"table {lookup.table.name!r} (columns: {', '.join(columns)})"
-        read = lookup.rows(batch)
-        [weights] = lookup.weights.gather(read)
+        rows = lookup.rows(batch)
+        [weights] = lookup.weights.gather(rows)
         sizes = np.abs(weights.numpy()).max(axis=1)
         is_extreme = ~(sizes <= EXTREME)
         if is_extreme.any():
-            rows = _rows_in_words(encoder, names[0], read[is_extreme])
-            of_weights[lookup.table.name] = f"{table} holds {sizes[is_extreme].max():.6g} in {rows}"
+            described = _describe_rows(encoder, names[0], rows[is_extreme])
+            weight_lines[lookup.table.name] = f"{table} has weight {sizes[is_extreme].max():.6g} in {described}"
         gradient = gradient_of[id(lookup.fused)]
         assert gradient.rows is not None
         norm_of = dict(zip((gradient.rows - lookup.offset).tolist(), gradient.norms.tolist(), strict=True))
-        extreme = [row for row, norm in norm_of.items() if not norm < smallest]
-        found = np.intersect1d(extreme, lookup.rows(suspects))
-        if len(found := found[found != PADDING]):
-            largest = max(norm_of[row] for row in found.tolist())
-            named = "no finite gradient" if math.isinf(smallest) else f"a gradient of norm {largest:.6g}"
-            of_gradients[lookup.table.name] = f"{table} has {named} in {_rows_in_words(encoder, names[0], found)}"
-    if math.isinf(smallest):
-        return _listed(of_weights or of_gradients)
-    return _listed(of_gradients) + _listed(of_weights)
+        extreme = [row for row, norm in norm_of.items() if not norm < threshold]
+        culprits = np.intersect1d(extreme, lookup.rows(suspects))
+        if len(culprits := culprits[culprits != PADDING]):
+            largest = max(norm_of[row] for row in culprits.tolist())
+            gradient_text = "no finite gradient" if math.isinf(threshold) else f"a gradient of norm {largest:.6g}"
+            described = _describe_rows(encoder, names[0], culprits)
+            gradient_lines[lookup.table.name] = f"{table} has {gradient_text} in {described}"
+    if math.isinf(threshold):
+        return _first_tables(weight_lines or gradient_lines)
+    return _first_tables(gradient_lines) + _first_tables(weight_lines)
 
 
-def _listed(lines: dict[str, str]) -> list[str]:
-    """The lines of the first tables, and one on the others."""
-    others = list(lines)[TABLES:]
-    return [*lines.values()][:TABLES] + ([f"likewise tables {_some(others)}"] if others else [])
+def _first_tables(lines: dict[str, str]) -> list[str]:
+    """Return the lines of the first tables, and one line that names the others."""
+    others = list(lines)[MAX_TABLES:]
+    return [*lines.values()][:MAX_TABLES] + ([f"also affected: tables {_first_items(others)}"] if others else [])
 
 
-def _rows_in_words(encoder: Encoder, name: str, rows: np.ndarray) -> str:
-    return _some([f"row {row} ({describe_row(encoder, name, row)})" for row in rows.tolist()])
+def _describe_rows(encoder: Encoder, name: str, rows: np.ndarray) -> str:
+    return _first_items([f"row {row} ({describe_row(encoder, name, row)})" for row in rows.tolist()])
 
 
-def _some(named: list[str]) -> str:
-    return ", ".join(named[:LISTED]) + (f" and {len(named) - LISTED} more" if len(named) > LISTED else "")
+def _first_items(items: list[str]) -> str:
+    more = f" and {len(items) - MAX_ITEMS} more" if len(items) > MAX_ITEMS else ""
+    return ", ".join(items[:MAX_ITEMS]) + more
 
 
 def _feature_of(encoder: Encoder, field: Field) -> str:
-    """The feature whose ids a field looks up."""
+    """Return the feature whose ids a field looks up."""
     if field.sequence is not None:
         return field.sequence
     assert field.column is not None
     return encoder.id_features[field.column]
 
 
-def _towers(model: CTRModel, gradients: list[Gradient], smallest: float) -> list[str]:
-    """A line on the towers whose weights are extreme or not finite, and on those whose gradients are, as `_tables`."""
-    owned = list(zip(model.logical_variables, model.trainable_variables, gradients, strict=True))
+def _blocks(model: CTRModel, gradients: list[Gradient], threshold: float) -> list[str]:
+    """Return a line on blocks with extreme weights and a line on blocks with extreme gradients, as `_tables` does."""
+    variables = list(zip(model.logical_variables, model.trainable_variables, gradients, strict=True))
     largest: dict[str, float] = {}
-    of_gradients: dict[str, float] = {}
-    for (kind, names), variable, gradient in owned:
+    norm_of: dict[str, float] = {}
+    for (kind, names), variable, gradient in variables:
         if kind == "tower":
             size = float(np.abs(variable.numpy()).max())
             largest[names[0]] = float(np.maximum(largest.get(names[0], 0.0), size))
             norm = float(gradient.norms[0])
-            if not norm < smallest:
-                of_gradients[names[0]] = max(of_gradients.get(names[0], 0.0), norm)
+            if not norm < threshold:
+                norm_of[names[0]] = max(norm_of.get(names[0], 0.0), norm)
     extreme = [f"{name} ({size:.6g})" for name, size in largest.items() if not size <= EXTREME]
-    of_weights = [f"towers that hold extreme weights: {', '.join(extreme)}"] if extreme else []
-    if not of_gradients:
-        return of_weights
-    if math.isinf(smallest):
-        return of_weights or [f"towers that have no finite gradient: {', '.join(of_gradients)}"]
-    named = [f"{name} ({norm:.6g})" for name, norm in of_gradients.items()]
-    return [f"towers that have an extreme gradient, by its norm: {', '.join(named)}", *of_weights]
+    weight_lines = [f"blocks with extreme weights: {', '.join(extreme)}"] if extreme else []
+    if not norm_of:
+        return weight_lines
+    if math.isinf(threshold):
+        return weight_lines or [f"blocks without a finite gradient: {', '.join(norm_of)}"]
+    norms = [f"{name} ({norm:.6g})" for name, norm in norm_of.items()]
+    return [f"blocks with an extreme gradient norm: {', '.join(norms)}", *weight_lines]
 
 
-def _numbers(encoder: Encoder, batch: Batch) -> list[str]:
-    """A line on the extreme numbers of the batch, as the model sees them."""
+def _values(encoder: Encoder, batch: Batch) -> list[str]:
+    """Return a line on the extreme values of numeric features and weights of the batch, as the model reads them."""
     numbers = dict(zip(encoder.layout["numerics"], batch["numerics"].T, strict=True))
     columns = {name: encoder.features.columns_of(name)[0] for name in numbers if name in encoder.features.columns}
     assert encoder.columns is not None
     if encoder.columns.weight is not None:
         numbers["weight"] = batch["weight"]
         columns["weight"] = encoder.columns.weight
-    places = {name: int(np.abs(values).argmax()) for name, values in numbers.items()}
-    largest = {name: float(numbers[name][place]) for name, place in places.items()}
+    indices = {name: int(np.abs(values).argmax()) for name, values in numbers.items()}
+    largest = {name: float(numbers[name][index]) for name, index in indices.items()}
     extreme = sorted((name for name in columns if abs(largest[name]) > EXTREME), key=lambda name: -abs(largest[name]))
-    named = [f"{name} (column {columns[name]}) is {largest[name]:.6g} in row {places[name]}" for name in extreme]
-    return [f"extreme numbers: {_some(named)}"] if named else []
+    texts = [f"{name} (column {columns[name]}) is {largest[name]:.6g} in row {indices[name]}" for name in extreme]
+    return [f"extreme values: {_first_items(texts)}"] if texts else []
 
 
-def _a_row(encoder: Encoder, batch: Batch, is_scoreless: np.ndarray) -> list[str]:
-    """A line on the first row of the batch that has no finite score by itself."""
+def _example(encoder: Encoder, batch: Batch, is_scoreless: np.ndarray) -> list[str]:
+    """Return a line on the first example of the batch without a finite score."""
     if not is_scoreless.any():
         return []
-    place, count = int(is_scoreless.argmax()), int(is_scoreless.sum())
-    values = decoded_batch(encoder, take(batch, slice(place, place + 1)))
-    found = {name: values[name][0].as_py() for name in encoder.features.columns if name in values}
-    named = [f"{name} {f'{x:.6g}' if isinstance(x, float) else reprlib.repr(x)}" for name, x in found.items()]
-    more = [f"and {len(named) - SHOWN} more in the file"] if len(named) > SHOWN else []
+    index, count = int(is_scoreless.argmax()), int(is_scoreless.sum())
+    columns = decoded_batch(encoder, take(batch, slice(index, index + 1)))
+    values = {name: columns[name][0].as_py() for name in encoder.features.columns if name in columns}
+    texts = [f"{name} {f'{x:.6g}' if isinstance(x, float) else reprlib.repr(x)}" for name, x in values.items()]
+    more = [f"and {len(texts) - MAX_FEATURES} more in the file"] if len(texts) > MAX_FEATURES else []
     return [
-        f"rows without a finite score: {count} of {len(is_scoreless)}, "
-        f"the first is row {place}: {', '.join(named[:SHOWN] + more)}"
+        f"examples without a finite score: {count} of {len(is_scoreless)}; the first is in row {index}: "
+        f"{', '.join(texts[:MAX_FEATURES] + more)}"
     ]

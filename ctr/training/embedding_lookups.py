@@ -1,4 +1,4 @@
-"""Which rows of which table a batch looks up."""
+"""Embeddings that a batch looks up, for each table."""
 
 from dataclasses import dataclass
 
@@ -12,17 +12,17 @@ from optimizers import Router, RowStore, VariableRows
 
 @dataclass(frozen=True)
 class EmbeddingLookup:
-    """A table of a model, and the fields that look its rows up."""
+    """A table of a model with the fields that look up its embeddings."""
 
     table: Table
     fields: list[Field]
     fused: tf.Variable
-    """The variable that holds it, perhaps beside others."""
+    """Variable that holds the table, possibly together with other tables."""
     offset: int
-    """Its first row there."""
+    """First row of the table in the variable."""
 
     def rows(self, batch: Batch) -> np.ndarray:
-        """Its rows that a batch reads, ascending, each once; padding of sequences is row 0."""
+        """Return the distinct rows that a batch looks up, ascending; padding of sequences is row 0."""
         ids = [
             batch["ids"][:, field.column] if field.sequence is None else batch[f"sequences/{field.sequence}"].ravel()
             for field in self.fields
@@ -31,16 +31,16 @@ class EmbeddingLookup:
 
     @property
     def weights(self) -> RowStore:
-        """The table's rows, weights alone."""
+        """Embeddings of the table, without optimizer state."""
         return VariableRows(self.fused).part(self.offset, self.table.rows)
 
     def with_state(self, router: Router) -> RowStore:
-        """Return the table's rows, weights and the state that a router's optimizer keeps of them."""
+        """Return the embeddings of the table together with their optimizer state."""
         return router.store_of(self.fused).part(self.offset, self.table.rows)
 
 
 def embedding_lookups(model: CTRModel) -> list[EmbeddingLookup]:
-    """Every table of a model."""
+    """Return the lookups of every table of a model."""
     tables = model.tables
     return [
         EmbeddingLookup(

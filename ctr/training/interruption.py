@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: the first asks a job to save and end, a second one ends the process at once."""
+"""SIGTERM and SIGINT: the first signal requests a save and stop, the second ends the process immediately."""
 
 import signal
 import threading
@@ -12,26 +12,26 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interruption:
-    """Whether the user, or who runs the machine, has asked for an end."""
+    """State of stop requests from the user or the system."""
 
     def __init__(self) -> None:
         self.stop_requested = False
         self._nothing_to_save: str | None = None
 
     def at_once(self, message: str) -> None:
-        """From here on there is nothing to save: raise Interrupted where a signal arrives, or has arrived before.
+        """Raise Interrupted as soon as a signal arrives, or now if one has arrived, because nothing is left to save.
 
         Args:
-            message: of the error.
+            message: message of the error.
         """
         self._nothing_to_save = message
         if self.stop_requested:
             raise Interrupted(message)
 
     def receive(self, number: int, frame: FrameType | None) -> None:
-        """The handler of the first signal; the system's own, which ends the process, answers the next."""
-        for one in SIGNALS:
-            signal.signal(one, signal.SIG_DFL)
+        """Handle the first signal; the next one is handled by the system default, which ends the process."""
+        for other in SIGNALS:
+            signal.signal(other, signal.SIG_DFL)
         self.stop_requested = True
         if self._nothing_to_save is not None:
             raise Interrupted(self._nothing_to_save)
@@ -39,14 +39,14 @@ class Interruption:
 
 @contextmanager
 def interruptible() -> Iterator[Interruption]:
-    """Note signals instead of dying of them; only a main thread can, in another they do what they did."""
+    """Record signals instead of ending the process. This works in the main thread only, and does nothing elsewhere."""
     interruption = Interruption()
     if threading.current_thread() is not threading.main_thread():
         yield interruption
         return
-    before = {number: signal.signal(number, interruption.receive) for number in SIGNALS}
+    handlers = {number: signal.signal(number, interruption.receive) for number in SIGNALS}
     try:
         yield interruption
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""All variables of a compiled model, optimizer and all: copied in memory, written as a TensorFlow checkpoint, read."""
+"""Variables of a compiled model and its optimizer: copied in memory, written as a TensorFlow checkpoint, restored."""
 
 import tempfile
 from collections import deque
@@ -11,27 +11,27 @@ from models import CTRModel
 
 
 def variables_of(model: CTRModel) -> dict[str, tf.Variable]:
-    """Every variable that `tf.train.Checkpoint` would save of a compiled model, by the path that it would give it.
+    """Return path -> variable for each variable that `tf.train.Checkpoint` would save of a compiled model.
 
-    Weights and moving averages, the state, rates and step number of optimizers, the step and the mean loss so far.
+    These are weights, moving averages, optimizer state, learning rates, step numbers and the mean loss so far.
     """
     root = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
     view = tf.train.TrackableView(root)
     paths = {id(root): ""}
-    waiting, found = deque([root]), {}
-    while waiting:
-        parent = waiting.popleft()
+    queue, variables = deque([root]), {}
+    while queue:
+        parent = queue.popleft()
         for name, child in view.children(parent).items():
             if id(child) not in paths:
                 paths[id(child)] = f"{paths[id(parent)]}/{name}".removeprefix("/")
-                waiting.append(child)
+                queue.append(child)
                 if isinstance(child, tf.Variable):
-                    found[paths[id(child)]] = child
-    return found
+                    variables[paths[id(child)]] = child
+    return variables
 
 
 def copy_variables(model: CTRModel) -> dict[str, tf.Tensor]:
-    """The values of all variables in the memory of the CPU, by path: training may go on, they stay as they are."""
+    """Copy the values of all variables to CPU memory, by path, so that later training does not change them."""
     with tf.device("CPU"):
         return {
             name: tf.identity(part)
@@ -41,10 +41,10 @@ def copy_variables(model: CTRModel) -> dict[str, tf.Tensor]:
 
 
 def write_state(prefix: Path, values: dict[str, tf.Tensor]) -> None:
-    """Write what `copy_variables` gave to `<prefix>.index` and `<prefix>.data-*`, for `tf.train.load_checkpoint`.
+    """Write copied variables to `<prefix>.index` and `<prefix>.data-*`, the format of `tf.train.load_checkpoint`.
 
     Raises:
-        OSError: they cannot be written.
+        OSError: the files cannot be written.
     """
     try:
         with tf.device("CPU"):
@@ -60,13 +60,13 @@ def write_state(prefix: Path, values: dict[str, tf.Tensor]) -> None:
 
 
 def read_state(prefix: Path, model: CTRModel) -> None:
-    """Set all variables of a compiled model to what `write_state` wrote.
+    """Restore all variables of a compiled model from files of `write_state`.
 
     Raises:
-        ConfigError: the files are damaged, or of another model.
+        ConfigError: the files are damaged, or belong to a different model.
     """
     with tempfile.TemporaryDirectory() as folder:
-        # TensorFlow takes a prefix for a pattern: a folder with a bracket in its name would not be found
+        # TensorFlow reads the prefix as a pattern, so it would not find a folder with a bracket in its name
         link = Path(folder) / "saved"
         link.symlink_to(prefix.parent.absolute())
         try:
@@ -80,11 +80,11 @@ def _read(prefix: str, model: CTRModel) -> None:
     for path, variable in variables_of(model).items():
         parts = _by_replica(path, variable, model)
         if not (parts and parts.keys() <= shapes.keys()):
-            parts = {path: variable}  # or as many replicas as this model has did not write it
+            parts = {path: variable}  # written with a different number of replicas
         for name, part in parts.items():
             if shapes.get(name) != part.shape.as_list():
-                there, here = shapes.get(name, "absent"), part.shape.as_list()
-                raise ConfigError(f"of another model: {name} is {there} there, {here} here")
+                saved, expected = shapes.get(name, "absent"), part.shape.as_list()
+                raise ConfigError(f"of a different model: {name} is {saved}, expected {expected}")
             with tf.device("CPU"):
                 [value] = tf.raw_ops.RestoreV2(
                     prefix=prefix, tensor_names=[name], shape_and_slices=[""], dtypes=[part.dtype]
@@ -93,8 +93,8 @@ def _read(prefix: str, model: CTRModel) -> None:
 
 
 def _by_replica(path: str, variable: tf.Variable, model: CTRModel) -> dict[str, tf.Variable]:
-    """The variables of each replica, where each counts or averages for itself; together they are one only when read."""
+    """Return the variables of the replicas, if each replica has a value of its own that is combined only when read."""
     if variable.synchronization != tf.VariableSynchronization.ON_READ:
         return {}
     parts = model.distribute_strategy.experimental_local_results(variable)
-    return {f"{path}/replica-{place}": part for place, part in enumerate(parts)} if len(parts) > 1 else {}
+    return {f"{path}/replica-{index}": part for index, part in enumerate(parts)} if len(parts) > 1 else {}

@@ -1,4 +1,4 @@
-"""A model's outline: names, shapes and layers of all that it consists of, before any of it takes memory."""
+"""Outline of a model: names, shapes and layers of all variables, without allocating memory for them."""
 
 import math
 from collections.abc import Callable
@@ -15,21 +15,21 @@ from models.seeds import MAX_NUMBERS
 def outline_of(make: Callable[[], CTRModel]) -> CTRModel:
     """Make a model whose variables have names, types and shapes, but neither values nor memory.
 
-    Its layers are called while a graph is traced, so whatever they refuse about their inputs is refused here. Scalars,
-    such as learning rates, have values.
+    The layers are called while a graph is traced, so they check their inputs. Scalars, such as learning rates, have
+    values.
 
     Args:
-        make: returns the compiled model, its optimizers' state made.
+        make: function that returns the compiled model with optimizer state.
 
     Raises:
-        ConfigError: a weight of the tower has more numbers than TensorFlow counts.
+        ConfigError: a weight of the tower has more numbers than TensorFlow can count.
     """
     with (
         tf.device("CPU"),
         tf.variable_creator_scope(_variable_without_memory),
         tf.__internal__.FuncGraph("outline").as_default(),
     ):
-        model = tf.autograph.experimental.do_not_convert(make)()  # as the step, which is traced without AutoGraph
+        model = tf.autograph.experimental.do_not_convert(make)()  # the training step is traced without AutoGraph, too
     for block, layers in model.tower.blocks.items():
         for variable in [variable for layer in layers for variable in layer.variables]:
             if math.prod(variable.shape) >= MAX_NUMBERS:

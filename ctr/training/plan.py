@@ -1,4 +1,4 @@
-"""The plan of a model: what it consists of, who trains it, what it takes and where it goes, before any of it exists."""
+"""Plan of a model before it is built: tables, blocks, optimizers, bytes and device."""
 
 import math
 from collections.abc import Mapping
@@ -19,60 +19,60 @@ from optimizers import resolve
 
 
 class PlannedTable(NamedTuple):
-    """A logical table; each replica has one."""
+    """A logical table; each replica has a copy."""
 
     name: str
     rows: int
     dim: int
     pattern: str
-    """The key of `optimizers.sparse` that trains it."""
+    """Key of `optimizers.sparse` that trains the table."""
     optimizer: str
-    """The type of that optimizer."""
+    """Type of the optimizer."""
     weights: int
-    """Bytes."""
+    """Bytes of the weights."""
     state: int
-    """Bytes of the optimizer's state."""
+    """Bytes of the optimizer state."""
 
 
 class Updater(NamedTuple):
-    """What trains a table or a block."""
+    """Optimizer of a table or block."""
 
     optimizer: tf_keras.optimizers.Optimizer
     state: tuple[str, ...]
-    """Names of what it remembers, such as `accumulator`."""
+    """Names of the optimizer state, such as `accumulator`."""
 
 
 @dataclass(frozen=True)
 class ModelPlan:
-    """What a model consists of and takes; `plan_model` makes it, `build` builds it."""
+    """Structure, size and device of a model. `plan_model` makes the plan, `build` builds the model."""
 
     experiment: Experiment
     inputs: Inputs
-    """What batches hold; the tables and fields that are the tower's own come on top."""
+    """Description of the batches, without the tower's own tables and fields."""
     base_logit: float | None
-    """The bias of the logit before training; None: 0."""
+    """Bias of the logit before training; None for 0."""
     tables: tuple[PlannedTable, ...]
-    """Every table that the model reads, those of the tower too."""
+    """All tables of the model, including the tower's own."""
     groups: tuple[tuple[str, ...], ...]
-    """Names of the tables that share a variable."""
+    """Groups of tables that share a variable, by name."""
     blocks: Mapping[str, int]
-    """Block of the tower -> bytes of its weights and their optimizer's state."""
+    """Block of the tower -> bytes of weights and optimizer state."""
     updaters: Mapping[str, Updater]
-    """`table <name>` and `tower <block>` -> what trains it; blocks without a trained weight have none."""
+    """`table <name>` or `tower <block>` -> optimizer. Blocks without trained weights are left out."""
 
     @property
     def patterns(self) -> dict[str, str]:
-        """Table -> the key of `optimizers.sparse` that trains it."""
+        """Table -> key of `optimizers.sparse` that trains it."""
         return {table.name: table.pattern for table in self.tables}
 
     @property
     def table_bytes(self) -> int:
-        """Bytes of the tables and their optimizers' state."""
+        """Bytes of the tables and their optimizer state."""
         return sum(table.weights + table.state for table in self.tables)
 
     @property
     def tower_bytes(self) -> int:
-        """Bytes of the tower's weights and their optimizers' state."""
+        """Bytes of the tower's weights and their optimizer state."""
         return sum(self.blocks.values())
 
     @property
@@ -82,21 +82,21 @@ class ModelPlan:
 
     @cached_property
     def device(self) -> Device:
-        """Where tables and tower go; TensorFlow looks for devices when this is first read.
+        """Device of tables and tower. TensorFlow looks up devices at the first access.
 
         Raises:
-            ConfigError: the device that the config asks for is not there, or does not hold the tables.
+            ConfigError: the requested device does not exist, or is too small for the tables.
         """
         return choose_device(self.experiment.training, self.table_bytes)
 
     def completed(self, encoder: Encoder) -> "ModelPlan":
-        """Return the plan with the tables that an encoder's vocabularies need; the tower's blocks stay as they are.
+        """Return the plan with table sizes of a fitted encoder; the blocks do not change.
 
         Args:
-            encoder: of the same features.
+            encoder: fitted encoder of the same features.
 
         Raises:
-            ConfigError: too many rows in tables that share a variable.
+            ConfigError: tables that share a variable have too many rows.
         """
         return _sized(self.experiment, encoder, self.blocks, self.updaters)
 
@@ -104,25 +104,26 @@ class ModelPlan:
         """Build the compiled model on its device, with all variables and optimizer state.
 
         Args:
-            steps_per_epoch: for schedules of learning rates; a model that is not trained has no use for it.
+            steps_per_epoch: number of batches per epoch, for learning rate schedules. It does not matter for a model
+                that is not trained.
 
         Raises:
-            ConfigError: weights that no memory holds; as `device`.
+            ConfigError: memory is too small for the weights, or an error of `device`.
         """
         with strategy_of(self.experiment.training, self.device.kind).scope():
             return make_model(self.experiment, self.inputs, self.patterns, steps_per_epoch, self.base_logit)
 
 
 def plan_model(experiment: Experiment, encoder: Encoder) -> ModelPlan:
-    """Plan the model of an experiment; nothing is allocated.
+    """Plan the model of an experiment, without allocating it.
 
     Args:
-        experiment: what to plan.
-        encoder: of the training data, or `empty_encoder` before it is read: then tables are as small as they can be.
+        experiment: experiment of the model.
+        encoder: encoder fitted on the training data, or `empty_encoder` for the smallest possible tables.
 
     Raises:
-        ConfigError: a setting that the model or an optimizer refuses; patterns that do not fit the tables or blocks;
-            too many rows in tables that share a variable.
+        ConfigError: a setting is invalid for the model or an optimizer, a pattern does not match the tables or blocks,
+            or tables that share a variable have too many rows.
     """
     plan = _sized(experiment, encoder, blocks={}, updaters={})
     outline = outline_of(lambda: make_model(experiment, plan.inputs, plan.patterns))
@@ -132,10 +133,10 @@ def plan_model(experiment: Experiment, encoder: Encoder) -> ModelPlan:
 def _sized(
     experiment: Experiment, encoder: Encoder, blocks: Mapping[str, int], updaters: Mapping[str, Updater]
 ) -> ModelPlan:
-    """The plan with the tables of an encoder, and with blocks and updaters that do not depend on it."""
+    """Make the plan with the tables of an encoder; blocks and updaters do not depend on it."""
     inputs = Inputs.from_layout(encoder.layout)
     if not inputs.fields and not inputs.plain:
-        raise ConfigError("features: there are none")
+        raise ConfigError("features: no features declared. Add a feature to features.columns.")
     with as_config_error("model"):
         extended = make_tower(experiment).extend(inputs).trimmed()
         patterns = resolve(experiment.optimizers.sparse, [table.name for table in extended.tables])
@@ -156,21 +157,21 @@ def _sized(
 def _planned(table: Table, pattern: str, experiment: Experiment) -> PlannedTable:
     settings = experiment.optimizers.sparse[pattern]
     state = settings.factory.state_floats(table.dim, **settings.model_dump(exclude={"type"}))
-    floats = 4 * table.rows  # bytes of one number a row
+    floats = 4 * table.rows  # bytes of one number per row
     return PlannedTable(
         table.name, table.rows, table.dim, pattern, settings.type, weights=floats * table.dim, state=floats * state
     )
 
 
 def _check_sequences_are_read(experiment: Experiment, extended: Inputs) -> None:
-    """Raise ConfigError if the vectors of a sequence that nothing pools are read by no branch of the tower."""
-    # wide weights are summed, so the vectors of a crossed sequence are still to be read
+    """Raise ConfigError if no branch of the tower reads the embeddings of an unpooled sequence."""
+    # wide weights are summed, so they do not count as reading the embeddings of a crossed sequence
     read = {field.sequence for field in extended.fields if field.branch != "wide"}
     if unread := {history.name for history in extended.histories if history.table is not None} - read:
         raise ConfigError(
-            f"features.columns.{min(unread)}: `pooling: none` leaves it to a model that reads its behaviors one by "
-            f"one, and {experiment.model.type} does not read them: choose mean or sum, or name it in the `targets` of "
-            f"din or the `pairs` of can"
+            f"features.columns.{min(unread)}: `pooling: none` needs a model that reads single behaviors, but "
+            f"{experiment.model.type} does not read this feature. Use `mean` or `sum`, or name the feature in the "
+            f"`targets` of din or the `pairs` of can."
         )
 
 
@@ -183,10 +184,10 @@ def _blocks(model: CTRModel) -> dict[str, int]:
 
 
 def _updaters(model: CTRModel) -> dict[str, Updater]:
-    found: dict[str, Updater] = {}
+    updaters: dict[str, Updater] = {}
     for (kind, names), variable in zip(model.logical_variables, model.trainable_variables, strict=True):
         state = model.optimizer.state_of(variable)
         for name in [f"{kind} {name}" for name in names]:
-            before = found[name].state if name in found else ()
-            found[name] = Updater(model.optimizer.optimizer_of(variable), tuple(dict.fromkeys([*before, *state])))
-    return found
+            known = updaters[name].state if name in updaters else ()
+            updaters[name] = Updater(model.optimizer.optimizer_of(variable), tuple(dict.fromkeys([*known, *state])))
+    return updaters

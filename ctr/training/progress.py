@@ -1,4 +1,4 @@
-"""What the terminal shows while training."""
+"""Training progress in the terminal."""
 
 import time
 from collections.abc import Callable
@@ -11,9 +11,13 @@ REFRESH_SECONDS = 0.5
 
 
 class Progress:
-    """A bar for the epoch at hand, with rows per second, the mean loss so far and the time left; a line per validation.
+    """Shows a bar for the current epoch, with speed, mean loss and time left, and prints a line per validation.
 
     Without a terminal there is no bar.
+
+    Args:
+        console: output.
+        epochs: maximum number of epochs.
     """
 
     def __init__(self, console: Console, epochs: int) -> None:
@@ -24,7 +28,7 @@ class Progress:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]} rows/s  loss {task.fields[loss]}"),
+            TextColumn("{task.fields[rate]} examples/s  loss {task.fields[loss]}"),
             TimeRemainingColumn(),
             console=console,
             transient=True,
@@ -40,26 +44,26 @@ class Progress:
         self._bar.stop()
 
     def start_epoch(self, epoch: int, batches: int, batch: int, rows: int) -> None:
-        """Begin a bar.
+        """Start the bar of an epoch.
 
         Args:
             epoch: number of the epoch, from 1.
-            batches: in an epoch.
-            batch: number of batches of the epoch that are done, above 0 for a resumed run.
-            rows: trained on so far.
+            batches: number of batches per epoch.
+            batch: number of finished batches of the epoch, above 0 for a resumed run.
+            rows: number of training examples so far.
         """
         self._started = self._shown = time.perf_counter()
         self._rows_before = rows
-        described = f"epoch {epoch}/{self.epochs}"
-        self._bar.reset(self._task, total=batches, completed=batch, description=described, rate="-", loss="-")
+        description = f"epoch {epoch}/{self.epochs}"
+        self._bar.reset(self._task, total=batches, completed=batch, description=description, rate="-", loss="-")
 
     def update(self, batch: int, rows: int, mean_loss: Callable[[], float]) -> None:
-        """Move the bar, if there is one and it was not moved for a while: reading the loss waits for the device.
+        """Update the bar, at most every half second, because reading the loss waits for the device.
 
         Args:
-            batch: number of batches of the epoch that are done.
-            rows: trained on so far.
-            mean_loss: returns the mean loss of the epoch so far.
+            batch: number of finished batches of the epoch.
+            rows: number of training examples so far.
+            mean_loss: function that returns the mean loss of the epoch so far.
         """
         now = time.perf_counter()
         if not self._bar.disable and now - self._shown > REFRESH_SECONDS:
@@ -68,12 +72,12 @@ class Progress:
             self._bar.update(self._task, completed=batch, rate=f"{rate:,.0f}", loss=f"{mean_loss():.4f}")
 
     def validated(self, epoch: int, step: int, logs: dict[str, float], is_better: bool) -> None:
-        """One line for a validation."""
+        """Print a line for a validation."""
         measured = "  ".join(f"{name} {value:.5f}" for name, value in logs.items())
         self.console.print(
             f"epoch {epoch:3d}  step {step:6d}  {measured}{'  best' if is_better else ''}", highlight=False
         )
 
     def warn(self, message: str) -> None:
-        """One line above the bar."""
+        """Print a warning above the bar."""
         self.console.print(f"warning: {message}", highlight=False, markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Every embedding table with its size, its optimizer and its row sparsity."""
+"""Size, optimizer and row sparsity of each embedding table."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 def sparsity_report(model: "CTRModel") -> list[TableSize]:
-    """What each logical table holds, and what it would hold without its zero rows; report.json has it as `tables`.
+    """Return `tables` of report.json: the size of each logical table, with and without all-zero embeddings.
 
     Args:
-        model: compiled with a `Router`.
+        model: model compiled with a `Router`.
 
     Returns:
-        For each table what `TableSize` says. Special rows are not counted as all-zero embeddings. Without these a table
-        takes `nonzero_weight_bytes` to serve; their optimizer state stays, so that they can return.
+        A `TableSize` for each table. Special rows do not count as all-zero embeddings. The deployed size of a table is
+        `nonzero_weight_bytes`. The optimizer state of all-zero embeddings remains, so they can become nonzero again.
     """
     optimizers: dict[str, dict[str, Any]] = {}
     for owned in model.optimizer.owned(model.trainable_variables):
@@ -28,21 +28,21 @@ def sparsity_report(model: "CTRModel") -> list[TableSize]:
         optimizers |= {name: {"bytes": per_row, "optimizer": owned.optimizer} for name in owned.names}
     tables: list[TableSize] = []
     for table in model.tables.inputs.tables:
-        zero_rows = 0
-        for place, rows in enumerate(model.tables.table_blocks(table.name)):
-            ordinary = rows[SPECIAL_ROWS if place == 0 else 0 :]
-            zero_rows += len(ordinary) - int(ordinary.any(axis=1).sum())
+        all_zero = 0
+        for index, rows in enumerate(model.tables.table_blocks(table.name)):
+            ordinary = rows[SPECIAL_ROWS if index == 0 else 0 :]
+            all_zero += len(ordinary) - int(ordinary.any(axis=1).sum())
         owner = optimizers[table.name]
         tables.append(
             {
                 "name": table.name,
                 "rows": table.rows,
                 "dim": table.dim,
-                "all_zero_embeddings": zero_rows,
-                "row_sparsity": zero_rows / max(table.rows - SPECIAL_ROWS, 1),
+                "all_zero_embeddings": all_zero,
+                "row_sparsity": all_zero / max(table.rows - SPECIAL_ROWS, 1),
                 "bytes": table.rows * owner["bytes"],
                 "weight_bytes": 4 * table.dim * table.rows,
-                "nonzero_weight_bytes": 4 * table.dim * (table.rows - zero_rows),
+                "nonzero_weight_bytes": 4 * table.dim * (table.rows - all_zero),
                 "optimizer": owner["optimizer"],
             }
         )
@@ -50,12 +50,14 @@ def sparsity_report(model: "CTRModel") -> list[TableSize]:
 
 
 def state_bytes(model: "CTRModel") -> dict[str, int]:
-    """Bytes of the optimizers' state, of all tables and of all towers."""
-    owned = model.optimizer.owned(model.trainable_variables)
-    return {f"{kind}s": sum(one.state_bytes for one in owned if one.kind == kind) for kind in ("table", "tower")}
+    """Return the bytes of optimizer state of all tables and of the tower."""
+    variables = model.optimizer.owned(model.trainable_variables)
+    return {
+        f"{kind}s": sum(owned.state_bytes for owned in variables if owned.kind == kind) for kind in ("table", "tower")
+    }
 
 
 def row_sparsity(tables: Sequence[TableSize]) -> float:
-    """Return the fraction of all-zero embeddings in some tables, special rows left out."""
+    """Return the fraction of all-zero embeddings in the given tables, without special rows."""
     rows = sum(table["rows"] - SPECIAL_ROWS for table in tables)
     return sum(table["all_zero_embeddings"] for table in tables) / max(rows, 1)

@@ -1,4 +1,4 @@
-"""One training step as a graph; an update of which a number is not finite is not made."""
+"""Training step as a graph, which skips an update that is not finite."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -10,35 +10,39 @@ from models import CTRModel
 
 Tensors: TypeAlias = Mapping[str, tf.Tensor]
 """A batch on its device."""
-LARGEST_NORM = 2.0**64  # of a gradient whose squares float32 can sum: 1.8e19
+LARGEST_NORM = 2.0**64  # largest gradient norm whose square fits in float32: 1.8e19
 
 
 class Outcome(NamedTuple):
-    """What a step says of itself."""
+    """Outcome of a step."""
 
     loss: float
-    """Of the batch, before the update."""
+    """Loss of the batch, before the update."""
     is_finite: bool
-    """True if loss, gradients, their squares and moving averages are finite; if not, no update was made."""
+    """True if loss, gradients, their squares and moving averages are finite; else the update was skipped."""
 
 
 def compiled_step(model: CTRModel, encoder: Encoder) -> Callable[[Tensors], Outcome]:
-    """One training step on a batch as a graph that is traced once, whatever the batch size; replicas share its rows.
+    """Return a training step on a batch, as a graph that is traced once for all batch sizes; replicas split the batch.
 
-    Where the loss, a moving average or a number of the gradients, summed and clipped as they would be applied, is not
-    finite, the step leaves no trace: weights, optimizer state, moving averages, mean loss and step number stay as they
-    were. The same holds where the squares of a variable's gradient have no finite sum in float32, because optimizers
+    The step changes nothing if the loss, a moving average or a gradient is not finite: weights, optimizer state, moving
+    averages, mean loss and step number keep their values. Gradients are checked after they are summed and clipped. The
+    step also changes nothing if the squares of a variable's gradient have no finite sum in float32, because optimizers
     keep such squares in their state: a number above 1.8e19 is enough. A penalty that an optimizer adds to the gradient
     (`l2_gradient`) comes after this check.
+
+    Args:
+        model: compiled model.
+        encoder: encoder of the batches.
     """
     strategy = model.distribute_strategy
     moved_by_forward = [variable for variable in model.non_trainable_variables if variable is not model.step]
     with tf.device("CPU:0"):
-        # a variable, because a graph with results is rewritten by TensorFlow into one that rounds otherwise
+        # a variable, because TensorFlow rewrites a graph with results into one that rounds differently
         outcome = tf.Variable([0.0, 0.0])
 
     def forward_and_backward(batch: Tensors) -> tuple[tf.Tensor, tf.Tensor, list[Any]]:
-        loss, gradients = model.loss_and_gradients(share_of(batch))
+        loss, gradients = model.loss_and_gradients(replica_batch(batch))
         is_finite = tf.reduce_all([_is_finite(array) for array in (loss, *moved_by_forward)])
         return loss, is_finite, model.optimizer.combine(gradients, model.trainable_variables)
 
@@ -51,9 +55,9 @@ def compiled_step(model: CTRModel, encoder: Encoder) -> Callable[[Tensors], Outc
             variable.assign(value)
 
     def step(batch: Tensors) -> None:
-        before = strategy.run(lambda: [tf.identity(variable) for variable in moved_by_forward])
+        previous = strategy.run(lambda: [tf.identity(variable) for variable in moved_by_forward])
         loss, is_forward_finite, gradients = strategy.run(forward_and_backward, args=(batch,))
-        # gradients have been summed over replicas: all have the same
+        # gradients are summed over replicas, so all replicas have the same
         applied = [strategy.experimental_local_results(gradient)[0] for gradient in gradients]
         is_finite = tf.reduce_all(
             [*strategy.experimental_local_results(is_forward_finite), _have_finite_squares(applied)]
@@ -61,7 +65,7 @@ def compiled_step(model: CTRModel, encoder: Encoder) -> Callable[[Tensors], Outc
         tf.cond(
             is_finite,
             lambda: strategy.run(update, args=(gradients,)),
-            lambda: strategy.run(restore, args=(before,)),
+            lambda: strategy.run(restore, args=(previous,)),
         )
         total = tf.add_n(strategy.experimental_local_results(loss))
         outcome.assign([total, tf.cast(is_finite, tf.float32)])
@@ -76,8 +80,8 @@ def compiled_step(model: CTRModel, encoder: Encoder) -> Callable[[Tensors], Outc
     return run
 
 
-def share_of(batch: Tensors) -> Tensors:
-    """The rows of a batch that the replica at work takes: of n replicas, each every n-th."""
+def replica_batch(batch: Tensors) -> Tensors:
+    """Return the current replica's examples of a batch: every n-th example for n replicas."""
     context = tf.distribute.get_replica_context()
     replicas = context.num_replicas_in_sync
     if replicas == 1:
@@ -90,8 +94,8 @@ def _is_finite(array: tf.Tensor | tf.Variable) -> tf.Tensor:
 
 
 def _have_finite_squares(gradients: Sequence[tf.Tensor | tf.IndexedSlices]) -> tf.Tensor:
-    """Return True if each gradient has a finite sum of squares, and so finite numbers and finite sums by row."""
+    """Return True if each gradient has a finite sum of squares, which implies finite numbers and sums by row."""
     values = [gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in gradients]
-    # half of each sum, in one pass without temporaries, which takes less time than looking at each number
-    halves = tf.stack([tf.nn.l2_loss(one) for one in values])
+    # half of each sum, in one pass without temporaries, which is faster than checking each number
+    halves = tf.stack([tf.nn.l2_loss(value) for value in values])
     return tf.reduce_all(tf.math.is_finite(2 * halves))

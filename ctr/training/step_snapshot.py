@@ -1,4 +1,4 @@
-"""A step as files, so that it can be done again: its batch as Parquet, and the weights that the batch meets."""
+"""Snapshot of a step, to replay it: the batch as Parquet, and the weights that the batch uses."""
 
 import os
 from collections.abc import Callable
@@ -19,28 +19,29 @@ from models import CTRModel
 from optimizers import VariableRows
 
 RAW = "batch/"
-"""Begins the names of the columns that hold the batch's own arrays, beside those of the features."""
+"""Prefix of columns that hold the arrays of the batch, in addition to the columns of features."""
 
 
 def save_snapshot(path: Path, model: CTRModel, encoder: Encoder, batch: Batch) -> None:
-    """Write `path` and, beside it, its weights as .npz.
+    """Write a batch to `path`, and its weights to an .npz file next to it.
 
-    The Parquet file has a column for each feature, as `decoded_batch` gives it, and after them `batch/<key>` for each
-    array of the batch, exact. The weights are those of the towers and the rows of the tables that the batch reads.
+    The Parquet file has the columns of `decoded_batch`, one for each feature, followed by a column `batch/<key>` with
+    the exact values of each array of the batch. The weights are those of the tower and the embeddings that the batch
+    looks up.
 
     Args:
-        path: a .parquet file; its folder is made.
-        model: compiled.
-        encoder: of the batch.
-        batch: of the step.
+        path: path of the .parquet file; its folder is created.
+        model: compiled model.
+        encoder: encoder of the batch.
+        batch: batch of the step.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {f"{RAW}{key}": _column(array) for key, array in batch.items() if 0 not in array.shape[1:]}
     table = pa.table({**decoded_batch(encoder, batch), **arrays})
-    read = _rows_read(model, batch)
+    rows_of = _looked_up_rows(model, batch)
     weights: dict[str, np.ndarray] = {}
     for name, variable in _weights_of(model).items():
-        rows = read.get(id(variable))
+        rows = rows_of.get(id(variable))
         if rows is not None:
             weights[f"{name}/rows"] = rows
             weights[name] = VariableRows(variable).gather(rows)[0].numpy()
@@ -51,10 +52,10 @@ def save_snapshot(path: Path, model: CTRModel, encoder: Encoder, batch: Batch) -
 
 
 def load_batch(path: Path, encoder: Encoder) -> Batch:
-    """The batch of a saved step.
+    """Load the batch of a saved step.
 
     Raises:
-        ConfigError: the file is damaged, or of other features.
+        ConfigError: the file is damaged, or the features are different.
     """
     try:
         table = pq.read_table(path)
@@ -67,17 +68,21 @@ def load_batch(path: Path, encoder: Encoder) -> Batch:
             flat = pc.list_flatten(column) if shape else column
             batch[key] = flat.to_numpy(zero_copy_only=False).astype(dtype, casting="no").reshape(-1, *shape)
             if len(batch[key]) != table.num_rows:
-                raise ValueError(f"batch/{key} has another width")
+                raise ValueError(f"batch/{key} has a different width")
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise ConfigError(f"{path}: not the saved step of a run with these features: {error}") from error
     return batch
 
 
 def load_weights(path: Path, model: CTRModel) -> None:
-    """Set the weights that the batch of a saved step meets; `path` is that of its batch.
+    """Set the weights that the batch of a saved step uses.
+
+    Args:
+        path: path of the batch, which has the weights next to it.
+        model: compiled model of the run.
 
     Raises:
-        ConfigError: the weights are missing, damaged, or of another model.
+        ConfigError: the weights are missing, damaged, or belong to a different model.
     """
     file = path.with_suffix(".npz")
     try:
@@ -91,16 +96,16 @@ def load_weights(path: Path, model: CTRModel) -> None:
         raise ConfigError(f"{file}: not the weights of this run: {str(error).splitlines()[0]}") from error
 
 
-def _rows_read(model: CTRModel, batch: Batch) -> dict[int, np.ndarray]:
-    """Identity of a variable that holds tables -> its rows that the batch reads, each once."""
-    found: dict[int, list[np.ndarray]] = {}
+def _looked_up_rows(model: CTRModel, batch: Batch) -> dict[int, np.ndarray]:
+    """Return id of a variable that holds tables -> its distinct rows that the batch looks up."""
+    rows_of: dict[int, list[np.ndarray]] = {}
     for lookup in embedding_lookups(model):
-        found.setdefault(id(lookup.fused), []).append(lookup.rows(batch) + lookup.offset)
-    return {key: np.concatenate(rows) for key, rows in found.items()}
+        rows_of.setdefault(id(lookup.fused), []).append(lookup.rows(batch) + lookup.offset)
+    return {key: np.concatenate(rows) for key, rows in rows_of.items()}
 
 
 def _weights_of(model: CTRModel) -> dict[str, tf.Variable]:
-    return {name: one for name, one in variables_of(model).items() if not name.startswith("optimizer/")}
+    return {name: variable for name, variable in variables_of(model).items() if not name.startswith("optimizer/")}
 
 
 def _column(array: np.ndarray) -> pa.Array:
@@ -108,7 +113,7 @@ def _column(array: np.ndarray) -> pa.Array:
 
 
 def _write(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a file that is there whole or not at all."""
+    """Write a file atomically."""
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     write(partial)
     os.replace(partial, path)

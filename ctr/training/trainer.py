@@ -1,16 +1,15 @@
 """The training loop: one compiled step, validation, early stopping, checkpoints.
 
-An epoch is a row of steps, and each step is followed by the same events whether the run goes on undisturbed or begins
-with a checkpoint of it:
+An epoch is a sequence of steps. The same events follow each step, whether a run is undisturbed or resumed:
 
-    the step        weights, optimizer state and mean loss move, the batch is counted
-                    here a signal saves and ends the run, also while the validation that follows is still measuring
-    validation      if the step is one of `validate_every`: a line, the best or a miss, perhaps lower rates
-                    here a checkpoint is saved, if the best was found or time is up, and the epoch goes on
-    the epoch ends  after its last step or the early stop: a line, validation if the epoch is one of `validate_every`
-                    here a checkpoint is saved, if the best was found, time is up, or this was the last epoch
+    step            Update weights, optimizer state and mean loss, and count the batch.
+                    A signal saves and stops the run here, also while the following validation is still running.
+    validation      If `validate_every` is due at this step: write a line, record a new best or a miss, lower rates.
+                    A checkpoint is saved here if there is a new best or one is due, unless the epoch ends.
+    end of epoch    After the last step or early stopping: write a line, and validate if `validate_every` is due.
+                    A checkpoint is saved here if there is a new best, one is due, or this was the last epoch.
 
-So no checkpoint holds half of an event, and what follows a checkpoint is a function of it: of its variables and its
+No checkpoint is saved in the middle of an event. So everything after a checkpoint depends only on its variables and its
 `Position`.
 """
 
@@ -44,24 +43,24 @@ from features import Batch, Reader, RowGroup, read_ahead
 from models import CTRModel
 
 Placed: TypeAlias = tuple[Batch, dict[str, tf.Tensor]]
-"""A batch, and its tensors on a device."""
+"""A batch and its tensors on a device."""
 
 
 @dataclass
 class Trainer:
-    """Trains a compiled model on a reader's batches, validating on `valid`, writing to `run`.
+    """Trains a compiled model on the batches of a reader, validates it, and writes checkpoints and metrics to a run.
 
     Args:
-        experiment: for its training settings.
-        model: compiled with a `Router`.
-        reader: of the training data.
-        valid: validation data; empty for none, then the last weights are the best.
-        run: gets metrics.jsonl, timing.jsonl and checkpoints.
-        progress: where progress is shown.
-        callbacks: tf_keras callbacks; `logs` holds `loss`, and `val_auc` and `val_loss` where there was a validation.
-        position: where to begin; the model's variables are those of its checkpoint.
-        stop_requested: asked after every step.
-        contents: returns the hashes of what was read so far, for the checkpoints.
+        experiment: experiment with the training settings.
+        model: model compiled with a `Router`.
+        reader: reader of the training data.
+        valid: validation data; if it is empty, the last weights are the best.
+        run: run that receives metrics.jsonl, timing.jsonl and checkpoints.
+        progress: output for progress.
+        callbacks: tf_keras callbacks. Their `logs` have `loss`, and after a validation `val_auc` and `val_loss`.
+        position: position to start from; the model's variables must be those of its checkpoint.
+        stop_requested: function that is called after every step and returns True to save and stop.
+        contents: function that returns the hashes of the data that was read so far, for the checkpoints.
     """
 
     experiment: Experiment
@@ -90,14 +89,14 @@ class Trainer:
         self.checkpoints = CheckpointPolicy(self.model, writer, settings.checkpoint.every, self.clock, saved_step)
         self.model.stop_training = False
         self.callback_list = tf_keras.callbacks.CallbackList(list(self.callbacks), model=self.model)
-        self._stepped = self.position  # as it was after the last step, before what follows a step
+        self._stepped = self.position  # position after the last step, before the events that follow it
 
     def train(self) -> None:
-        """Train to the last epoch or the early stop, then restore the best weights.
+        """Train until the last epoch or early stopping, then restore the best weights.
 
         Raises:
             Diverged: loss or gradients are no longer finite; the step is saved for `ctr replay`.
-            Interrupted: it was asked to end; a checkpoint is saved.
+            Interrupted: a stop was requested; a checkpoint is saved.
             OSError: a checkpoint could not be written.
         """
         try:
@@ -107,7 +106,7 @@ class Trainer:
                 self.callback_list.on_epoch_begin(epoch)
                 self._train_epoch(epoch)
                 self.callback_list.on_epoch_end(epoch, self.position.logs)
-            self._validate()  # a resumed run may have been asked for fewer epochs
+            self._validate()  # a resumed run can have fewer epochs than before
             self._save_if_due()
             self.callback_list.on_train_end(self.position.logs)
             self.position.seconds = self.clock.seconds
@@ -117,13 +116,13 @@ class Trainer:
         load_best(self.run, self.model)
 
     def summary(self) -> Training:
-        """How far training went."""
-        asked = self.experiment.training.epochs * self.reader.batches_per_epoch
+        """Return epochs, steps and examples of the training so far."""
+        planned = self.experiment.training.epochs * self.reader.batches_per_epoch
         return {
             "epochs": self.position.epoch,
             "steps": self.position.step,
             "rows": self.position.rows,
-            "stopped_early": self.position.step < asked,
+            "stopped_early": self.position.step < planned,
         }
 
     def _train_epoch(self, epoch: int) -> None:
@@ -159,9 +158,9 @@ class Trainer:
             position.data_order = hashlib.sha256(bytes.fromhex(position.data_order) + labels).hexdigest()
 
     def _follow_step(self) -> None:
-        """What comes after a step and before the next; a run that begins with a checkpoint does what it left undone."""
+        """Run the events between two steps; a resumed run starts with those that its checkpoint left undone."""
         self._stepped = replace(self.position)
-        self._end_if_asked()
+        self._stop_if_requested()
         if self.every.steps and self.position.step and self.position.step % self.every.steps == 0:
             self._validate()
         if self.position.batch < self.reader.batches_per_epoch and not self._must_stop:
@@ -181,11 +180,11 @@ class Trainer:
         return float(self.model.mean_loss.result())
 
     def _mean_losses(self) -> dict[str, float]:
-        """`loss`, and `loss/<name>` of each other term, over the epoch so far."""
+        """Return `loss`, and `loss/<name>` of each additional loss, averaged over the epoch so far."""
         return {mean.name: float(mean.result()) for mean in self.model.metrics}
 
     def _validate(self) -> None:
-        """Measure, and act on it: a better model becomes the best, a worse one counts towards the stop."""
+        """Validate: a better model becomes the best, any other counts towards early stopping."""
         position = self.position
         if position.validated_at == position.step:
             return
@@ -206,62 +205,62 @@ class Trainer:
                 self.model.optimizer.scale_learning_rates(self.experiment.training.reduce_lr_on_plateau.factor)
 
     def _measure(self) -> dict[str, Any]:
-        """Score the validation data and write its line; returns its metrics."""
+        """Score the validation data, write a line of metrics, and return the metrics."""
         position, data, started = self.position, self.experiment.data, time.perf_counter()
         weighting = data.weight is not None, data.negative_sampling_rate
         losses = MeanLosses(*weighting)
-        parts = losses.counted(self._until_asked(self.scorer.score(self.valid)))
-        found = metrics_of(parts, *weighting).result()
+        chunks = losses.counted(self._until_stopped(self.scorer.score(self.valid)))
+        metrics = metrics_of(chunks, *weighting).result()
         seconds = time.perf_counter() - started
         position.validated_at = position.step
-        measured = {"loss": found["log_loss"], **losses.result(), "auc": found["auc"]}
-        named = {f"val_{name}": value for name, value in measured.items() if value is not None}
-        position.logs = {**position.logs, **named}
-        self._write("valid", found["rows"], measured, seconds)
-        return found
+        line = {"loss": metrics["log_loss"], **losses.result(), "auc": metrics["auc"]}
+        logs = {f"val_{name}": value for name, value in line.items() if value is not None}
+        position.logs = {**position.logs, **logs}
+        self._write("valid", metrics["rows"], line, seconds)
+        return metrics
 
     def _take_as_best(self, value: float | None) -> None:
         position = self.position
-        place = {"checkpoint": position.name, "epoch": position.epoch, "step": position.step}
-        position.best = {**place, self.stopping.metric: value}
+        checkpoint = {"checkpoint": position.name, "epoch": position.epoch, "step": position.step}
+        position.best = {**checkpoint, self.stopping.metric: value}
         self.checkpoints.found_best = True
 
     def _save_if_due(self) -> None:
         self.checkpoints.save_if_due(self.position, is_last=self._is_over and not self.position.batch)
 
-    def _until_asked(self, parts: Iterable[Scored]) -> Iterator[Scored]:
-        for part in parts:
-            self._end_if_asked()
-            yield part
+    def _until_stopped(self, chunks: Iterable[Scored]) -> Iterator[Scored]:
+        for chunk in chunks:
+            self._stop_if_requested()
+            yield chunk
 
-    def _end_if_asked(self) -> None:
-        """Save what the last step left, and end, if that is asked; what followed the step is done again on resume."""
+    def _stop_if_requested(self) -> None:
+        """Save the state after the last step and stop, if requested; a resumed run repeats the events after it."""
         if self.stop_requested():
             self.checkpoints.save(self._stepped)
             self.checkpoints.wait()
             step = self._stepped.step
-            raise Interrupted(f"{self.run.folder}: saved at step {step}; go on with `ctr train CONFIG --resume`")
+            raise Interrupted(f"{self.run.folder}: saved at step {step}. To continue, run `ctr train CONFIG --resume`.")
 
     @property
     def _must_stop(self) -> bool:
-        """By patience, or because a callback says so."""
+        """True if patience is exhausted, or a callback has stopped training."""
         return self.position.misses >= self.stopping.patience or bool(self.model.stop_training)
 
     @property
     def _is_over(self) -> bool:
         return self._must_stop or self.position.epoch >= self.experiment.training.epochs
 
-    def _write(self, kind: str, rows: int, measured: dict[str, Any], seconds: float) -> None:
+    def _write(self, kind: str, rows: int, metrics: dict[str, Any], seconds: float) -> None:
         position = self.position
-        place = {"kind": kind, "epoch": position.epoch, "step": position.step, "rows": rows}
-        line = {**place, **measured, "learning_rate": self.model.optimizer.learning_rates}
-        timing = {**place, "seconds": round(seconds, 4), "rows_per_second": round(rows / seconds)}
-        written = {"metrics.jsonl": line, "timing.jsonl": timing}
-        position.sizes = {file: self.run.append(file, one) for file, one in written.items()}
+        event = {"kind": kind, "epoch": position.epoch, "step": position.step, "rows": rows}
+        metrics_line = {**event, **metrics, "learning_rate": self.model.optimizer.learning_rates}
+        timing_line = {**event, "seconds": round(seconds, 4), "rows_per_second": round(rows / seconds)}
+        lines = {"metrics.jsonl": metrics_line, "timing.jsonl": timing_line}
+        position.sizes = {file: self.run.append(file, line) for file, line in lines.items()}
 
 
 def prefetch_to_device(batches: Generator[Batch, None, None], model: CTRModel) -> Generator[Placed, None, None]:
-    """Each batch, and its tensors on the model's device, copied by a thread before the step that uses them."""
+    """Yield each batch with its tensors on the model's device; a thread copies them before the step needs them."""
     device = model.distribute_strategy.extended.worker_devices[0]
 
     def copied() -> Iterator[Placed]:

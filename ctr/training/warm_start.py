@@ -1,4 +1,4 @@
-"""A run that begins with what another has learned: old ids keep their rows, new ids get fresh ones."""
+"""Warm start: copy embeddings of known ids and the tower from another run; new ids get fresh embeddings."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,124 +28,126 @@ MAY_DIFFER = (
     "model.dropout",
     "model.base.dropout",
 )
-RATES = ("name", "learning_rate", "l2_gradient")  # of an optimizer: they move no weight by themselves
+RATES = ("name", "learning_rate", "l2_gradient")  # optimizer settings that do not move weights by themselves
 PENALTIES = ("l1", "l2", "l21")
 
 
 @dataclass(frozen=True)
 class ParentRun:
-    """The run that another begins with."""
+    """The run that a warm start copies from."""
 
     run: Run
     plan: ModelPlan
-    """Of its model as it was, for one CPU and in the precision of the new run."""
+    """Plan of its model, for one CPU and in the precision of the new run."""
     encoder: Encoder
     encoder_sum: str
-    """SHA-256 of the encoder's checksums: another once the run is trained again on other data."""
+    """SHA-256 of the encoder's checksums, which changes if the run is trained again on different data."""
 
 
 def open_parent(plan: ModelPlan, run: Run) -> ParentRun | None:
-    """The run that `training.warm_start` names; None if it names none.
+    """Open the run of `training.warm_start`; None without a warm start.
 
     Args:
-        plan: the model that is to begin with it.
-        run: the run of that model.
+        plan: plan of the new model.
+        run: new run.
 
     Raises:
-        ConfigError: no finished run; one with other features or another model; the run itself; optimizers that cannot
-            go on from the state that it has, or, without it, from its weights.
+        ConfigError: the run is not finished, has different features or a different model, is the new run itself, or
+            its optimizer state or weights cannot be used by the new optimizers.
         ConfigError, DataError: its encoder is damaged.
     """
-    experiment, asked = plan.experiment, plan.experiment.training.warm_start
-    if asked is None:
+    experiment, settings = plan.experiment, plan.experiment.training.warm_start
+    if settings is None:
         return None
-    parent = Run(asked.run)
+    parent = Run(settings.run)
     if parent.folder.resolve() == run.folder.resolve():
-        raise ConfigError(f"training.warm_start.run: {asked.run} is the run's own folder: choose another with --run")
+        raise ConfigError(
+            f"training.warm_start.run: {settings.run} is the new run's own folder. Choose another folder with --run."
+        )
     try:
-        parent.report()  # an error unless it is finished
-        # beside the new model there is this one while it is copied, in the memory of the machine, not of a GPU
+        parent.report()  # raises unless the run is finished
+        # this model exists together with the new one while it is copied, in main memory, not in GPU memory
         one_cpu = ["training.device=cpu", "training.replicas=1", f"training.precision={experiment.training.precision}"]
-        before = parent.experiment(one_cpu)
+        old = parent.experiment(one_cpu)
     except ConfigError as error:
         raise ConfigError(f"training.warm_start.run: {error}") from error
-    if changed := diff_experiments(before, experiment, MUST_AGREE, MAY_DIFFER):
-        title = f"training.warm_start.run: {asked.run} has other features or another model:"
-        raise ConfigError(bullet_list(title, changed) + "\nput them back, or train without a warm start")
+    if changed := diff_experiments(old, experiment, MUST_AGREE, MAY_DIFFER):
+        title = f"training.warm_start.run: {settings.run} has different features or a different model:"
+        raise ConfigError(f"{bullet_list(title, changed)}\nRestore them, or train without a warm start.")
     for column, cast in experiment.data.cast.items():
-        if before.data.cast.get(column, cast) != cast:
+        if old.data.cast.get(column, cast) != cast:
             raise ConfigError(
-                f"training.warm_start.run: {asked.run} reads column {column!r} as {before.data.cast[column]}, "
-                f"but `data.cast` here as {cast}, so no id of it would be known. Use the same cast."
+                f"training.warm_start.run: {settings.run} casts column {column!r} to {old.data.cast[column]}, but the "
+                f"new run casts it to {cast}, so all its ids would be new. Use the same `data.cast`."
             )
     encoder = load_encoder(parent)
-    begun = plan_model(before, encoder)
-    _check_optimizers(begun.updaters, plan.updaters, asked.optimizer_state)
-    return ParentRun(parent, begun, encoder, _encoder_sum(parent))
+    old_plan = plan_model(old, encoder)
+    _check_optimizers(old_plan.updaters, plan.updaters, settings.optimizer_state)
+    return ParentRun(parent, old_plan, encoder, _encoder_sum(parent))
 
 
 def check_unchanged(parent: ParentRun, run: Run) -> None:
-    """See that an unfinished run can have its features fitted again on those of the run that it began with.
+    """Check that the parent of an unfinished run has not changed, so that features can be fitted again from it.
 
     Raises:
-        ConfigError: that one has others by now.
+        ConfigError: the parent's features have changed.
     """
-    begun = run.warm_start()
-    if begun is None or begun["encoder"] != parent.encoder_sum:
+    record = run.warm_start()
+    if record is None or record["encoder"] != parent.encoder_sum:
         raise ConfigError(
-            f"training.warm_start.run: {parent.run.folder} was trained again since {run.folder} began with it: put it "
-            f"back, or train anew with --overwrite or another --run"
+            f"training.warm_start.run: {parent.run.folder} was trained again after {run.folder} started from it. "
+            f"Restore it, or start a new run with --run or --overwrite."
         )
 
 
 def copy_weights(parent: ParentRun, model: CTRModel, experiment: Experiment) -> dict[str, Any]:
-    """Bring the best weights of a run into a new model, and the state of its optimizers if that is asked for.
+    """Copy the best weights of a run into a new model, and the optimizer state with `optimizer_state: keep`.
 
-    Rows of a table that the run did not have stay as they are. Schedules of learning rates begin anew.
+    New embeddings keep their initial values. Learning rate schedules restart.
 
     Args:
-        parent: as `open_parent` gives it.
-        model: compiled, of an encoder whose vocabularies have grown from the parent's.
-        experiment: of the model.
+        parent: run returned by `open_parent`.
+        model: compiled model of an encoder whose vocabularies extend the parent's.
+        experiment: experiment of the model.
 
     Returns:
-        warm_start.json: `run`, `checkpoint` and `step` of it, `optimizer_state`, the SHA-256 of its
-            `encoder`, and of each table its `carried` and `new` rows.
+        The content of warm_start.json: `run`, `checkpoint` and `step` of the parent, `optimizer_state`, the SHA-256 of
+        its `encoder`, and for each table the number of copied (`carried`) and `new` embeddings.
 
     Raises:
-        ConfigError: the checkpoint is damaged, or the run another by now.
+        ConfigError: the checkpoint is damaged, or the parent was trained again.
     """
-    asked = experiment.training.warm_start
-    assert asked is not None
+    settings = experiment.training.warm_start
+    assert settings is not None
     old = parent.plan.build()
     best = load_best(parent.run, old)
     if _encoder_sum(parent.run) != parent.encoder_sum:
-        raise ConfigError(f"training.warm_start.run: {asked.run} was trained again while it was read")
-    is_kept, steps = asked.optimizer_state == "keep", int(old.optimizer.iterations.numpy())
-    for before, now in _shared_tables(old, model):
+        raise ConfigError(f"training.warm_start.run: {settings.run} was trained again while it was read. Try again.")
+    is_kept, steps = settings.optimizer_state == "keep", int(old.optimizer.iterations.numpy())
+    for old_table, table in _shared_tables(old, model):
         if is_kept:
-            start = model.optimizer.optimizer_of(now.fused).state_of_new_rows(steps)
-            now.with_state(model.optimizer).grow(before.with_state(old.optimizer), start)
+            start = model.optimizer.optimizer_of(table.fused).state_of_new_rows(steps)
+            table.with_state(model.optimizer).grow(old_table.with_state(old.optimizer), start)
         else:
-            now.weights.grow(before.weights, start={})
-    for variable_before, variable in _shared_variables(old, model):
-        _assign(variable, variable_before, model.distribute_strategy)
+            table.weights.grow(old_table.weights, start={})
+    for old_variable, variable in _shared_variables(old, model):
+        _assign(variable, old_variable, model.distribute_strategy)
         if is_kept and variable.trainable:
             states = model.optimizer.state_of(variable)
-            for name, state in old.optimizer.state_of(variable_before).items():
+            for name, state in old.optimizer.state_of(old_variable).items():
                 _assign(states[name], state, model.distribute_strategy)
     if is_kept:
         model.optimizer.iterations.assign(steps)
         model.optimizer.restart_schedules()
-    carried = {table.name: table.rows for table in old.tables.inputs.tables}
+    copied = {table.name: table.rows for table in old.tables.inputs.tables}
     return {
-        "run": asked.run,
+        "run": settings.run,
         "checkpoint": best["checkpoint"],
         "step": best["step"],
-        "optimizer_state": asked.optimizer_state,
+        "optimizer_state": settings.optimizer_state,
         "encoder": parent.encoder_sum,
         "tables": {
-            table.name: {"carried": carried[table.name], "new": table.rows - carried[table.name]}
+            table.name: {"carried": copied[table.name], "new": table.rows - copied[table.name]}
             for table in model.tables.inputs.tables
         },
     }
@@ -156,64 +158,64 @@ def _encoder_sum(run: Run) -> str:
 
 
 def _shared_tables(old: CTRModel, new: CTRModel) -> Iterator[tuple[EmbeddingLookup, EmbeddingLookup]]:
-    """Each table as the old model has it and as the new one has it."""
-    earlier = {lookup.table.name: lookup for lookup in embedding_lookups(old)}
-    for now in embedding_lookups(new):
-        yield earlier[now.table.name], now
+    """Yield each table of the old model with the same table of the new model."""
+    old_lookups = {lookup.table.name: lookup for lookup in embedding_lookups(old)}
+    for lookup in embedding_lookups(new):
+        yield old_lookups[lookup.table.name], lookup
 
 
 def _shared_variables(old: CTRModel, new: CTRModel) -> Iterator[tuple[tf.Variable, tf.Variable]]:
-    """Each variable of the tower as the old model has it and as the new one has it."""
+    """Yield each variable of the old tower with the same variable of the new tower."""
     for block, layers in new.tower.blocks.items():
-        for before, now in zip(old.tower.blocks[block], layers, strict=True):
-            yield from zip(before.variables, now.variables, strict=True)
+        for old_layer, layer in zip(old.tower.blocks[block], layers, strict=True):
+            yield from zip(old_layer.variables, layer.variables, strict=True)
 
 
-def _assign(now: tf.Variable, before: tf.Variable, strategy: tf.distribute.Strategy) -> None:
-    """Copy a variable to that of each replica."""
-    for replica in strategy.experimental_local_results(now):
-        replica.assign(before.numpy())
+def _assign(variable: tf.Variable, source: tf.Variable, strategy: tf.distribute.Strategy) -> None:
+    """Copy a variable to all replicas of another."""
+    for replica in strategy.experimental_local_results(variable):
+        replica.assign(source.numpy())
 
 
-def _check_optimizers(before: Mapping[str, Updater], now: Mapping[str, Updater], state: str) -> None:
-    """See that the optimizers can go on from the state that the run's had, or, without it, from its weights.
+def _check_optimizers(old: Mapping[str, Updater], new: Mapping[str, Updater], state: str) -> None:
+    """Check that the new optimizers can continue from the state of the old ones, or from the weights with `reset`.
 
     Raises:
-        ConfigError: they cannot.
+        ConfigError: an optimizer cannot continue.
     """
     if state == "reset":
-        _check_weights_outlive_state(now)
+        _check_weights_survive_reset(new)
         return
     changed = [
-        f"{name}: {key} {then[key]} in the run, {here.get(key, 'none')} now"
-        for name in now
-        for then, here in [(_described(before[name]), _described(now[name]))]
-        for key in then
-        if then[key] != here.get(key)
+        f"{name}: {key} {required[key]} in the run, {actual.get(key, 'none')} now"
+        for name in new
+        for required, actual in [(_state_settings(old[name]), _state_settings(new[name]))]
+        for key in required
+        if required[key] != actual.get(key)
     ]
     if changed:
-        title = "training.warm_start: these optimizers cannot go on from the state of the run's:"
+        title = "training.warm_start: these optimizers cannot continue from the optimizer state of the run:"
         raise ConfigError(
             bullet_list(title, changed)
-            + "\nput them back, or let all state begin anew with --set training.warm_start.optimizer_state=reset"
+            + "\nRestore them, or reset the state with --set training.warm_start.optimizer_state=reset."
         )
 
 
-def _described(updater: Updater) -> dict[str, Any]:
-    """What must be as it was: the optimizer, its kinds of state, and how it makes weights of them, if it does."""
+def _state_settings(updater: Updater) -> dict[str, Any]:
+    """Return what must not change: the optimizer, its kinds of state, and settings that map state to weights."""
     optimizer = updater.optimizer
-    described = {"optimizer": f"{optimizer.name} ({', '.join(updater.state) or 'no state'})"}
+    settings = {"optimizer": f"{optimizer.name} ({', '.join(updater.state) or 'no state'})"}
     stepping = innermost(optimizer)
     if getattr(stepping, "weights_in_state", False):
         config = stepping.get_config()
         if not any(config.get(penalty) for penalty in PENALTIES):
             config.pop("penalty_rate")
-        described |= {key: value for key, value in config.items() if key not in RATES}
-    return described
+        settings |= {key: value for key, value in config.items() if key not in RATES}
+    return settings
 
 
-def _check_weights_outlive_state(updaters: Mapping[str, Updater]) -> None:
-    """Raise ConfigError if an optimizer makes weights from its state alone, so that without it they would be lost."""
+def _check_weights_survive_reset(updaters: Mapping[str, Updater]) -> None:
+    """Raise ConfigError if an optimizer derives weights from its state alone, so that a reset would lose them."""
     for name, (optimizer, _) in updaters.items():
         if not getattr(optimizer, "starts_from_weight", True):
             raise ConfigError(

@@ -77,9 +77,9 @@ def test_a_callback_of_keras_gets_the_run_folder(tmp_path):
         ("no_such_module:A", "No module named 'no_such_module'"),
         (".a:b", "--callback .a:b"),
         ("tf_keras.callbacks:TensorBord", "TensorBord"),
-        ("os:sep", "is a str, no class and no function"),
-        ("os:getpid", "is called with the run's folder"),
-        ("os.path:basename", "needs a tf_keras.callbacks.Callback. Received: str"),
+        ("os:sep", "must be a class or function. Received: str"),
+        ("os:getpid", "must be callable with the run folder"),
+        ("os.path:basename", "must return a tf_keras.callbacks.Callback. Received: str"),
     ],
 )
 def test_anything_else_is_an_error_in_one_line(name, message, tmp_path):

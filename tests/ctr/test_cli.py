@@ -90,7 +90,11 @@ BAD_DATA = {
             replace_column(folder, "clicked", pa.array([0, 1] * 160 + [1] * 80), part=1),
             replace_column(folder, "clicked", pa.array([1] * 160 + [0, 1] * 120), part=2),
         ],
-        ["valid: all ", "labels of 'clicked' are 1", "`early_stopping: {metric: log_loss}`"],
+        [
+            "valid: all ",
+            "labels in 'clicked' are 1, so the monitored AUC is undefined",
+            "`early_stopping: {metric: log_loss}`",
+        ],
     ),
     "schema unlike the first file's": (
         lambda folder: replace_column(folder, "user", pa.array(["a user"] * 400)),
@@ -126,7 +130,10 @@ BAD_CONFIG = {
     ),
     "setting that an optimizer refuses": ("optimizers.sparse.*.beta=2", "optimizers.sparse.*: beta must be in [0, 1]"),
     "setting that the model refuses": ("model.dropout=1.5", "model: dropout must be in [0, 1)"),
-    "label as a feature": ("features.columns.leak={column: clicked}", "features.columns.leak: reads the label"),
+    "label as a feature": (
+        "features.columns.leak={column: clicked}",
+        "features.columns.leak: must not read the label column 'clicked'",
+    ),
     "dense optimizer on a table": (
         "optimizers.sparse.*.type=adam",
         "optimizers.sparse.*: 'adam' is for towers: on a table it would move every row at each step; tables have ftrl",
@@ -142,10 +149,10 @@ BAD_CONFIG = {
         "no feature 'itm'; did you mean 'item'?",
     ),
     "no GPU": ("training.device=gpu", "training.device: TensorFlow sees no GPU"),
-    "kept column that the scores have": ("data.keep=[label]", "data.keep: 'label' is a column of the scores already"),
+    "kept column that the scores have": ("data.keep=[label]", "data.keep: score files already have a column 'label'"),
     "batch larger than the data": (
         "training={batch_size: 100000, last_batch: drop, threads: 2}",
-        "training.batch_size: 100000 rows with `last_batch: drop`",
+        "training.batch_size: 100000 with `last_batch: drop`, but the training data has only",
     ),
 }
 
@@ -336,7 +343,7 @@ def test_a_file_in_two_sets_is_named(config, data_folder):
     sets = f"data={{train: {data_folder}, test: {data_folder}/part-2.parquet, label: clicked}}"
     result = ctr("train", config, "--set", sets)
     assert result.exit_code == 2
-    assert "part-2.parquet: is in train and in test" in result.stderr
+    assert "part-2.parquet: is in both train and test. Remove it" in result.stderr
 
 
 def test_a_file_in_two_sets_by_a_link_is_named(config, data_folder, tmp_path):
@@ -344,14 +351,14 @@ def test_a_file_in_two_sets_by_a_link_is_named(config, data_folder, tmp_path):
     sets = f"data={{train: {data_folder}, test: {tmp_path}/other.parquet, label: clicked}}"
     result = ctr("train", config, "--set", sets)
     assert result.exit_code == 2
-    assert "other.parquet: is in train and in test" in result.stderr
+    assert "other.parquet: is in both train and test. Remove it" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("weight", "message"),
     [
-        (lambda clicked: 1.0 - clicked, "labels of 'clicked' are 0, so there is no AUC"),
-        (lambda clicked: 0.0 * clicked, "all weights of 'w' are 0"),
+        (lambda clicked: 1.0 - clicked, "labels in 'clicked' are 0, so the monitored AUC is undefined"),
+        (lambda clicked: 0.0 * clicked, "all weights in 'w' are 0. Use data"),
     ],
     ids=["one class weighs nothing", "nothing weighs"],
 )

@@ -122,7 +122,7 @@ def test_a_damaged_best_is_named_by_each_later_checkpoint(copy_of_killed):
     (checkpoint_of(run, 30) / "state.index").unlink()
     assert newest(run / "checkpoints", warnings.append) is None
     lost = f"{checkpoint_of(run, 30)}: damaged: state.index is missing."
-    named = "it names step-000000030 as the best until then, and step-000000030 is damaged"
+    named = "its best checkpoint, step-000000030, cannot be used"
     assert warnings == [
         f"step-000000036 cannot be used: {named}: {lost}",
         f"step-000000033 cannot be used: {named}: {lost}",

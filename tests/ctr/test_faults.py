@@ -117,14 +117,16 @@ def test_data_that_changes_while_it_is_trained_on_leaves_a_run_to_go_on_with(dat
     ]
     shutil.copy(kept, path)
     swap_two_labels(path)  # the command of the note, without mending what was wrong
-    with pytest.raises(DataError, match=f"began with other data:\n  {path}, row group 0: column 'clicked' holds other"):
+    with pytest.raises(
+        DataError, match=f"cannot resume with different data:\n  {path}, row group 0: column 'clicked' holds other"
+    ):
         resume(experiment, tmp_path / "run")
     kept.rename(path)
     assert "going on from step" in resume(experiment, tmp_path / "run")
 
 
 RUN_FILES = {
-    "config.yaml": "the run's own config is damaged: put it back, or train anew with --overwrite or another --run",
+    "config.yaml": "The config in the run folder is damaged. Restore it, or start a new run with --run or --overwrite.",
     "data.json": "put it back, or train anew",
 }
 
@@ -163,7 +165,7 @@ def test_any_bit_of_data_json_is_noticed_or_harmless(unfinished, every):
         damaged = bytearray(content)
         damaged[place // 8] ^= 1 << place % 8
         path.write_bytes(damaged)
-        with pytest.raises((DataError, ctr.ConfigError), match=r"damaged|began with other data"):
+        with pytest.raises((DataError, ctr.ConfigError), match=r"damaged|cannot resume with different data"):
             find_unfinished(Run(unfinished), sets, [], pytest.fail)
 
 
@@ -174,7 +176,7 @@ def test_versions_that_are_lost_are_a_warning(experiment_of, unfinished, damage)
     found = find_unfinished(Run(unfinished), open_sets(experiment_of(*BY_STEPS)), [], warnings.append)
     assert found.position.step == 6
     assert len(warnings) == 1
-    assert "the versions that the run began with are lost" in warnings[0]
+    assert "rewriting environment.json with the current versions: " in warnings[0]
     assert json.loads(path.read_text()) == environment()
 
 

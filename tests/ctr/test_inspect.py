@@ -373,7 +373,7 @@ def test_a_weight_of_too_many_numbers_is_told_before_anything_is_read(config, tm
 
 OOM = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[9,8] and type float")
 REFUSALS = {
-    "model: memory does not hold weights of shape[9,8]: make its layers smaller": OOM,
+    "model: not enough memory for weights of shape[9,8]. Use smaller layers.": OOM,
     "model: cross/0: too wide": ValueError(
         "Exception encountered when calling layer 'x'.\n\ncross/0: too wide\n\nCall"
     ),
@@ -485,12 +485,12 @@ def test_a_gpu_that_holds_the_tables_leaves_memory_for_one_copy(look, gpu):
 def test_a_gpu_that_does_not_hold_the_tables_is_a_warning_unless_it_is_asked_for(look, gpu):
     gpu(1000)
     assert any("do not fit the GPU" in told for told in said(look("training.device=auto"), "warning"))
-    assert any("the GPU has 0.0" in told for told in said(look("training.device=gpu"), "error"))
+    assert any("may take 80% of the GPU's 0.0 GiB" in told for told in said(look("training.device=gpu"), "error"))
 
 
 def test_no_gpu_is_ok_unless_it_is_asked_for(look):
     assert "device: the CPU; TensorFlow sees no GPU" in said(look("training.device=auto"), "ok")
-    assert "device: training.device: TensorFlow sees no GPU; use `auto` or `cpu`" in said(
+    assert "device: training.device: TensorFlow sees no GPU. Use `auto` or `cpu`." in said(
         look("training.device=gpu"), "error"
     )
 

@@ -83,5 +83,7 @@ def test_replicas_that_are_interrupted_go_on_as_if_they_had_not_been(config, tmp
 
 
 def test_more_replicas_than_devices_are_refused(make_experiment, tmp_path):
-    with pytest.raises(ConfigError, match=r"training\.replicas: needs 2 GPUs\. TensorFlow sees: 0"):
+    with pytest.raises(
+        ConfigError, match=r"training\.replicas: 2 replicas need 2 GPUs, but TensorFlow sees 0\. Use fewer"
+    ):
         ctr.train(make_experiment("training.replicas=2"), tmp_path / "run")

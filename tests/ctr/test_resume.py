@@ -137,7 +137,7 @@ def test_a_kill_may_come_between_any_two_writes(experiment_of, undisturbed, even
 def test_a_signal_ends_the_step_and_saves(experiment_of, undisturbed, tmp_path, number):
     experiment, run = experiment_of(*BY_STEPS), tmp_path / "run"
     before = signal.getsignal(number)
-    with pytest.raises(Interrupted, match=r"saved at step 8; go on with .*--resume"):
+    with pytest.raises(Interrupted, match=r"saved at step 8\. To continue, run `ctr train CONFIG --resume`\."):
         ctr.train(experiment, run, callbacks=[After(8, lambda: signal.raise_signal(number))])
     assert signal.getsignal(number) is before
     assert newest(run / "checkpoints", pytest.fail).step == 8
@@ -200,7 +200,7 @@ def test_damaged_initial_weights_are_written_again(experiment_of, undisturbed, u
     before = path.read_bytes()
     path.write_bytes(before.replace(b"a", b"b", 1))
     shown = resume(experiment_of(*BY_STEPS), unfinished)
-    assert "warning: initial_weights.json is written again: " in shown
+    assert "warning: rewriting initial_weights.json: " in shown
     assert path.read_bytes() == before
     assert ending(unfinished) == undisturbed(*BY_STEPS)
 
@@ -233,7 +233,7 @@ def test_a_file_that_is_none_of_a_sealed_folder_is_named_and_a_hidden_one_is_not
 def test_a_damaged_encoder_is_fitted_again(experiment_of, undisturbed, unfinished):
     next(unfinished.glob("encoder/vocabulary-*")).write_bytes(b"")
     shown = resume(experiment_of(*BY_STEPS), unfinished)
-    assert "warning: the features are fitted again" in shown
+    assert "warning: fitting the features again" in shown
     assert "going on from step 6" in shown
     assert ending(unfinished) == undisturbed(*BY_STEPS)
 

@@ -168,7 +168,7 @@ def begun(killed_by_rows, tmp_path):
 def test_data_that_has_changed_is_named(begun, case):
     (change, message), (experiment, data, run) = DATA[case], begun
     change(data)
-    with pytest.raises(DataError, match="began with other data") as raised:
+    with pytest.raises(DataError, match="cannot resume with different data") as raised:
         ctr.train(experiment, run, resume=True)
     assert message in str(raised.value)
     assert (run / "checkpoints" / "step-000000003").exists()
@@ -201,7 +201,9 @@ def test_a_checkpoint_of_an_earlier_version_is_used_with_a_warning(experiment_of
         (checkpoint / "contents.parquet").unlink()
         write_checksums(checkpoint)
     shown = resume(experiment_of(*BY_STEPS), unfinished)
-    assert "warning: an earlier version made step-000000006, so files are compared with the run's by size and" in shown
+    assert (
+        "warning: an earlier version wrote step-000000006, so data files are compared by size and footer only" in shown
+    )
     assert ending(unfinished) == undisturbed(*BY_STEPS)
 
 
@@ -247,7 +249,7 @@ def test_other_versions_are_a_warning(experiment_of, unfinished):
     (unfinished / "environment.json").write_text(json.dumps(environment))
     resealed(unfinished)
     shown = resume_up_to_training(experiment_of(*BY_STEPS), unfinished)
-    assert "warning: the run may not end as it would have" in shown
+    assert "warning: versions have changed since the run started, so its result might differ: " in shown
 
 
 def test_another_device_is_a_warning(experiment_of, unfinished):
@@ -256,7 +258,7 @@ def test_another_device_is_a_warning(experiment_of, unfinished):
     (unfinished / "environment.json").write_text(json.dumps({**environment, "device": "GPU"}))
     resealed(unfinished)
     shown = resume_up_to_training(experiment_of(*BY_STEPS), unfinished)
-    assert "warning: the run began on the GPU and goes on on the CPU" in shown
+    assert "warning: the run started on the GPU and continues on the CPU" in shown
 
 
 def test_resuming_what_is_finished_shows_its_report(small_config, trained):

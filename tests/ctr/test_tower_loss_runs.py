@@ -147,7 +147,7 @@ def test_a_step_whose_own_loss_is_not_finite_leaves_no_trace(make_experiment):
 
 def test_a_run_whose_own_loss_diverges_is_explained_and_replayed(make_experiment, tmp_path):
     model = MODEL.replace("coefficient: 0.7", "coefficient: 1.0e+38")
-    with pytest.raises(Diverged, match=r"step 1: the loss is inf; its update was not made"):
+    with pytest.raises(Diverged, match=r"step 1: the loss is inf; the update was skipped"):
         ctr.train(make_experiment(model, "data.weight=w", "model.initializer.tables=30"), tmp_path / "run")
     [step] = tmp_path.glob("run*/diverged/*.parquet")
     [found] = replay(step)

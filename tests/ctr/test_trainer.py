@@ -174,7 +174,7 @@ def test_a_damaged_checkpoint_is_named(trained):
     model = model_of(trained)
     for index in trained.glob("checkpoints/step-*/state.index"):
         index.write_bytes(b"broken")
-    with pytest.raises(ConfigError, match="no checkpoint that can be restored"):
+    with pytest.raises(ConfigError, match="no usable checkpoint"):
         load_best(Run(trained), model)
 
 

@@ -315,7 +315,7 @@ def test_a_damaged_encoder_is_not_fitted_again_on_a_run_that_has_changed(next_of
     damage(tmp_path / "run" / "encoder" / "encoder.json")
     other_data = ["training.epochs=1", f"data.path={place / 'new'}"]
     ctr.train(load_experiment(place / "tiny.yaml", other_data), tmp_path / "first", overwrite=True)
-    with pytest.raises(ConfigError, match=r"was trained again since .*run began with it: put it back"):
+    with pytest.raises(ConfigError, match=r"was trained again after .*run started from it\. Restore it"):
         ctr.train(experiment, tmp_path / "run", resume=True)
     with pytest.raises(Interrupted):
         ctr.train(experiment, tmp_path / "run", overwrite=True, callbacks=[after])
@@ -351,7 +351,7 @@ def test_a_damaged_run_is_named_and_nothing_written(next_of, first, tmp_path, da
 def test_a_run_that_is_not_there_or_is_the_run_itself_is_an_error(next_of, first, tmp_path):
     with pytest.raises(ConfigError, match=r"training.warm_start.run: .*nowhere: no run here"):
         parent_of(next_of(tmp_path / "nowhere"), Run(tmp_path / "run"))
-    with pytest.raises(ConfigError, match="is the run's own folder"):
+    with pytest.raises(ConfigError, match="is the new run's own folder"):
         parent_of(next_of(first), Run(first))
 
 
@@ -361,7 +361,9 @@ def test_a_column_that_was_cast_otherwise_is_an_error(next_of, first, tmp_path):
     config.write_text(config.read_text().replace("  cast: {}", "  cast: {item: hex}"))
     resealed(parent)
     assert parent_of(next_of(parent, "data.cast={item: hex, user: integer}"), Run(tmp_path / "run")) is not None
-    with pytest.raises(ConfigError, match=r"reads column 'item' as hex, but `data.cast` here as text.* the same cast"):
+    with pytest.raises(
+        ConfigError, match=r"casts column 'item' to hex, but the new run casts it to text.* the same `data.cast`"
+    ):
         parent_of(next_of(parent, "data.cast={item: text}"), Run(tmp_path / "run"))
 
 

@@ -307,9 +307,9 @@ def test_a_sequence_that_is_not_pooled_is_refused_by_a_model_that_reads_no_behav
         plan_model(experiment, prepare(experiment).encoder).build()
 
     assert str(caught.value) == (
-        "features.columns.history: `pooling: none` leaves it to a model that reads its behaviors one by one, and "
-        f"{experiment.model.type} does not read them: choose mean or sum, or name it in the `targets` of din or the "
-        "`pairs` of can"
+        "features.columns.history: `pooling: none` needs a model that reads single behaviors, but "
+        f"{experiment.model.type} does not read this feature. Use `mean` or `sum`, or name the feature in the "
+        "`targets` of din or the `pairs` of can."
     )
 
 
@@ -317,7 +317,7 @@ def test_a_sequence_that_is_not_pooled_is_refused_by_a_model_that_reads_no_behav
 def test_a_cross_of_a_sequence_that_is_not_pooled_is_refused_by_them_too(make_experiment, model):
     experiment = make_experiment(model, PAIRS.replace("dim: 1", "dim: 3, pooling: none"))
 
-    with pytest.raises(ConfigError, match=r"columns\.user_x_history: `pooling: none` leaves it to a model"):
+    with pytest.raises(ConfigError, match=r"columns\.user_x_history: `pooling: none` needs a model"):
         plan_model(experiment, prepare(experiment).encoder).build()
 
 
