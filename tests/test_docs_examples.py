@@ -1,4 +1,4 @@
-"""Every YAML example in the documentation that shows an experiment, or a section of one, is a valid config."""
+"""Every YAML example in the documentation that shows an experiment, a section of one, or a study is valid."""
 
 import re
 from pathlib import Path
@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ctr.comparison.study import load_study
 from ctr.config.experiment import Experiment, check_experiment
 from ctr.config.user_code import is_user_code
+from ctr.errors import ConfigError
 
 ROOT = Path(__file__).parents[1]
 BASE = {
@@ -21,11 +23,21 @@ SECTIONS = Experiment.model_fields.keys() - {"initializer"}
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
+def blocks(text):
+    """The YAML blocks of a page that are mappings."""
+    found = re.findall(r"^( *)```yaml[^\n]*\n(.*?)^\1```", text, re.DOTALL | re.MULTILINE)
+    return [values for _, block in found if isinstance(values := yaml.safe_load(block), dict)]
+
+
 def examples(text):
-    """The YAML blocks of a page that are an experiment or sections of one; other blocks are studies or fragments."""
-    blocks = re.findall(r"^( *)```yaml[^\n]*\n(.*?)^\1```", text, re.DOTALL | re.MULTILINE)
-    mappings = [yaml.safe_load(block) for _, block in blocks]
-    return [values for values in mappings if isinstance(values, dict) and values.keys() <= SECTIONS]
+    """The YAML blocks of a page that are an experiment or sections of one."""
+    return [values for values in blocks(text) if values.keys() <= SECTIONS]
+
+
+def studies(text):
+    """The YAML blocks of a page that are a study or its axes, with all that a study needs."""
+    needed = {"name": "example", "experiment": BASE}
+    return [{**needed, **values, "experiment": BASE} for values in blocks(text) if "axes" in values]
 
 
 def completed(values):
@@ -51,6 +63,13 @@ def test_examples_are_valid(page):
             check_experiment(completed(values), str(page))
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_studies_are_valid(page, tmp_path):
+    for values in studies(page.read_text("utf-8")):
+        (tmp_path / "study.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+        load_study(tmp_path / "study.yaml", None)
+
+
 def test_the_reference_has_an_example_of_every_section():
     page = (ROOT / "docs" / "reference" / "config.md").read_text("utf-8")
     shown = {section for values in examples(page) for section in values}
@@ -59,5 +78,12 @@ def test_the_reference_has_an_example_of_every_section():
 
 def test_an_example_with_an_unknown_key_fails():
     [values] = examples("```yaml\ntraining: {epoch: 3}\n```\n")
-    with pytest.raises(Exception, match="unknown key 'epoch'; did you mean 'epochs'"):
+    with pytest.raises(ConfigError, match="unknown key 'epoch'; did you mean 'epochs'"):
         check_experiment(completed(values), "page")
+
+
+def test_a_study_with_an_unknown_key_fails(tmp_path):
+    [values] = studies("```yaml\naxes: {epochs: {training.epochs: [1, 2]}}\nseed: [1]\n```\n")
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(ConfigError, match="unknown key 'seed'; did you mean 'seeds'"):
+        load_study(tmp_path / "study.yaml", None)
