@@ -20,8 +20,8 @@ class Layout:
             `pooling`; `scale` is the column of `numerics` that multiplies the embedding.
         categories: features with one category per example: name, `column` of `ids`, rows, and the table of its
             embedding or None.
-        histories: features with a sequence per example: name, rows, the table of its embeddings or None, and `crossed`.
-        plain: columns of `numerics` that are inputs of their own.
+        sequences: features with a sequence per example: name, rows, the table of its embeddings or None, and `crossed`.
+        plain: columns of `numerics` that are part of x_0 as they are.
     """
 
     ids: list[str] = field(default_factory=list)
@@ -31,11 +31,11 @@ class Layout:
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     fields: list[dict[str, Any]] = field(default_factory=list)
     categories: list[dict[str, Any]] = field(default_factory=list)
-    histories: list[dict[str, Any]] = field(default_factory=list)
+    sequences: list[dict[str, Any]] = field(default_factory=list)
     plain: list[int] = field(default_factory=list)
 
     def add_numerics(self, *names: str) -> None:
-        """Add columns of `numerics` that are inputs of their own."""
+        """Add columns of `numerics` that are part of x_0 as they are."""
         self.plain += range(len(self.numerics), len(self.numerics) + len(names))
         self.numerics += names
 
@@ -93,15 +93,15 @@ class Layout:
                 self.fields.append({"name": name, "column": None, "sequence": name, "pooling": pooling, "table": table})
         self.rows[name], self.lengths[name] = SPECIAL_ROWS + ids, length
         vectors = table if has_vectors else None
-        self.histories.append({"name": name, "rows": self.rows[name], "table": vectors, "crossed": crossed})
+        self.sequences.append({"name": name, "rows": self.rows[name], "table": vectors, "crossed": crossed})
 
     def described(self) -> dict[str, Any]:
-        """Return tables, fields, categories, histories, numerics and plain as plain values, for a model."""
+        """Return tables, fields, categories, sequences, numerics and plain as plain values, for a model."""
         return {
             "tables": list(self.tables.values()),
             "fields": self.fields,
             "categories": self.categories,
-            "histories": self.histories,
+            "sequences": self.sequences,
             "numerics": self.numerics,
             "plain": self.plain,
         }

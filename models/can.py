@@ -153,7 +153,7 @@ class CAN(Tower):
         for item, user in self._pairs:
             sides = {
                 "item": (inputs.category(item, "pairs"), parameters),
-                "user": (inputs.category_or_history(user, "pairs"), self._micro_mlp[0]),
+                "user": (inputs.category_or_sequence(user, "pairs"), self._micro_mlp[0]),
             }
             for side, (feature, dim) in sides.items():
                 branch = f"can/{item}_x_{user}/{side}"

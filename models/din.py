@@ -16,7 +16,7 @@ from models.tower import Tower
 class Attention(Recorded):
     """Local activation unit (Zhou et al. 2018, arXiv 1706.06978, section 4.3).
 
-        score_j = MLP([t, h_j, t - h_j, t * h_j]),    pooled = sum over the history of score_j h_j
+        score_j = MLP([t, h_j, t - h_j, t * h_j]),    pooled = sum over j of score_j h_j
 
     The MLP ends in one linear unit. With `softmax`, the scores of a sequence sum to 1. Without it, as in the paper,
     they keep the strength of the interest. An empty sequence gives the zero vector.
@@ -27,7 +27,7 @@ class Attention(Recorded):
         softmax: True normalizes the scores of a sequence by a softmax.
         initializer: Keras name of the initializer of the kernels, such as `glorot_uniform` or `he_normal`.
         seed: seed of the experiment, from which initial weights and dropout are derived.
-        path: path of the unit in the model, such as `attention/history`.
+        path: path of the unit in the model, such as `attention/hist_items`.
         name: name of the layer.
 
     Call: target `[batch, dim]`, behaviors (embeddings `[batch, length, dim]`, mask `[batch, length]`) -> `[batch,
@@ -111,7 +111,7 @@ class DIN(Tower):
     ) -> None:
         super().__init__(name="din")
         if not targets:
-            raise ValueError("targets: din needs a sequence and its candidate. Add one, such as {history: item}.")
+            raise ValueError("targets: din needs a sequence and its candidate. Add one, such as {hist_items: item_id}.")
         self._targets = tuple(targets.items())
         self.attention = [
             Attention(  # named by index, because a feature's name is not always a valid scope
@@ -120,10 +120,10 @@ class DIN(Tower):
                 softmax,
                 initializer,
                 seed,
-                f"attention/{history}",
+                f"attention/{sequence}",
                 f"attention_{index}",
             )
-            for index, history in enumerate(targets)
+            for index, sequence in enumerate(targets)
         ]
         self.deep = MLP(hidden, batch_norm, dropout, initializer, seed, "deep", activation)
         self.head = logit_head(initializer, seed)
@@ -137,22 +137,22 @@ class DIN(Tower):
         """Return the inputs with one branch for each sequence and one for its candidate."""
         fields = []
         for name, target_name in self._targets:
-            history, target = inputs.history(name, "targets"), inputs.category(target_name, "targets")
-            if history.table is None or target.table is None:
+            sequence, target = inputs.sequence(name, "targets"), inputs.category(target_name, "targets")
+            if sequence.table is None or target.table is None:
                 raise ValueError(
                     f"targets: {name!r} and {target_name!r} need embeddings, which a cross of dim 1 lacks. Set its dim."
                 )
-            widths = [inputs.table(table).dim for table in (history.table, target.table)]
+            widths = [inputs.table(table).dim for table in (sequence.table, target.table)]
             if widths[0] != widths[1]:
                 raise ValueError(f"targets: {name!r} and {target_name!r} must have one dim. Received: {widths}")
             fields.append(Field(f"{name}/target", target.table, target.column, branch=f"din/{name}/target"))
-            fields.append(Field(f"{name}/behaviors", history.table, sequence=name, branch=f"din/{name}"))
+            fields.append(Field(f"{name}/behaviors", sequence.table, sequence=name, branch=f"din/{name}"))
         return replace(inputs, fields=(*inputs.fields, *fields))
 
     def call(self, x0: tf.Tensor, step: tf.Tensor, training: bool = False, **branches: tf.Tensor) -> tf.Tensor:
         pooled = [
-            unit(branches[f"din/{history}/target"], branches[f"din/{history}"])
-            for unit, (history, _) in zip(self.attention, self._targets, strict=True)
+            unit(branches[f"din/{sequence}/target"], branches[f"din/{sequence}"])
+            for unit, (sequence, _) in zip(self.attention, self._targets, strict=True)
         ]
         x = tf.concat([x0, *(tf.cast(vector, x0.dtype) for vector in pooled)], axis=1)
         return tf.squeeze(self.head(self.deep(x, step, training=training)), axis=1)

@@ -23,7 +23,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Field:
-    """Lookup in a table: the ids of a column of `ids`, or those of a sequence."""
+    """Lookup in a table: the ids of a column of `ids`, or the ids of a sequence."""
 
     name: str
     """Name of the field."""
@@ -97,7 +97,7 @@ class Inputs:
     """Columns of `numerics` that are part of x_0 as they are."""
     categories: tuple[Category, ...] = ()
     """All features with one id per example, with or without a field."""
-    histories: tuple[SequenceInput, ...] = ()
+    sequences: tuple[SequenceInput, ...] = ()
     """All sequence features, with or without a field."""
 
     def __post_init__(self) -> None:
@@ -114,7 +114,7 @@ class Inputs:
             numerics=tuple(layout["numerics"]),
             plain=tuple(layout["plain"]),
             categories=tuple(Category(**category) for category in layout["categories"]),
-            histories=tuple(SequenceInput(**history) for history in layout["histories"]),
+            sequences=tuple(SequenceInput(**sequence) for sequence in layout["sequences"]),
         )
 
     def table(self, name: str) -> Table:
@@ -137,21 +137,21 @@ class Inputs:
         """
         return _feature(name, self.categories, "categorical", key)
 
-    def history(self, name: str, key: str) -> SequenceInput:
+    def sequence(self, name: str, key: str) -> SequenceInput:
         """Return the sequence feature called `name`; `key` is the setting that names it, for the error.
 
         Raises:
             ValueError: there is no such feature.
         """
-        return _feature(name, self.histories, "sequence", key)
+        return _feature(name, self.sequences, "sequence", key)
 
-    def category_or_history(self, name: str, key: str) -> Category | SequenceInput:
+    def category_or_sequence(self, name: str, key: str) -> Category | SequenceInput:
         """Return the categorical or sequence feature called `name`; `key` is the setting that names it, for the error.
 
         Raises:
             ValueError: there is no such feature.
         """
-        return _feature(name, (*self.categories, *self.histories), "categorical or sequence", key)
+        return _feature(name, (*self.categories, *self.sequences), "categorical or sequence", key)
 
     def empty_batch(self) -> dict[str, tf.Tensor]:
         """Return a batch of one example that is all padding."""

@@ -56,12 +56,12 @@ class WideDeep(Tower):
     def extend(self, inputs: Inputs) -> Inputs:
         """Return the inputs with a table `wide/<name>` for each category and each cross of a sequence."""
         categories = {f"wide/{category.name}": category for category in inputs.categories}
-        crossed = {f"wide/{history.name}": history for history in inputs.histories if history.crossed}
+        crossed = {f"wide/{sequence.name}": sequence for sequence in inputs.sequences if sequence.crossed}
         if not categories and not crossed:
             raise ValueError("wide_deep needs a categorical feature or a cross for its wide weights. Add one.")
         tables = [Table(name, feature.rows, 1, stddev=0.0) for name, feature in (categories | crossed).items()]
         fields = [Field(name, name, category.column, branch="wide") for name, category in categories.items()]
-        fields += [Field(n, n, sequence=history.name, pooling="sum", branch="wide") for n, history in crossed.items()]
+        fields += [Field(n, n, sequence=sequence.name, pooling="sum", branch="wide") for n, sequence in crossed.items()]
         return replace(inputs, tables=(*inputs.tables, *tables), fields=(*inputs.fields, *fields))
 
     def call(self, x0: tf.Tensor, step: tf.Tensor, wide: tf.Tensor, training: bool = False) -> tf.Tensor:

@@ -9,7 +9,7 @@ from optimizers.base import Rows
 def powers(base: float, exponents: Rows, complement: bool = False) -> Rows:
     """Return base ** exponents, or 1 minus it if `complement` is True, rounded once from float64.
 
-    Exponents are integers from 0; larger ones than 2^24 count as 2^24. Powers come from lookup tables, because the last
+    Exponents are integers from 0; exponents above 2^24 count as 2^24. Powers come from lookup tables, because the last
     bit of `tf.pow` depends on a row's position in the array and so on which tables are fused.
 
     Args:

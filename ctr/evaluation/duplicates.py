@@ -40,10 +40,10 @@ class NeverTrained:
                 certain.add(name)
             if feature.unknown_ids == "unseen" and encoder.can_be_unknown(name) and not weighted:
                 certain.add(name)
-        categories, histories = encoder.layout["categories"], encoder.layout["histories"]
+        categories, sequences = encoder.layout["categories"], encoder.layout["sequences"]
         return cls(
             tuple(one["column"] for one in categories if one["name"] in certain),
-            tuple(one["name"] for one in histories if one["name"] in certain),
+            tuple(one["name"] for one in sequences if one["name"] in certain),
         )
 
 

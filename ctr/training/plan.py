@@ -167,7 +167,7 @@ def _check_sequences_are_read(experiment: Experiment, extended: Inputs) -> None:
     """Raise ConfigError if no branch of the tower reads the embeddings of an unpooled sequence."""
     # wide weights are summed, so they do not count as reading the embeddings of a crossed sequence
     read = {field.sequence for field in extended.fields if field.branch != "wide"}
-    if unread := {history.name for history in extended.histories if history.table is not None} - read:
+    if unread := {sequence.name for sequence in extended.sequences if sequence.table is not None} - read:
         raise ConfigError(
             f"features.columns.{min(unread)}: `pooling: none` needs a model that reads single behaviors, but "
             f"{experiment.model.type} does not read this feature. Use `mean` or `sum`, or name the feature in the "

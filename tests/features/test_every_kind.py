@@ -146,7 +146,7 @@ def test_a_batch_is_what_its_spec_says(data, kind, settings):
     assert {key: (array.shape[1:], array.dtype) for key, array in batch.items()} == {
         key: (shape, np.dtype(dtype)) for key, (shape, dtype) in encoder.batch_spec.items()
     }
-    sizes = {one["name"]: one["rows"] for one in [*encoder.layout["categories"], *encoder.layout["histories"]]}
+    sizes = {one["name"]: one["rows"] for one in [*encoder.layout["categories"], *encoder.layout["sequences"]]}
     for name, size in sizes.items():
         found = (
             batch[f"sequences/{name}"]

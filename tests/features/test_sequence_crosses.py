@@ -283,8 +283,8 @@ def test_a_row_has_as_many_pairs_as_its_sequence_has_values(whole):
 def test_every_id_is_a_row_of_its_history(whole):
     batch = whole(rows(500, seed=5), WHERE)
 
-    assert len(whole.layout["histories"]) == 5
-    for history in whole.layout["histories"]:
+    assert len(whole.layout["sequences"]) == 5
+    for history in whole.layout["sequences"]:
         ids = np.concatenate(lists_of(batch, history["name"]))
         assert 0 < ids.min() <= ids.max() < history["rows"]
 
@@ -326,7 +326,7 @@ def test_a_field_is_what_is_pooled_and_has_a_width_above_1(whole):
 
 def test_histories_are_sequences_and_crosses_of_them_pooled_or_not(whole):
     users = len(whole.statistics.fits["vocabularies"]["user"].values)
-    assert whole.layout["histories"] == [
+    assert whole.layout["sequences"] == [
         {"name": "user_x_history", "rows": 3 + 100, "table": None, "crossed": True},
         {
             "name": "history",

@@ -23,7 +23,7 @@ INPUTS = Inputs(
         Category("shop", 1, SHOPS, "shop"),
         Category("hour", 2, HOURS, "hour"),
     ),
-    histories=(SequenceInput("past", ITEMS, "item"), SequenceInput("shops", SHOPS, "shop")),
+    sequences=(SequenceInput("past", ITEMS, "item"), SequenceInput("shops", SHOPS, "shop")),
 )
 
 

@@ -17,7 +17,7 @@ VECTORS = Inputs(
     numerics=("age",),
     plain=(0,),
     categories=(Category("user", 0, 20, "user"), Category("item", 1, 10, "item")),
-    histories=(SequenceInput("history", 10, "item"),),
+    sequences=(SequenceInput("history", 10, "item"),),
 )
 WIDTH = 9  # two vectors and a number
 

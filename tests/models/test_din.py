@@ -20,7 +20,7 @@ INPUTS = Inputs(
     numerics=("age",),
     plain=(0,),
     categories=(Category("item", 0, ITEMS, "item"), Category("shop", 1, SHOPS, "shop"), Category("a_x_b", 2, 9)),
-    histories=(SequenceInput("past", ITEMS, "item"), SequenceInput("shops", SHOPS, "shop")),
+    sequences=(SequenceInput("past", ITEMS, "item"), SequenceInput("shops", SHOPS, "shop")),
 )
 TARGETS = {"past": "item", "shops": "shop"}
 

@@ -14,7 +14,7 @@ INPUTS = Inputs(
     numerics=("age",),
     plain=(0,),
     categories=(Category("item", 0, ITEMS, "item"), Category("shop", 1, SHOPS, "shop")),
-    histories=(SequenceInput("past", ITEMS, "item"),),
+    sequences=(SequenceInput("past", ITEMS, "item"),),
 )
 OTHERS = replace(INPUTS, tables=(Table("item", 9, DIM), INPUTS.tables[1]), plain=())
 

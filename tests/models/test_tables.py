@@ -188,7 +188,7 @@ def test_inputs_from_a_layout_are_the_inputs():
         "numerics": ["age"],
         "plain": [0],
         "categories": [{"name": "user", "column": 0, "rows": 30, "table": "user"}],
-        "histories": [{"name": "seen", "rows": 30, "table": "user"}],
+        "sequences": [{"name": "seen", "rows": 30, "table": "user"}],
     }
 
     inputs = Inputs.from_layout(layout)

@@ -26,7 +26,7 @@ INPUTS = Inputs(
 WIDE = {"wide/user": USERS, "wide/user_x_hour": CROSSED, "wide/hour": HOURS}
 WITH_PAIRS = replace(
     INPUTS,
-    histories=(
+    sequences=(
         SequenceInput("history", ITEMS, "item"),
         SequenceInput("user_x_history", PAIRS, crossed=True),
         SequenceInput("hour_x_history", PAIRS, "hour_x_history", crossed=True),
@@ -310,7 +310,7 @@ def test_its_tables_start_at_zero_and_logits_as_without_it():
 
     for name in OF_PAIRS:
         np.testing.assert_array_equal(table(model, name), np.zeros([PAIRS, 1]))
-    without = model_of(replace(WITH_PAIRS, histories=()))
+    without = model_of(replace(WITH_PAIRS, sequences=()))
     np.testing.assert_array_equal(model(tensors(rows)), without(tensors(rows)))
 
 
