@@ -1,11 +1,11 @@
-"""Share of zero rows against test AUC: sparse optimizers with penalties from none to too strong.
+"""Measure row sparsity and test AUC of sparse optimizers, with penalties from none to too strong.
 
-Beside them a table without penalty whose shortest rows are set to zero after training.
+For comparison, the shortest embeddings of a model without a penalty are set to zero after training.
 
     python scripts/sparsity_curve.py DATA_ROOT [--config configs/frappe/dcn_v2.yaml] [--epochs 15] [--out docs/images]
 
-Writes row-sparsity.svg into the folder and prints a table. Runs are kept in runs/sparsity/, and one
-that is finished is not trained again.
+Writes row-sparsity.svg into the folder and prints a table. Runs are kept in runs/sparsity/. Finished runs are not
+trained again.
 """
 
 import argparse
@@ -43,7 +43,7 @@ PRUNED = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75]
 
 
 def report_of(name: str, optimizer: str, args: argparse.Namespace) -> dict[str, Any]:
-    """The report of a run with `optimizer` on all tables."""
+    """Return the report of a run with `optimizer` on all tables."""
     folder = RUNS / name
     if Run(folder).is_finished:
         return Run(folder).report()
@@ -53,7 +53,7 @@ def report_of(name: str, optimizer: str, args: argparse.Namespace) -> dict[str, 
 
 
 def pruned(folder: Path) -> Iterator[tuple[float, dict[str, Any], dict[str, Any]]]:
-    """Share of zero rows, metrics of valid and of test, for a run whose shortest rows are set to zero."""
+    """Yield row sparsity, valid and test metrics of a run, with growing fractions of its shortest embeddings zeroed."""
     experiment = Run(folder).experiment()
     data = prepare(experiment)
     model = plan_model(experiment, data.encoder).build()
@@ -71,7 +71,7 @@ def pruned(folder: Path) -> Iterator[tuple[float, dict[str, Any], dict[str, Any]
 
 
 def draw(curves: dict[str, list[tuple[float, float]]], path: Path) -> None:
-    """One line an optimizer: share of zero rows against test AUC."""
+    """Plot test AUC by row sparsity, one line per optimizer."""
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "sparsity", "font.size": 9}):
         figure = Figure(figsize=(7, 4), layout="constrained")
         axes = figure.subplots()
