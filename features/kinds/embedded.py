@@ -33,7 +33,8 @@ class Embedded(ColumnFeature):
     dim: Width = 16
     """Width of the embeddings."""
     table: str
-    """Name of the embedding table. Features with the same table share its embeddings and its vocabulary."""
+    """Name of the embedding table. Features with the same table share its embeddings and its vocabulary, and must have
+    the same `dim` and encoding."""
     vocabulary: Vocabulary | None = None
     """Encoding by a vocabulary of the training data, the most frequent value first. The default encoding."""
     hash: Size | None = None
