@@ -34,8 +34,8 @@ HOW_TO_READ = (
     "training data and the tuned settings are held fixed.",
     "Better and worse require p < 0.05 after Holm's correction for all comparisons of a metric. The CIs are not "
     "corrected, so a CI can exclude 0 where the verdict is inconclusive.",
-    "Tested seeds only: the difference is significant with every tested seed (also after Holm's correction), but the "
-    "seeds are too few or vary too much to conclude anything about other seeds.",
+    "Tested seeds only: the difference has the same sign and is significant with every tested seed, also after Holm's "
+    "correction. For other seeds it is not significant, or cannot be tested.",
 )
 NO_DIFFERENCE: Estimate = {"value": None, "low": None, "high": None, "p_value": None, "reason": None}
 EXAMPLES = "The CIs treat examples as independent, but examples of the same user are not."

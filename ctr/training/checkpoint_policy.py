@@ -11,16 +11,16 @@ class Stopwatch:
     """Training time of a run, including the time before it was resumed.
 
     Args:
-        before: seconds of training before the run was resumed.
+        elapsed: seconds of training before the run was resumed.
     """
 
-    def __init__(self, before: float = 0.0) -> None:
-        self._before, self._started = before, time.perf_counter()
+    def __init__(self, elapsed: float = 0.0) -> None:
+        self._elapsed, self._started = elapsed, time.perf_counter()
 
     @property
     def seconds(self) -> float:
         """Seconds of training so far."""
-        return self._before + time.perf_counter() - self._started
+        return self._elapsed + time.perf_counter() - self._started
 
 
 class CheckpointPolicy:

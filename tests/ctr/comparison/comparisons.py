@@ -1,4 +1,4 @@
-"""Comparisons of the small experiment, whose trainings are made in this process."""
+"""Comparisons of the small experiment, whose runs are trained in this process."""
 
 import io
 
@@ -19,7 +19,7 @@ SLOW = {"optimizers.sparse": {"*": {"type": "sgd", "learning_rate": 0.0001}}, "o
 
 
 class InThisProcess:
-    """In place of `Pool`: one training after the other, as `ctr train --resume` would end."""
+    """Replacement of `Pool` that trains one run after the other in this process."""
 
     trained: list = []
 
@@ -47,7 +47,7 @@ class InThisProcess:
 
 
 def write_study(config, **values):
-    """A study of an experiment's file, written beside it and loaded."""
+    """Write a study next to the file of its experiment, and load it."""
     defaults = {"name": "study", "experiment": config.name, "settings": {"training.threads": 2}, "seeds": [3, 4]}
     path = config.parent / "study.yaml"
     path.write_text(yaml.safe_dump({**defaults, **values}, sort_keys=False))
@@ -55,7 +55,7 @@ def write_study(config, **values):
 
 
 def compare(study, folder, **options):
-    """What comparison.json says, and what was printed."""
+    """Return the content of comparison.json and the terminal output."""
     console = Console(file=io.StringIO(), width=200)
     with undrawn():
         found = ctr.compare(study, folder, console=console, **options)
@@ -63,7 +63,7 @@ def compare(study, folder, **options):
 
 
 def compared_anew(folder, **values):
-    """Config of the small experiment in a folder, and result and output of a comparison of it, which is in `out`."""
+    """Write and compare the small experiment; return its config, the comparison and the output. The folder is `out`."""
     config = write_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(compare_job, "Pool", InThisProcess)

@@ -45,7 +45,7 @@ TUNED = {
 
 @pytest.fixture
 def in_this_process(monkeypatch):
-    """Trainings are made here; the list of those that were."""
+    """Train runs in this process; return the list of labels of trained runs."""
     monkeypatch.setattr(compare_job, "Pool", InThisProcess)
     monkeypatch.setattr(InThisProcess, "trained", trained := [])
     return trained
@@ -53,7 +53,7 @@ def in_this_process(monkeypatch):
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
-    """A comparison of an optimizer with itself, with another, and with one that hardly learns; folder and result."""
+    """Folder, result and output of a comparison of an optimizer with itself, with another, and with a slow one."""
     folder = tmp_path_factory.mktemp("compared")
     axes = {"sparse": {"rmsprop_v2": {}, "itself": {}, "adagrad": ADAGRAD, "slow": SLOW}}
     _, found, printed = compared_anew(folder, axes=axes)
@@ -70,7 +70,7 @@ def two_runs(tmp_path_factory):
 
 @pytest.fixture
 def begun(two_runs, tmp_path, in_this_process):
-    """A function to write a study of the same two variants, and the folder of a copy of their comparison."""
+    """Function that writes a study of the same two variants, and folder with a copy of their comparison."""
     config, out = two_runs
     shutil.copytree(out, tmp_path / "out")
     return lambda **values: write_study(config, **{"axes": TWO, "seeds": [3], **values}), tmp_path / "out"

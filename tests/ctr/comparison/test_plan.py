@@ -1,4 +1,4 @@
-"""The runs of a comparison are planned once, and the same however often it is begun."""
+"""The runs of a comparison are planned once, and are the same after every restart."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Trainings at once: never more than the budget holds, in their order, and every end is told."""
+"""Concurrent runs: never more than the budget allows, in the given order, and each end is reported."""
 
 import signal
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from ctr.comparison.pool import Budget, Failure, Pool, failure_reason
 
 @dataclass
 class Process:
-    """A training that runs for so many looks at it."""
+    """A process that ends after a number of polls."""
 
     looks: int
     code: int = 0
@@ -39,7 +39,7 @@ def run_named(name, variant="small"):
 
 @pytest.fixture
 def pool_of(tmp_path, monkeypatch):
-    """A pool whose processes are as `processes` says, by the name of the run."""
+    """Function that makes a pool with the given processes, by label of the run."""
     monkeypatch.setattr(pool_module, "POLL_SECONDS", 0)
 
     def make(processes, budget, memory_of, stop_requested=lambda: False):
@@ -54,7 +54,7 @@ def pool_of(tmp_path, monkeypatch):
 
 
 class Seen:
-    """What a pool told, and how many ran at once."""
+    """Calls of a pool, and the maximum number of concurrent runs."""
 
     def __init__(self):
         self.running, self.most, self.order, self.ends = [], 0, [], {}

@@ -1,4 +1,4 @@
-"""`ctr compare` as a user runs it: trainings in processes of their own, killed and gone on with."""
+"""`ctr compare` as a user runs it: runs in separate processes, killed and resumed."""
 
 import json
 import os
@@ -25,14 +25,14 @@ STUDY = {
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
-    """A folder with the small experiment and a study of it, and how its comparison ends that is left alone."""
+    """Folder with the small experiment, a study of it, and an undisturbed comparison."""
     folder = tmp_path_factory.mktemp("processes")
     compared_anew(folder, **STUDY)
     return folder
 
 
 def workers_of(out):
-    """Process numbers of trainings in a comparison's folder."""
+    """Return the process ids of runs in a comparison's folder."""
     found = subprocess.run(["pgrep", "-f", f"ctr.jobs.worker {out}/"], capture_output=True, text=True)
     return [int(number) for number in found.stdout.split()]
 

@@ -1,4 +1,4 @@
-"""Ranges in a config, and what trials draw from them."""
+"""Search ranges in a config, and samples from them."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""A study as a YAML file says it, and what is wrong with one."""
+"""Study files, and errors of invalid ones."""
 
 import pytest
 import yaml

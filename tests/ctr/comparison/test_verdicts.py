@@ -1,4 +1,4 @@
-"""Which verdict a difference backs."""
+"""Verdicts on differences."""
 
 from dataclasses import asdict
 
@@ -10,7 +10,7 @@ from ctr.metrics import RowDifferences, difference_over_both, mean_over_seeds
 
 
 def difference(values, row_error, **changes):
-    """What `compare_with_baseline` gives of differences in AUC by seed, each with a standard error over rows."""
+    """Return a result of `compare_with_baseline` with differences in AUC by seed and a standard error over examples."""
     deviation = np.array([-1.0, 1.0, -1.0, 1.0]) * np.sqrt(3.0) * row_error
     rows = [RowDifferences(value, deviation, np.ones(4), (np.ones(4, bool),)) for value in values]
     by_seed = [{"seed": seed, **asdict(one.difference())} for seed, one in enumerate(rows)]

@@ -1,4 +1,4 @@
-"""What the terminal shows while runs train: bars where there is one, a line for each that ended."""
+"""Progress of a comparison in the terminal: bars in a terminal, and a line for each run that ended."""
 
 import io
 import json

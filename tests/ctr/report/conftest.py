@@ -9,7 +9,7 @@ import yaml
 import ctr
 from ctr.config.experiment import load_experiment
 from tests.conftest import CONFIG, THREADS, click_log
-from tests.ctr.report.cells import comparison
+from tests.ctr.report.variants import comparison
 
 EVIL = "<script>alert(1)</script>"
 NAME = "it\"em' $x$ & <b>"

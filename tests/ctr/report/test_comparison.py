@@ -1,4 +1,4 @@
-"""The page, tables and files of a comparison, of one that has everything and of ones that lack things."""
+"""Page, tables and files of comparisons, complete and incomplete."""
 
 import csv
 import io
@@ -19,8 +19,8 @@ from ctr.report.comparison_tables import best_of, ranked
 from ctr.runs.checksums import rewriting
 from ctr.runs.files import write_json
 from ctr.schema.comparison import Verdict
-from tests.ctr.report.cells import number
 from tests.ctr.report.pages import Page, assert_self_contained
+from tests.ctr.report.variants import number
 from tests.ctr.undrawn import undrawn
 
 NOTHING = {"value": None, "low": None, "high": None, "p_value": None, "reason": "no seed has both"}

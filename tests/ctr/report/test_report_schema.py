@@ -21,8 +21,8 @@ from ctr.schema.comparison import Comparison, Verdict
 from ctr.schema.levels import Level
 from ctr.schema.report import Report
 from tests.conftest import click_log
-from tests.ctr.report.cells import comparison
 from tests.ctr.report.json_schema import mistakes
+from tests.ctr.report.variants import comparison
 
 ROOT = Path(__file__).parents[3]
 REPORT_SCHEMA, COMPARISON_SCHEMA = (

@@ -1,4 +1,4 @@
-"""What comparison.json says of a study that was never run."""
+"""Content of comparison.json for a study that was never run."""
 
 import copy
 
@@ -10,7 +10,7 @@ def number(value, half=0.001, p=0.5):
     return {"value": value, "low": value - half, "high": value + half, "p_value": p, "reason": None}
 
 
-def cell(names, auc, difference=None, verdict="inconclusive", seeds=(1, 2), **changes):
+def variant(names, auc, difference=None, verdict="inconclusive", seeds=(1, 2), **changes):
     """A variant of comparison.json, with a difference from the baseline unless it is the baseline."""
     curve = {"rows": [1000, 2000], "auc": [auc - 0.01, auc], "log_loss": [0.5, 0.4]}
     made = {
@@ -92,10 +92,10 @@ def comparison():
             "evaluated": "test",
         },
         "variants": [
-            cell(("ftrl", "adam"), 0.80),
-            cell(("ftrl", "lion"), 0.79, -0.01, "worse"),
-            cell(("sgd", "adam"), 0.81, 0.01, "better"),
-            cell(("sgd", "lion"), 0.805, 0.005, "inconclusive"),
+            variant(("ftrl", "adam"), 0.80),
+            variant(("ftrl", "lion"), 0.79, -0.01, "worse"),
+            variant(("sgd", "adam"), 0.81, 0.01, "better"),
+            variant(("sgd", "lion"), 0.805, 0.005, "inconclusive"),
         ],
         "environment": environment(),
     }
