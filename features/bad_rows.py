@@ -62,7 +62,7 @@ def leave_out_bad_rows(
                 places.setdefault(reason, group)
                 good &= ~bad
         if good.any():
-            left.append(group if good.all() else group.part(good))
+            left.append(group if good.all() else group.select(good))
         else:
             group.read(encoder.input_columns)  # nothing else reads it, and a run must hash all of its data
     if not reasons:

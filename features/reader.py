@@ -105,10 +105,10 @@ class Reader:
 
         Reading a slice is cheap if the slice before it was the last one read.
         """
-        by_place: dict[tuple[str, int], list[RowGroup]] = {}
+        by_location: dict[tuple[str, int], list[RowGroup]] = {}
         for group_or_slice in self.row_groups:
-            by_place.setdefault(group_or_slice.place, []).append(group_or_slice)
-        slices = list(by_place.values())
+            by_location.setdefault(group_or_slice.location, []).append(group_or_slice)
+        slices = list(by_location.values())
         order = iter(np.random.default_rng([self.seed, 4, epoch]).permutation(len(slices)))
         in_progress = deque(iter(slices[number]) for number in islice(order, 2))
         while in_progress:

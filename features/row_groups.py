@@ -33,7 +33,7 @@ class DataFile:
     """File system that holds the file."""
     path: str
     """Path of the file, as given or found by a glob."""
-    place: str
+    real_path: str
     """Path with links resolved, if the file is local."""
     version: tuple[int, int | None]
     """Size in bytes and modification time in ns when the file was opened."""
@@ -65,11 +65,11 @@ class RowGroup:
     """First row of the slice in the row group, and number of rows; None for the whole row group."""
 
     def __str__(self) -> str:
-        place = f"{self.file.path}, row group {self.index}"
-        return place if self.slice is None else f"{place}, rows {self.slice[0]} to {sum(self.slice) - 1}"
+        text = f"{self.file.path}, row group {self.index}"
+        return text if self.slice is None else f"{text}, rows {self.slice[0]} to {sum(self.slice) - 1}"
 
     @property
-    def place(self) -> tuple[str, int]:
+    def location(self) -> tuple[str, int]:
         """Path of the file and number of the row group, which slices have in common."""
         return self.file.path, self.index
 
@@ -127,7 +127,7 @@ class RowGroup:
                 table = table.set_column(index, name, cast)
         return table.select(columns)
 
-    def part(self, mask: np.ndarray) -> "RowGroup":
+    def select(self, mask: np.ndarray) -> "RowGroup":
         """Return the rows that `mask`, bool `[rows]`, selects."""
         selected = mask
         if self.selected is not None:
@@ -145,7 +145,7 @@ class Cursor:
 
     def __init__(self, columns: list[str]) -> None:
         self.columns = columns
-        self._place: tuple[str, int] | None = None  # place of the open row group
+        self._location: tuple[str, int] | None = None  # location of the open row group
         self._open = ExitStack()
         self._batches: Iterator[pa.RecordBatch] = iter(())
         self._left: pa.RecordBatch | None = None  # decoded rows that were not returned yet
@@ -159,7 +159,7 @@ class Cursor:
 
     def close(self) -> None:
         """Close the open file."""
-        self._place, self._batches, self._left = None, iter(()), None
+        self._location, self._batches, self._left = None, iter(()), None
         self._open.close()
 
     def stored(self, group: RowGroup) -> pa.Table:
@@ -188,11 +188,11 @@ class Cursor:
     def _slice(self, group: RowGroup, stored: list[str]) -> pa.Table:
         assert group.slice is not None
         first, rows = group.slice
-        if self._place != group.place or self._row > first:
+        if self._location != group.location or self._row > first:
             self.close()
             parquet = _parquet(group, self._open, max(BUFFERS // len(stored), LEAST_BUFFER))
             self._batches = parquet.iter_batches(rows, [group.index], stored)
-            self._place, self._row = group.place, 0
+            self._location, self._row = group.location, 0
         for _ in self._decoded(first - self._row):
             pass  # skipped rows
         batches = list(self._decoded(rows))
@@ -220,7 +220,7 @@ def count_rows(row_groups: Iterable[RowGroup]) -> int:
 def open_file(
     filesystem: pa.fs.FileSystem,
     path: str,
-    place: str,
+    real_path: str,
     folder_values: dict[str, pa.Scalar],
     casts: Mapping[str, Cast],
 ) -> list[RowGroup]:
@@ -229,7 +229,7 @@ def open_file(
     Args:
         filesystem: file system that holds the file.
         path: path of the file.
-        place: path with links resolved.
+        real_path: path with links resolved.
         folder_values: column -> value from the `key=value` folders; a column of the file takes precedence.
         casts: column -> its cast.
 
@@ -255,7 +255,7 @@ def open_file(
     counts = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
     slices = [(k, slice_) for k, rows in enumerate(counts) for slice_ in _slices(rows)]
     contents = Contents((k, slice_[0]) for k, slice_ in slices)
-    file = DataFile(filesystem, path, place, version, digest, pa.schema(types), contents, added, casts)
+    file = DataFile(filesystem, path, real_path, version, digest, pa.schema(types), contents, added, casts)
     return [RowGroup(file, k, slice_[1], slice=None if slice_[1] == counts[k] else slice_) for k, slice_ in slices]
 
 

@@ -42,7 +42,7 @@ def split_data(row_groups: list[RowGroup], split: Split, seed: int) -> dict[str,
             if mask.all():
                 sets[name].append(group)
             elif mask.any():
-                sets[name].append(group.part(mask))
+                sets[name].append(group.select(mask))
     for name, fraction in zip(SETS, split.fractions, strict=True):
         if fraction > 0 and not sets[name]:
             raise DataError(

@@ -39,7 +39,7 @@ class Statistics:
     @classmethod
     def of_no_data(cls, features: Features) -> "Statistics":
         """Return the fits of data without rows, whose tables have the smallest possible size."""
-        return cls(_by_section({place: state.result() for place, state in fittings(features).items()}))
+        return cls(_by_section({full_key: state.result() for full_key, state in fittings(features).items()}))
 
     def fit_of(self, feature: Feature) -> Any:
         """Return the fit of a feature, or None for a feature without a fit."""
@@ -117,19 +117,19 @@ class FittingState:
         states: dict[tuple[str, str], Fitting] = {}
         for feature in features:
             state = feature.fitting_of(feature.values(table, [], where), drawn, where)
-            previous = states.get(state.place)
-            states[state.place] = state if previous is None else previous.merge(state)
+            previous = states.get(state.full_key)
+            states[state.full_key] = state if previous is None else previous.merge(state)
         return cls(states, Classes.of(columns.labels(table, where), columns.weights(table, where)))
 
     def merge(self, other: "FittingState") -> "FittingState":
-        """Return the state of both, the data of `self` first. Use only the result afterwards: both states are modified.
+        """Return the state of both, the data of `self` first. Use only the result: both states can be modified.
 
         Raises:
             DataError: the data of `other` does not fit the data before it.
         """
         states = dict(self.fittings)
-        for place, state in other.fittings.items():
-            states[place] = states[place].merge(state) if place in states else state
+        for full_key, state in other.fittings.items():
+            states[full_key] = states[full_key].merge(state) if full_key in states else state
         return FittingState(states, self.classes.merge(other.classes))
 
 
@@ -158,7 +158,7 @@ def fit(
     names = [*features.input_columns, *columns.names]
     meanings = check_agreement(row_groups, list(dict.fromkeys(names)), numbers, earlier.meanings)
     unchanged, empty = _continued(features, earlier)
-    fitted = [f for f in features.columns.values() if (state := f.fitting()) is not None and state.place in empty]
+    fitted = [f for f in features.columns.values() if (state := f.fitting()) is not None and state.full_key in empty]
     fraction = EDGE_ROWS / count_rows(row_groups)
     number_of = {_identity(group): number for number, group in enumerate(row_groups)}
 
@@ -169,14 +169,14 @@ def fit(
     read = [*(column for feature in fitted for column in feature.columns), *columns.names]
     total = reduce(FittingState.merge, map_tables(state_of, row_groups, read, THREADS), FittingState(empty))
     log_odds = total.classes.log_odds(columns)
-    fits = unchanged | {place: state.result() for place, state in total.fittings.items()}
+    fits = unchanged | {full_key: state.result() for full_key, state in total.fittings.items()}
     return Statistics(_by_section(fits), {**earlier.meanings, **meanings}, log_odds)
 
 
 def fittings(features: Features) -> dict[tuple[str, str], Fitting]:
     """Return the empty state of each fit of the features, by section and key."""
     states = (feature.fitting() for feature in features.columns.values())
-    return {state.place: state for state in states if state is not None}
+    return {state.full_key: state for state in states if state is not None}
 
 
 def _continued(
@@ -185,20 +185,20 @@ def _continued(
     """Return the earlier fits that do not change, and an empty state for each of the others."""
     unchanged: dict[tuple[str, str], Fit] = {}
     empty: dict[tuple[str, str], Fitting] = {}
-    for place, state in fittings(features).items():
-        section, key = place
+    for full_key, state in fittings(features).items():
+        section, key = full_key
         earlier_fit = earlier.fits.get(section, {}).get(key)
         grown = state if earlier_fit is None else state.grow(earlier_fit)
         if grown is not None:
-            empty[place] = grown
+            empty[full_key] = grown
         elif earlier_fit is not None:
-            unchanged[place] = earlier_fit
+            unchanged[full_key] = earlier_fit
     return unchanged, empty
 
 
 def _identity(group: RowGroup) -> tuple[Any, ...]:
     """Return a key that distinguishes a row group from all others in a list, including parts of one row group."""
-    return group.place, group.piece, group.selected
+    return group.location, group.piece, group.selected
 
 
 def _by_section(fits: Mapping[tuple[str, str], Fit]) -> dict[str, dict[str, Fit]]:

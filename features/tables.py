@@ -47,18 +47,18 @@ def map_tables(
         DataError: see `RowGroup.read`.
     """
     columns = list(dict.fromkeys(columns))
-    turns = Counter(group.place for group in row_groups)
-    shared = {place: _SharedCursor(columns, count) for place, count in turns.items()}
+    turns = Counter(group.location for group in row_groups)
+    shared = {location: _SharedCursor(columns, count) for location, count in turns.items()}
     started: Counter[tuple[str, int]] = Counter()
 
     def numbered() -> Iterator[tuple[RowGroup, int]]:
         for group in row_groups:
-            yield group, started[group.place]
-            started[group.place] += 1
+            yield group, started[group.location]
+            started[group.location] += 1
 
     def work(item: tuple[RowGroup, int]) -> T:
         group, turn = item
-        return function(group, group.table(shared[group.place].stored(group, turn), columns))
+        return function(group, group.table(shared[group.location].stored(group, turn), columns))
 
     try:
         yield from map_ahead(work, numbered(), threads)

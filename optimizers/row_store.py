@@ -47,7 +47,7 @@ class RowStore(Protocol):
             ValueError: `start` names a state that the store does not have.
         """
 
-    def part(self, first: int, row_count: int) -> "RowStore":
+    def view(self, first: int, row_count: int) -> "RowStore":
         """Return a view of consecutive rows, numbered from 0.
 
         Raises:
@@ -116,7 +116,7 @@ class VariableRows:
             values = tf.fill([tf.size(rows), state.shape[1]], tf.cast(start.get(name, 0.0), state.dtype))
             state.scatter_update(tf.IndexedSlices(values, numbers))
 
-    def part(self, first: int, row_count: int) -> "VariableRows":
+    def view(self, first: int, row_count: int) -> "VariableRows":
         """Return a view of consecutive rows, numbered from 0."""
         if not 0 <= first <= first + row_count <= self.row_count:
             raise ValueError(

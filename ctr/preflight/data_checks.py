@@ -66,7 +66,7 @@ def check_bad_rows(data: Data, bad_rows: Mapping[str, BadRows]) -> list[Finding]
 def check_order(data: Data, train: list[RowGroup]) -> Finding:
     """A warning if the training data is one row group of more rows than are shuffled together."""
     rows = count_rows(train)
-    if train[0].slice is None or len({group.place for group in train}) > 1 or rows <= data.shuffle_rows:
+    if train[0].slice is None or len({group.location for group in train}) > 1 or rows <= data.shuffle_rows:
         return Finding(Level.OK, "order", "order: every epoch mixes rows of different row groups, or all rows")
     return Finding(
         Level.WARNING,

@@ -228,6 +228,8 @@ def _check_disjoint(sets: dict[str, list[RowGroup]]) -> None:
     owner: dict[str, str] = {}
     for name, row_groups in sets.items():
         for file in files_of(row_groups):
-            if file.place in owner and {owner[file.place], name} != {"valid", "test"}:
-                raise DataError(f"{file.path}: is in both {owner[file.place]} and {name}. Remove it from one of them.")
-            owner.setdefault(file.place, name)
+            if file.real_path in owner and {owner[file.real_path], name} != {"valid", "test"}:
+                raise DataError(
+                    f"{file.path}: is in both {owner[file.real_path]} and {name}. Remove it from one of them."
+                )
+            owner.setdefault(file.real_path, name)

@@ -32,11 +32,11 @@ class EmbeddingLookup:
     @property
     def weights(self) -> RowStore:
         """Embeddings of the table, without optimizer state."""
-        return VariableRows(self.fused).part(self.offset, self.table.rows)
+        return VariableRows(self.fused).view(self.offset, self.table.rows)
 
     def with_state(self, router: Router) -> RowStore:
         """Return the embeddings of the table together with their optimizer state."""
-        return router.store_of(self.fused).part(self.offset, self.table.rows)
+        return router.store_of(self.fused).view(self.offset, self.table.rows)
 
 
 def embedding_lookups(model: CTRModel) -> list[EmbeddingLookup]:

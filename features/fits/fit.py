@@ -42,13 +42,13 @@ class Fitting(ABC):
     """Key of the fit within its section. Features with the same key are fitted together."""
 
     @property
-    def place(self) -> tuple[str, str]:
+    def full_key(self) -> tuple[str, str]:
         """Section and key of the fit."""
         return self.fit.section, self.key
 
     @abstractmethod
     def merge(self, other: Self) -> Self:
-        """Return the state of both, the data of `self` first. Use only the result afterwards: both states are modified.
+        """Return the state of both, the data of `self` first. Use only the result: both states can be modified.
 
         Raises:
             DataError: the data of `other` does not fit the data before it.

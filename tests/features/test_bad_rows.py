@@ -124,7 +124,7 @@ def test_what_is_left_is_what_an_encoder_takes_and_nothing_more_is_left_out(tmp_
 
 def test_parts_of_row_groups_lose_rows_too(tmp_path):
     [group] = write(tmp_path / "a.parquet", [{"id": k % 3, "y": 2.0 if k in (4, 9) else 1.0} for k in range(11)], 11)
-    part = group.part(np.arange(11) % 2 == 0)
+    part = group.select(np.arange(11) % 2 == 0)
     left, counted = leave_out_bad_rows("train", [part], UNFITTED, 0.5)
     assert [row["id"] for row in left_of(left)] == [k % 3 for k in (0, 2, 6, 8, 10)]
     assert (counted.rows, counted.share) == (1, 1 / 6)

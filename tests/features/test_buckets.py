@@ -295,7 +295,7 @@ def test_row_groups_and_parts_of_one_draw_other_rows_for_edges(file, draws):
     draws.clear()
     whole = open_data(str(file))[0]
     quarter = np.arange(100) // 2 % 2 == 0  # both classes in each part
-    fit(declared_x(), LABEL, [whole.part(quarter), whole.part(~quarter)], seed=1)
+    fit(declared_x(), LABEL, [whole.select(quarter), whole.select(~quarter)], seed=1)
     first, second = draws
     assert (first != second).any()
 

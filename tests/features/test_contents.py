@@ -146,7 +146,7 @@ def test_other_values_than_expected_are_an_error_before_and_after_reading(groups
 
 
 def test_selected_rows_and_casts_do_not_matter(groups):
-    part = groups[0].part(np.array([True, False, False, False, True]))
+    part = groups[0].select(np.array([True, False, False, False, True]))
     part.read(["x"])
     assert groups[0].file.contents.known()["x"][0] == hashed([0, 1, 2, 3, 4], pa.int64())
 

@@ -92,7 +92,7 @@ def test_slices_hold_what_the_file_holds(sliced, threads):
 @settings(max_examples=30, deadline=None)
 def test_in_any_order_and_any_part_each_slice_is_what_it_is_alone(tmp_path_factory, order, masks):
     groups = open_sliced(tmp_path_factory.mktemp("data"))
-    parts = [groups[k].part(np.array([masks[k] >> bit & 1 for bit in range(groups[k].rows)], bool)) for k in order]
+    parts = [groups[k].select(np.array([masks[k] >> bit & 1 for bit in range(groups[k].rows)], bool)) for k in order]
     expected = [group.read(["row"])["row"].to_pylist() for group in parts]
     assert [table["row"].to_pylist() for _, table in read_tables(parts, ["row"])] == expected
     assert list(map_tables(lambda group, table: table["row"].to_pylist(), parts, ["row"], 2)) == expected

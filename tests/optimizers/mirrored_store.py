@@ -30,7 +30,7 @@ def grown_on_replicas(strategy):
         large, variables = store_of(arrays(NEW, seed=2))
     large.grow(small, {"touches": 3.0})
     large.reset(tf.constant([1]), {"touches": 4.0})
-    large.part(2, 4).scatter(tf.constant([0, 3]), tf.ones([2, DIM]), 7 * tf.ones([2, 1]))
+    large.view(2, 4).scatter(tf.constant([0, 3]), tf.ones([2, DIM]), 7 * tf.ones([2, 1]))
 
     def double(weight, rows):  # as Keras updates a variable
         own = VariableRows(weight, {"touches": variables[1]})

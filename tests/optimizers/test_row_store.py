@@ -82,12 +82,12 @@ def test_a_part_is_the_store_s_own_rows(data, count):
     first = data.draw(st.integers(0, count - 1))
     size = data.draw(st.integers(1, count - first))
     held, rows = Held(count), np.array(data.draw(rows_to(size)), np.int32)
-    part = held.store.part(first, size)
+    part = held.store.view(first, size)
     assert part.row_count == size
     assert_same_bits(part.gather(tf.constant(rows)), [array[first + rows] for array in held.arrays])
 
     part.reset(tf.constant(rows), {"touches": 2.0})
-    inner = part.part(size - 1, 1)
+    inner = part.view(size - 1, 1)
     inner.scatter(tf.constant([0]), *[np.full((1, array.shape[1]), 7.0, np.float32) for array in held.arrays])
 
     expected = [array.copy() for array in held.arrays]
@@ -100,7 +100,7 @@ def test_a_part_is_the_store_s_own_rows(data, count):
 @pytest.mark.parametrize(("first", "size"), [(-1, 2), (0, 6), (5, 1), (3, -1)])
 def test_a_part_beyond_the_store_is_refused(first, size):
     with pytest.raises(ValueError, match=f"cannot take {size} rows from row {first} of a store of 5 rows"):
-        Held(5).store.part(first, size)
+        Held(5).store.view(first, size)
 
 
 def test_reset_gives_rows_the_state_of_new_ones_keeps_their_weights_and_touches_no_other_row():
@@ -134,7 +134,7 @@ def test_a_grown_store_has_the_old_rows_bit_for_bit_and_new_rows_with_their_own_
 
 def test_a_table_grows_among_others_and_leaves_them_as_they_are():
     small, large = Held(7, seed=1), Held(12, seed=2)
-    large.store.part(4, 5).grow(small.store.part(2, 3), {})
+    large.store.view(4, 5).grow(small.store.view(2, 3), {})
     expected = [array.copy() for array in large.arrays]
     for place, (array, old) in enumerate(zip(expected, small.arrays, strict=True)):
         array[4:7] = old[2:5]
