@@ -14,7 +14,7 @@ from ctr.report import formats
 from ctr.report.drift import feature_drift, score_drift, sort_positions
 from ctr.report.heatmap import MAX_VISIBLE, heat_map
 from ctr.report.history import History
-from ctr.report.interval_notes import INDEPENDENT_EXAMPLES, interval_notes
+from ctr.report.interval_notes import CLUSTERED, INDEPENDENT_EXAMPLES, interval_notes
 from ctr.report.markdown import drift_markdown, run_markdown
 from ctr.report.metric_groups import metric_groups
 from ctr.report.slices import auc_scale, sliced_columns
@@ -102,6 +102,7 @@ def _run(run: Run, report: RunReport | EvaluationReport, curves: dict[str, Any])
     orders = {name: histogram["labels"] for name, histogram in curves["bins"]["features"].items()}
     slices = sliced_columns(report["slices"].get(main, {}), lambda metrics: metrics["value"], auc, orders)
     frequency = sliced_columns(report["frequency"].get(main, {}), lambda metrics: formats.band(metrics["seen"]), auc)
+    clustered = interval_notes(metrics)
     deciles, unknown = report["deciles"].get(main, []), unknown_ids(report)
     return {
         "report": report,
@@ -109,7 +110,7 @@ def _run(run: Run, report: RunReport | EvaluationReport, curves: dict[str, Any])
         "main": main,
         "splits": splits,
         "cards": summary_cards(report, score, features, history),
-        "interval_notes": interval_notes(metrics) or [INDEPENDENT_EXAMPLES],
+        "interval_notes": [*clustered, CLUSTERED] if clustered else [INDEPENDENT_EXAMPLES],
         "metric_groups": metric_groups(metrics),
         "history": history,
         "learning": plots.learning_plots(history) if history else [],

@@ -9,6 +9,7 @@ INDEPENDENT_EXAMPLES = (
     "Confidence intervals and standard errors assume independent examples. If users have many examples each, they are "
     "too narrow: set report.group to the column of user ids."
 )
+CLUSTERED = "Clustering accounts for dependence between the examples of a cluster, such as a user."
 FEW = 30  # clusters of equal weight, below which intervals cover the truth less often than they claim
 
 

@@ -52,26 +52,30 @@ def _gauc_notes(metrics: SplitMetrics) -> list[str]:
 
 def _loss_notes(metrics: SplitMetrics) -> list[str]:
     error = metrics["log_loss_error"]
-    notes = [f"SE {formats.metric(error)}"] if error is not None else []
+    notes = [_standard_error(error)] if error is not None else []
     excess, error = metrics["log_loss_excess"], metrics["log_loss_excess_error"]
     if excess is not None and error is not None:
-        notes += [f"{excess:+.5f} (SE {error:.5f})", "against constant"]
+        notes += [f"vs. constant {excess:+.5f}", _standard_error(error)]
     return notes
 
 
 def _calibration_notes(metrics: SplitMetrics) -> list[str]:
     error = metrics["calibration_error"]
     return [
-        *([f"SE {formats.metric(error)}"] if error is not None else []),
+        *([_standard_error(error)] if error is not None else []),
         f"z {formats.signed(metrics['calibration_z'])}",
     ]
 
 
 def _rate_notes(metrics: SplitMetrics) -> list[str]:
     return [
-        f"SE {formats.metric(metrics['positive_rate_error'])}",
+        _standard_error(metrics["positive_rate_error"]),
         f"{formats.count(metrics['positives'])} positives",
     ]
+
+
+def _standard_error(error: float) -> str:
+    return f"SE\u00a0{error:.5f}"  # no line break before the number
 
 
 def _threshold_note(key: str) -> Callable[[SplitMetrics], list[str]]:

@@ -90,9 +90,9 @@ def _group_ranking(metrics: dict[str, SplitMetrics], main: str, others: list[str
     else:
         groups, rows = metrics[main]["gauc_groups"], metrics[main]["gauc_rows"]
         sentences.append(
-            f"Mean of the AUC within each {metrics[main]['gauc_group']}, weighted by group size. The "
-            f"{formats.count(groups)} groups that have positives and negatives count; they hold "
-            f"{formats.percent(rows)} of the examples."
+            f"Mean of the AUC within each {metrics[main]['gauc_group']}, weighted by group size. Only the "
+            f"{formats.count(groups)} groups with positives and negatives count; they hold {formats.percent(rows)} of "
+            f"the examples."
         )
     return Card(f"GAUC, {main}", formats.metric(gauc), sentences)
 
@@ -176,7 +176,9 @@ def drift_cards(report: DriftReport, columns: list[DistributionDrift]) -> list[C
     dated = sorted((column["since"], name) for name, column in over_time.items() if column["since"] is not None)
     if dated:
         names = _listed(f"{name} (since {since})" for since, name in dated)
-        cards.append(Card("Major drift since", dated[0][0], [f"Until the end of the data: {names}."], Drift.MAJOR))
+        cards.append(
+            Card("Major drift since", dated[0][0], [f"By period, until the end of the data: {names}."], Drift.MAJOR)
+        )
     undated = [name for name, column in over_time.items() if "reason" in column and Drift.MAJOR in column["drift"]]
     if undated:
         sentences = [f"{_listed(undated)}: these columns follow the calendar, so their drift has no start date."]

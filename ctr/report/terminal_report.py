@@ -39,8 +39,7 @@ def _show_metrics(report: ScoredReport, console: Console) -> None:
         psi = report["psi"]["score"].get(name)
         cells = [_value(metric, metrics) for metric in shown]
         table.add_row(escape(name), formats.count(metrics["rows"]), *cells, _psi(psi) if psi else "reference")
-    table.collapse_padding = console.measure(table, options=console.options.update(width=1000)).maximum > console.width
-    console.print(table)
+    _print_table(table, console)
     for name, metrics in splits.items():
         reasons: dict[str, str] = metrics.get("reasons", {})
         for reason in dict.fromkeys(reasons.values()):
@@ -56,6 +55,13 @@ def _show_metrics(report: ScoredReport, console: Console) -> None:
     passed = len(report["checks"]) - len(findings)
     if passed:
         console.print(f"{passed} check{'s' if passed != 1 else ''} passed", highlight=False)
+
+
+def _print_table(table: Table, console: Console) -> None:
+    """Print a table, with narrower gaps between its columns if it is wider than the terminal."""
+    width = console.measure(table, options=console.options.update(width=1000)).maximum
+    table.collapse_padding = width > console.width
+    console.print(table)
 
 
 def _in_two_lines(label: str) -> str:
@@ -89,7 +95,7 @@ def _show_drift(report: DriftReport, console: Console) -> None:
     since = {} if over_time is None else {name: column["since"] for name, column in over_time["features"].items()}
     table = Table(box=None, pad_edge=False)
     for header in ("column", "type", *NUMBERS, "drift"):
-        table.add_column(header, justify="right" if header in NUMBERS else "left")
+        table.add_column(header, justify="right" if header in NUMBERS else "left", overflow="fold")
     if since:
         table.add_column("major drift since", no_wrap=True)
     compared = report["psi"]["features"]["current"].items()
@@ -104,7 +110,7 @@ def _show_drift(report: DriftReport, console: Console) -> None:
             f"[{style}]{formats.drift(result['drift'])}[/{style}]",
             *([escape(since[name] or "-")] if since else []),
         )
-    console.print(table)
+    _print_table(table, console)
     if report["shared_files"]:
         shared = _count(len(report["shared_files"]), "file")
         console.print(f"[yellow]note[/yellow]: the reference and the current data share {shared}", highlight=False)

@@ -56,3 +56,22 @@ def test_what_is_missing_has_a_reason(evil):
     text = shown(Run(evil / "evaluation").report())
     assert "labels $0$ <i>: no AUC: the labels are of one class only" in text
     assert "no AUC, log loss, positive rate: the data has no label" in shown(Run(evil / "scored").report())
+
+
+def test_no_name_and_no_hour_is_cut_in_a_narrow_terminal():
+    psi = {"psi": 0.0904, "psi_corrected": 0.0903, "p_value": 0.001, "drift": Drift.TOO_LITTLE_DATA}
+    name, since = "item_age_in_days", "2026-01-09 13:00"
+    report = {
+        "kind": "psi",
+        "files": {"reference": [{}], "current": [{}, {}]},
+        "rows": {"reference": 1, "current": 2000},
+        "psi": {"features": {"current": {name: psi}}, "over_time": {"features": {name: {"since": since}}}},
+        "column_types": {name: "list of numbers"},
+        "shared_files": ["a"],
+        "not_compared": {},
+        "settings": {"time": None},
+    }
+    text = shown(report, 80)
+    assert "reference: 1 row in 1 file\ncurrent: 2,000 rows in 2 files\n" in text
+    assert all(part in text for part in (name, since, "share 1 file"))
+    assert "…" not in text

@@ -41,12 +41,16 @@ def test_what_stands_below_a_number():
     assert found["AUC"][0].notes == [f"{low:.4f} to {high:.4f}"]
     assert found["GAUC"][0].notes == ["1 group by user", "50.0% of examples"]
     assert found["calibration"][0].notes == [
-        f"SE {metrics['calibration_error']:.5f}",
+        f"SE\u00a0{metrics['calibration_error']:.5f}",
         f"z {metrics['calibration_z']:+.2f}",
     ]
-    excess = f"{metrics['log_loss_excess']:+.5f} (SE {metrics['log_loss_excess_error']:.5f})"
-    assert found["log loss"][0].notes == [f"SE {metrics['log_loss_error']:.5f}", excess, "against constant"]
-    assert found["positive rate"][0].notes == [f"SE {metrics['positive_rate_error']:.5f}", f"{LABEL.sum()} positives"]
+    assert found["log loss"][0].notes == [
+        f"SE\u00a0{metrics['log_loss_error']:.5f}",
+        f"vs. constant {metrics['log_loss_excess']:+.5f}",
+        f"SE\u00a0{metrics['log_loss_excess_error']:.5f}",
+    ]
+    error = f"SE\u00a0{metrics['positive_rate_error']:.5f}"
+    assert found["positive rate"][0].notes == [error, f"{LABEL.sum()} positives"]
     assert found["precision"][0].notes == ["at score 0.5"]
 
 
