@@ -59,14 +59,14 @@ def test_what_is_missing_has_a_reason(evil):
 
 
 def test_no_name_and_no_hour_is_cut_in_a_narrow_terminal():
-    psi = {"psi": 0.0904, "psi_corrected": 0.0903, "p_value": 0.001, "drift": Drift.TOO_LITTLE_DATA}
+    psi = {"psi": 0.0904, "psi_corrected": 0.0903, "p_value": 0.001, "drift": Drift.STABLE}
     name, since = "item_age_in_days", "2026-01-09 13:00"
     report = {
         "kind": "psi",
         "files": {"reference": [{}], "current": [{}, {}]},
         "rows": {"reference": 1, "current": 2000},
         "psi": {"features": {"current": {name: psi}}, "over_time": {"features": {name: {"since": since}}}},
-        "column_types": {name: "list of numbers"},
+        "column_types": {name: "categorical"},
         "shared_files": ["a"],
         "not_compared": {},
         "settings": {"time": None},
