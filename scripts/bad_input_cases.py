@@ -233,7 +233,11 @@ CONFIGS = [
         "an unknown time zone", "features.columns.hour", {"column": "ts", "part": "hour", "time_zone": "Mars/Base"}
     ),
     setting(
-        "DIN of an unknown feature", "model", {"type": "din", "targets": {"hist": "item"}}, "'hist'", "known: history"
+        "DIN of an unknown feature",
+        "model",
+        {"type": "din", "targets": {"hist": "item"}},
+        "'hist'",
+        "Use one of: history",
     ),
     setting(
         "CAN of an unknown feature", "model", {"type": "can", "base": "dnn", "pairs": [["itm", "history"]]}, "'itm'"

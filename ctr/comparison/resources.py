@@ -57,7 +57,7 @@ def _plan(run: PlannedRun) -> ModelPlan:
     try:
         return plan_model(experiment, empty_encoder(experiment))
     except ConfigError as error:
-        raise ConfigError(f"{run.variant.name}: {error}") from error
+        raise ConfigError(f"variant {run.variant.name}: {error}") from error
 
 
 def trials_differ_in_size(variant: Variant) -> bool:
@@ -69,13 +69,13 @@ def _check_splits(run: PlannedRun, prepared: PreparedData) -> None:
     """Raise ConfigError if there is no data to select the best trial on, or none to compare variants on."""
     if run.trial is not None and "valid" not in prepared.sets:
         raise ConfigError(
-            f"tuning: {run.variant.name} has no validation data, which selects the best trial. Set `data.valid`, or "
-            f"use a validation fraction in `data.split`."
+            f"tuning: variant {run.variant.name} has no validation data, which selects the best trial. Set "
+            f"`data.valid`, or use a validation fraction in `data.split`."
         )
     if not {"valid", "test"} & set(prepared.sets):
         raise ConfigError(
-            f"{run.variant.name}: no validation or test data to compare on. Set `data.test`, or use a test fraction "
-            f"in `data.split`."
+            f"variant {run.variant.name}: no validation or test data to compare on. Set `data.test`, or "
+            f"use a test fraction in `data.split`."
         )
 
 

@@ -124,7 +124,7 @@ class Variant:
             ConfigError: a setting is invalid.
         """
         values = {**fill_ranges(self.values, sampled), "seed": seed, "name": f"{self.name}, seed {seed}"}
-        return check_experiment(values, self.name)
+        return check_experiment(values, f"variant {self.name}")
 
 
 def load_study(path: str | Path, overrides: list[str] | None = None) -> Study:
@@ -185,14 +185,14 @@ def _check_budget(study: Study, variants: list[Variant]) -> None:
     if tuned and study.tuning is None:
         key = next(iter(tuned[0].ranges))
         raise ConfigError(
-            f"{tuned[0].name}: {key} is a search range, but the study has no tuning budget. "
+            f"variant {tuned[0].name}: {key} is a search range, but the study has no tuning budget. "
             f"Add `tuning: {{trials: 3}}`."
         )
     if study.tuning is not None and len(tuned) < len(variants):
         fixed = next(variant.name for variant in variants if not variant.ranges)
         raise ConfigError(
-            f"tuning: variant {fixed} has no search range, so all its trials would be equal. Add a search range such "
-            f"as `learning_rate: {{tune: [0.001, 0.1]}}`{'' if tuned else ', or remove `tuning`'}."
+            f"tuning: variant {fixed} has no search range, so all its trials would be the same. Add a search range, "
+            f"such as `learning_rate: {{tune: [0.001, 0.1]}}`{'' if tuned else ', or remove `tuning`'}."
         )
 
 

@@ -125,5 +125,5 @@ def test_a_mistake_is_one_message(write, values, told):
 
 def test_a_wrong_setting_of_an_option_names_the_variant(write):
     study = write(axes(a={}, b={"training.epoch": 3}))
-    with pytest.raises(ConfigError, match=r"b: training: unknown key 'epoch'; did you mean 'epochs'\?"):
+    with pytest.raises(ConfigError, match=r"variant b: training: unknown key 'epoch'; did you mean 'epochs'\?"):
         list_variants(study)[1].experiment({}, 1)
