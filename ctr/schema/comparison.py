@@ -1,4 +1,4 @@
-"""comparison.json: every variant with its runs, and its differences to the baseline."""
+"""Schema of comparison.json: every variant with its runs and its differences from the baseline."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypeAlias
@@ -12,55 +12,55 @@ from ctr.metrics.records import record
 
 
 class Verdict(StrEnum):
-    """What a comparison says of a variant against the baseline, in one metric."""
+    """Verdict on a variant against the baseline, in one metric."""
 
     BETTER = "better"
-    """Whatever the seed and the rows."""
+    """Significantly better, over seeds and examples."""
     WORSE = "worse"
-    """Whatever the seed and the rows."""
+    """Significantly worse, over seeds and examples."""
     BETTER_FOR_TESTED_SEEDS = "better_for_tested_seeds"
-    """With every seed that was tried, whatever the rows."""
+    """Significantly better with every tested seed, over examples."""
     WORSE_FOR_TESTED_SEEDS = "worse_for_tested_seeds"
-    """With every seed that was tried, whatever the rows."""
+    """Significantly worse with every tested seed, over examples."""
     IDENTICAL = "identical"
-    """Every row has the same score."""
+    """Every example has the same score."""
     INCONCLUSIVE = "inconclusive"
-    """None of these."""
+    """Not significant in either direction."""
     INCOMPLETE = "incomplete"
     """Runs are missing, so there is no verdict."""
     NOT_COMPARABLE = "not_comparable"
-    """Runs of one seed did not begin alike, so there is no verdict."""
+    """Initial weights, data order or data files differ where they must be equal, so there is no verdict."""
 
     @property
     def is_significant(self) -> bool:
-        """True if a difference was found, at least for the tested seeds."""
+        """True if the difference is significant, at least for the tested seeds."""
         return self.is_of_tested_seeds or self in (Verdict.BETTER, Verdict.WORSE)
 
     @property
     def is_of_tested_seeds(self) -> bool:
-        """True if it speaks of the tested seeds alone."""
+        """True if the verdict is limited to the tested seeds."""
         return self in (Verdict.BETTER_FOR_TESTED_SEEDS, Verdict.WORSE_FOR_TESTED_SEEDS)
 
 
 @record
 class Estimate(TypedDict):
-    """A number with its 95% interval. What cannot be computed is null, with a reason."""
+    """A number with its 95% CI. A value that cannot be computed is null, with a reason."""
 
     value: float | None
     """The estimate."""
     low: float | None
-    """Lower end of the interval."""
+    """Lower end of the 95% CI."""
     high: float | None
-    """Upper end of the interval."""
+    """Upper end of the 95% CI."""
     p_value: float | None
-    """Of the number being 0, two-sided."""
+    """Two-sided p-value of the hypothesis that the true number is 0."""
     reason: str | None
-    """Why a number is null; null if none is."""
+    """Reason for a null; null if all numbers are known."""
 
 
 @record
 class SeedEstimate(Estimate):
-    """An estimate of one seed."""
+    """Estimate of one seed."""
 
     seed: int
     """Seed of the runs."""
@@ -68,84 +68,84 @@ class SeedEstimate(Estimate):
 
 @record
 class MetricDifference(TypedDict):
-    """Difference of a metric to the baseline."""
+    """Difference of a metric from the baseline."""
 
     by_seed: list[SeedEstimate]
-    """With the interval of other rows."""
+    """Difference with each seed; the CI covers variation over examples."""
     over_seeds: Estimate
-    """Mean, with the interval of other seeds."""
+    """Mean difference; the CI covers variation over seeds."""
     over_both: Estimate
-    """Mean, with the interval of other seeds and other rows."""
+    """Mean difference; the CI covers variation over seeds and examples."""
     p_adjusted: NotRequired[float | None]
-    """p of `over_both`, by Holm's rule for all comparisons of the metric."""
+    """p-value of `over_both` after Holm's correction for all comparisons of the metric."""
     verdict: NotRequired[Verdict | None]
-    """Null where no seed has both."""
+    """Verdict; null if no seed has a value for both variants."""
 
 
 @record
 class Start(TypedDict):
-    """What the runs of one seed have in common with those of the baseline."""
+    """Initial weights and data order, compared with the baseline seed by seed."""
 
     equal: bool
-    """True if they began with equal weights and saw equal batches."""
+    """True if initial weights and data order are required to be equal, and are."""
     shared: list[str]
-    """Weights and orders of batches that are equal with every seed."""
+    """Names of initial weights, and `data order`, that are equal with every seed."""
     differing: list[str]
-    """Those that are not."""
+    """Names that are not equal with every seed."""
     violations: list[str]
-    """Sentences on what should be equal and is not."""
+    """Sentences on differences that make the runs not comparable."""
 
 
 @record
 class Independence(TypedDict):
-    """What intervals take as independent: rows, or the values of a column."""
+    """Units that CIs treat as independent: examples, or clusters by the values of a column."""
 
     interval_unit: Literal["row", "cluster"]
-    """Rows, or clusters of them."""
+    """`row` for examples, or `cluster`."""
     no_clusters: NotRequired[list[str]]
-    """Why rows are taken as independent though a group is declared."""
+    """Reasons why examples are treated as independent although `report.group` is set."""
     cluster_column: NotRequired[str | None]
-    """The column of `report.group`."""
+    """Column of `report.group`."""
     clusters: NotRequired[int]
-    """Number of its values."""
+    """Number of clusters."""
     effective_clusters: NotRequired[float]
-    """How many clusters of equal weight tell as much."""
+    """Number of clusters of equal weight with the same precision."""
 
 
 @record
 class DifferenceToBaseline(Independence):
-    """A variant against the baseline, paired by seed."""
+    """Differences of a variant from the baseline, paired by seed."""
 
     metrics: dict[str, MetricDifference]
-    """By the metric's key."""
+    """Metric -> difference."""
     psi: float | None
     """PSI of the scores against the baseline's, mean over seeds."""
     reasons: list[str]
-    """Why a seed has no difference."""
+    """Reasons why a difference is undefined with a seed."""
     same_rows: bool
-    """True if every seed is evaluated on the same rows."""
+    """True if every seed is evaluated on the same examples."""
     same_scores: bool
-    """True if every row has the same score as with the baseline."""
+    """True if every example has the same score as with the baseline."""
     lacking: list[str]
     """Runs that are missing, in sentences."""
     start: Start
-    """What the runs began with in common."""
+    """Initial weights and data order, compared with the baseline."""
 
 
 @record
 class Trial(TypedDict):
-    """A tuning run, judged by validation."""
+    """A tuning run, measured on the valid split."""
 
     trial: int
     """Number of the trial, from 1."""
     values: dict[str, Any]
     """Sampled settings."""
     auc: float | None
-    """AUC of validation."""
+    """Validation AUC."""
     log_loss: float | None
-    """Log loss of validation."""
+    """Validation log loss."""
     reason: str | None
-    """Why it failed; null if it did not."""
+    """Reason for a failure; null if the trial finished."""
     chosen: bool
     """True for the best trial."""
 
@@ -157,13 +157,13 @@ class FailedRun(TypedDict):
     run: str
     """Label of the run."""
     trial: int | None
-    """Number of the trial; null for a run that is reported."""
+    """Number of the trial; null for a reported run."""
     seed: int
     """Seed of the run."""
     code: int
-    """Exit code; below 0: the signal that killed it."""
+    """Exit code; a negative code is the signal that killed the process."""
     reason: str
-    """Last line of its error."""
+    """First line of the error."""
 
 
 @record
@@ -171,22 +171,22 @@ class LearningCurve(TypedDict):
     """Validations of a run."""
 
     rows: list[int]
-    """Examples until each validation."""
+    """Training examples until each validation."""
     auc: list[float | None]
-    """AUC of each."""
+    """AUC of each validation."""
     log_loss: list[float | None]
-    """Log loss of each."""
+    """Log loss of each validation."""
 
 
 def _fields_of_seed() -> dict[str, Any]:
-    """Return key -> type with its meaning, of a run's facts and of the metrics that a comparison shows."""
+    """Return key -> type with description, for the properties of a run and the metrics that a comparison shows."""
     fields: dict[str, Any] = {
         "seed": Annotated[int, Field(description="seed of the run")],
-        "auc_interval": Annotated[list[float] | None, Field(description="95% interval of `auc`")],
-        "valid_auc": Annotated[float | None, Field(description="AUC of validation")],
-        "epochs": Annotated[int, Field(description="whole epochs")],
-        "steps": Annotated[int, Field(description="batches")],
-        "rows": Annotated[int, Field(description="examples, counted in every epoch")],
+        "auc_interval": Annotated[list[float] | None, Field(description="95% CI of `auc`")],
+        "valid_auc": Annotated[float | None, Field(description="validation AUC")],
+        "epochs": Annotated[int, Field(description="finished epochs")],
+        "steps": Annotated[int, Field(description="training steps")],
+        "rows": Annotated[int, Field(description="training examples over all epochs")],
         "stopped_early": Annotated[bool, Field(description="true if training ended before the last step")],
         "curve": Annotated[LearningCurve, Field(description="validations")],
     }
@@ -203,26 +203,26 @@ else:
 
 @record
 class ToTarget(TypedDict):
-    """How long runs take to reach the target AUC; means over those that do."""
+    """Cost of reaching the target AUC; means over the runs that reach it."""
 
     reached: int
-    """Runs that reach it."""
+    """Number of runs that reach the target."""
     of: int
-    """All runs."""
+    """Number of runs."""
     steps: float | None
-    """Steps until then."""
+    """Steps until the target."""
     rows: float | None
-    """Examples until then."""
+    """Training examples until the target."""
 
 
 @record
 class Clock(TypedDict):
-    """Readings of clocks, which no two comparisons share."""
+    """Durations, which differ between repetitions of a comparison."""
 
     seconds: float | None
-    """Seconds of training, mean over runs."""
+    """Training time in seconds, mean over runs."""
     rows_per_second: float | None
-    """Examples per second, mean over runs."""
+    """Training examples per second, mean over runs."""
     seconds_to_target: float | None
     """Seconds until the target AUC, mean over the runs that reach it."""
     curves: list[list[float]]
@@ -231,16 +231,16 @@ class Clock(TypedDict):
 
 @record
 class VariantResult(TypedDict):
-    """One combination of options."""
+    """A combination of options, one of each axis."""
 
     name: str
-    """Options joined."""
+    """Options joined by `+`."""
     options: dict[str, str]
     """Axis -> option."""
     tuned: dict[str, Any] | None
-    """Settings of the chosen trial."""
+    """Sampled settings of the best trial; null without tuning, or if all trials failed."""
     outermost: list[str]
-    """Search ranges whose best value is at their edge."""
+    """Settings whose value in the best trial is the minimum or maximum of all sampled values."""
     trials: list[Trial]
     """Tuning runs."""
     failures: list[FailedRun]
@@ -248,38 +248,38 @@ class VariantResult(TypedDict):
     seeds: list[SeedResult]
     """Runs with a report."""
     metrics: dict[str, Estimate | None]
-    """Metric -> mean over seeds; null where a run lacks it."""
+    """Metric -> mean over seeds; null if a run lacks the metric."""
     to_target: ToTarget | None
-    """Null without a target."""
+    """Cost of reaching the target AUC; null without a target."""
     row_sparsity: float | None
     """Fraction of all-zero embeddings, mean over seeds."""
     table_bytes: float | None
-    """Of all tables, mean over seeds."""
+    """Bytes of all tables, mean over seeds."""
     nonzero_table_bytes: float | None
-    """Of tables without all-zero embeddings."""
+    """Bytes of the tables without all-zero embeddings, mean over seeds."""
     state_bytes: float | None
-    """Of optimizer state."""
+    """Bytes of optimizer state, mean over seeds."""
     lacking: list[str]
     """Runs that are missing, in sentences."""
     difference: DifferenceToBaseline | None
-    """Null for the baseline."""
+    """Differences from the baseline; null for the baseline."""
     clock: Clock
-    """Clock readings."""
+    """Durations."""
 
 
 @record
 class Tuning(TypedDict):
-    """The tuning of a study."""
+    """Tuning budget of a study."""
 
     trials: int
-    """Trials of each variant."""
+    """Number of trials per variant."""
     seed: int
-    """Seed of samples and of trials."""
+    """Seed of the samples and of the trial runs."""
 
 
 @record
 class StudyRecord(TypedDict):
-    """What was compared."""
+    """Study of a comparison."""
 
     name: str
     """Name of the study."""
@@ -288,13 +288,13 @@ class StudyRecord(TypedDict):
     baseline: str
     """Name of the baseline."""
     seeds: list[int]
-    """Seeds of the runs that are reported."""
+    """Seeds of the reported runs."""
     tuning: Tuning | None
-    """Null if nothing is tuned."""
+    """Tuning budget; null without tuning."""
     target_auc: float | None
-    """Validation AUC that learning curves are measured to."""
+    """Validation AUC whose cost is reported."""
     evaluated: str | None
-    """Split that is reported: test, or valid where there is no test."""
+    """Reported split: test, or valid if there is no test split."""
 
 
 @record
@@ -304,8 +304,8 @@ class Comparison(TypedDict):
     version: Literal[1]
     """Version of this schema."""
     study: StudyRecord
-    """What was compared."""
+    """Study of the comparison."""
     variants: list[VariantResult]
-    """The baseline first."""
+    """Results of all variants, the baseline first."""
     environment: dict[str, Any]
     """Versions of Python and of packages."""
