@@ -53,16 +53,16 @@ def leave_out_bad_rows(
     names = [*(encoder.columns.names if encoder.columns else []), *read]
     reasons: Counter[str] = Counter()
     places: dict[str, RowGroup] = {}
-    left: list[RowGroup] = []
+    remaining: list[RowGroup] = []
     for group, table in read_tables(row_groups if names else [], names):
         good = np.ones(group.rows, bool)
         for reason, bad in _faults(encoder, features, table, str(group)):
-            if found := int((bad & good).sum()):
-                reasons[reason] += found
+            if count := int((bad & good).sum()):
+                reasons[reason] += count
                 places.setdefault(reason, group)
                 good &= ~bad
         if good.any():
-            left.append(group if good.all() else group.select(good))
+            remaining.append(group if good.all() else group.select(good))
         else:
             group.read(encoder.input_columns)  # nothing else reads it, and a run must hash all of its data
     if not reasons:
@@ -74,7 +74,7 @@ def leave_out_bad_rows(
             f"{name}: {reasons.total():,} of {count_rows(row_groups):,} rows are bad, a share of {share:.3g}, and "
             f"`bad_rows: {{skip: {at_most:g}}}` allows no more than {at_most:g}: {listed}"
         )
-    return left, BadRows(reasons.total(), share, dict(reasons))
+    return remaining, BadRows(reasons.total(), share, dict(reasons))
 
 
 def _faults(encoder: Encoder, features: list[Feature], table: pa.Table, where: str) -> Iterator[tuple[str, np.ndarray]]:

@@ -18,7 +18,7 @@ from features.tables import map_tables
 
 @dataclass(frozen=True)
 class Reader:
-    """Training batches.
+    """Reader of training batches, shuffled in a reproducible order.
 
     Row groups come in an order drawn from (seed, epoch); row groups in slices come two at a time, one slice of each in
     turn. They are collected into windows of at least two row groups or slices and `shuffle_rows` rows, the rows of a

@@ -38,8 +38,8 @@ def open_data(
             data is empty, or a column cannot be cast.
     """
     files: list[tuple[pa.fs.FileSystem, str]] = []
-    for one in [path] if isinstance(path, str) else path:
-        place = one if root is None or "://" in one or one.startswith("/") else f"{root.rstrip('/')}/{one}"
+    for entry in [path] if isinstance(path, str) else path:
+        place = entry if root is None or "://" in entry or entry.startswith("/") else f"{root.rstrip('/')}/{entry}"
         try:
             files += list_files(place)
         except (pa.ArrowException, OSError, re.error) as error:

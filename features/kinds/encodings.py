@@ -138,8 +138,8 @@ class ByIdentity(Encoding):
             return np.full(len(values), NULL, np.int32)
         extremes = pc.min_max(values).as_py()
         if not 0 <= extremes["min"] <= extremes["max"] < self.limit:
-            found = outside(values, self.limit)
-            value, count = values[pc.index(found, True).as_py()].as_py(), pc.sum(found).as_py()
+            is_outside = outside(values, self.limit)
+            value, count = values[pc.index(is_outside, True).as_py()].as_py(), pc.sum(is_outside).as_py()
             raise DataError(
                 f"{where}: column {self.column!r} holds the id {value} ({count} such values); "
                 f"`identity: {self.limit}` allows 0 to {self.limit - 1}"

@@ -150,10 +150,10 @@ class Numeric(ColumnFeature):
         column = as_floats(column)
         if not column.null_count and np.abs(column.to_numpy()).max(initial=0) <= FLOAT32_MAX:  # False for NaN
             return column
-        found = too_large(column)
-        if pc.any(found).as_py():
-            value = column[pc.index(found, True).as_py()].as_py()
-            count = pc.sum(found).as_py()
+        is_too_large = too_large(column)
+        if pc.any(is_too_large).as_py():
+            value = column[pc.index(is_too_large, True).as_py()].as_py()
+            count = pc.sum(is_too_large).as_py()
             raise DataError(
                 f"{where}: column {self.column!r} holds {value} ({count} such rows); a number must fit float32"
             )
