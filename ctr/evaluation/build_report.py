@@ -1,4 +1,4 @@
-"""What report.json says of scored sets, and what curves.json draws of them: pure functions of the sets' states."""
+"""Build report.json and curves.json from the states of scored splits, with pure functions."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -26,21 +26,21 @@ TRAIN = "train"
 def build_report(
     tallies: Mapping[str, SplitAccumulator], main: str, reference: Reference, major_above: float
 ) -> tuple[Measured, dict[str, Any]]:
-    """Return what a report says of some splits against the training data, and what its plots are drawn from.
+    """Return the measured part of a report on some splits, and the data of its plots.
 
     Args:
-        tallies: by split; `train` is that of the reference, and may be absent.
-        main: the split that the checks are about.
-        reference: of the training data.
-        major_above: the PSI above which drift is major.
+        tallies: states by split; `train` is the state of the reference, and can be absent.
+        main: name of the split that the checks are about.
+        reference: reference distributions of the training data.
+        major_above: PSI above which drift is major.
     """
     others = {name: tally for name, tally in tallies.items() if not tally.is_reference}
     compared = {name: reference.histograms.compare(tally.histograms, major_above) for name, tally in others.items()}
     labelled = {name: tally for name, tally in others.items() if tally.is_labelled}
-    metrics = {name: metrics_of_set(tally) for name, tally in tallies.items()}
+    metrics = {name: metrics_of_split(tally) for name, tally in tallies.items()}
     psi: ScoreDrift = {
-        "score": {name: found[SCORE] for name, found in compared.items()},
-        "features": {name: by_feature(found) for name, found in compared.items()},
+        "score": {name: results[SCORE] for name, results in compared.items()},
+        "features": {name: by_feature(results) for name, results in compared.items()},
         "drivers": {name: _drivers(reference, tally, compared[name][SCORE]) for name, tally in others.items()},
         "over_time": _over_time(list(tallies.values()), reference, major_above),
         "calendar": {name: _calendar(reference, tally) for name, tally in others.items()},
@@ -52,7 +52,7 @@ def build_report(
     if psi["overfitting"] and over_time is not None and over_time["score"] is not None:
         over_time["score"] |= {
             "since": None,
-            "reason": "it is overfitting: the scores of unseen rows differ from the first",
+            "reason": "it is overfitting: the scores of unseen examples differ from the first period on",
         }
     measured: Measured = {
         "version": VERSION,
@@ -72,7 +72,7 @@ def build_report(
 
 
 def _curves(tallies: Mapping[str, SplitAccumulator], reference: Reference, major_above: float) -> dict[str, Any]:
-    """Return what plots are drawn from."""
+    """Return the data of the plots."""
     histograms = {name: tally.histograms for name, tally in tallies.items() if not tally.is_reference}
     counts = {name: tally.metrics.counts() for name, tally in tallies.items() if tally.is_labelled}
     date_parts = [FEATURE + name for name in next(iter(tallies.values())).observed.date_parts]
@@ -82,7 +82,7 @@ def _curves(tallies: Mapping[str, SplitAccumulator], reference: Reference, major
         **build_curves(counts),
         "score_distribution": {
             "edges": reference.score_edges,
-            "sets": {name: score_shares(one, reference.score_edges) for name, one in counts.items()},
+            "sets": {name: score_shares(split, reference.score_edges) for name, split in counts.items()},
         },
         "bins": {SCORE: described[SCORE], "features": by_feature(described)},
         "worst_rows": {
@@ -108,7 +108,7 @@ def _overfitting(
     reference: Reference,
     major_above: float,
 ) -> dict[str, Overfitting]:
-    """Return the main split -> why the drift of its score is overfitting; nothing where it is not."""
+    """Return main split -> evidence that the drift of its score is overfitting; empty if it is not."""
     histograms = others[main].histograms
     unseen = {
         name: (psi["score"][name], tally.histograms.compare(histograms, major_above)[SCORE])
@@ -127,10 +127,10 @@ def _overfitting(
     return {main: found} if found else {}
 
 
-def metrics_of_set(tally: SplitAccumulator) -> SplitMetrics:
-    """The metrics of a set; without labels, the mean score alone.
+def metrics_of_split(tally: SplitAccumulator) -> SplitMetrics:
+    """Return the metrics of a split; without labels, only the mean score.
 
-    Where a group is declared, GAUC is among them, and intervals and errors take groups as independent, not rows.
+    If `report.group` is set, they include GAUC, and intervals and errors are clustered by group.
     """
     if not tally.is_labelled:
         unknown = ("auc", "log_loss", "positive_rate")
@@ -154,15 +154,14 @@ def metrics_of_set(tally: SplitAccumulator) -> SplitMetrics:
 
 
 def _drivers(reference: Reference, tally: SplitAccumulator, score: PSIResult) -> list[Driver]:
-    """The features that drive the score's shift; none where chance alone could have moved it so far."""
+    """Return the features that drive the drift of the score; empty if PSI is within its noise floor."""
     if score["psi"] is None or score["psi"] <= score["noise"]:
         return []
-    before, after = reference.histograms.counts[SCORE], tally.histograms.counts[SCORE]
-    return reference.joint.drivers(tally.joint, before, after)
+    return reference.joint.drivers(tally.joint, reference.histograms.counts[SCORE], tally.histograms.counts[SCORE])
 
 
 def _calendar(reference: Reference, tally: SplitAccumulator) -> list[str]:
-    """Return the parts of a time, and the crosses of these, of which a set does not hold all values."""
+    """Return the date parts, and crosses of them, of which the split or the training data lacks values."""
     return [
         name
         for name, parts in tally.observed.calendar.items()
@@ -171,40 +170,40 @@ def _calendar(reference: Reference, tally: SplitAccumulator) -> list[str]:
 
 
 def _over_time(tallies: list[SplitAccumulator], reference: Reference, major_above: float) -> OverTime | None:
-    """PSI of every period of all sets together; None without a time column, or within one period."""
+    """Return PSI of every period of all splits together; None without a time column, or within one period."""
     time = tallies[0].observed.time
     if time is None:
         return None
-    whole = Timeline(reference.histograms.binning)
+    timeline = Timeline(reference.histograms.binning)
     for tally in tallies:
-        whole = whole.merge(tally.timeline)
-    made = tallies[0].observed.calendar
-    calendar = {FEATURE + name: [FEATURE + part for part in parts] for name, parts in made.items()}
-    found = whole.compare(reference.histograms, major_above, reference.periods, calendar)
-    return None if found is None else found.over_time(time.column, time.by)
+        timeline = timeline.merge(tally.timeline)
+    by_name = tallies[0].observed.calendar
+    calendar = {FEATURE + name: [FEATURE + part for part in parts] for name, parts in by_name.items()}
+    periods = timeline.compare(reference.histograms, major_above, reference.periods, calendar)
+    return None if periods is None else periods.over_time(time.column, time.by)
 
 
 def _slices(tally: SplitAccumulator, reference: Reference, major_above: float) -> dict[str, list[SliceMetrics]]:
-    """Name -> metrics of each of its slices, and how far its scores have moved from the same slice in training."""
-    found: dict[str, list[SliceMetrics]] = {}
+    """Return name -> metrics of each slice, with PSI of its scores against the same slice of the training data."""
+    slices: dict[str, list[SliceMetrics]] = {}
     for name, column in tally.slices.items():
         labels = reference.histograms.binning.labels(column)
-        before, after = reference.joint.scores[column], tally.joint.scores[column]
-        rows_before = reference.histograms.rows * before.sum(axis=1) / max(before.sum(), 1)
-        rows_after = tally.histograms.rows * after.sum(axis=1) / max(after.sum(), 1)
-        found[name] = [
+        expected, current = reference.joint.scores[column], tally.joint.scores[column]
+        expected_rows = reference.histograms.rows * expected.sum(axis=1) / max(expected.sum(), 1)
+        current_rows = tally.histograms.rows * current.sum(axis=1) / max(current.sum(), 1)
+        slices[name] = [
             {
                 "value": labels[code],
                 **metrics,
-                "psi": compare(before[code], after[code], rows_before[code], rows_after[code], major_above),
+                "psi": compare(expected[code], current[code], expected_rows[code], current_rows[code], major_above),
             }
             for code, metrics in _by_group(tally, column)
         ]
-    return found
+    return slices
 
 
 def _by_frequency(tally: SplitAccumulator) -> dict[str, list[BandMetrics]]:
-    """Feature -> metrics by how often the training data has a row's value, the rarest first."""
+    """Return feature -> metrics by how often the training data has the id of an example, the rarest first."""
     return {
         name: [{"seen": BANDS[code], **metrics} for code, metrics in _by_group(tally, FREQUENCY + name)]
         for name in tally.observed.frequencies.features
@@ -212,26 +211,26 @@ def _by_frequency(tally: SplitAccumulator) -> dict[str, list[BandMetrics]]:
 
 
 def _by_group(tally: SplitAccumulator, name: str) -> Iterator[tuple[int, GroupMetrics]]:
-    """The metrics of each group, by its code; those that it has not are None. Nothing where groups are not held."""
+    """Yield code and metrics of each group, undefined metrics as None; nothing if groups were not held."""
     try:
         groups = tally.metrics.by_group(name)
     except Undefined:
         return
     errors = groups.auc_standard_error
-    for place, code in enumerate(groups.values.to_pylist()):
-        weight, label, score = (float(sums[place]) for sums in (groups.weight, groups.label, groups.score))
+    for index, code in enumerate(groups.values.to_pylist()):
+        weight, label, score = (float(sums[index]) for sums in (groups.weight, groups.label, groups.score))
         yield (
             code,
             {
-                "rows": int(groups.rows[place]),
-                "auc": _number(groups.auc[place]),
-                "auc_standard_error": _number(errors[place]),
-                "log_loss": float(groups.loss[place]) / weight if weight else None,
+                "rows": int(groups.rows[index]),
+                "auc": _number(groups.auc[index]),
+                "auc_standard_error": _number(errors[index]),
+                "log_loss": float(groups.loss[index]) / weight if weight else None,
                 "positive_rate": label / weight if weight else None,
                 "mean_score": score / weight if weight else None,
                 "calibration": score / label if label else None,
-                "calibration_error": score / label * float(groups.variance[place]) ** 0.5 / label if label else None,
-                "calibration_z": _number(groups.calibration_z[place]),
+                "calibration_error": score / label * float(groups.variance[index]) ** 0.5 / label if label else None,
+                "calibration_z": _number(groups.calibration_z[index]),
             },
         )
 

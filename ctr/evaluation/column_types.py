@@ -1,4 +1,4 @@
-"""What the columns of data without declared features are taken as: numbers, categories, or lists of these."""
+"""Types of the columns of data without declared features: numbers, categories, or lists of these."""
 
 from collections.abc import Collection
 from typing import Literal
@@ -25,82 +25,86 @@ from features import (
 )
 
 ColumnType = Literal["numeric", "categorical", "list", "list of numbers"]
-LIST_OF = "list of "  # what check_agreement says of lists, before what is in them
+LIST_OF = "list of "  # start of the meaning of a list column in check_agreement
 
 
-def shared_columns(before: list[RowGroup], after: list[RowGroup]) -> tuple[list[str], dict[str, str]]:
-    """The columns that every file of both sets has, in the first file's order; and the others, with what lacks them."""
-    sets = {"the reference": files_of(before), "the current data": files_of(after)}
-    names_in = {where: [set(file.schema.names) for file in files] for where, files in sets.items()}
+def shared_columns(reference: list[RowGroup], current: list[RowGroup]) -> tuple[list[str], dict[str, str]]:
+    """Return the columns that all files of both datasets have, and the reason for each other column."""
+    datasets = {"the reference": files_of(reference), "the current data": files_of(current)}
+    names_in = {where: [set(file.schema.names) for file in files] for where, files in datasets.items()}
     everywhere = set.intersection(*(names for of_files in names_in.values() for names in of_files))
-    seen = dict.fromkeys(name for files in sets.values() for file in files for name in file.schema.names)
+    seen = dict.fromkeys(name for files in datasets.values() for file in files for name in file.schema.names)
     lacking: dict[str, str] = {}
     for name in seen:
         having = [where for where, of_files in names_in.items() if any(name in names for names in of_files)]
         if len(having) == 1:
             lacking[name] = f"only in {having[0]}"
         elif name not in everywhere:
-            without = next(file for files in sets.values() for file in files if name not in file.schema.names)
+            without = next(file for files in datasets.values() for file in files if name not in file.schema.names)
             lacking[name] = f"not in {without.path}"
     return [name for name in seen if name in everywhere], lacking
 
 
 def infer_column_types(
-    before: list[RowGroup],
-    after: list[RowGroup],
+    reference: list[RowGroup],
+    current: list[RowGroup],
     names: list[str],
     categorical: Collection[str],
     numeric: Collection[str],
 ) -> tuple[dict[str, ColumnType | None], dict[str, str]]:
-    """The kind of each column, as far as its type decides it. Of lists it is that of their values.
+    """Return the type of each column, as far as the Parquet type decides it; for a list, the type of its values.
 
     Args:
-        before, after: both sets.
-        names: of the columns.
-        categorical: those whose numbers are categories.
-        numeric: those whose integers or flags are numbers.
+        reference, current: both datasets.
+        names: names of the columns.
+        categorical: columns whose numbers are categories.
+        numeric: columns whose integers or flags are numbers.
 
     Returns:
-        column -> its kind, None for integers, which may be either; and column -> why it is not compared, of those
-        without a kind: times, binary, structs.
+        column -> type, None for integers, which can be either; and column -> reason, for columns that are not
+        compared: times, binary, structs.
 
     Raises:
-        ConfigError: a column that is to be numeric holds no numbers.
-        DataError: a file lacks a column, or differs from the others in what it holds.
+        ConfigError: a column of `numeric` does not hold numbers.
+        DataError: a file lacks a column, or has a different type in it.
     """
-    for row_groups in (before, after):
+    for row_groups in (reference, current):
         check_columns(row_groups, names, lambda schema, where: None)
-    files = files_of(before + after)
+    files = files_of(reference + current)
     types = {name: _types([file.schema.field(name).type for file in files]) for name in names}
     others = {
-        name: _reason(name, found[0]) for name, found in types.items() if found and not any(map(_has_values, found))
+        name: _reason(name, of_column[0])
+        for name, of_column in types.items()
+        if of_column and not any(map(_has_values, of_column))
     }
     compared = [name for name in names if name not in others]
-    # a flag is no number, unless said to be one; and integers that are categories are not compared with floats
+    # flags are numbers only if listed in `numeric`; integers that are categories are not compared with floats
     numbers = {name for name in compared if all(map(_can_be_numeric, types[name]))} - set(categorical) | set(numeric)
-    meanings = check_agreement(before + after, compared, numbers)
-    kinds: dict[str, ColumnType | None] = {}
+    meanings = check_agreement(reference + current, compared, numbers)
+    column_types: dict[str, ColumnType | None] = {}
     for name in compared:
         meaning = meanings.get(name, "nulls")
         is_list, values = meaning.startswith(LIST_OF), meaning.removeprefix(LIST_OF)
         if name in numeric and values not in ("number", "nulls"):
-            raise ConfigError(f"--numeric: column {name!r} holds {meaning}, no numbers")
+            raise ConfigError(f"--numeric: column {name!r} holds {meaning}, not numbers. Remove it from --numeric.")
         if is_list:
-            kinds[name] = "list of numbers" if values == "number" else "list"
+            column_types[name] = "list of numbers" if values == "number" else "list"
         elif values == "number":
-            kinds[name] = "numeric" if name in numeric else _kind_of_numbers(types[name])
+            column_types[name] = "numeric" if name in numeric else _type_of_numbers(types[name])
         else:
-            kinds[name] = "categorical"
-    return kinds, others
+            column_types[name] = "categorical"
+    return column_types, others
 
 
-def values_of_kind(column: pa.ChunkedArray, kind: ColumnType | None) -> Values:
-    """The values of a column as its kind has them: float64, where null or NaN is missing, or categories."""
-    if pa.types.is_null(innermost(column.type)):  # of a file that has no values where others have some
-        return pa.nulls(len(column), pa.float64() if kind in ("numeric", "list of numbers") else pa.large_string())
-    if kind == "numeric":
+def values_of_type(column: pa.ChunkedArray, column_type: ColumnType | None) -> Values:
+    """Return the values of a column: float64 for a numeric type, with null or NaN as missing, otherwise categories."""
+    if pa.types.is_null(innermost(column.type)):  # the column is empty in this file only
+        return pa.nulls(
+            len(column), pa.float64() if column_type in ("numeric", "list of numbers") else pa.large_string()
+        )
+    if column_type == "numeric":
         return as_floats(column.combine_chunks())
-    if kind == "list of numbers":
+    if column_type == "list of numbers":
         lists = column.combine_chunks()
         return Ragged(as_floats(pc.list_flatten(lists)), list_lengths(lists))
     values = values_of_column(column)
@@ -115,14 +119,14 @@ def _as_categories(values: pa.Array) -> pa.Array:
 
 
 def _types(of_files: list[pa.DataType]) -> list[pa.DataType]:
-    """The different types that hold more than nulls."""
+    """Return the distinct types, except those of columns that are all null."""
     return [type_ for type_ in dict.fromkeys(of_files) if not pa.types.is_null(innermost(type_))]
 
 
 def _reason(name: str, type_: pa.DataType) -> str:
     """Return why a column of a type is not compared: its type, and the cast that helps."""
     inner = innermost(type_)
-    help_ = f"; compare it with --cast {name}=text or {name}=hex" if is_bytes(inner) or is_uuid(inner) else ""
+    help_ = f"; use --cast {name}=text or {name}=hex to compare it" if is_bytes(inner) or is_uuid(inner) else ""
     return type_name(type_) + help_
 
 
@@ -136,7 +140,7 @@ def _can_be_numeric(type_: pa.DataType) -> bool:
     return pa.types.is_integer(type_) or (is_number(inner) and not pa.types.is_integer(inner))
 
 
-def _kind_of_numbers(types: list[pa.DataType]) -> ColumnType | None:
-    """None of integers; as categories uint64 would have no type in common with other integers, so both are numbers."""
+def _type_of_numbers(types: list[pa.DataType]) -> ColumnType | None:
+    """Return None for integers, except that uint64 mixed with other integers is numeric: they lack a common type."""
     is_whole = all(map(pa.types.is_integer, types))
     return None if is_whole and len(set(map(pa.types.is_uint64, types))) == 1 else "numeric"

@@ -1,4 +1,4 @@
-"""curves.json: what report.html draws, thinned and binned, so that it stays small whatever the data."""
+"""curves.json: the data of the plots in report.html, thinned and binned so that its size is bounded."""
 
 import json
 from collections.abc import Mapping
@@ -17,18 +17,18 @@ POINTS = 200
 SCORE_BINS = 40
 
 
-def build_curves(sets: Mapping[str, ScoreCounts]) -> dict[str, dict[str, Any]]:
-    """The curves of each set that has both classes: `roc`, `precision_recall`, `ks`."""
-    both = {name: counts for name, counts in sets.items() if counts.positives.any() and counts.negatives.any()}
+def build_curves(splits: Mapping[str, ScoreCounts]) -> dict[str, dict[str, Any]]:
+    """Return `roc`, `precision_recall` and `ks` of each split that has both classes."""
+    both = {name: counts for name, counts in splits.items() if counts.positives.any() and counts.negatives.any()}
     return {
         curve.__name__: {name: curve(counts) for name, counts in both.items()} for curve in (roc, precision_recall, ks)
     }
 
 
 def roc(counts: ScoreCounts) -> dict[str, list[float]]:
-    """The ROC curve from (0, 0) to (1, 1), at most 200 of its exact points.
+    """Return the ROC curve from (0, 0) to (1, 1), at most 200 of its exact points.
 
-    They lie evenly along the curve, and both ends of every straight piece longer than a fiftieth of it are kept.
+    They are spread evenly along the curve, with both ends of every straight piece longer than a fiftieth of it.
     """
     _, hits, alarms = _from_the_top(counts)
     right, up = np.diff(alarms), np.diff(hits)
@@ -39,7 +39,7 @@ def roc(counts: ScoreCounts) -> dict[str, list[float]]:
 
 
 def precision_recall(counts: ScoreCounts) -> dict[str, list[float]]:
-    """Precision by recall, from the highest score down, at most 200 exact points."""
+    """Return precision by recall, from the highest score down, at most 200 exact points."""
     _, hits, alarms = _from_the_top(counts)
     recall, precision = hits[1:] / hits[-1], hits[1:] / (hits[1:] + alarms[1:])
     kept = _evenly(recall)
@@ -47,7 +47,7 @@ def precision_recall(counts: ScoreCounts) -> dict[str, list[float]]:
 
 
 def ks(counts: ScoreCounts) -> dict[str, list[float]]:
-    """Share of either class that scores at least each logit, from the highest down, at most 200 exact points."""
+    """Return the fraction of each class at or above each logit, from the highest down, at most 200 exact points."""
     logit, hits, alarms = _from_the_top(counts)
     x, y = alarms[1:] / alarms[-1], hits[1:] / hits[-1]
     kept = _evenly((x + y) / 2)
@@ -55,7 +55,7 @@ def ks(counts: ScoreCounts) -> dict[str, list[float]]:
 
 
 def _from_the_top(counts: ScoreCounts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scores from the highest down, [k], and the weight of either class so far, float64 [k + 1] from 0."""
+    """Return scores from the highest down, [k], and the cumulative weight of each class, float64 [k + 1] from 0."""
     seen = (counts.positives + counts.negatives) > 0
     hits = np.cumsum(np.append(0.0, counts.positives[seen][::-1]))
     alarms = np.cumsum(np.append(0.0, counts.negatives[seen][::-1]))
@@ -63,23 +63,23 @@ def _from_the_top(counts: ScoreCounts) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 
 def _evenly(along: np.ndarray) -> np.ndarray:
-    """Places of at most 200 points that lie evenly along a curve, and of the ends of its long pieces.
+    """Return the indices of at most 200 points spread evenly along a curve, with the ends of its long pieces.
 
     Args:
-        along: how far along each point lies, ascending from 0 to 1.
+        along: position of each point along the curve, ascending from 0 to 1.
     """
     beyond = np.minimum(np.searchsorted(along, np.linspace(0, 1, POINTS // 2)), len(along) - 1)
     return np.unique(np.concatenate([beyond, np.maximum(beyond - 1, 0)]))
 
 
 def score_edges(logit: np.ndarray) -> list[float]:
-    """Edges of some 40 bins of the score in log-odds: equally wide between the 0.1 % and the 99.9 % quantile."""
+    """Return the edges of about 40 bins of the score in log-odds, equally wide from the 0.1% to the 99.9% quantile."""
     low, high = np.quantile(logit.astype(np.float64), [0.001, 0.999])
     return np.unique(np.round(np.linspace(low, high, SCORE_BINS - 1), 6)).tolist()
 
 
 def score_shares(counts: ScoreCounts, edges: list[float]) -> dict[str, list[float]]:
-    """Share of the positives and of the negatives in each bin, [edges + 1]; a class that is absent is left out."""
+    """Return the fraction of positives and of negatives in each bin, [edges + 1]; an empty class is omitted."""
     which = np.searchsorted(edges, counts.score)
     binned = {
         name: np.bincount(which, weight, len(edges) + 1)
@@ -89,15 +89,15 @@ def score_shares(counts: ScoreCounts, edges: list[float]) -> dict[str, list[floa
 
 
 def save_curves(folder: Path, curves: dict[str, Any]) -> None:
-    """Write `curves.json`, a list a line."""
+    """Write `curves.json` with one list per line."""
     write_text(folder / FILE, _lines(curves) + "\n")
 
 
 def load_curves(run: Run) -> dict[str, Any]:
-    """Read what `save_curves` wrote.
+    """Read `curves.json`.
 
     Raises:
-        ConfigError: the file is missing or damaged.
+        ConfigError: the file is missing or corrupt.
     """
     return run.read_json(FILE)
 

@@ -1,4 +1,4 @@
-"""Rows that stand in the training data and in another set: a leak, unless rows repeat by themselves."""
+"""Examples of a split that duplicate training examples, which is a leak unless examples repeat naturally."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,18 +10,18 @@ from ctr.checks.significance import COPIED_MARGIN, STANDARD_ERRORS, Z95
 from ctr.schema.report import Duplicates
 from features import OUT_OF_VOCABULARY, Batch, Encoder
 
-NOT_IDENTIFIED = "the run was measured by an earlier version; train it again"
+NOT_IDENTIFIED = "the run was trained by an earlier version; train it again"
 SEQUENCES = "sequences/"  # of a batch's keys
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Knuth, The Art of Computer Programming 3, 6.4
 
 
 @dataclass(frozen=True)
 class NeverTrained:
-    """Features whose unknown ids are surely not in the training data: none of its ids is too rare to be known.
+    """Features whose unknown ids cannot be in the training data, because no id is too rare for the vocabulary.
 
     Attributes:
-        columns: of `ids`.
-        sequences: their names.
+        columns: columns of `ids` of these features.
+        sequences: names of those that are sequences.
     """
 
     columns: tuple[int, ...] = ()
@@ -29,9 +29,9 @@ class NeverTrained:
 
     @classmethod
     def of(cls, encoder: Encoder) -> "NeverTrained":
-        """Find these features of an encoder.
+        """Return these features of an encoder.
 
-        A record of seen rows leaves out rows of weight 0, so with weights an unknown id may be in the training data.
+        The record of seen ids leaves out examples of weight 0, so an unknown id of weighted data can be in it.
         """
         weighted = encoder.columns is not None and encoder.columns.weight is not None
         certain = set()
@@ -48,14 +48,14 @@ class NeverTrained:
 
 
 def row_hashes(batch: Batch, never_trained: NeverTrained = NeverTrained()) -> np.ndarray:
-    """A 64-bit hash of each row's label and of all that a model sees of it, uint64 [rows].
+    """Return a 64-bit hash of the label and all model inputs of each example, uint64 [rows].
 
-    0 where a value is out of vocabulary, in a sequence too: such a row may be like many, so nothing identifies it.
+    The hash is 0 if an id is out of vocabulary, in a sequence too: many examples can look the same then.
 
     Args:
-        batch: the rows.
-        never_trained: features of which an unknown id does identify a row, as one that was not copied. Without such
-            rows, those that are left would repeat more often than all rows do.
+        batch: encoded examples.
+        never_trained: features whose unknown ids identify an example as one that was not copied. Without such
+            examples, the others would repeat more often than all examples do.
     """
     hashed = np.zeros(len(batch["label"]), np.uint64)
     rare = np.delete(batch["ids"], never_trained.columns, axis=1) if never_trained.columns else batch["ids"]
@@ -74,62 +74,70 @@ def row_hashes(batch: Batch, never_trained: NeverTrained = NeverTrained()) -> np
 
 @dataclass(frozen=True)
 class Repeats:
-    """Rows of a set that are in the first half of the sample. Two states merge by `merge`."""
+    """Examples of a split that are in the first half of the training sample. Two states merge by `merge`."""
 
-    identified: int  # rows without a value out of vocabulary
-    times: np.ndarray  # int64 [hashes], rows of each hash
+    identified: int  # examples without an id out of vocabulary
+    times: np.ndarray  # int64 [hashes], examples with each hash
 
     def merge(self, other: "Repeats") -> "Repeats":
-        """The state of both sets together."""
+        """Return the state of both together."""
         return Repeats(self.identified + other.identified, self.times + other.times)
 
 
 @dataclass(frozen=True)
 class TrainingHashes:
-    """A fixed sample of the training rows by their hashes; half of it says how often rows repeat by themselves."""
+    """Hashes of a fixed sample of the training data. Its second half measures how often examples repeat naturally."""
 
     hashes: np.ndarray  # uint64, distinct, ascending: of the first half
-    repeats: int  # rows of the second half that stand in the first
-    halves: tuple[int, int]  # rows of each
-    total: int  # rows of the training data
+    repeats: int  # examples of the second half that are in the first
+    halves: tuple[int, int]  # examples of each
+    total: int  # examples of the training data
     negative_sampling_rate: float | None  # of the training data
-    identified: tuple[int, int] | None = None  # rows of each half without an unknown value; None: an earlier version
+    identified: tuple[int, int] | None = None  # examples of each half without an unknown id; None: an earlier version
     repeat_squares: int = 0  # sum over the hashes of the squared count of repeats
 
     @classmethod
     def of(
         cls, hashes: list[np.ndarray], halves: list[np.ndarray], total: int, negative_sampling_rate: float | None
     ) -> "TrainingHashes":
-        """From the hashes of the sample's rows, and which of them are of the first half, part by part."""
+        """Return the state of a sample.
+
+        Args:
+            hashes: hashes of the sampled examples, by chunk.
+            halves: True for examples of the first half, by chunk.
+            total: number of training examples.
+            negative_sampling_rate: sampling rate of the negatives of the training data; None: 1.
+        """
         sample, is_first = np.concatenate(hashes), np.concatenate(halves)
         first, second = sample[is_first], sample[~is_first]
         distinct, times = np.unique(first, return_counts=True)
-        # a row that stands there more often repeats by itself, and may do so more where it gets frequent
+        # an example that occurs there more than once repeats naturally, and might do so more often in later data
         once = distinct[(times == 1) & (distinct != 0)]
-        found = _times(once, second)
+        repeats = _times(once, second)
         return cls(
             once,
-            int(found.sum()),
+            int(repeats.sum()),
             (len(first), len(second)),
             total,
             negative_sampling_rate,
             (int((first != 0).sum()), int((second != 0).sum())),
-            int((found * found).sum()),
+            int((repeats * repeats).sum()),
         )
 
     def find(self, hashes: np.ndarray) -> Repeats:
-        """Look up rows of a set, uint64 [rows], in the first half."""
+        """Return which examples of a split are in the first half, from their hashes, uint64 [rows]."""
         return Repeats(int((hashes != 0).sum()), _times(self.hashes, hashes))
 
     def share(self, found: Repeats, negative_sampling_rate: float | None) -> Duplicates:
-        """Estimate the share of a set's identified rows that were copied from the training data.
+        """Estimate the fraction of the identified examples of a split that were copied from the training data.
 
-        Let t be the share of the set's identified rows that are in the first half, and b that of the second half's,
-        which are rows that repeat by themselves. A copy is there with the chance q that its original is one of the
-        kept hashes, q = hashes / identified training rows, or, if its original is not in the first half (chance 1 - f),
-        with the chance b, as any row. So t = s (q + (1 - f) b) + (1 - s) b, and s = (t - b) / (q - f b).
+        Let t be the fraction of the split's identified examples that are in the first half, and b the same fraction of
+        the second half, whose examples repeat naturally. A copy is in the first half with probability q, that its
+        original is one of the saved hashes, q = hashes / identified training examples, or, if its original is not in
+        the first half (probability 1 - f), with probability b like any example. So t = s (q + (1 - f) b) + (1 - s) b,
+        and s = (t - b) / (q - f b).
 
-        The errors of t and b are those of counts of rows that may repeat several times: sum over the hashes of the
+        The errors of t and b are those of counts of examples that can repeat several times: the sum over hashes of the
         squared count.
         """
         reason = self._reason(found, negative_sampling_rate)
@@ -137,18 +145,18 @@ class TrainingHashes:
             return _no_share(found, reason or NOT_IDENTIFIED)
         rows, repeats, squares = found.identified, int(found.times.sum()), int((found.times**2).sum())
         first, second = self.identified
-        drawn, known = sum(self.halves), (first + second) / sum(self.halves)
+        sampled, known = sum(self.halves), (first + second) / sum(self.halves)
         half, by_itself = self.halves[0] / self.total, self.repeats / second
         gain = len(self.hashes) / (self.total * known) - half * by_itself
         if gain * self.total <= STANDARD_ERRORS * np.sqrt(len(self.hashes) + self.repeat_squares):
-            return _no_share(found, "rows of the training data repeat too often to tell copies from them")
+            return _no_share(found, "training examples repeat too often to tell copies apart")
         raw = (repeats / rows - by_itself) / gain
         share = min(max(raw, 0.0), 1.0)
         of_repeats = (1 - share * half) * np.sqrt(self.repeat_squares) / second / gain
-        of_known = share * np.sqrt((1 - known) / (known * drawn))
+        of_known = share * np.sqrt((1 - known) / (known * sampled))
         others = float(np.hypot(of_repeats, of_known))
         error = float(np.hypot(np.sqrt(max(squares, 1)) / rows / gain, others))
-        at_most = special.chdtri(2 * (repeats + 1), 0.025) / 2  # the Poisson mean under which so few are found in 2.5%
+        at_most = special.chdtri(2 * (repeats + 1), 0.025) / 2  # Poisson mean that gives so few with probability 2.5%
         above = (at_most - repeats) * np.sqrt(squares / repeats if repeats else 1.0) / rows / gain
         upper = min(max(raw, 0.0) + float(np.hypot(above, Z95 * others)), 1.0)
         is_suspect = share >= COPIED_MARGIN and share > STANDARD_ERRORS * error
@@ -165,24 +173,24 @@ class TrainingHashes:
         }
 
     def _reason(self, found: Repeats, negative_sampling_rate: float | None) -> str | None:
-        """Why nothing can be estimated from the counts, if so."""
+        """Return why the counts allow no estimate, or None."""
         if self.identified is None:
             return NOT_IDENTIFIED
         if negative_sampling_rate != self.negative_sampling_rate:
-            return "negatives were sampled otherwise than in training, so rows repeat otherwise"
+            return "negatives were sampled at a different rate than in training"
         if not all(self.identified) or not found.identified:
-            return "no row is without a value out of vocabulary"
+            return "no examples without an id out of vocabulary"
         return None
 
 
 class HashSample:
-    """Hashes of a random sample of training rows, and which of them are of the first half: what `TrainingHashes` needs.
+    """Hashes of a random sample of training examples, and its random halves, for `TrainingHashes`.
 
-    Two states of rows that follow each other merge by `merge`.
+    Two states of consecutive examples merge by `merge`.
 
     Args:
-        seed: of the draws.
-        share: of the rows, which are drawn one by one.
+        seed: random seed of the sample.
+        share: probability that an example is sampled.
     """
 
     def __init__(self, seed: int, share: float) -> None:
@@ -191,18 +199,18 @@ class HashSample:
         self.halves: list[np.ndarray] = []  # bool
 
     def add(self, hashes: np.ndarray, place: int) -> None:
-        """Draw from the rows of a row group.
+        """Sample the examples of a row group.
 
         Args:
-            hashes: of its rows, uint64 [rows].
-            place: of the row group in the whole training data, not in a range of it: the draws depend on it.
+            hashes: hashes of its examples, uint64 [rows].
+            place: index of the row group in the whole training data, which seeds the sample.
         """
-        drawn = hashes[np.random.default_rng([self.seed, 2, place]).random(len(hashes)) < self.share]
-        self.hashes.append(drawn)
-        self.halves.append(np.random.default_rng([self.seed, 5, place]).random(len(drawn)) < 0.5)
+        sampled = hashes[np.random.default_rng([self.seed, 2, place]).random(len(hashes)) < self.share]
+        self.hashes.append(sampled)
+        self.halves.append(np.random.default_rng([self.seed, 5, place]).random(len(sampled)) < 0.5)
 
     def merge(self, other: "HashSample") -> "HashSample":
-        """Return the state of both together, the rows of the other last."""
+        """Return the state of both together, the examples of the other last."""
         merged = HashSample(self.seed, self.share)
         merged.hashes, merged.halves = self.hashes + other.hashes, self.halves + other.halves
         return merged
@@ -220,7 +228,7 @@ def _no_share(found: Repeats, reason: str) -> Duplicates:
 
 
 def _times(hashes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """How many of the rows have each of the ascending `hashes`, int64 [hashes]."""
+    """Return the number of rows with each of the ascending `hashes`, int64 [hashes]."""
     if not len(hashes):
         return np.zeros(0, np.int64)
     places = np.minimum(np.searchsorted(hashes, rows), len(hashes) - 1)

@@ -1,4 +1,4 @@
-"""How often the training data has the ids of a row: whether a model ranks the rare as well as the frequent."""
+"""Frequency bands of ids in the training data, for metrics of rare and frequent ids."""
 
 from collections.abc import Mapping
 
@@ -10,30 +10,30 @@ MANY_VALUES = 100
 
 
 class Frequencies:
-    """For each categorical with a vocabulary of more than 100 values: how often the training data has a row's value."""
+    """Frequency bands of the ids of examples, for each categorical with a vocabulary of more than 100 values."""
 
     def __init__(self, encoder: Encoder) -> None:
         counts = {name: feature.id_counts(encoder.fit_of(name)) for name, feature in encoder.features.columns.items()}
-        self._buckets: Mapping[str, tuple[int, np.ndarray]] = {
-            category["name"]: (category["column"], _bucket_of_each_row(times))
+        self._bands: Mapping[str, tuple[int, np.ndarray]] = {
+            category["name"]: (category["column"], _band_of_each_id(times))
             for category in encoder.layout["categories"]
             if (times := counts[category["name"]]) is not None and len(times) > MANY_VALUES
         }
 
     @property
     def features(self) -> list[str]:
-        """Their names."""
-        return list(self._buckets)
+        """Names of the features."""
+        return list(self._bands)
 
     def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
-        """Feature -> the place in `BANDS` of each row's value, uint8 [rows]."""
-        return {name: buckets[batch["ids"][:, column]] for name, (column, buckets) in self._buckets.items()}
+        """Return feature -> index in `BANDS` of the id of each example, uint8 [rows]."""
+        return {name: bands[batch["ids"][:, column]] for name, (column, bands) in self._bands.items()}
 
 
-def _bucket_of_each_row(counts: np.ndarray) -> np.ndarray:
-    """The place in `BANDS` of each row of a table, from the counts of its vocabulary; uint8 [rows]."""
-    buckets = np.empty(SPECIAL_ROWS + len(counts), np.uint8)
-    buckets[:SPECIAL_ROWS] = 0
-    buckets[NULL], buckets[OUT_OF_VOCABULARY] = 0, 1
-    buckets[SPECIAL_ROWS:] = 2 + np.digitize(counts, [10, 100, 1000])
-    return buckets
+def _band_of_each_id(counts: np.ndarray) -> np.ndarray:
+    """Return the index in `BANDS` of each id, special ids first, from the counts of its vocabulary; uint8 [ids]."""
+    bands = np.empty(SPECIAL_ROWS + len(counts), np.uint8)
+    bands[:SPECIAL_ROWS] = 0
+    bands[NULL], bands[OUT_OF_VOCABULARY] = 0, 1
+    bands[SPECIAL_ROWS:] = 2 + np.digitize(counts, [10, 100, 1000])
+    return bands

@@ -1,4 +1,4 @@
-"""Histograms of the score and of every feature, over bins that the training data fixes: what PSI compares."""
+"""Histograms of the score and of every feature, over bins that the training data fixes; PSI compares them."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -23,10 +23,10 @@ class Codes(NamedTuple):
     """The bin of each value of a column."""
 
     bins: np.ndarray  # [values]
-    rows: np.ndarray | None  # the row that each value is of, [values]; None: one value a row
+    rows: np.ndarray | None  # row of each value, [values]; None: one value per row
 
     def weights(self, weight: np.ndarray) -> np.ndarray:
-        """The weight of each value, from those of the rows: the values of a list share that of their row."""
+        """Return the weight of each value from the weights of rows, which the values of a list share."""
         if self.rows is None:
             return weight
         return (weight / np.maximum(np.bincount(self.rows, minlength=len(weight)), 1))[self.rows]
@@ -40,7 +40,7 @@ class Binning:
 
     @classmethod
     def fitted(cls, sample: Mapping[str, list[Values]], bins: int) -> "Binning":
-        """Bins from the parts of a sample; numbers get quantile bins, all else its most frequent values."""
+        """Return bins of a sample, given in chunks: quantile bins for numbers, otherwise the most frequent values."""
         fitted: dict[str, Bins] = {}
         for name, parts in sample.items():
             values = _joined(parts)
@@ -51,10 +51,10 @@ class Binning:
         return cls(fitted)
 
     def assign(self, values: Mapping[str, Values]) -> dict[str, Codes]:
-        """The bin of every value of each column; an empty list counts as missing, once.
+        """Return the bin of every value of each column; an empty list counts as one missing value.
 
         Raises:
-            DataError: a column holds text where the bins are of numbers.
+            DataError: a column holds text but its bins are numeric.
         """
         codes = {}
         for name, bins in self.bins.items():
@@ -65,13 +65,13 @@ class Binning:
         return codes
 
     def count(self, name: str, values: Values) -> np.ndarray:
-        """The rows of a column in each bin, float64 [bins]."""
+        """Return the number of rows of a column in each bin, float64 [bins]."""
         codes, size = _codes(values, self.bins[name]), self.bins[name].size
         rows = len(values.lengths) if isinstance(values, Ragged) else len(values)
         return np.bincount(codes.bins, codes.weights(np.ones(rows)), size)
 
     def labels(self, name: str) -> list[str]:
-        """What each bin holds, in words; of the score, which is a logit, as a probability."""
+        """Return a label for each bin; the score is a logit and is shown as a probability."""
         bins = self.bins[name]
         return bins.labels(sigmoid) if isinstance(bins, QuantileBins) and name == SCORE else bins.labels()
 
@@ -80,37 +80,37 @@ class Binning:
 class Histograms:
     """The weight in every bin of each column. Two states over the same bins merge by `merge`.
 
-    The values of a list share the weight of their row, and an empty list is missing. How much chance moves a
-    distribution depends on its independent rows: (sum of weights)^2 / (sum of squared weights) of them.
+    The values of a list share the weight of their row, and an empty list is missing. The noise of a distribution
+    depends on its number of independent rows, (sum of weights)^2 / (sum of squared weights).
     """
 
     binning: Binning
     counts: dict[str, np.ndarray] = field(default_factory=dict)  # name -> float64 [bins]
-    weight: float = 0.0  # sum over rows
-    square: float = 0.0  # sum of its squares
+    weight: float = 0.0  # sum of the weights of rows
+    square: float = 0.0  # sum of their squares
 
     def __post_init__(self) -> None:
         self.counts = self.counts or {name: np.zeros(bins.size) for name, bins in self.binning.bins.items()}
 
     @property
     def rows(self) -> float:
-        """The effective number of rows: that of unweighted rows with as much noise."""
+        """The effective number of rows: the number of unweighted rows with the same noise."""
         return self.weight**2 / self.square if self.square else 0.0
 
     def add(self, codes: Mapping[str, Codes], weight: np.ndarray) -> None:
-        """Count rows of these `weight`s, float64 [rows]."""
+        """Count rows with these weights, float64 [rows]."""
         self.weight += float(weight.sum())
         self.square += sum_of_products(weight, weight)
         for name, counts in self.counts.items():
             counts += np.bincount(codes[name].bins, codes[name].weights(weight), len(counts))
 
     def merge(self, other: "Histograms") -> "Histograms":
-        """The state of both sets together."""
+        """Return the state of both together."""
         counts = {name: self.counts[name] + other.counts[name] for name in self.counts}
         return Histograms(self.binning, counts, self.weight + other.weight, self.square + other.square)
 
     def compare(self, other: "Histograms", major_above: float) -> dict[str, PSIResult]:
-        """PSI of `other` against these, by name."""
+        """Return PSI of `other` against these histograms, by name."""
         return {
             name: compare(self.counts[name], other.counts[name], self.rows, other.rows, major_above)
             for name in self.counts
@@ -148,17 +148,17 @@ class Histograms:
         return {"weight": self.weight, "square": self.square, "columns": columns}
 
     @classmethod
-    def from_json(cls, described: Mapping[str, Any]) -> "Histograms":
-        """What a `to_json` described."""
-        columns = described["columns"]
-        binning = Binning({name: bins_from_json(one) for name, one in columns.items()})
-        counts = {name: np.array(one["counts"]) for name, one in columns.items()}
-        return cls(binning, counts, described["weight"], described["square"])
+    def from_json(cls, values: Mapping[str, Any]) -> "Histograms":
+        """Return the histograms of which `to_json` returned the values."""
+        columns = values["columns"]
+        binning = Binning({name: bins_from_json(column) for name, column in columns.items()})
+        counts = {name: np.array(column["counts"]) for name, column in columns.items()}
+        return cls(binning, counts, values["weight"], values["square"])
 
 
-def by_feature(found: Mapping[str, Value]) -> dict[str, Value]:
-    """Return what was found of features, by the feature's name."""
-    return {name.removeprefix(FEATURE): one for name, one in found.items() if name.startswith(FEATURE)}
+def by_feature(by_column: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the values of the columns that are features, by the name of the feature."""
+    return {name.removeprefix(FEATURE): value for name, value in by_column.items() if name.startswith(FEATURE)}
 
 
 def _codes(values: Values, bins: Bins) -> Codes:
@@ -174,6 +174,6 @@ def _codes(values: Values, bins: Bins) -> Codes:
 
 
 def _joined(parts: list[Values]) -> pa.Array:
-    """The values of several row groups; a column of nulls has no type of its own, so it is left out."""
+    """Return the values of several row groups, without chunks that are all null, which can have a different type."""
     flat = [decoded(part.flat if isinstance(part, Ragged) else part) for part in parts]
     return pa.concat_arrays([values for values in flat if values.null_count < len(values)] or flat[:1])

@@ -1,8 +1,8 @@
-"""Tell overfitting from drift where the scores of new rows are distributed otherwise than those of the training data.
+"""Distinguish overfitting from drift if the scores of new examples differ in distribution from training scores.
 
-A model that has memorized its training rows scores their positives higher and their negatives lower than those of rows
-that it has not seen. Scores then move from both sides to the middle without any drift. Drift that moves the scores of
-both classes to one side, or that a feature's own shift explains, is never called overfitting.
+A model that has memorized training examples scores their positives higher and their negatives lower than those of
+unseen examples. On unseen examples, scores are then less extreme without any drift. A difference that moves the scores
+of both classes in one direction, or that the drift of a feature explains, is never called overfitting.
 """
 
 import math
@@ -15,7 +15,7 @@ from ctr.metrics.counts import sum_of_products
 from ctr.metrics.psi import Drift, PSIResult
 from ctr.schema.drift import Driver, Overfitting
 
-EXPLAINED = 0.1  # of the score's PSI: what a feature that drives it explains at least
+EXPLAINED = 0.1  # fraction of the score's PSI above which a feature counts as its cause
 
 ClassScores = Mapping[str, list[float]]
 
@@ -28,7 +28,7 @@ def class_scores(counts: ScoreCounts) -> dict[str, list[float]] | None:
     >>> class_scores(counts)["negatives"]
     [0.5, 0.0]
     """
-    found = {}
+    by_class = {}
     of_classes = {
         "positives": (counts.positives, counts.positive_squares),
         "negatives": (counts.negatives, counts.negative_squares),
@@ -38,8 +38,8 @@ def class_scores(counts: ScoreCounts) -> dict[str, list[float]] | None:
         if not total:
             return None
         mean = sum_of_products(weight, counts.probability) / total
-        found[name] = [mean, math.sqrt(sum_of_products(squares, (counts.probability - mean) ** 2)) / total]
-    return found
+        by_class[name] = [mean, math.sqrt(sum_of_products(squares, (counts.probability - mean) ** 2)) / total]
+    return by_class
 
 
 def find_overfitting(
@@ -51,25 +51,25 @@ def find_overfitting(
     training_scores: ClassScores | None,
     unseen: Mapping[str, tuple[PSIResult, PSIResult]],
 ) -> Overfitting | None:
-    """Return why the shift of a set's scores is overfitting and no drift, or None.
+    """Return the evidence that the drift of a split's scores is overfitting, or None.
 
-    It is overfitting where all of this holds:
+    It is overfitting if all of these conditions hold:
 
     - the score has drifted against the training data;
     - the AUC is below that of the training data by more than four standard errors;
     - positives score lower and negatives higher than in the training data, each by more than four standard errors;
-    - no feature's own shift explains over 10% of the score's PSI;
-    - every other unseen set that has rows enough differs from the training data too, and not from this set.
+    - no feature's drift explains over 10% of the score's PSI;
+    - every other unseen split with enough data has drifted against the training data too, but not against this split.
 
     Args:
-        psi: the score's, against the training data.
-        drivers: the features, those that explain most first.
-        metrics: of the set.
+        psi: PSI of the score against the training data.
+        drivers: features that explain it, the most first.
+        metrics: metrics of the split.
         training: the metrics of the training data's sample.
-        scores: the set's mean scores by class.
-        training_scores: those of the training data's sample.
-        unseen: name of another set that was not trained on -> the PSI of its score against the training data, and of
-            the set's score against it.
+        scores: mean scores of the split by class.
+        training_scores: mean scores of the training data's sample by class.
+        unseen: name of another split that was not trained on -> PSI of its score against the training data, and PSI
+            of this split's score against it.
     """
     interval = metrics.get("auc_interval")
     if not psi["drift"].has_drifted or not drivers or interval is None or not training.get("auc"):
@@ -84,7 +84,9 @@ def find_overfitting(
         or _rise(scores, training_scores, "negatives") <= STANDARD_ERRORS
     ):
         return None
-    judged = {name: both for name, both in unseen.items() if all(one["drift"] != Drift.TOO_LITTLE_DATA for one in both)}
+    judged = {
+        name: both for name, both in unseen.items() if all(result["drift"] != Drift.TOO_LITTLE_DATA for result in both)
+    }
     if any(not alone["drift"].has_drifted or between["drift"].has_drifted for alone, between in judged.values()):
         return None
     return {
@@ -95,7 +97,7 @@ def find_overfitting(
     }
 
 
-def _rise(scores: ClassScores, before: ClassScores, name: str) -> float:
-    """How much higher a class scores than in training, in standard errors."""
-    (mean, error), (mean_before, error_before) = scores[name], before[name]
-    return (mean - mean_before) / max(math.hypot(error, error_before), 1e-300)
+def _rise(scores: ClassScores, training_scores: ClassScores, name: str) -> float:
+    """Return by how many standard errors a class scores higher than in training."""
+    (mean, error), (training_mean, training_error) = scores[name], training_scores[name]
+    return (mean - training_mean) / max(math.hypot(error, training_error), 1e-300)

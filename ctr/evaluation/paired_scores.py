@@ -1,4 +1,4 @@
-"""Differences between the saved scores of two runs, where both hold the same rows in the same order."""
+"""Differences between the saved scores of two runs that evaluate the same examples in the same order."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,24 +16,26 @@ from ctr.runs.run import Run
 
 
 class NotPaired(ValueError):
-    """Scores that cannot be compared row by row; the message says why."""
+    """Scores that cannot be compared example by example, with the reason."""
 
 
 class NoClusters(ValueError):
-    """Scores whose differences can only take rows as independent; the message says why."""
+    """Scores whose differences cannot be clustered, with the reason."""
 
 
 @dataclass(frozen=True)
 class SavedScores:
-    """What `scores/<set>.parquet` says of a set, 9 bytes a row with weights and 5 without; kept columns stay there.
+    """Scores of one split, read from `scores/<split>.parquet`: 9 bytes per example with weights, 5 without.
+
+    Pass-through columns stay in the file.
 
     Attributes:
         file: the open file.
         logit: float32 [rows].
         label: int8 [rows].
-        weight: float32 [rows], None where the data declares none.
-        negative_weight: what a negative counts beside a positive, 1/r where the set was sampled at rate r, else 1.
-        cluster_column: the column whose values, such as users, are independent; None: no `report.group` is declared.
+        weight: float32 [rows]; None without weights.
+        negative_weight: weight of a negative: 1/r if the negatives were sampled at rate r, else 1.
+        cluster_column: column whose values, such as users, are the clusters; None without `report.group`.
     """
 
     file: pq.ParquetFile
@@ -45,16 +47,16 @@ class SavedScores:
 
     @classmethod
     def load(cls, run: Run, name: str, report: Mapping[str, Any]) -> "SavedScores":
-        """Read the scores of one set.
+        """Read the scores of one split.
 
         Args:
             run: a run or an evaluation.
-            name: of the set.
-            report: what report.json says.
+            name: name of the split.
+            report: values of report.json.
 
         Raises:
-            NotPaired: the file is missing or not that of the report, or the set has no labels.
-            Damaged: it is not what was written.
+            NotPaired: the file is missing or does not match the report, or the split has no labels.
+            Damaged: the file has changed since it was written.
         """
         path, metrics = run.folder / "scores" / f"{name}.parquet", report["metrics"][name]
         if metrics["positive_rate"] is None:
@@ -69,88 +71,90 @@ class SavedScores:
         except (OSError, pa.ArrowException) as error:
             raise NotPaired(f"{path} cannot be read: {error}") from error
         if len(columns) != metrics["rows"]:
-            raise NotPaired(f"{path} has {len(columns):,} rows, the report {metrics['rows']:,}")
-        found = {column: columns[column].to_numpy() for column in columns.column_names}
+            raise NotPaired(f"{path} has {len(columns):,} examples, the report {metrics['rows']:,}")
+        arrays = {column: columns[column].to_numpy() for column in columns.column_names}
         negative_weight = 1 / (report["negative_sampling_rate"][name] or 1.0)
         column = metrics.get("cluster_column")
-        return cls(file, found["logit"], found["label"], found.get("weight"), negative_weight, column)
+        return cls(file, arrays["logit"], arrays["label"], arrays.get("weight"), negative_weight, column)
 
     @property
     def row_weights(self) -> np.ndarray | None:
-        """Weights of rows in metrics, float64 [rows]; None where all are 1."""
+        """Weights of examples in metrics, float64 [rows]; None if all are 1."""
         if self.weight is None and self.negative_weight == 1:
             return None
         sampling = np.where(self.label == 1, 1.0, self.negative_weight)
         return sampling if self.weight is None else self.weight.astype(np.float64) * sampling
 
     def differences(self, base: "SavedScores", clusters: Clusters | None = None) -> dict[str, Difference]:
-        """Return the value of each paired metric minus that of `base`, by the metric's key.
+        """Return the difference of each paired metric to `base`, by the key of the metric.
 
         Args:
             base: the scores of another model.
-            clusters: of the rows, as `clusters` gives them; None: rows are independent.
+            clusters: clusters of the examples from `clusters`; None if examples are independent.
 
         Raises:
-            NotPaired: the rows are not the same, in the same order and of the same weight.
+            NotPaired: the examples, their order or their weights differ.
         """
         self.check_same_rows(base)
         pair = (self.logit, base.logit, self.label, self.row_weights, clusters)
         return {key: paired_difference(row_differences, *pair) for key, row_differences in paired_metrics().items()}
 
     def clusters(self, base: "SavedScores") -> Clusters | None:
-        """Return the clusters of the rows that differences to `base` take as independent; None: no group is declared.
+        """Return the clusters that differences to `base` take as independent; None without `report.group`.
 
         Args:
-            base: scores of the same rows, see `check_same_rows`, which compares the column too.
+            base: scores of the same examples, checked by `check_same_rows`, which compares the column too.
 
         Raises:
-            NoClusters: only one of both has them, they name different columns, or all rows are in one cluster.
+            NoClusters: only one of both has clusters, their columns differ, or there is only one cluster.
         """
         column, other = self.cluster_column, base.cluster_column
         if column != other:
             raise NoClusters(f"report.group is {column or 'not set'} in one run and {other or 'not set'} in the other")
         if column is None:
             return None
-        if column not in self.kept_in_common(base):
-            raise NoClusters(f"scores of an earlier version do not hold the column {column!r}")
+        if column not in self.shared_columns(base):
+            raise NoClusters(f"the scores are from an earlier version, without the column {column!r}")
         try:
-            found = Clusters.of(self.file.read([column])[column].chunks or [pa.nulls(0)])
+            clusters = Clusters.of(self.file.read([column])[column].chunks or [pa.nulls(0)])
         except (OSError, pa.ArrowException) as error:
             raise NoClusters(f"column {column!r} cannot be read: {error}") from error
-        if found.count < 2:
-            raise NoClusters(f"all rows have one value of {column!r}")
-        return found
+        if clusters.count < 2:
+            raise NoClusters(f"all examples have the same value of {column!r}")
+        return clusters
 
-    def kept_in_common(self, other: "SavedScores") -> list[str]:
-        """The kept columns that both files have."""
+    def shared_columns(self, other: "SavedScores") -> list[str]:
+        """Return the pass-through columns that both files have."""
         names, others = (set(scores.file.schema_arrow.names) for scores in (self, other))
         return sorted(names & others - {"label", "weight", "logit", "score"})
 
     def check_same_rows(self, base: "SavedScores") -> None:
-        """Raise NotPaired unless both have the same rows, in the same order and of the same weight."""
+        """Raise NotPaired unless both have the same examples, in the same order and with the same weights."""
         if len(base.label) != len(self.label):
-            raise NotPaired(f"other rows: {len(base.label):,} and {len(self.label):,}")
+            raise NotPaired(f"different numbers of examples: {len(base.label):,} and {len(self.label):,}")
         _check_none("labels differ", int((base.label != self.label).sum()))
         if base.weight is not None and self.weight is not None:
             _check_none("weights differ", int((base.weight != self.weight).sum()))
         elif base.weight is not None or self.weight is not None:
-            raise NotPaired("rows have weights in one of them only")
+            raise NotPaired("only one of them has weights")
         if base.negative_weight != self.negative_weight:
             raise NotPaired(
-                f"other weights: a negative counts {base.negative_weight:.6g} times and {self.negative_weight:.6g} "
-                f"times, by the sampling rate"
+                f"different weights: a negative counts {base.negative_weight:.6g} times and {self.negative_weight:.6g} "
+                f"times, because of the sampling rates"
             )
-        for name in self.kept_in_common(base):
+        for name in self.shared_columns(base):
             try:
                 columns = [scores.file.read([name])[name] for scores in (base, self)]
                 differing = differing_rows(*columns)
             except (OSError, pa.ArrowException) as error:
                 raise NotPaired(f"column {name!r} cannot be compared: {error}") from error
-            _check_none(f"other rows: column {name!r} differs", differing)
+            _check_none(f"different examples: column {name!r} differs", differing)
 
 
 def differing_rows(left: pa.ChunkedArray, right: pa.ChunkedArray) -> int:
-    """In how many rows two columns of one length differ, where null and NaN are equal; of lists, in none or all.
+    """Return the number of rows in which two columns of equal length differ; for lists none or all of them.
+
+    Null and NaN are equal.
 
     >>> differing_rows(pa.chunked_array([[1, 2, None]]), pa.chunked_array([[1, 3, None]]))
     1
@@ -170,4 +174,4 @@ def differing_rows(left: pa.ChunkedArray, right: pa.ChunkedArray) -> int:
 
 def _check_none(what: str, differing: int) -> None:
     if differing:
-        raise NotPaired(f"{what} in {differing:,} row{'s' if differing > 1 else ''}")
+        raise NotPaired(f"{what} in {differing:,} example{'s' if differing > 1 else ''}")

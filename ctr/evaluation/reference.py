@@ -1,4 +1,4 @@
-"""What is kept of the training data, so that later data can be compared without it."""
+"""Reference distributions of the training data, for comparing later data without it."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -21,20 +21,30 @@ from ctr.schema.split_metrics import SplitMetrics
 
 @dataclass(frozen=True)
 class Reference:
-    """A fixed sample of the training data, reduced."""
+    """Distributions of a fixed sample of the training data.
+
+    Attributes:
+        histograms: histograms of the score and of features.
+        joint: score and label by bin of each feature.
+        rows: hashes of the sample, to find duplicates.
+        score_edges: bin edges of the score plots, in log-odds.
+        metrics: metrics of the sample.
+        periods: periods of the sample; None without a time column, or from an earlier version.
+        class_scores: mean scores by class; None from an earlier version.
+    """
 
     histograms: Histograms
     joint: ScoreByBin
     rows: TrainingHashes
-    score_edges: list[float]  # of the plots of scores, in log-odds
-    metrics: SplitMetrics  # of the sample
-    periods: TrainingPeriods | None = None  # without a time column, or of an earlier version
-    class_scores: dict[str, list[float]] | None = None  # of the sample; None of an earlier version
+    score_edges: list[float]
+    metrics: SplitMetrics
+    periods: TrainingPeriods | None = None
+    class_scores: dict[str, list[float]] | None = None
 
     def save(self, folder: Path) -> None:
-        """Write `reference.json` and `rows.npy` into a new folder, and seal it."""
+        """Write `reference.json` and `rows.npy` with checksums into a new folder."""
         folder.mkdir(parents=True)
-        described = {
+        values = {
             "histograms": self.histograms.to_json(),
             "joint": self.joint.to_json(),
             "rows": self.rows.to_json(),
@@ -43,31 +53,31 @@ class Reference:
             "periods": None if self.periods is None else asdict(self.periods),
             "class_scores": self.class_scores,
         }
-        write_text(folder / "reference.json", json.dumps(described, allow_nan=False) + "\n")
-        rows = BytesIO()  # of a full disk NumPy says only how many numbers it has written
+        write_text(folder / "reference.json", json.dumps(values, allow_nan=False) + "\n")
+        rows = BytesIO()  # on a full disk, np.save to a file reports only how many values it has written
         np.save(rows, self.rows.hashes, allow_pickle=False)
         (folder / "rows.npy").write_bytes(rows.getbuffer())
         write_checksums(folder)
 
     @classmethod
     def load(cls, run: Run) -> "Reference":
-        """Read what `save` wrote into `reference/` of a run.
+        """Read the reference from `reference/` of a run.
 
         Raises:
-            ConfigError: a file is damaged.
+            ConfigError: a file is corrupt.
         """
         folder = run.part("reference")
-        described = read_json(folder / "reference.json")
+        values = read_json(folder / "reference.json")
         try:
-            histograms = Histograms.from_json(described["histograms"])
+            histograms = Histograms.from_json(values["histograms"])
             return cls(
                 histograms,
-                ScoreByBin.from_json(histograms.binning, described["joint"]),
-                TrainingHashes(np.load(folder / "rows.npy", allow_pickle=False), **described["rows"]),
-                described["score_edges"],
-                metrics_of_0_4(described["metrics"]),
-                TrainingPeriods(**periods) if (periods := described.get("periods")) else None,
-                described.get("class_scores"),
+                ScoreByBin.from_json(histograms.binning, values["joint"]),
+                TrainingHashes(np.load(folder / "rows.npy", allow_pickle=False), **values["rows"]),
+                values["score_edges"],
+                metrics_of_0_4(values["metrics"]),
+                TrainingPeriods(**periods) if (periods := values.get("periods")) else None,
+                values.get("class_scores"),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"{folder}: damaged: {error}") from error

@@ -1,4 +1,4 @@
-"""What a report looks at beside the score: the columns that group, date and slice its rows."""
+"""Columns that a report groups, dates and slices examples by."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,19 +33,19 @@ FEW_VALUES = 20
 
 @dataclass(frozen=True)
 class ReportColumns:
-    """What is counted of every set of a run.
+    """Columns and settings of the report, for every split of a run.
 
     Args:
-        report: the settings.
-        time: the column that says when a row was, if there is one.
-        slice_columns: the columns to slice by that are no features.
-        categories: the features that are one category in each row.
-        frequencies: of the features' values.
-        unknown_ids: empty counts of the features whose ids can be unknown.
-        never_trained: the features whose unknown ids are surely not in the training data.
-        weighted: the data declares weights.
-        negative_sampling_rate: of the set; None: 1.
-        calendar: the parts of a time, and the crosses of these -> the parts.
+        report: settings of the report.
+        time: time column; None without one.
+        slice_columns: columns to slice by that are not features.
+        categories: features with one category per example.
+        frequencies: frequency bands of the ids of features.
+        unknown_ids: empty counts of features whose ids can be unknown.
+        never_trained: features whose unknown ids cannot be in the training data.
+        weighted: True if examples have weights.
+        negative_sampling_rate: sampling rate of the negatives of the split; None: 1.
+        calendar: date parts, and crosses of them -> the date parts that they are made of.
     """
 
     report: Report
@@ -63,7 +63,7 @@ class ReportColumns:
     def of(
         cls, experiment: Experiment, encoder: Encoder, row_groups: list[RowGroup], negative_sampling_rate: float | None
     ) -> "ReportColumns":
-        """What `experiment` asks for, of these row groups."""
+        """Return the columns that an experiment needs from these row groups."""
         report = experiment.report
         return cls(
             report,
@@ -80,7 +80,7 @@ class ReportColumns:
 
     @property
     def columns(self) -> list[str]:
-        """The columns to read along with the features."""
+        """The columns to read in addition to the features."""
         named = [self.report.group, self.time.column if self.time else None, *self.slice_columns]
         return [name for name in dict.fromkeys(named) if name is not None]
 
@@ -91,13 +91,13 @@ class ReportColumns:
 
     @property
     def cluster(self) -> str | None:
-        """The name under which metrics have the groups whose rows are not independent; None: all rows are."""
+        """The name of the grouping that intervals are clustered by; None if examples are independent."""
         return None if self.report.group is None else GROUP
 
     def slices(self, binning: Binning) -> Mapping[str, str]:
-        """Name -> the column of `binning`, of everything to slice by.
+        """Return name -> column of `binning`, for everything to slice by.
 
-        Where the config names nothing: the categoricals with at most 20 different values.
+        Without `report.slices`, these are the categoricals with 2 to 20 distinct values.
         """
         if self.report.slices is not None:
             return {name: SLICE + name if name in self.slice_columns else FEATURE + name for name in self.report.slices}
@@ -110,32 +110,32 @@ class ReportColumns:
 
 
 def calendar_features(features: Features) -> dict[str, list[str]]:
-    """Return each feature that is a part of a time, or a cross of such parts, with the parts that it is made of."""
+    """Return each feature that is a date part or a cross of date parts, with the date parts that it is made of."""
     parts = [name for name, feature in features.columns.items() if feature.is_date_part]
-    made = {name: [name] for name in parts}
+    calendar = {name: [name] for name in parts}
     for name, cross in features.crosses.items():
         if crossed := [part for part in cross.parts if part in parts]:
-            made[name] = crossed
-    return made
+            calendar[name] = crossed
+    return calendar
 
 
 def slice_columns(experiment: Experiment) -> list[str]:
-    """The columns that `report.slices` names and no feature is called."""
+    """Return the columns of `report.slices` that are not features."""
     return [name for name in experiment.report.slices or () if name not in experiment.features.columns]
 
 
 def report_columns(experiment: Experiment) -> list[str]:
-    """The columns that the report's settings name beside features."""
+    """Return the columns that the settings of the report name, without features."""
     group, time = experiment.report.group, experiment.report.time
     return [*([group] if group else []), *([time.column] if time else []), *slice_columns(experiment)]
 
 
 def check_report(experiment: Experiment, schema: pa.Schema, where: str) -> None:
-    """See that the columns that the report's settings name hold what they are for.
+    """Check that the columns named by the settings of the report are suitable.
 
     Raises:
-        ConfigError: a slice by a sequence, or by the label.
-        DataError: a column is not in the file `where`, or has another type there.
+        ConfigError: a slice is by a sequence or by the label.
+        DataError: a column is not in the file `where`, or has an unsuitable type there.
     """
     report = experiment.report
     named = {"slices": report.slices or [], "group": [report.group] if report.group else []}
@@ -143,13 +143,13 @@ def check_report(experiment: Experiment, schema: pa.Schema, where: str) -> None:
     for key, names in named.items():
         for name in names:
             if name == experiment.data.label:
-                raise ConfigError(f"report.{key}: {name!r} is the label")
+                raise ConfigError(f"report.{key}: {name!r} is the label. Use another column.")
             if name not in schema.names and name not in experiment.features.columns:
                 raise DataError(f"{where}: report.{key}: no column {name!r}; {nearest(name, schema.names)}")
     for name in report.slices or ():
         feature = experiment.features.columns.get(name)
         if feature is not None and feature.holds == "sequence":
-            raise ConfigError(f"report.slices: {name!r} is a sequence; a slice needs one value a row")
+            raise ConfigError(f"report.slices: {name!r} is a sequence. Use a column with one value per example.")
     if report.time is not None:
         report.time.check(schema, where)
     for name in slice_columns(experiment):
@@ -157,7 +157,7 @@ def check_report(experiment: Experiment, schema: pa.Schema, where: str) -> None:
         if not isinstance(slice_values(pa.chunked_array([pa.nulls(0, type_)])), pa.Array):
             raise DataError(
                 f"{where}: report.slices: column {name!r} is {type_name(type_)}; "
-                f"a slice needs one number, text, date or flag a row{cast_hint(name, type_, 'category')}"
+                f"a slice needs one number, text, date or flag per example{cast_hint(name, type_, 'category')}"
             )
     if report.group is not None:
         type_ = schema.field(report.group).type
@@ -170,19 +170,19 @@ def check_report(experiment: Experiment, schema: pa.Schema, where: str) -> None:
 
 
 def slice_values(column: pa.ChunkedArray) -> Values | None:
-    """The values of a column to slice by; None of a type that has none. A date is the text of it."""
+    """Return the values of a column to slice by, dates as texts; None for an unsuitable type."""
     if pa.types.is_date(column.type):
         return values_of_column(pa.chunked_array([date_texts(column.combine_chunks())]))
     return values_of_column(column)
 
 
 def _time_of_split(experiment: Experiment, row_groups: list[RowGroup]) -> Time | None:
-    """The column that a split by time has, where every file has it and it holds times."""
+    """Return the column of a split by time, if every file has it with a time type."""
     split = experiment.data.split
     if split is None or split.column is None:
         return None
     for file in files_of(row_groups):
-        place = file.schema.get_field_index(split.column)
-        if place < 0 or not pa.types.is_temporal(file.schema.field(place).type):
+        index = file.schema.get_field_index(split.column)
+        if index < 0 or not pa.types.is_temporal(file.schema.field(index).type):
             return None
     return Time(column=split.column)

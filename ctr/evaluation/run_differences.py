@@ -11,15 +11,15 @@ from ctr.schema.report import ScoredReport
 
 @dataclass(frozen=True)
 class RunDifferences:
-    """Differences of a run to another, or why there are none.
+    """Differences of a run to another, or the reason why they cannot be computed.
 
     Attributes:
         by_metric: key of a metric -> its difference.
-        not_paired: why the rows cannot be compared; None: they can.
-        cluster_column: the column whose values intervals take as independent; None: they take rows so.
-        clusters: of that column.
-        not_clustered: why intervals take rows as independent though a run declares a group.
-        has_common_columns: True if both keep a column by which rows are known to be the same.
+        not_paired: reason why the examples cannot be compared; None if they can.
+        cluster_column: column that intervals are clustered by; None if they assume independent examples.
+        clusters: clusters of that column.
+        not_clustered: reason why intervals are not clustered although a run has `report.group`.
+        has_common_columns: True if both have a pass-through column that shows that the examples are the same.
     """
 
     by_metric: dict[str, Difference] = field(default_factory=dict)
@@ -31,14 +31,14 @@ class RunDifferences:
 
 
 def run_differences(split: str, runs: Sequence[tuple[Run, ScoredReport]]) -> Iterator[RunDifferences]:
-    """Yield the differences of each run but the first to the first; reads the scores of two runs at a time.
+    """Yield the differences of each other run to the first; reads the scores of two runs at a time.
 
     Args:
-        split: name of the split that all have.
-        runs: each with its report.
+        split: name of a split that all runs have.
+        runs: runs with their reports.
 
     Raises:
-        Damaged: scores are not what was written.
+        Damaged: scores have changed since they were written.
     """
     (base_run, base_report), *others = runs
     base: SavedScores | None = None
@@ -50,16 +50,16 @@ def run_differences(split: str, runs: Sequence[tuple[Run, ScoredReport]]) -> Ite
             yield RunDifferences(not_paired=str(reason))
 
 
-def _difference(own: SavedScores, base: SavedScores) -> RunDifferences:
+def _difference(candidate: SavedScores, base: SavedScores) -> RunDifferences:
     clusters, not_clustered = None, None
     try:
-        clusters = own.clusters(base)
+        clusters = candidate.clusters(base)
     except NoClusters as reason:
         not_clustered = str(reason)
     return RunDifferences(
-        own.differences(base, clusters),
-        cluster_column=own.cluster_column,
+        candidate.differences(base, clusters),
+        cluster_column=candidate.cluster_column,
         clusters=clusters,
         not_clustered=not_clustered,
-        has_common_columns=bool(own.kept_in_common(base)),
+        has_common_columns=bool(candidate.shared_columns(base)),
     )

@@ -1,4 +1,4 @@
-"""The score and the label within each bin of a column: what drives a shift, slices, and features that tell too much."""
+"""Score and label by bin of a column: for drivers of score drift, slices, and features that leak the label."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,12 +11,12 @@ from ctr.metrics import ScoreCounts, psi
 from ctr.metrics.ranking import auc
 from ctr.schema.drift import Driver
 
-DOUBT = 10.0  # rows of the overall distribution that are added to a bin's own, so that three rows decide nothing
+PRIOR_ROWS = 10.0  # rows of the overall distribution that are added to each bin, so that three rows decide nothing
 
 
 @dataclass
 class ScoreByBin:
-    """Weight in every pair of a column's bin and the score's bin, and of label 1 in every bin.
+    """Weight in every pair of a bin of a column and a bin of the score, and weight of positives in every bin.
 
     Two states over the same bins merge by `merge`.
     """
@@ -33,11 +33,11 @@ class ScoreByBin:
 
     @property
     def features(self) -> list[str]:
-        """The columns that are features."""
+        """Columns that are features."""
         return [name for name in self.scores if name.startswith(FEATURE)]
 
     def add(self, codes: Mapping[str, Codes], weight: np.ndarray, label: np.ndarray | None) -> None:
-        """Count rows of these weights and labels, [rows]; labels of None count as 0."""
+        """Count rows with these weights and labels, [rows]; without labels all count as 0."""
         score = codes[SCORE].bins
         hits = None if label is None else weight * label
         for name, scores in self.scores.items():
@@ -53,58 +53,59 @@ class ScoreByBin:
         positives = {name: counts + other.positives[name] for name, counts in self.positives.items()}
         return ScoreByBin(self.binning, scores, positives)
 
-    def drivers(self, other: "ScoreByBin", score: np.ndarray, moved: np.ndarray) -> list[Driver]:
-        """How much of the score's shift each feature's own shift explains, the most first.
+    def drivers(self, other: "ScoreByBin", score: np.ndarray, current: np.ndarray) -> list[Driver]:
+        """Return how much of the score's drift the drift of each feature explains, the most first.
 
-        Give the reference's rows the other set's mix of the feature's bins: P(s) = sum over bins of P_other(bin)
-        P_reference(s | bin). What PSI remains from there to the other set's scores is not this feature's doing. In a
-        bin that the reference hardly has, as of new values, P is the other set's own. Features that move together each
-        get the credit, so shares need not sum to 1.
+        The reference is reweighted to the current distribution of the feature's bins: P(s) = sum over bins of
+        P_current(bin) P_reference(s | bin). PSI that remains from there to the current scores is not explained by the
+        feature. In a bin that the reference hardly has, such as new values, P(s | bin) is the current one. Features
+        that drift together each get the credit, so fractions need not sum to 1.
 
         Args:
-            other: of the set that moved.
-            score: the reference's histogram of the score.
-            moved: that of the other set.
+            other: state of the current data.
+            score: histogram of the score in the reference.
+            current: histogram of the score in the current data.
         """
-        whole = psi(score, moved)
-        if not whole:
+        total = psi(score, current)
+        if not total:
             return []
-        found: list[Driver] = []
+        drivers: list[Driver] = []
         for name in self.features:
-            there, now = self.scores[name], other.scores[name]
-            sizes, mix = there.sum(axis=1, keepdims=True), now.sum(axis=1, keepdims=True)
-            given = (there + DOUBT * now / np.maximum(mix, 1)) / (sizes + DOUBT)
-            change = ((mix / mix.sum() - sizes / sizes.sum()) * given).sum(axis=0)  # 0 where the mix is as it was
-            remixed = np.maximum(score / score.sum() + change, 0) * score.sum()
-            remaining = psi(remixed, moved)
-            found.append(
+            old, new = self.scores[name], other.scores[name]
+            old_sizes, new_sizes = old.sum(axis=1, keepdims=True), new.sum(axis=1, keepdims=True)
+            by_bin = (old + PRIOR_ROWS * new / np.maximum(new_sizes, 1)) / (old_sizes + PRIOR_ROWS)
+            # 0 if the distribution of the feature is unchanged
+            change = ((new_sizes / new_sizes.sum() - old_sizes / old_sizes.sum()) * by_bin).sum(axis=0)
+            reweighted = np.maximum(score / score.sum() + change, 0) * score.sum()
+            remaining = psi(reweighted, current)
+            drivers.append(
                 {
                     "feature": name.removeprefix(FEATURE),
-                    "score_psi": psi(score, remixed),
+                    "score_psi": psi(score, reweighted),
                     "remaining": remaining,
-                    "explained": 1 - remaining / whole,
+                    "explained": 1 - remaining / total,
                 }
             )
-        return sorted(found, key=lambda one: -one["explained"])
+        return sorted(drivers, key=lambda driver: -driver["explained"])
 
     def single_feature_auc(self, other: "ScoreByBin") -> dict[str, float | None]:
-        """AUC in the other set of each feature alone: its bins ranked by their label rate here.
+        """Return the AUC of each feature alone on the other data, its bins ranked by their positive rate in this data.
 
-        None where the other set has one class only. A bin that is empty here has the rate of all rows.
+        A single class in the other data gives None. An empty bin of this data has the overall rate.
         """
-        found: dict[str, float | None] = {}
+        aucs: dict[str, float | None] = {}
         for name in self.features:
             hits, sizes = self.positives[name], self.scores[name].sum(axis=1)
             overall = hits.sum() / max(sizes.sum(), 1)
-            rate = (hits + DOUBT * overall) / (sizes + DOUBT)
-            there, their_hits = other.scores[name].sum(axis=1), other.positives[name]
-            rates, place = np.unique(rate.astype(np.float32), return_inverse=True)
-            positives = np.bincount(place, their_hits)
-            negatives = np.maximum(np.bincount(place, there) - positives, 0)
+            rate = (hits + PRIOR_ROWS * overall) / (sizes + PRIOR_ROWS)
+            other_sizes, other_hits = other.scores[name].sum(axis=1), other.positives[name]
+            rates, index = np.unique(rate.astype(np.float32), return_inverse=True)
+            positives = np.bincount(index, other_hits)
+            negatives = np.maximum(np.bincount(index, other_sizes) - positives, 0)
             counts = ScoreCounts(rates, positives, negatives, positives, negatives)
             both = positives.any() and negatives.any()
-            found[name.removeprefix(FEATURE)] = auc(counts) if both else None
-        return found
+            aucs[name.removeprefix(FEATURE)] = auc(counts) if both else None
+        return aucs
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -113,10 +114,9 @@ class ScoreByBin:
         }
 
     @classmethod
-    def from_json(cls, binning: Binning, described: Mapping[str, Any]) -> "ScoreByBin":
-        """What a `to_json` described."""
+    def from_json(cls, binning: Binning, values: Mapping[str, Any]) -> "ScoreByBin":
+        """Return the state of which `to_json` returned the values."""
         arrays = {
-            kind: {name: np.array(counts) for name, counts in described[kind].items()}
-            for kind in ("scores", "positives")
+            kind: {name: np.array(counts) for name, counts in values[kind].items()} for kind in ("scores", "positives")
         }
         return cls(binning, arrays["scores"], arrays["positives"])

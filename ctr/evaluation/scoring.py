@@ -1,4 +1,4 @@
-"""Apply a trained model to Parquet, row group after row group, in file order."""
+"""Apply a trained model to Parquet data, by row group in file order."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,24 +15,24 @@ from models import CTRModel
 
 @dataclass(frozen=True)
 class Scored:
-    """Some rows with their scores, in file order."""
+    """A chunk of examples with their scores, in file order."""
 
     table: pa.Table
     values: dict[str, Values]
     batch: Batch
     logit: np.ndarray  # float32 [rows], corrected for negative sampling
     losses: dict[str, np.ndarray]
-    """Name -> float32 [rows], of each loss that the tower names; empty for rows without labels."""
+    """Name -> float32 [rows], for each loss that the tower names; empty without labels."""
 
 
 class Scorer:
-    """Applies a model in evaluation mode.
+    """Applies a model in inference mode.
 
     Args:
-        model: trained.
-        encoder: of the training data.
-        batch_size: rows at once.
-        negative_sampling_rate: r of the training data; ln r is added to every logit. None: 1.
+        model: trained model.
+        encoder: encoder fitted on the training data.
+        batch_size: examples per batch.
+        negative_sampling_rate: sampling rate r of the training data's negatives; ln r is added to every logit. None: 1.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class Scorer:
         self._inputs = list(spec)
 
     def score(self, row_groups: list[RowGroup], keep: Iterable[str] = ()) -> Iterator[Scored]:
-        """Score row group after row group, `keep` read along with the features."""
+        """Yield the scores of each row group; the columns `keep` are read in addition to the features."""
         columns = [*self.encoder.input_columns, *keep]
         return (self._scored(*item) for item in read_ahead(self._encoded(row_groups, columns), depth=2))
 
     def score_table(self, table: pa.Table, where: str) -> Scored:
-        """Score a table that is in memory."""
+        """Return the scores of a table in memory."""
         values = self.encoder.values(table, where)
         return self._scored(table, values, self.encoder.encode(table, values, where))
 
@@ -76,15 +76,15 @@ class Scorer:
         return Scored(table, values, batch, logit, losses)
 
     def _outputs(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Logit and losses of a batch in evaluation mode."""
+        """Return logit and losses of a batch in inference mode."""
         output = self.model.output(batch, training=False)
         return output.logit, output.losses_of(batch["label"]) if self._losses else {}
 
 
-def _joined(parts: Sequence[tf.Tensor]) -> np.ndarray:
-    return np.concatenate([np.empty(0, np.float32), *(part.numpy().astype(np.float32) for part in parts)])
+def _joined(chunks: Sequence[tf.Tensor]) -> np.ndarray:
+    return np.concatenate([np.empty(0, np.float32), *(chunk.numpy().astype(np.float32) for chunk in chunks)])
 
 
 def sampling_weights(label: np.ndarray, negative_sampling_rate: float | None) -> np.ndarray:
-    """How many rows each row stands for, float64 [rows]: 1/r for a negative of a set sampled at rate r, else 1."""
+    """Return the weight of each example, float64 [rows]: 1/r for a negative of data sampled at rate r, else 1."""
     return np.where(label == 1, 1.0, 1.0 / (negative_sampling_rate or 1.0))

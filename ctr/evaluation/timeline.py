@@ -1,4 +1,4 @@
-"""PSI over time: the histograms of each day, or hour, beside a fixed reference."""
+"""PSI over time: histograms of each hour, day, week or month against a fixed reference."""
 
 import math
 import re
@@ -14,20 +14,20 @@ from ctr.metrics.periods import MAX_PERIODS, Dated
 from ctr.metrics.psi import Drift
 from ctr.schema.drift import ColumnOverTime, OverTime
 
-COMPLETE = 0.9  # a first or last period that spans less of the others' span is partial
-EXPECTED = 10  # rows: of so many, none is there by chance in 1 of 20,000 cases
-CUT = "it is a part of the time, and a period does not hold all of its values"
-FOLLOWS = "it has one value in each period, so it follows the calendar"
-VARIES = "it is unstable from period to period within the training data too"
+COMPLETE = 0.9  # fraction of the median span of other periods below which the first or last period is partial
+EXPECTED = 10  # expected rows; chance leaves none of them in 1 of 20,000 cases
+CUT = "it is a date part, and a period does not have all of its values"
+FOLLOWS = "it has one value per period, so it follows the calendar"
+VARIES = "it also has major drift from period to period within the training data"
 
 
 @dataclass(frozen=True)
 class TrainingPeriods:
-    """Facts about the periods of the training data that later periods are judged by.
+    """Facts about the periods of the training data, against which later periods are judged.
 
     Attributes:
-        last: the last period with a training row.
-        varying: the columns that are unstable in over half of the training data's own periods.
+        last: last period with a training example.
+        varying: columns with major drift in over half of the training data's own periods.
     """
 
     last: str
@@ -39,12 +39,12 @@ class Periods:
     """PSI of every period against the reference, in order of time.
 
     Attributes:
-        names: of the periods.
-        rows: of each.
-        undated: rows without a time.
-        partial: the first and the last period, where their rows span less than `COMPLETE` of what the others do.
-        columns: by name. `since` is a complete period after the training data.
-        reason: why there are no periods; None: there are.
+        names: names of the periods.
+        rows: number of rows of each.
+        undated: number of rows without a time.
+        partial: first and last period, if their rows span less than `COMPLETE` of the span of other periods.
+        columns: PSI by column. `since` is a complete period after the training data.
+        reason: reason why PSI over time was not computed; None if it was.
     """
 
     names: list[str] = field(default_factory=list)
@@ -55,10 +55,10 @@ class Periods:
     reason: str | None = None
 
     def over_time(self, column: str, by: str) -> OverTime:
-        """Return what a report says of them.
+        """Return the periods as a report has them.
 
         Args:
-            column: time column.
+            column: name of the time column.
             by: length of a period.
         """
         found: OverTime = {
@@ -78,19 +78,21 @@ class Periods:
 
 @dataclass
 class Timeline:
-    """A histogram of each period, all over the same bins. Two states merge by `merge`; memory is periods x bins.
+    """A histogram for each period, all over the same bins. Two states merge by `merge`; memory is periods x bins.
 
-    Beyond `MAX_PERIODS` there is nothing to see: everything is dropped.
+    Beyond `MAX_PERIODS` all periods are dropped.
     """
 
     binning: Binning
     periods: dict[str, Histograms] = field(default_factory=dict)
     undated: int = 0  # rows without a time
     is_too_long: bool = False
-    spans: dict[str, tuple[float, float]] = field(default_factory=dict)  # period -> first and last place of a row in it
+    spans: dict[str, tuple[float, float]] = field(
+        default_factory=dict
+    )  # period -> first and last position of a row in it, 0 to 1
 
     def add(self, codes: Mapping[str, Codes], weight: np.ndarray, dated: Dated) -> None:
-        """Count rows, each in its period, float64 [rows] of weights."""
+        """Count rows in their periods, with weights float64 [rows]."""
         period = dated.period
         if self.is_too_long or len(period.dictionary) > MAX_PERIODS:
             self._drop()
@@ -115,7 +117,7 @@ class Timeline:
         self._absorb(found, _spans(names, places, dated.place))
 
     def merge(self, other: "Timeline") -> "Timeline":
-        """The state of both together."""
+        """Return the state of both together."""
         merged = Timeline(
             self.binning,
             dict(self.periods),
@@ -127,7 +129,7 @@ class Timeline:
         return merged
 
     def training_periods(self, reference: Histograms, major_above: float) -> TrainingPeriods | None:
-        """Return what later periods need to know, if this is the training data; None without a period."""
+        """Return the facts that later periods are judged by, for the training data; None without periods."""
         if not self.periods:
             return None
         names = sorted(self.periods, key=_in_time)
@@ -148,14 +150,14 @@ class Timeline:
         calendar: Mapping[str, list[str]] = {},
         by_nature: Mapping[str, str] = {},
     ) -> Periods | None:
-        """PSI of every period against the reference, in order of time; None where there are fewer than two periods.
+        """Return PSI of every period against the reference, in order of time; None with fewer than two periods.
 
         Args:
-            reference: the histograms to compare with.
-            major_above: the PSI above which a period is unstable.
-            training: the training data's own periods, if the reference is of these.
-            calendar: column -> the parts of a time that it is or is made of.
-            by_nature: column -> the reason why its periods differ without any drift.
+            reference: histograms to compare with.
+            major_above: PSI above which drift is major.
+            training: periods of the training data, if it is the reference.
+            calendar: column -> date parts that it is or is made of.
+            by_nature: column -> reason why its periods differ without drift.
         """
         if self.is_too_long:
             return Periods(reason=f"more than {MAX_PERIODS:,} periods; choose longer ones")
@@ -181,7 +183,7 @@ class Timeline:
         return Periods(names, rows, self.undated, partial, columns)
 
     def _partial(self, names: list[str]) -> list[str]:
-        """Return the first and the last period where the data begins or ends within them."""
+        """Return the first and the last period, if the data begins or ends within them."""
         widths = {name: last - first for name, (first, last) in self.spans.items()}
         return [
             name
@@ -199,7 +201,7 @@ class Timeline:
         training: TrainingPeriods | None,
         calendar: Mapping[str, list[str]],
     ) -> dict[str, str]:
-        """Return why the periods of a column differ without any drift, of the columns where they do."""
+        """Return column -> reason why its periods differ without drift, for columns with such a reason."""
         reasons = dict.fromkeys(training.varying if training else [], VARIES)
         if training is None:
             follows = [name for name in self.binning.bins if self._follows(name, complete)]
@@ -212,7 +214,7 @@ class Timeline:
         return reasons
 
     def _follows(self, column: str, names: list[str]) -> bool:
-        """Return True for a column with one value in each period, which changes at most of their borders."""
+        """Return True for a column with one value per period that changes between most periods."""
         counts = [self.periods[name].counts[column] for name in names]
         if len(counts) < 3 or any((one > 0).sum() != 1 for one in counts):
             return False
@@ -234,17 +236,17 @@ class Timeline:
 
 
 def lacks_values(reference: Histograms, current: Histograms, column: str) -> bool:
-    """Return True if one side has no row in a bin where the other's share lets expect `EXPECTED` or more."""
-    before, after = reference.counts[column], current.counts[column]
-    if not before.sum() or not after.sum():
+    """Return True if one side has no row in a bin for which the other side implies `EXPECTED` or more."""
+    expected, actual = reference.counts[column], current.counts[column]
+    if not expected.sum() or not actual.sum():
         return False
-    missing = (after == 0) & (before / before.sum() * current.rows >= EXPECTED)
-    added = (before == 0) & (after / after.sum() * reference.rows >= EXPECTED)
+    missing = (actual == 0) & (expected / expected.sum() * current.rows >= EXPECTED)
+    added = (expected == 0) & (actual / actual.sum() * reference.rows >= EXPECTED)
     return bool((missing | added).any())
 
 
 def _spans(names: list[str], places: np.ndarray, place: np.ndarray | None) -> dict[str, tuple[float, float]]:
-    """Period -> the first and the last place of a row in it; nothing where rows have no places."""
+    """Return period -> first and last position of a row in it; empty if rows have no positions."""
     if place is None or not len(names):
         return {}
     first, last = np.full(len(names) + 1, np.inf), np.full(len(names) + 1, -np.inf)
@@ -254,13 +256,13 @@ def _spans(names: list[str], places: np.ndarray, place: np.ndarray | None) -> di
 
 
 def _in_time(name: str) -> tuple[float, str]:
-    """Dates and integers in order of time, before texts in order of their letters; a year may have five digits."""
+    """Return a sort key: dates and integers in order of time, then texts; a year can have five digits."""
     counted = re.fullmatch(r"(-?[0-9]+)(-[0-9]{2}.*)?", name)
     return (int(counted[1]), counted[2] or "") if counted else (math.inf, name)
 
 
 def _since(names: list[str], levels: list[Drift]) -> str | None:
-    """Where the stretch of major drift begins that reaches the last period; too little data does not break it."""
+    """Return the start of the stretch of major drift that reaches the last period; too little data does not end it."""
     since = None
     for name, level in reversed(list(zip(names, levels, strict=True))):
         if level == Drift.MAJOR:

@@ -16,8 +16,8 @@ class MeanLosses:
     Two states merge by `merge`.
 
     Args:
-        weighted: the examples have weights.
-        negative_sampling_rate: r of the data; a negative counts 1/r. None: 1.
+        weighted: True if examples have weights.
+        negative_sampling_rate: sampling rate r of the negatives, which count 1/r; None: 1.
     """
 
     def __init__(self, weighted: bool, negative_sampling_rate: float | None) -> None:
@@ -34,7 +34,7 @@ class MeanLosses:
         self._add(float(weights.sum()), sums)
 
     def counted(self, chunks: Iterable[Scored]) -> Iterator[Scored]:
-        """Count scored examples while they are passed on."""
+        """Yield scored examples and count them."""
         for chunk in chunks:
             self.add(chunk)
             yield chunk
@@ -47,7 +47,7 @@ class MeanLosses:
         return merged
 
     def result(self) -> dict[str, float]:
-        """`loss/<name>` -> its mean; empty for a tower that names no loss.
+        """Return `loss/<name>` -> mean; empty for a tower that names no loss.
 
         Raises:
             Diverged: a mean is not finite.

@@ -1,4 +1,4 @@
-"""Shares of ids that use the row of unknown values: unseen ids, and ids too rare for a vocabulary."""
+"""Fractions of unknown ids, which share one embedding: unseen ids, and ids too rare for the vocabulary."""
 
 from dataclasses import dataclass, field
 
@@ -8,14 +8,14 @@ from features import NULL, OUT_OF_VOCABULARY, Batch, Encoder
 
 @dataclass
 class UnknownIds:
-    """Counts of the ids of each feature that can be unknown; those of a sequence one by one, nulls left out.
+    """Counts of ids of each feature whose ids can be unknown; sequences count each id, nulls are left out.
 
     Two states merge by `merge`.
 
     Args:
-        columns: feature -> its column of `ids`; None for a sequence.
-        values: feature -> ids counted.
-        unknown: feature -> unknown ids among them.
+        columns: feature -> column of `ids`; None for a sequence.
+        values: feature -> number of ids.
+        unknown: feature -> number of unknown ids.
     """
 
     columns: dict[str, int | None]
@@ -25,7 +25,7 @@ class UnknownIds:
     @classmethod
     def of(cls, encoder: Encoder) -> "UnknownIds":
         """Return empty counts of an encoder's features."""
-        columns = {one["name"]: one["column"] for one in encoder.layout["categories"]}
+        columns = {category["name"]: category["column"] for category in encoder.layout["categories"]}
         columns |= dict.fromkeys((one["name"] for one in encoder.layout["sequences"]), None)
         return cls({name: columns[name] for name in encoder.features.columns if encoder.can_be_unknown(name)})
 

@@ -1,4 +1,4 @@
-"""Scores as Parquet."""
+"""Score files in Parquet format."""
 
 import os
 from pathlib import Path
@@ -14,10 +14,10 @@ from features import as_microseconds
 
 
 class ScoreWriter:
-    """Writes scores as Parquet, row group by row group, under its final name only once complete.
+    """Writes a score file by row group; the file gets its final name once it is complete.
 
-    Columns: label int8 if there is one, weight float32 if declared, logit float32, score float64 = sigmoid(logit), and
-    the kept columns as `kept` has them.
+    Columns: label int8 if the data has labels, weight float32 if it has weights, logit float32, score float64 =
+    sigmoid(logit), and the pass-through columns of the schema `kept`.
     """
 
     def __init__(self, path: Path, weighted: bool, kept: pa.Schema) -> None:
@@ -25,15 +25,15 @@ class ScoreWriter:
         self._writer: pq.ParquetWriter | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
 
-    def write(self, part: Scored) -> None:
-        """Append scored rows."""
+    def write(self, chunk: Scored) -> None:
+        """Append scored examples."""
         columns: dict[str, Any] = {}
-        if "label" in part.batch:
-            columns["label"] = part.batch["label"].astype(np.int8)
+        if "label" in chunk.batch:
+            columns["label"] = chunk.batch["label"].astype(np.int8)
         if self.weighted:
-            columns["weight"] = part.batch["weight"]
-        columns |= {"logit": part.logit, "score": sigmoid(part.logit)}
-        columns |= {field.name: _as_kept(part.table.column(field.name), field) for field in self.kept}
+            columns["weight"] = chunk.batch["weight"]
+        columns |= {"logit": chunk.logit, "score": sigmoid(chunk.logit)}
+        columns |= {field.name: _as_kept(chunk.table.column(field.name), field) for field in self.kept}
         table = pa.table(columns)
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._partial, table.schema, compression="zstd")
@@ -56,7 +56,7 @@ class ScoreWriter:
 
 
 def _as_kept(column: pa.ChunkedArray, kept: pa.Field) -> pa.ChunkedArray:
-    """A column in the type that holds those of every file."""
+    """Return a column in the common type of all files."""
     if pa.types.is_timestamp(kept.type) and column.type != kept.type and not pa.types.is_null(column.type):
-        return pa.chunked_array([as_microseconds(column.combine_chunks(), f"kept column {kept.name!r}")])
+        return pa.chunked_array([as_microseconds(column.combine_chunks(), f"pass-through column {kept.name!r}")])
     return column.cast(kept.type)

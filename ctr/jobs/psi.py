@@ -14,7 +14,7 @@ from rich.console import Console
 
 from ctr.config.report import PSI, Time
 from ctr.errors import ConfigError
-from ctr.evaluation.column_types import ColumnType, infer_column_types, shared_columns, values_of_kind
+from ctr.evaluation.column_types import ColumnType, infer_column_types, shared_columns, values_of_type
 from ctr.evaluation.curves import save_curves
 from ctr.evaluation.histograms import FEATURE, Binning, Histograms, by_feature
 from ctr.evaluation.timeline import Timeline
@@ -208,7 +208,7 @@ def _take_out(fixing: list[dict[str, Values]], rows: int, histograms: Histograms
 
 def _values(table: pa.Table, kinds: Mapping[str, ColumnType | None]) -> dict[str, Values]:
     """What has bins, by the name of its bins."""
-    return {FEATURE + name: values_of_kind(table.column(name), kind) for name, kind in kinds.items()}
+    return {FEATURE + name: values_of_type(table.column(name), kind) for name, kind in kinds.items()}
 
 
 class DatasetCounts(NamedTuple):

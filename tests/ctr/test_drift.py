@@ -326,7 +326,7 @@ def test_what_is_not_compared_is_listed(compare):
         "new": "only in the current data",
         "when": "timestamp[us]",
         "day": "date32[day]",
-        "raw": "binary; compare it with --cast raw=text or raw=hex",
+        "raw": "binary; use --cast raw=text or raw=hex to compare it",
         "row": "struct<a: int64>",
         "matrix": "list<element: list<element: double>>",
     }
@@ -628,8 +628,8 @@ MISTAKES = {
         ["BEFORE", "AFTER", "--cast", "prise=number"],
         "--cast: no file has a column 'prise'; did you mean 'price'?",
     ),
-    "lists as a number": (["BEFORE", "AFTER", "--numeric", "tags"], "column 'tags' holds list of text, no numbers"),
-    "text as a number": (["BEFORE", "AFTER", "--numeric", "item"], "--numeric: column 'item' holds text, no numbers"),
+    "lists as a number": (["BEFORE", "AFTER", "--numeric", "tags"], "column 'tags' holds list of text, not numbers"),
+    "text as a number": (["BEFORE", "AFTER", "--numeric", "item"], "--numeric: column 'item' holds text, not numbers"),
     "period without time": (["BEFORE", "AFTER", "--by", "day"], "--by needs --time"),
     "zone without time": (["BEFORE", "AFTER", "--time-zone", "UTC"], "--time-zone needs --time"),
     "unknown period": (

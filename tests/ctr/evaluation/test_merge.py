@@ -21,7 +21,7 @@ from ctr.evaluation.reference import Reference
 from ctr.evaluation.report_columns import ReportColumns
 from ctr.evaluation.score_by_bin import ScoreByBin
 from ctr.evaluation.scoring import Scored, Scorer
-from ctr.evaluation.split_metrics import SplitAccumulator, evaluate_split, values_of_part
+from ctr.evaluation.split_metrics import SplitAccumulator, evaluate_split, values_of_chunk
 from ctr.evaluation.timeline import Timeline
 from ctr.evaluation.tower_losses import MeanLosses
 from ctr.evaluation.unknown_ids import UnknownIds
@@ -97,7 +97,7 @@ class World:
             negative_sampling_rate=0.3,
         )
         sample = self.scored(random, table)
-        self.binning = Binning.fitted({k: [v] for k, v in values_of_part(sample, ["shop"]).items()}, 4)
+        self.binning = Binning.fitted({k: [v] for k, v in values_of_chunk(sample, ["shop"]).items()}, 4)
         hashes, half = self.hashes(sample), random.random(600) < 0.5
         self.training_rows = TrainingHashes.of([hashes], [half], 600, 0.3)
         self.table = table
@@ -119,7 +119,7 @@ class World:
         for place, rows in enumerate(division.rows):
             known = self.table.take(random.integers(0, 600, rows // 2))
             part = self.scored(random, pa.concat_tables([known, table_of(random, rows - rows // 2, 300)]))
-            codes = self.binning.assign(values_of_part(part, ["shop"]))
+            codes = self.binning.assign(values_of_chunk(part, ["shop"]))
             days = periods_of(part.table["at"], "day")
             hashes = self.hashes(part)
             repeats = self.training_rows.find(hashes)

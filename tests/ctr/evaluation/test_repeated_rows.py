@@ -102,7 +102,7 @@ def test_without_rows_nothing_is_said():
     reference = TrainingHashes.of([np.empty(0, np.uint64)], [np.empty(0, bool)], 0, None)
     found = reference.share(reference.find(np.array([1], np.uint64)), None)
     assert (found["share"], found["error"], found["is_suspect"]) == (None, None, False)
-    assert found["reason"] == "no row is without a value out of vocabulary"
+    assert found["reason"] == "no examples without an id out of vocabulary"
 
 
 def test_a_row_with_a_value_out_of_vocabulary_is_like_many_and_counts_as_none():
@@ -146,7 +146,7 @@ def test_sets_that_were_sampled_otherwise_are_not_compared():
     reference = TrainingHashes.of([sample], [np.arange(200) < 100], 200, 0.1)
     found = reference.share(reference.find(sample), None)
     assert (found["share"], found["is_suspect"]) == (None, False)
-    assert found["reason"].startswith("negatives were sampled otherwise")
+    assert found["reason"].startswith("negatives were sampled at a different rate")
     assert reference.share(reference.find(sample), 0.1)["share"] == pytest.approx(1.0)
 
 
@@ -158,7 +158,7 @@ def test_what_an_earlier_version_saved_can_be_read_and_says_nothing():
     described = {key: value for key, value in saved.to_json().items() if key not in ("identified", "repeat_squares")}
     old = TrainingHashes(saved.hashes, **described)
     found = old.share(old.find(sample), None)
-    assert (found["share"], found["reason"]) == (None, "the run was measured by an earlier version; train it again")
+    assert (found["share"], found["reason"]) == (None, "the run was trained by an earlier version; train it again")
 
 
 FEATURES = {

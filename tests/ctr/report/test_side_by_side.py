@@ -115,7 +115,7 @@ def test_a_difference_is_clustered_by_the_group_of_both_runs(tmp_path):
     [
         (["user", None], "report.group is not set in one run and user in the other"),
         (["user", "shop"], "report.group is shop in one run and user in the other"),
-        (["shop", "shop"], "scores of an earlier version do not hold the column 'shop'"),
+        (["shop", "shop"], "the scores are from an earlier version, without the column 'shop'"),
     ],
 )
 def test_a_difference_takes_rows_as_independent_unless_both_runs_hold_one_group(columns, reason, tmp_path):
@@ -130,13 +130,13 @@ def test_other_groups_are_other_rows(tmp_path):
     runs = [grouped(tmp_path / "a", 1), grouped(tmp_path / "b", 2, user=np.arange(ROWS) % 50)]
     _, notes = tables(runs)
     (note,) = notes["test, differences to a"]
-    assert note.startswith("b: no difference: other rows: column 'user' differs")
+    assert note.startswith("b: no difference: different examples: column 'user' differs")
 
 
 def test_one_group_alone_leaves_rows_independent(tmp_path):
     _, notes = tables([grouped(tmp_path / name, k, user=np.zeros(ROWS, int)) for k, name in enumerate("ab")])
     (note,) = notes["test, differences to a"]
-    assert note == "b: CIs assume independent examples: all rows have one value of 'user'"
+    assert note == "b: CIs assume independent examples: all examples have the same value of 'user'"
 
 
 def test_few_groups_are_said(tmp_path):
@@ -193,11 +193,11 @@ def other_type(columns):
 
 
 NOT_PAIRED = {
-    "more rows": (lambda columns: columns.update(scored(2, rows=500)), "other rows: 400 and 500"),
-    "other labels": (other_labels, "labels differ in 3 rows"),
-    "other weights": (other_weights, "weights differ in 400 rows"),
-    "no weights": (lambda columns: columns.pop("weight"), "rows have weights in one of them only"),
-    "another kept column": (other_ts, "other rows: column 'ts' differs in 1 row"),
+    "more rows": (lambda columns: columns.update(scored(2, rows=500)), "different numbers of examples: 400 and 500"),
+    "other labels": (other_labels, "labels differ in 3 examples"),
+    "other weights": (other_weights, "weights differ in 400 examples"),
+    "no weights": (lambda columns: columns.pop("weight"), "only one of them has weights"),
+    "another kept column": (other_ts, "different examples: column 'ts' differs in 1 example"),
     "kept as another type": (other_type, "column 'ts' cannot be compared: "),
 }
 
@@ -221,7 +221,7 @@ def test_sets_sampled_at_other_rates_weigh_differently(tmp_path):
         write_run(tmp_path / name, {"test": scored(k)}, rate)
         for k, (name, rate) in enumerate([("a", None), ("b", 0.1)])
     ]
-    with pytest.raises(NotPaired, match="a negative counts 1 times and 10 times, by the sampling rate"):
+    with pytest.raises(NotPaired, match="a negative counts 1 times and 10 times, because of the sampling rates"):
         load(runs[1]).differences(load(runs[0])).values()
 
 
@@ -238,7 +238,7 @@ def test_missing_damaged_and_foreign_scores_are_said(broken, tmp_path):
     pq.write_table(pa.table(scored(1, rows=10)), path)
     resealed(tmp_path / broken)
     assert tables(runs)[1]["test, differences to a"] == [
-        f"b: no difference: {path} has 10 rows, the report 400",
+        f"b: no difference: {path} has 10 examples, the report 400",
     ]
     path.write_text("no Parquet")
     resealed(tmp_path / broken)
@@ -481,7 +481,7 @@ def test_evaluations_stand_beside_runs_and_one_another(trained):
     result = report(*folders, trained / "a")
     assert result.exit_code == 0
     assert "clicks, differences to a/evaluations/clicks" in result.stdout
-    assert "a negative counts 4 times and 1 times, by the sampling rate" in result.stdout
+    assert "a negative counts 4 times and 1 times, because of the sampling rates" in result.stdout
 
 
 @pytest.mark.medium
