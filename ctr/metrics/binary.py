@@ -12,7 +12,7 @@ from ctr.metrics.counts import ScoreCounts, Undefined, refuse_nan
 from ctr.metrics.groups import GroupMetrics
 
 BIN_ROWS = 1 << 20  # rows that are binned at once: each time takes the time of sorting the whole grid
-GRID = 2.0**-14  # of the binned form, in log-odds: it moves no log loss by more than 0.00003
+GRID = 2.0**-14  # of the binned form, in log-odds: it moves no log loss by more than 2^-15
 
 
 class _Rows(NamedTuple):
