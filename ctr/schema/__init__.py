@@ -1,1 +1,1 @@
-"""What report.json and comparison.json hold: typed records with the meaning of each field, read and written by them."""
+"""Typed records of report.json and comparison.json, with the meaning of each field, read and written by them."""

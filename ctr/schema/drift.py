@@ -13,56 +13,56 @@ class ColumnOverTime(TypedDict):
     """PSI of one distribution in each period."""
 
     psi: list[float | None]
-    """Null where there is nothing to compare."""
+    """PSI of each period; null where there is nothing to compare."""
     drift: list[Drift]
     """Drift level of each period."""
     since: str | None
-    """Period in which the stretch of major drift begins that lasts to the end of the data; null if there is none."""
+    """First period of the major drift that lasts to the end of the data; null without such drift."""
     reason: NotRequired[str]
-    """Why its periods differ without drift; `since` is null then."""
+    """Reason why the periods differ without drift; `since` is then null."""
 
 
 @record
 class OverTime(TypedDict):
-    """PSI of every period of all splits against the reference."""
+    """PSI of every period, over all splits together, against the reference."""
 
     column: str
     """Time column."""
     by: str
     """Length of a period: hour, day, week or month."""
     periods: list[str]
-    """Names in order of time; none if there is a `reason`."""
+    """Names of the periods in order of time; empty if there is a `reason`."""
     rows: list[int]
-    """Rows of each period."""
+    """Number of rows of each period."""
     undated: int
-    """Rows without a time."""
+    """Number of rows without a time."""
     partial: list[str]
-    """First and last period, where the data begins or ends within them."""
+    """First and last period, if the data covers only part of them."""
     score: ColumnOverTime | None
-    """Null in a report of `ctr psi`, or with a `reason`."""
+    """PSI of the score; null in a report of `ctr psi`, or with a `reason`."""
     features: dict[str, ColumnOverTime]
-    """By name."""
+    """Feature -> its PSI over time."""
     reason: NotRequired[str]
-    """Why there is no PSI over time."""
+    """Reason why there is no PSI over time."""
 
 
 @record
 class Driver(TypedDict):
-    """How much of the score's PSI the drift of one feature explains."""
+    """Share of the score's PSI that the drift of one feature explains."""
 
     feature: str
     """Name of the feature."""
     score_psi: float
-    """PSI of the training scores, reweighted to the split's distribution of the feature, against the training data."""
+    """PSI of the training scores, reweighted to the split's distribution of the feature, against unweighted ones."""
     remaining: float
     """PSI of the split's scores against the reweighted ones."""
     explained: float
-    """1 - remaining / PSI; below 0 where the feature alone would have moved the score the other way."""
+    """1 - remaining / PSI; below 0 if the feature alone would have shifted the score in the other direction."""
 
 
 @record
 class Overfitting(TypedDict):
-    """Why the drift of a score is overfitting."""
+    """Numbers behind a finding of overfitting instead of score drift."""
 
     explained: float
     """Largest share of the score's PSI that a feature explains."""
@@ -71,7 +71,7 @@ class Overfitting(TypedDict):
     negatives: list[float]
     """Mean score of negatives in the training data and in the split."""
     between: dict[str, list[float | None]]
-    """Another split -> its PSI against the training data, and the PSI of this split against it."""
+    """Another split -> its PSI against the training data, and the PSI of this split against that other split."""
 
 
 @record
@@ -81,7 +81,7 @@ class FeatureDrift(TypedDict):
     features: dict[str, dict[str, PSIResult]]
     """Split (`current` in a report of `ctr psi`) -> feature -> PSI."""
     over_time: OverTime | None
-    """Null without a time column, or with fewer than two periods."""
+    """PSI by period; null without a time column, or with fewer than two periods."""
 
 
 @record
@@ -89,10 +89,10 @@ class ScoreDrift(FeatureDrift):
     """PSI of the score and of features against the training data."""
 
     score: dict[str, PSIResult]
-    """By split."""
+    """Split -> PSI of its scores."""
     drivers: dict[str, list[Driver]]
-    """Split -> features that explain the score's PSI, the most first; none where PSI is within its noise floor."""
+    """Split -> features by the share of the score's PSI that they explain; empty within the noise floor."""
     calendar: dict[str, list[str]]
-    """Split -> date parts, and crosses of them, of which the split or the training data lacks values."""
+    """Split -> date parts, and crosses of them, that lack values in the split or in the training data."""
     overfitting: dict[str, Overfitting]
-    """Main split -> why the drift of its score is overfitting; empty if it is not."""
+    """Main split -> numbers behind a finding of overfitting; empty without such a finding."""

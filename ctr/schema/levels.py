@@ -1,21 +1,21 @@
-"""The one scale of what checks find, before training and in a report."""
+"""Severity of findings, before training and in a report."""
 
 from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How bad a finding is, the worst first."""
+    """Severity of a finding, the most severe first."""
 
     ERROR = "error"
-    """Training could not succeed."""
+    """Training would fail."""
     WARNING = "warning"
-    """Something to act on."""
+    """A problem to act on."""
     NOTE = "note"
-    """Something to know."""
+    """A fact to know, or a check that has too few examples to decide."""
     OK = "ok"
-    """Checked, and nothing found."""
+    """The check passed."""
 
     @property
     def rank(self) -> int:
-        """0 for the worst level, and so on."""
+        """Position on the scale, 0 for the most severe level."""
         return list(Level).index(self)

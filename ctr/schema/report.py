@@ -1,4 +1,4 @@
-"""report.json of a run, of an evaluation and of `ctr psi`."""
+"""Records of report.json: of a run, of an evaluation and of `ctr psi`."""
 
 from typing import Annotated, Any, Literal, NotRequired, TypeAlias
 
@@ -18,16 +18,16 @@ VERSION: Literal[1] = 1
 
 @record
 class GroupMetrics(TypedDict):
-    """Metrics of the rows of one group; null where they are not defined."""
+    """Metrics of a group of examples; null where a metric is undefined."""
 
     rows: int
     """Number of examples."""
     auc: float | None
-    """Probability that a random positive scores above a random negative, ties counted half."""
+    """Probability that a random positive scores above a random negative (ties count half)."""
     auc_standard_error: float | None
-    """By Hanley and McNeil 1982, of independent rows."""
+    """Standard error of `auc` for independent examples (Hanley and McNeil 1982)."""
     log_loss: float | None
-    """Mean log loss in nats."""
+    """Mean log loss, in nats."""
     positive_rate: float | None
     """Mean label."""
     mean_score: float | None
@@ -35,89 +35,89 @@ class GroupMetrics(TypedDict):
     calibration: float | None
     """Sum of scores over sum of labels."""
     calibration_error: float | None
-    """Standard error of `calibration` if every row is positive by its score."""
+    """Standard error of `calibration` if each example is positive with probability equal to its score."""
     calibration_z: float | None
     """Sum of labels minus sum of scores, in standard errors."""
 
 
 @record
 class SliceMetrics(GroupMetrics):
-    """Metrics of the rows with one value of a column."""
+    """Metrics of a slice: the examples with one value, or range of values, of a column."""
 
     value: str
     """Value, or range of values, as text."""
     psi: PSIResult
-    """PSI of their scores against those of the same slice of the training data."""
+    """PSI of the slice's scores against the same slice of the training data."""
 
 
 @record
 class BandMetrics(GroupMetrics):
-    """Metrics of the rows whose id the training data has about equally often."""
+    """Metrics of the examples whose id the training data has about equally often."""
 
     seen: Band
-    """How often the training data has their id."""
+    """Band of how often the training data has the id."""
 
 
 @record
 class UnknownIds(TypedDict):
-    """Ids of a feature that the model does not know."""
+    """Share of a feature's ids that the model does not know."""
 
     values: int
     """Number of ids that are not null."""
     share: float | None
-    """Fraction of them that the vocabulary does not have, 0 to 1; null without ids."""
+    """Fraction of these ids that the model does not know, 0 to 1; null without ids."""
 
 
 @record
 class Duplicates(TypedDict):
-    """Estimate of the rows that were copied from the training data."""
+    """Estimated share of examples that were copied from the training data."""
 
     share: float | None
-    """Fraction of the identified rows, 0 to 1."""
+    """Fraction of `identified_rows` that are copies, 0 to 1."""
     error: float | None
     """Standard error of `share`."""
     upper: float | None
-    """Upper end of its 95% interval."""
+    """Upper end of the 95% CI of `share`."""
     identified_rows: int
-    """Rows without a value out of vocabulary, which alone can be told apart."""
+    """Examples that can be identified: those without a value that is too rare for a vocabulary."""
     is_suspect: bool
     """True if the share is at least 0.5% and above four standard errors."""
     reason: NotRequired[str]
-    """Why `share` is null."""
+    """Reason why `share` is null."""
 
 
 @record
 class Leakage(TypedDict):
-    """Whether a feature or copied rows give the label away."""
+    """Signs that the label is known before it should be: copied examples, or features that predict it alone."""
 
     duplicates: Duplicates
-    """Rows that were copied from the training data."""
+    """Examples that were copied from the training data."""
     single_feature_auc: dict[str, float | None]
-    """Feature -> AUC of the feature alone, its bins ranked by their positive rate in the training data."""
+    """Feature -> AUC of the feature alone, with its bins ranked by their positive rate in the training data."""
 
 
 @record
 class Check(TypedDict):
-    """One sentence of an analyst."""
+    """Result of a check."""
 
     check: str
     """Name of the check."""
     split: str
-    """Split that the sentence is about."""
+    """Split that was checked."""
     level: Level
-    """How bad it is."""
+    """Severity of the result."""
     sentence: str
-    """What was found, or not."""
+    """Result in words."""
 
 
 @record
 class FileRows(TypedDict):
-    """A file of a dataset."""
+    """File of a dataset."""
 
     path: str
-    """Path as it was given."""
+    """Path as given."""
     rows: int
-    """Rows of the file that the dataset has."""
+    """Number of rows of the file that are in the dataset."""
 
 
 @record
@@ -127,152 +127,152 @@ class BadRows(TypedDict):
     rows: int
     """Number of invalid rows."""
     share: float
-    """Fraction of the rows that the split has with them."""
+    """Fraction of the split's rows, invalid ones included, 0 to 1."""
     reasons: dict[str, int]
-    """Reason -> rows."""
+    """Reason -> number of rows."""
 
 
 @record
 class TableSize(TypedDict):
-    """An embedding table."""
+    """Size of an embedding table."""
 
     name: str
     """Name of the table."""
     rows: int
-    """Number of embeddings, special ones included."""
+    """Number of embeddings, special rows included."""
     dim: int
     """Width of an embedding."""
     all_zero_embeddings: int
-    """Embeddings that are exactly zero, without those of special rows."""
+    """Number of embeddings that are exactly zero, special rows not counted."""
     row_sparsity: float
-    """Their fraction of all rows but the special ones, 0 to 1."""
+    """Fraction of all-zero embeddings, special rows not counted, 0 to 1."""
     bytes: int
-    """Weights and optimizer state."""
+    """Bytes of weights and optimizer state."""
     weight_bytes: int
-    """Weights."""
+    """Bytes of weights."""
     nonzero_weight_bytes: int
-    """Weights without all-zero embeddings."""
+    """Bytes of weights without all-zero embeddings."""
     optimizer: str
     """Name of its optimizer."""
 
 
 @record
 class Measured(TypedDict):
-    """The part of a report that scoring gives. What cannot be computed is null, with a reason."""
+    """Keys of a report that come from scoring. A number that cannot be computed is null, with a reason."""
 
     version: Literal[1]
     """Version of this schema."""
     main_split: str
-    """Split that the checks and the top of the page are about: test, or else the last one."""
+    """Split that checks and summary cards judge: test, or the last split if there is no test split."""
     metrics: dict[str, SplitMetrics]
-    """By split; `train` is a sample of the training data."""
+    """Split -> metrics. `train` is a sample of the training data."""
     negative_sampling_rate: dict[str, float | None]
-    """Split -> rate at which its negatives were sampled; null: all rows."""
+    """Split -> rate at which its negatives were sampled; null: it has all negatives."""
     deciles: dict[str, list[Decile]]
-    """By split, from the highest score down; none where no row has a weight."""
+    """Split -> ten groups of examples, from the highest score down; empty if all sample weights are 0."""
     psi: ScoreDrift
     """Drift of the score and of features against the training data."""
     slices: dict[str, dict[str, list[SliceMetrics]]]
-    """Split -> column -> slices."""
+    """Split -> column -> metrics of its slices."""
     frequency: dict[str, dict[str, list[BandMetrics]]]
-    """Split -> feature -> rows by how often the training data has their id."""
+    """Split -> feature -> metrics by how often the training data has the id."""
     unknown_ids: dict[str, dict[str, UnknownIds]]
-    """Split -> feature -> ids that the model does not know."""
+    """Split -> feature -> share of ids that the model does not know."""
     leakage: dict[str, Leakage]
-    """By split."""
+    """Split -> signs that the label is known before it should be."""
     checks: list[Check]
-    """The worst level first."""
+    """Results of the checks, the most severe first."""
 
 
 @record
 class ScoredReport(Measured):
-    """The parts that a run and an evaluation have in common."""
+    """Keys that reports of runs and evaluations have in common."""
 
     files: dict[str, list[FileRows]]
-    """By split."""
+    """Split -> its files."""
     bad_rows: dict[str, BadRows]
-    """By split; without those that have none."""
+    """Split -> invalid rows that were left out; splits without invalid rows are absent."""
     tables: list[TableSize]
-    """Every embedding table."""
+    """Size of every embedding table."""
     row_sparsity: float
     """Fraction of all-zero embeddings in all tables, 0 to 1."""
     fingerprints: dict[str, str]
-    """SHA-256 of the final weights; of a run also of the initial weights and of the order of rows."""
+    """SHA-256 of the final weights; for a run, also of the initial weights and of the order of examples."""
     seconds: dict[str, float]
-    """Clock readings: `total`; of a run also `train`."""
+    """Elapsed seconds: `total`; for a run, also `train`."""
 
 
 @record
 class Training(TypedDict):
-    """How far training went."""
+    """Length of the training."""
 
     epochs: int
-    """Whole epochs."""
+    """Number of complete epochs."""
     steps: int
-    """Batches."""
+    """Number of steps."""
     rows: int
-    """Examples, counted in every epoch."""
+    """Number of examples, counted once per epoch."""
     stopped_early: bool
-    """True if training ended before the last step that was asked for."""
+    """True if training ended before the last step of `training.epochs`."""
 
 
 @record
 class Component(TypedDict):
-    """A line of the model's cost."""
+    """Line of the model cost table."""
 
     name: str
     """Name of the component."""
     parameters: int
-    """Number of weights that are trained."""
+    """Number of trainable weights."""
     flops: int
-    """Floating-point operations per example, forward."""
+    """FLOPs per example, forward."""
 
 
 @record
 class Model(TypedDict):
-    """The cost of the model."""
+    """Cost of the model."""
 
     components: list[Component]
-    """Its tables and blocks."""
+    """Tables and blocks of the model."""
 
 
 @record
 class RunReport(ScoredReport):
-    """report.json of a run."""
+    """Report of a run."""
 
     kind: Literal["run"]
     training: Training
-    """How far training went."""
+    """Length of the training."""
     model: Model
-    """The cost of the model."""
+    """Cost of the model."""
     warm_start: dict[str, Any] | None
-    """What warm_start.json holds; null: the run began with weights of its own."""
+    """Content of warm_start.json; null: the run started from initial weights."""
     state_bytes: dict[str, int]
-    """Bytes of optimizer state of all tables and of all towers."""
+    """Bytes of optimizer state of all tables and of the dense tower."""
 
 
 @record
 class FileOfRun(TypedDict):
-    """A file of an evaluated dataset that the run has too."""
+    """File of the evaluated dataset that the run has read, too."""
 
     sets: list[str]
-    """Splits of the run that have rows of it."""
+    """Splits of the run that contain rows of the file."""
     unchanged: bool
-    """True if its values are those that the run read."""
+    """True if the file still has the values that the run read."""
 
 
 @record
 class EvaluationReport(ScoredReport):
-    """report.json of an evaluation."""
+    """Report of an evaluation."""
 
     kind: Literal["evaluation"]
     files_of_run: dict[str, FileOfRun]
-    """Path -> what the run has of the file."""
+    """Path -> use of the file by the run."""
 
 
 @record
 class DriftReport(TypedDict):
-    """report.json of `ctr psi`."""
+    """Report of `ctr psi`."""
 
     version: Literal[1]
     """Version of this schema."""
@@ -280,19 +280,19 @@ class DriftReport(TypedDict):
     psi: FeatureDrift
     """Drift of the columns."""
     column_types: dict[str, str]
-    """Column -> numeric, categorical, list (of categories) or list of numbers."""
+    """Column -> `numeric`, `categorical`, `list` (of categories) or `list of numbers`."""
     not_compared: dict[str, str]
-    """Column -> reason."""
+    """Column that is not compared -> reason."""
     shared_files: list[str]
-    """Files that both datasets have: no drift can be seen in them."""
+    """Files that are in both datasets, and cannot show drift."""
     files: dict[str, list[FileRows]]
-    """`reference` and `current`."""
+    """`reference` or `current` -> its files."""
     rows: dict[str, int]
-    """`reference` and `current`."""
+    """`reference` or `current` -> its number of rows."""
     settings: dict[str, Any]
-    """What was compared, and how."""
+    """Settings of the comparison."""
     seconds: dict[str, float]
-    """Clock readings: `sample`, `count`, `total`."""
+    """Elapsed seconds: `sample`, `count` and `total`."""
 
 
 Report: TypeAlias = Annotated[RunReport | EvaluationReport | DriftReport, Field(discriminator="kind")]

@@ -1,4 +1,4 @@
-"""The metrics of a split: facts about its rows, and every metric of the catalog with its companions."""
+"""Metrics of a split: facts about its examples, and every metric of the catalog with its companions."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypeAlias
 
@@ -8,21 +8,24 @@ from typing_extensions import TypedDict
 from ctr.metrics.catalog import CATALOG
 
 FACTS: dict[str, tuple[Any, str]] = {
-    "rows": (int, "number of scored rows"),
+    "rows": (int, "number of scored examples"),
     "interval_unit": (
         NotRequired[Literal["row", "cluster"]],
-        "what intervals and errors take as independent: rows, or the values of `cluster_column`",
+        "unit that CIs and errors treat as independent: examples (`row`), or the values of `cluster_column`",
     ),
-    "cluster_column": (NotRequired[str], "the column of `report.group`, if one is declared"),
-    "clusters": (NotRequired[int | None], "number of its values; null where they are not held"),
-    "effective_clusters": (NotRequired[float | None], "how many clusters of equal weight tell as much"),
-    "auc_error": (NotRequired[float], "bound of the error of `auc` where scores are counted on a grid"),
-    "reasons": (NotRequired[dict[str, str]], "key -> why its value is null"),
+    "cluster_column": (NotRequired[str], "column of `report.group`, if it is set"),
+    "clusters": (NotRequired[int | None], "number of clusters; null if the groups are not held"),
+    "effective_clusters": (
+        NotRequired[float | None],
+        "number of clusters of equal weight that carry as much information",
+    ),
+    "auc_error": (NotRequired[float], "bound on the error of `auc`, for binned scores"),
+    "reasons": (NotRequired[dict[str, str]], "key -> reason why its value is null"),
 }
 
 
 def _fields() -> dict[str, Any]:
-    """Return key -> type with its meaning, of facts and metrics. A metric may be absent or null."""
+    """Return key -> type with its meaning, of facts and metrics. A metric can be absent or null."""
     fields: dict[str, Any] = {key: Annotated[kind, Field(description=text)] for key, (kind, text) in FACTS.items()}
     for metric in CATALOG:
         numbers = [(metric.key, float, metric.definition)]

@@ -5,7 +5,16 @@ Each module has a function `pages`, which returns the text of its files by their
 
 from collections.abc import Callable
 
-from generated_docs import config, json_schemas, metrics, models, optimizers, python_api, study_file
+from generated_docs import (
+    config,
+    json_schemas,
+    metrics,
+    models,
+    optimizers,
+    python_api,
+    report_schema,
+    study_file,
+)
 from generated_docs.markdown import DOCS
 
 __all__ = ["DOCS", "GENERATORS", "pages"]
@@ -17,6 +26,7 @@ GENERATORS: list[Callable[[], dict[str, str]]] = [
     models.pages,
     optimizers.pages,
     study_file.pages,
+    report_schema.pages,
     python_api.pages,
 ]
 """Every generator; a new module is added here."""
