@@ -1,4 +1,4 @@
-"""A small click log and an experiment on it, for whole runs in seconds."""
+"""A small click log and an experiment on it, which trains in seconds."""
 
 import os
 from functools import cache
@@ -17,13 +17,13 @@ from ctr.config.experiment import load_experiment
 from features import open_data
 
 THREADS = 2
-tf.config.threading.set_intra_op_parallelism_threads(THREADS)  # before anything starts TensorFlow
+tf.config.threading.set_intra_op_parallelism_threads(THREADS)  # before TensorFlow starts
 tf.config.threading.set_inter_op_parallelism_threads(THREADS)
 
 
 @cache
 def click_log(rows=1200, seed=0):
-    """Columns of every kind; users 0-3 click on items 0-4, users 4-7 on items 5-9."""
+    """Return columns of every kind, where users 0-3 click on items 0-4 and users 4-7 on items 5-9."""
     rng = np.random.default_rng(seed)
     user, item = rng.integers(0, 8, rows), rng.integers(0, 10, rows)
     price = rng.lognormal(0, 1, rows)
@@ -67,7 +67,7 @@ training: {{batch_size: 64, epochs: 3, threads: {threads}, device: cpu}}
 
 
 def write_clicks(folder):
-    """The click log as three files of two row groups each; returns the folder, which is made."""
+    """Write the click log as three files of two row groups each, in a new folder, and return the folder."""
     folder.mkdir()
     for k in range(3):
         pq.write_table(click_part(k), folder / f"part-{k}.parquet", row_group_size=200)
@@ -75,7 +75,7 @@ def write_clicks(folder):
 
 
 def click_part(k):
-    """One third of the click log."""
+    """Return one third of the click log."""
     return click_log().slice(400 * k, 400)
 
 
@@ -94,32 +94,32 @@ def swap_two_labels(path):
 
 
 def write_config(path, data):
-    """The experiment on the files of a folder; returns the path of its YAML file."""
+    """Write the experiment on the files of a folder and return the path of its YAML file."""
     path.write_text(CONFIG.format(data=data, threads=THREADS))
     return path
 
 
 @pytest.fixture
 def data_folder(tmp_path):
-    """The click log as three files of two row groups each."""
+    """Write the click log as three files of two row groups each and return the folder."""
     return write_clicks(tmp_path / "clicks")
 
 
 @pytest.fixture
 def config(tmp_path, data_folder):
-    """Path of the experiment's YAML file."""
+    """Write the experiment's YAML file and return its path."""
     return write_config(tmp_path / "tiny.yaml", data_folder)
 
 
 @pytest.fixture
 def make_experiment(config):
-    """The experiment, with settings changed as by `--set`."""
+    """Return a function that reads the experiment, with settings changed as by `--set`."""
     return lambda *overrides: load_experiment(config, list(overrides))
 
 
 @pytest.fixture
 def edit_config(config):
-    """Rewrite the YAML file by a function on its values."""
+    """Return a function that rewrites the YAML file by a function on its values."""
 
     def edit(change):
         values = yaml.safe_load(config.read_text())
@@ -132,7 +132,7 @@ def edit_config(config):
 
 @pytest.fixture
 def mixed_bfloat16():
-    """Layers made in the test compute in bfloat16."""
+    """Set the Keras policy so that layers made in the test compute in bfloat16."""
     before = tf_keras.mixed_precision.global_policy()
     tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
     yield

@@ -32,7 +32,7 @@ def good(tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def plans_are_kept():
-    """A model of the same config and columns is planned once: most cases leave both as they are."""
+    """Plan a model of the same config and columns only once, because most cases change neither."""
     plans = []
 
     def planned(experiment, encoder):

@@ -29,7 +29,7 @@ def pages_of_nav(nav):
 
 
 NAV = list(pages_of_nav(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]))
-"""The tree of pages. Those that are still to be written may be linked to."""
+"""Pages of the nav. A link can lead to one that is still to be written."""
 
 
 @pytest.mark.medium

@@ -24,24 +24,24 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(text):
-    """The YAML blocks of a page that are mappings."""
+    """Return the YAML blocks of a page that are mappings."""
     found = re.findall(r"^( *)```yaml[^\n]*\n(.*?)^\1```", text, re.DOTALL | re.MULTILINE)
     return [values for _, block in found if isinstance(values := yaml.safe_load(block), dict)]
 
 
 def examples(text):
-    """The YAML blocks of a page that are an experiment or sections of one."""
+    """Return the YAML blocks of a page that are an experiment or sections of one."""
     return [values for values in blocks(text) if values.keys() <= SECTIONS]
 
 
 def studies(text):
-    """The YAML blocks of a page that are a study or its axes, with all that a study needs."""
+    """Return the YAML blocks of a page that are a study or its axes, completed to whole studies."""
     needed = {"name": "example", "experiment": BASE}
     return [{**needed, **values, "experiment": BASE} for values in blocks(text) if "axes" in values]
 
 
 def completed(values):
-    """The example with all that a config needs."""
+    """Return the example, completed to a whole config."""
     if values.keys() >= {"name", "data", "features", "model"}:
         return values
     data = values.get("data", {})

@@ -1,4 +1,4 @@
-"""Which tests a call runs: the lanes of conftest.py, on a small suite of its own."""
+"""The lanes of conftest.py select the right tests of a small separate suite."""
 
 import shutil
 from pathlib import Path
@@ -31,8 +31,8 @@ def test_of_processes(): ...
 
 @pytest.fixture
 def passed(pytester, monkeypatch):
-    """The names of the tests that a call runs."""
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they would be imported in each call
+    """Return the names of the tests that a call runs."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # otherwise each call would import them
     shutil.copy(Path(__file__).parents[1] / "conftest.py", pytester.path)
     pytester.makeini("[pytest]\naddopts = --strict-markers\nmarkers =\n  slow: s\n  medium: m")
     for folder in ("tests", "tests/ctr/report", "tests/ctr"):

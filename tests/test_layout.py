@@ -1,4 +1,4 @@
-"""Imports run down the floors, files are short, sums depend on no threads, and shipped configs are valid."""
+"""Imports run down the floors, files are short, sums do not depend on threads, and shipped configs are valid."""
 
 import ast
 from pathlib import Path
@@ -25,7 +25,7 @@ FLOORS = [  # from the top
     {"ctr.errors", "ctr.console"},
     {"features", "models", "optimizers"},
 ]
-"""A module imports from its own room and from the floors below it."""
+"""Floors of packages; a module imports from its own package and from the floors below it."""
 LONGEST_FILE, LONGEST_FUNCTION = 400, 80  # lines
 LONG_FILE, LONG_FUNCTION = 300, 60  # lines, from which they are listed
 
@@ -39,7 +39,7 @@ TREES = {module: ast.parse(path.read_text()) for module, path in SOURCES.items()
 
 
 def imported(module):
-    """Every module that one imports, wherever in it, also for type checkers only."""
+    """Return every module that a module imports anywhere, also for type checkers only."""
     found = set()
     for node in ast.walk(TREES[module]):
         if isinstance(node, ast.ImportFrom):
@@ -59,14 +59,14 @@ def packages_of(modules):
 
 
 def room_of(module):
-    """`ctr.training` of `ctr.training.step`, and `models` of `models.din`."""
+    """Return `ctr.training` for `ctr.training.step`, and `models` for `models.din`."""
     parts = module.split(".")
     return ".".join(parts[:2]) if parts[0] == "ctr" else parts[0]
 
 
 def test_imports_run_down_the_floors():
     floors = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-    rooms = {room_of(module) for module in SOURCES} - {"ctr"}  # whose __init__ names the public functions as texts
+    rooms = {room_of(module) for module in SOURCES} - {"ctr"}  # whose __init__ names the public functions as strings
     assert rooms == floors.keys()
     for floor, rooms in enumerate(FLOORS):
         print(len(FLOORS) - 1 - floor, ", ".join(sorted(rooms)))
@@ -107,7 +107,7 @@ def test_files_and_functions_are_short():
 
 
 def test_test_files_have_names_of_their_own():
-    """Pytest takes two files of one name for one module, and leaves the second out."""
+    """Pytest takes two files with the same name for one module and skips the second."""
     names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
     assert sorted(set(names)) == sorted(names)
 
@@ -128,7 +128,7 @@ def attributes(module):
 
 
 def test_rows_are_written_in_one_place_and_looked_up_in_one():
-    written = {module: attributes(module) - {"scatter_nd"} for module in SOURCES}  # which makes a new array
+    written = {module: attributes(module) - {"scatter_nd"} for module in SOURCES}  # which creates a new array
     writers = {module for module in SOURCES if any(name.startswith("scatter_") for name in written[module])}
     assert writers == {"optimizers.row_store"}
     assert {module for module in SOURCES if "embedding_lookup" in attributes(module)} == {"models.tables"}
@@ -139,7 +139,7 @@ BLAS = {"dot", "inner", "vdot", "einsum", "matmul", "tensordot"}
 
 @pytest.mark.parametrize("package", ["ctr", "features"])
 def test_no_statistic_is_left_to_blas(package):
-    """The last digits of its sums depend on its threads; `ctr.metrics.counts.sum_of_products` adds in a fixed order."""
+    """The last digits of BLAS sums depend on threads; `ctr.metrics.counts.sum_of_products` adds in a fixed order."""
     for module in [module for module in SOURCES if module.split(".")[0] == package]:
         for node in ast.walk(TREES[module]):
             assert not isinstance(node, ast.MatMult), module

@@ -1,4 +1,4 @@
-"""Every planted fault can still be planted, and `scripts/planted_faults.py` tells killed from survived."""
+"""Every planted fault can still be planted, and `scripts/planted_faults.py` distinguishes killed from survived."""
 
 import ast
 import json
@@ -28,7 +28,7 @@ def test_faults_are_many_and_in_every_package():
 
 
 def test_every_fault_can_be_planted():
-    """Its text occurs exactly once, the change is another program that compiles, and there are tests to meet it."""
+    """A fault's text occurs exactly once, the changed program differs and compiles, and its tests exist."""
     for fault in FAULTS:
         sound = ast.parse((ROOT / fault.file).read_text())
         assert ast.dump(ast.parse(with_fault(fault, ROOT))) != ast.dump(sound), fault.name
@@ -40,8 +40,8 @@ TOY = "def add(a, b):\n    return a + b\n\n\ndef twice(a):\n    return 2 * a\n\n
 
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
-    """A tree whose package tests only look at `add`, and whose suite looks at `twice` too."""
-    monkeypatch.setattr(planted_faults, "OPTIONS", ("-p", "no:cacheprovider"))  # it has no lanes
+    """Write a tree whose package tests check only `add`, and whose whole suite checks `twice` too."""
+    monkeypatch.setattr(planted_faults, "OPTIONS", ("-p", "no:cacheprovider"))  # the toy suite has no lanes
     tree = tmp_path / "tree"
     for folder, name in (("own", "add(1, 2) == 3"), ("others", "twice(3) == 6")):
         tests = tree / "tests" / folder
@@ -59,7 +59,7 @@ def of_toy(name, before, after, *tests):
 
 @pytest.mark.slow
 def test_a_killed_fault_is_told_from_a_survivor(toy, monkeypatch):
-    monkeypatch.setattr(planted_faults, "WORKERS", 0)  # which starts sooner
+    monkeypatch.setattr(planted_faults, "WORKERS", 0)  # which starts faster
     faults = [
         of_toy("sum", "a + b", "a - b"),
         of_toy("double", "2 * a", "3 * a"),

@@ -9,7 +9,7 @@ import pytest
 from check_prose import ROOT, check_file, paragraphs, prose_files, sentences
 
 BASELINE: dict[str, int] = json.loads((Path(__file__).parent / "prose_baseline.json").read_text())
-"""Places by file that are still to be rewritten; a count may only fall, and a file that is not listed has none."""
+"""Counts of places to rewrite, by file. A count can only fall, and a file that is not listed has no places."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Everything that a config or the command line can name is documented, and held to the tests of its registry."""
+"""Every name that a config or the command line accepts is documented and covered by the tests of its registry."""
 
 import re
 from pathlib import Path
@@ -29,11 +29,11 @@ TABLES = {
         "check | threshold | what it warns of",
     ),
 }
-"""Registry -> its names, the page that documents them, the header of the table."""
+"""Registry -> its names, the page that documents them, and the header of the table."""
 
 
 def first_cells(page, header):
-    """The names in the first column of a table."""
+    """Return the names in the first column of a table."""
     _, found, after = (ROOT / page).read_text().partition(f"\n| {header} |\n")
     assert found, f"{page}: no table with the header {header!r}"
     rows = after.partition("\n\n")[0].splitlines()[1:]

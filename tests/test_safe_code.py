@@ -1,4 +1,4 @@
-"""No module can run what a file says: no pickle, eval, unsafe YAML or saved Keras model, under whatever name."""
+"""No module can execute the contents of a file: no pickle, eval, unsafe YAML or saved Keras model, under any name."""
 
 import ast
 from pathlib import Path
@@ -19,7 +19,7 @@ AS = {"numpy": "np", "yaml": None}  # modules with a `load`, and the one name th
 
 
 def names_in(tree):
-    """Every name, whatever it is used for, with its node: attributes, imports, keywords and texts that are one."""
+    """Yield every name with its node: variables, attributes, imports, keywords and whole strings."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             yield node.id, node
@@ -36,7 +36,7 @@ def names_in(tree):
 
 
 def unsafe_in(source):
-    """What in a program could run what a file says."""
+    """Return the lines of a program that could execute the contents of a file."""
     tree = ast.parse(source)
     found = [f"line {node.lineno}: {name}" for name, node in names_in(tree) if name in RUNS_CODE]
     for node in ast.walk(tree):

@@ -1,4 +1,4 @@
-"""The sample data: deterministic, ten whole days, a ceiling, crosses that no linear model sees, one drift."""
+"""The sample data: deterministic, ten days, a known best AUC, crosses that a linear model misses, one drift."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Towers that tests train: small ones with losses of their own."""
+"""Small towers with their own losses, for tests."""
 
 import tensorflow as tf
 
@@ -6,14 +6,14 @@ from models import DNN, TowerOutput
 
 
 class Penalized(DNN):
-    """A plain MLP whose hidden numbers and logit are kept small.
+    """A plain MLP that penalizes large activations and logits.
 
         loss/activity = coefficient * mean of squares of the last hidden layer,    loss/logit = 0.05 * logit^2
 
     Args:
         hidden: widths of the MLP.
-        coefficient: of `activity`.
-        initializer: of the kernels, a Keras name.
+        coefficient: factor of `loss/activity`.
+        initializer: Keras name of the kernels' initializer.
         seed: the experiment's seed.
     """
 
@@ -35,7 +35,7 @@ class Penalized(DNN):
 
 
 class SelfTaught(DNN):
-    """A plain MLP that adds the squared error of its own score.
+    """A plain MLP that adds the squared error of its score.
 
     loss/error = (sigmoid(logit) - label)^2
     """
@@ -46,4 +46,4 @@ class SelfTaught(DNN):
 
 
 TOYS = {"penalized": Penalized, "self_taught": SelfTaught}
-"""What tests add to `models.MODELS`."""
+"""Models that tests add to `models.MODELS`."""

@@ -1,4 +1,4 @@
-"""What features were fitted on, written by hand."""
+"""Fits of features, written by hand."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +9,7 @@ from features.fits.vocabulary import FittedVocabulary
 
 
 def statistics_of(vocabularies=None, counts=None, moments=None, edges=None):
-    """Statistics with these fits; the values of a vocabulary were seen once each unless `counts` says otherwise."""
+    """Return statistics with these fits; every value of a vocabulary occurred once unless `counts` says otherwise."""
     values = {table: _values(pa.array(values)) for table, values in (vocabularies or {}).items()}
     times = {table: np.ones(len(array), np.int64) for table, array in values.items()} | (counts or {})
     return Statistics(
@@ -22,11 +22,11 @@ def statistics_of(vocabularies=None, counts=None, moments=None, edges=None):
 
 
 def vocabularies_of(encoder):
-    """Table -> the values of its vocabulary and how often the training data has each, as lists."""
+    """Return, by table, the values of its vocabulary and their counts in the training data, as lists."""
     vocabularies = encoder.statistics.fits["vocabularies"]
     return {table: (fit.values.to_pylist(), fit.counts.tolist()) for table, fit in vocabularies.items()}
 
 
 def _values(array):
-    """A vocabulary's values, texts in the type that encoders use."""
+    """Return a vocabulary's values as an array, texts in the type that encoders use."""
     return array.cast(pa.large_string()) if pa.types.is_string(array.type) else array

@@ -1,4 +1,4 @@
-"""Bad rows are left out of a set as far as a config allows, and counted by what is wrong with them."""
+"""Invalid rows are skipped as far as a config allows, and counted by reason."""
 
 import math
 from collections import Counter
@@ -30,14 +30,14 @@ GOOD = {"y": 1.0, "w": 0.5, "n": 2.0, "id": 1, "list": [0, 2], "free": "x"}
 
 
 def write(path, rows, rows_of_group=4):
-    """Rows, as dicts of what differs from a good row; returns the row groups."""
+    """Write rows, given as dicts of differences from a valid row, and return the row groups."""
     columns = {name: pa.array([{**GOOD, **row}[name] for row in rows], type_) for name, type_ in TYPES.items()}
     pq.write_table(pa.table(columns), path, row_group_size=rows_of_group)
     return open_data(str(path))
 
 
 def left_of(row_groups):
-    """Every row that a set still has, as a dict."""
+    """Return every row left in a split, as a dict."""
     return [row for group in row_groups for row in group.read(list(TYPES)).to_pylist()]
 
 
@@ -92,7 +92,7 @@ row_dicts = st.lists(
 
 
 def first_reason(row):
-    """Why a row is bad, by the words of the documentation alone; None of a good row."""
+    """Return why a row is invalid, by the rules of the documentation alone; None if it is valid."""
     y, w, n, id_, values = row["y"], row["w"], row["n"], row["id"], (row["list"] or [])[-2:]
     checks = {
         "label is null": y is None,

@@ -30,7 +30,7 @@ def declared_x(**settings):
 
 
 def fitted(file, *groups, seed=1, **declared):
-    """The encoder of training data with one row group for each list of numbers."""
+    """Fit an encoder on training data with one row group for each list of numbers."""
     with pq.ParquetWriter(file, pa.schema({"x": pa.float64(), "y": pa.int64()})) as writer:
         first = 0
         for group in groups:
@@ -49,7 +49,7 @@ def with_edges(*edges):
 
 
 def bucket(encoder, numbers):
-    """The bucket of each number; None for the null row."""
+    """Return the bucket of each number; None for the null row."""
     column = pa.array(numbers, pa.float64())
     ids = encoder(pa.table({"x": column, "y": np.zeros(len(column), np.int8)}), WHERE)["ids"][:, 0].tolist()
     return [None if id_ == NULL else id_ - SPECIAL_ROWS for id_ in ids]
@@ -62,7 +62,7 @@ def file(tmp_path):
 
 @pytest.fixture(scope="session")
 def new_file(tmp_path_factory):
-    """Makes a path that no example of a property had before."""
+    """Return a function that makes a path no earlier example of a property used."""
     return lambda: tmp_path_factory.mktemp("data") / "a.parquet"
 
 
@@ -273,7 +273,7 @@ def test_data_that_is_used_whole_has_the_same_edges_in_any_row_groups_and_with_a
 
 @pytest.fixture
 def draws(monkeypatch):
-    """The rows of each row group that edges are drawn from, in order."""
+    """Return the rows of each row group that the edges are computed from, in order."""
     monkeypatch.setattr(features.statistics, "EDGE_ROWS", 50)
     monkeypatch.setattr(features.statistics, "THREADS", 1)
     seen = []
@@ -294,7 +294,7 @@ def test_row_groups_and_parts_of_one_draw_other_rows_for_edges(file, draws):
 
     draws.clear()
     whole = open_data(str(file))[0]
-    quarter = np.arange(100) // 2 % 2 == 0  # both classes in each part
+    quarter = np.arange(100) // 2 % 2 == 0  # so that each selection has both classes
     fit(declared_x(), LABEL, [whole.select(quarter), whole.select(~quarter)], seed=1)
     first, second = draws
     assert (first != second).any()

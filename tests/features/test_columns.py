@@ -1,4 +1,4 @@
-"""Columns of several files: what means the same, and what does not."""
+"""Columns of several files: types that mean the same are accepted, others are rejected."""
 
 import datetime
 import decimal
@@ -12,7 +12,7 @@ from features import DataError, check_agreement, open_data, unified_schema
 
 @pytest.fixture
 def files(tmp_path):
-    """Write arrays as the column `x` of a file each; returns their row groups."""
+    """Write each array as column `x` of a file of its own and return the row groups."""
 
     def write(*arrays):
         for k, array in enumerate(arrays):
@@ -64,7 +64,7 @@ def test_another_meaning_is_an_error_that_names_both_files(files, one, other):
     with pytest.raises(DataError) as error:
         check_agreement(row_groups, ["x"], numbers=[])
     message = str(error.value)
-    stored = [str(array.type).replace("item", "element") for array in (other, one)]  # as Parquet calls it
+    stored = [str(array.type).replace("item", "element") for array in (other, one)]  # Parquet's name for it
     assert "2.parquet: column 'x' is {}, but {} in ".format(*stored) in message
     assert "0.parquet" in message
 

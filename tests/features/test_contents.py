@@ -1,4 +1,4 @@
-"""A column of other values than when it was first read is noticed; equal values are equal however they are stored."""
+"""A column whose values changed after the first read is noticed; equal values hash equally, however stored."""
 
 import decimal
 import struct
@@ -97,7 +97,7 @@ def test_what_lies_behind_a_null_does_not_matter():
 
 
 def test_known_hashes():
-    """A run that goes on with another version of the project or of pyarrow must find the same."""
+    """A run resumed with another version of the project or of pyarrow must compute the same hashes."""
     three, null = struct.pack("<q", 3), {"second": b"\x40", "third": b"\x20"}
     numbers = three + null["second"] + struct.pack("<qqq", 1, 0, 3)
     assert hashed([1, None, 3], pa.int64()) == xxhash.xxh3_64_intdigest(numbers)
@@ -109,7 +109,7 @@ def test_known_hashes():
 
 @pytest.fixture
 def groups(tmp_path):
-    """Two row groups of x = 0, 1, ... 9."""
+    """Return two row groups of x = 0, 1, ... 9."""
     pq.write_table(pa.table({"x": range(10), "y": range(10)}), tmp_path / "a.parquet", row_group_size=5)
     return open_data(str(tmp_path / "a.parquet"))
 
@@ -142,7 +142,7 @@ def test_other_values_than_expected_are_an_error_before_and_after_reading(groups
     groups[1].read(["x"])
     with pytest.raises(DataError, match=r"b.parquet, row group 1: column 'x' holds other values"):
         contents.expect("x", (1, 0), 17, "b.parquet")
-    contents.expect("x", (2, 0), 17, "a.parquet")  # it has no such row group: its footer says so
+    contents.expect("x", (2, 0), 17, "a.parquet")  # its footer lists no such row group
 
 
 def test_selected_rows_and_casts_do_not_matter(groups):

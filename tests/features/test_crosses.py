@@ -1,4 +1,4 @@
-"""A cross is one category made of several: its id, its place in a batch, what a model hears of it."""
+"""A cross is one category made of several: its id, its position in a batch, and its metadata for a model."""
 
 import dataclasses
 
@@ -30,13 +30,13 @@ def encode(encoder_, **columns):
 
 
 def cross_hashed(buckets, *parts):
-    """Rows of the table of a cross, by TensorFlow, from the texts of its parts."""
+    """Return the rows of a cross's table that TensorFlow computes from the texts of its parts."""
     texts = [tf.constant([[text.encode()] for text in part]) for part in parts]
     return (tf.sparse.to_dense(tf.sparse.cross_hashed(texts, buckets)).numpy()[:, 0] + SPECIAL_ROWS).tolist()
 
 
 def ids_of_cross(first, second, one=None, other=None, buckets=1000):
-    """The ids of `first` x `second`, columns `a` and `b` of categoricals declared as `one` and `other`."""
+    """Return the ids of `first` x `second`, columns `a` and `b` of categoricals declared as `one` and `other`."""
     declared = {
         "a": one or {"hash": 9},
         "b": other or {"hash": 9},

@@ -1,4 +1,4 @@
-"""Rows of tables go back to the values of the data."""
+"""Rows of tables are decoded to the values of the data."""
 
 import numpy as np
 import pyarrow as pa

@@ -1,4 +1,4 @@
-"""Values become the ids and floats of a batch; an encoder that was saved and loaded makes the same ones."""
+"""Values become the ids and floats of a batch, and a saved and loaded encoder computes the same ones."""
 
 import math
 

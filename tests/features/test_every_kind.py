@@ -1,4 +1,4 @@
-"""What every registered feature kind must do. A new kind is complete when it has examples here and these pass."""
+"""The contract of registered feature kinds. A new kind is complete when it has examples here and these tests pass."""
 
 from itertools import pairwise
 
@@ -57,7 +57,7 @@ EXAMPLES = {
     ],
     "rounded": [{"column": "price", "step": 0.5, "dim": 2}],
 }
-"""`type` of a config -> settings that together reach all that the kind can do."""
+"""`type` of a config -> settings that together cover every option of the kind."""
 CASES = [(kind, settings) for kind, examples in EXAMPLES.items() for settings in examples]
 every_case = pytest.mark.parametrize(
     ("kind", "settings"), CASES, ids=[f"{kind} {k}" for k, (kind, _) in enumerate(CASES)]
@@ -66,14 +66,14 @@ every_case = pytest.mark.parametrize(
 
 @pytest.fixture(scope="module", autouse=True)
 def toy():
-    """The toy kind of `tests/toy_kind.py` is one of them."""
+    """Register the toy kind of `tests/toy_kind.py`."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setitem(KINDS, "rounded", Rounded)
         yield
 
 
 def rows(count, seed=0):
-    """Columns for every kind, with nulls and empty lists."""
+    """Return columns for every kind, with nulls and empty lists."""
     random = np.random.default_rng(seed)
     absent = random.random(count) < 0.2
     tags = [
@@ -96,7 +96,7 @@ def rows(count, seed=0):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Row groups of the training data."""
+    """Return row groups of the training data."""
     file = tmp_path_factory.mktemp("kinds") / "train.parquet"
     pq.write_table(rows(60), file, row_group_size=20)
     return open_data(str(file))

@@ -1,4 +1,4 @@
-"""Any table and any damaged file: a `DataError` that says where, or the batch that a plain reading of it gives."""
+"""Any table and any damaged file gives a `DataError` with a location, or the batch that a plain reading gives."""
 
 import os
 import re
@@ -25,7 +25,7 @@ LABEL = Columns("y", "w")
 
 
 def encoded_by_us(path):
-    """The file as one batch, after what training does with its columns."""
+    """Return the file as one batch, after the same steps as in training."""
     row_groups = open_data(str(path))
     unfitted = Encoder(DECLARED, LABEL)
     check_columns(row_groups, unfitted.input_columns, unfitted.check)
@@ -44,7 +44,7 @@ def batch_or_message(path):
 
 
 def values_of(type_):
-    """Values of a type, the awkward ones among them, and nulls."""
+    """Return a strategy for values of a type, including edge cases and nulls."""
     edges = {
         pa.int8(): [0, 1, -128, 127],
         pa.int64(): [0, 1, 4, 5, 2**53 + 1, 2**63 - 1, -(2**63)],
@@ -88,7 +88,7 @@ FITTING = {
 
 @st.composite
 def tables(draw):
-    """A table with the columns of FEATURES: types that fit, or, of one column in some tables, any type."""
+    """Draw a table with the columns of FEATURES and matching types; in some tables one column has any type."""
     rows = draw(st.integers(2, 12))
     odd = draw(st.sampled_from([None, None, *FITTING, "y", "w"]))
     label = st.sampled_from([0, 1]) if odd != "y" else st.sampled_from([0, 1, 2, None])
@@ -129,7 +129,7 @@ def test_a_table_is_encoded_as_its_rows_say_or_refused(tmp_path_factory, table, 
 
 @pytest.mark.slow
 def test_files_damaged_at_random_are_an_error_or_read_as_what_they_say():
-    """The first cases of what `scripts/fuzz_parquet.py` does by the thousand."""
+    """Run the first of the thousands of cases of `scripts/fuzz_parquet.py`."""
     command = [sys.executable, ROOT / "scripts" / "fuzz_parquet.py", "--cases", "100"]
     result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert result.returncode == 0, result.stdout + result.stderr
@@ -138,7 +138,7 @@ def test_files_damaged_at_random_are_an_error_or_read_as_what_they_say():
 
 
 def rewritten(path, old, new):
-    """Replace bytes that stand in a file once or more by as many others."""
+    """Replace every occurrence of some bytes in a file with as many other bytes."""
     content = path.read_bytes()
     assert old in content
     assert len(old) == len(new)

@@ -1,4 +1,4 @@
-"""Hashes of text are TensorFlow's, alone and crossed."""
+"""Hashes of texts, single and crossed, equal TensorFlow's."""
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,7 @@ buckets = st.integers(1, 2**31 - 4) | st.integers(1, 5)
 
 @st.composite
 def columns(draw, parts=(2, 4), rows=(1, 6), nulls=False):
-    """Columns of one length, each of text or of integers."""
+    """Draw columns of equal length, each of texts or of integers."""
     length = draw(st.integers(*rows))
 
     def column(values, type_):
@@ -34,13 +34,13 @@ def texts(column):
 
 
 def cross_hashed(parts, buckets):
-    """What TensorFlow makes of the texts."""
+    """Return the hashes that TensorFlow computes from the texts."""
     crossed = tf.sparse.cross_hashed([tf.constant([[text] for text in texts(part)]) for part in parts], buckets)
     return tf.sparse.to_dense(crossed).numpy()[:, 0].tolist()
 
 
 def without_nulls(parts):
-    """The rows that have a value in every part."""
+    """Return the rows that have a value in every part."""
     table = pa.table({str(place): part for place, part in enumerate(parts)}).drop_null()
     return [column.combine_chunks() for column in table.columns]
 
@@ -57,7 +57,7 @@ def test_a_cross_is_tensorflows_of_the_texts(parts, buckets):
         ["", "", "a"],
         ["é", "e\u0301", "\u00e9"],
         ["日本語", "🙂", "a\x00b"],
-        ["x" * 15, "x" * 33, "x" * 1000],  # FarmHash takes other paths for these lengths
+        ["x" * 15, "x" * 33, "x" * 1000],  # FarmHash has separate code paths for these lengths
     ],
     ids=["empty", "accents", "beyond ascii", "long"],
 )

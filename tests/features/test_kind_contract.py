@@ -1,4 +1,4 @@
-"""Mistakes of a new feature kind are refused where they are made, not in the middle of a training."""
+"""Mistakes in a new feature kind are rejected where they are made, not in the middle of a run."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +13,7 @@ from tests.toy_kind import HighestSoFar, Rounded
 
 
 class Copy(Feature):
-    """A feature as it is, under another name."""
+    """The same feature under another name."""
 
     type: Literal["copy"] = "copy"
     of: str
@@ -34,7 +34,7 @@ class Copy(Feature):
 
 
 class Lodger(Rounded):
-    """A kind whose table bears the name of another feature."""
+    """A kind whose table is named like another feature."""
 
     type: Literal["lodger"] = "lodger"
 
@@ -44,7 +44,7 @@ class Lodger(Rounded):
 
 
 class Narrow(Categorical):
-    """A kind that shares tables, and compares only their width."""
+    """A kind that can share tables and compares only their widths."""
 
     type: Literal["narrow"] = "narrow"
 
@@ -106,7 +106,7 @@ def test_a_section_of_the_saved_encoder_has_one_class(monkeypatch, tmp_path):
 
 def test_a_kind_with_columns_and_parts_gets_both(monkeypatch):
     class Scaled(Copy):
-        """A category and a column together."""
+        """A feature that gives both a category and a numeric column."""
 
         type: Literal["scaled"] = "scaled"
 

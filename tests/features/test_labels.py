@@ -1,4 +1,4 @@
-"""Labels and weights are checked; what cannot be used is an error that says where it is."""
+"""Labels and weights are checked, and an unusable one is an error that names its location."""
 
 import numpy as np
 import pyarrow as pa

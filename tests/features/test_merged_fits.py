@@ -1,4 +1,4 @@
-"""The fitting pass can be divided: states of row groups, merged in their order, are the state of all of them."""
+"""The fitting pass can be divided: states of row groups, merged in order, equal the state of all row groups."""
 
 from itertools import pairwise
 
@@ -37,7 +37,7 @@ GROUPS = st.lists(st.lists(ROW, min_size=1, max_size=6), min_size=1, max_size=6)
 
 
 def table_of(rows):
-    """One row group; its labels alternate."""
+    """Return a table for one row group, with alternating labels."""
     columns = [list(column) for column in zip(*rows, strict=True)]
     types = [pa.string(), pa.list_(pa.string()), pa.int64(), pa.float64(), pa.float64()]
     arrays = [pa.array(column, type_) for column, type_ in zip(columns, types, strict=True)]
@@ -45,7 +45,7 @@ def table_of(rows):
 
 
 def state_of(tables, places):
-    """The state of the row groups at these places, each made alone; without places that of no data."""
+    """Merge the states of the row groups at these positions, each fitted alone; no positions: the state of no data."""
     declared = DECLARED.columns.values()
     state = FittingState(fittings(DECLARED))
     for place in places:
@@ -55,7 +55,7 @@ def state_of(tables, places):
 
 
 def results(state):
-    """Everything that a state ends in, as plain values."""
+    """Return all results of a state as plain values."""
     fits = {place: fitting.result() for place, fitting in state.fittings.items()}
     words, ids = fits["vocabularies", "words"], fits["vocabularies", "id"]
     exact = [words.values.to_pylist(), words.counts.tolist(), ids.values.to_pylist(), ids.counts.tolist()]
@@ -88,7 +88,7 @@ def test_ranges_of_row_groups_merge_to_the_state_of_all(groups, cuts, merge_abov
 @given(groups=GROUPS)
 @few
 def test_one_state_for_each_row_group_merged_in_order_is_what_fit_finds(tmp_path_factory, groups):
-    groups = [[*rows, rows[0], rows[0]] for rows in groups]  # both classes in each
+    groups = [[*rows, rows[0], rows[0]] for rows in groups]  # so that each row group has both classes
     tables = [table_of([(*row[:4], row[4] + 0.5) for row in rows]) for rows in groups]
     path = tmp_path_factory.mktemp("data") / "a.parquet"
     with pq.ParquetWriter(path, tables[0].schema) as writer:

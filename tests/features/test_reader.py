@@ -1,4 +1,4 @@
-"""Batches in an order that (seed, epoch) fix, from any position, read ahead by a thread."""
+"""Batches come in an order determined by (seed, epoch), from any position, and a thread reads them ahead."""
 
 import gc
 import itertools
@@ -21,7 +21,7 @@ some = settings(max_examples=40, deadline=None)
 
 
 def reader(folder, sizes, **settings):
-    """A reader of rows 0, 1, 2, ... in row groups of these sizes, spread over two files."""
+    """Return a reader of rows 0, 1, 2, ... in row groups of these sizes, spread over two files."""
     table = pa.table({"row": np.arange(sum(sizes)), "y": np.arange(sum(sizes)) % 2})
     starts, half = np.cumsum([0, *sizes]).tolist(), (len(sizes) + 1) // 2
     for name, places in [("a.parquet", range(half)), ("b.parquet", range(half, len(sizes)))]:
@@ -33,7 +33,7 @@ def reader(folder, sizes, **settings):
 
 
 def rows(batches):
-    """The row numbers of each batch."""
+    """Return the row numbers of each batch."""
     return [(batch["ids"][:, 0] - 3).tolist() for batch in batches]
 
 

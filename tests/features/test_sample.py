@@ -1,4 +1,4 @@
-"""A fixed sample of a data set."""
+"""The fixed sample of a dataset."""
 
 from itertools import pairwise
 
@@ -16,7 +16,7 @@ from features import Columns, Features, draw_sample, fit, open_data
 
 @pytest.fixture
 def row_groups(tmp_path):
-    """x counts the 5,000 rows of two row groups."""
+    """Return two row groups in which x numbers the 5,000 rows."""
     table = pa.table({"x": np.arange(5000), "y": np.arange(5000) % 2, "z": np.zeros(5000)})
     pq.write_table(table, tmp_path / "a.parquet", row_group_size=3000)
     return open_data(str(tmp_path / "a.parquet"))

@@ -1,4 +1,4 @@
-"""What a config may say about features, and what is refused."""
+"""Settings of features that a config accepts, and those that it rejects."""
 
 import pytest
 from pydantic import ValidationError
@@ -86,7 +86,7 @@ def test_features_read_back_from_their_dump_are_the_same():
     assert Features.model_validate(features.model_dump(mode="json", by_alias=True)) == features
 
 
-# What is refused
+# Rejected settings
 
 
 @pytest.mark.parametrize(

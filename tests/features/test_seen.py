@@ -1,4 +1,4 @@
-"""Ids that the training data never has use the row of unknown values, whatever makes the ids."""
+"""Ids that never occur in the training data use the row of unknown values, however the ids are computed."""
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +24,7 @@ TRACKED = ("a", "b", "hour", "a_x_x")
 
 
 def rows_of(size, seed, words="pqrs"):
-    """Rows with nulls and empty lists, label and all."""
+    """Return rows with nulls, empty lists and a label."""
     random = np.random.default_rng(seed)
     lists = [random.integers(0, 9, random.integers(0, 4)).tolist() for _ in range(size)]
     return pa.table(
@@ -54,7 +54,7 @@ def fitted(row_groups, declared=DECLARED, known=None, **settings_):
 
 
 def ids_by_feature(encoder, table):
-    """Feature -> the table rows of its values."""
+    """Return, by feature, the table rows of its values."""
     values = encoder.values(table, "here")
     return {name: encoder.ids(name, values[name], "here") for name in encoder.features.columns}
 

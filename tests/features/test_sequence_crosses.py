@@ -1,4 +1,4 @@
-"""A cross of a sequence pairs each of its values with categories of the row: the pairs' ids, and what a model hears."""
+"""A cross of a sequence pairs each of its values with categories of the row: the pairs' ids and their metadata."""
 
 import dataclasses
 
@@ -29,7 +29,7 @@ def encoder(declared, edges=None, vocabularies=None):
 
 
 def lists_of(batch, name):
-    """The ids of each row without its padding, which is 0."""
+    """Return the ids of each row without padding, which is 0."""
     padded, lengths = batch[f"sequences/{name}"], batch[f"lengths/{name}"]
     assert (padded.dtype, lengths.dtype) == (np.int32, np.int32)
     assert (padded[np.arange(padded.shape[1]) >= lengths[:, None]] == PADDING).all()
@@ -37,7 +37,7 @@ def lists_of(batch, name):
 
 
 def ids_of(history, user, of=("user", "history"), one=None, buckets=BUCKETS, **sequence):
-    """The ids of history x user in each row, of columns of these names."""
+    """Return the ids of history x user in each row, from columns of these names."""
     declared = {
         "user": one or {"hash": 9},
         "history": {"type": "sequence", "hash": 9, **sequence},
@@ -47,7 +47,7 @@ def ids_of(history, user, of=("user", "history"), one=None, buckets=BUCKETS, **s
 
 
 def id_of_pair(*values, buckets=BUCKETS):
-    """The row that TensorFlow's cross of the texts has in the table."""
+    """Return the table row of TensorFlow's cross of the texts."""
     if None in values:
         return NULL
     texts = [tf.constant([[str(value).encode()]]) for value in values]
@@ -385,7 +385,7 @@ def test_data_is_read_in_batches(whole, path):
     assert set(batches[0]) == set(whole.batch_spec)
 
 
-# What a config says
+# Settings
 
 PARTS = {
     "user": {},

@@ -1,4 +1,4 @@
-"""Row groups in slices: the same rows as whole ones, decoded once, in bounded memory."""
+"""Row groups read in slices give the same rows as whole ones, are decoded once, and need bounded memory."""
 
 from itertools import pairwise
 
@@ -39,7 +39,7 @@ DECLARED = {
 
 
 def table_of(rows):
-    """Rows 0, 1, 2, ... with texts, nulls, lists of 0 to 4 values and labels."""
+    """Return rows 0, 1, 2, ... with texts, nulls, lists of 0 to 4 values and labels."""
     number = np.arange(rows)
     return pa.table(
         {
@@ -54,13 +54,13 @@ def table_of(rows):
 
 @pytest.fixture
 def small(monkeypatch):
-    """A row group of more than 10 rows comes in slices of at most 7."""
+    """Read a row group of more than 10 rows in slices of at most 7."""
     monkeypatch.setattr(features.row_groups, "WHOLE_ROWS", 10)
     monkeypatch.setattr(features.row_groups, "SLICE_ROWS", 7)
 
 
 def open_sliced(folder):
-    """Row groups of 40, 40 and 9 rows, in slices of 6 or 7, and whole."""
+    """Return row groups of 40, 40 and 9 rows, in slices of 6 or 7 rows and whole."""
     pq.write_table(table_of(89), folder / "a.parquet", row_group_size=40)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(features.row_groups, "WHOLE_ROWS", 10)
@@ -139,7 +139,7 @@ def test_an_error_in_a_slice_is_the_one_that_is_raised(sliced):
         next(rows)
 
 
-# All that reads data gives the same for slices
+# Every reader of data gives the same result for slices
 
 
 def test_fitting_encoding_and_bad_rows_do_not_depend_on_slices(tmp_path, monkeypatch):

@@ -44,7 +44,7 @@ def column(row_groups, name="x"):
 
 @pytest.fixture
 def clicks(tmp_path):
-    """A folder whose files hold x = 1, 2, 3 in sorted order, among names that are ignored."""
+    """Write a folder whose files hold x = 1, 2, 3 in sorted order, among files that are ignored."""
     for name, x in [("b.parquet", 2), ("a/deep/a.parquet", 1), ("c/c.parquet", 3)]:
         write(tmp_path / "clicks" / name, {"x": [x]})
     for name in ["_a.parquet", ".a.parquet", "_temporary/a.parquet", "c/.hidden/a.parquet"]:
@@ -131,7 +131,7 @@ NAMES = [
 
 @pytest.fixture(params=["local", "remote"])
 def place(request, tmp_path, monkeypatch):
-    """A folder, and what a path has before the names in it: that of the local disk, or the URI of another system."""
+    """Return a folder and the prefix of paths in it: that of the local disk, or the URI of another file system."""
     if request.param == "local":
         return tmp_path, f"{tmp_path}/"
     remote = pa.fs.SubTreeFileSystem(str(tmp_path), pa.fs.LocalFileSystem())
@@ -466,7 +466,7 @@ REPLACEMENTS = {
 def test_a_file_replaced_in_use_is_an_error_that_names_it(tmp_path, replacement, selected):
     path = tmp_path / "a.parquet"
     write_numbered(path, [2, 2])
-    os.utime(path, (0, 0))  # clocks of file systems are coarse: the replacement must be younger
+    os.utime(path, (0, 0))  # clocks of file systems are coarse, so the replacement gets a later time
     group = replace(open_data(str(path))[1], selected=selected)
     path.unlink()
     if isinstance(replacement, bytes):
@@ -487,7 +487,7 @@ def split(row_groups, by, parts, seed=1, **settings):
 
 
 def split_or_reject(row_groups, *args, **settings):
-    """The split; an example with too few rows to fill every set is rejected."""
+    """Return the split, or reject the example if its rows are too few to fill every split."""
     try:
         return split(row_groups, *args, **settings)
     except DataError as error:
@@ -553,7 +553,7 @@ def test_files_that_come_after_do_not_change_where_rows_go_at_random(tmp_path):
 
 
 def nearest_boundaries(times, parts):
-    """For each cut the rows before it: of the boundaries between two instants the nearest, or both if two are."""
+    """Return, for each cut, the rows before the nearest boundary between two instants; both if two are equally near."""
     boundaries = [0, *(k for k, (a, b) in enumerate(pairwise(sorted(times)), 1) if a != b), len(times)]
     wanted = [len(times) * parts[0], len(times) * (parts[0] + parts[1])]
     best = [min(abs(b - cut) for b in boundaries) for cut in wanted]

@@ -132,7 +132,7 @@ def test_neither_row_groups_nor_merges_change_a_vocabulary(tmp_path_factory, val
 
 
 def test_merging_takes_time_in_proportion_to_what_is_counted(file, monkeypatch):
-    """Of 64 row groups without a common value, a merge comes when as many values wait as are merged."""
+    """64 row groups share no value, and values are merged when as many wait as are merged already."""
     merged = []
     merge = features.fits.vocabulary.ValueCounts._merge_counted
 
@@ -298,7 +298,7 @@ def test_a_numeric_without_a_value_has_mean_0_and_deviation_1(file, column):
     assert (moments.mean, moments.deviation) == (0, 1)
 
 
-# Unfit data
+# Data that is not fit for training
 
 
 @pytest.mark.parametrize("label", [0, 1])

@@ -22,7 +22,7 @@ ZONES = ["UTC", "Europe/Paris", "America/New_York", "Asia/Tokyo", "Asia/Kathmand
 
 
 def in_calendar(seconds):
-    """Python's datetime of an instant, and how many years it is short of it: Python knows the years 2 to 9998 only."""
+    """Return Python's datetime of an instant and the years taken off, because Python only has the years 2 to 9998."""
     if -62_100_000_000 < seconds < 253_370_000_000:
         return EPOCH + timedelta(seconds=seconds), 0
     cycles = (seconds - YEAR_3000) // CYCLE  # where every zone follows its last rule
@@ -30,7 +30,7 @@ def in_calendar(seconds):
 
 
 def shown(seconds, zone):
-    """(days since 1970, seconds since midnight) that a clock of the zone shows."""
+    """Return (days since 1970, seconds since midnight) on a clock of the zone."""
     at, years = in_calendar(seconds)
     local = at.astimezone(ZoneInfo(zone))
     days = (local.date() - date(1970, 1, 1)).days + years // CYCLE_YEARS * 146_097
@@ -45,12 +45,14 @@ def shown(seconds, zone):
 @example(numbers=[2**63 - 1, -(2**63)], unit="ns")
 @example(numbers=[2**63 - 1, -(2**63)], unit="us")
 @example(numbers=[2**63 - 1, -(2**63) + 1], unit="s")
-@example(numbers=[int((datetime(2050, 7, 1, tzinfo=UTC) - EPOCH).total_seconds())], unit="s")  # Arrow knows no summer
+@example(
+    numbers=[int((datetime(2050, 7, 1, tzinfo=UTC) - EPOCH).total_seconds())], unit="s"
+)  # Arrow: no daylight saving
 @example(numbers=[int((datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC) - EPOCH).total_seconds())], unit="s")
 @example(numbers=[-1], unit="ns")
 def test_the_clock_of_a_zone_at_any_instant_that_a_column_holds(zone, numbers, unit):
     seconds = [number // PER_SECOND[unit] for number in numbers]
-    if zone != "UTC":  # before the year 2 a zone's own mean time holds: datetime does not go back to it
+    if zone != "UTC":  # before the year 2 a zone's local mean time applies, and datetime does not reach back to it
         numbers = [number for number, at in zip(numbers, seconds, strict=True) if at > -62_000_000_000]
         seconds = [number // PER_SECOND[unit] for number in numbers]
     expected = [shown(at, zone) for at in seconds]
@@ -71,7 +73,9 @@ def test_every_hour_of_a_year_in_a_zone_that_changes_its_clocks(year, zone):
 
 
 def test_the_hour_in_which_clocks_change_is_asked_second_by_second():
-    change = int((datetime(1891, 3, 15, 23, 50, 39, tzinfo=UTC) - EPOCH).total_seconds())  # Paris leaves its mean time
+    change = int(
+        (datetime(1891, 3, 15, 23, 50, 39, tzinfo=UTC) - EPOCH).total_seconds()
+    )  # Paris drops its local mean time
     seconds = [change - 2, change - 1, change, change + 1]
     _, of_day = wall_clock(pa.array(seconds, pa.timestamp("s")), "Europe/Paris")
     assert of_day.tolist() == [shown(at, "Europe/Paris")[1] for at in seconds]
@@ -115,7 +119,7 @@ def test_the_text_of_a_date_has_its_year_however_far(days):
 
 
 def test_no_zone_changes_its_clocks_twice_within_a_day():
-    """Offsets are asked at both ends of a day: what happened between would go unseen."""
+    """Offsets are looked up at both ends of a day, so two changes in between would go unnoticed."""
     for name in sorted(zoneinfo.available_timezones()):
         zone = zoneinfo._zoneinfo.ZoneInfo.no_cache(name)  # Python's own, which shows its transitions
         offsets = [*([zone._tti_before.utcoff] if zone._tti_before else []), *(info.utcoff for info in zone._ttinfos)]

@@ -1,4 +1,4 @@
-"""Arrow columns of every accepted type become the values that a feature stands for."""
+"""Arrow columns of every accepted type become the values of a feature."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -254,12 +254,12 @@ def test_a_long_list_keeps_its_last_values(rows, max_length, start):
     assert lists(column, max_length=max_length) == [(row or [])[-max_length:] for row in rows[start:]]
 
 
-# Parts of a time
+# Date parts
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Auckland"]
 PARTS = {"hour": lambda t: t.hour, "weekday": lambda t: t.weekday(), "day": lambda t: t.day - 1}
 
-instants = st.integers(-(10**9), 2 * 10**9)  # seconds: 1938 to 2033; Arrow knows no summer time beyond 2037
+instants = st.integers(-(10**9), 2 * 10**9)  # seconds: 1938 to 2033; Arrow has no daylight saving time beyond 2037
 
 
 def local(seconds, zone):

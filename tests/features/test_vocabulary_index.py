@@ -42,8 +42,8 @@ def test_a_slice_of_an_array_hashes_as_its_values_alone(values, start, length):
     assert hash_texts(part, 0).tolist() == hash_texts(alone, 0).tolist()
 
 
-def test_texts_of_one_hash_are_told_apart(monkeypatch):
-    """A hash that a first seed gives to many texts is given up; one that is alike by chance is found out."""
+def test_texts_with_equal_hashes_are_distinguished(monkeypatch):
+    """A seed that gives many texts one hash is abandoned; a text whose hash equals another's by chance is detected."""
     original = module.hash_texts
     monkeypatch.setattr(
         module, "hash_texts", lambda texts, seed: original(texts, seed) % np.uint64(2 if seed < 3 else 8)
@@ -53,7 +53,7 @@ def test_texts_of_one_hash_are_told_apart(monkeypatch):
     assert index.positions(pa.array(words, TEXT)).tolist() == expected("abc", words)
 
 
-def test_long_texts_that_differ_in_one_place_are_told_apart():
+def test_long_texts_that_differ_in_one_character_are_distinguished():
     long = ["x" * 600, "x" * 601, "x" * 511 + "y" + "x" * 88, "x" * 599 + "y", "x" * 512, "x" * 513]
     assert VocabularyIndex(pa.array(long, TEXT)).positions(pa.array([*long, "x" * 602], TEXT)).tolist() == [
         *range(6),
@@ -64,7 +64,7 @@ def test_long_texts_that_differ_in_one_place_are_told_apart():
 
 
 @pytest.mark.parametrize("values", [pa.array(["a", "a"], TEXT), pa.array([1, 1])], ids=["texts", "integers"])
-def test_a_value_that_is_there_twice_is_an_error(values):
+def test_a_duplicate_value_is_an_error(values):
     with pytest.raises(DataError, match="twice"):
         VocabularyIndex(values)
 

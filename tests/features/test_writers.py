@@ -1,4 +1,4 @@
-"""One logical table by four writers: the short form of `scripts/writers.py`."""
+"""The same logical table by four writers: the short form of `scripts/writers.py`."""
 
 import pytest
 from writer_cases import few_cases
@@ -6,9 +6,9 @@ from writers import check
 
 CASES = few_cases()
 USUAL = [case for case in CASES if "row groups of" in case.name or "row_group_size" in case.name]
-"""Those that differ in options alone."""
+"""Cases that differ in options only."""
 SLOW = [case for k, case in enumerate(USUAL) if k % 3 or "BROTLI" in case.name]
-"""A third tells most; fastparquet takes a second to compress by Brotli."""
+"""Cases for the slow lane: a third of the usual cases suffices otherwise, and fastparquet takes a second for Brotli."""
 
 
 @pytest.mark.medium

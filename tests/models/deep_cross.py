@@ -1,4 +1,4 @@
-"""What the tests of the Deep & Cross family share."""
+"""Helpers for tests of the Deep & Cross family."""
 
 from itertools import chain
 
@@ -15,7 +15,7 @@ def x0(size=5, width=WIDTH, seed=0):
 
 
 def randomize(layer):
-    """Give every variable random values, biases too, of a size that saturates neither gates nor tanh."""
+    """Assign random values to every variable, biases too, small enough to saturate neither gates nor tanh."""
     random = np.random.default_rng(1)
     for variable in layer.variables:
         variable.assign(random.normal(0, 0.5, variable.shape))
@@ -26,12 +26,12 @@ def float64(variable):
 
 
 def weights_with(cross, tower, value):
-    """The weights as the references take them, with those of the cross layers; no batch norm.
+    """Return the weights in the form that the references take; without batch norm.
 
     Args:
-        cross: of each layer.
-        tower: the rest is its.
-        value: gives a variable's.
+        cross: weights of each cross layer.
+        tower: tower with the other weights.
+        value: function that reads a variable.
     """
 
     def mlp(block):
@@ -46,7 +46,7 @@ def weights_with(cross, tower, value):
 
 
 def check_towers(tower, structure):
-    """Towers are named, and each variable is in one of them."""
+    """Check that blocks are named and that each variable is in exactly one of them."""
     named = {name: [id(v) for layer in layers for v in layer.variables] for name, layers in tower.blocks.items()}
 
     assert list(named) == (["cross", "head"] if structure == "cross_only" else ["cross", "deep", "head"])
@@ -55,11 +55,11 @@ def check_towers(tower, structure):
 
 
 def check_gradients(tower, reference_logits):
-    """Gradients of the input and of every weight are finite differences of the reference.
+    """Check gradients of the input and of every weight against finite differences of the reference.
 
     Args:
-        tower: built, without batch norm.
-        reference_logits: of x_0 and of `value`, which gives a variable's.
+        tower: built tower without batch norm.
+        reference_logits: function of x_0 and of `value`, which reads a variable.
     """
     randomize(tower)
     point, h, random = tf.constant(x0(seed=2)), 1e-6, np.random.default_rng(3)

@@ -1,15 +1,15 @@
-"""Batches with histories."""
+"""Batches with behavior sequences."""
 
 import numpy as np
 import tensorflow as tf
 
 
 def history_batch(id_rows, histories, size=6, length=5, seed=0):
-    """Random ids below the rows of their tables; of several rows, the first has empty histories; padding is 0.
+    """Return random ids, padded by 0; the first of several rows has empty histories.
 
     Args:
-        id_rows: for each column of `ids` the rows of its table.
-        histories: sequence -> the rows of its table.
+        id_rows: row count of the table of each column of `ids`.
+        histories: sequence -> row count of its table.
     """
     random = np.random.default_rng(seed)
     batch = {

@@ -1,4 +1,4 @@
-"""Dropout is a function of (seed, path, step); an MLP is what its formula says."""
+"""Dropout is a function of (seed, path, step), and an MLP computes its formula."""
 
 import numpy as np
 import pytest
@@ -13,8 +13,8 @@ from tests.reference import dcn_v2 as reference
 SHAPE = [400, 250]
 
 
-def kept(rate=0.5, seed=1, path="deep/0", step=0, shape=SHAPE):
-    """Where dropout leaves ones alone."""
+def keep_mask(rate=0.5, seed=1, path="deep/0", step=0, shape=SHAPE):
+    """Return the mask of the positions that dropout keeps."""
     return Dropout(rate, seed, path)(tf.ones(shape), step, training=True).numpy() != 0
 
 
@@ -23,14 +23,14 @@ def kept(rate=0.5, seed=1, path="deep/0", step=0, shape=SHAPE):
 def test_seed_path_and_step_decide_the_mask(rate, seed, path, step):
     name = "a" + path.encode().hex()  # any valid name of a layer
 
-    first, second = (kept(rate, seed, name, step, [20, 20]) for _ in range(2))
+    first, second = (keep_mask(rate, seed, name, step, [20, 20]) for _ in range(2))
 
     np.testing.assert_array_equal(first, second)
 
 
 @pytest.mark.parametrize("other", [{"step": 1}, {"seed": 2}, {"path": "deep/1"}], ids=lambda other: next(iter(other)))
 def test_another_step_seed_or_path_gives_an_unrelated_mask(other):
-    one, two = kept().ravel(), kept(**other).ravel()
+    one, two = keep_mask().ravel(), keep_mask(**other).ravel()
 
     assert abs(np.corrcoef(one, two)[0, 1]) < 0.02
 
@@ -40,12 +40,12 @@ def test_a_graph_and_a_variable_step_give_the_same_mask():
 
     graph = tf.function(lambda x: dropout(x, step, training=True))(tf.ones(SHAPE))
 
-    np.testing.assert_array_equal(graph.numpy() != 0, kept(step=7))
+    np.testing.assert_array_equal(graph.numpy() != 0, keep_mask(step=7))
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.2, 0.5, 0.9])
 def test_the_kept_share_is_one_minus_rate_in_all_and_in_each_column(rate):
-    mask = kept(rate)
+    mask = keep_mask(rate)
 
     deviation = np.sqrt(rate * (1 - rate))
     assert mask.mean() == pytest.approx(1 - rate, abs=4 * deviation / np.sqrt(mask.size))
@@ -57,7 +57,7 @@ def test_kept_values_are_divided_by_the_kept_share_so_that_the_mean_stays():
 
     y = Dropout(0.2, 1, "deep/0")(tf.constant(x), 0, training=True).numpy()
 
-    mask = kept(0.2)
+    mask = keep_mask(0.2)
     np.testing.assert_allclose(y[mask], x[mask] / 0.8, rtol=1e-6)
     np.testing.assert_array_equal(y[~mask], 0)
     assert y.mean() == pytest.approx(x.mean(), rel=0.01)

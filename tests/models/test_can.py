@@ -1,4 +1,4 @@
-"""CAN's micro-MLPs follow their float64 reference, see no padding, and stand on any tower."""
+"""CAN's micro-MLPs follow their float64 reference, ignore padding, and extend any tower."""
 
 from dataclasses import replace
 
@@ -36,7 +36,7 @@ def base():
 
 
 def unit(widths, bias=True, orders=2, independent_orders=False, size=4, length=3):
-    """Random parameters, behaviors and lengths of a co-action unit."""
+    """Return random parameters, behaviors and lengths for a co-action unit."""
     random = np.random.default_rng(7)
     sets = orders if independent_orders else 1
     parameters = random.normal(size=[size, sets * micro_mlp_parameters(widths, bias)])

@@ -1,4 +1,4 @@
-"""CompressedDot multiplies each field with a few compressed vectors: of all fields or of groups, fixed or adaptive."""
+"""CompressedDot multiplies fields with compressed vectors of all fields or of groups, fixed or adapted to each row."""
 
 from dataclasses import replace
 from itertools import chain
@@ -18,7 +18,7 @@ INPUTS = Inputs(
     fields=(
         Field("user", "user", column=0),
         Field("item", "item", column=1),
-        Field("bias", "one", column=0, branch="wide"),  # of another branch, so no matter what its width is
+        Field("bias", "one", column=0, branch="wide"),  # of another branch, so its width does not matter
         Field("history", "item", sequence="history", pooling="mean"),
         Field("hour", "hour", column=2),
         Field("price", "hour", column=3, scale=1),
@@ -44,12 +44,12 @@ def random_of(*shape, seed=0):
 
 
 def x0(size=4, more=0):
-    """The vectors of the fields, the plain numeric, and `more` columns that another tower put behind them."""
+    """Return the vectors of the fields, the plain numeric, and `more` columns that another tower appended."""
     return random_of(size, len(FIELDS) * WIDTH + 1 + more)
 
 
 def built(inputs=INPUTS, more=0, **arguments):
-    """A tower with its weights made."""
+    """Return a built tower."""
     tower = CompressedDot(**{"compressed": 2, "hidden": (6, 5), **arguments})
     tower.connect(inputs)
     tower(tf.constant(x0(more=more)), 0)
@@ -61,7 +61,7 @@ def compression(groups, compressed=2, hidden=(), seed=0):
 
 
 def randomize(layer):
-    """Give every variable random values, positive ones to variances."""
+    """Assign random values to every variable, positive ones to variances."""
     random = np.random.default_rng(1)
     for variable in layer.variables:
         values = random.normal(size=variable.shape)
@@ -69,7 +69,7 @@ def randomize(layer):
 
 
 def variables_of(tower):
-    """The tower's variables as the reference takes its weights."""
+    """Return the tower's variables in the form that the reference takes."""
     deep = [
         {
             "kernel": dense.kernel,
@@ -87,7 +87,7 @@ def variables_of(tower):
 
 
 def weights_of(tower):
-    """The same as float64 arrays."""
+    """Return `variables_of` as float64 arrays."""
     return tf.nest.map_structure(lambda v: None if v is None else v.numpy().astype(np.float64), variables_of(tower))
 
 
@@ -105,7 +105,7 @@ def assert_same_bits(left, right):
     assert [np.asarray(one).tobytes() for one in left] == [np.asarray(one).tobytes() for one in right]
 
 
-# What it computes
+# The logit
 
 
 @pytest.mark.parametrize("hidden", [(), (6,), (6, 4)], ids=["plain", "one hidden layer", "two hidden layers"])
@@ -191,7 +191,7 @@ def test_gradients_of_all_weights_and_of_the_input_follow_finite_differences_of_
         np.testing.assert_allclose(gradient, slopes, rtol=1e-3, atol=1e-4 * max(1.0, np.abs(slopes).max()))
 
 
-# What follows from the formula
+# Consequences of the formula
 
 
 def dots_of(layer, x):
@@ -279,7 +279,7 @@ def test_no_tensor_holds_all_pairs_of_fields():
     assert not [shape for shape in shapes if shape.count(11) > 1 or 11 * 11 in shape]
 
 
-# What of x_0 it sees
+# The part of x_0 that it reads
 
 
 @every_structure
@@ -297,7 +297,7 @@ def test_columns_behind_the_vectors_go_on_to_deep(kind, structure):
 def test_columns_behind_the_vectors_never_reach_the_compression(kind):
     tower = built(structure="parallel", more=4, **kind)
     head = tower.head.kernel.numpy()
-    head[-5:] = 0  # deep's; what is left of the logit is that of the compression
+    head[-5:] = 0  # the weights of `deep`; the remaining logit is that of the compression
     tower.head.kernel.assign(head)
     changed = x0(more=4)
     changed[:, len(FIELDS) * WIDTH :] += 100
@@ -306,7 +306,7 @@ def test_columns_behind_the_vectors_never_reach_the_compression(kind):
 
 
 def rows_of(size=7, seed=0):
-    """Rows whose label follows from whether user and item are of one parity."""
+    """Return rows whose label depends on whether user and item have the same parity."""
     random = np.random.default_rng(seed)
     ids = np.stack([random.integers(3, rows, size) for rows in (9, ITEMS, HOURS, HOURS)], axis=1)
     lengths = random.integers(0, 4, size)
@@ -514,7 +514,7 @@ def test_in_mixed_precision_every_product_of_the_compression_is_in_bfloat16(mixe
     assert [product.dtype for product in products] == [tf.bfloat16] * (groups + layers + 1)
 
 
-# What is refused
+# Rejected arguments
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ WIDTH = 9  # two vectors and a number
 
 
 class Computing(Tower):
-    """A tower without layers: a function of x_0 [batch, width], the mean of which is the logit."""
+    """A tower without layers, whose logit is the mean of a function of x_0 [batch, width]."""
 
     def __init__(self, compute):
         super().__init__(name="computing")
@@ -38,7 +38,7 @@ class Computing(Tower):
 
 
 def with_field(**field):
-    """VECTORS and one more field."""
+    """Return VECTORS with one more field."""
     return Inputs(VECTORS.tables, (*VECTORS.fields, Field(**field)), VECTORS.numerics, VECTORS.plain)
 
 
@@ -53,17 +53,17 @@ def signature(rows=None, length=LENGTH):
 
 
 def costs(tower, inputs=VECTORS, **batch):
-    """Part -> (parameters, operations)."""
+    """Return, by component, (parameters, operations)."""
     return {part: counts for part, *counts in cost_of(CTRModel(inputs, tower), signature(**batch))}
 
 
 def dense(fan_in, units):
-    """Parameters and operations of a layer with bias, without activation."""
+    """Return parameters and operations of a layer with bias and without activation."""
     return np.array([fan_in * units + units, 2 * fan_in * units + units])
 
 
 def every_model():
-    """One of each that a config may name."""
+    """Return one model of each name that a config accepts."""
     arguments = {
         "din": lambda: {"targets": {"history": "item"}},
         "can": lambda: {"base": DNN(hidden=[8]), "pairs": (("item", "history"),)},
@@ -122,7 +122,7 @@ def test_wide_and_deep_costs_an_mlp_and_in_its_own_name_the_sum_of_the_wide_weig
     wide_weights = 20 + 10
     assert found["tables"][0] == without["tables"][0] + wide_weights
     assert (found["deep"], found["head"]) == (without["deep"], without["head"])
-    assert found["wide_deep"] == [0, 2 + 1]  # two weights, and the deep part's logit
+    assert found["wide_deep"] == [0, 2 + 1]  # two weights, and the logit of the deep branch
     assert list(found) == ["tables", "deep", "head", "wide_deep"]
 
 

@@ -1,4 +1,4 @@
-"""A model is tables and a tower under one loss, complete once constructed, and trains in plain `compile` and `fit`."""
+"""A model joins tables and a tower under one loss, is complete once constructed, and trains by `compile` and `fit`."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models import DCNV2, CTRModel, Field, Inputs, Table, Tower
 from optimizers import RMSPropV2, Router, adam
 
-USERS, ITEMS, HOURS = 601, 402, 27  # sizes that no tensor of a batch has
+USERS, ITEMS, HOURS = 601, 402, 27  # sizes that no other dimension of a batch has
 INPUTS = Inputs(
     tables=(Table("user", USERS, 4), Table("item", ITEMS, 4), Table("hour", HOURS, 2)),
     fields=(
@@ -28,7 +28,7 @@ NUMERICS = {
         INPUTS.tables, (*INPUTS.fields, Field("price", "hour", column=1, scale=1)), ("age", "price"), ()
     ),
 }
-MIXED = dict.fromkeys(("no numerics", "plain numerics"), pytest.mark.slow)  # scaled ones go through all the layers
+MIXED = dict.fromkeys(("no numerics", "plain numerics"), pytest.mark.slow)  # scaled ones pass through all layers
 
 
 def model_of(inputs=INPUTS, grouping=None, **tower):
@@ -36,7 +36,7 @@ def model_of(inputs=INPUTS, grouping=None, **tower):
 
 
 def rows_of(size, inputs=INPUTS, seed=0, users=USERS):
-    """Rows whose label follows the user's parity."""
+    """Return rows whose label is the parity of the user's id."""
     random = np.random.default_rng(seed)
     ids = np.stack([random.integers(3, users, size), random.integers(3, HOURS, size)], axis=1)
     lengths = random.integers(0, 4, size)
@@ -70,7 +70,7 @@ def compiled(model, optimizer=None):
 
 
 def weighted_mean_loss(logit, label, weight):
-    """Binary cross-entropy in nats, in float64."""
+    """Return the weighted mean of binary cross-entropy in nats, in float64."""
     logit, label, weight = (np.asarray(x, np.float64) for x in (logit, label, weight))
     losses = label * np.logaddexp(0, -logit) + (1 - label) * np.logaddexp(0, logit)
     return (losses * weight).sum() / weight.sum()
@@ -82,7 +82,7 @@ def assert_same_bits(left, right):
 
 @pytest.fixture(scope="module")
 def shared_model():
-    """A model that its tests do not train."""
+    """Return a model that tests share and do not train."""
     return model_of(NUMERICS["plain numerics"])
 
 
@@ -198,7 +198,7 @@ def test_fit_and_evaluate_report_the_weighted_mean_over_all_rows():
 
 
 def batches_of(sizes):
-    """A dataset of batches of these sizes, of a length unknown beforehand."""
+    """Return a dataset of batches of these sizes, whose length is unknown beforehand."""
     rows = tensors(rows_of(10))
     signature = {key: tf.TensorSpec([None, *value.shape[1:]], value.dtype) for key, value in rows.items()}
 
@@ -212,7 +212,7 @@ def batches_of(sizes):
 @pytest.mark.medium
 def test_the_train_function_is_traced_once_for_batches_of_any_size():
     model = compiled(model_of())
-    model.optimizer.build(model.trainable_variables)  # else TensorFlow traces once more, to make the state
+    model.optimizer.build(model.trainable_variables)  # otherwise TensorFlow traces once more to create the state
 
     model.fit(batches_of([4, 3, 2, 1]), epochs=2, verbose=0)
 
@@ -317,7 +317,7 @@ def test_in_mixed_precision_every_product_of_the_towers_but_the_logit_is_in_bflo
     products = [op.outputs[0] for op in graph.get_operations() if op.type == "MatMul"]
 
     in_float32 = [product for product in products if product.dtype == tf.float32]
-    assert len(in_float32) == 3  # the head, forward and backward by its input and by its kernel
+    assert len(in_float32) == 3  # the head: forward, and backward to its input and to its kernel
     assert {product.dtype for product in products} == {tf.float32, tf.bfloat16}
 
 

@@ -1,4 +1,4 @@
-"""DCN computes its equation in four structures, and is DCN-V2 with one vector for each row of the matrix."""
+"""DCN computes its equation in four structures, and equals DCN-V2 with one vector for each row of the matrix."""
 
 import numpy as np
 import pytest
@@ -21,20 +21,20 @@ from tests.reference import dcn as reference
 
 
 def built(width=WIDTH, **arguments):
-    """A tower with its weights made."""
+    """Return a built tower."""
     tower = DCN(**{"hidden": [5, 4], "cross_layers": 2, **arguments})
     tower(tf.constant(x0(width=width)), 0)
     return tower
 
 
 def weights_of(tower, value=float64):
-    """The weights as the reference takes them; `value` gives a variable's."""
+    """Return the weights in the form that the reference takes; `value` reads a variable."""
     cross = [(value(layer.kernel)[:, 0], value(layer.bias)) for layer in tower.cross]
     return weights_with(cross, tower, value)
 
 
 def vector_cross(w, b):
-    """A layer with these weights."""
+    """Return a cross layer with these weights."""
     layer = VectorCross("glorot_uniform", seed=0, path="cross/0")
     layer.build(tf.TensorShape([None, len(b)]))
     layer.set_weights([np.reshape(w, [-1, 1]), np.array(b)])

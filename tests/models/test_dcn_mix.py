@@ -1,4 +1,4 @@
-"""DCN-Mix weighs low-rank experts by a gate of each row; with one plain expert it is low-rank DCN-V2."""
+"""DCN-Mix weights low-rank experts by a gate of each row; with one plain expert it equals low-rank DCN-V2."""
 
 from itertools import combinations
 
@@ -27,14 +27,14 @@ every_activation = pytest.mark.parametrize("activation", ["tanh", "relu", "linea
 
 
 def built(width=WIDTH, **arguments):
-    """A tower with its weights made."""
+    """Return a built tower."""
     tower = DCNMix(**{"hidden": [5, 4], "cross_layers": 2, "experts": EXPERTS, "rank": RANK, **arguments})
     tower(tf.constant(x0(width=width)), 0)
     return tower
 
 
 def mixture(width=WIDTH, **arguments):
-    """A cross layer with its weights made."""
+    """Return a built cross layer."""
     plain = {"experts": EXPERTS, "rank": RANK, "gate": "softmax", "activation": "tanh"}
     layer = MixtureCross(**{**plain, "initializer": "glorot_uniform", "seed": 0, "path": "cross/0", **arguments})
     layer.build(tf.TensorShape([None, width]))
@@ -42,14 +42,14 @@ def mixture(width=WIDTH, **arguments):
 
 
 def experts_of(layer, value=float64):
-    """(U, C, V) of each expert in the paper's shapes; `value` gives a variable's."""
+    """Return (U, C, V) of each expert in the paper's shapes; `value` reads a variable."""
     us, cs = (np.split(value(kernel), layer.experts, axis=0) for kernel in (layer.u, layer.c))
     vs = np.split(value(layer.v), layer.experts, axis=1)
     return [(u.T, c.T, v) for u, c, v in zip(us, cs, vs, strict=True)]
 
 
 def weights_of(tower, value=float64):
-    """The weights as the reference takes them; `value` gives a variable's."""
+    """Return the weights in the form that the reference takes; `value` reads a variable."""
     cross = [(experts_of(layer, value), value(layer.bias), value(layer.gate_kernel)) for layer in tower.cross]
     return weights_with(cross, tower, value)
 
@@ -89,7 +89,7 @@ def test_a_cross_layer_by_hand():
 
     crossed = layer(tf.constant([[3.0, 4.0]]), tf.constant([[5.0, 6.0]]))
 
-    # relu leaves nothing of the second expert but its bias: x_0 * (1/2 (51 [1, 10] + b) + b) + x
+    # relu leaves only the bias of the second expert: x_0 * (1/2 (51 [1, 10] + b) + b) + x
     assert crossed.numpy().tolist() == [[3 * (25.5 + 0.75) + 5, 4 * (255 + 1.5) + 6]]
 
 
@@ -148,7 +148,7 @@ def test_the_gate_sees_the_layer_s_own_input_and_not_that_of_the_tower():
     randomize(layer)
     first, x, other = (tf.constant(x0(seed=seed)) for seed in (1, 2, 3))
 
-    # all that x_0 does is multiply
+    # x_0 only multiplies
     np.testing.assert_allclose((layer(first, x) - x) / first, (layer(other, x) - x) / other, rtol=1e-3, atol=1e-5)
 
 
@@ -164,7 +164,7 @@ def test_the_bias_counts_as_often_as_the_gates_sum_to():
 
 
 def low_rank_cross(rank, v, u, b):
-    """DCN-V2's layer with these kernels, [in, out]."""
+    """Return DCN-V2's layer with these kernels, [in, out]."""
     layer = Cross(projection_dim=rank)
     layer(tf.constant(x0()), tf.constant(x0()))
     layer.set_weights([v, u, b])
@@ -215,7 +215,7 @@ def test_towers_are_named_and_hold_each_variable_once(structure):
 
 
 def kernels(**arguments):
-    """All kernels of the cross layers, gates included."""
+    """Return all kernels of the cross layers, including gates."""
     return [v.numpy() for layer in built(**arguments).cross for v in (layer.v, layer.c, layer.u, layer.gate_kernel)]
 
 

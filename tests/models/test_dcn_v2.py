@@ -1,4 +1,4 @@
-"""DCN-V2 computes its two equations in four structures, from weights that depend on (seed, path) alone."""
+"""DCN-V2 computes its two equations in four structures, and its initial weights depend on (seed, path) only."""
 
 import numpy as np
 import pytest
@@ -10,14 +10,14 @@ from tests.reference import dcn_v2 as reference
 
 
 def built(width=WIDTH, **arguments):
-    """A tower with its weights made."""
+    """Return a built tower."""
     tower = DCNV2(**{"hidden": [5, 4], "cross_layers": 2, **arguments})
     tower(tf.constant(x0(width=width)), 0)
     return tower
 
 
 def randomize(tower):
-    """Give every variable random values, positive ones to variances."""
+    """Assign random values to every variable, positive ones to variances."""
     random = np.random.default_rng(1)
     for variable in tower.variables:
         values = random.normal(size=variable.shape)
@@ -40,7 +40,7 @@ def mlp_weights(mlp):
 
 
 def weights_of(tower):
-    """The layer's weights as the reference takes them."""
+    """Return the layer's weights in the form that the reference takes."""
     cross = [[v.numpy() for v in layer.trainable_variables] for layer in tower.cross]
     return {
         "cross": [(matrices, bias) for *matrices, bias in cross],
@@ -112,7 +112,7 @@ def test_towers_are_named_and_hold_each_variable_once(structure):
 
 
 def kernels(tower, part):
-    """The kernels of `cross`, `deep`, `deep_on_cross` or `head`."""
+    """Return the kernels of `cross`, `deep`, `deep_on_cross` or `head`."""
     layer = getattr(tower, part)
     return [v.numpy() for one in (layer if isinstance(layer, list) else [layer]) for v in one.trainable_variables]
 
@@ -134,10 +134,10 @@ def test_a_seed_gives_the_same_weights_each_time_and_another_seed_others(structu
 @pytest.mark.parametrize(
     ("part", "one", "other"),
     [
-        pytest.param("cross", {"structure": "cross_only"}, {"structure": "parallel"}, id="cross, beside deep"),
+        pytest.param("cross", {"structure": "cross_only"}, {"structure": "parallel"}, id="cross, parallel to deep"),
         pytest.param("cross", {"structure": "parallel"}, {"structure": "stacked"}, id="cross, below deep"),
         pytest.param("cross", {"hidden": [3]}, {"hidden": [9, 9, 9]}, id="cross, whatever the MLP"),
-        pytest.param("deep", {"structure": "parallel"}, {"structure": "stacked_parallel"}, id="deep, beside another"),
+        pytest.param("deep", {"structure": "parallel"}, {"structure": "stacked_parallel"}, id="deep, next to another"),
         pytest.param("deep", {"cross_layers": 1}, {"cross_layers": 5}, id="deep, whatever the cross layers"),
         pytest.param("deep", {"rank": None}, {"rank": 2}, id="deep, whatever the rank"),
         pytest.param("deep", {"dropout": 0.0}, {"dropout": 0.5}, id="deep, whatever the dropout"),

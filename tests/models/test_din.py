@@ -1,4 +1,4 @@
-"""DIN's attention follows its float64 reference, sees no padding, and what it pools stands beside x_0."""
+"""DIN's attention follows its float64 reference and ignores padding, and its output is concatenated with x_0."""
 
 from dataclasses import replace
 from itertools import chain
@@ -30,7 +30,7 @@ def a_batch(size=6):
 
 
 def a_unit(activation="sigmoid", softmax=False, hidden=(5, 3), dtype="float32"):
-    """An attention unit with random weights, a target and a history of each length from 0."""
+    """Return an attention unit with random weights, and a target and a history of each length from 0."""
     random = np.random.default_rng(5)
     unit = Attention(hidden, activation, softmax, "glorot_uniform", 0, "attention/past", "unit")
     unit._set_dtype_policy(dtype)
@@ -162,7 +162,7 @@ def test_units_start_unlike_and_by_the_seed():
 @pytest.mark.parametrize("size", [1, 6])
 @pytest.mark.medium
 def test_it_trains_and_moves_only_the_rows_of_its_batch(size):
-    model, batch = a_model(batch_norm=False), a_batch(size)  # which makes nothing of a batch of one
+    model, batch = a_model(batch_norm=False), a_batch(size)  # batch norm maps a batch of one to a constant
     model.compile(optimizer=tf_keras.optimizers.SGD(0.5, jit_compile=False))
     before = np.concatenate(list(model.tables.table_blocks("item")))
 

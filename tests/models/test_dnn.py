@@ -1,4 +1,4 @@
-"""The plain MLP tower, and the activations that an MLP may have."""
+"""The plain MLP tower, and the activations of an MLP."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_prelu_has_a_slope_below_zero_that_starts_at_a_quarter():
 
 
 def dice_of(mlp):
-    """A Dice with slopes unlike zero, and what it is given."""
+    """Return a Dice layer with nonzero slopes and an input for it."""
     dense, dice = mlp.blocks[0][0], mlp.blocks[0][2]
     mlp(tf.constant(x0()), 0)
     dice.alpha.assign([0.5, -0.3, 0.0, 2.0])

@@ -1,4 +1,4 @@
-"""Every tower names its blocks before it is built, and what it would read is a pure function of the inputs."""
+"""Every tower names its blocks before it is built, and the fields that it reads are a pure function of the inputs."""
 
 import inspect
 from dataclasses import replace
@@ -20,7 +20,7 @@ OTHERS = replace(INPUTS, tables=(Table("item", 9, DIM), INPUTS.tables[1]), plain
 
 
 def small(make):
-    """A tower with narrow layers, if it has any."""
+    """Return a tower with narrow layers, if it has layers."""
     return make(**({"hidden": (5,)} if "hidden" in inspect.signature(make).parameters else {}))
 
 

@@ -1,4 +1,4 @@
-"""Seeds and initial values are functions of what they are named after, and of nothing else."""
+"""Seeds and initial values are functions of their names only."""
 
 import numpy as np
 import pytest

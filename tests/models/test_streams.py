@@ -1,4 +1,4 @@
-"""A tower with two streams reads the same tables or tables of its own, as NumPy would, and moves only their rows."""
+"""A tower with two streams reads shared or separate tables as NumPy would, and updates only the rows it looked up."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ both = pytest.mark.parametrize("separate", [SHARED, SEPARATE], ids=["shared", "s
 
 
 class TwoStreams(Tower):
-    """logit = w . (left * right) + b + the plain numeric: the fields of both streams meet number by number."""
+    """logit = w . (left * right) + b + the plain numeric; the fields of both streams are multiplied elementwise."""
 
     def __init__(self, separate, streams=(("left", None), ("right", None))):
         super().__init__(name="two_streams")
@@ -68,7 +68,7 @@ def table_of(model, name):
 
 
 def vectors(model, batch, prefix, names=FIELDS):
-    """The vectors of some fields side by side, float64, from the tables of a stream."""
+    """Return the concatenated vectors of some fields, float64, from the tables of a stream."""
     user, item = table_of(model, f"{prefix}user"), table_of(model, f"{prefix}item")
     past = [item[ids[:n]].mean(axis=0) if n else np.zeros(DIM) for ids, n in zip(*histories(batch), strict=True)]
     users, items = batch["ids"].T

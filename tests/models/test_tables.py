@@ -1,4 +1,4 @@
-"""Fused tables look up what plain indexing of separate tables would, and read no more than they must."""
+"""Fused tables look up the same values as plain indexing of separate tables, and read only the rows they need."""
 
 from dataclasses import replace
 from itertools import accumulate
@@ -38,7 +38,7 @@ def policy(request):
 
 
 def a_batch(inputs, size=6, seed=0, length=5):
-    """Random ids, numerics and sequences; the first row's sequences are empty, what follows a length is padding (0)."""
+    """Return random ids, numerics and sequences, padded by 0; the first row's sequences are empty."""
     random = np.random.default_rng(seed)
     rows = {table.name: table.rows for table in inputs.tables}
     columns = {field.column: rows[field.table] for field in inputs.fields if field.column is not None}
@@ -59,14 +59,14 @@ def a_batch(inputs, size=6, seed=0, length=5):
 
 
 def start_of(table, seed=0):
-    """The start of a table that is alone in its layer, and so alone in its variable."""
+    """Return the initial values of a table that is the only one of its layer, and so of its variable."""
     inputs = Inputs((table,), (Field("only", table.name, column=0),), (), ())
     [variable] = EmbeddingTables(inputs, STDDEV, seed).trainable_variables
     return variable.numpy()
 
 
 def vector(field, weights, batch, row):
-    """The vector of one field in one row of a batch, by plain indexing."""
+    """Return the vector of one field in one row of a batch, by plain indexing."""
     table = weights[field.table]
     if field.sequence is None:
         found = table[batch["ids"][row, field.column]]
@@ -78,7 +78,7 @@ def vector(field, weights, batch, row):
 
 
 def plainly(inputs, batch):
-    """[batch, width]: fields in declared order, then the plain numerics."""
+    """Return [batch, width]: fields in declared order, then the plain numerics."""
     weights = {table.name: start_of(table) for table in inputs.tables}
     plain = batch["numerics"][:, list(inputs.plain)]
     fields = [np.stack([vector(f, weights, batch, row) for row in range(len(plain))]) for f in inputs.fields]
@@ -109,7 +109,7 @@ def test_vectors_are_those_of_plain_indexing_in_declared_order(grouping):
 
 @st.composite
 def layouts(draw):
-    """Tables of widths 1 to 3 in up to two groups, and fields of every kind in any order."""
+    """Draw tables of widths 1 to 3 in up to two groups, and fields of every kind in any order."""
     dims = draw(st.lists(st.integers(1, 3), min_size=1, max_size=4))
     tables = tuple(Table(f"t{place}", 4 + place, dim) for place, dim in enumerate(dims))
     kinds = draw(st.lists(st.sampled_from(["id", "scaled", "mean", "sum"]), max_size=5))
@@ -354,7 +354,7 @@ def test_no_two_rows_tables_or_seeds_start_alike():
 
 
 def ops_that_take(variable, function):
-    """Types of the operations of a concrete function, and of the functions in it, that take a variable's handle."""
+    """Return the types of operations in a concrete function and its nested ones that take a variable's handle."""
     library = {f.signature.name: f for f in function.graph.as_graph_def().library.function}
     assert not any(node.op == "ReadVariableOp" for f in library.values() for node in f.node_def)
     [handle] = [inner for outer, inner in function.graph.captures if outer is variable.handle]
@@ -362,7 +362,7 @@ def ops_that_take(variable, function):
 
 
 def trace(tables, batch, with_gradient):
-    """The concrete function of a lookup, with an open batch dimension."""
+    """Return the concrete function of a lookup, with an open batch dimension."""
     specs = {key: tf.TensorSpec([None, *value.shape[1:]], value.dtype) for key, value in batch.items()}
 
     @tf.function
@@ -418,7 +418,7 @@ def test_tables_stay_float32_and_vectors_have_the_compute_type(policy, field, pl
     np.testing.assert_allclose(tf.cast(x0, tf.float32), plainly(inputs, batch), rtol=tolerance)
 
 
-# Parts, starts and names of tables
+# Branches, initial values and names of tables
 
 WIDE = replace(
     INPUTS,

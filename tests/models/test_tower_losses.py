@@ -1,4 +1,4 @@
-"""A tower's own losses are added to the cross-entropy with sample weights, and each is reported apart."""
+"""A tower's own losses are added to the cross-entropy with sample weights, and each is reported separately."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def compiled(model):
 
 
 def expected_terms(model, rows, weights=None):
-    """Each term of each row by the reference, of some weights or the model's."""
+    """Return each term of each row by the reference, from given weights or the model's."""
     [(dense, *_)] = model.tower.deep.blocks
     weights = weights or [dense.kernel, dense.bias, model.tower.head.kernel, model.tower.head.bias]
     return reference.terms(model.tables(tensors(rows))["deep"], *weights, rows["label"], model.tower.coefficient)
@@ -105,7 +105,7 @@ def test_a_model_without_losses_of_its_own_reports_its_loss_only():
 
 
 class Streamed(DNN):
-    """A tower that adds the cross-entropy of half its logit, as a stream of its own would."""
+    """A tower that adds the cross-entropy of half its logit, like a separate stream."""
 
     def call(self, x0, step, training=False):
         logit = super().call(x0, step, training=training)
@@ -127,7 +127,7 @@ def test_a_loss_may_be_a_function_of_the_labels():
 
 
 class Whole(DNN):
-    """A tower whose loss is not one of examples."""
+    """A tower whose loss is a single number instead of one per example."""
 
     def call(self, x0, step, training=False):
         return TowerOutput(super().call(x0, step, training=training), {"norm": tf.reduce_sum(x0)})
@@ -147,7 +147,7 @@ def test_a_loss_that_is_not_one_of_examples_is_refused():
 
 
 class Fixed(DNN):
-    """A tower that returns what it is given as its losses."""
+    """A tower that returns the given losses."""
 
     losses = None
 

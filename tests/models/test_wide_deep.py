@@ -1,4 +1,4 @@
-"""Wide & Deep adds a weight for each category's value to an MLP, in tables of its own that start at zero."""
+"""Wide & Deep adds a weight for each category's value to an MLP, from separate tables that start at zero."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ WITH_PAIRS = replace(
     tables=(*INPUTS.tables, Table("hour_x_history", PAIRS, 2)),
     fields=(*INPUTS.fields, Field("hour_x_history", "hour_x_history", sequence="hour_x_history", pooling="mean")),
 )
-"""A history, and the pairs of its values with the user and with the hour; the second have vectors too."""
+"""Inputs with a history and its crosses with the user and with the hour; the latter has vectors too."""
 OF_PAIRS = {"wide/user_x_history": PAIRS, "wide/hour_x_history": PAIRS}
 
 
@@ -43,7 +43,7 @@ def model_of(inputs=INPUTS, seed=1, grouping=None, **tower):
 
 
 def rows_of(size=7, seed=0):
-    """Rows whose label follows the parity of the cross, which no other column knows."""
+    """Return rows whose label follows the parity of the cross, which no other column reveals."""
     random = np.random.default_rng(seed)
     sizes = (USERS, CROSSED, HOURS, 4)
     ids = np.stack([random.integers(0 if k < 3 else 3, rows, size) for k, rows in enumerate(sizes)], axis=1)
@@ -65,7 +65,7 @@ def tensors(rows):
 
 
 def randomize(model):
-    """Give every variable random values, positive ones to variances."""
+    """Assign random values to every variable, positive ones to variances."""
     random = np.random.default_rng(1)
     for variable in (*model.tables.variables, *model.tower.variables):
         values = random.normal(size=variable.shape)
@@ -77,7 +77,7 @@ def table(model, name):
 
 
 def x0_of(model, rows):
-    """[batch, width] by plain indexing, float64."""
+    """Return x_0 [batch, width] by plain indexing, float64."""
     user, item, hour = (table(model, name).astype(np.float64) for name in ("user", "item", "hour"))
     histories = [
         item[ids[:length]].mean(axis=0) if length else np.zeros(item.shape[1])
@@ -101,7 +101,7 @@ def expected_logits(model, rows):
 
 
 def with_pairs(rows, seed=0):
-    """The rows with ids for the crosses of the history, which is empty in some."""
+    """Return the rows with ids for the crosses of the history, which is empty in some rows."""
     random, lengths = np.random.default_rng(seed), rows["lengths/history"]
     for name in ("user_x_history", "hour_x_history"):
         ids = random.integers(1, PAIRS, [len(lengths), 3]) * (np.arange(3) < lengths[:, None])
@@ -116,7 +116,7 @@ every_grouping = pytest.mark.parametrize(
 )
 
 
-# What it computes
+# The logit
 
 
 @pytest.mark.parametrize("batch_norm", [True, False], ids=["batch norm", "no batch norm"])
@@ -161,7 +161,7 @@ def test_a_wide_weight_moves_the_logits_of_its_rows_by_itself():
 def test_the_wide_part_adds_nothing_at_the_start():
     rows = rows_of()
     other = {**rows, "ids": rows["ids"].copy()}
-    other["ids"][:, 1] = 0  # the cross, which has no field in the deep part
+    other["ids"][:, 1] = 0  # the cross, which has no field in the deep branch
 
     np.testing.assert_array_equal(model_of()(tensors(rows)), model_of()(tensors(other)))
 
@@ -315,7 +315,7 @@ def test_its_tables_start_at_zero_and_logits_as_without_it():
 
 
 def touched_pairs(rows, name):
-    """The ids of the batch; padding is looked up like any other row, with a gradient of zero."""
+    """Return the ids of the batch; padding is looked up like any other row and gets a gradient of zero."""
     return set(rows[f"sequences/{name}"].ravel().tolist()) - {0}
 
 
@@ -469,7 +469,7 @@ def test_a_deep_table_of_width_1_that_shares_the_variable_needs_a_grouping():
     router(model_of(narrow, grouping=LIKE_A_RUN))
 
 
-# What is refused
+# Rejected arguments
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Dense gradients, which touch every row, and what is left of a table after them."""
+"""Dense gradients, which touch every row, and training of a table on them."""
 
 import numpy as np
 import tensorflow as tf
@@ -8,7 +8,7 @@ from tests.optimizers.streams import DIM, ROWS, start
 
 
 def dense_gradients(steps=100, seed=5):
-    """A gradient of the table for each step; their scales differ from row to row."""
+    """Return a gradient of the table for each step; scales differ from row to row."""
     random = np.random.default_rng(seed)
     scale = 10 ** random.uniform(-3, 0, [ROWS, 1])
     return random.normal(0, scale, [steps, ROWS, DIM]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The table of what every optimizer of towers must do, and what is left of some weights after training by one."""
+"""Cases for the contract of every tower optimizer, and helpers that train variables with one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,22 +27,22 @@ keras = tf_keras.optimizers
 
 
 def lookahead(learning_rate=0.01, momentum=0.9, every=5, alpha=0.5):
-    """Lookahead around momentum."""
+    """Return Lookahead around momentum."""
     return Lookahead(sgd_dense(learning_rate, momentum), every, alpha)
 
 
 def regularized(learning_rate, momentum, l1_gradient, l2_gradient):
-    """Penalties around momentum."""
+    """Return penalties around momentum."""
     return Regularized(sgd_dense(learning_rate, momentum), l1_gradient, l2_gradient)
 
 
 def normalized(learning_rate, weight_decay, **betas):
-    """Layer-wise normalization around Adam: LAMB without decay."""
+    """Return layer-wise normalization around Adam: LAMB without decay."""
     return LayerwiseNormalization(adam(learning_rate, **betas))
 
 
 def all_around(learning_rate, momentum, l1_gradient, l2_gradient, normalized, every, alpha):
-    """All three around momentum."""
+    """Return all three wrappers around momentum."""
     inner = LayerwiseNormalization(regularized(learning_rate, momentum, l1_gradient, l2_gradient))
     return Lookahead(inner, every, alpha)
 
@@ -52,15 +52,15 @@ class Case:
     make: Callable[..., tf_keras.optimizers.Optimizer]
     reference: Callable[..., np.ndarray]
     config: dict
-    """Arguments of both."""
+    """Arguments of the optimizer and of its reference."""
     quadratic: float
-    """Rate at which it solves a convex quadratic."""
+    """Learning rate at which it solves a convex quadratic."""
     rosenbrock: float
-    """Rate at which it walks down Rosenbrock's valley."""
+    """Learning rate at which it descends Rosenbrock's valley."""
     keras: Callable[..., tf_keras.optimizers.Optimizer] | None = None
-    """The same, made by tf_keras."""
+    """Function that makes the equivalent tf_keras optimizer."""
     own: dict = field(default_factory=dict)
-    """Arguments of the constructor only."""
+    """Arguments of the optimizer only."""
 
     def optimizer(self, **changes):
         return self.make(**{**self.own, **self.config, **changes})
@@ -256,9 +256,9 @@ VARIANTS = {
     "ema_momentum, uncorrected",
     "momentum, nesterov",
 }
-"""Cases of the class and the config name of another case."""
+"""Names of cases whose class and config name another case has too."""
 KINDS = {"adam", "adagrad, capped", "adafactor", "regularized, normalized, lookahead"}
-"""A class of Keras, a `RowOptimizer`, a `DenseOptimizer` with states of other shapes than its weights, all wrappers."""
+"""Cases of a Keras class, a `RowOptimizer`, a `DenseOptimizer` with states unlike its weights, and all wrappers."""
 
 each = on_cases(CASES, CASES)
 each_name = on_cases(CASES, CASES.keys() - VARIANTS)
@@ -275,7 +275,7 @@ def variables():
 
 
 def gradients(steps):
-    """For each step a gradient of each of `variables`, of sizes that differ by powers of ten."""
+    """Return, for each step, a gradient of each of `variables`; magnitudes differ by powers of ten."""
     random = np.random.default_rng(1)
     return [
         [(random.normal(size=shape) * 10 ** random.uniform(-3, 0)).astype(np.float32) for shape in SHAPES.values()]
@@ -283,9 +283,9 @@ def gradients(steps):
     ]
 
 
-def train(optimizer, some_variables, steps):
+def train(optimizer, variables_, steps):
     for step in steps:
-        optimizer.apply_gradients(zip(map(tf.convert_to_tensor, step), some_variables, strict=True))
+        optimizer.apply_gradients(zip(map(tf.convert_to_tensor, step), variables_, strict=True))
 
 
 def trained(optimizer, steps=12):
@@ -295,19 +295,19 @@ def trained(optimizer, steps=12):
 
 
 def trained_in_a_graph(optimizer, steps):
-    """As `trained`, sooner where there are many steps."""
+    """Return the same as `trained`, faster for many steps."""
     some = variables()
     train_in_a_graph(optimizer, some, gradients(steps))
     return [v.numpy() for v in some]
 
 
-def train_in_a_graph(optimizer, some_variables, steps):
-    optimizer.build(some_variables)
+def train_in_a_graph(optimizer, variables_, steps):
+    optimizer.build(variables_)
 
     @tf.function
     def run(stacked):
         for k in tf.range(len(steps)):
-            train(optimizer, some_variables, [[of_variable[k] for of_variable in stacked]])
+            train(optimizer, variables_, [[of_variable[k] for of_variable in stacked]])
 
     run([tf.constant(np.stack(of_variable)) for of_variable in zip(*steps, strict=True)])
 

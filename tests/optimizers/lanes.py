@@ -1,14 +1,14 @@
-"""Parametrize tests over a table of optimizers, most of whose rows only the slow lane needs."""
+"""Parametrization of tests over a table of optimizers, most of whose cases run in the slow lane only."""
 
 import pytest
 
 
 def on_cases(cases, fast):
-    """Parametrize a test by `case`: those named in `fast` run in the default lane, the rest are slow.
+    """Parametrize a test by `case`: cases named in `fast` run in the default lane, the others in the slow lane.
 
     Args:
         cases: name -> case.
-        fast: names of the cases that take the code paths of all of them.
+        fast: names of cases that together cover the code paths of all.
     """
     assert cases.keys() >= set(fast)
     rest = dict.fromkeys(cases.keys() - set(fast), pytest.mark.slow)

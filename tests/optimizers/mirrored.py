@@ -1,6 +1,6 @@
-"""Trains by every optimizer of towers on two replicas and writes the weights of both.
+"""Train with every tower optimizer on two replicas and write the weights of both.
 
-A program of its own, for logical devices come before anything starts TensorFlow.
+This is a separate program because logical devices must be configured before TensorFlow starts.
 """
 
 import sys
@@ -12,14 +12,14 @@ from tests.optimizers.dense_cases import CASES, gradients, variables
 
 
 def mirrored(optimizer_of, strategy):
-    """The weights of both replicas after steps on gradients that sum to those of `gradients`."""
+    """Return the weights of both replicas after steps on gradients that sum to those of `gradients`."""
     with strategy.scope():
         some, optimizer = variables(), optimizer_of()
         optimizer.build(some)
 
     def replica_step(grads):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        share = tf.gather([2.0, -1.0], replica)  # the sum is the gradient, to the bit
+        share = tf.gather([2.0, -1.0], replica)  # the sum equals the gradient bit for bit
         optimizer.apply_gradients([(share * gradient, v) for gradient, v in zip(grads, some, strict=True)])
 
     @tf.function

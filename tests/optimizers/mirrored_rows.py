@@ -1,4 +1,7 @@
-"""Train every case on two replicas and save what each holds: two CPUs must be set before TensorFlow starts."""
+"""Train every case on two replicas and save the variables of both.
+
+This is a separate program because two CPUs must be configured before TensorFlow starts.
+"""
 
 import sys
 
@@ -12,12 +15,12 @@ STEPS = 6
 
 
 def batches_of_replicas():
-    """For each step (rows, gradients) of both replicas; many rows are touched by both."""
+    """Return, for each step, (rows, gradients) of both replicas; they share many rows."""
     return list(zip(stream(STEPS, seed=1), stream(STEPS, seed=2), strict=True))
 
 
 def rows_on_replicas(case):
-    """Weight and state of each row, side by side, as each replica has them: [replicas, rows, numbers]."""
+    """Return weight and state of each row, concatenated, on each replica: [replicas, rows, numbers]."""
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     with strategy.scope():
         table, optimizer = tf.Variable(start()), case.make()

@@ -1,6 +1,6 @@
 """Grow, reset and scatter a store on two replicas and save what each holds.
 
-A program of its own: two CPUs must be set before TensorFlow starts.
+This is a separate program because two CPUs must be configured before TensorFlow starts.
 """
 
 import sys
@@ -24,7 +24,7 @@ def store_of(values):
 
 
 def grown_on_replicas(strategy):
-    """Weight and state of each replica after growth, a reset and a scatter outside of replicas, and one inside."""
+    """Return weight and state of each replica after growth, a reset, and scatters outside and inside of replicas."""
     small, _ = store_of(arrays(OLD, seed=1))
     with strategy.scope():
         large, variables = store_of(arrays(NEW, seed=2))
@@ -32,7 +32,7 @@ def grown_on_replicas(strategy):
     large.reset(tf.constant([1]), {"touches": 4.0})
     large.view(2, 4).scatter(tf.constant([0, 3]), tf.ones([2, DIM]), 7 * tf.ones([2, 1]))
 
-    def double(weight, rows):  # as Keras updates a variable
+    def double(weight, rows):  # the way Keras updates a variable
         own = VariableRows(weight, {"touches": variables[1]})
         own.scatter(rows, *(2 * value for value in own.gather(rows)))
 

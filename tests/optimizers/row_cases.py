@@ -1,4 +1,4 @@
-"""The optimizers of tables, one row of CASES for each way to set one; every test of the shared promises reads it."""
+"""Table optimizers: CASES has one entry for each configuration, and every test of the shared contract reads it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,10 +33,10 @@ from tests.reference.sgd import momentum, sgd
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """An optimizer and its float64 reference, which take the same arguments.
+    """A table optimizer and its float64 reference, which take the same arguments.
 
-    One row of each optimizer has objectives: the rates at which it minimizes a sum of squares and Rosenbrock's valley,
-    and what else is changed for them.
+    One case of each optimizer has objectives: learning rates at which it minimizes a sum of squares and Rosenbrock's
+    valley, and the other arguments changed for them.
     """
 
     optimizer: type[RowOptimizer]
@@ -159,11 +159,11 @@ CASES = {
 }
 
 ONE_EACH = {name: case for name, case in CASES.items() if case.squares}
-"""One row for each optimizer, for what does not depend on its arguments."""
+"""A case for each optimizer, for tests that do not depend on its arguments."""
 CATCHES_UP = "fobos_group_lasso-catch_up"
-"""The row whose weights move by more than `update`: it decays, and catches up with the steps since the last touch."""
+"""The case whose weights change outside of `update`: it decays, and applies the steps missed since the last touch."""
 KINDS = {"sgd", "ftrl", "lazy_adam-table"}
-"""No state, weights that are made from the state, and two states: for what is the base class's or the store's own."""
+"""Cases without state, with weights computed from state, and with two states, for tests of the base class or store."""
 
 every_case = on_cases(CASES, CASES)
 every_optimizer = on_cases(CASES, [*ONE_EACH, CATCHES_UP])

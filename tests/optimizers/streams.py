@@ -1,10 +1,10 @@
-"""Tables, streams of sparse gradients, and what is left of a table after a stream."""
+"""Tables, streams of sparse gradients, and the weights and states of a table after a stream."""
 
 import numpy as np
 import tensorflow as tf
 
 ROWS, DIM = 40, 4
-FEW = 20  # batches, up to which a graph takes longer to make than it saves
+FEW = 20  # batches, up to which building a graph takes longer than it saves
 
 
 def start(seed=0):
@@ -12,7 +12,7 @@ def start(seed=0):
 
 
 def stream(steps, seed=1, first=0, last=ROWS):
-    """(rows, gradients) of each step: duplicated ids from a window that slides over the rows [first, last)."""
+    """Return (rows, gradients) of each step: duplicate ids from a window that slides over the rows [first, last)."""
     random = np.random.default_rng(seed)
     width = (last - first) // 2
     for step in range(steps):
@@ -22,7 +22,7 @@ def stream(steps, seed=1, first=0, last=ROWS):
 
 
 def apply(optimizer, table, batches):
-    """Train a table on sparse gradients: few batches eagerly, many in a graph, of one shape in one call of it."""
+    """Train a table on sparse gradients: few batches eagerly, many in a graph, in one call if their shapes match."""
     optimizer.build([table])
     batches = list(batches)
 
@@ -50,10 +50,10 @@ def trained(optimizer, batches, weight=None):
 
 
 def states(optimizer):
-    """The optimizer's state of its one table."""
+    """Return the optimizer's state of its only table."""
     return [v.numpy() for v in optimizer.variables if v.shape[:1] == (ROWS,)]
 
 
 def everything(optimizer, table):
-    """Weight and state of each row, side by side."""
+    """Return weight and state of each row, concatenated."""
     return np.concatenate([table.numpy(), *states(optimizer)], axis=1)

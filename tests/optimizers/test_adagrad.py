@@ -1,4 +1,4 @@
-"""What Adagrad promises beside what every optimizer of tables does."""
+"""Properties of Adagrad beyond the contract of every table optimizer."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_at_the_bound_a_steady_gradient_keeps_its_step():
 
     np.testing.assert_allclose(moves, 0.5 / np.sqrt([1.5, 2.5, 3.5, 4.0, 4.0, 4.0]), rtol=1e-5)
     [accumulator] = states(optimizer)
-    np.testing.assert_array_equal(accumulator, 3.5)  # the bound less the start
+    np.testing.assert_array_equal(accumulator, 3.5)  # the bound minus the initial value
 
 
 def test_with_a_bound_at_its_start_it_is_sgd():

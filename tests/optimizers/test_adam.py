@@ -1,4 +1,4 @@
-"""Adam for towers: tf_keras's own, held to the formula in float64."""
+"""Adam for towers: tf_keras's Adam against the formula in float64."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Duplicates of rows are summed, on a CPU by a product that gives the bits of TensorFlow's segment sum."""
+"""Duplicate rows are summed, on a CPU by a matrix product with the same bits as TensorFlow's segment sum."""
 
 import numpy as np
 import tensorflow as tf

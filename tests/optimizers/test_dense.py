@@ -1,4 +1,4 @@
-"""What single optimizers of towers promise beside what all do."""
+"""Properties of single tower optimizers beyond the contract of all."""
 
 import numpy as np
 import pytest
@@ -105,7 +105,7 @@ def test_lookahead_starts_from_the_weights_of_the_first_step_not_those_of_build(
 
 def test_adafactor_survives_a_dead_unit_and_a_missing_input():
     gradient = np.full([4, 3], 0.1, np.float32)
-    gradient[1], gradient[:, 2] = 0, 0  # tf_keras's own gives NaN here
+    gradient[1], gradient[:, 2] = 0, 0  # tf_keras's optimizer gives NaN here
     weight = tf.Variable(tf.ones([4, 3]))
 
     Adafactor(0.1).apply_gradients([(tf.constant(gradient), weight)])
@@ -227,7 +227,7 @@ def test_what_moves_weights_is_refused_around_optimizers_that_make_them_from_the
             wrapper(base)
 
 
-# the velocity of LARS holds the rate of its gradients, so it goes on at a rate of 0
+# the velocity of LARS includes the learning rate of its gradients, so it keeps moving at a rate of 0
 @pytest.mark.parametrize("name", sorted(DENSE.keys() - {"ftrl", "group_lasso_adagrad", "group_adam", "lars"}))
 def test_around_any_other_a_step_without_a_gradient_undoes_nothing(name):
     weight, still = tf.Variable([[3.0, -2.0], [1.0, 4.0]]), tf.zeros([2, 2])

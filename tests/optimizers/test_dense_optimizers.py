@@ -1,4 +1,4 @@
-"""What every optimizer of towers must do, held in one table."""
+"""The contract of every tower optimizer; dense_cases.py has the cases."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ schedules = tf_keras.optimizers.schedules
 
 @pytest.fixture
 def policy(request):
-    """Layers made in the test compute by this Keras policy."""
+    """Set the Keras dtype policy of layers made in the test."""
     before = tf_keras.mixed_precision.global_policy()
     tf_keras.mixed_precision.set_global_policy(request.param)
     yield
@@ -42,13 +42,13 @@ def policy(request):
 
 @cache
 def trained_as_it_is(case):
-    """The weights after training by the optimizer of a case; they stay as they are."""
+    """Return the weights after training by the optimizer of a case; tests share and do not change them."""
     return trained(case.optimizer())
 
 
 @pytest.fixture(scope="module")
 def replicas(tmp_path_factory):
-    """For each case and variable the weights of both replicas after training."""
+    """Return the weights of both replicas after training, by case and variable."""
     path = tmp_path_factory.mktemp("mirrored") / "weights.npz"
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-m", "tests.optimizers.mirrored", path], cwd=root, check=True)
@@ -71,7 +71,7 @@ def test_what_tf_keras_has_it_equals(case):
     decays = bool(case.config.get("weight_decay"))
     makes = case.optimizer, lambda: case.keras(**case.config)
     for ours, theirs in zip(*(trained_in_a_graph(make(), 100) for make in makes), strict=True):
-        if ours.ndim >= 2 or not decays:  # our decay spares vectors
+        if ours.ndim >= 2 or not decays:  # this project's decay skips vectors
             assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max()
 
 
@@ -96,7 +96,7 @@ def test_xla_and_what_keras_would_do_beside_are_off(case):
     assert not optimizer.jit_compile
     assert not optimizer.use_ema
     assert optimizer.weight_decay in (None, case.config.get("weight_decay"))
-    assert optimizer.weight_decay != 0  # None is the only decay that rewrites no variable
+    assert optimizer.weight_decay != 0  # a decay of None is the only one that rewrites no variable
 
 
 def decaying(case):
@@ -105,7 +105,7 @@ def decaying(case):
 
 @cache
 def trained_straight(case):
-    """The weights after training in one go; they stay as they are."""
+    """Return the weights after uninterrupted training; tests share and do not change them."""
     return trained(decaying(case))
 
 
@@ -160,7 +160,7 @@ def test_zero_gradients_are_no_harm(case):
 
 
 def fitted(case, scope=None, epochs=3, **settings):
-    """The losses of a small model's epochs, of 4 steps each, in plain `compile` and `fit`; its weights after them."""
+    """Return losses of a small model's epochs, of 4 steps each, in plain `compile` and `fit`, and its final weights."""
     random = np.random.default_rng(2)
     inputs = random.normal(size=[128, 4]).astype(np.float32)
     labels = (inputs @ [1.0, -2.0, 0.5, 0.0] > 0).astype(np.float32)
@@ -195,7 +195,7 @@ def test_it_trains_a_model_in_plain_compile_and_fit(case, policy):
 def test_under_a_strategy_of_one_device_nothing_changes(case):
     scope = tf.distribute.OneDeviceStrategy("/cpu:0").scope()
 
-    eagerly = {"epochs": 2, "run_eagerly": True}  # a graph with devices is rewritten otherwise
+    eagerly = {"epochs": 2, "run_eagerly": True}  # TensorFlow rewrites a graph with devices differently
     losses, weights_after = fitted(case, scope, **eagerly)
 
     plain_losses, plain_weights = fitted(case, **eagerly)
@@ -220,7 +220,7 @@ def router_of(dense):
 
 
 def routed(router):
-    """A table and the towers after training by a router."""
+    """Return a table and the towers after training by a router."""
     random = np.random.default_rng(4)
     table, towers = tf.Variable(random.normal(size=[20, 4]).astype(np.float32), name="fused_0"), variables()
 
@@ -259,7 +259,7 @@ def test_a_router_of_it_is_restored_and_scaled(case):
 
 
 def objective_ratio(optimizer, start, objective, steps):
-    """The objective after some steps, as a share of its start."""
+    """Return the objective after some steps, as a fraction of its initial value."""
     variable = tf.Variable(start)
     optimizer.build([variable])
 
@@ -276,7 +276,7 @@ def objective_ratio(optimizer, start, objective, steps):
 
 
 def quadratic(w):
-    """Convex, with curvatures from 0.1 to 1."""
+    """Return a convex objective with curvatures from 0.1 to 1."""
     curvatures = tf.reshape(tf.cast(np.logspace(-1, 0, 30), tf.float32), [6, 5])
     return tf.reduce_sum(curvatures * tf.square(w - tf.cast(np.linspace(-1, 1, 5), tf.float32))) / 2
 

@@ -1,4 +1,4 @@
-"""FOBOS with a group lasso: the proximal operator of the rows' norms, rows that return, steps that are made good."""
+"""FOBOS with a group lasso: the proximal operator of the rows' norms, rows that return, and missed steps caught up."""
 
 import numpy as np
 import pytest
@@ -102,7 +102,7 @@ def test_to_catch_up_is_to_touch_every_row_at_every_step(l21):
 
     np.testing.assert_array_equal((lazy.numpy() == 0).all(axis=1), (expected == 0).all(axis=1))
     np.testing.assert_allclose(lazy.numpy(), expected, rtol=0, atol=2e-6)
-    assert np.abs(before - expected).max() > 1e-4  # there was something to make good
+    assert np.abs(before - expected).max() > 1e-4  # there were missed steps to apply
 
 
 def test_to_catch_up_comes_before_decay_and_the_l2_term():

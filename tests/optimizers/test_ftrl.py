@@ -1,4 +1,4 @@
-"""FTRL-Proximal against TensorFlow's kernel; its zeros, its starts, and rates that change."""
+"""FTRL-Proximal against TensorFlow's kernel; exact zeros, initial weights, and changing learning rates."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def summed(rows, gradients):
 
 
 def by_kernel(learning_rate, beta, l1, l2, batches, l2_shrinkage=0.0, learning_rate_power=-0.5):
-    """The table after TensorFlow's own FTRL, with the arguments that FtrlProximal's docstring maps to."""
+    """Return the table after TensorFlow's FTRL, with the arguments given in FtrlProximal's docstring."""
     table, accumulator, linear = (tf.Variable(x) for x in (start(), np.zeros_like(start()), np.zeros_like(start())))
     for rows, gradients in batches:
         unique, total = summed(rows, gradients)
@@ -178,7 +178,7 @@ def test_the_start_survives_the_first_touch_where_nothing_penalizes_it(optimizer
     touch_all(optimizer, table, gradient=1e-12)
 
     kept = np.abs(table.numpy() - start()) <= 1e-5 * np.abs(start()).max() + (
-        optimizer.penalty_rate if optimizer.beta == 0 else 0  # the first step of Adagrad is the whole rate
+        optimizer.penalty_rate if optimizer.beta == 0 else 0  # the first step of Adagrad equals the learning rate
     )
     assert kept.all() if is_preserved else (np.abs(table.numpy()) < 1e-9).all()
 
@@ -210,7 +210,7 @@ def test_a_weight_at_zero_returns_once_its_gradients_sum_to_more_than_l1(sign):
     for _ in range(10):
         touch_all(optimizer, table, gradient=sign * 0.125)
         was_zero.append(bool((table.numpy() == 0).all()))
-    assert was_zero == [True] * 7 + [False] * 3  # 7 x 0.125 = l1 is not yet more
+    assert was_zero == [True] * 7 + [False] * 3  # 7 x 0.125 = l1 does not exceed l1 yet
     assert (np.sign(table.numpy()) == -sign).all()
 
 

@@ -1,4 +1,4 @@
-"""Group Adam: Adam without penalties; with them, zero rows that return; rates that change."""
+"""Group Adam: Adam without penalties; with penalties, rows that return from zero; changing learning rates."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ NAN = float("nan")
 
 
 def lazy_adam(batches, rate, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
-    """Kingma and Ba's algorithm 1 with the table's step, on a batch's rows only; no z, no curvature."""
+    """Return the weight by Kingma and Ba's algorithm 1 with the table's step, for a batch's rows; no z or curvature."""
     w = start().astype(np.float64)
     m, v = np.zeros_like(w), np.zeros_like(w)
     for t, (rows, gradients) in enumerate(batches, 1):

@@ -1,4 +1,4 @@
-"""Group-lasso Adagrad: rows that are zero as a whole, and that return."""
+"""Group-lasso Adagrad: rows that become zero as a whole, and rows that return."""
 
 import numpy as np
 import pytest
@@ -83,7 +83,7 @@ def test_a_vector_is_one_row():
 
     GroupLassoAdagrad(0.1, l21=0.5).apply_gradients([(tf.constant([3.0, 0.0, 0.0, 4.0]), bias)])
 
-    # ||s|| = 5, the radius 0.5 * 2: four fifths stay, over 1 + |g|
+    # ||s|| = 5, the radius 0.5 * 2: four fifths remain, divided by 1 + |g|
     np.testing.assert_allclose(bias.numpy(), [-0.1 * 3 * 0.8 / 4, 0, 0, -0.1 * 4 * 0.8 / 5], rtol=1e-6)
 
 
@@ -113,7 +113,7 @@ def test_l21_below_0_is_refused():
 
 def test_a_config_keeps_what_the_penalties_are_scaled_by():
     optimizer = GroupLassoAdagrad(0.1, l21=0.5)
-    optimizer.learning_rate = 0.001  # as a plateau does
+    optimizer.learning_rate = 0.001  # like `reduce_lr_on_plateau`
 
     restored = tf_keras.optimizers.deserialize(tf_keras.optimizers.serialize(optimizer))
 

@@ -22,15 +22,15 @@ def gradients(size, steps=3):
     return (np.random.default_rng(7).normal(size=[steps, *SHAPE]) * size).astype(np.float32)
 
 
-def moved(optimizer, steps):
-    """Weights of 0.1 after each step, less those before."""
+def weight_changes(optimizer, steps):
+    """Return the change of weights of 0.1 at each step."""
     weight = tf.Variable(tf.fill(SHAPE, 0.1))
-    found = []
+    changes = []
     for gradient in steps:
         before = weight.numpy().astype(np.float64)
         optimizer.apply_gradients([(tf.constant(gradient), weight)])
-        found.append(weight.numpy() - before)
-    return found
+        changes.append(weight.numpy() - before)
+    return changes
 
 
 def cosine(left, right):
@@ -44,13 +44,13 @@ def test_a_step_that_does_not_read_the_weight_keeps_its_direction(name, size):
     case = DIRECT[name]
     steps = gradients(size)
 
-    found = moved(LayerwiseNormalization(case.optimizer(learning_rate=RATE)), steps)
+    changes = weight_changes(LayerwiseNormalization(case.optimizer(learning_rate=RATE)), steps)
 
     settings = {**case.config, "learning_rate": RATE}
     reached = [np.zeros(SHAPE), *(case.reference(np.zeros(SHAPE), steps[: t + 1], **settings) for t in range(3))]
-    for one, expected in zip(found, np.diff(reached, axis=0), strict=True):
+    for one, expected in zip(changes, np.diff(reached, axis=0), strict=True):
         assert cosine(one, expected) > 1 - 1e-6
-        # of weights near 0.1, each move is of this share of their norm
+        # each step changes weights near 0.1 by this fraction of their norm
         assert np.linalg.norm(one) == pytest.approx(RATE * 0.1 * np.sqrt(one.size), rel=0.01)
 
 
@@ -59,18 +59,18 @@ def test_penalties_inside_it_keep_the_direction_too(size):
     [gradient] = gradients(size, steps=1)
     penalized = gradient.astype(np.float64) + size * np.float64(np.float32(0.1))
 
-    [found] = moved(LayerwiseNormalization(Regularized(DENSE["sgd"](RATE), l2_gradient=size)), [gradient])
+    [found] = weight_changes(LayerwiseNormalization(Regularized(DENSE["sgd"](RATE), l2_gradient=size)), [gradient])
 
     assert cosine(found, -penalized) > 1 - 1e-6
 
 
 def test_a_step_that_reads_the_weight_is_rounded_to_its_spacing():
-    """As the docstring says: the direction of a step of 1e-5 of the weights is off by 0.3%, of 1e-7 by 20%."""
+    """The docstring's figures: the direction of a step of 1e-5 of the weights is off by 0.3%, of 1e-7 by 20%."""
     off = {}
     for share in (1e-5, 1e-7):
         [gradient] = gradients(share * 0.1 / RATE, steps=1)
-        base = Lookahead(DENSE["sgd"](RATE), every=1, alpha=1.0)  # SGD, but through the weight
-        [found] = moved(LayerwiseNormalization(base), [gradient])
+        base = Lookahead(DENSE["sgd"](RATE), every=1, alpha=1.0)  # SGD, computed through the weight
+        [found] = weight_changes(LayerwiseNormalization(base), [gradient])
         off[share] = np.sqrt(1 - cosine(found, -gradient.astype(np.float64)) ** 2)
     assert off[1e-5] == pytest.approx(0.003, abs=0.001)
     assert off[1e-7] == pytest.approx(0.2, abs=0.1)
@@ -107,6 +107,6 @@ def test_it_adds_nothing_to_the_state_of_base():
 @each_size
 def test_around_rmsprop_v2_it_keeps_the_direction(size):
     steps = gradients(size, steps=1)
-    [found] = moved(LayerwiseNormalization(RMSPropV2(RATE)), steps)
+    [found] = weight_changes(LayerwiseNormalization(RMSPropV2(RATE)), steps)
     expected = -steps[0].astype(np.float64) / np.sqrt(steps[0].astype(np.float64) ** 2 + 1e-8)
     assert cosine(found, expected) > 1 - 1e-6

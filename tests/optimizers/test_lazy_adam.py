@@ -1,4 +1,4 @@
-"""What lazy Adam promises beside what every optimizer of tables does."""
+"""Properties of lazy Adam beyond the contract of every table optimizer."""
 
 import numpy as np
 import pytest

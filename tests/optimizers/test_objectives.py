@@ -1,4 +1,4 @@
-"""Every sparse optimizer minimizes: a convex sum of squares on half of the rows at a time, and Rosenbrock's valley."""
+"""Every sparse optimizer minimizes a convex sum of squares on half of the rows at a time, and Rosenbrock's valley."""
 
 import numpy as np
 import pytest
@@ -12,8 +12,8 @@ every_optimizer = pytest.mark.parametrize("case", OBJECTIVES.values(), ids=OBJEC
 ROWS, DIM = 20, 4
 
 
-def minimized(optimizer, objective, start, steps, rows_of_step):
-    """What is left of an objective after so many steps on sparse gradients, as a share of its start."""
+def remaining_fraction(optimizer, objective, start, steps, rows_of_step):
+    """Return an objective after training on sparse gradients, as a fraction of its initial value."""
     table = tf.Variable(start)
     optimizer.build([table])
     first = float(tf.reduce_sum(objective(table)))
@@ -52,7 +52,7 @@ def test_a_sum_of_squares_falls_below_1_percent(case):
 
     start = np.zeros([ROWS, DIM], np.float32)
     optimizer = case.make(learning_rate=case.squares, **case.objective_config)
-    assert minimized(optimizer, squares, start, 400, half) < 0.01
+    assert remaining_fraction(optimizer, squares, start, 400, half) < 0.01
 
 
 @pytest.mark.medium
@@ -64,4 +64,4 @@ def test_rosenbrock_falls_below_1_percent(case):
 
     start = np.array([[-1.2, 1.0]], np.float32)
     optimizer = case.make(learning_rate=case.rosenbrock, **case.objective_config)
-    assert minimized(optimizer, rosenbrock, start, 5000, lambda step: tf.constant([0])) < 0.01
+    assert remaining_fraction(optimizer, rosenbrock, start, 5000, lambda step: tf.constant([0])) < 0.01

@@ -1,4 +1,4 @@
-"""What RMSProp promises beside what every optimizer of tables does."""
+"""Properties of RMSProp beyond the contract of every table optimizer."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_no_coordinate_moves_further_than_the_rate_over_the_root_of_one_minus_rh
     optimizer = RMSProp(learning_rate=0.125, rho=rho)
     table = tf.Variable([[0.0]])
     for gradient in gradients:
-        table.assign([[0.0]])  # from zero, so that the weight is the move
+        table.assign([[0.0]])  # from zero, so that the weight equals the step
 
         optimizer.apply_gradients([(tf.IndexedSlices([[gradient]], [0], [1, 1]), table)])
 

@@ -1,4 +1,4 @@
-"""What RMSPropV2 promises beside what every optimizer of tables does."""
+"""Properties of RMSPropV2 beyond the contract of every table optimizer."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_no_coordinate_moves_further_than_the_learning_rate(gradients, beta):
     optimizer = RMSPropV2(learning_rate=0.125, beta=beta)
     table = tf.Variable([[0.0]])
     for gradient in gradients:
-        table.assign([[0.0]])  # from zero, so that the weight is the move
+        table.assign([[0.0]])  # from zero, so that the weight equals the step
 
         optimizer.apply_gradients([(tf.IndexedSlices([[gradient]], [0], [1, 1]), table)])
 
@@ -89,7 +89,7 @@ def test_an_argument_out_of_range_is_refused(argument, value):
 
 
 def test_monoliths_known_answer():
-    """Of its dense op with `use_v2`: weight decay in the gradient, epsilon outside the root, momentum."""
+    """Values of Monolith's dense op with `use_v2`: weight decay in the gradient, epsilon outside the root, momentum."""
     table = tf.Variable([[0.1]])
     optimizer = RMSPropV2(0.1, beta=0.9, epsilon=0.1, epsilon_inside=False, momentum=0.9, l2_gradient=1.0)
 

@@ -1,4 +1,4 @@
-"""Patterns decide which optimizer a table or tower has; the router does with each what that optimizer does alone."""
+"""Patterns assign an optimizer to each table and tower, which the router updates exactly as that optimizer alone."""
 
 import contextlib
 import fnmatch
@@ -20,14 +20,14 @@ STEPS = 20
 
 
 def variables():
-    """Two tables and two towers."""
+    """Return two tables and two towers."""
     random = np.random.default_rng(0)
     shapes = {"fused_0": [ROWS, DIM], "fused_1": [ROWS, 1], "deep/kernel": [DIM, 3], "head/kernel": [3, 1]}
     return [tf.Variable(random.normal(size=s).astype(np.float32), name=name) for name, s in shapes.items()]
 
 
 def gradients(steps=STEPS):
-    """For each step a gradient of each of `variables`; those of the tables have duplicates."""
+    """Return, for each step, a gradient of each of `variables`; gradients of tables have duplicates."""
     random = np.random.default_rng(1)
 
     def sparse(dim):
@@ -49,13 +49,13 @@ def router(clip_norm=None):
     )
 
 
-def train(optimizer, some_variables, steps):
+def train(optimizer, variables_, steps):
     for step in steps:
-        optimizer.apply_gradients(zip(step, some_variables, strict=True))
+        optimizer.apply_gradients(zip(step, variables_, strict=True))
 
 
 def trained(optimizer, steps=None):
-    """The variables after some steps."""
+    """Return the variables after training for some steps."""
     all_variables = variables()
     train(optimizer, all_variables, gradients() if steps is None else steps)
     return [v.numpy() for v in all_variables]
@@ -77,7 +77,7 @@ def assert_same_bits(left, right):
     ],
 )
 def test_a_name_is_ruled_by(patterns, name, winner):
-    others = [pattern.replace("*", "x").replace("?", "x") for pattern in patterns]  # so that each matches something
+    others = [pattern.replace("*", "x").replace("?", "x") for pattern in patterns]  # each pattern matches a name
 
     assert resolve(patterns, [name, *others])[name] == winner
 
@@ -141,7 +141,7 @@ def test_another_number_of_variables_is_refused():
 
 
 def alone_and_together(dense):
-    """The variables after training by separate optimizers, and by a router of equal ones."""
+    """Return the variables after training by separate optimizers and by a router of equal ones."""
 
     def optimizers():
         sparse = RMSPropV2(learning_rate=0.1, l2_gradient=0.01), RMSPropV2(learning_rate=0.03, beta=0.5)
@@ -182,9 +182,9 @@ def test_what_keras_does_outside_an_update_is_done_or_refused_but_not_dropped(de
 
 
 def clipped(table_gradients, tower_gradient, clip_norm):
-    """A table of one weight and a tower of one after a step; the tower's optimizer subtracts the gradient."""
+    """Return how far a step moves a table and a tower of one weight each, whose optimizers subtract the gradient."""
     table, tower = tf.Variable([[0.0]], name="table"), tf.Variable([0.0], name="tower")
-    sparse = RMSPropV2(learning_rate=1e4, epsilon=1e8)  # where v is small beside epsilon, it subtracts the gradient too
+    sparse = RMSPropV2(learning_rate=1e4, epsilon=1e8)  # where v << epsilon, it subtracts the gradient too
     spec = [("table", ["user"]), ("tower", ["deep"])]
     optimizer = Router({"*": sparse}, {"*": tf_keras.optimizers.SGD(1.0)}, spec, clip_norm)
     rows = [0] * len(table_gradients)
@@ -201,7 +201,7 @@ def clipped(table_gradients, tower_gradient, clip_norm):
         pytest.param([5.0, -5.0], 0.5, 1.0, [0.0, 0.5], id="duplicates that cancel count as nothing"),
         pytest.param([0.3, 0.3], 0.0, 1.0, [0.6, 0.0], id="a smaller norm is left alone"),
         pytest.param([0.0], 0.0, 1.0, [0.0, 0.0], id="a zero gradient stays zero"),
-        pytest.param([2.0, 2.0], 3.0, None, [4.0, 3.0], id="None is no bound"),
+        pytest.param([2.0, 2.0], 3.0, None, [4.0, 3.0], id="without a bound"),
     ],
 )
 def test_clip_norm_bounds_the_global_norm(table_gradients, tower_gradient, clip_norm, moved):
@@ -245,7 +245,7 @@ def test_restarted_schedules_begin_anew_at_the_step_reached_and_constant_rates_s
     optimizer = Router({"*": RMSPropV2(learning_rate=halving)}, {"*": adam(learning_rate=0.02)}, VARIABLES)
     some = variables()
     train(optimizer, some, gradients(3))
-    assert optimizer.learning_rates == pytest.approx({"table *": 0.2, "tower *": 0.02})  # of the third step
+    assert optimizer.learning_rates == pytest.approx({"table *": 0.2, "tower *": 0.02})  # at the third step
 
     optimizer.restart_schedules()
     train(optimizer, some, gradients(1))
@@ -309,7 +309,7 @@ def test_owned_lists_each_variable_with_its_optimizer_and_bytes_of_state(variabl
 
     listed = [(o.names, o.pattern, o.optimizer, o.shape, o.state_bytes) for o in optimizer.owned(some)]
 
-    assert listed == [  # 4 bytes a float; RMSPropV2 keeps one state, Adam two
+    assert listed == [  # 4 bytes per float; RMSPropV2 has one state, Adam two
         (("user", "item"), "*", "rmsprop_v2", (ROWS, DIM), 4 * ROWS * DIM),
         (("wide/user",), "*", "rmsprop_v2", (ROWS, 1), 4 * ROWS),
         (("deep",), "*", "Adam", (DIM, 3), 2 * 4 * DIM * 3),

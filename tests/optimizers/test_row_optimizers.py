@@ -1,4 +1,4 @@
-"""What every optimizer of tables promises, one row or more of the table in row_cases.py each."""
+"""The contract of every table optimizer; each has one or more cases in row_cases.py."""
 
 import subprocess
 import sys
@@ -58,7 +58,7 @@ def test_rows_without_a_gradient_keep_every_bit_of_weight_and_state_for_1000_ste
     after = everything(optimizer, table)
     untouched = [*range(10), *range(30, ROWS)]
     assert before[untouched].tobytes() == after[untouched].tobytes()
-    assert (before[10:30] != after[10:30]).any(axis=1).all()  # the weight, or the state of a row that stays at zero
+    assert (before[10:30] != after[10:30]).any(axis=1).all()  # the weight, or the state if the row stays at zero
 
 
 @every_kind
@@ -66,7 +66,7 @@ def test_rows_without_a_gradient_keep_every_bit_of_weight_and_state_for_1000_ste
 @given(data=st.data())
 def test_duplicates_count_as_their_sum(case, data):
     rows = np.array(data.draw(st.lists(st.integers(0, ROWS - 1), min_size=1, max_size=12)), np.int32)
-    eighths = st.lists(st.integers(-64, 64), min_size=DIM, max_size=DIM)  # their sums are exact in float32
+    eighths = st.lists(st.integers(-64, 64), min_size=DIM, max_size=DIM)  # so that sums are exact in float32
     gradients = np.array([data.draw(eighths) for _ in rows], np.float32) / 8
     summed = np.zeros([ROWS, DIM], np.float32)
     np.add.at(summed, rows, gradients)
@@ -140,7 +140,7 @@ def test_the_config_restores_the_optimizer(case):
 
 @cache
 def trained_straight(case):
-    """The bytes of a table after 12 steps in one go."""
+    """Return the bytes of a table after 12 uninterrupted steps."""
     return trained(case.make(), stream(12)).tobytes()
 
 
@@ -165,7 +165,7 @@ def test_a_restored_run_continues_bit_for_bit(case, built, tmp_path):
 
 @cache
 def fitted(case, policy="float32", strategy=None):
-    """Weights of an embedding and a head before and after plain compile and fit, the losses, Keras's optimizer."""
+    """Return weights of an embedding and a head before and after `fit`, the losses, and Keras's optimizer."""
     gentle = (
         {"keep_initial_weights": True, "l1": case.config["l1"] / 100} if "keep_initial_weights" in case.config else {}
     )
@@ -223,7 +223,7 @@ def test_a_strategy_of_one_device_changes_no_bit(case):
 
 @pytest.fixture(scope="module")
 def mirrored(tmp_path_factory):
-    """Each case's rows of weight and state on either replica, from a process that has two CPUs."""
+    """Return each case's weights and states on both replicas, from a process with two CPUs."""
     path = tmp_path_factory.mktemp("mirrored") / "rows.npz"
     subprocess.run([sys.executable, "-m", "tests.optimizers.mirrored_rows", path], check=True)
     return np.load(path)

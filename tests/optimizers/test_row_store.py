@@ -1,4 +1,4 @@
-"""A store of variables against plain NumPy arrays: what is gathered, scattered, grown and reset, and what is not."""
+"""A store of variables against NumPy arrays: rows that are gathered, scattered, grown and reset, and all others."""
 
 import subprocess
 import sys
@@ -18,12 +18,12 @@ from tests.optimizers.streams import start, states, stream
 
 DIM = 3
 WIDTHS = {"m": DIM, "touches": 1}
-"""States of a store, as wide as its rows or one number a row."""
+"""States of a store: as wide as its rows, or one number per row."""
 SPECIAL = np.array([0.0, -0.0, np.nan, np.inf, 1e-45, 3.4e38], np.float32)  # 1e-45 is denormal
 
 
 class Held:
-    """Arrays [rows, dim] or [rows, 1], first the weights, and a store of as many variables that begins with them."""
+    """Arrays [rows, dim] or [rows, 1], the weights first, and a store whose variables start with these values."""
 
     def __init__(self, rows, seed=0, widths=WIDTHS):
         random = np.random.default_rng(seed)
@@ -47,7 +47,7 @@ def assert_same_bits(found, expected):
 
 
 def rows_to(count, unique=True):
-    """Some of the rows below `count`, in any order."""
+    """Draw some of the rows below `count`, in any order."""
     return st.lists(st.integers(0, count - 1), unique=unique, max_size=count)
 
 
@@ -192,7 +192,7 @@ def test_a_graph_reads_and_writes_rows_only():
     operations = [operation.type for operation in double.get_concrete_function().graph.get_operations()]
     assert operations.count("ResourceGather") == operations.count("ResourceScatterUpdate") == 3
     assert "ReadVariableOp" not in operations
-    assert "AddV2" not in operations  # the whole store shifts no rows
+    assert "AddV2" not in operations  # the whole store needs no index shift
 
 
 @pytest.mark.slow

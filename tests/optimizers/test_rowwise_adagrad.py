@@ -1,4 +1,4 @@
-"""What row-wise Adagrad promises beside what every optimizer of tables does."""
+"""Properties of row-wise Adagrad beyond the contract of every table optimizer."""
 
 import numpy as np
 import pytest
@@ -76,7 +76,7 @@ def test_at_width_1_it_is_adagrad_with_a_zero_start():
 def test_a_step_goes_along_the_gradient_and_no_further_than_the_rate_times_the_root_of_the_width(gradients):
     optimizer, table = RowWiseAdagrad(learning_rate=0.125), tf.Variable([[0.0, 0.0, 0.0]])
     for gradient in gradients:
-        table.assign([[0.0, 0.0, 0.0]])  # from zero, so that the weight is the move
+        table.assign([[0.0, 0.0, 0.0]])  # from zero, so that the weight equals the step
 
         optimizer.apply_gradients([(tf.IndexedSlices([gradient], [0], [1, 3]), table)])
 

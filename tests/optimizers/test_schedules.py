@@ -1,4 +1,4 @@
-"""Learning rates that change: their values by hand, in Keras's fit, under a router, and after a restore."""
+"""Learning rate schedules: values by hand, in Keras's fit, under a router, and after a restore."""
 
 import math
 
@@ -10,7 +10,7 @@ import tf_keras
 from optimizers import SCHEDULES, Adjustable, RMSPropV2, Router, adam
 from optimizers.schedules import cosine
 
-UNIT, WHOLE = 10, 100  # steps of an epoch, and of the training
+UNIT, WHOLE = 10, 100  # steps of an epoch, and of all training
 
 
 def rates(name, steps, unit=UNIT, **arguments):

@@ -1,4 +1,4 @@
-"""What SGD and momentum promise beside what every optimizer of tables does."""
+"""Properties of SGD and momentum beyond the contract of every table optimizer."""
 
 import numpy as np
 import pytest

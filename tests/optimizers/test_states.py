@@ -1,4 +1,4 @@
-"""Which state belongs to which variable, whatever their names; the optimizer inside wrappers."""
+"""Each state belongs to the right variable, whatever their names, and the optimizer inside wrappers is found."""
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_the_state_is_what_the_step_moves():
     def step():
         router.apply_gradients(zip(gradients, weights, strict=True))
 
-    step()  # builds the router, in the scope of a graph
+    step()  # builds the router inside a graph
 
     for weight, gradient in zip(weights, gradients, strict=True):
         [velocity] = router.state_of(weight).values()

@@ -1,1 +1,1 @@
-"""Optimizers and models in float64 NumPy, written from their formulas; they share no code with the project."""
+"""Optimizers and models in float64 NumPy, written from their formulas. They share no code with the project."""

@@ -17,7 +17,7 @@ def adagrad(
     max_accumulator: float | None,
     l2_gradient: float = 0.0,
 ) -> tuple[np.ndarray, State]:
-    """One step on the rows of a batch.
+    """Return weight and state after one step on the rows of a batch.
 
         g = the sum of a row's gradients + l2_gradient * w
         n = min(n + g^2, max_accumulator)
@@ -25,7 +25,7 @@ def adagrad(
 
     Args:
         weight: [rows, dim], before the step.
-        state: `n`, [rows, dim], which begins at `initial_accumulator`; empty before the first step.
+        state: `n`, [rows, dim], initially `initial_accumulator`; empty before the first step.
         rows: [n], with repetitions.
         gradients: [n, dim].
     """

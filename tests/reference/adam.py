@@ -16,13 +16,14 @@ def adam(
     amsgrad: bool = False,
     bias_correction: bool = True,
 ) -> np.ndarray:
-    """The weight after a step for each gradient.
+    """Return the weight after one step for each gradient.
 
     m = beta_1 m + (1 - beta_1) g
     v = beta_2 v + (1 - beta_2) g^2
     w = w - learning_rate * sqrt(1 - beta_2^t) / (1 - beta_1^t) * m / (sqrt(v) + epsilon),   t = 1, 2, ...
 
-    With amsgrad the largest v so far takes its place in the root; without bias correction the rate stands alone.
+    With amsgrad, the largest v so far replaces v in the root. Without bias correction, w changes by learning_rate times
+    the quotient.
     """
     weight = weight.astype(np.float64)
     m, v, largest = np.zeros_like(weight), np.zeros_like(weight), np.zeros_like(weight)

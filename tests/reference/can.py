@@ -1,4 +1,4 @@
-"""The co-action unit (arXiv 2011.05625), a behavior at a time, in float64."""
+"""The co-action unit (arXiv 2011.05625), one behavior at a time, in float64."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ ACTIVATIONS = {
 
 
 def micro_mlps(parameters, widths, bias, count):
-    """Cut a row's numbers into `count` lists of (matrix, bias or 0), in the order in which they are laid."""
+    """Cut a row's numbers into `count` lists of (matrix, bias or 0), in their order in the row."""
     numbers = list(parameters.astype(np.float64))
 
     def take(size):
@@ -29,7 +29,7 @@ def micro_mlps(parameters, widths, bias, count):
 
 
 def co_action(parameters, vectors, lengths, widths, bias, orders, independent_orders, activation):
-    """[batch, orders * sum(widths[1:])]: order by order, layer by layer."""
+    """Return [batch, orders * sum(widths[1:])]: order by order, layer by layer."""
     result = []
     for row, length in enumerate(lengths):
         mlps = micro_mlps(parameters[row], widths, bias, orders if independent_orders else 1)

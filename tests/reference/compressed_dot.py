@@ -11,7 +11,7 @@ Dense = tuple[np.ndarray, np.ndarray]
 
 
 def adapt(values: Sequence[float], layers: Sequence[Dense]) -> list[float]:
-    """kernel^T v + bias, layer by layer, with relu after each but the last."""
+    """Apply kernel^T v + bias, layer by layer, with relu after each layer except the last."""
     for place, (kernel, bias) in enumerate(layers):
         values = [
             sum(value * kernel[row, unit] for row, value in enumerate(values)) + bias[unit] for unit in range(len(bias))
@@ -24,16 +24,16 @@ def adapt(values: Sequence[float], layers: Sequence[Dense]) -> list[float]:
 def feature_compression(
     x: np.ndarray, groups: Sequence[Sequence[int]], matrices: Sequence[np.ndarray], layers: Sequence[Dense] = ()
 ) -> np.ndarray:
-    """[dots, compressed], [batch, n * columns + k * columns].
+    """Return [dots, compressed], [batch, n * columns + k * columns].
 
     A compressed vector is a sum of the vectors of its group, y_j = sum_i C[i, j] x_i; the dots are <x_i, y_j>, field by
     field; the compressed vectors are written element by element, as the rows of Y [k, columns].
 
     Args:
         x: [batch, n, k].
-        groups: for each its places in n, in the order of the rows of its matrix.
-        matrices: for each group its C [members, c].
-        layers: that adapt Y to the row; none: Y is what C made.
+        groups: field indices of each group, in the order of the rows of its matrix.
+        matrices: C [members, c] of each group.
+        layers: MLP that adapts Y to the row; without layers, Y stays as computed by C.
     """
     outputs = []
     for vectors in x.astype(np.float64):
@@ -57,14 +57,14 @@ def feature_compression(
 def compressed_dot(
     x0: np.ndarray, shape: tuple[int, int], groups: Sequence[Sequence[int]], structure: str, weights: Mapping[str, Any]
 ) -> np.ndarray:
-    """Logits [batch].
+    """Return logits [batch].
 
     Args:
         x0: [batch, width], the vectors first.
         shape: n and k.
-        groups: of `feature_compression`.
+        groups: same as in `feature_compression`.
         structure: `stacked` or `parallel`.
-        weights: `matrices` and `adaptation` of `feature_compression`; `deep`: layers of `mlp`; `head`: (kernel, bias).
+        weights: `matrices` and `adaptation` for `feature_compression`; `deep`: layers of `mlp`; `head`: (kernel, bias).
     """
     fields, width = shape
     vectors = np.array([[row[width * place : width * (place + 1)] for place in range(fields)] for row in x0])

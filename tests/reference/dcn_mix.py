@@ -1,4 +1,4 @@
-"""The forward pass of DCN-Mix (arXiv 2008.13535, equations 3 and 4), one row and one expert after another."""
+"""The forward pass of DCN-Mix (arXiv 2008.13535, equations 3 and 4), one row and one expert at a time."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ ACTIVATIONS = {"tanh": np.tanh, "relu": lambda z: np.maximum(z, 0), "linear": la
 
 
 def gates(x: np.ndarray, kernel: np.ndarray, gate: str) -> list[float]:
-    """The weight of each expert in one row; column k of the kernel [width, experts] is expert k's."""
+    """Return the weight of each expert in one row; column k of the kernel [width, experts] is expert k's."""
     scores = [float(np.dot(x, column)) for column in kernel.T]
     if gate == "sigmoid":
         return [1 / (1 + np.exp(-score)) for score in scores]
@@ -28,7 +28,7 @@ def cross(
     gate: str,
     activation: str,
 ) -> np.ndarray:
-    """sum_k G_k(x) x_0 * (U_k g(C_k g(V_k^T x)) + b) + x of one row.
+    """Return sum_k G_k(x) x_0 * (U_k g(C_k g(V_k^T x)) + b) + x of one row.
 
     `experts` are (U, C, V) in the paper's shapes, [width, rank], [rank, rank] and [width, rank].
     """
@@ -40,6 +40,6 @@ def cross(
 
 
 def dcn_mix(x0: np.ndarray, structure: str, weights: Mapping[str, Any], gate: str, activation: str) -> np.ndarray:
-    """Logits [batch]; as `deep_cross`, and `weights` has `cross`: a list of (experts, b, gate kernel)."""
+    """Return logits [batch] by `deep_cross`, where `weights` also has `cross`: a list of (experts, b, gate kernel)."""
     layers = [lambda x0, x, one=one: cross(x0, x, *one, gate, activation) for one in weights["cross"]]
     return deep_cross(x0, structure, layers, weights)

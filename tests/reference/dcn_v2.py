@@ -1,4 +1,4 @@
-"""The forward pass of DCN-V2 (arXiv 2008.13535), in evaluation mode. Vectors are rows: W x is written x @ W^T."""
+"""The forward pass of DCN-V2 (arXiv 2008.13535), in evaluation mode. Vectors are rows, so W x is written x @ W^T."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,13 +9,13 @@ BATCH_NORM_EPSILON = 1e-3
 
 
 def cross(x0: np.ndarray, x: np.ndarray, matrices: Sequence[np.ndarray], bias: np.ndarray) -> np.ndarray:
-    """x_0 * (W x + b) + x, where W^T is the product of one matrix (full rank) or two (low rank)."""
+    """Return x_0 * (W x + b) + x, where W^T is the product of one matrix (full rank) or two (low rank)."""
     product = np.linalg.multi_dot([x, *matrices])
     return x0 * (product + bias) + x
 
 
 def mlp(x: np.ndarray, layers: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """relu(norm(x @ kernel + bias)), as often as there are layers; `bias` and `norm` may be None.
+    """Apply relu(norm(x @ kernel + bias)) for each layer; `bias` and `norm` may be None.
 
     norm(x) = gamma * (x - mean) / sqrt(variance + BATCH_NORM_EPSILON) + beta.
     """
@@ -31,7 +31,7 @@ def mlp(x: np.ndarray, layers: Sequence[Mapping[str, Any]]) -> np.ndarray:
 
 
 def dcn_v2(x0: np.ndarray, structure: str, weights: Mapping[str, Any]) -> np.ndarray:
-    """Logits [batch] of one of four structures.
+    """Return logits [batch] of one of four structures.
 
     Args:
         x0: [batch, width].

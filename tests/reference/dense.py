@@ -1,7 +1,7 @@
-"""Optimizers of towers in float64, each from its formula; t = 1, 2, ... counts the steps.
+"""Tower optimizers in float64, each from its formula; t = 1, 2, ... counts the steps.
 
-Each takes a weight, a gradient for each step and the settings, and gives the weight after the last step. A matrix is a
-weight of two axes or more; vectors have no decay and no ratio of norms.
+Each takes a weight, a gradient for each step and the settings, and returns the weight after the last step. A matrix is
+a weight with two or more axes; vectors have no decay and no ratio of norms.
 """
 
 import math
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def steps(weight, gradients):
-    """The weight and the gradients in float64."""
+    """Return the weight and the gradients in float64."""
     return weight.astype(np.float64), [gradient.astype(np.float64) for gradient in gradients]
 
 
@@ -38,14 +38,14 @@ def uncorrected_adam(weight, gradients, *, learning_rate, beta_1, beta_2, epsilo
 
 
 def adagrad(weight, gradients, *, learning_rate, initial_accumulator, epsilon, max_accumulator=math.inf):
-    """No square is negative: a sum that is bounded at each step is the sum, bounded."""
+    """Bound the sum once: squares are not negative, so bounding it at each step gives the same."""
     w, g = steps(weight, gradients)
     sums = np.minimum(initial_accumulator + np.cumsum(np.square(g), axis=0), max_accumulator)
     return w - (learning_rate * np.array(g) / np.sqrt(sums + epsilon)).sum(axis=0)
 
 
 def rmsprop(weight, gradients, *, learning_rate, rho, momentum, epsilon, centered=False, bias_correction=False):
-    """The averages as what they are: over gradients with shares (1 - rho) rho^age; a corrected share is of 1."""
+    """Compute the averages directly, with weights (1 - rho) rho^age of the gradients; corrected weights sum to 1."""
     w, g = steps(weight, gradients)
     m = np.zeros_like(w)
     for t in range(1, len(g) + 1):
@@ -59,7 +59,7 @@ def rmsprop(weight, gradients, *, learning_rate, rho, momentum, epsilon, centere
 
 
 def sgd(weight, gradients, *, learning_rate, momentum=0.0, nesterov=False):
-    """With a constant rate the velocity is a fading sum, inside or outside of which the rate may stand."""
+    """Compute the velocity as a decaying sum; with a constant learning rate, it can be inside or outside the sum."""
     w, g = steps(weight, gradients)
     fading = np.zeros_like(w)
     for one in g:
@@ -69,7 +69,7 @@ def sgd(weight, gradients, *, learning_rate, momentum=0.0, nesterov=False):
 
 
 def ema_momentum(weight, gradients, *, learning_rate, beta, bias_correction):
-    """The average as what it is: gradients with weights (1 - beta) beta^age, which sum to 1 - beta^t."""
+    """Compute the average directly, with weights (1 - beta) beta^age of the gradients, which sum to 1 - beta^t."""
     w, g = steps(weight, gradients)
     for t in range(1, len(g) + 1):
         shares = (1 - beta) * float(beta) ** np.arange(t - 1, -1, -1)
@@ -89,7 +89,7 @@ def lion(weight, gradients, *, learning_rate, beta_1, beta_2, weight_decay):
 
 
 def adafactor(weight, gradients, *, learning_rate, decay, epsilon_1, epsilon_2, clip_threshold):
-    """Matrices by the outer product of the paper, one at a time."""
+    """Factor matrices by the outer product of the paper, one at a time."""
     w, g = steps(weight, gradients)
     shape = w.shape
     matrices = w.ndim >= 2
@@ -144,7 +144,7 @@ def lars(weight, gradients, *, learning_rate, momentum, trust, weight_decay):
 
 
 def amos(weight, gradients, *, learning_rate, beta, scale):
-    """Column by column of a matrix; a vector is one column without decay."""
+    """Update a matrix column by column; a vector is one column without decay."""
     w, g = steps(weight, gradients)
     xi, shape, is_matrix = learning_rate, w.shape, w.ndim >= 2
     columns = w.reshape([-1, shape[-1]]) if is_matrix else w.reshape([-1, 1])
@@ -175,7 +175,7 @@ def around_sgd(
     every=1,
     alpha=1.0,
 ):
-    """Gradient descent, whose velocity is kept when the weights meet, inside penalties, normalization and Lookahead."""
+    """Apply gradient descent inside penalties, normalization and Lookahead; synchronization keeps the velocity."""
     w, g = steps(weight, gradients)
     slow, v = w, np.zeros_like(w)
     for t in range(1, len(g) + 1):

@@ -1,4 +1,4 @@
-"""The local activation unit of DIN (arXiv 1706.06978), a behavior at a time, in float64; and Dice."""
+"""The local activation unit of DIN (arXiv 1706.06978), one behavior at a time, in float64, and Dice."""
 
 import numpy as np
 
@@ -6,15 +6,15 @@ ACTIVATIONS = {"sigmoid": lambda x: 1 / (1 + np.exp(-x)), "relu": lambda x: np.m
 
 
 def attention(target, vectors, lengths, layers, activation, softmax):
-    """[batch, dim]: the behaviors of a row, each times its score.
+    """Return [batch, dim]: the sum of a row's behaviors, each times its score.
 
     Args:
         target: [batch, dim].
         vectors: [batch, length, dim].
-        lengths: of the histories.
+        lengths: lengths of the histories, [batch].
         layers: (kernel, bias) of the scorer, the last with one unit.
-        activation: after all but the last.
-        softmax: over the scores of a history.
+        activation: function after each layer except the last.
+        softmax: True to normalize the scores of a history by softmax.
     """
     pooled = np.zeros(target.shape)
     for row, length in enumerate(lengths):
@@ -35,6 +35,6 @@ def attention(target, vectors, lengths, layers, activation, softmax):
 
 
 def dice(x, alpha, mean, variance):
-    """p x + (1 - p) alpha x, p the sigmoid of the standardized x."""
+    """Return p x + (1 - p) alpha x, where p is the sigmoid of the standardized x."""
     p = 1 / (1 + np.exp(-(x - mean) / np.sqrt(variance + 1e-8)))
     return p * x + (1 - p) * alpha * x

@@ -1,4 +1,4 @@
-"""What fitting and encoding make of a table, value by value in plain Python: no Arrow kernel, no index, no block."""
+"""Fitting and encoding of a table, value by value in plain Python, without Arrow kernels, indexes or blocks."""
 
 import math
 from collections import Counter
@@ -17,16 +17,16 @@ FEATURES = {
     "price": {"type": "numeric", "transform": "log1p", "missing_indicator": True},
     "age": {"type": "numeric", "standardize": False, "clip": None},
 }
-"""The features that the reference knows, as a config declares them; label `y`, weight `w`."""
+"""The features that the reference supports, as a config declares them; label `y`, weight `w`."""
 NULL, OUT, FIRST = 1, 2, 3  # rows of a table; 0 is padding
 
 
 class Refused(Exception):
-    """The table holds what no feature, label or weight can be."""
+    """The table has a value that is invalid for a feature, label or weight."""
 
 
 def encoded(columns, trained=None):
-    """The batch of `columns`, dict of lists of Python values, fitted on `trained` (default: on `columns`)."""
+    """Return the batch of `columns`, dict of lists of Python values, fitted on `trained` (default: on `columns`)."""
     trained = trained or columns
     labels, weights = [_label(y) for y in columns["y"]], [_weight(w) for w in columns["w"]]
     items = _vocabulary([_item(v) for v in trained["item"]] + [v for row in trained["history"] for v in _last(row)], 1)

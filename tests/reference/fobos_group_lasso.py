@@ -20,7 +20,7 @@ def fobos_group_lasso(
     l2_gradient: float = 0.0,
     weight_decay: float = 0.0,
 ) -> tuple[np.ndarray, State]:
-    """One step on the rows of a batch.
+    """Return weight and state after one step on the rows of a batch.
 
         g   = the sum of a row's gradients + l2_gradient * w
         h   = h + max g^2

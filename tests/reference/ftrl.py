@@ -1,4 +1,4 @@
-"""FTRL-Proximal as McMahan et al. (2013) print it, coordinate by coordinate."""
+"""FTRL-Proximal as printed in McMahan et al. (2013), coordinate by coordinate."""
 
 import math
 
@@ -22,7 +22,7 @@ def ftrl(
     l2_shrinkage: float = 0.0,
     learning_rate_power: float = -0.5,
 ) -> tuple[np.ndarray, State]:
-    """One step on the rows of a batch.
+    """Return weight and state after one step on the rows of a batch.
 
         g     = the sum of a row's gradients + l2_gradient * w
         sigma = (sqrt(n + g^2) - sqrt(n)) / learning_rate
@@ -31,8 +31,8 @@ def ftrl(
         w     = 0                                                            where |z| <= l1
                 -(z - sign(z) l1) / ((beta + sqrt(n)) / learning_rate + l2)  elsewhere
 
-    with n^-learning_rate_power for each sqrt(n), and z gaining l2_shrinkage * w more, as in TensorFlow's kernels.
-    With `keep_initial_weights` z starts where this w is the weight's start.
+    with n^-learning_rate_power for each sqrt(n), and l2_shrinkage * w added to z, as in TensorFlow's kernels.
+    With `keep_initial_weights`, the initial z makes this w equal the initial weight.
 
     Args:
         weight: [rows, dim], before the step.

@@ -1,4 +1,4 @@
-"""Group Adam as algorithm 1 of arXiv 2107.14432 prints it, on the rows of a batch only, coordinate by coordinate."""
+"""Group Adam as printed in algorithm 1 of arXiv 2107.14432, on the rows of a batch only, coordinate by coordinate."""
 
 import math
 
@@ -23,7 +23,7 @@ def group_adam(
     scale_sqrt_dim: bool = True,
     l2_gradient: float = 0.0,
 ) -> tuple[np.ndarray, State]:
-    """One step on the rows of a batch; t counts the steps of the table.
+    """Return weight and state after one step on the rows of a batch; t counts the steps of the table.
 
         g = the sum of a row's gradients + l2_gradient * w
         m = beta_1 m + (1 - beta_1) g;    v = beta_2 v + (1 - beta_2) g^2

@@ -20,7 +20,7 @@ def group_lasso_adagrad(
     keep_initial_weights: bool,
     scale_sqrt_dim: bool = True,
 ) -> tuple[np.ndarray, State]:
-    """One step on the rows of a batch.
+    """Return weight and state after one step on the rows of a batch.
 
         g  = the sum of a row's gradients + l2_gradient * w
         z += g - (sqrt(n + g^2) - sqrt(n)) / learning_rate * w
@@ -29,8 +29,8 @@ def group_lasso_adagrad(
         w  = 0                                                        where ||s|| <= l21 sqrt(dim)
              (1 - l21 sqrt(dim) / ||s||) s / ((beta + sqrt(n)) / learning_rate + l2)   elsewhere
 
-    With `keep_initial_weights` z starts where this w is the weight's start; without `scale_sqrt_dim` there is no
-    sqrt(dim).
+    With `keep_initial_weights`, the initial z makes this w equal the initial weight. Without `scale_sqrt_dim`, the
+    factor sqrt(dim) is absent.
 
     Args:
         weight: [rows, dim], before the step.

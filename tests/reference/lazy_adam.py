@@ -18,7 +18,7 @@ def lazy_adam(
     bias_correction: str | None,
     l2_gradient: float = 0.0,
 ) -> tuple[np.ndarray, State]:
-    """One step on the rows of a batch.
+    """Return weight and state after one step on the rows of a batch.
 
         g = the sum of a row's gradients + l2_gradient * w
         m = beta_1 m + (1 - beta_1) g
@@ -33,8 +33,8 @@ def lazy_adam(
         state: `m` and `v`, [rows, dim]; `steps`, the number of steps; `touches`, [rows]; empty before the first step.
         rows: [n], with repetitions.
         gradients: [n, dim].
-        bias_correction: `row`: t is the number of the row's touches; `table`: that of the steps; None: that of the
-            steps, and no correction.
+        bias_correction: `row`: t counts the steps that touched the row; `table`: t counts all steps; None: t counts all
+            steps, and there is no correction.
     """
     weight = weight.astype(np.float64)
     if state:

@@ -4,14 +4,14 @@ import numpy as np
 
 
 def terms(x0, kernel, bias, head, head_bias, label, coefficient):
-    """Cross-entropy and the two losses of each example.
+    """Return the cross-entropy and the two losses of each example.
 
     Args:
         x0: [batch, width].
-        kernel, bias: of the only hidden layer, [width, units] and [units].
-        head, head_bias: of the logit, [units, 1] and [1].
+        kernel, bias: weights of the only hidden layer, [width, units] and [units].
+        head, head_bias: weights of the logit, [units, 1] and [1].
         label: [batch].
-        coefficient: of `activity`.
+        coefficient: factor of `loss/activity`.
 
     Returns:
         `loss`, `loss/activity` and `loss/logit`, [batch] each.

@@ -16,7 +16,7 @@ def rmsprop(
     epsilon: float,
     l2_gradient: float = 0.0,
 ) -> tuple[np.ndarray, State]:
-    """One step on the rows of a batch.
+    """Return weight and state after one step on the rows of a batch.
 
         g = the sum of a row's gradients + l2_gradient * w
         v = rho * v + (1 - rho) * g^2

@@ -19,10 +19,10 @@ def rmsprop_v2(
     momentum: float = 0.0,
     decay: str = "touch",
 ) -> tuple[np.ndarray, State]:
-    """One step on the rows of a batch.
+    """Return weight and state after one step on the rows of a batch.
 
         g = the sum of a row's gradients + l2_gradient * w
-        v = beta^k * v + g^2, k = 1, or by time the steps since the row's last
+        v = beta^k * v + g^2, k = 1, or with decay by time the steps since the row's last
         m = momentum * m + learning_rate * g / sqrt(v + epsilon), or over sqrt(v) + epsilon
         w = w - m
 
@@ -31,13 +31,13 @@ def rmsprop_v2(
         state: `accumulator` and `m`, [rows, dim], `age`, [rows], in steps; empty before the first step.
         rows: [n], with repetitions.
         gradients: [n, dim].
-        learning_rate: eta.
-        beta: what is kept of v.
-        epsilon: beside v.
-        l2_gradient: lambda.
-        epsilon_inside: the root or not.
-        momentum: what is kept of m.
-        decay: `touch` or `time`.
+        learning_rate: learning rate.
+        beta: factor by which v decays.
+        epsilon: number added to v, or to its root.
+        l2_gradient: coefficient of w in the gradient.
+        epsilon_inside: True to add epsilon inside the root.
+        momentum: factor by which m decays.
+        decay: `touch` (k = 1) or `time`.
     """
     weight = weight.astype(np.float64)
     accumulator = state["accumulator"].copy() if state else np.zeros_like(weight)

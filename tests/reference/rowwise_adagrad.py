@@ -15,7 +15,7 @@ def rowwise_adagrad(
     epsilon: float,
     l2_gradient: float = 0.0,
 ) -> tuple[np.ndarray, State]:
-    """One step on the rows of a batch.
+    """Return weight and state after one step on the rows of a batch.
 
         g = the sum of a row's gradients + l2_gradient * w
         n = n + sum_i(g_i^2) / dim

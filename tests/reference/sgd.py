@@ -14,7 +14,7 @@ def sgd(
     learning_rate: float,
     l2_gradient: float = 0.0,
 ) -> tuple[np.ndarray, State]:
-    """One step on the rows of a batch: w = w - learning_rate * g, with g as in `momentum`.
+    """Return weight and state after one step on the rows of a batch: w = w - learning_rate * g, g as in `momentum`.
 
     Args:
         weight: [rows, dim], before the step.
@@ -40,7 +40,7 @@ def momentum(
     nesterov: bool,
     l2_gradient: float = 0.0,
 ) -> tuple[np.ndarray, State]:
-    """One step on the rows of a batch.
+    """Return weight and state after one step on the rows of a batch.
 
         g = the sum of a row's gradients + l2_gradient * w
         m = momentum * m - learning_rate * g

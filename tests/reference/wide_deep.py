@@ -9,12 +9,12 @@ from tests.reference.dcn_v2 import mlp
 
 
 def wide_deep(x0: np.ndarray, ids: np.ndarray, wide: Sequence[np.ndarray], weights: Mapping[str, Any]) -> np.ndarray:
-    """Logits [batch]: the sum of a weight for each category's value, and the head on the MLP.
+    """Return logits [batch]: the sum of a weight for each category's value, and the head on the MLP.
 
     Args:
         x0: [batch, width].
         ids: [batch, categories].
-        wide: for each category its weights, [rows, 1].
+        wide: weights of each category's values, [rows, 1].
         weights: `deep`: layers of `mlp`; `head`: (kernel, bias).
     """
     kernel, bias = weights["head"]
