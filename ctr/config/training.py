@@ -97,5 +97,5 @@ class Training(Settings):
     """Number format. With `mixed_bfloat16` the dense tower computes in bfloat16; weights, optimizer state and the logit
     stay float32. With `tf32` a GPU can round the inputs of matrix products to TensorFloat-32."""
     deterministic: bool = True
-    """If true, the same command gives the same bytes on a GPU too, with slower kernels that sum in a fixed order. A CPU
-    always does."""
+    """If true, a GPU uses slower kernels that always sum in the same order. On a CPU, the same command always gives the
+    same bytes."""
