@@ -1,4 +1,4 @@
-"""A run of the small experiment that many tests share, and a run of a plainer model that is killed and resumed."""
+"""A shared run of the small experiment, and a run of a plainer model that is killed and resumed."""
 
 import io
 import json
@@ -29,18 +29,18 @@ PLAIN_MODEL = "{type: dnn, hidden: [4], dropout: 0.1, initializer: {tables: 0.3}
 
 
 def write_plain_config(path, data):
-    """The small experiment with three of its features and a plain MLP, which takes two thirds of the time."""
+    """Write the small experiment with three of its features and a plain MLP, which takes two thirds of the time."""
     text = re.sub("    (history|hour): .*\n", "", write_config(path, data).read_text())
     path.write_text(re.sub("model: .*", f"model: {PLAIN_MODEL}", text))
     return path
 
 
 class Killed(BaseException):
-    """Ends a training at once, as SIGKILL would."""
+    """Exception that ends a run immediately, like SIGKILL."""
 
 
 class After(tf_keras.callbacks.Callback):
-    """Does something after a step."""
+    """Callback that calls a function after a step."""
 
     def __init__(self, step, action):
         super().__init__()
@@ -65,14 +65,14 @@ def _no_wait_for_the_disk():
 
 @pytest.fixture(scope="session")
 def small_config(tmp_path_factory):
-    """Path of the small experiment's YAML file, for runs that several tests share: it and its data stay as they are."""
+    """Return the path of the small experiment's YAML file, which tests share with its data and do not change."""
     folder = tmp_path_factory.mktemp("small")
     return write_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
 
 
 @pytest.fixture(scope="session")
 def small_run(small_config):
-    """Folder of a run of the small experiment; a test that changes it takes `trained`."""
+    """Return the folder of a run of the small experiment; a test that changes it uses `trained`."""
     run = small_config.parent / "run"
     with undrawn():
         ctr.train(load_experiment(small_config), run)
@@ -81,20 +81,20 @@ def small_run(small_config):
 
 @pytest.fixture
 def trained(small_run, tmp_path):
-    """Folder of a copy of the small run."""
+    """Return the folder of a copy of the small run."""
     return Path(shutil.copytree(small_run, tmp_path / "run"))
 
 
 @pytest.fixture(scope="module")
 def undrawn_plots():
-    """The plots of this module's reports are not drawn."""
+    """Leave out the plots of this module's reports."""
     with undrawn():
         yield
 
 
 @contextmanager
 def saving_all():
-    """Every checkpoint that is due is saved: one that is due while another is being written would be left out."""
+    """Save every checkpoint that is due, also while another is being written, when it would be skipped otherwise."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(CheckpointWriter, "is_saving", False)
         yield
@@ -109,7 +109,7 @@ def every_checkpoint_is_saved():
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory):
-    """A folder with data and the config of the plain experiment, which stay as they are."""
+    """Return a folder with data and config of the plain experiment, which tests do not change."""
     folder = tmp_path_factory.mktemp("runs")
     write_plain_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
     return folder
@@ -121,7 +121,7 @@ def experiment_of(place, every_checkpoint_is_saved):
 
 
 def ending(run):
-    """All that must not depend on interruptions."""
+    """Return all results that interruptions must not change."""
     report = json.loads((run / "report.json").read_text())
     files = [run / "metrics.jsonl", run / "checkpoints" / "best.json", *(run / "scores").iterdir()]
     measured = {key: value for key, value in report.items() if key != "seconds"}
@@ -130,7 +130,7 @@ def ending(run):
 
 @pytest.fixture(scope="session")
 def undisturbed(place):
-    """How a run of the plain experiment with some settings ends that is left alone; each is trained once."""
+    """Return a function from settings to the ending of an uninterrupted run; each run is trained once."""
     endings = {}
 
     def of(*settings):
@@ -146,7 +146,7 @@ def undisturbed(place):
 
 @pytest.fixture(scope="session")
 def killed(place):
-    """A run that was killed after 8 steps; it has the checkpoints of steps 3 and 6, and stays as it is."""
+    """Return a run killed after 8 steps, with checkpoints of steps 3 and 6, which tests do not change."""
     with saving_all(), pytest.raises(Killed):
         ctr.train(
             load_experiment(place / "tiny.yaml", [EVERY, *BY_STEPS]), place / "killed", callbacks=[After(8, kill)]
@@ -156,33 +156,33 @@ def killed(place):
 
 @pytest.fixture
 def unfinished(killed, tmp_path):
-    """A copy of the killed run."""
+    """Return a copy of the killed run."""
     return Path(shutil.copytree(killed, tmp_path / "run"))
 
 
 def flip(path):
-    """One bit in the middle of a file."""
+    """Flip one bit in the middle of a file."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
 
 
 def resealed(folder):
-    """The folder, sealed as it is now: as by somebody who means what it says."""
+    """Write new checksums for the current content of a folder, as a deliberate editor would, and return it."""
     (folder / "checksums.json").unlink(missing_ok=True)
     Run(folder).seal()
     return folder
 
 
 def resume(experiment, run):
-    """Resume a run; what was printed."""
+    """Resume a run and return the output."""
     console = Console(file=io.StringIO(), width=200)
     ctr.train(experiment, run, resume=True, console=console)
     return console.file.getvalue()
 
 
 def resume_up_to_training(experiment, run):
-    """Resume a run that is killed where its first step would come; what was printed."""
+    """Resume a run, kill it just before its first step, and return the output."""
     console = Console(file=io.StringIO(), width=200)
     at_once = tf_keras.callbacks.LambdaCallback(on_train_begin=lambda logs: kill())
     with pytest.raises(Killed):

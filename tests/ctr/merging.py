@@ -1,4 +1,4 @@
-"""States that merge: it must not matter how the chunks of a set are divided among those who count them."""
+"""Mergeable states: results must not depend on how the chunks of a split are divided among processes."""
 
 from functools import reduce
 from itertools import pairwise
@@ -8,15 +8,15 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-RTOL = 1e-12  # of float sums, whose additions come in another order where a range has several chunks
+RTOL = 1e-12  # of float sums, which are added in a different order if a range has several chunks
 
 
 class Division(NamedTuple):
-    """Chunks of rows, and how they are divided into ranges, some of which are empty."""
+    """Chunks of rows, and their division into ranges, some of which are empty."""
 
     seed: int
-    rows: list[int]  # of each chunk
-    cuts: list[int]  # places of chunks, ascending
+    rows: list[int]  # by chunk
+    cuts: list[int]  # indices of chunks, ascending
 
     def ranges(self, chunks):
         return [chunks[start:end] for start, end in pairwise([0, *self.cuts, len(self.rows)])]
@@ -24,14 +24,14 @@ class Division(NamedTuple):
 
 @st.composite
 def divisions(draw, most_rows=8):
-    """Up to 7 chunks of up to `most_rows` rows in up to 4 ranges."""
+    """Draw up to 7 chunks of up to `most_rows` rows in up to 4 ranges."""
     rows = draw(st.lists(st.integers(0, most_rows), min_size=1, max_size=7))
     cuts = draw(st.lists(st.integers(0, len(rows)), max_size=3).map(sorted))
     return Division(draw(st.integers(0, 1000)), rows, cuts)
 
 
 def facts(state, place=""):
-    """Everything that a state holds, by where: texts, numbers, and copies of arrays."""
+    """Return everything that a state holds, by path: texts, numbers, and copies of arrays."""
     if isinstance(state, np.ndarray):
         return {place: state.copy()}
     if isinstance(state, pa.Array):
@@ -53,7 +53,7 @@ def facts(state, place=""):
 
 
 def assert_equal(found, expected, rtol=0.0):
-    """The same facts: floats to `rtol`, and to the bit where that is 0; all else exactly."""
+    """Check that facts are equal: floats to `rtol`, or bit for bit if it is 0, and all others exactly."""
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         other = found[name]
@@ -71,27 +71,27 @@ def assert_equal(found, expected, rtol=0.0):
 def check_merges(empty, add, chunks, division, read=facts):
     """Check that states of ranges merge to the state of all chunks.
 
-    - Merged in the order of the ranges, from the left or from the right, they equal it: float sums to `RTOL`.
-    - Where each range is one chunk, they equal it to the bit: one partial per row group, folded in place order.
+    - Merged in the order of the ranges, from the left or from the right, they equal it, float sums up to `RTOL`.
+    - If each range is one chunk, they equal it bit for bit: one partial per row group, merged in order.
     - An empty state on either side changes nothing.
-    - What was merged stays as it was, also when the result counts more.
+    - Merging does not change its inputs, even when the result counts more rows later.
 
     Args:
-        empty: returns a state of no rows.
-        add: returns a state, given one and a chunk that it counts; the state given may change.
-        chunks: in file order.
-        division: of the chunks.
-        read: returns what a state says, as `facts`.
+        empty: function that returns a state of no rows.
+        add: function of a state and a chunk that returns a state with the chunk counted; it can change its argument.
+        chunks: chunks in file order.
+        division: division of the chunks into ranges.
+        read: function that returns the facts of a state.
     """
 
-    def counted(some):
-        return reduce(add, some, empty())
+    def counted(some_chunks):
+        return reduce(add, some_chunks, empty())
 
     def merged(one, other):
         return one.merge(other)
 
     whole = read(counted(chunks))
-    states = [counted(some) for some in division.ranges(chunks)]
+    states = [counted(range_) for range_ in division.ranges(chunks)]
     before = [read(state) for state in states]
     from_left = reduce(merged, states, empty())
     from_right = reduce(lambda later, state: state.merge(later), reversed(states))

@@ -1,4 +1,4 @@
-"""Models paired with optimizers: what tests of every model train, and what `tests/golden/models` records."""
+"""Models paired with optimizers, for tests of every model and for the trajectories of `tests/golden/models`."""
 
 import inspect
 import json
@@ -22,7 +22,7 @@ MODEL_PAIRINGS = {
         "adagrad",
     ),
 }
-"""Model -> its settings, the optimizer of its tables, the optimizer of its tower."""
+"""Model -> its settings, its table optimizer, its tower optimizer."""
 SMALL_MODEL = "{type: dcn_v2, structure: stacked, cross_layers: 1, hidden: [4]}"
 OPTIMIZER_PAIRINGS = {
     "optimizers_momenta": (
@@ -33,7 +33,7 @@ OPTIMIZER_PAIRINGS = {
     "optimizers_lassos": ({"*": "sgd"}, {"cross": "fobos_group_lasso", "deep": "group_lasso_adagrad", "head": "ftrl"}),
     "optimizers_rows": ({"*": "momentum"}, {"cross": "group_adam", "deep": "rmsprop_v2", "head": "adam"}),
 }
-"""Name -> the optimizers of the tables and the blocks of the small model: those that no model above is paired with."""
+"""Name -> optimizers of tables and blocks of the small model, for optimizers that no model above is paired with."""
 EVERY_TERM = {
     "adafactor": {"epsilon_1": 0.0001},
     "adagrad": {"initial_accumulator": 0.01, "epsilon": 0.001},
@@ -53,11 +53,11 @@ EVERY_TERM = {
     "rmsprop_v2": {"beta": 0.9, "epsilon": 0.001},
     "rowwise_adagrad": {"epsilon": 0.001},
 }
-"""Optimizer -> settings with which each term of its formula moves weights within six steps; others need none."""
+"""Optimizer -> settings with which each term of its formula changes weights within six steps; others need none."""
 
 
 def settings_of(name):
-    """Overrides of the small experiment that train a model with its two optimizers as they are by default."""
+    """Return overrides of the small experiment that train a model with the defaults of its two optimizers."""
     assert name in MODEL_PAIRINGS, f"{name}: add a pairing to MODEL_PAIRINGS of tests/ctr/pairings.py"
     model, sparse, dense = MODEL_PAIRINGS[name]
     return [
@@ -69,14 +69,14 @@ def settings_of(name):
 
 
 def golden_pairings():
-    """Name of each golden trajectory -> its overrides of the small experiment."""
+    """Return the overrides of the small experiment by name of the golden trajectory."""
     of_models = {name: (model, {"*": sparse}, {"*": dense}) for name, (model, sparse, dense) in MODEL_PAIRINGS.items()}
     of_optimizers = {name: (SMALL_MODEL, *both) for name, both in OPTIMIZER_PAIRINGS.items()}
     return {name: _golden_settings(*pairing) for name, pairing in (of_models | of_optimizers).items()}
 
 
 def _golden_settings(model, sparse, dense):
-    """Overrides with which dropout acts, vectors are large enough to interact, and each term of an optimizer acts."""
+    """Return overrides that enable dropout, large enough vectors to interact, and every term of an optimizer."""
     return [
         f"model={model}",
         *_dropout(model),
@@ -87,7 +87,7 @@ def _golden_settings(model, sparse, dense):
 
 
 def _dropout(model):
-    """The setting of dropout, for a model whose tower, or base, has it."""
+    """Return the dropout setting of a model whose tower or base has dropout."""
     settings = yaml.safe_load(model)
     tower = settings.get("base", settings)["type"]
     has_dropout = "dropout" in inspect.signature(MODELS[tower]).parameters
@@ -95,7 +95,7 @@ def _dropout(model):
 
 
 def _optimizers(types, learning_rate):
-    """YAML of a section of `optimizers`, given the type of each pattern."""
+    """Return YAML for a section of `optimizers`, given the type of each pattern."""
     chosen = {
         pattern: {"type": name, "learning_rate": learning_rate, **EVERY_TERM.get(name, {})}
         for pattern, name in types.items()

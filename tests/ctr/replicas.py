@@ -1,9 +1,9 @@
-"""Train experiments in a process that has two CPUs, or go on with them, one after another.
+"""Train or resume experiments in a process with two CPUs, one after another.
 
 python -m tests.ctr.replicas CONFIG RUN_FOLDER STEP [KEY=VALUE]... [-- RUN_FOLDER STEP [KEY=VALUE]...]...
 
-After a step, 0 for none, comes a SIGTERM; a run that it ends is named on stderr, and the next one begins. All must be
-of one model: each training counts the sums of its replicas from 1, and TensorFlow takes those of one number for one.
+The process gets a SIGTERM after STEP, 0 for none. An interrupted run is named on stderr, and the next run starts. All
+runs need the same model: each numbers its sums over replicas from 1, and TensorFlow treats equal numbers as one sum.
 """
 
 import signal

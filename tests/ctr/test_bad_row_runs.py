@@ -1,4 +1,4 @@
-"""Whole runs on data with bad rows: an error, or the same run as without them."""
+"""Whole runs on data with invalid rows: an error, or the same run as without them."""
 
 import io
 import json
@@ -32,7 +32,7 @@ CASES = [(name, value, why) for name in BAD for value, why in zip(BAD[name], REA
 
 
 def spoilt(table, places):
-    """The table with one bad value in each of the rows `places`, every kind in turn; and how many of which kind."""
+    """Return the table with an invalid value in each of the rows `places`, every kind in turn, and counts by reason."""
     columns, reasons = {name: table[name].to_pylist() for name in table.column_names}, {}
     for turn, place in enumerate(places):
         name, value, why = CASES[turn % len(CASES)]
@@ -43,7 +43,7 @@ def spoilt(table, places):
 
 
 def write_sets(folder, table, good):
-    """train, valid and test of 700, 250 and 250 rows in row groups of 100, of which those in `good` are written."""
+    """Write train, valid and test of 700, 250 and 250 rows in row groups of 100, but only the rows in `good`."""
     folder.mkdir()
     for name, start, end in (("train", 0, 700), ("valid", 700, 950), ("test", 950, 1200)):
         groups = [[k for k in range(at, min(at + 100, end)) if k in good] for at in range(start, end, 100)]
@@ -54,7 +54,7 @@ def write_sets(folder, table, good):
 
 @pytest.fixture
 def sets_of(edit_config, make_experiment):
-    """The experiment on a folder of `train`, `valid` and `test`, with weights, and users as they are."""
+    """Return a function that makes the experiment on a folder of `train`, `valid` and `test`, with weights."""
 
     def experiment(folder, *overrides):
         def change(values):
@@ -75,7 +75,7 @@ def sets_of(edit_config, make_experiment):
 
 
 def test_a_run_is_that_on_the_good_rows_alone(sets_of, tmp_path):
-    places = [*range(0, 1200, 60), *range(200, 300)]  # the third row group of train has no good row
+    places = [*range(0, 1200, 60), *range(200, 300)]  # the third row group of train has no valid row
     table, _ = spoilt(click_log(), places)
     write_sets(tmp_path / "all", table, range(1200))
     write_sets(tmp_path / "good", table, set(range(1200)) - set(places))
@@ -87,7 +87,7 @@ def test_a_run_is_that_on_the_good_rows_alone(sets_of, tmp_path):
         assert (tmp_path / "skipping" / name).read_bytes() == (tmp_path / "clean" / name).read_bytes()
     hashes = pq.read_table(tmp_path / "skipping" / "contents.parquet").to_pandas()
     pieces = hashes.groupby("column").size()
-    assert set(pieces[["user", "item", "history", "price", "ts", "clicked"]]) == {pieces.max()}  # the bad group as well
+    assert set(pieces[["user", "item", "history", "price", "ts", "clicked"]]) == {pieces.max()}  # the bad row group too
     assert clean["bad_rows"] == {}
     assert {name: bad["rows"] for name, bad in skipping["bad_rows"].items()} == {"train": 111, "valid": 4, "test": 4}
 

@@ -1,4 +1,4 @@
-"""`ctr evaluate` of data without a label: scores with the kept columns, PSI, and no metrics."""
+"""`ctr evaluate` on data without labels: scores with pass-through columns, PSI, and no metrics."""
 
 import io
 import json
@@ -36,7 +36,7 @@ def weighing(small_config, tmp_path_factory):
 
 @pytest.fixture
 def run(weighing, tmp_path):
-    """A copy of a trained run that keeps `ts` and `user`, and weighs rows."""
+    """Return a copy of a trained run that passes `ts` and `user` through and weights rows."""
     return Path(shutil.copytree(weighing, tmp_path / "run"))
 
 
@@ -46,7 +46,7 @@ def table():
 
 
 def evaluate(run, table, tmp_path, name="fresh", is_drawn=False, **options):
-    """(report, scores) of a table that is evaluated as a file."""
+    """Evaluate a table as a file and return (report, scores)."""
     path = tmp_path / f"{name}.parquet"
     pq.write_table(table, path, row_group_size=128)
     with nullcontext() if is_drawn else undrawn():
@@ -89,7 +89,7 @@ def test_files_of_the_run_are_known_by_what_they_hold(small_config, run, tmp_pat
 
 
 def evaluate_file(run, path, **options):
-    """(report, what is shown)."""
+    """Evaluate a file and return (report, terminal output)."""
     console = Console(file=io.StringIO(), width=300)
     with undrawn():
         return ctr.evaluate(run, str(path), console=console, **options), console.file.getvalue()

@@ -1,4 +1,4 @@
-"""tf_keras callbacks by name, as the page on callbacks has them: they follow a run from the command line."""
+"""tf_keras callbacks named on the command line, as on the page about callbacks."""
 
 import json
 import os
@@ -20,9 +20,9 @@ OWN = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
-    """The working directory, with the module of the page on callbacks."""
+    """Enter a working directory with the module of the page on callbacks."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])  # the working directory stays on it
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the working directory stays on the path
     monkeypatch.delitem(sys.modules, "my_callbacks", raising=False)
     (tmp_path / "my_callbacks.py").write_text(OWN)
     return tmp_path

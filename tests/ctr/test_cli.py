@@ -1,4 +1,4 @@
-"""What a first user does wrong: one clear message, exit code 2, no traceback, nothing half-written."""
+"""Mistakes of a first-time user give one clear message, exit code 2, no traceback, and no half-written files."""
 
 import json
 import shutil
@@ -291,7 +291,7 @@ def test_a_failure_after_training_keeps_the_checkpoint_of_a_new_run(config, tmp_
 
 def test_a_killed_overwrite_and_another_never_cost_the_finished_run(trained, config, monkeypatch):
     before = (trained / "report.json").read_bytes()
-    trained.rename(trained.with_name(".run.replaced"))  # as a kill leaves it
+    trained.rename(trained.with_name(".run.replaced"))  # as left by a kill
     trained.mkdir()
     (trained / "config.yaml").write_text("")
     fail_while_measuring(monkeypatch, KeyboardInterrupt())

@@ -1,4 +1,4 @@
-"""Settings that differ between two experiments are named, whichever of the two lacks them."""
+"""Settings that differ between two experiments are named, also if one of the two does not have them."""
 
 import pytest
 
@@ -10,7 +10,7 @@ FTRL = "{type: ftrl, l1: 0.5}"
 
 @pytest.fixture
 def without(config, edit_config):
-    """The experiment without a setting, which is given by its keys."""
+    """Return the experiment without the setting at these keys."""
 
     def lacking(section, *keys):
         def remove(values):

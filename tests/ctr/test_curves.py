@@ -1,4 +1,4 @@
-"""What curves.json holds, against scikit-learn and NumPy, and whatever the partition of the rows."""
+"""Contents of curves.json, against scikit-learn and NumPy, for any partition of the rows."""
 
 import json
 
@@ -47,7 +47,7 @@ def test_roc_points_are_scikit_learns(kind, is_weighted):
     known = np.stack([x, y], axis=1)
     points = np.stack([found["false_positive_rate"], found["true_positive_rate"]], axis=1)
     assert all(np.abs(known - point).sum(axis=1).min() < 2e-6 for point in points)
-    assert auc(*points.T) == pytest.approx(auc(x, y), abs=1e-5)  # no corner is lost
+    assert auc(*points.T) == pytest.approx(auc(x, y), abs=1e-5)  # every corner is kept
 
 
 @pytest.mark.parametrize("rows", [2_000, 100_000])
@@ -59,7 +59,7 @@ def test_a_long_roc_is_thinned_along_the_curve(rows):
     assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
     assert (np.diff(x) >= 0).all()
     assert (np.diff(y) >= 0).all()
-    assert np.diff(x + y).max() < 0.03  # of 2, where straight pieces are short
+    assert np.diff(x + y).max() < 0.03  # of a length of 2, as straight segments are short
     exact_x, exact_y, _ = roc_curve(label, logit)
     assert auc(x, y) == pytest.approx(auc(exact_x, exact_y), abs=2e-4)
 

@@ -27,7 +27,7 @@ OLD_BEST = 38, {30: 30, 33: 30, 36: 30}
 
 @pytest.fixture(scope="module")
 def killed_after(experiment_of, place):
-    """A function that returns the folder of a run that was killed after a step."""
+    """Return a function that returns the folder of a run killed after a step."""
 
     def after(step):
         run = place / f"killed-{step}"
@@ -41,7 +41,7 @@ def killed_after(experiment_of, place):
 
 @pytest.fixture
 def copy_of_killed(killed_after, tmp_path):
-    """A function that returns a copy of that folder, which a test can change."""
+    """Return a function that returns a copy of that folder, which a test can change."""
     return lambda step: shutil.copytree(killed_after(step), tmp_path / "run")
 
 

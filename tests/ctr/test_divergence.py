@@ -1,4 +1,4 @@
-"""A step that is not finite is not made, is explained, and can be done again."""
+"""A step with non-finite numbers is not applied, is explained, and can be replayed."""
 
 import io
 import json
@@ -49,7 +49,7 @@ def ctr(*arguments):
 
 
 def plant_price(data_folder, price):
-    """The first row of the first file has this price."""
+    """Set the price in the first row of the first file."""
     path = data_folder / "part-0.parquet"
     table = pq.read_table(path)
     prices = [price, *table["price"].to_pylist()[1:]]
@@ -59,7 +59,7 @@ def plant_price(data_folder, price):
 
 @pytest.fixture(scope="module")
 def overflowed(tmp_path_factory):
-    """A folder with `clicks`, whose first row has a price of 1e30, and `run`, which it ended; what the command said."""
+    """Return a folder with `clicks`, whose first row has a price of 1e30, and the `run` it ended; and the output."""
     folder = tmp_path_factory.mktemp("overflowed")
     plant_price(write_clicks(folder / "clicks"), 1e30)
     config = write_config(folder / "tiny.yaml", folder / "clicks")
@@ -68,13 +68,13 @@ def overflowed(tmp_path_factory):
 
 @pytest.fixture
 def saved(overflowed, tmp_path):
-    """The step saved by a copy of that run."""
+    """Return the step saved by a copy of that run."""
     [path] = Path(shutil.copytree(overflowed[0] / "run", tmp_path / "run")).glob("diverged/*.parquet")
     return path
 
 
 class At(tf_keras.callbacks.Callback):
-    """Does something to the model before a step, counted from 1."""
+    """Callback that changes the model before a step, counted from 1."""
 
     def __init__(self, step, act):
         super().__init__()
@@ -103,7 +103,7 @@ class OneStep:
         return self.batch(numerics=numerics)
 
     def variables(self):
-        """Weights, moving averages, mean loss, step number and optimizer state."""
+        """Return weights, moving averages, mean loss, step number and optimizer state."""
         return [one.numpy() for one in (*self.model.variables, *self.model.optimizer.variables)]
 
 
@@ -165,7 +165,7 @@ def test_a_row_whose_gradients_overflow_when_they_are_summed_counts(make_experim
 
 
 def planted(one, place, size):
-    """Make the gradients of a model hold one number of this size: `row` 5 of the table, or the tower's `head`."""
+    """Plant one number of this size in the gradients of a model: in `row` 5 of the table, or in the tower's `head`."""
     compute = one.model.loss_and_gradients
 
     def with_a_planted_gradient(batch):
@@ -217,7 +217,7 @@ def test_a_norm_that_overflows_counts_where_gradients_are_clipped_by_it(
 ):
     one = OneStep(make_experiment(*PLAIN, f"optimizers.clip_norm={clip_norm}"))
     for place in ("row", "head"):
-        # 1.5e19 squared is 2.3e38, which float32 holds, as it does not hold twice as much
+        # 1.5e19 squared is 2.3e38, which fits in float32; twice as much does not
         monkeypatch.setattr(one.model, "loss_and_gradients", planted(one, place, 1.5e19))
     found = compiled_step(one.model, one.encoder)(one.batch())
     assert np.isfinite(found.loss)
@@ -289,7 +289,7 @@ def test_a_table_row_that_holds_nan_is_named_by_its_value_and_columns(make_exper
 
 
 class Planting(tf_keras.callbacks.Callback):
-    """Trains on gradients that hold a number of 1e20."""
+    """Model that trains on gradients with a number of 1e20."""
 
     def __init__(self, place):
         super().__init__()

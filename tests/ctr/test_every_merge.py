@@ -1,4 +1,4 @@
-"""Whatever is counted chunk by chunk can be counted by several processes: its state has `merge`, and a test of it."""
+"""Every state that counts chunks can be computed by several processes: it has `merge`, and a test of it."""
 
 import ast
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_every_merge_is_of_two_states_of_one_class():
 
 
 def test_every_state_has_its_merge_tested():
-    """A file that calls `check_merges` names it."""
+    """Every mergeable class is named in a file that calls `check_merges`."""
     tested = set()
     for path in Path(ROOT / "tests").rglob("test_*.py"):
         names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}

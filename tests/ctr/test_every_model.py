@@ -1,4 +1,4 @@
-"""Whole runs of every model on the small click log, each with optimizers of its own."""
+"""Whole runs of every model on the small click log, each with different optimizers."""
 
 import subprocess
 import sys

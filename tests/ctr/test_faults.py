@@ -1,4 +1,4 @@
-"""When the machine fails: what is said, and that nothing good is lost. scripts/faults.py does it to whole processes."""
+"""Failures of the machine are reported and lose nothing intact. scripts/faults.py injects them into whole processes."""
 
 import errno
 import json
@@ -38,7 +38,7 @@ def changed(*settings):
 
 @pytest.fixture
 def disk_fills_up_after_training(monkeypatch):
-    """Until `monkeypatch.undo()`."""
+    """Fill the disk after training, until `monkeypatch.undo()`."""
     monkeypatch.setattr("ctr.jobs.train._measure", full_disk)
     return monkeypatch
 
@@ -79,7 +79,7 @@ def test_a_run_that_fails_where_it_replaces_another_is_kept_beside_it(
 
 def test_a_run_that_cannot_even_begin_leaves_the_one_that_it_was_to_replace(experiment_of, unfinished, monkeypatch):
     (unfinished / "report.json").write_text("{}")
-    resealed(unfinished)  # finished, and its checkpoints deleted to save space
+    resealed(unfinished)  # finished, with checkpoints deleted to save space
     for path in (unfinished / "checkpoints").rglob("*.*"):
         path.unlink()
     monkeypatch.setattr("ctr.runs.run.write_json", full_disk)
@@ -154,10 +154,10 @@ def test_a_run_that_began_with_something_else_waits(place, unfinished, file):
     assert (unfinished / "checkpoints" / "step-000000006").exists()
 
 
-@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])  # 7: each place of a byte comes
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])  # 7: every bit position occurs
 def test_any_bit_of_data_json_is_noticed_or_harmless(unfinished, every):
-    """Whatever it is, there is no other exception."""
-    (unfinished / "checksums.json").unlink()  # as by an earlier version
+    """No bit raises an unexpected exception."""
+    (unfinished / "checksums.json").unlink()  # as written by an earlier version
     path = unfinished / "data.json"
     content = path.read_bytes()
     sets = {name: [] for name in json.loads(content)}

@@ -1,4 +1,4 @@
-"""One click log as several programs would have written it: all commands find in it what they find in a plain one."""
+"""A click log as written by other programs gives the same results in all commands as a plain log."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -57,7 +57,7 @@ CONFIG = {
 
 
 def log(city):
-    """The rows of a city, in plain types."""
+    """Return the rows of a city, in plain types."""
     table = click_log(600, seed=city)
     rows = table.num_rows
     ts = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=3 * k) for k in range(rows)]
@@ -75,7 +75,7 @@ def log(city):
 
 
 def foreign(table):
-    """The same rows as others write them: text as bytes, UUIDs, decimals, ids as floats, times and numbers as text."""
+    """Return the same rows as other programs write them: text as bytes, UUIDs, decimals, float ids, times as text."""
     users = [bytes.fromhex(user) for user in table["user"].to_pylist()]
     bytes_of = table["history"].combine_chunks()
     history = pa.ListArray.from_arrays(bytes_of.offsets, bytes_of.values.cast(pa.binary()))
@@ -96,7 +96,7 @@ def foreign(table):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """The plain log as flat files, and the foreign one in folders, in the same order of files."""
+    """Write the plain log as flat files and the foreign log in folders, in the same order of files."""
     root = tmp_path_factory.mktemp("foreign")
     names = [f"city={name}" for name in ("New%20York", "S%C3%A3o%20Paulo", "a%2Fb%3Dc", "+1", "100%25")]
     order = sorted(range(len(names)), key=names.__getitem__)
@@ -120,7 +120,7 @@ def experiment(folders, kind):
 
 @pytest.fixture(scope="module")
 def runs(folders, undrawn_plots):
-    """Kind of data -> (run folder, report)."""
+    """Return (run folder, report) by kind of data."""
     return {
         kind: (folders / f"run-{kind}", train(experiment(folders, kind), folders / f"run-{kind}"))
         for kind in ("plain", "foreign")
@@ -128,7 +128,7 @@ def runs(folders, undrawn_plots):
 
 
 def scores(path):
-    """The scores of a file, kept columns in the types of the plain log."""
+    """Return the scores of a file, with pass-through columns in the types of the plain log."""
     table = pq.read_table(path)
     return table.set_column(
         table.column_names.index("token"), "token", table["token"].cast(pa.binary()).cast(pa.large_string())
@@ -154,7 +154,7 @@ def test_scores_are_the_same_with_all_kept_columns(runs, name):
 
 @pytest.mark.slow
 def test_the_end_of_time_is_the_last_of_a_split_by_time(runs):
-    """INT96 in nanoseconds would be of the year 1816, and train."""
+    """INT96 in nanoseconds would wrap around to the year 1816, so the row would belong to train."""
     run, _ = runs["foreign"]
     test = pq.read_table(run / "scores" / "test.parquet")["ts"]
     assert pc.sum(pc.equal(test, pa.scalar(END_OF_TIME.replace(tzinfo=None), test.type))).as_py() == 300
@@ -214,7 +214,7 @@ def test_psi_takes_casts_from_the_command_line(folders):
 
 @pytest.mark.slow
 def test_kept_times_of_files_in_two_units_are_of_one_scale(make_experiment, data_folder, tmp_path):
-    """Nanoseconds could not hold the first file's, and the others' are not to lose their digits unseen."""
+    """Nanoseconds cannot represent times of the first file, and those of the others must not lose digits silently."""
     first, last = datetime(1, 1, 1), datetime(9999, 12, 31)
     for place, unit in enumerate(("us", "ns", "ns")):
         path = data_folder / f"part-{place}.parquet"

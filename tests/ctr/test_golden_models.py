@@ -1,4 +1,4 @@
-"""Six training steps of every model, and under every optimizer, are those of `tests/golden/models`."""
+"""Six training steps of every model and of every optimizer equal those of `tests/golden/models`."""
 
 import json
 

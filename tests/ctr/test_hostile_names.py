@@ -1,4 +1,4 @@
-"""Names and values that are more than text, of markup, escapes and scripts, are only text wherever they are shown."""
+"""Names and values with markup, escapes and scripts are displayed as plain text everywhere."""
 
 import json
 import re
@@ -29,12 +29,12 @@ NASTY = {SCRIPT: "user", IMAGE: "item", MARKUP: "price", MARKDOWN: "hour", f"x{E
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
-    """Names of a run, of a data folder, of features and columns, and values, that are more than text."""
+    """Return hostile names of a run, a data folder, features and columns, and hostile values."""
     folder = tmp_path_factory.mktemp("hostile")
     rows = click_log(600)
     values = pa.array([list(NASTY)[k % 5] for k in range(600)])
     rows = rows.set_column(rows.schema.get_field_index("item"), "item", values)
-    data = folder / "clicks \x1b7\u202e\a `x` <u>"  # no brackets: they would be a glob
+    data = folder / "clicks \x1b7\u202e\a `x` <u>"  # without brackets, which would be a glob
     data.mkdir()
     pq.write_table(rows.rename_columns({"user": SCRIPT, "item": IMAGE, "price": MARKUP}), data / "rows.parquet")
     columns = {
@@ -76,7 +76,7 @@ class Page(HTMLParser):
 
 
 def is_plain(text):
-    """Return True if a terminal shows the text and does nothing else."""
+    """Return True if a terminal only prints the text."""
     return not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
 
 
@@ -115,7 +115,7 @@ def test_names_and_values_are_only_text_in_the_terminal(hostile):
 
 
 def test_a_report_of_a_stranger_is_only_text(hostile):
-    """Values of a file that no run has written."""
+    """The report has values that no run would write."""
     _, _, run, _ = hostile
     copy = Path(shutil.copytree(run, run.with_name("stranger")))
     report = read_json(copy / "report.json")

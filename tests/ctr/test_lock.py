@@ -1,4 +1,4 @@
-"""One process at a time in a folder."""
+"""A folder is locked to a single process at a time."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ UNTIL_TOLD = "print('held', flush=True); input()"
 
 
 def holder(folder, then=UNTIL_TOLD):
-    """Another process that is in the folder."""
+    """Start another process that holds the lock of the folder."""
     command = [sys.executable, "-c", HOLD + then, folder]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "held\n"
@@ -80,7 +80,7 @@ def test_a_training_is_refused_while_another_is_in_its_folder(config, tmp_path):
 
 @pytest.fixture
 def resumed(small_config, trained):
-    """Resume a finished run by the command."""
+    """Resume a finished run from the command line."""
     arguments = ["train", str(small_config), "--run", str(trained), "--resume"]
     return lambda: CliRunner().invoke(app, arguments)
 

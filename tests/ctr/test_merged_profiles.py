@@ -76,7 +76,7 @@ def table_of(random, rows):
 
 @pytest.fixture(scope="module")
 def row_groups(tmp_path_factory):
-    """The row groups of two files."""
+    """Return the row groups of two files."""
     folder, random = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
     for name in ("a", "b"):
         pq.write_table(table_of(random, 90), folder / f"{name}.parquet", row_group_size=30)

@@ -1,4 +1,4 @@
-"""The plan of a model is what is built of it, takes no memory, and is made at most twice in a training."""
+"""The plan of a model matches the built model, takes no memory, and is made at most twice per run."""
 
 import pytest
 
@@ -105,9 +105,9 @@ def test_a_training_plans_twice_and_builds_once(place, tmp_path, monkeypatch):
     monkeypatch.setattr(ModelPlan, "build", counted("built", ModelPlan.build))
     monkeypatch.setattr(build_module, "CTRModel", counted("models", CTRModel))
     ctr.train(load_experiment(place / "tiny.yaml", ["training.epochs=1"]), tmp_path / "run")
-    # the outline of the plan, and the model
+    # the outline for the plan, and the model
     assert counts == {"planned": 1, "of the parent": 0, "completed": 1, "built": 1, "models": 2}
     warm = f"training.warm_start={{run: {tmp_path / 'run'}}}"
     ctr.train(load_experiment(place / "tiny.yaml", ["training.epochs=1", warm]), tmp_path / "next")
-    # once more, and the same of the run that it begins with
+    # once more, and the same for the run of the warm start
     assert counts == {"planned": 2, "of the parent": 1, "completed": 2, "built": 3, "models": 6}

@@ -1,4 +1,4 @@
-"""What a run leaves behind says nothing of the machine: no folder that the config did not name, no host, no user."""
+"""Files of a run do not reveal the machine: no folder that the config does not name, no host, no user."""
 
 import os
 import socket
@@ -16,7 +16,7 @@ from tests.ctr.undrawn import undrawn
 
 USER = "somebody-7c1f"
 NUMBERS = {".npz", ".npy", ".index", ".data-00000-of-00001"}
-BY_CHANCE = 6  # the bytes of numbers hold shorter words, such as the name of a host, by chance
+BY_CHANCE = 6  # shorter words, such as the name of a host, can occur in the bytes of numbers by chance
 
 
 def command(*arguments, code=0):
@@ -25,7 +25,7 @@ def command(*arguments, code=0):
 
 
 def content_of(path):
-    """The bytes of a file; of Parquet metadata and decoded columns, as compressed bytes hold short words by chance."""
+    """Return a file's bytes; for Parquet, metadata and decoded columns, as compressed bytes hold words by chance."""
     if path.suffix != ".parquet":
         return path.read_bytes()
     file = pq.ParquetFile(path)
@@ -34,7 +34,7 @@ def content_of(path):
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """A working folder after every command that writes, all paths relative to it."""
+    """Run every command that writes in a working folder, with relative paths, and return the folder."""
     with pytest.MonkeyPatch.context() as patched:
         folder = tmp_path_factory.mktemp("working-folder-7c1f")
         patched.chdir(folder)

@@ -1,4 +1,4 @@
-"""Replicas share every batch, and do what one device does with all of it."""
+"""Replicas share every batch and compute the same as one device on the whole batch."""
 
 import json
 import subprocess
@@ -29,7 +29,7 @@ CLIPPED = ["optimizers.clip_norm=0.1"]
 
 @pytest.fixture
 def config(tmp_path, data_folder):
-    """Path of the plain experiment's YAML file."""
+    """Write the plain experiment's YAML file and return its path."""
     return write_plain_config(tmp_path / "tiny.yaml", data_folder)
 
 
@@ -40,7 +40,7 @@ def weights(experiment, folder):
 
 
 def on_two_cpus(config, *trainings):
-    """Train in one process, each into a folder, to a step (0: to the end), with changes; what it says of errors."""
+    """Train runs in one process, each (folder, last step or 0 for all, changes...), and return stderr."""
     words = [["--", folder, str(last), *changes, "training.replicas=2"] for folder, last, *changes in trainings]
     command = [sys.executable, "-m", "tests.ctr.replicas", config, *(word for each in words for word in each)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stderr
@@ -72,7 +72,7 @@ def test_two_replicas_train_to_the_weights_of_one(make_experiment, config, tmp_p
 
 @pytest.mark.slow
 def test_replicas_that_are_interrupted_go_on_as_if_they_had_not_been(config, tmp_path):
-    """Each has a mean loss and moving averages of its own, which together are not what each had."""
+    """Each replica has its own mean loss and moving averages, which their aggregate cannot restore."""
     assert "Interrupted" in on_two_cpus(config, (tmp_path / "whole", 0), (tmp_path / "run", 8))
     assert not (tmp_path / "run" / "report.json").exists()
     on_two_cpus(config, (tmp_path / "run", 0))

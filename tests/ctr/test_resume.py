@@ -1,4 +1,4 @@
-"""A run that is interrupted and resumed ends as one that was left alone, byte for byte."""
+"""An interrupted and resumed run ends byte for byte like an uninterrupted run."""
 
 import json
 import os
@@ -63,9 +63,9 @@ def _nothing_is_tidied_up_by_a_process_that_is_killed(monkeypatch):
     ],
 )
 def test_a_run_killed_after_a_step_ends_as_if_it_had_not_been(experiment_of, undisturbed, tmp_path, name, steps):
-    """Killed before the first checkpoint, in the first epoch, after its last step, in a later one."""
+    """The run is killed before the first checkpoint, in the first epoch, after its last step, and in a later epoch."""
     experiment = experiment_of(*SETTINGS[name])
-    run = tmp_path / "killed [4]"  # brackets would be a pattern to TensorFlow
+    run = tmp_path / "killed [4]"  # TensorFlow would take brackets for a pattern
     for step in steps:
         with pytest.raises(Killed):
             ctr.train(experiment, run, resume=True, callbacks=[After(step, kill)])
@@ -74,7 +74,7 @@ def test_a_run_killed_after_a_step_ends_as_if_it_had_not_been(experiment_of, und
 
 
 class Disk:
-    """Counts the events that change the disk, and kills at one of them."""
+    """Counter of the events that change the disk, which can kill the run at one of them."""
 
     def __init__(self, monkeypatch):
         self.count, self.last = 0, None
@@ -87,7 +87,7 @@ class Disk:
     def _watched(self, function):
         def watched(*arguments, **named):
             self.count += 1
-            if self.last is not None and self.count >= self.last:  # nothing is written by the dead
+            if self.last is not None and self.count >= self.last:  # a killed process writes nothing
                 raise Killed
             return function(*arguments, **named)
 
@@ -96,7 +96,7 @@ class Disk:
 
 @pytest.fixture(scope="module")
 def events(experiment_of, place):
-    """How many events change the disk in a run that is left alone."""
+    """Return how many events change the disk in an uninterrupted run."""
     with pytest.MonkeyPatch.context() as patched:
         disk = Disk(patched)
         ctr.train(experiment_of(*BY_STEPS), place / "counted")
@@ -118,14 +118,14 @@ def test_a_resumed_run_may_be_killed_between_two_writes(experiment_of, undisturb
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.95])
 def test_a_kill_may_come_between_any_two_writes(experiment_of, undisturbed, events, tmp_path, monkeypatch, share):
-    """Between the rename of a checkpoint and best.json, before the first checkpoint, while reports are written."""
+    """Kill between the rename of a checkpoint and best.json, before the first checkpoint, and during reports."""
     expected = undisturbed(*BY_STEPS)
     disk, experiment, run = Disk(monkeypatch), experiment_of(*BY_STEPS), tmp_path / "run"
     disk.reset(share * events)
     with pytest.raises(Killed):
         ctr.train(experiment, run)
     disk.reset(0.4 * events)
-    with suppress(Killed):  # less may be left to do
+    with suppress(Killed):  # there can be less left to do
         ctr.train(experiment, run, resume=True)
     disk.reset()
     resume(experiment, run)
@@ -165,7 +165,7 @@ def test_a_signal_does_not_wait_for_a_validation(experiment_of, undisturbed, tmp
         patched.setattr(Scorer, "score", score_once_asked)
         with pytest.raises(Interrupted, match=f"saved at step {step}"):
             ctr.train(experiment, run)
-        with pytest.raises(Interrupted, match=f"saved at step {step}"):  # nor does it when that step is resumed
+        with pytest.raises(Interrupted, match=f"saved at step {step}"):  # nor when that step is resumed
             ctr.train(experiment, run, resume=True)
     resume(experiment, run)
     assert ending(run) == undisturbed(*settings)
@@ -278,7 +278,7 @@ def test_an_evaluation_refuses_a_damaged_best_checkpoint(place, trained):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", ["KILL", "TERM"])
 def test_a_process_that_is_killed_and_resumed(small_config, number):
-    """The short form of what scripts/kill_and_resume.py does with the quickstart; this seed kills it both ways."""
+    """Run a short form of scripts/kill_and_resume.py; this seed kills the process in both ways."""
     settings = [part for setting in [*BY_STEPS, "training.epochs=8"] for part in ("--set", setting)]
     options = ["--runs", "1", "--seed", "3", "--signal", number, "--every-steps", "2", *settings]
     command = [sys.executable, SCRIPT, small_config, *options]

@@ -56,7 +56,7 @@ def test_settings_that_decide_the_training_may_not_change(place, unfinished):
 
 @pytest.fixture
 def without_threads(place, tmp_path):
-    """Path of the config, with `training.threads` left to its default."""
+    """Return the path of a config with the default of `training.threads`."""
     path = tmp_path / "without_threads.yaml"
     path.write_text((place / "tiny.yaml").read_text().replace(f"threads: {THREADS}, ", ""))
     return path
@@ -68,14 +68,14 @@ def cpus(monkeypatch, count):
 
 def test_a_run_keeps_its_threads_on_a_machine_with_other_cpus(without_threads, undisturbed, unfinished, monkeypatch):
     cpus(monkeypatch, THREADS)
-    assert load_experiment(without_threads).training.threads == THREADS  # as the run's own config says
+    assert load_experiment(without_threads).training.threads == THREADS  # as in the run's config
     cpus(monkeypatch, THREADS + 5)
     experiment = load_experiment(without_threads, [EVERY, *BY_STEPS])
     assert experiment.training.threads == THREADS + 5
     assert f"{THREADS} threads" in resume(experiment, unfinished)
     assert load_experiment(unfinished / "config.yaml").training.threads == THREADS
     assert ending(unfinished) == undisturbed(*BY_STEPS)
-    resume(experiment, unfinished)  # to show its report
+    resume(experiment, unfinished)  # to print its report
 
 
 @pytest.mark.parametrize("set_by", ["config", "--set"])
@@ -92,7 +92,7 @@ def test_another_number_of_threads_that_is_asked_for_is_an_error(without_threads
 
 
 def test_features_and_patterns_in_another_order_are_other_ones(place, unfinished, tmp_path):
-    """Their weights would come to stand where others stood."""
+    """Weights would end up in the positions of others."""
     lines = (place / "tiny.yaml").read_text().splitlines()
     user = lines.index("    user: {}")
     lines[user : user + 2] = reversed(lines[user : user + 2])
@@ -145,7 +145,7 @@ DATA = {
 
 @pytest.fixture(scope="module")
 def killed_by_rows(tmp_path_factory):
-    """An experiment whose sets are divided by rows, its data, and a run of it that was killed after 4 steps."""
+    """Return an experiment split by rows, its data, and a run of it that was killed after 4 steps."""
     folder = tmp_path_factory.mktemp("by rows")
     config = write_plain_config(folder / "tiny.yaml", write_clicks(folder / "clicks"))
     experiment = load_experiment(config, [EVERY, "data.split={by: rows, fractions: [0.6, 0.2, 0.2]}"])
@@ -156,7 +156,7 @@ def killed_by_rows(tmp_path_factory):
 
 @pytest.fixture
 def begun(killed_by_rows, tmp_path):
-    """The same; its data are put back after the test."""
+    """Return the same and restore its data after the test."""
     _, data, _ = killed_by_rows
     shutil.copytree(data, tmp_path / "clicks")
     yield killed_by_rows
@@ -208,7 +208,7 @@ def test_a_checkpoint_of_an_earlier_version_is_used_with_a_warning(experiment_of
 
 
 def test_a_column_that_was_not_read_yet_of_a_file_of_another_time_is_refused(experiment_of, tmp_path):
-    """With `unseen: own` the first epoch reads `slot` first, a few row groups ahead of the step."""
+    """With `unseen: own`, the first epoch reads `slot` for the first time, a few row groups ahead of the step."""
     data, run = tmp_path / "clicks", tmp_path / "run"
     data.mkdir()
     pq.write_table(click_log(), data / "all.parquet", row_group_size=20)
@@ -222,7 +222,7 @@ def test_a_column_that_was_not_read_yet_of_a_file_of_another_time_is_refused(exp
 
 
 def make_earlier(run):
-    """Change a run into one of a version that knew neither `unseen` nor `head_bias`."""
+    """Change a run into one of a version without `unseen` and `head_bias`."""
     values = yaml.safe_load((run / "config.yaml").read_text())
     del values["features"]["unseen"], values["model"]["initializer"]["head_bias"]
     (run / "config.yaml").write_text(yaml.safe_dump(values, sort_keys=False))

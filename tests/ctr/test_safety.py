@@ -26,7 +26,7 @@ TAGGED = "name: !!python/object/apply:pathlib.Path.touch [!!python/object/apply:
 
 @pytest.fixture
 def outside(tmp_path):
-    """What is nobody's business."""
+    """Write files of the user that no command must touch, and check them after the test."""
     folder = tmp_path / "outside"
     (folder / "step-by-step").mkdir(parents=True)
     for name in (".profile", "thesis.txt", "test.parquet", "step-by-step/one.txt"):
@@ -108,7 +108,7 @@ def test_a_position_names_checkpoints_in_the_folder(unfinished, outside, changes
 
 
 def test_only_the_lines_of_a_run_are_copied_into_its_checkpoints(experiment_of, unfinished, undisturbed, outside):
-    """Whatever files a position says it has read."""
+    """A position can name any files as read."""
     checkpoint = unfinished / "checkpoints" / "step-000000006"
     position = read_json(checkpoint / "position.json")
     position["sizes"] |= {"../../outside/thesis.txt": 3, "../outside/.profile": 0}
@@ -136,7 +136,7 @@ def test_the_name_of_an_evaluation_is_that_of_a_folder(data, tmp_path, monkeypat
 
 
 def test_what_resuming_writes_goes_through_no_link(experiment_of, undisturbed, unfinished, outside):
-    """Neither files, nor folders, nor what is left half-written; what a link led to before is not read either."""
+    """This holds for files, folders and half-written leftovers; the old target of a link is not read either."""
     for name in ("scores", "reference", "diverged"):
         (unfinished / name).symlink_to(outside)
     for name in ("metrics.jsonl", "timing.jsonl", "report.html", "report.md", "report.html.partial"):
@@ -152,7 +152,7 @@ def test_what_resuming_writes_goes_through_no_link(experiment_of, undisturbed, u
 
 @pytest.mark.slow
 def test_checkpoints_may_lie_on_another_disk(experiment_of, undisturbed, unfinished, outside):
-    """Nothing else that lies there is touched, such as hidden files."""
+    """Other files there, such as hidden ones, are not touched."""
     shutil.copytree(unfinished / "checkpoints", outside, dirs_exist_ok=True)
     shutil.rmtree(unfinished / "checkpoints")
     (unfinished / "checkpoints").symlink_to(outside)

@@ -1,4 +1,4 @@
-"""Schedules of learning rates in the config: logged, resolved, cut by a plateau, refused where they are wrong."""
+"""Learning rate schedules in the config: logged, resolved, reduced on a plateau, and rejected if invalid."""
 
 import json
 
@@ -17,7 +17,7 @@ ONE_SET = (
 
 @pytest.fixture
 def config(tmp_path, data_folder):
-    """Path of the plain experiment's YAML file."""
+    """Write the plain experiment's YAML file and return its path."""
     return write_plain_config(tmp_path / "tiny.yaml", data_folder)
 
 
@@ -51,7 +51,7 @@ def test_without_a_length_a_cosine_ends_with_the_training(make_experiment, tmp_p
 
 
 def test_a_plateau_cuts_a_schedule_too(make_experiment, tmp_path):
-    rates = with_rates("{schedule: constant, initial: 1.0e-9}", "1.0e-9")  # far too little: nothing improves
+    rates = with_rates("{schedule: constant, initial: 1.0e-9}", "1.0e-9")  # far too small, so nothing improves
     cut = ["model.batch_norm=false", "training.reduce_lr_on_plateau={factor: 0.5}", "training.epochs=6"]
     ctr.train(make_experiment(ONE_SET, rates, *cut), tmp_path / "run")
     aucs = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""A flipped byte of a finished run, an evaluation or a comparison is named by what reads it, and changes no number."""
+"""A flipped byte of a finished run, an evaluation or a comparison is reported by its reader and changes no number."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def command(*arguments):
 
 @pytest.fixture(scope="module")
 def evaluated(small_run, small_config, tmp_path_factory):
-    """A copy of the small run that has evaluated its data."""
+    """Return a copy of the small run that has evaluated its data."""
     run = Path(shutil.copytree(small_run, tmp_path_factory.mktemp("evaluated") / "run"))
     with undrawn():
         ctr.evaluate(run, str(small_config.parent / "clicks"))
@@ -37,12 +37,12 @@ def evaluated(small_run, small_config, tmp_path_factory):
 
 @pytest.fixture
 def run(evaluated, tmp_path):
-    """A copy of it that may be damaged."""
+    """Return a copy of the evaluated run that a test can damage."""
     return Path(shutil.copytree(evaluated, tmp_path / "run"))
 
 
 def test_every_file_but_the_pages_is_sealed(evaluated):
-    """Itself, or by the folder that it is in."""
+    """A file is in the checksums of the run or of its own folder."""
     files = {path.relative_to(evaluated) for path in evaluated.rglob("*") if path.is_file()}
     sums = {Path(name) for name in read_sums(evaluated)}
     parts = {path.parent for path in sums if path.name == "checksums.json"}
@@ -57,7 +57,7 @@ def test_every_file_but_the_pages_is_sealed(evaluated):
 
 
 def test_sealed_files_are_on_the_disk_before_their_sums_are(tmp_path, monkeypatch):
-    """A machine that stops after a rename must not leave a listed file that is empty."""
+    """A machine that stops after a rename must not leave an empty file that the checksums list."""
     synced, sync = [], os.fsync
 
     def noted(descriptor):
@@ -151,7 +151,7 @@ def test_scores_and_checkpoints_may_be_deleted(evaluated, run, small_config, und
 
 
 def test_a_run_without_checksums_is_measured_again(run, small_config, undrawn_plots):
-    """As an earlier version left it."""
+    """An earlier version left runs in this state."""
     before = json.loads((run / "report.json").read_text())
     (run / "checksums.json").unlink()
     for arguments in (("report", run), ("evaluate", run, small_config.parent / "clicks")):

@@ -1,4 +1,4 @@
-"""Runs of a tower with losses of its own: what metrics.jsonl says of them, replicas, resuming and divergence."""
+"""Runs of a tower with its own losses: metrics.jsonl, replicas, resuming and divergence."""
 
 import json
 
@@ -23,7 +23,7 @@ from tests.toy_towers import TOYS
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots", "every_checkpoint_is_saved", "toys")
 MODEL = "model={type: penalized, hidden: [8], coefficient: 0.7, initializer: {tables: 0.3}}"
-AT_REST = [  # weights stay where they start, so that the mean over an epoch is one over examples
+AT_REST = [  # weights stay as initialized, so that the mean over an epoch is a mean over examples
     "optimizers.sparse={'*': {type: sgd, learning_rate: 1.0e-30}}",
     "optimizers.dense={type: sgd, learning_rate: 1.0e-30}",
 ]
@@ -32,13 +32,13 @@ TERMS = ["loss", "loss/activity", "loss/logit"]
 
 @pytest.fixture
 def config(tmp_path, data_folder):
-    """Path of the plain experiment's YAML file."""
+    """Write the plain experiment's YAML file and return its path."""
     return write_plain_config(tmp_path / "tiny.yaml", data_folder)
 
 
 @pytest.fixture(scope="module")
 def toys():
-    """The toy towers, under their names."""
+    """Register the toy towers under their names."""
     with pytest.MonkeyPatch.context() as patched:
         for name, tower in TOYS.items():
             patched.setitem(MODELS, name, tower)
@@ -51,7 +51,7 @@ def lines_of(run, kind):
 
 
 def expected(model, experiment, prepared, split):
-    """The mean of each term over a split, by the reference in float64."""
+    """Return the mean of each term over a split, by the reference in float64."""
     [(dense, *_)] = model.tower.deep.blocks
     weights = [dense.kernel, dense.bias, model.tower.head.kernel, model.tower.head.bias]
     found, weight = {name: [] for name in TERMS}, []
@@ -61,7 +61,7 @@ def expected(model, experiment, prepared, split):
         for name in TERMS:
             found[name].append(terms[name])
         rate = experiment.data.negative_sampling_rate or 1.0
-        # training examples are weighted as they come; a validation corrects for the sampling of negatives
+        # training examples have their plain weights; a validation corrects for negative sampling
         sampled = np.where(batch["label"] == 1, 1.0, 1 / rate) if split != "train" else 1.0
         weight.append(batch["weight"] * sampled)
     return {name: np.average(np.concatenate(found[name]), weights=np.concatenate(weight)) for name in TERMS}
@@ -78,7 +78,7 @@ def test_metrics_hold_each_term_over_the_examples_that_the_loss_is_of(make_exper
     for kind in ("train", "valid"):
         [line] = lines_of(tmp_path / "run", kind)
         terms = expected(model, experiment, prepared, kind)
-        for name in TERMS[kind == "valid" and bool(weighted) :]:  # that loss is of scores corrected for sampling
+        for name in TERMS[kind == "valid" and bool(weighted) :]:  # of scores corrected for negative sampling
             assert line[name] == pytest.approx(terms[name], rel=2e-6), name
 
 

@@ -1,4 +1,4 @@
-"""What a config may put around any optimizer of towers: penalties, layer-wise normalization, Lookahead."""
+"""Wrappers that a config can put around any tower optimizer: penalties, layer-wise normalization, Lookahead."""
 
 import pytest
 
@@ -17,7 +17,7 @@ FIXED = "training={batch_size: 60, threads: 2, device: cpu, epochs: 2, early_sto
 
 @pytest.fixture
 def config(tmp_path, data_folder):
-    """Path of the plain experiment's YAML file."""
+    """Write the plain experiment's YAML file and return its path."""
     return write_plain_config(tmp_path / "tiny.yaml", data_folder)
 
 

@@ -1,4 +1,4 @@
-"""A feature kind that is one class and one entry of the registry trains, evaluates and inspects like the others."""
+"""A feature kind that is one class and one registry entry works in training, evaluation and inspection."""
 
 import re
 
@@ -25,7 +25,7 @@ CROSSED = "features.columns.both={type: cross, of: [user, price], hash: 50, dim:
 
 
 def rounded(table):
-    """The click log with a column that holds the steps of the prices, null where these are."""
+    """Return the click log with a column of stepped prices, null where prices are."""
     prices = table["price"].to_numpy()
     steps = pa.array(np.rint(np.nan_to_num(prices) / STEP).astype(np.int64), mask=np.isnan(prices))
     return table.append_column("steps", steps)
@@ -40,7 +40,7 @@ def registered():
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Training and test files, and the highest step of the training data."""
+    """Write training and test files; return them with the highest step of the training data."""
     folder = tmp_path_factory.mktemp("toy")
     train, test = rounded(click_log(600)), rounded(click_log(300, seed=5))
     for name, table in (("train", train), ("test", test)):

@@ -1,4 +1,4 @@
-"""Whole runs on a small click log: contracts, determinism, exactness, fairness."""
+"""Whole runs on a small click log: contracts, determinism, exactness and fairness."""
 
 import io
 import json
@@ -38,7 +38,7 @@ def read_lines(path):
 
 
 def checkpoint_bytes(run):
-    """Every tensor of the checkpoint; the file itself also holds names that count up within a process."""
+    """Return every tensor of the checkpoint; the file also holds names with counters of the process."""
     best = json.loads((run / "checkpoints" / "best.json").read_text())["checkpoint"]
     saved = tf.train.load_checkpoint(str(run / "checkpoints" / best / "state"))
     names = [name for name in sorted(saved.get_variable_to_shape_map()) if name != "_CHECKPOINTABLE_OBJECT_GRAPH"]
@@ -121,7 +121,7 @@ def test_report_json_is_as_the_contract_says(small_config, small_run):
         "tables": (11 + 13 + 27) * 4 * 4,
         "towers": 2 * 4 * sum(p["parameters"] for p in report["model"]["components"][1:]),
     }
-    assert report["state_bytes"] == state  # one number a weight of a table, Adam's two of a tower's
+    assert report["state_bytes"] == state  # one number per table weight, Adam's two per tower weight
     assert set(report["fingerprints"]) == {"initial_weights", "final_weights", "data_order"}
     assert set(report["seconds"]) == {"train", "total"}
     assert report["metrics"]["test"]["auc"] > 0.7
@@ -129,7 +129,7 @@ def test_report_json_is_as_the_contract_says(small_config, small_run):
 
 @pytest.fixture(scope="module")
 def of_one_epoch(small_config, tmp_path_factory):
-    """Folder and report of a run of one epoch, and what it printed."""
+    """Return folder, report and output of a run of one epoch."""
     run, console = tmp_path_factory.mktemp("one epoch") / "run", Console(file=io.StringIO(), width=100)
     return run, ctr.train(load_experiment(small_config, ["training.epochs=1"]), run, console=console), console.file
 
@@ -160,7 +160,7 @@ def test_the_same_command_gives_the_same_bytes(make_experiment, small_run, tmp_p
 
 
 def test_the_seeded_run_is_the_golden_one(small_run):
-    """A change that is meant to alter training replaces the golden file by the metrics.jsonl of this run."""
+    """An intended change of training replaces the golden file by the metrics.jsonl of this run."""
     found, golden = read_lines(small_run / "metrics.jsonl"), read_lines(GOLDEN)
     assert len(found) == len(golden)
     for line, expected in zip(found, golden, strict=True):

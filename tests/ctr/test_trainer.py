@@ -1,4 +1,4 @@
-"""When training validates, stops, lowers its rates, and what it keeps."""
+"""Validation, early stopping, learning rate reduction, and kept checkpoints."""
 
 import json
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("undrawn_plots")
 
 @pytest.fixture
 def config(tmp_path, data_folder):
-    """Path of the plain experiment's YAML file."""
+    """Write the plain experiment's YAML file and return its path."""
     return write_plain_config(tmp_path / "tiny.yaml", data_folder)
 
 
@@ -54,7 +54,7 @@ def test_without_early_stopping_every_epoch_is_trained(make_experiment, tmp_path
 def test_early_stopping_at_the_nth_validation_without_improvement(make_experiment, tmp_path):
     overrides = [FROZEN, "model.batch_norm=false", "training.epochs=9", "training.early_stopping={patience: 2}"]
     valid, best = train(make_experiment, tmp_path / "run", *overrides)
-    assert [line["epoch"] for line in valid] == [1, 2, 3]  # nothing moves, so only the first is an improvement
+    assert [line["epoch"] for line in valid] == [1, 2, 3]  # weights do not change, so only the first is an improvement
     assert best["epoch"] == 1
 
 
@@ -96,7 +96,7 @@ def test_keras_callbacks_see_epochs_and_logs(make_experiment, tmp_path):
 
 
 def model_of(run):
-    """The model of a run before its first step."""
+    """Return the model of a run before its first step."""
     return plan_model(Run(run).experiment(), Encoder.load(run / "encoder")).build()
 
 
@@ -128,7 +128,7 @@ def test_the_last_checkpoints_and_the_best_are_kept(small_run, tmp_path):
 
 @pytest.fixture
 def save(small_run):
-    """A function that saves the checkpoint of a step, whose best is that of another, and returns the steps on disk."""
+    """Return a function that saves a step's checkpoint, naming another step as best, and returns the steps on disk."""
     model = model_of(small_run)
 
     def saved(writer, step, best):
@@ -159,7 +159,7 @@ def test_every_checkpoint_on_disk_has_its_best_and_one_more_than_the_last_is_kep
 
 @pytest.mark.parametrize("position", [None, b"\xff", b"[]", b"{}", b'{"best": []}', b'{"best": {"checkpoint": []}}'])
 def test_a_damaged_position_keeps_no_other_checkpoint(save, tmp_path, position):
-    """A writer that begins with checkpoints on the disk reads there what they name."""
+    """A writer that starts with checkpoints on disk reads from them which others they name."""
     writer = CheckpointWriter(tmp_path / "saved", 2, HASHES.empty_table)
     save(writer, 10, best=10)
     assert save(writer, 20, best=10) == {10, 20}

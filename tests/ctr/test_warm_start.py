@@ -1,4 +1,4 @@
-"""A run that begins with what another has learned."""
+"""Warm starts: runs that begin with the weights of another run."""
 
 import io
 import json
@@ -41,7 +41,7 @@ ROWWISE = [
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """The first two of three files of clicks with a run on them, `first`, and the third, which has new ids."""
+    """Write two files of clicks for the run `first`, and a third with new ids."""
     folder = tmp_path_factory.mktemp("warm")
     (folder / "old").mkdir()
     (folder / "new").mkdir()
@@ -59,21 +59,21 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(place, undrawn_plots):
-    """The run that others begin with."""
+    """Train the run that others start from."""
     ctr.train(load_experiment(place / "tiny.yaml"), place / "first")
     return place / "first"
 
 
 @pytest.fixture(scope="module")
 def rowwise(place, undrawn_plots):
-    """One whose optimizers count steps, make weights from their state, or follow slowly."""
+    """Train a run whose optimizers count steps, compute weights from state, or keep slow weights."""
     ctr.train(load_experiment(place / "tiny.yaml", ROWWISE), place / "rowwise")
     return place / "rowwise"
 
 
 @pytest.fixture
 def next_of(place):
-    """The experiment that goes on with a run, on the new data."""
+    """Return a function that makes an experiment with a warm start from a run, on the new data."""
 
     def experiment(run, *settings):
         new = [f"data.path={place / 'new'}", f"training.warm_start.run={run}"]
@@ -83,7 +83,7 @@ def next_of(place):
 
 
 def best_of(run):
-    """The model of a run, as it is evaluated."""
+    """Return the model of a run with its best weights."""
     experiment = Run(run).experiment()
     model = plan_model(experiment, load_encoder(Run(run))).build()
     load_best(Run(run), model)
@@ -95,7 +95,7 @@ def parent_of(experiment, run):
 
 
 def begun(experiment, tmp_path):
-    """A model before its first step, one without a warm start, and what was told of it."""
+    """Return a model before its first step, one without a warm start, and the summary of the copy."""
     parent = parent_of(experiment, Run(tmp_path / "run"))
     encoder = ctr.training.data.prepare_sets(
         experiment, ctr.training.data.open_sets(experiment), known=parent.encoder
@@ -105,11 +105,11 @@ def begun(experiment, tmp_path):
 
 
 AT_ONCE = tf_keras.callbacks.LambdaCallback(on_train_begin=lambda logs: kill())
-"""Ends a training where its first step would come."""
+"""Callback that ends a run just before its first step."""
 
 
 def rows_of(lookup, variable):
-    """The rows of a table, in a variable that holds its weights or their state."""
+    """Return the rows of a table in a variable of weights or of their state."""
     return variable.numpy()[lookup.offset : lookup.offset + lookup.table.rows]
 
 
@@ -194,7 +194,7 @@ def test_a_vocabulary_keeps_its_places_and_counts_go_on(next_of, first, tmp_path
 
 
 class Saved:
-    """What a run must end with however often it was interrupted."""
+    """Final files of a run, which interruptions must not change."""
 
     def __init__(self, run):
         report = json.loads((run / "report.json").read_text())
@@ -291,7 +291,7 @@ def test_rates_and_dropout_may_be_others(next_of, rowwise, tmp_path):
 
 @pytest.mark.slow
 def test_new_rows_were_not_passed_by_by_steps_before_them(place, next_of, tmp_path):
-    """A row that catches up is shrunk for the steps since its last touch, not for those before it was there."""
+    """A row that catches up is shrunk for the steps since its last touch, not for steps before it existed."""
     catching_up = [
         "optimizers.sparse={'*': {type: fobos_group_lasso, l21: 0.001, catch_up: true}}",
         "training.epochs=1",

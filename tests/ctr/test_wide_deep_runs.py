@@ -1,4 +1,4 @@
-"""Whole runs of Wide & Deep on the small click log, with crosses, of a sequence too, and a bucketed price."""
+"""Whole runs of Wide & Deep on the small click log, with crosses (also of a sequence) and a bucketed price."""
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -56,20 +56,20 @@ def weights(model, name):
 
 @pytest.fixture(scope="module")
 def wide_deep(small_config, tmp_path_factory):
-    """Folder and report of a run of the settings as they are."""
+    """Return folder and report of a run with the base settings."""
     run = tmp_path_factory.mktemp("wide deep") / "run"
     return run, ctr.train(load_experiment(small_config, SETTINGS), run)
 
 
 @pytest.fixture(scope="module")
 def of_one_epoch(small_config, tmp_path_factory):
-    """The report of a run of one epoch."""
+    """Return the report of a run of one epoch."""
     run = tmp_path_factory.mktemp("one epoch") / "run"
     return ctr.train(load_experiment(small_config, [*SETTINGS, "training.epochs=1"]), run)
 
 
 def train_and_evaluate(config, folder, *overrides):
-    """The folder of a run, its report, and that of `ctr.evaluate`, which scored its test set again."""
+    """Return the folder of a run, its report, and the report of `ctr.evaluate` on its test split."""
     test_file = folder / "test.parquet"
     pq.write_table(click_log(300, seed=9), test_file, row_group_size=128)
     train = config.parent / "clicks"
@@ -80,14 +80,14 @@ def train_and_evaluate(config, folder, *overrides):
 
 @pytest.fixture(scope="module")
 def with_pairs(small_config, tmp_path_factory):
-    """A run with a wide cross of a sequence, whose wide part has no penalty, as `train_and_evaluate` has it."""
+    """Return `train_and_evaluate` of a run with a wide cross of a sequence and wide weights without penalty."""
     wide = 'optimizers.sparse."wide/*"={type: ftrl, l1: 0}'
     return train_and_evaluate(small_config, tmp_path_factory.mktemp("with pairs"), PAIRS, wide)
 
 
 @pytest.fixture(scope="module")
 def with_wider_pairs(small_config, tmp_path_factory):
-    """A run with a cross of a sequence that is a deep feature, too."""
+    """Return a run with a cross of a sequence that is also a deep feature."""
     return train_and_evaluate(small_config, tmp_path_factory.mktemp("with wider pairs"), WIDER_PAIRS)
 
 

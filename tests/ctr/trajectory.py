@@ -1,8 +1,8 @@
-"""Golden trajectories: what six training steps make of a model, as numbers in a file, and how two of them differ.
+"""Golden trajectories: a model's numbers over six training steps, kept in a file, and the differences of two.
 
 A norm shows that a weight grew or shrank. A projection, its dot product with a fixed random vector, also shows swapped
 columns and signs, which keep the norm. Both are taken before training and after each step: the first step at which a
-trajectory leaves the golden one, and the weights that leave it there, tell where to look.
+trajectory leaves the golden one, and the weights that leave it there, show where to look.
 """
 
 import json
@@ -29,10 +29,10 @@ from optimizers import resolve
 
 STEPS = 6
 RELATIVE, ABSOLUTE = 1e-6, 1e-7
-"""Tolerance: a number may be off by RELATIVE of itself, a projection by RELATIVE of its weight's norm, and by ABSOLUTE.
+"""Tolerance: RELATIVE times the number (for a projection, times its weight's norm) plus ABSOLUTE.
 
 Rounding uses up to a quarter of it in six steps: under other instruction sets of oneDNN (SSE 4.1, AVX2), under Eigen's
-kernels, or with every starting weight one last bit off. The number of threads changes no bit of sums as small as these.
+kernels, or with every initial weight off by its last bit. Sums as small as these do not depend on the threads.
 ABSOLUTE is for moving averages that would be 0 without rounding.
 """
 FOLDER = Path(__file__).parents[1] / "golden" / "models"
@@ -99,12 +99,12 @@ def train(settings, clicks):
 
 
 def projection(name, weight):
-    """Dot product of a weight with numbers from -1 to 1 that its name and size fix, in any version of NumPy."""
+    """Return the dot product of a weight with numbers from -1 to 1 set by its name and size, in any NumPy version."""
     return np.sum(np.random.RandomState(zlib.crc32(name.encode())).uniform(-1, 1, weight.size) * weight.ravel())
 
 
 def _weights(model):
-    """Every table and weight, float64."""
+    """Return every table and weight, float64."""
     names = [table.name for table in model.tables.inputs.tables]
     tables = {f"table {name}": np.concatenate([*model.tables.table_blocks(name)]) for name in names}
     tower = {name: variable.numpy() for name, variable in named_weights(model).items()}
@@ -112,7 +112,7 @@ def _weights(model):
 
 
 def _optimizers(experiment, plan, model):
-    """Config name of the optimizer of each table and weight; None of a moving average."""
+    """Return the config name of the optimizer of each table and weight; None for a moving average."""
     patterns = resolve(experiment.optimizers.dense, model.tower.blocks)
     return {f"table {table.name}": table.optimizer for table in plan.tables} | {
         name: experiment.optimizers.dense[patterns[name.split("/")[0]]].type if variable.trainable else None
@@ -121,12 +121,12 @@ def _optimizers(experiment, plan, model):
 
 
 def _rounded(number):
-    """Nine significant digits, which tell any two float32 apart."""
+    """Round to nine significant digits, which distinguish any two float32 numbers."""
     return float(f"{number:.9g}")
 
 
 def path_of(name):
-    """Path of the golden trajectory of a pairing."""
+    """Return the path of the golden trajectory of a pairing."""
     return FOLDER / f"{name}.json"
 
 
@@ -137,12 +137,12 @@ def as_json(trajectory):
 
 
 class Deviation(NamedTuple):
-    """A number that is not as in the golden trajectory."""
+    """A number that differs from the golden trajectory."""
 
     step: int
-    """0: before training."""
+    """Step of the number; 0: before training."""
     error: float
-    """Share of the golden number, for a projection of the norm of its weight."""
+    """Deviation relative to the golden number, or for a projection to the norm of its weight."""
     text: str
 
 
@@ -169,7 +169,7 @@ def differences(found, golden):
 
 
 def _facts(trajectory):
-    """What must be equal before numbers are compared."""
+    """Return the facts that must be equal before numbers are compared."""
     return {
         *trajectory["settings"],
         *(f"{name}, trained by {w['optimizer']}" for name, w in trajectory["weights"].items()),

@@ -1,4 +1,4 @@
-"""Reports without their plots, for runs of which nobody looks at the plots.
+"""Reports without plots, for runs whose plots no test reads.
 
 Drawing is a quarter of the time of a small run; the pages of tests/ctr/report and of hostile names are drawn.
 """
@@ -16,6 +16,6 @@ def leave_out(name, draw):
 
 @contextmanager
 def undrawn():
-    """Every plot is an empty `<svg>`, and matplotlib is not used."""
+    """Replace every plot by an empty `<svg>`, without matplotlib."""
     with patch("ctr.report.plots.svg", leave_out), patch("ctr.report.comparison_plots.svg", leave_out):
         yield

@@ -1,4 +1,4 @@
-"""Histograms and the noise of PSI: what chance does to weighted rows, to lists and to ids."""
+"""Histograms and the noise floor of PSI for weighted rows, lists and ids."""
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,7 @@ from features import Ragged
 
 
 def values_of(random, rows, length=0):
-    """Rows of chance: a score, an item, and lists of `length` equal values."""
+    """Return random rows: a score, an item, and lists of `length` equal values."""
     values = {"score": pa.array(random.normal(size=rows)), "feature/item": pa.array(random.integers(0, 8, rows))}
     if length:
         flat = pa.array(np.repeat(random.integers(0, 8, rows), length))
@@ -19,7 +19,7 @@ def values_of(random, rows, length=0):
 
 
 def reference_of(values, weight, bins=10):
-    """Bins fitted on `values`, and histograms of `values` in them."""
+    """Fit bins on `values` and return histograms of `values` in them."""
     binning = Binning.fitted({name: [one] for name, one in values.items()}, bins)
     histograms = Histograms(binning)
     histograms.add(binning.assign(values), weight)
@@ -27,7 +27,7 @@ def reference_of(values, weight, bins=10):
 
 
 def share_above_noise(rate=None, length=0, times=200):
-    """How often PSI exceeds its noise where nothing moved; 0.001 by definition."""
+    """Return how often PSI exceeds its noise floor without drift; 0.001 by definition."""
     name = "feature/history" if length else "feature/item"
     above = []
     for seed in range(times):
@@ -64,7 +64,7 @@ def test_the_effective_rows_of_a_sampled_set_are_fewer():
 def test_an_empty_list_is_missing_and_the_values_of_a_list_share_the_weight_of_their_row():
     values = {"feature/history": Ragged(pa.array(["a", "a", "b", "b"]), np.array([3, 0, 1]))}
     histograms = reference_of(values, np.array([1.0, 5.0, 2.0]))
-    # a twice and b once of the first row, the second row empty, b of the third; then all others, new, missing
+    # a twice and b once in the first row, none in the second, b in the third; then all others, new, missing
     assert histograms.counts["feature/history"] == pytest.approx([2 / 3, 1 / 3 + 2, 0, 0, 5])
     assert histograms.rows == pytest.approx(8**2 / 30)
 

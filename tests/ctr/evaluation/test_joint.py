@@ -1,4 +1,4 @@
-"""What drives a shift of the score, and features that know the label."""
+"""Features that explain a drift of the score, and features that leak the label."""
 
 import numpy as np
 import pyarrow as pa
@@ -10,14 +10,14 @@ from ctr.evaluation.score_by_bin import ScoreByBin
 
 
 def click_rows(random, rows, share=0.5, leak=False):
-    """The score depends on `channel`, a coin of `share`; `colour` is noise; the label follows the score."""
-    channel, colour = random.random(rows) < share, random.integers(0, 4, rows)
+    """Return rows whose score depends on `channel`, "app" with probability `share`, and not on `color`."""
+    channel, color = random.random(rows) < share, random.integers(0, 4, rows)
     logit = np.where(channel, 1.0, -1.0) + random.normal(0, 0.5, rows)
     label = (random.random(rows) < 1 / (1 + np.exp(-logit))).astype(float)
     values = {
         "score": pa.array(logit),
         "feature/channel": pa.array(np.where(channel, "app", "web")),
-        "feature/colour": pa.array(colour),
+        "feature/color": pa.array(color),
     }
     if leak:
         values["feature/dwell"] = pa.array(np.where(label == 1, random.exponential(1, rows), 0.0))
@@ -33,7 +33,7 @@ def counted(binning, values, label):
 
 
 def pair(**changed):
-    """A reference of 20,000 rows and a set of 20,000 that differs by `changed`: their histograms and joints."""
+    """Return histograms and scores by bin of 20,000 reference rows, and of 20,000 rows that differ by `changed`."""
     random = np.random.default_rng(0)
     values, label = click_rows(random, 20_000, leak=changed.get("leak", False))
     binning = Binning.fitted({name: [one] for name, one in values.items()}, 10)
@@ -43,10 +43,10 @@ def pair(**changed):
 def test_the_feature_whose_mix_changed_explains_the_shift():
     (before, joint), (after, other) = pair(share=0.8)
     first, second = joint.drivers(other, before.counts["score"], after.counts["score"])
-    assert (first["feature"], second["feature"]) == ("channel", "colour")
+    assert (first["feature"], second["feature"]) == ("channel", "color")
     assert first["explained"] > 0.95
     assert abs(second["explained"]) < 0.05
-    # the score's own PSI, channel's mix alone: computed from the rows
+    # PSI of the score, and of channel's mix alone, computed from the rows
     assert first["score_psi"] == pytest.approx(before.compare(after, 0.2)["score"]["psi"], rel=0.1)
 
 
@@ -59,7 +59,7 @@ def test_a_feature_that_did_not_move_explains_nothing_however_few_the_rows():
     found = {
         one["feature"]: one["explained"] for one in joint.drivers(other, before.counts["score"], after.counts["score"])
     }
-    assert abs(found["colour"]) < 0.05
+    assert abs(found["color"]) < 0.05
     assert found["channel"] > 0.8
 
 
@@ -74,7 +74,7 @@ def test_a_feature_that_knows_the_label_is_found():
     (_, joint), (_, other) = pair(leak=True)
     found = joint.single_feature_auc(other)
     assert found["dwell"] > 0.99
-    assert found["colour"] == pytest.approx(0.5, abs=0.02)
+    assert found["color"] == pytest.approx(0.5, abs=0.02)
 
 
 def test_the_auc_of_one_feature_is_that_of_its_positive_rates():
@@ -82,9 +82,9 @@ def test_the_auc_of_one_feature_is_that_of_its_positive_rates():
     values, label = click_rows(random, 5000)
     binning = Binning.fitted({name: [one] for name, one in values.items()}, 10)
     (_, joint) = counted(binning, values, label)
-    colours = np.asarray(values["feature/colour"])
-    rates = np.array([label[colours == colour].mean() for colour in range(4)])
-    assert joint.single_feature_auc(joint)["colour"] == pytest.approx(roc_auc_score(label, rates[colours]), abs=1e-12)
+    colors = np.asarray(values["feature/color"])
+    rates = np.array([label[colors == color].mean() for color in range(4)])
+    assert joint.single_feature_auc(joint)["color"] == pytest.approx(roc_auc_score(label, rates[colors]), abs=1e-12)
 
 
 def test_labels_of_one_class_give_no_auc():

@@ -1,4 +1,4 @@
-"""States of ranges of a set merge to the state of the set, so that several processes can evaluate it."""
+"""States of ranges of a split merge to the state of the split, so that several processes can evaluate it."""
 
 import json
 from dataclasses import replace
@@ -45,7 +45,7 @@ REPORT = Report(group="user", slices=["shop", "user"], worst_rows=3, time=Time(c
 
 
 def table_of(random, rows, users):
-    """Rows of chance of four days, with nulls and empty lists."""
+    """Return random rows of four days, with nulls and empty lists."""
     histories = [random.integers(0, 9, length).tolist() for length in random.integers(0, 4, rows)]
     return pa.table(
         {
@@ -62,7 +62,7 @@ def table_of(random, rows, users):
 
 
 class Chunk(NamedTuple):
-    """A row group of a set with all that states are given of it."""
+    """A row group of a split, with every input of the states."""
 
     place: int
     part: Scored
@@ -106,14 +106,14 @@ class World:
         return row_hashes(part.batch, self.observed.never_trained)
 
     def scored(self, random, table):
-        """The table with scores of which many are equal."""
+        """Return the table with scores, many of which are equal."""
         values = self.encoder.values(table, "here")
         logit = (random.integers(-9, 9, table.num_rows) / 2).astype(np.float32)
         losses = {name: random.random(table.num_rows).astype(np.float32) for name in ("buy", "stay")}
         return Scored(table, values, self.encoder.encode(table, values, "here"), logit, losses)
 
     def chunks(self, division):
-        """Some rows of the training data and some new ones, in each chunk."""
+        """Return chunks, each with some rows of the training data and some new ones."""
         random = np.random.default_rng(division.seed)
         found = []
         for place, rows in enumerate(division.rows):
@@ -128,7 +128,7 @@ class World:
 
 
 def adding(count):
-    """A function that returns the state that `count(state, chunk)` adds to."""
+    """Return a function that calls `count(state, chunk)` and returns the state."""
 
     def add(state, chunk):
         count(state, chunk)
@@ -138,7 +138,7 @@ def adding(count):
 
 
 def unlabelled(part):
-    """The same examples without their labels."""
+    """Return the same examples without labels."""
     return replace(part, batch={key: array for key, array in part.batch.items() if key not in ("label", "weight")})
 
 
@@ -231,7 +231,7 @@ def test_a_draw_depends_on_the_place_in_the_whole_training_data():
 
 @pytest.fixture(scope="module")
 def evaluated(small_run, tmp_path_factory):
-    """A trained run's reference, and a function that evaluates a range of the row groups of its data."""
+    """Return a trained run's reference, and a function that evaluates a range of the row groups of its data."""
     run = Run(small_run)
     experiment = run.experiment(
         ["report.time={column: ts, by: hour}", "report.group=user", "report.slices=[user, item]"]
@@ -251,7 +251,7 @@ def evaluated(small_run, tmp_path_factory):
 
 
 def report_of(state, reference):
-    """The values of report.json and curves.json."""
+    """Return the values of report.json and curves.json."""
     return json.loads(json.dumps(build_report({"test": state}, "test", reference, 0.2)))
 
 

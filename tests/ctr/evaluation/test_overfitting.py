@@ -1,4 +1,4 @@
-"""Overfitting and drift are distinguished, on planted cases of either and of both."""
+"""Overfitting and drift are distinguished in planted cases of each and of both."""
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,7 @@ FEATURES = 150
 
 
 class Rows:
-    """Rows of normal features, of which the first ten tell of the label, with the scores of a model."""
+    """Rows of normal features, the first ten of which predict the label, with the scores of a model."""
 
     def __init__(self, rows, seed, shift=0.0):
         random = np.random.default_rng(seed)
@@ -24,7 +24,7 @@ class Rows:
         self.logit = np.zeros(rows)
 
     def scored(self, model, memorized=0.0):
-        """The model's logit; of training rows one that has moved towards their labels."""
+        """Set the model's logits, shifted towards the labels by `memorized`, and return self."""
         self.logit = model.decision_function(self.x) + memorized * (2 * self.label - 1)
         return self
 
@@ -47,7 +47,7 @@ class Rows:
 
 
 def found(training, valid, test):
-    """What is said of the test set."""
+    """Return the drift of the test scores and the finding on overfitting."""
     half = np.arange(len(training.logit)) % 2 == 0
     binning = Binning.fitted({name: [values] for name, values in training.values(half).items()}, 10)
     (reference, joint), (h_valid, _), (h_test, j_test) = (

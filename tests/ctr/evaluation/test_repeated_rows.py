@@ -1,4 +1,4 @@
-"""Rows that stand in the training data and in another set, told from rows that repeat by themselves."""
+"""Duplicates of training examples in another split, distinguished from natural duplicates."""
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,7 @@ from features import OUT_OF_VOCABULARY, Columns, Features, fit_encoder, open_dat
 
 
 def batch_of(ids, label=None):
-    """A batch of `ids` [rows, fields] with a numeric that follows them."""
+    """Return a batch of `ids` [rows, fields] with a numeric computed from them."""
     ids = np.asarray(ids, np.int32)
     label = np.zeros(len(ids), np.float32) if label is None else label
     return {
@@ -37,10 +37,10 @@ def test_label_features_and_their_order_count_and_weight_does_not():
 
 
 def share_found(values, copied, seed=0, total=400_000, rows=40_000, unknown=0.0):
-    """What is said of a set of which a share was copied from training rows of three fields with so many values.
+    """Estimate the fraction of examples copied from training examples, which have three fields of `values` ids each.
 
     Returns:
-        The estimate, and the true share among the rows without an unknown value.
+        The estimate, and the true fraction among the examples without an unknown value.
     """
     random = np.random.default_rng(seed)
 
@@ -80,14 +80,14 @@ def test_the_share_is_of_the_rows_that_can_be_identified_and_its_error_is_right(
     errors = np.array([found["error"] for found, _ in pairs])
     assert truths.mean() == pytest.approx(0.4, abs=0.01)
     assert shares.mean() == pytest.approx(0.4, abs=4 * errors.mean() / 10)
-    assert np.mean(np.abs(shares - truths) <= 1.96 * errors) >= 0.9  # 0.95 less three errors of 100 repetitions
+    assert np.mean(np.abs(shares - truths) <= 1.96 * errors) >= 0.9  # 0.95 - 3 standard errors of 100 repetitions
     assert (errors**2).mean() ** 0.5 == pytest.approx((shares - truths).std(), rel=0.35)
     assert all(found["is_suspect"] for found, _ in pairs)
 
 
 def test_where_no_row_is_found_the_upper_end_is_that_of_a_poisson_count():
     found, _ = share_found(10_000, 0.0, rows=1000)
-    hit = 1 / 8  # of the training rows are in the first half of the sample
+    hit = 1 / 8  # fraction of the training rows in the first half of the sample
     assert (found["share"], found["is_suspect"]) == (0.0, False)
     assert found["upper"] == pytest.approx(-np.log(0.025) / 1000 / hit, rel=0.02)
 
@@ -193,7 +193,7 @@ def test_a_row_with_an_id_that_training_never_has_is_identified():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_rows_that_repeat_by_themselves_are_no_leak_where_many_ids_are_new(seed):
-    """Half of all rows are of users who have no other row, so the other half repeats twice as often as all rows do."""
+    """Half of the rows are of users with a single row, so the other half repeats twice as often as all rows do."""
     random = np.random.default_rng(seed)
     training, fresh = (random.integers(3, 33, (rows, 3)) for rows in (400_000, 40_000))
     alone = [random.random(len(rows)) < 0.5 for rows in (training, fresh)]

@@ -1,4 +1,4 @@
-"""PSI over time: periods of every kind of column, and the day on which a shift began."""
+"""PSI over time: periods of every type of column, and the day on which drift began."""
 
 import datetime
 
@@ -70,7 +70,7 @@ def test_rows_without_a_time_have_no_period(by):
 
 
 def timeline_of(days, shift_from, rows=3000):
-    """The timeline of a feature whose mean goes from 0 to 1 on `shift_from`, and the histograms of the first day."""
+    """Return a feature's timeline, whose mean goes from 0 to 1 on `shift_from`, and the first day's histograms."""
     random = np.random.default_rng(0)
     parts = [random.normal(float(day >= shift_from), 1, rows) for day in range(days)]
     binning = Binning.fitted({"feature/x": [pa.array(parts[0])]}, 10)
@@ -154,7 +154,7 @@ START = np.datetime64("2026-01-05")  # a Monday
 
 
 def clock(days, rows=2000, last_hours=24, seed=0):
-    """Rows spread evenly over each day; of the last one, over its first hours. Times, and the parts of each."""
+    """Return times spread evenly over each day (the last: over its first hours), and their date parts."""
     random = np.random.default_rng(seed)
     hours = [24] * (days - 1) + [last_hours]
     seconds = [86_400 * day + random.integers(0, 3600 * width, rows) for day, width in enumerate(hours)]
@@ -165,7 +165,7 @@ def clock(days, rows=2000, last_hours=24, seed=0):
 
 
 def counted(columns, binning=None, by="day"):
-    """The timeline and the histograms of a table; without bins, over bins of its own."""
+    """Return the timeline and the histograms of a table, by default over bins fitted on it."""
     names = [name for name in columns if name != "ts"]
     values = {f"feature/{name}": pa.array(columns[name]) for name in names}
     binning = binning or Binning.fitted({name: [one] for name, one in values.items()}, 31)
@@ -177,13 +177,13 @@ def counted(columns, binning=None, by="day"):
 
 
 def cut(columns, first, last):
-    """The rows of some days."""
+    """Return the rows of a range of days."""
     day = (columns["ts"] - START).astype("timedelta64[D]").astype(int)
     return {name: values[(first <= day) & (day < last)] for name, values in columns.items()}
 
 
 def compared(columns, training_days, calendar=("weekday", "hour"), by="day"):
-    """What is said of all days, the first of which are the training data."""
+    """Return PSI over time of each column, and of all, over days the first of which are the training data."""
     own, reference = counted(cut(columns, 0, training_days), by=by)
     later, _ = counted(cut(columns, training_days, 999), reference.binning, by)
     made = {f"feature/{name}": [f"feature/{name}"] for name in calendar}
@@ -213,7 +213,7 @@ def test_a_part_of_which_each_period_holds_all_values_is_judged_as_any_feature()
 
 def test_no_drift_begins_within_the_training_data():
     data = clock(10)
-    data["x"] += 1.1 * (data["ts"] >= START + np.timedelta64(6, "D"))  # of eight days of training, two moved
+    data["x"] += 1.1 * (data["ts"] >= START + np.timedelta64(6, "D"))  # two of eight training days drifted
     columns, found = compared(data, 8)
     assert columns["x"]["drift"][6:] == ["major"] * 4
     assert columns["x"]["since"] == found.names[8] == "2026-01-13"
@@ -262,6 +262,6 @@ def test_without_training_periods_a_column_of_one_value_a_period_follows_the_cal
     timeline, _ = counted(data, reference.binning)
     columns = timeline.compare(reference, 0.2).columns
     assert (columns["feature/weekday"]["since"], columns["feature/weekday"]["reason"]) == (None, FOLLOWS)
-    data["weekday"] = np.where(data["ts"] < START + np.timedelta64(5, "D"), 0, 1)  # one change is no calendar
+    data["weekday"] = np.where(data["ts"] < START + np.timedelta64(5, "D"), 0, 1)  # one change is not a pattern
     timeline, _ = counted(data, reference.binning)
     assert "reason" not in timeline.compare(reference, 0.2).columns["feature/weekday"]

@@ -1,4 +1,4 @@
-"""Shares of ids that use the row of unknown values, counted and shown."""
+"""Fractions of ids that use the row of unknown values are counted and displayed."""
 
 import json
 import re

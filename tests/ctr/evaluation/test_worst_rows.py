@@ -1,4 +1,4 @@
-"""The worst-predicted rows are those of the largest log loss, whatever parts they come in."""
+"""The worst-predicted rows have the largest log loss, however the rows are chunked."""
 
 from itertools import pairwise
 

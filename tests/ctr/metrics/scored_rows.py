@@ -1,4 +1,4 @@
-"""Scored rows of every kind that a metric must stand."""
+"""Scored rows of every kind that a metric must handle."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ KINDS = ("random", "tied", "constant", "imbalanced", "tiny")
 
 
 def drawn(kind, seed=1):
-    """Logit, label and weight of rows of both classes."""
+    """Return logit, label and weight of rows of both classes."""
     rng = np.random.default_rng(seed)
     rows = 3 if kind == "tiny" else 3000
     label = (rng.random(rows) < (0.01 if kind == "imbalanced" else 0.4)).astype(np.int64)
@@ -23,12 +23,12 @@ def drawn(kind, seed=1):
 
 
 def repeated(times, *columns):
-    """Every row as often as `times` says."""
+    """Repeat every row `times` times."""
     return [np.repeat(column, times) for column in columns]
 
 
 def on_every_kind(test):
-    """A test of counts, the rows that they count, and their weight (None without): of each kind, with and without."""
+    """Parametrize a test by counts, their rows and their weights: every kind, with weights and without (None)."""
     cases = [
         pytest.param(ScoreCounts.of(logit, label, weight), logit, label, weight, id=f"{kind}{name}")
         for kind in KINDS

@@ -1,4 +1,4 @@
-"""The state of a set: whatever the parts of its rows, its numbers are those of the whole."""
+"""The state of a split gives the same metrics, however its rows are chunked."""
 
 import json
 
@@ -20,7 +20,7 @@ KEYS = [
     *("positive_rate", "positive_rate_error", "positives", "mean_score"),
     *("precision", "threshold", "recall", "f1", "best_f1", "best_f1_threshold"),
 ]
-GIVEN = {"rows", "interval_unit", "threshold"}  # whatever the rows are
+GIVEN = {"rows", "interval_unit", "threshold"}  # for any rows
 
 
 def metrics_of(logit, label, weight=None, groups=None, **options):
@@ -54,7 +54,7 @@ def test_the_metrics_that_steer_training_are_scikit_learns(kind, is_weighted):
 
 
 def assert_close(found, expected):
-    """The same keys, None and reasons, and numbers to 1e-12."""
+    """Check for the same keys, None and reasons, and for numbers equal to 1e-12."""
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         is_number = isinstance(value, (float, list))
@@ -84,7 +84,7 @@ def test_merged_states_equal_the_whole(rows, is_weighted, data):
     for start, end in zip([0, *cuts], [*cuts, len(rows)], strict=True):
         merged = merged.merge(state_of(order[start:end]))
     whole = state_of(list(range(len(rows))))
-    if not is_weighted:  # then the counts are integers, and what is computed of them is the same
+    if not is_weighted:  # counts are integers, so results are identical
         for name in ("score", "positives", "negatives"):
             np.testing.assert_array_equal(getattr(merged.counts(), name), getattr(whole.counts(), name))
         assert merged.counts().positives.dtype == np.int64
@@ -92,7 +92,7 @@ def test_merged_states_equal_the_whole(rows, is_weighted, data):
         assert gauc(merged.by_group("user")) == gauc(whole.by_group("user"))
     found, expected = merged.result(), whole.result()
     for result in (found, expected):
-        del result["ks_threshold"], result["best_f1_threshold"]  # among equal values rounding chooses one
+        del result["ks_threshold"], result["best_f1_threshold"]  # rounding decides between equal values
     assert_close(found, expected)
     for one, other in zip(merged.deciles(), whole.deciles(), strict=True):
         assert_close(one, other)
@@ -124,7 +124,7 @@ def test_a_result_is_not_that_of_before_an_add_nor_of_arrays_that_changed_since(
 @pytest.mark.parametrize("is_weighted", [False, True])
 def test_more_rows_than_are_held_are_binned_with_a_bound_of_the_error(is_weighted):
     logit, label, weight = drawn("random")
-    logit = (logit * 40 * GRID).astype(np.float32)  # some 200 points of the grid
+    logit = (logit * 40 * GRID).astype(np.float32)  # about 200 points of the grid
     weight = weight if is_weighted else None
     exact = metrics_of(logit, label, weight).result()
     binned = BinaryMetrics(exact_rows=1000)

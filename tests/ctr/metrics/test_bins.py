@@ -1,4 +1,4 @@
-"""Bins of numbers and categories against counting by hand, and through JSON."""
+"""Bins of numbers and categories, against counts by hand and after a round trip through JSON."""
 
 import json
 
@@ -64,7 +64,7 @@ def test_a_number_is_in_the_first_bin_whose_edge_it_does_not_exceed(sample, numb
 
 def test_numbers_of_float32_are_assigned_as_they_are():
     bins = QuantileBins((0.1,))
-    assert bins.assign(np.array([0.1], np.float32)).tolist() == [1]  # float32 has 0.1 a little higher
+    assert bins.assign(np.array([0.1], np.float32)).tolist() == [1]  # 0.1 as float32 is slightly larger
     assert bins.assign(np.array([0.1])).tolist() == [0]
 
 
@@ -160,7 +160,7 @@ def test_labels_of_a_category_cannot_be_mistaken():
         ([0.0, 6e-302], ["< 0", "= 0", "0 to 6e-302", "= 6e-302", "> 6e-302"]),
         ([1.0, np.nextafter(1, 2)], ["< 1", "= 1", "= 1.0000000000000002", "> 1.0000000000000002"]),
     ],
-    ids=["close to each other", "neighbours"],
+    ids=["close to each other", "neighbors"],
 )
 def test_frequent_values_that_are_close_have_labels_of_their_own(sample, labels):
     assert QuantileBins.fitted(np.repeat(sample, 5), 5).labels() == [*labels, "missing"]

@@ -1,4 +1,4 @@
-"""Metrics are functions of the scores alone: how many threads BLAS has moves no bit of them."""
+"""Metrics are functions of the scores only: the number of BLAS threads does not change a bit."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ for weight in (None, random.lognormal(size=rows)):
             print(gauc(metrics.by_group("user")))
     print(auc_difference(logit, other, label, weight), log_loss_difference(logit, other, label, weight))
     histograms = Histograms(Binning({}))
-    histograms.add({}, np.ones(rows) if weight is None else weight)
+    histograms.add({}, weight if weight is not None else np.ones(rows))
     print("histograms", histograms.weight, histograms.square)
 """
 

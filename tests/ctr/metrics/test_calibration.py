@@ -69,11 +69,11 @@ def test_z_is_standard_normal_if_the_scores_are_true(is_weighted):
 
 
 def test_expected_calibration_error_of_ten_groups_by_hand():
-    # nine of ten groups are right on average; the scores of the highest promise 0.9, and 0.5 came
+    # nine of ten groups are right on average; the highest has scores of 0.9 and a positive rate of 0.5
     share = np.repeat([0.9, 0.5, 0.25], [10, 40, 50])
     label = np.concatenate([[1, 0] * 5, [1, 0] * 20, [1, 0, 0, 0] * 12, [1, 0]])
     counts = ScoreCounts.of(np.log(share / (1 - share)).astype(np.float32), label)
-    low = label[50:].mean()  # groups of one score share it
+    low = label[50:].mean()  # groups with the same score share their mean label
     expected = 0.1 * 0.4 + 0.5 * abs(low - 0.25)
     assert expected_calibration_error(counts) == pytest.approx(expected, abs=1e-7)
 
@@ -141,5 +141,5 @@ def test_an_error_is_the_spread_over_samples(value, error, is_weighted, shift):
         counts = ScoreCounts.of(logit + np.float32(shift), label, rng.uniform(0.1, 3, 1000) if is_weighted else None)
         values.append(value(counts))
         errors.append(error(counts))
-    # over 2000 samples a standard deviation is known to 1.6%
+    # 2000 samples determine a standard deviation to 1.6%
     assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(values), rel=0.06)

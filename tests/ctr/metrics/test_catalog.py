@@ -1,4 +1,4 @@
-"""The list of metrics."""
+"""The catalog of metrics."""
 
 from ctr.comparison.study import COLUMNS
 from ctr.metrics.catalog import CATALOG, entry, paired_metrics

@@ -1,4 +1,4 @@
-"""Intervals of clustered rows: against all pairs and direct sums, as those of rows, and by simulation."""
+"""Intervals of clustered rows, against all pairs, direct sums, intervals of single rows, and simulation."""
 
 import cluster_coverage
 import numpy as np
@@ -26,7 +26,7 @@ ERRORS = ("positive_rate_error", "log_loss_error", "log_loss_excess_error", "cal
 
 
 def rows_of_users(kind="random", rows=400, users=40):
-    """Logit, label, weight and user of some rows; users have numbers of rows that differ."""
+    """Return logit, label, weight and user of rows; users have different numbers of rows."""
     logit, label, weight = (column[:rows] for column in drawn(kind))
     user = (users * np.random.default_rng(3).random(rows) ** 2).astype(np.int32)
     return logit, label, weight, user
@@ -42,7 +42,7 @@ def effective(weights):
 
 
 def loops(logit, label, weight, user):
-    """AUC, and by user sums of the deviations of positives and negatives and of their weights, from all pairs."""
+    """Return AUC and, by user, sums of deviations and of weights of positives and negatives, from all pairs."""
     positive, negative = np.flatnonzero(label == 1), np.flatnonzero(label == 0)
     beats = np.sign(logit[positive][:, None].astype(float) - logit[negative]) / 2 + 0.5
     w, v = weight[positive], weight[negative]
@@ -97,7 +97,7 @@ def test_errors_are_those_of_residuals_summed_by_user(is_weighted):
     excess = loss + np.where(label == 1, np.log(rate), np.log1p(-rate))
 
     def error(residual):
-        """Of a mean, by a loop over users."""
+        """Return the standard error of a mean, by a loop over users."""
         of_users = [weight[user == one] @ residual[user == one] for one in np.unique(user)]
         k = effective(np.array([weight[user == one].sum() for one in np.unique(user)]))
         return np.sqrt(k / (k - 1) * np.sum(np.square(of_users))) / weight.sum()
@@ -268,11 +268,11 @@ def test_one_cluster_gives_a_difference_without_an_interval():
 @pytest.mark.medium
 @pytest.mark.slow
 def test_intervals_of_users_hold_the_truth_where_those_of_rows_do_not(monkeypatch):
-    """300 sets of 100 users with 20 rows each: 95% have a standard error of 1.3%, so all six lie in 91 to 98.5%."""
-    monkeypatch.setattr(cluster_coverage, "TRUTH_ROWS", 1_000_000)  # its error is a thirtieth of that of a set
+    """300 datasets of 100 users with 20 rows each: 95% has a standard error of 1.3%, so the bounds are 91 to 98.5%."""
+    monkeypatch.setattr(cluster_coverage, "TRUTH_ROWS", 1_000_000)  # its standard error is a thirtieth of one dataset's
     world = cluster_coverage.World.of(0.2)
     rows, users = cluster_coverage.coverage(100, 20, world, range(300)).T
     assert np.all(users > 0.91)
     assert np.all(users < 0.985)
-    assert rows[1] < 0.9  # log loss: in 2,000 sets 84.9%
+    assert rows[1] < 0.9  # log loss: 84.9% of 2,000 datasets
     assert rows[2] < 0.93  # calibration: 88.3%

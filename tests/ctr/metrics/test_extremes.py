@@ -1,4 +1,4 @@
-"""Weights and logits at the ends of float64: the right number, or none with its reason, never NaN."""
+"""Weights and logits at the limits of float64 give the right number, or None with a reason, never NaN."""
 
 import math
 
@@ -103,7 +103,7 @@ def test_classes_of_weights_too_far_apart_have_a_reason():
 
 
 def with_infinite(right, wrong, seed=1):
-    """Scored rows of which the highest and the lowest logits are infinite: `right` of the label that they say."""
+    """Return rows with infinite logits: of each class, `right` agree with the label and `wrong` contradict it."""
     logit, label, weight = drawn("random", seed)
     for k in (0, 1):
         says = np.flatnonzero(label == k)

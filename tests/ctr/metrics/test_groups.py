@@ -22,7 +22,7 @@ USERS = {
 
 
 def rows_of(kind, is_weighted):
-    """Logit, label and weight of rows, among them zeros of both signs."""
+    """Return logit, label and weight of rows, including zeros of both signs."""
     logit, label, weight = drawn(kind)
     logit[:5] = [0.0, -0.0, 0.0, -0.0, 1e-30]
     return logit, label, weight if is_weighted else None
@@ -30,7 +30,7 @@ def rows_of(kind, is_weighted):
 
 @cache
 def by_scikit_learn(kind, is_weighted, mask):
-    """Rows of a group (`mask` in bytes), the sums of weight, label, score and loss, and AUC: by any type of user."""
+    """Return rows of a group (`mask` in bytes), sums of weight, label, score and loss, and AUC; users of any type."""
     of_group = np.frombuffer(mask, bool)
     logit, label, weight = rows_of(kind, is_weighted)
     x, y, w = logit[of_group], label[of_group], (weight if is_weighted else np.ones(len(label)))[of_group]
@@ -92,7 +92,7 @@ def test_z_and_squares_of_a_group_are_those_of_its_rows_as_a_set(is_weighted):
 @pytest.mark.parametrize("is_weighted", [False, True])
 def test_the_standard_error_of_a_groups_auc_is_about_its_spread_over_groups(is_weighted):
     rng = np.random.default_rng(1)
-    user = np.repeat(np.arange(500), 300)  # so many draws of one set
+    user = np.repeat(np.arange(500), 300)  # 500 samples of 300 rows
     label = rng.random(len(user)) < 0.3
     logit = (rng.normal(size=len(user)) + label).astype(np.float32)
     weight = rng.uniform(0.2, 3, len(user)) if is_weighted else None

@@ -1,4 +1,4 @@
-"""Metrics of ranges of a set merge to those of the set, also where there are more rows than are held."""
+"""Metrics of ranges of a split merge to those of the split, also if it has more rows than are kept in memory."""
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,7 @@ from tests.ctr.merging import RTOL, check_merges, divisions, facts
 
 
 def chunks_of(division, is_weighted):
-    """Logit, label, weight and user of each chunk; many logits are equal."""
+    """Return logit, label, weight and user of each chunk; many logits are equal."""
     random = np.random.default_rng(division.seed)
     chunks = []
     for rows in division.rows:
@@ -22,7 +22,7 @@ def chunks_of(division, is_weighted):
 
 
 def said(metrics):
-    """All that results are computed of."""
+    """Return all values that results are computed from."""
     found = {"rows": metrics.rows, "is_binned": metrics.is_binned, **facts(metrics.counts())}
     if metrics.rows and not metrics.is_binned:
         found |= facts(vars(metrics.by_group("user")))
@@ -34,7 +34,7 @@ def said(metrics):
 @pytest.mark.parametrize("exact_rows", [1000, 12, 0])
 @pytest.mark.parametrize("is_weighted", [False, True])
 def test_binary_metrics_merge(exact_rows, is_weighted, division):
-    """Rows that are binned early wait for at least 10, which no chunk has alone, as no row group has 2^20."""
+    """Binning waits for at least 10 rows, more than any chunk has, as real row groups have fewer than 2^20."""
 
     def add(metrics, chunk):
         *columns, users = chunk
@@ -72,7 +72,7 @@ def test_score_counts_of_ranges_are_those_of_all_rows(division):
 
 
 def test_rows_are_held_while_each_range_waits_and_binned_once_they_are_many():
-    """Merging many short ranges takes no more memory than one long range."""
+    """Merging many short ranges does not take more memory than one long range."""
     random = np.random.default_rng(0)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(binary, "BIN_ROWS", 10)
@@ -89,7 +89,7 @@ def test_a_state_that_holds_fewer_rows_decides_for_both():
     rows = np.zeros(5, np.float32), np.array([0, 0, 1, 1, 1])
     many, few = BinaryMetrics(exact_rows=100), BinaryMetrics(exact_rows=3)
     few.add(*rows)
-    few.counts()  # from here on it holds no rows
+    few.counts()  # from here on it does not keep rows
     many.add(*rows)
     for merged in (many.merge(few), few.merge(many)):
         assert merged.is_binned

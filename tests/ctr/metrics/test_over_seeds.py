@@ -1,4 +1,4 @@
-"""Several seeds together: against SciPy, by simulation, and where there is nothing to tell."""
+"""Means and differences over several seeds, against SciPy, by simulation, and in degenerate cases."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from tests.ctr.metrics.scored_rows import drawn
 
 
 def seeds_of(kind, seeds, spread=0.5, weighted=False):
-    """For each seed the logits of two models of the same rows; label and weight."""
+    """Return, for each seed, the logits of two models on the same rows, and label and weight."""
     logit, label, weight = drawn(kind)
     rng = np.random.default_rng(5)
     pairs = [[(logit + rng.normal(0, spread, len(logit))).astype(np.float32) for _ in "ab"] for _ in range(seeds)]
@@ -97,7 +97,7 @@ def test_equal_scores_have_no_difference_and_no_p():
 
 
 def parts(values, deviation):
-    """A difference per seed, of rows whose mean has the standard error of `deviation`."""
+    """Return a difference per seed, over rows whose mean has the standard error of `deviation`."""
     whole = np.ones(len(deviation), bool)
     return [RowDifferences(value, deviation, np.ones(len(deviation)), (whole,)) for value in values]
 
@@ -106,9 +106,9 @@ def parts(values, deviation):
 @pytest.mark.parametrize("seeds", [2, pytest.param(3, marks=pytest.mark.slow), 5])
 @pytest.mark.parametrize("of_seeds", [0.0, 0.3, 3.0, 100.0])
 def test_the_interval_covers_the_truth_at_least_as_often_as_it_says(seeds, of_seeds):
-    """The truth is 0; `of_seeds` is the variance between seeds, that of the rows being 1."""
+    """The true difference is 0; `of_seeds` is the variance between seeds, and that of the rows is 1."""
     rng = np.random.default_rng([seeds, int(10 * of_seeds)])
-    deviation = np.array([-1.0, 1.0, -1.0, 1.0]) * np.sqrt(3.0)  # a mean of which has the variance 1
+    deviation = np.array([-1.0, 1.0, -1.0, 1.0]) * np.sqrt(3.0)  # whose mean has variance 1
     tries = 2000
     missed = 0
     for _ in range(tries):

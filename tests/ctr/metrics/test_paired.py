@@ -10,14 +10,14 @@ from tests.ctr.metrics.scored_rows import drawn
 
 
 def two_models(kind):
-    """Two logits of the same rows that are alike, the label and the weight."""
+    """Return correlated logits of two models for the same rows, and the label and the weight."""
     logit, label, weight = drawn(kind)
     other = (logit + np.random.default_rng(8).normal(0, 0.5, len(logit))).astype(np.float32)
     return logit, np.round(other, 1) if kind == "tied" else other, label, weight
 
 
 def covariances(logits, label, weight):
-    """DeLong's covariance matrix of the AUCs, from all pairs, in O(rows^2)."""
+    """Return DeLong's covariance matrix of the AUCs, from all pairs, in O(rows^2)."""
     positive, negative = label == 1, label == 0
     w, v = weight[positive], weight[negative]
     beats = [np.sign(logit[positive][:, None].astype(float) - logit[negative]) / 2 + 0.5 for logit in logits]
@@ -94,5 +94,5 @@ def test_what_the_rows_do_not_define_has_a_reason(difference, label, weight, rea
     weight = None if weight is None else np.array(weight)
     found = difference(logit, logit, np.array(label, np.int64), weight)
     assert (found.low, found.high, found.p_value) == (None, None, None)
-    if (difference, reason) != (log_loss_difference, "fewer than two rows"):  # it takes both classes as one
+    if (difference, reason) != (log_loss_difference, "fewer than two rows"):  # it treats both classes as one
         assert reason in found.reason

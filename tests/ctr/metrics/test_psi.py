@@ -1,6 +1,6 @@
-"""PSI against its formula, and its noise, p-values and verdicts against simulations.
+"""PSI against its formula, and its noise floor, p-values and drift levels against simulations.
 
-docs/benchmarks/psi.md has the long form.
+docs/benchmarks/psi.md has longer simulations.
 """
 
 import importlib.util
@@ -28,7 +28,7 @@ def simulations():
 
 
 def test_psi_of_a_known_shift():
-    # (0.4 - 0.5) ln(0.4 / 0.5) + (0.6 - 0.5) ln(0.6 / 0.5), with counts so large that 0.5 more does not matter
+    # (0.4 - 0.5) ln(0.4 / 0.5) + (0.6 - 0.5) ln(0.6 / 0.5), with counts so large that adding 0.5 does not matter
     assert psi(np.array([5e9, 5e9]), np.array([4e9, 6e9])) == pytest.approx(0.1 * np.log(1.2 / 0.8), abs=1e-8)
 
 

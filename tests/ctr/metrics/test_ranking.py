@@ -13,7 +13,7 @@ from tests.ctr.metrics.scored_rows import KINDS, drawn, on_every_kind, repeated
 
 
 def delong(logit, label, weight):
-    """AUC, and for each class its part of DeLong's variance and its effective rows, from the matrix of all pairs."""
+    """Return AUC and, by class, DeLong's variance component and the effective rows, from the matrix of all pairs."""
     positive, negative = label == 1, label == 0
     beats = np.sign(logit[positive][:, None].astype(float) - logit[negative]) / 2 + 0.5
     w, v = weight[positive], weight[negative]
@@ -79,7 +79,7 @@ def test_variance_and_degrees_of_freedom_are_those_of_scipys_brunner_munzel_test
 @pytest.mark.parametrize("is_weighted", [False, True])
 @pytest.mark.slow
 def test_the_interval_holds_the_truth_in_95_percent_of_simulations(is_weighted):
-    # scripts/auc_coverage.py is the long form
+    # scripts/auc_coverage.py runs more simulations
     rng, truth, simulations = np.random.default_rng(2), 0.8, 10_000
     held = 0
     for _ in range(simulations):
@@ -95,7 +95,7 @@ def test_a_weight_repeats_a_row_in_the_auc_but_makes_no_observation_of_it():
     times = np.random.default_rng(3).integers(1, 4, len(label))
     weighted, more_rows = ScoreCounts.of(logit, label, times), ScoreCounts.of(*repeated(times, logit, label))
     assert auc(weighted) == pytest.approx(auc(more_rows), abs=1e-14)
-    # rows that are copies of one another would count as independent, and the interval come out too narrow
+    # copies of a row would count as independent, and the interval would be too narrow
     assert np.diff(auc_interval(weighted)) > 1.2 * np.diff(auc_interval(more_rows))
     constant = ScoreCounts.of(logit, label, np.full(len(label), 3.0))
     np.testing.assert_allclose(auc_interval(constant), auc_interval(ScoreCounts.of(logit, label)), rtol=1e-12)

@@ -1,4 +1,4 @@
-"""Intervals that stay where a metric can be."""
+"""Intervals stay within the range of a metric."""
 
 import numpy as np
 import pytest

@@ -30,13 +30,13 @@ def test_best_f1_is_that_of_all_thresholds(counts, logit, label, weight):
     value, threshold = best_f1(ScoreCounts.of(logit, label, weight))
     assert value >= max(every) - 1e-12
     assert value == pytest.approx(f1_score(label, logit >= threshold, sample_weight=weight), abs=1e-12)
-    assert f1(counts, float(sigmoid(threshold))) == pytest.approx(value, abs=1e-12)  # found again as a probability
+    assert f1(counts, float(sigmoid(threshold))) == pytest.approx(value, abs=1e-12)  # recovered as a probability
 
 
 def naive_deciles(logit, label):
-    """Sums of label, p and p (1 - p) of ten groups: every row is cut into ten pieces, and ten groups share them out.
+    """Return sums of label, p and p (1 - p) of ten groups: every row is split into ten pieces, shared among ten groups.
 
-    The label of rows that tie is their mean.
+    Rows that tie have their mean label.
     """
     _, which = np.unique(logit, return_inverse=True)
     mean_label = (np.bincount(which, label) / np.bincount(which))[which]
@@ -73,7 +73,7 @@ def test_a_weight_is_so_many_rows_but_for_errors():
 
 
 def test_deciles_that_hold_no_positive_have_no_calibration():
-    # 0.1 cannot be added up exactly: no splinter of the positive may stray into the next group
+    # 0.1 is inexact in binary: no fraction of the positive can end up in the next group
     counts = ScoreCounts.of(np.arange(10, dtype=np.float32), np.arange(10) == 4, np.full(10, 0.1))
     assert [group["calibration"] is not None for group in deciles(counts)] == [k == 5 for k in range(10)]
     assert [group["lift"] for group in deciles(counts)] == pytest.approx([10.0 * (k == 5) for k in range(10)])

@@ -17,7 +17,7 @@ NAME = "it\"em' $x$ & <b>"
 
 @pytest.fixture(scope="session")
 def evil(tmp_path_factory):
-    """`run`; `evaluation` of a set of one class; `scored`, an evaluation of data without labels."""
+    """Return a folder with `run`, `evaluation` of data of one class, and `scored`, an evaluation without labels."""
     base = tmp_path_factory.mktemp("report")
     table = click_log()
     item = [EVIL if value == "item 3" or k > 700 else value for k, value in enumerate(table["item"].to_pylist())]
@@ -47,5 +47,5 @@ def evil(tmp_path_factory):
 
 @pytest.fixture
 def found():
-    """What comparison.json says of two by two choices."""
+    """Return the content of comparison.json for two by two options."""
     return comparison()

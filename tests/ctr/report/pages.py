@@ -1,4 +1,4 @@
-"""report.html as a browser reads it, and what every such page must be."""
+"""Parsing of report.html as by a browser, and checks of every page."""
 
 import re
 from html.parser import HTMLParser
@@ -39,7 +39,7 @@ class Page(HTMLParser):
         return [value for _, found, value in self.attributes if found == name]
 
     def of_class(self, name):
-        """The attributes of every element of a class."""
+        """Return the attributes of every element of a class."""
         return [attributes for _, attributes in self.elements if name in (attributes.get("class") or "").split()]
 
     @property
@@ -56,7 +56,7 @@ def page_of(folder):
 
 
 def assert_self_contained(page):
-    """No script, nothing loaded, every id unique, every link to an id that is there."""
+    """Check that a page has no script, loads nothing, and has unique ids and links to existing ids."""
     assert not {"script", "link", "img", "iframe", "object", "base", "form"} & {tag for tag, _ in page.elements}
     for _, name, value in page.attributes:
         assert not name.startswith("on")
@@ -71,7 +71,7 @@ def assert_self_contained(page):
 
 
 def assert_sortable(page, keys):
-    """A button and a rule of the style sheet for each order, and a place in it for each row of the list."""
+    """Check for a button and a style sheet rule for each order, and for a position of each row in it."""
     buttons = [a["id"] for tag, a in page.elements if tag == "input"]
     assert buttons == [f"sort-{key}" for key in keys]
     assert [a["id"] for tag, a in page.elements if tag == "input" and "checked" in a] == ["sort-drift"]

@@ -1,15 +1,15 @@
-"""The smallest report.json of a run: valid, with nothing but metrics and PSI of the score."""
+"""A minimal valid report.json of a run, with only metrics and the PSI of the score."""
 
 from ctr.metrics.psi import Drift
 
 
 def run_report(metrics, score, negative_sampling_rate):
-    """What report.json of a run says.
+    """Return the content of report.json of a run.
 
     Args:
-        metrics: by split, the main one last.
-        score: split -> PSI of the score.
-        negative_sampling_rate: by split.
+        metrics: metrics by split, the main split last.
+        score: PSI of the score by split.
+        negative_sampling_rate: rate of kept negatives by split.
     """
     return {
         "version": 1,
@@ -40,7 +40,7 @@ def run_report(metrics, score, negative_sampling_rate):
 
 
 def psi_of_score(psi=0.01, drift=Drift.STABLE):
-    """The PSI of a score."""
+    """Return the PSI of a score."""
     return {
         "psi": psi,
         "psi_corrected": psi,

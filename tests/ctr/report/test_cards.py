@@ -1,4 +1,4 @@
-"""The cards agree with the checks: what the rows could not have shown is not said."""
+"""Summary cards agree with the checks and state nothing that the rows cannot support."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from ctr.report.summary_cards import summary_cards
 
 
 def metrics_of(rows, shift, seed=0):
-    """Scores that are `shift` too high in log-odds, at a rate of about 5%."""
+    """Return metrics of scores that are `shift` too high in log-odds, at a positive rate of about 5%."""
     random = np.random.default_rng(seed)
     logit = random.normal(-3.2, 0.8, rows)
     metrics = BinaryMetrics()
@@ -47,7 +47,7 @@ def report_of(metrics, score):
 
 
 def both(metrics, score=None, features=(), **psi_of_report):
-    """Title of a card -> its sentences as one text, and name of a check -> its level."""
+    """Return the text of each card by title, and the level of each check by name."""
     score = score or psi(0.001, "stable")
     report = report_of(metrics, score)
     report["psi"] |= psi_of_report

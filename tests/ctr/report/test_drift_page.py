@@ -1,4 +1,4 @@
-"""report.html and report.md of what `ctr psi` compared."""
+"""report.html and report.md of `ctr psi`."""
 
 import numpy as np
 import pyarrow as pa

@@ -1,4 +1,4 @@
-"""What version 0.4 wrote is read under the names of this version."""
+"""Reports of version 0.4 are read under the names of this version."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ LEVELS = {"stable": "stable", "moderate": "moderate", "unstable": "major", "insu
 
 
 def both(name):
-    """What 0.4 wrote, and what is read of it."""
+    """Return a report as version 0.4 wrote it, and as this version reads it."""
     saved = read_json(SAVED / f"{name}.json")
     return saved, read_report(SAVED / f"{name}.json", saved)
 

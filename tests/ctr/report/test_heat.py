@@ -1,4 +1,4 @@
-"""PSI over time: strips of colored periods in which a reader can find a day."""
+"""PSI over time as strips of colored periods, in which a reader can find a day."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_colors_follow_the_drift_level_and_tell_far_from_near():
     assert [cells.level for cells in strip.cells] == ["stable", "near", "moderate", "major", "far", "none", "none"]
     assert strip.cells[3].text == "day 0003: PSI 0.3000, major drift"
     assert strip.cells[-1].text == "day 0006: PSI -, too little data"
-    assert (strip.worst, strip.worst_period) == (0.5, "day 0004")  # 0.9 is what chance may do
+    assert (strip.worst, strip.worst_period) == (0.5, "day 0004")  # the noise floor is 0.9
 
 
 def test_many_periods_share_cells_of_one_color():
@@ -39,7 +39,7 @@ def test_many_periods_share_cells_of_one_color():
     [strip] = heat_map(over_time(psi, verdicts, "day 0500"), THRESHOLDS).features
     assert [(cells.first, cells.count) for cells in strip.cells] == [(0, 500), (500, 500)]
     assert strip.cells[1].text == "day 0500 to day 0999: PSI 0.2100 to 0.2599, major drift"
-    assert (strip.since, strip.worst_period) == ("day 0500", "")  # `since` says enough
+    assert (strip.since, strip.worst_period) == ("day 0500", "")  # `since` is enough
 
 
 @pytest.mark.parametrize("count", [2, 3, 62, 63, 1000])
@@ -53,7 +53,7 @@ def test_cells_cover_every_period_once(count):
 
 @pytest.mark.medium
 def test_labels_of_2_to_1000_periods_do_not_collide():
-    """Labels are at most 16% wide: the first and the last end with the strip, the others are centered."""
+    """Labels are at most 16% wide; the first and last are aligned with the strip's ends, the others are centered."""
     for count in range(2, 1001):
         labels = heat_map(over_time([0.0] * count, ["stable"] * count), THRESHOLDS).labels
         assert (labels[0][0], labels[-1][0]) == ("day 0000", f"day {count - 1:04d}")

@@ -1,4 +1,4 @@
-"""report.html: one file that needs nothing else, in which every text from outside is text, whatever the run was."""
+"""report.html is a single self-contained file that escapes all text from outside, for every kind of run."""
 
 import json
 import shutil
@@ -47,7 +47,7 @@ def test_an_evaluation_has_its_own_page(evil):
     assert page.sections == [section for section in SECTIONS if section != "learning"]
     assert "labels $0$ <i>" in page.texts
     assert "the labels are of one class only" in page.texts
-    assert "positives" not in page.texts  # a class without examples is not drawn
+    assert "positives" not in page.texts  # a class without examples is not plotted
     curves = read_json(evil / "evaluation" / "curves.json")
     assert curves["roc"] == {}
     assert curves["run"] == "tiny <b>&$x$"
@@ -200,7 +200,7 @@ def test_a_run_without_other_sets_and_tables_shows_no_empty_section(make_experim
 
 
 def rewritten(evil, tmp_path, change):
-    """The page of the run after `change` has been made to report.json and curves.json."""
+    """Return the page of the run after `change` was applied to report.json and curves.json."""
     folder = tmp_path / "run"
     shutil.copytree(evil / "run", folder)
     report, curves = (read_json(folder / f"{name}.json") for name in ("report", "curves"))

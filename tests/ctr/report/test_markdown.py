@@ -1,4 +1,4 @@
-"""report.md: what a pull request shows of a report."""
+"""report.md, a report for a pull request."""
 
 from html.parser import HTMLParser
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.medium
 
 
 class Rendered(HTMLParser):
-    """The texts of each kind of element."""
+    """The texts of each type of element."""
 
     def __init__(self, markdown):
         super().__init__()

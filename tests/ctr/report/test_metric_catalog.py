@@ -1,4 +1,4 @@
-"""A metric is one entry of the catalog: every place that shows metrics shows it."""
+"""A metric is one entry of the catalog, and every display of metrics includes it."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.medium
 
 
 def weighted_accuracy(counts, threshold):
-    """The share of rows on the right side of the threshold."""
+    """Return the fraction of rows on the right side of the threshold."""
     above = counts.probability >= threshold
     hits = counts.positives[above].sum() + counts.negatives[~above].sum()
     return float(hits / (counts.positives.sum() + counts.negatives.sum()))
@@ -47,7 +47,7 @@ TOY = Metric(
 
 @pytest.fixture(scope="module")
 def toy(evil):
-    """An evaluation whose report has one metric more, and the catalog with it."""
+    """Return an evaluation whose report and catalog have one more metric."""
     CATALOG.append(TOY)
     ctr.evaluate(evil / "run", str(next((evil / "data").iterdir())), evil / "toy")
     yield Run(evil / "toy")
@@ -106,7 +106,7 @@ def test_a_comparison_has_its_mean_over_seeds(toy, found):
     table = comparison_tables.metrics(found)
     assert table.header[-3:] == ["toy accuracy", "95% CI", "score PSI"]
     mean, interval, _ = table.rows[0][-3:]
-    half = 12.7062 * np.std([0.5, 0.6], ddof=1) / 2**0.5  # Student's t of one degree of freedom
+    half = 12.7062 * np.std([0.5, 0.6], ddof=1) / 2**0.5  # Student's t with one degree of freedom
     assert mean == "0.550"
     assert [float(end) for end in interval.split(" to ")] == pytest.approx([0.55 - half, 0.55 + half], abs=1e-4)
     assert [row["test_toy"] for row in csv.DictReader(io.StringIO(runs_csv(found)))][2:4] == ["0.5", ""]

@@ -1,4 +1,4 @@
-"""report.json and comparison.json are what their schemas say, and are read with them."""
+"""report.json and comparison.json match their schemas and are validated when read."""
 
 import copy
 import json
@@ -33,7 +33,7 @@ KINDS = {"run": "run", "evaluation": "evaluation", "scored": "evaluation", "psi"
 
 @pytest.fixture(scope="module")
 def folders(evil, tmp_path_factory):
-    """A run, two evaluations and a report of `ctr psi`."""
+    """Write a run, two evaluations and a report of `ctr psi`."""
     base = tmp_path_factory.mktemp("psi")
     table = click_log()
     pq.write_table(table.slice(0, 600), base / "reference.parquet")
@@ -71,7 +71,7 @@ def test_a_comparison_is_as_the_schema_says(tmp_path):
 
 
 def change(path, value=None):
-    """Set what is at a path of a report, or delete it."""
+    """Set or delete the value at a path of a report."""
 
     def changed(report):
         report = copy.deepcopy(report)

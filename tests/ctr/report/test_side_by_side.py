@@ -1,4 +1,4 @@
-"""Several runs side by side: differences only between the same rows, and equal to those of the reports."""
+"""Several runs side by side: differences are only between the same rows, and equal those of the reports."""
 
 import json
 import os
@@ -30,7 +30,7 @@ ROWS = 400
 
 
 def scored(seed, noise=0.5, rows=ROWS):
-    """Columns of a scores file: all of one log, with scores of their own."""
+    """Return columns of a scores file: the same log for all, with different scores."""
     log, own = np.random.default_rng(0), np.random.default_rng(seed)
     signal = log.normal(-1, 1, rows)
     label = (log.random(rows) < 1 / (1 + np.exp(-signal))).astype(np.int8)
@@ -39,7 +39,7 @@ def scored(seed, noise=0.5, rows=ROWS):
 
 
 def write_run(folder, sets, rate=None, config=None, **more):
-    """A run's folder as far as it is compared: scores, what report.json says of them, and config.yaml."""
+    """Write the part of a run folder that is compared: scores, their report.json, and config.yaml."""
     metrics, psi = {}, {}
     for name, columns in sets.items():
         (folder / "scores").mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def write_run(folder, sets, rate=None, config=None, **more):
 
 
 def tables(runs):
-    """Title -> rows, title -> notes."""
+    """Return rows and notes, each by title."""
     sections = side_by_side(runs)
     return {one.title: one.rows for one in sections}, {one.title: one.notes for one in sections}
 
@@ -93,7 +93,7 @@ def test_a_difference_is_that_of_the_reports(case, tmp_path):
 
 
 def grouped(folder, seed, column="user", **changes):
-    """A run of 40 users with ten rows each, which `report.group` names."""
+    """Write a run of 40 users with ten rows each, grouped by `report.group`."""
     columns = {**scored(seed), "user": np.arange(ROWS) % 40, **changes}
     return write_run(folder, {"test": columns}, **({} if column is None else {"cluster_column": column}))
 
@@ -213,7 +213,7 @@ def test_other_rows_give_a_reason_in_place_of_a_difference(case, tmp_path):
     assert rows["test, differences to a"] == []
     (note,) = notes["test, differences to a"]
     assert note.startswith(f"b: no difference: {reason}")
-    assert len(rows["test"]) == 2  # the metrics are shown all the same
+    assert len(rows["test"]) == 2  # the metrics are displayed anyway
 
 
 def test_sets_sampled_at_other_rates_weigh_differently(tmp_path):
@@ -362,7 +362,7 @@ def test_only_settings_that_the_user_set_differently_are_listed(case, make_exper
 def test_settings_that_differ_by_default_are_counted(make_experiment, tmp_path):
     config = yaml.safe_load(make_experiment().to_yaml())
     changed = yaml.safe_load(make_experiment("seed=4").to_yaml())
-    del changed["report"]["threshold"], changed["training"]["precision"]  # as a version did that did not know them
+    del changed["report"]["threshold"], changed["training"]["precision"]  # as written by a version without them
     runs = [
         write_run(tmp_path / "a", {"test": scored(1)}, config=config),
         write_run(tmp_path / "b", {"test": scored(1)}, config=changed),
@@ -432,7 +432,7 @@ def test_a_terminal_shows_texts_as_they_are(tmp_path):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Two weighted runs of sampled data that differ in epochs, and an evaluation by the first."""
+    """Train two weighted runs on sampled data that differ in epochs, and evaluate data with the first."""
     base = tmp_path_factory.mktemp("runs")
     pq.write_table(click_log(), base / "clicks.parquet", row_group_size=200)
     (base / "tiny.yaml").write_text(CONFIG.format(data=base / "clicks.parquet", threads=THREADS))

@@ -1,4 +1,4 @@
-"""The metrics of every set side by side, and the slices of one."""
+"""Tables of the metrics of all splits, and of the slices of one."""
 
 from operator import itemgetter
 
