@@ -1,4 +1,4 @@
-"""Train click-through-rate models from Parquet, and report how well they rank and whether they will hold."""
+"""Train click-through-rate (CTR) models on Parquet data, with a report of ranking quality (AUC) and drift (PSI)."""
 
 import os
 from importlib import import_module
@@ -36,7 +36,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import on first use, so that `ctr --help` need not wait for TensorFlow."""
+    """Import a public name on first use, so that `ctr --help` does not wait for TensorFlow."""
     if name not in _HOMES:
         raise AttributeError(f"module 'ctr' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -1,8 +1,7 @@
-"""The commands. Exit codes: 0 done, 1 a bug, 2 the user's mistake, 3 training diverged, 75 interrupted: `--resume`."""
+"""The commands of the program; `ctr.jobs.exit_codes` describes how they end."""
 
 import json
 import os
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,16 +12,23 @@ from rich.console import Console
 from typer.core import TyperCommand
 
 app = typer.Typer(
-    help="Train click-through-rate models from Parquet, and report how well they rank and whether they will hold.",
+    help="Train click-through-rate (CTR) models on Parquet data. Every run ends with a report of ranking quality (AUC) "
+    "and drift (PSI).",
+    epilog="Exit codes: 0 success, 1 bug in ctr, 2 invalid input, 3 training diverged, 75 interrupted after saving a "
+    "checkpoint (continue with --resume), 130 stopped with Ctrl-C.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
-Config: TypeAlias = Annotated[Path, typer.Argument(help="The experiment, a YAML file.")]
+Config: TypeAlias = Annotated[Path, typer.Argument(help="Experiment config, a YAML file.")]
 Overrides: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as training.epochs=3. VALUE is YAML."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set a setting, such as training.epochs=3. VALUE is YAML. Repeatable. Default: none.",
+    ),
 ]
 
 Callbacks: TypeAlias = Annotated[
@@ -30,7 +36,7 @@ Callbacks: TypeAlias = Annotated[
     typer.Option(
         "--callback",
         metavar="MODULE:NAME",
-        help="Add what this class or function makes of a run's folder, a tf_keras callback.",
+        help="Add a tf_keras callback: a class or factory, called with the run folder. Repeatable. Default: none.",
     ),
 ]
 
@@ -39,13 +45,30 @@ Trusted: TypeAlias = Annotated[
     typer.Option(
         "--trust",
         metavar="PACKAGE",
-        help="Import classes of this package of yours, if a config or a run folder names them. Repeatable.",
+        help="Allow the config or run folder to import classes from this package of yours. Repeatable. "
+        "Default: only code of ctr itself runs.",
+    ),
+]
+
+TimeUnit: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Unit of an integer --time column since 1970: s, ms, us or ns. Default: each integer is a period."
+    ),
+]
+
+Casts: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN=TYPE",
+        help="Read a column as text, hex, integer, number or timestamp:FORMAT, as `data.cast` does. Repeatable. "
+        "Default: the type in the files.",
     ),
 ]
 
 
 class _Command(TyperCommand):
-    """A command that answers an option of an earlier version with its new name."""
+    """Command that answers an option of an earlier version with its new name."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Check the options, then parse them."""
@@ -64,67 +87,104 @@ def _refuse_renamed(name: str, known: set[str]) -> None:
 
         new = _option(RENAMED.get(name.removeprefix("--").replace("-", "_"), ""))
         if new in known:
-            raise ConfigError(f"unknown option {name}: renamed to {new} in 0.5.0")
+            raise ConfigError(f"{name}: unknown option, renamed to {new} in 0.5.0. Use {new}.")
 
 
 @app.command(cls=_Command)
 def train(
     config: Config,
-    run: Annotated[Path | None, typer.Option(help="The run's folder. Default: runs/<name>.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run that is there.")] = False,
+    run: Annotated[Path | None, typer.Option(help="Run folder. Default: runs/<name of the experiment>.")] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Replace the run in this folder; it is restored if the new run fails. Default: an existing run is an "
+            "error.",
+        ),
+    ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run that is there, as if it had never stopped.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Resume the interrupted run in this folder. The result is identical to an uninterrupted run. "
+            "Default: an existing run is an error.",
+        ),
     ] = False,
     warm_start: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="Begin with the weights of a trained run; its vocabularies grow."),
+        typer.Option(
+            metavar="RUN",
+            help="Start from the weights of this finished run; its vocabularies grow by the new ids. Default: start "
+            "from initial weights.",
+        ),
     ] = None,
     callbacks: Callbacks = None,
     trusted: Trusted = None,
     settings: Overrides = None,
 ) -> None:
-    """Train, keep the best checkpoint, report AUC and PSI."""
+    """Train a model, keep the best checkpoint, and report AUC and PSI."""
     with _command(trusted) as console:
         with _silent_stderr():
             from ctr.config.experiment import load_experiment
             from ctr.jobs import train as train_job
             from ctr.training.callbacks import load_callbacks, resolve_factories
-        chosen = [] if warm_start is None else [f"training.warm_start.run={json.dumps(str(warm_start))}"]
-        experiment = load_experiment(config, [*(settings or []), *chosen])
+        warm_start_settings = [] if warm_start is None else [f"training.warm_start.run={json.dumps(str(warm_start))}"]
+        experiment = load_experiment(config, [*(settings or []), *warm_start_settings])
         folder = run or Path("runs") / experiment.name
-        resolve_factories(callbacks or [])  # so that a wrong name ends the command before any work
+        resolve_factories(callbacks or [])  # a wrong name ends the command before any work
         train_job.train(experiment, folder, overwrite, resume, lambda: load_callbacks(callbacks or [], folder), console)
 
 
 @app.command(cls=_Command)
 def inspect(
     config: Config,
-    run: Annotated[Path | None, typer.Option(help="The folder that the run would have. Default: runs/<name>.")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Run folder that training would write. Default: runs/<name of the experiment>.")
+    ] = None,
+    all_tables: Annotated[
+        bool, typer.Option("--all", help="List every input and embedding table. Default: fold long lists.")
+    ] = False,
     trusted: Trusted = None,
     settings: Overrides = None,
 ) -> None:
-    """Show what the data holds and a training needs, and all that would go wrong; 2 if it could not succeed."""
+    """Check data, config, memory and disk before training, and list every problem.
+
+    Exits with 2 if training would fail.
+    """
     with _command(trusted) as console:
         with _silent_stderr():
             from ctr.config.experiment import load_experiment
-            from ctr.jobs.inspect import inspect as look
+            from ctr.jobs import inspect as inspect_job
         experiment = load_experiment(config, settings)
-        if look(experiment, run or Path("runs") / experiment.name, console).worst == "error":
+        folder = run or Path("runs") / experiment.name
+        if inspect_job.inspect(experiment, folder, console, all_tables).worst == "error":
             raise typer.Exit(2)
 
 
 @app.command(cls=_Command)
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="The folder of a trained run.")],
-    data: Annotated[str, typer.Argument(help="Parquet: a file, a glob or a folder.")],
-    out: Annotated[Path | None, typer.Option(help="Default: RUN/evaluations/<stem of DATA>.")] = None,
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    data: Annotated[str, typer.Argument(help="Dataset: a Parquet file, a glob or a folder.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for scores and report. Default: RUN/evaluations/<name of DATA>.")
+    ] = None,
     negatives_sampled: Annotated[
-        bool, typer.Option("--negatives-sampled", help="DATA's negatives were sampled as the training data's.")
+        bool,
+        typer.Option(
+            "--negatives-sampled",
+            help="DATA keeps only a fraction of its negatives, the run's data.negative_sampling_rate: weigh them "
+            "accordingly. Default: DATA has all its negatives.",
+        ),
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace the evaluation in this folder. Default: an existing evaluation is an error."
+        ),
+    ] = False,
     trusted: Trusted = None,
 ) -> None:
-    """Score Parquet with a trained run, report AUC and PSI; of data without a label, scores and PSI."""
+    """Score a dataset with a trained run, and report AUC and PSI. Without labels, report PSI only."""
     with _command(trusted) as console:
         with _silent_stderr():
             from ctr.jobs import evaluate as evaluate_job
@@ -133,20 +193,32 @@ def evaluate(
 
 @app.command(cls=_Command)
 def compare(
-    config: Annotated[Path, typer.Argument(help="The study, a YAML file.")],
-    out: Annotated[Path | None, typer.Option(help="The comparison's folder. Default: comparisons/<name>.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the comparison that is there.")] = False,
+    config: Annotated[Path, typer.Argument(help="Study, a YAML file.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Comparison folder. Default: comparisons/<name of the study>.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Start the comparison in this folder over. Default: continue it.")
+    ] = False,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Runs at once. Default: as many as there are CPUs for; one on a GPU.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of runs that train concurrently. Default: the available CPUs divided by training.threads; 1 "
+            "on a GPU.",
+        ),
     ] = None,
     memory: Annotated[
-        float | None, typer.Option(min=0.1, metavar="GIB", help="That all runs may take. Default: what is free.")
+        float | None,
+        typer.Option(
+            min=0.1, metavar="GIB", help="Memory limit for all concurrent runs together, in GiB. Default: free memory."
+        ),
     ] = None,
     callbacks: Callbacks = None,
     trusted: Trusted = None,
     settings: Overrides = None,
 ) -> None:
-    """Train an experiment under several choices, such as optimizers: which is better, and is it more than luck."""
+    """Train variants of one experiment, tune each equally, and report which differences are significant."""
     with _command(trusted) as console:
         with _silent_stderr():
             from ctr.comparison.study import load_study
@@ -158,29 +230,30 @@ def compare(
 
 @app.command(cls=_Command)
 def replay(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="RUN/diverged/step-N.parquet, left by `ctr train`.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="RUN/diverged/step-N.parquet, which `ctr train` saved.")],
     trusted: Trusted = None,
 ) -> None:
-    """Do the step again at which a training diverged: the norms of every table and layer, and where it began."""
+    """Repeat the step at which a run diverged, with the norms of every table and layer, and name where it began."""
     with _command(trusted) as console:
         with _silent_stderr():
-            from ctr.jobs.replay import replay as do_again
-        do_again(file, console)
+            from ctr.jobs import replay as replay_job
+        replay_job.replay(file, console)
 
 
 @app.command(cls=_Command)
 def report(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Folders of trained runs, evaluations or comparisons.")
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs, evaluations or comparisons.")
     ],
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.md", help="Markdown for a pull request: the runs side by side, or of one its report.md."
+            metavar="FILE.md",
+            help="Markdown file: several runs side by side, or the report.md of one. Default: no file.",
         ),
     ] = None,
 ) -> None:
-    """Show the report of runs and evaluations, several side by side; write report.html and report.md of each again."""
+    """Print reports, several runs side by side, and rewrite the report.html and report.md of each folder."""
     with _command() as console:
         from ctr.jobs import report as report_job
 
@@ -189,59 +262,74 @@ def report(
 
 @app.command(cls=_Command)
 def psi(
-    reference: Annotated[str, typer.Argument(help="Parquet: a file, a glob or a folder.")],
-    current: Annotated[str, typer.Argument(help="Parquet that is compared with it.")],
+    reference: Annotated[str, typer.Argument(help="Reference dataset: a Parquet file, a glob or a folder.")],
+    current: Annotated[str, typer.Argument(help="Current dataset: a Parquet file, a glob or a folder.")],
     columns: Annotated[
-        str | None, typer.Option(metavar="A,B,...", help="What to compare. Default: the columns that both have.")
+        str | None, typer.Option(metavar="A,B,...", help="Columns to compare. Default: all that both datasets have.")
     ] = None,
     categorical: Annotated[
-        str | None, typer.Option(metavar="A,B,...", help="Columns whose numbers are categories.")
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Columns whose numbers are categories. Default: integers with at most --bins distinct values.",
+        ),
     ] = None,
     numeric: Annotated[
         str | None,
-        typer.Option(metavar="A,B,...", help="Columns whose integers are numbers, even if few are different."),
-    ] = None,
-    bins: Annotated[
-        int | None, typer.Option(help="Bins of a number; values of a category with a bin of their own. Default: 10.")
-    ] = None,
-    major_above: Annotated[
-        float | None, typer.Option(help="The PSI above which a column is unstable. Default: 0.2.")
-    ] = None,
-    time: Annotated[str | None, typer.Option(metavar="COLUMN", help="For PSI over time: CURRENT's time.")] = None,
-    by: Annotated[str | None, typer.Option(metavar="PERIOD", help="hour, day (default), week or month.")] = None,
-    time_zone: Annotated[str | None, typer.Option(help="Of the calendar of --by. Default: UTC.")] = None,
-    time_unit: Annotated[str | None, typer.Option(help="s, ms, us or ns: what integers of --time count.")] = None,
-    cast: Annotated[
-        list[str] | None,
         typer.Option(
-            metavar="COLUMN=TYPE",
-            help="Read a column as text, hex, integer, number or timestamp:FORMAT, as `data.cast` does. Repeatable.",
+            metavar="A,B,...",
+            help="Columns whose integers or booleans are numbers. Default: integers with over --bins distinct values.",
         ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for report.html, .md and .json. Default: none.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the report that is there.")] = False,
+    bins: Annotated[
+        int | None,
+        typer.Option(
+            help="Bins of a numeric column, or values of a categorical column that get their own bin: 2 to 100. "
+            "Default: 10."
+        ),
+    ] = None,
+    major_above: Annotated[
+        float | None, typer.Option(help="PSI above which drift is major; moderate drift is above 0.1. Default: 0.2.")
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Time column of CURRENT, for PSI over time. Default: no PSI over time."),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="PERIOD", help="Period of PSI over time: hour, day, week or month. Default: day."),
+    ] = None,
+    time_zone: Annotated[
+        str | None, typer.Option(help="Time zone of the hours and days of --by, such as Europe/Paris. Default: UTC.")
+    ] = None,
+    time_unit: TimeUnit = None,
+    cast: Casts = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for report.html, report.md and report.json. Default: no files.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the report in --out. Default: an existing report is an error.")
+    ] = False,
 ) -> None:
-    """PSI of every column of two Parquet data sets, without a model."""
+    """Measure the drift (PSI) of every column between two Parquet datasets, without a model."""
     with _command() as console:
         from pydantic import ValidationError
 
         from ctr.config.messages import explain
         from ctr.errors import ConfigError
-        from ctr.jobs.psi import DriftSettings, compare_data
+        from ctr.jobs.psi import DriftSettings, compare_data, parse_casts
 
-        casts = [_named_cast(option) for option in cast or []]
-        if repeated := [name for name, times in Counter(name for name, _ in casts).items() if times > 1]:
-            raise ConfigError(f"--cast: column {repeated[0]!r} has two casts. Give it one.")
-        named = {"columns": columns, "categorical": categorical, "numeric": numeric}
-        periods = _given({"by": by, "time_zone": time_zone, "time_unit": time_unit})
+        casts = parse_casts(cast or [])
+        lists = {"columns": columns, "categorical": categorical, "numeric": numeric}
+        periods = _set_options({"by": by, "time_zone": time_zone, "time_unit": time_unit})
         if time is None and periods:
-            raise ConfigError(f"{_option(next(iter(periods)))} needs --time")
+            raise ConfigError(f"{_option(next(iter(periods)))}: needs a time column. Add --time COLUMN.")
         try:
             settings = DriftSettings.model_validate(
                 {
-                    **{name: _listed(names) for name, names in _given(named).items()},
-                    "cast": dict(casts),
-                    "psi": _given({"bins": bins, "major_above": major_above}),
+                    **{name: _split_names(names) for name, names in _set_options(lists).items()},
+                    "cast": casts,
+                    "psi": _set_options({"bins": bins, "major_above": major_above}),
                     "time": None if time is None else {"column": time, **periods},
                 }
             )
@@ -250,41 +338,24 @@ def psi(
         compare_data(reference, current, settings, out, overwrite, console)
 
 
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that are not left to their defaults."""
+def _set_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that are not left at their defaults."""
     return {name: value for name, value in options.items() if value is not None}
 
 
 def _option(name: str) -> str:
-    """What the command line calls an argument."""
+    """Return the name of an option for a parameter."""
     return f"--{name.replace('_', '-')}"
 
 
-def _named_cast(option: str) -> tuple[str, Any]:
-    """The column of a --cast, and its type as `data.cast` has it.
-
-    >>> _named_cast("user=hex"), _named_cast("at=timestamp:%Y-%m-%d")
-    (('user', 'hex'), ('at', {'timestamp': '%Y-%m-%d'}))
-    """
-    from ctr.errors import ConfigError
-
-    column, equals, type_ = option.partition("=")
-    if not (column and equals):
-        raise ConfigError(f"--cast {option!r}: expected COLUMN=TYPE, such as user=hex")
-    kind, colon, format_ = type_.partition(":")
-    if "timestamp" in kind and not (kind == "timestamp" and format_):
-        raise ConfigError(f"--cast {option!r}: expected COLUMN=timestamp:FORMAT, such as ts=timestamp:%Y-%m-%d")
-    return column, {kind: format_} if colon else type_
-
-
-def _listed(names: str) -> tuple[str, ...]:
-    """The names of an option, which commas divide."""
+def _split_names(names: str) -> tuple[str, ...]:
+    """Return the names of an option, which are separated by commas."""
     return tuple(name.strip() for name in names.split(",") if name.strip())
 
 
 @contextmanager
 def _command(trusted: list[str] | None = None) -> Iterator[Console]:
-    """Trust packages, then give the console of a command, which ends with the exit codes of `ctr.jobs.exit_codes`."""
+    """Trust packages, and yield the console of a command that ends with an exit code of `ctr.jobs.exit_codes`."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from ctr.config.user_code import trust
     from ctr.jobs.exit_codes import exit_codes
@@ -296,15 +367,15 @@ def _command(trusted: list[str] | None = None) -> Iterator[Console]:
 
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """TensorFlow's C++ writes notes while it is imported, before any setting can stop it."""
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
+    """Discard the notes that TensorFlow's C++ prints while it is imported, before any setting can stop them."""
+    saved = os.dup(2)
+    with open(os.devnull, "w") as null:
+        os.dup2(null.fileno(), 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 if __name__ == "__main__":

@@ -69,10 +69,12 @@ def leave_out_bad_rows(
         return row_groups, BadRows()
     share = reasons.total() / count_rows(row_groups)
     if share > at_most:
-        listed = ", ".join(f"{reason} ({count:,}, first in {places[reason]})" for reason, count in reasons.items())
+        lines = [f"{reason}: {count:,}, first in {places[reason]}" for reason, count in reasons.items()]
         raise DataError(
-            f"{name}: {reasons.total():,} of {count_rows(row_groups):,} rows are bad, a share of {share:.3g}, and "
-            f"`bad_rows: {{skip: {at_most:g}}}` allows no more than {at_most:g}: {listed}"
+            f"{name}: {reasons.total():,} of {count_rows(row_groups):,} rows are invalid ({100 * share:.3g}%), "
+            f"more than `bad_rows: {{skip: {at_most:g}}}` allows:\n  "
+            + "\n  ".join(lines)
+            + "\nCorrect the rows, or raise `skip`."
         )
     return remaining, BadRows(reasons.total(), share, dict(reasons))
 

@@ -18,6 +18,7 @@ from features.settings import Settings
 from features.times import as_microseconds, date_texts
 from features.types import innermost, is_bytes, is_list, is_number, is_text, is_uuid, type_name
 
+LONGEST = 60  # characters of a value in an error
 EXACT = 2**53  # float64 holds every integer up to here
 HEX_DIGITS = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), "<u2")
 UUID_PARTS = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))  # hexadecimal digits
@@ -36,13 +37,13 @@ class TimestampFormat(Settings):
     @classmethod
     def _parses(cls, value: str) -> str:
         if "%Z" in value:
-            raise ValueError(f"{value!r} has %Z, the name of a time zone. Use %z, its offset")
+            raise ValueError(f"{value!r} has %Z, the name of a time zone. Use %z, its offset.")
         try:
             time = None if value == "mixed" else _parsed(pa.array([_written(value)]), value)[0].as_py()
         except (ValueError, re.error) as error:
-            raise ValueError(f"{value!r} is not a format of strptime: {error}") from error
+            raise ValueError(f"{value!r} is not a strptime format: {error}. Use a format such as %Y-%m-%d.") from error
         if time is None or time.year != EXAMPLE.year:
-            raise ValueError(f"{value!r} is not a format with a year, such as %Y-%m-%d, nor ISO8601")
+            raise ValueError(f"{value!r} has no year. Use a format such as %Y-%m-%d, or ISO8601.")
         return value
 
     def __str__(self) -> str:
@@ -80,7 +81,9 @@ def cast_type(type_: pa.DataType, cast: Cast, where: str) -> pa.DataType:
     inner = innermost(type_)
     if not (pa.types.is_null(inner) or _accepts(cast, inner)):
         name = "timestamp" if isinstance(cast, TimestampFormat) else cast
-        raise DataError(f"{where} has type {type_name(type_)}, but `cast: {name}` needs {ACCEPTED[name]}")
+        raise DataError(
+            f"{where} has type {type_name(type_)}, but `cast: {name}` needs {ACCEPTED[name]}. Use a different cast."
+        )
     return _within_lists(type_, _target(cast))
 
 
@@ -99,20 +102,17 @@ def cast_column(column: pa.ChunkedArray, cast: Cast, where: str) -> pa.ChunkedAr
 
 
 def cast_hint(column: str, type_: pa.DataType, wanted: Literal["category", "number", "time"]) -> str:
-    """Return the end of an error message that names the cast for reading a column of `type_` as wanted, or ""."""
+    """Return the end of an error message: the cast that reads a column of `type_` as wanted, or other advice."""
     inner = innermost(type_)
     if wanted == "category" and (is_bytes(inner) or is_uuid(inner)):
-        return f"; `data.cast: {{{column}: text}}` or `{{{column}: hex}}` reads it as text"
+        return f" To read it as text, set `data.cast: {{{column}: text}}` or `{{{column}: hex}}`."
     if wanted == "category" and (pa.types.is_floating(inner) or pa.types.is_decimal(inner)):
-        return (
-            f"; `data.cast: {{{column}: integer}}` reads ids that were saved as {type_name(inner)}, "
-            f"and a number is `type: numeric`"
-        )
+        return f" For ids, set `data.cast: {{{column}: integer}}`; for a number, use `type: numeric`."
     if wanted == "number" and is_text(inner):
-        return f"; `data.cast: {{{column}: number}}` reads numbers that are text"
+        return f" To read text as numbers, set `data.cast: {{{column}: number}}`."
     if wanted == "time" and (is_text(inner) or pa.types.is_integer(inner)):
-        return f"; `data.cast: {{{column}: {{timestamp: FORMAT}}}}` reads text, and integers such as 20260131"
-    return ""
+        return f" To read text or integers, set `data.cast: {{{column}: {{timestamp: FORMAT}}}}`."
+    return " Use another column."
 
 
 def to_hex(values: pa.Array) -> pa.LargeStringArray:
@@ -180,7 +180,7 @@ def _text(values: pa.Array, where: str) -> pa.Array:
         return date_texts(values)
     if pa.types.is_fixed_size_binary(values.type):
         values = values.cast(pa.large_binary())
-    return _converted(values, lambda some: some.cast(pa.large_string()), where, "is not UTF-8; `hex` reads any bytes")
+    return _converted(values, lambda some: some.cast(pa.large_string()), where, "is not UTF-8 (`hex` reads any bytes)")
 
 
 def _integers(values: pa.Array, where: str) -> pa.Array:
@@ -191,7 +191,12 @@ def _integers(values: pa.Array, where: str) -> pa.Array:
         values = values.cast(pa.float64())
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
         _check(values, pc.is_finite(values), where, rule)
-        _check(values, pc.less_equal(pc.abs(values), float(EXACT)), where, "is above 2^53, where floats skip integers")
+        _check(
+            values,
+            pc.less_equal(pc.abs(values), float(EXACT)),
+            where,
+            "is above 2^53, where not every integer is a float",
+        )
         _check(values, pc.equal(values, pc.trunc(values)), where, "has a fraction")
     if is_text(values.type):  # because Arrow also reads hexadecimal digits
         _check(values, pc.match_substring_regex(values, "^-?[0-9]+$"), where, rule)
@@ -267,5 +272,6 @@ def _check(values: pa.Array, is_good: pa.Array, where: str, rule: str) -> None:
     is_bad = pc.invert(pc.fill_null(is_good, True))
     if pc.any(is_bad).as_py():
         value, count = values[pc.index(is_bad, True).as_py()].as_py(), pc.sum(is_bad).as_py()
-        shown = repr(value) if isinstance(value, str | bytes) else str(value)
-        raise DataError(f"{where} holds {shown} ({count} such values), which {rule}")
+        text = repr(value) if isinstance(value, str | bytes) else str(value)
+        text = text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+        raise DataError(f"{where} holds {text} ({count:,} such values), which {rule}. Correct the data or the cast.")

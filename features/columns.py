@@ -23,7 +23,7 @@ def check_columns(row_groups: list[RowGroup], columns: Iterable[str], check: Cal
         times = Counter(file.schema.names)
         for name in columns:
             if times[name] > 1:
-                raise DataError(f"{file.path}: two columns are called {name!r}")
+                raise DataError(f"{file.path}: duplicate column {name!r}. Rename one of the two.")
             if name not in times:
                 raise DataError(f"{file.path}: no column {name!r}; {nearest(name, file.schema.names)}")
         check(file.schema, file.path)
@@ -79,8 +79,8 @@ def check_agreement(
                 if first is not None:
                     before = f"{type_name(first.schema.field(name).type)} in {first.path}"
                 raise DataError(
-                    f"{file.path}: column {name!r} is {type_name(type_)}, but {before}; "
-                    f"a column needs one type in all files"
+                    f"{file.path}: column {name!r} is {type_name(type_)}, but {before}. "
+                    f"Use one type in all files, or cast the column."
                 )
             first, expected = first or file, meaning
         if expected is not None:
@@ -101,8 +101,8 @@ def unified_schema(row_groups: list[RowGroup], columns: Iterable[str]) -> pa.Sch
             both = _promoted(before, here)
             if both is None:
                 raise DataError(
-                    f"{file.path}: kept column {before.name!r} is {type_name(here.type)}, "
-                    f"but {type_name(before.type)} in the files before, and no type holds both"
+                    f"{file.path}: pass-through column {before.name!r} is {type_name(here.type)}, but "
+                    f"{type_name(before.type)} in earlier files, and no type holds both. Use one type in all files."
                 )
             unified[place] = both
     return pa.schema(unified)

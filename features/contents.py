@@ -83,7 +83,7 @@ class Contents:
 
 def _check_equal(known: int, new_hash: int, name: str, where: str) -> None:
     if known not in (0, new_hash):
-        raise DataError(f"{where}: column {name!r} holds other values than when it was first read. Restore the file.")
+        raise DataError(f"{where}: column {name!r} has different values than when it was first read. Restore the file.")
 
 
 def hash_column(column: pa.ChunkedArray) -> int:

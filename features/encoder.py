@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from features.batch import OUT_OF_VOCABULARY, Batch
 from features.earlier_versions import translate_features
-from features.errors import DataError
+from features.errors import DataError, first_line
 from features.fits.fit import Fit
 from features.labels import Columns
 from features.layout import Layout
@@ -184,10 +184,14 @@ class Encoder:
             }
             columns = described["columns"] and Columns(**described["columns"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
-            raise DataError(f"{folder}: not a readable encoder: {error}") from error
+            raise DataError(
+                f"{folder}: damaged encoder: {first_line(error)}. Restore the folder, or train again."
+            ) from error
         for name, feature in features.columns.items():
             if feature.fitting() is not None and statistics.fit_of(feature) is None:
-                raise DataError(f"{folder}: not a readable encoder: nothing is fitted for feature {name!r}")
+                raise DataError(
+                    f"{folder}: damaged encoder: no fit of feature {name!r}. Restore the folder, or train again."
+                )
         return cls(features, columns, statistics, seen)
 
     @cached_property

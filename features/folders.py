@@ -49,7 +49,7 @@ def _pairs(path: str) -> dict[str, str]:
             continue
         key, value = _decoded(key, path), _decoded(value, path)
         if pairs.setdefault(key, value) != value:
-            raise DataError(f"{path}: its folders say both {key}={pairs[key]} and {key}={value}. Rename one of them.")
+            raise DataError(f"{path}: folder names give both {key}={pairs[key]} and {key}={value}. Rename one.")
     return pairs
 
 
@@ -57,9 +57,9 @@ def _decoded(name: str, path: str) -> str:
     try:
         decoded = unquote_to_bytes(name).decode()
     except UnicodeError as error:
-        raise DataError(f"{path}: {name!r} in a folder's name is not UTF-8 once decoded. Rename the folder.") from error
+        raise DataError(f"{path}: folder name part {name!r} is not UTF-8 once decoded. Rename the folder.") from error
     if "\0" in decoded:
-        raise DataError(f"{path}: {name!r} in a folder's name holds a NUL once decoded. Rename the folder.")
+        raise DataError(f"{path}: folder name part {name!r} contains NUL once decoded. Rename the folder.")
     return decoded
 
 

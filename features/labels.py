@@ -34,7 +34,7 @@ class Columns:
         """
         column = self._label(table, where)
         numbers = _floats(column)
-        return _checked(column, numbers, _is_label(numbers), f"{where}: {self.label!r}", "a label is 0 or 1")
+        return _checked(column, numbers, _is_label(numbers), f"{where}: {self.label!r}", "but a label must be 0 or 1")
 
     def weights(self, table: pa.Table, where: str) -> np.ndarray:
         """Return the sample weights, float32 `[rows]`; all 1 without a weight column.
@@ -45,7 +45,7 @@ class Columns:
         if self.weight is None:
             return np.ones(table.num_rows, np.float32)
         column = self._weight(table, where)
-        numbers, rule = _floats(column), "a weight is finite and at least 0"
+        numbers, rule = _floats(column), "but a weight must be finite and at least 0"
         return _checked(column, numbers, _is_weight(numbers), f"{where}: {self.weight!r}", rule)
 
     def faults(self, table: pa.Table, where: str) -> Iterator[tuple[str, np.ndarray]]:
@@ -68,7 +68,7 @@ class Columns:
         column = table.column(self.label).combine_chunks()
         if not (is_number(column.type) or pa.types.is_boolean(column.type)):
             raise DataError(
-                f"{where}: label {self.label!r} has type {type_name(column.type)}; it needs 0 and 1, or booleans"
+                f"{where}: label {self.label!r} has type {type_name(column.type)}, expected 0 and 1, or booleans."
                 f"{cast_hint(self.label, column.type, 'number')}"
             )
         return column
@@ -77,7 +77,7 @@ class Columns:
         column = table.column(self.weight).combine_chunks()
         if not is_number(column.type):
             raise DataError(
-                f"{where}: weight {self.weight!r} has type {type_name(column.type)}; it needs numbers"
+                f"{where}: weight {self.weight!r} has type {type_name(column.type)}, expected numbers."
                 f"{cast_hint(str(self.weight), column.type, 'number')}"
             )
         return column
@@ -87,7 +87,8 @@ def _checked(column: pa.Array, numbers: np.ndarray, is_good: np.ndarray, what: s
     if not is_good.all():
         value = column[int(is_good.argmin())].as_py()
         count = int((~is_good).sum())
-        raise DataError(f"{what} is {'null' if value is None else value} ({count} such rows); {rule}")
+        text = "null" if value is None else value
+        raise DataError(f"{what} is {text} ({count:,} such rows), {rule}. Correct the rows, or set `data.bad_rows`.")
     return numbers.astype(np.float32)
 
 

@@ -18,12 +18,12 @@ def read_footer(opened: pa.NativeFile) -> bytes:
     """
     size = opened.size()
     if size < SMALLEST:
-        raise pa.ArrowInvalid(f"it has {size} bytes, and a Parquet file has at least {SMALLEST}")
+        raise pa.ArrowInvalid(f"{size} bytes, expected at least {SMALLEST}")
     opened.seek(max(size - TAIL, 0))
     tail = opened.read()
     length = int.from_bytes(tail[-8:-4], "little") + 8
     if tail[-4:] not in (MAGIC, ENCRYPTED) or length > size - len(MAGIC):
-        raise pa.ArrowInvalid("it does not end as a Parquet file does: it is cut off, or another kind of file")
+        raise pa.ArrowInvalid("no Parquet footer, so it is truncated or has another format")
     if length > len(tail):
         opened.seek(size - length)
         tail = opened.read()

@@ -25,17 +25,17 @@ def list_files(path: str) -> list[tuple[pa.fs.FileSystem, str]]:
     kind = filesystem.get_file_info(base).type
     if kind == pa.fs.FileType.NotFound:
         if not GLOB.search(base):
-            raise DataError(f"{path}: no such file or folder")
+            raise DataError(f"{path}: no such file or folder. Check the path.")
         found = _match(filesystem, base if "://" in path else os.path.normpath(base))
         if not found:
-            raise DataError(f"{path}: no file matches")
+            raise DataError(f"{path}: no file matches. Check the pattern.")
         return [(filesystem, name) for name in found]
     if kind == pa.fs.FileType.File:
         return [(filesystem, base)]
     below = _files_below(filesystem, pa.fs.FileSelector(base, recursive=True))
     visible = sorted(name for name in below if name.endswith(".parquet") and not _is_hidden(name[len(base) :]))
     if not visible:
-        raise DataError(f"{path}: a folder without *.parquet files")
+        raise DataError(f"{path}: no *.parquet files in this folder. Choose another folder.")
     return [(filesystem, name) for name in visible]
 
 

@@ -21,6 +21,7 @@ from features.errors import DataError, first_line
 from features.parquet import open_parquet, read_footer
 from features.types import is_list, is_uuid, type_name
 
+REPLACE_FILE = "Write or download the file again."
 WHOLE_ROWS, SLICE_ROWS = 1 << 17, 1 << 16
 BUFFERS, LEAST_BUFFER = 1 << 25, 1 << 16  # bytes read ahead in a sliced row group: for all columns, for one
 
@@ -120,7 +121,9 @@ class RowGroup:
         if self.selected is not None:
             table = table.filter(pa.array(_unpacked(self.selected, table.num_rows)))
         if table.num_rows != self.rows:
-            raise DataError(f"{self}: damaged: holds {table.num_rows} rows where {self.rows} were announced")
+            raise DataError(
+                f"{self}: damaged row group: expected {self.rows:,} rows, found {table.num_rows:,}. {REPLACE_FILE}"
+            )
         for index, name in enumerate(table.column_names):
             if name in self.file.casts:
                 cast = cast_column(table[name], self.file.casts[name], f"{self}: column {name!r}")
@@ -174,11 +177,11 @@ class Cursor:
             return self._whole(group, stored) if group.slice is None or not stored else self._slice(group, stored)
         except pa.ArrowMemoryError as error:
             raise DataError(
-                f"{group}: does not fit into memory: {first_line(error)}. Write the file again in smaller row groups, "
+                f"{group}: does not fit into memory: {first_line(error)}.\nWrite the file again in smaller row groups, "
                 f"such as 65,536 rows: row_group_size in pyarrow and Polars, ROW_GROUP_SIZE in DuckDB."
             ) from error
         except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{group}: cannot be read: {first_line(error)}") from error
+            raise DataError(f"{group}: cannot read the row group: {first_line(error)}. {REPLACE_FILE}") from error
 
     def _whole(self, group: RowGroup, stored: list[str]) -> pa.Table:
         with ExitStack() as opened:
@@ -197,7 +200,7 @@ class Cursor:
             pass  # skipped rows
         batches = list(self._decoded(rows))
         if not batches:
-            raise DataError(f"{group}: damaged: the row group ends before row {first}")
+            raise DataError(f"{group}: damaged row group: no row {first:,}. {REPLACE_FILE}")
         return pa.Table.from_batches(batches)
 
     def _decoded(self, rows: int) -> Iterator[pa.RecordBatch]:
@@ -243,7 +246,7 @@ def open_file(
             with open_parquet(opened, footer) as parquet:
                 metadata, schema = parquet.metadata, parquet.schema_arrow
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # UnicodeDecodeError: in column names
-        raise DataError(f"{path}: not a readable Parquet file: {first_line(error)}") from error
+        raise DataError(f"{path}: not a readable Parquet file: {first_line(error)}. {REPLACE_FILE}") from error
     added = {name: value for name, value in folder_values.items() if name not in schema.names}
     types = [(field.name, _storage(field.type)) for field in schema] + [(name, added[name].type) for name in added]
     casts = {name: casts[name] for name, _ in types if name in casts}
@@ -277,7 +280,7 @@ def _check_unchanged(group: RowGroup) -> None:
     version = _version(group.file.filesystem, group.file.path)
     if version != group.file.version:
         what = "was removed" if version[0] is None else "changed"
-        raise DataError(f"{group}: the file {what} while it was in use")
+        raise DataError(f"{group}: the file {what} while it was in use. Run the command again.")
 
 
 def _version(filesystem: pa.fs.FileSystem, path: str) -> tuple[int, int | None]:
@@ -295,8 +298,9 @@ def _check_values(table: pa.Table, where: str) -> None:
         try:
             column.validate(full=True)
         except pa.ArrowException as error:
+            reason = first_line(error).rpartition("Invalid: ")[2]  # without the path to a value in a list
             raise DataError(
-                f"{where}: column {name!r} is not valid {type_name(column.type)}: {first_line(error)}"
+                f"{where}: column {name!r} is not valid {type_name(column.type)}: {reason}. {REPLACE_FILE}"
             ) from error
 
 

@@ -19,7 +19,7 @@ def _feature(values: Any) -> Any:
         raise ValueError("must be a mapping of settings, such as {type: numeric}")
     name = values.get("type")
     if not isinstance(name, str) or name not in KINDS:
-        message = f"no such type: {name!r}; {nearest(str(name), list(KINDS))}"
+        message = f"unknown type {name!r}; {nearest(str(name), list(KINDS))}"
         raise PydanticCustomError("unknown_type", "{message}", {"message": message})
     return KINDS[name].model_validate(values)
 
@@ -84,7 +84,7 @@ class Features(Settings):
             return values
         defaults = values.get("defaults") or {}
         if not isinstance(defaults, dict):
-            raise ValueError(f"defaults are a mapping of settings. Received: {defaults!r}")
+            raise ValueError(f"defaults must be a mapping of settings. Received: {defaults!r}")
         known = {"type"}.union(*(kind.config_keys() for kind in KINDS.values()))
         if unknown := [key for key in defaults if key not in known]:
             raise ValueError(f"defaults: {unknown_key(unknown[0], sorted(known))}")
@@ -104,12 +104,13 @@ class Features(Settings):
             if here is None or there is None:
                 owner, user = (feature, other) if here is None else (other, feature)
                 raise ValueError(
-                    f"{user.name!r} cannot use the table {owner.table_name!r}: it is that of the {owner.type} feature"
+                    f"{user.name!r} cannot use table {owner.table_name!r}, which belongs to a {owner.type} feature. "
+                    f"Use another `table`."
                 )
             if differ := [key for key in {**here, **there} if here.get(key) != there.get(key)]:
                 raise ValueError(
-                    f"{other.name!r} and {feature.name!r} share the table {feature.table_name!r} but differ in "
-                    f"{differ[0]}: {there.get(differ[0])!r} and {here.get(differ[0])!r}"
+                    f"{other.name!r} and {feature.name!r} share table {feature.table_name!r} but differ in "
+                    f"{differ[0]}: {there.get(differ[0])!r} and {here.get(differ[0])!r}. Give both the same."
                 )
         return self
 
@@ -118,9 +119,13 @@ class Features(Settings):
         for feature in self.columns.values():
             feature.check_features(self.columns)
             if missing := [part for part in feature.parts if part not in self.columns]:
-                raise ValueError(f"columns.{feature.name}: no feature {missing[0]!r} to be made of")
+                raise ValueError(
+                    f"columns.{feature.name}: unknown feature {missing[0]!r}. Declare it, or remove it here."
+                )
             if nested := [part for part in feature.parts if self.columns[part].parts]:
-                raise ValueError(f"columns.{feature.name}: {nested[0]!r} is made of other features itself")
+                raise ValueError(
+                    f"columns.{feature.name}: {nested[0]!r} is made of other features. Use features that read columns."
+                )
         return self
 
 
@@ -129,7 +134,7 @@ def _complete(name: str, own: Any, defaults: dict[str, Any]) -> Any:
     if not isinstance(own, dict):
         return own
     if "name" in own:
-        raise ValueError(f"columns.{name}: unknown key 'name'; the key itself is the feature's name")
+        raise ValueError(f"columns.{name}: unknown key 'name'. Remove it: the key of a feature is its name.")
     type_ = own.get("type", defaults.get("type", "categorical"))
     if not isinstance(type_, str) or type_ not in KINDS:
         return {**own, "type": type_}
@@ -150,7 +155,9 @@ class Split(Settings):
     @model_validator(mode="after")
     def _is_complete(self) -> "Split":
         if abs(sum(self.fractions) - 1) > 1e-9 or self.fractions[0] == 0:
-            raise ValueError(f"fractions must sum to 1, the first above 0. Received: {list(self.fractions)}")
+            raise ValueError(
+                f"fractions must sum to 1, and the first must be above 0. Received: {list(self.fractions)}"
+            )
         if (self.by == "time") != (self.column is not None):
-            raise ValueError("column belongs to `by: time`, which needs it")
+            raise ValueError("`by: time` needs `column`, and other splits do not have it. Set both or neither.")
         return self

@@ -22,7 +22,7 @@ RENAMED = {
 
 
 def nearest(name: str, known: list[str]) -> str:
-    """Return a hint at the name that was probably meant.
+    """Return the end of a message about an unknown name: the name that was probably meant, or the known names.
 
     >>> nearest("epoch", ["epochs", "threads"])
     "did you mean 'epochs'?"
@@ -34,21 +34,21 @@ def nearest(name: str, known: list[str]) -> str:
 
 
 def unknown_key(key: Any, known: list[str]) -> str:
-    """Return a message that a key is unknown, with the key that was probably meant.
+    """Return the message for an unknown key: its new name, or the key that was probably meant.
 
     >>> unknown_key("epoch", ["epochs", "threads"])
     "unknown key 'epoch'; did you mean 'epochs'?"
     >>> unknown_key("plateau", ["epochs", "reduce_lr_on_plateau"])
-    "unknown key 'plateau': renamed to 'reduce_lr_on_plateau' in 0.5.0"
+    "unknown key 'plateau': renamed to 'reduce_lr_on_plateau' in 0.5.0. Use the new name."
     """
     if (new := RENAMED.get(key)) in known:
-        return f"unknown key {key!r}: renamed to {new!r} in 0.5.0"
+        return f"unknown key {key!r}: renamed to {new!r} in 0.5.0. Use the new name."
     return f"unknown key {key!r}; {nearest(str(key), known)}"
 
 
 def _known_zone(name: str) -> str:
     if name != "UTC" and name not in _zones():
-        raise ValueError("not a known time zone")
+        raise ValueError("unknown time zone. Use a name such as Europe/Paris.")
     return name
 
 

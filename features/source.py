@@ -43,7 +43,7 @@ def open_data(
         try:
             files += list_files(place)
         except (pa.ArrowException, OSError, re.error) as error:
-            raise DataError(f"{place}: {first_line(error)}") from error
+            raise DataError(f"{place}: cannot list files: {first_line(error)}. Check the path.") from error
     names = [os.path.normpath(name) for _, name in files]
     places = [
         os.path.realpath(name) if isinstance(filesystem, pa.fs.LocalFileSystem) else os.path.normpath(name)
@@ -52,12 +52,14 @@ def open_data(
     if repeated := [place for place, times in Counter(places).items() if times > 1]:
         same = [name for name, place in zip(names, places, strict=True) if place == repeated[0]]
         first, second = sorted(same, key=len)[:2]
-        alias = "is named twice" if first == second else f"and {second} are one file, by a link"
-        raise DataError(f"{path}: {first} {alias}")
+        if first == second:
+            raise DataError(f"{first}: the dataset lists this file twice. Remove one of the paths.")
+        raise DataError(f"{first}: the same file as {second}, by a link. Remove the link.")
     casts = casts or {}
     row_groups: list[RowGroup] = []
     for (filesystem, name), place, values in zip(files, places, folder_values(names, {*text, *casts}), strict=True):
         row_groups += open_file(filesystem, name, place, values, casts)
     if not row_groups:
-        raise DataError(f"{path}: {len(files)} file(s), but no rows")
+        where = path if isinstance(path, str) else path[0]
+        raise DataError(f"{where}: no rows in {len(files)} file(s). Choose files that have rows.")
     return row_groups

@@ -46,7 +46,8 @@ def split_data(row_groups: list[RowGroup], split: Split, seed: int) -> dict[str,
     for name, fraction in zip(SETS, split.fractions, strict=True):
         if fraction > 0 and not sets[name]:
             raise DataError(
-                f"the split by {split.by} leaves no rows for {name} ({fraction:.3g} of {count_rows(row_groups)})"
+                f"data.split: the split by {split.by} leaves no rows for {name} (fraction {fraction:.3g} of "
+                f"{count_rows(row_groups):,} rows). Change the fractions, or use more data."
             )
     return sets
 
@@ -67,14 +68,17 @@ def _at_random(row_groups: list[RowGroup], bounds: np.ndarray, seed: int) -> Ite
 def _by_time(row_groups: list[RowGroup], bounds: np.ndarray, column: str) -> Iterator[np.ndarray]:
     counts_time = {pa.types.is_integer(group.file.schema.field(column).type): group for group in row_groups}
     if len(counts_time) > 1:
-        raise DataError(f"{column!r} holds integers in {counts_time[True]} but times in {counts_time[False]}")
+        raise DataError(
+            f"{counts_time[True].file.path}: column {column!r} holds integers, but times in "
+            f"{counts_time[False].file.path}. Use one type in all files."
+        )
     spans = np.array([(times.min(), times.max()) for times in _times(row_groups, column)])
     first, last = int(spans[:, 0].min()), int(spans[:, 1].max())
     if last - first >= 2**63:
         earliest, latest = row_groups[spans[:, 0].argmin()], row_groups[spans[:, 1].argmax()]
         raise DataError(
-            f"{column!r} goes from {first} in {earliest} to {last} in {latest}, as int64, which is no span of time; "
-            f"a placeholder for a missing time, perhaps"
+            f"data.split: {column!r} ranges from {first} ({earliest}) to {last} ({latest}), more than int64 can span. "
+            f"Remove placeholders."
         )
     step = max(1, -(-(last - first + 1) // TIME_BINS))
     counts = np.zeros(TIME_BINS, np.int64)
@@ -98,11 +102,14 @@ def _times(row_groups: list[RowGroup], column: str) -> Iterator[np.ndarray]:
 def _as_integers(values: pa.Array, group: RowGroup, column: str) -> np.ndarray:
     if not (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type) or pa.types.is_integer(values.type)):
         raise DataError(
-            f"{group}: cannot split by time on {column!r} of type {type_name(values.type)}; "
-            f"it needs a timestamp, date or integer{cast_hint(column, values.type, 'time')}"
+            f"{group}: cannot split by time on {column!r} of type {type_name(values.type)}, expected a timestamp, date "
+            f"or integer.{cast_hint(column, values.type, 'time')}"
         )
     if values.null_count:
-        raise DataError(f"{group}: {column!r} has {values.null_count} nulls; a split by time needs a time in every row")
+        raise DataError(
+            f"{group}: {column!r} has {values.null_count:,} nulls, but a split by time needs a time in every row. "
+            f"Remove or fill these rows."
+        )
     if pa.types.is_integer(values.type):
         return values.cast(pa.int64()).to_numpy()
     return as_microseconds(values, f"{group}: {column!r}").cast(pa.int64()).to_numpy()

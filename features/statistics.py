@@ -77,11 +77,13 @@ class Classes:
         negatives, positives = self.rows
         total = negatives + positives
         if total == 0:
-            raise DataError(f"training data: all weights of {columns.weight!r} are 0; there is nothing to train on")
+            raise DataError(
+                f"training data: all weights of {columns.weight!r} are 0. Use a column with weights above 0."
+            )
         if not negatives or not positives:
             raise DataError(
-                f"training data: all {total} labels of {columns.label!r} are {int(positives > 0)}; "
-                f"a model needs both classes"
+                f"training data: all {total:,} labels of {columns.label!r} are {int(positives > 0)}. "
+                f"Use training data with both classes."
             )
         return math.log(self.weight[1]) - math.log(self.weight[0])
 

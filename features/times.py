@@ -68,7 +68,7 @@ def as_microseconds(column: pa.Array, where: str) -> pa.Array:
         if too_far.any():
             number, unit = numbers[too_far.argmax()], type_name(column.type)
             raise DataError(
-                f"{where} holds {number} as {unit}, which timestamps in microseconds cannot hold. Leave such rows out."
+                f"{where} holds {number} as {unit}, beyond the range of timestamps in microseconds. Remove such rows."
             )
         numbers = numbers * factor
     is_null = column.is_null().to_numpy(zero_copy_only=False)

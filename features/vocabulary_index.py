@@ -41,7 +41,7 @@ class VocabularyIndex:
         self._index = pd.Index(self._keys(values))
         while not self._index.is_unique:  # another seed separates values with equal hashes
             if not self._is_text or pc.count_distinct(values).as_py() < len(values):
-                raise DataError("a vocabulary holds a value twice")
+                raise DataError("a vocabulary has a duplicate value")
             self._seed += 1
             self._index = pd.Index(self._keys(values))
         self._index.get_indexer(self._index[:1])  # build the hash table before several threads use it

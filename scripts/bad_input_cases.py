@@ -1,4 +1,4 @@
-"""CASES: the bad inputs, by kind."""
+"""CASES: the invalid inputs, by kind."""
 
 import shutil
 from pathlib import Path
@@ -89,8 +89,8 @@ FILES = [
     files("an empty list of paths", lambda: set_to("data.path", []), "data: `path`"),
     files("a path twice", lambda: set_to("data.path", ["clicks", str(PART)]), str(PART), "twice"),
     files("a path with a NUL", lambda: set_to("data.path", "clicks\0"), "clicks", "NUL"),
-    files("a file system that is none", lambda: set_to("data.path", "ftp://host/clicks"), "ftp://host/clicks"),
-    files("a folder without files", lambda: fresh(PART.parent, Path.mkdir), "clicks", "without *.parquet"),
+    files("an unknown file system", lambda: set_to("data.path", "ftp://host/clicks"), "ftp://host/clicks"),
+    files("a folder without files", lambda: fresh(PART.parent, Path.mkdir), "clicks", "no *.parquet files"),
     files("a folder called x.parquet", lambda: fresh(PART, Path.mkdir) or set_to("data.path", str(PART)), str(PART)),
     files("files without rows", lambda: rewrite_all(lambda t: t.slice(0, 0)), "clicks", "no rows"),
     files("a link to itself", lambda: fresh(PART, lambda path: path.symlink_to(path.name)), str(PART)),
@@ -127,7 +127,7 @@ SCHEMAS = [
     schema("a struct as a feature", holds("user", {"id": 1}), "'user'", "struct"),
     schema("a map as a feature", holds("user", [("a", 1)], pa.map_(pa.string(), pa.int64())), "'user'", "map"),
     schema("a sequence of lists", holds("history", [["a"]]), "'history'", "list"),
-    schema("a sequence that is no list", holds("history", "a"), "'history'", "string"),
+    schema("a sequence that is text", holds("history", "a"), "'history'", "string"),
     schema("times of text", holds("ts", "2026-01-01"), "'ts'", "string", "{ts: {timestamp: FORMAT}}"),
 ]
 VALUES = [
@@ -144,7 +144,7 @@ VALUES = [
     value("an id that is too large", has_one("user", 8), "row group 0", "'user' holds the id 8"),
     value("a negative id", has_one("user", -1), "row group 0", "'user' holds the id -1"),
     value("a null time", has_one("ts", None), "row group 0", "'ts'"),
-    value("a time 300,000 years ago", has_one("ts", -(2**63)), "'ts' goes from"),
+    value("a time 300,000 years ago", has_one("ts", -(2**63)), "'ts' ranges from"),
     Case("values", "labels of 1 only", lambda: rewrite_all(holds("clicked", 1)), TRAIN, ("training data", "'clicked'")),
     Case(
         "values",
@@ -171,18 +171,18 @@ VALUES = [
 CONFIGS = [
     text("an empty file", "", "mapping"),
     text("a list", "- name: tiny\n", "list"),
-    text("bytes that are no text", bytes(range(256)), "utf-8"),
+    text("bytes that are not text", bytes(range(256)), "utf-8"),
     text("not YAML", "data: [1, 2\nname: }\n", "line 2"),
     text("tabs", "data:\n\tpath: clicks\n", "line 2", "\\t"),
     text("a NUL", "name: \0\n", "#x0000"),
-    text("a key twice", "name: a\nname: b\n", "'name' stands twice"),
+    text("a key twice", "name: a\nname: b\n", "duplicate key 'name'"),
     text("a tag that runs a command", '!!python/object/apply:os.system ["touch pwned"]\n', "os.system"),
     text("aliases that become 10^11 values", bomb("name:"), "aliases", "values"),
     text("an alias of itself", "name: &a [*a]\n", "aliases"),
     text("lists in 10,000 lists", "name: " + "[" * 10_000 + "]" * 10_000, "nested too deep"),
     text("10 MB", f"name: {'x' * 10_000_000}\n", "8,388,608"),
-    text("a day that is none", "name: 2026-02-31\n", "timestamp", "line 1"),
-    text("a number of 5,000 digits", f"seed: {'9' * 5000}\n", "int", "line 1"),
+    text("an invalid day", "name: 2026-02-31\n", "timestamp", "line 1"),
+    text("a number of 5,000 digits", f"seed: {'9' * 5000}\n", "int", "4300 digits"),
     text("other keys in each line", "\n".join(f"key_{k}: {k}" for k in range(40)), "key_0"),
     setting("an unknown key", "training.batchsize", 3, "training", "'batchsize'", "'batch_size'"),
     setting("a text for a number", "training.batch_size", "many"),
@@ -205,7 +205,7 @@ CONFIGS = [
     setting(
         "an unknown optimizer", "optimizers.sparse", {"*": {"type": "adagard"}}, "optimizers.sparse.*", "'adagrad'"
     ),
-    setting("Adam on tables", "optimizers.sparse", {"*": {"type": "adam"}}, "optimizers.sparse.*", "towers"),
+    setting("Adam on tables", "optimizers.sparse", {"*": {"type": "adam"}}, "optimizers.sparse.*", "dense tower"),
     setting(
         "a pattern without a table", "optimizers.sparse", {"usr": {"type": "ftrl"}, "*": {"type": "ftrl"}}, "'usr'"
     ),
@@ -223,7 +223,7 @@ CONFIGS = [
         "a tower that is not trusted", "model", {"type": "their.towers:Tower"}, "'their.towers:Tower'", "--trust their"
     ),
     setting("a tower by its module", "model", {"type": "models.dnn:DNN"}, "'models.dnn:DNN'", "registered"),
-    setting("a tower that is no name", "model", {"type": "../towers:Tower"}, "'../towers:Tower'", "MODULE:NAME"),
+    setting("a tower that is not a name", "model", {"type": "../towers:Tower"}, "'../towers:Tower'", "MODULE:NAME"),
     setting("an unknown schedule", "optimizers", rates({"schedule": "cosin", "initial": 0.1}), "'cosin'", "'cosine'"),
     setting("a rate of NaN", "optimizers", rates({"schedule": "cosine", "initial": NAN}), "initial", "nan"),
     setting(
@@ -323,12 +323,12 @@ COMMANDS = [
     command("--set below a number", f"{TRAIN} --set name.first=1", "'name'"),
     command("--set to what is not YAML", f"{TRAIN} --set 'seed=[1'", "'seed=[1'"),
     command("--set to lists in 10,000 lists", f"{TRAIN} --set seed={'[' * 10_000}", "nested too deep"),
-    command("a run that is there", "train config.yaml", "runs/tiny", "already holds a run"),
+    command("an existing run", "train config.yaml", "runs/tiny", "already holds a run"),
     command("--resume with --overwrite", f"{RESUME} --overwrite", "--resume", "--overwrite"),
     command("--resume with other settings", f"{RESUME} --set training.batch_size=32", "training.batch_size: 64"),
     command("--overwrite with bad data", "train config.yaml --overwrite --set data.path=klicks", "klicks"),
     command("a run folder that is a file", "train config.yaml --run config.yaml", "config.yaml"),
-    command("a run folder that is none", "train config.yaml --run clicks --overwrite", "clicks", "not a run"),
+    command("a run folder that is not a run", "train config.yaml --run clicks --overwrite", "clicks", "not a run"),
     command("inspecting a damaged file", "inspect config.yaml", str(PART), damage=lambda: cut(PART, end=-100)),
     command(
         "a trusted tower that does not exist",
@@ -337,7 +337,7 @@ COMMANDS = [
         "No module named",
     ),
     command(
-        "a trusted class that is no tower",
+        "a trusted class that is not a tower",
         f"{TRAIN} --trust yaml --set model=yaml:SafeLoader",
         "'yaml:SafeLoader'",
         "models.Tower",
@@ -431,7 +431,7 @@ def choices(**settings: object) -> dict[str, object]:
 
 STUDIES = [
     command("no such study", "compare nowhere.yaml", "nowhere.yaml", "no such config file"),
-    study("a study given to ctr train", {}, "study.yaml", "is a study", line="train study.yaml"),
+    study("a study given to ctr train", {}, "study.yaml", "a study", line="train study.yaml"),
     study("an unknown key of a study", {"trials": 3}, "study.yaml", "'trials'"),
     study("a study of no experiment", {"experiment": "nowhere.yaml"}, "nowhere.yaml", "no such config file"),
     study("a single option", choices(base={}), "study.yaml", "axes"),
@@ -452,7 +452,7 @@ STUDIES = [
     study("a study of data without its label", {"settings": {"data.label": "click"}}, "'click'", "'clicked'"),
     study("a comparison where a run is", {}, "runs/tiny", "not a comparison", line=f"{COMPARE} --out runs/tiny"),
     study("no process at once", {}, "--processes", line=f"{COMPARE} --processes 0"),
-    study("a callback that is none", {}, "nowhere:a", line=f"{COMPARE} --callback nowhere:a"),
+    study("an unknown callback", {}, "nowhere:a", line=f"{COMPARE} --callback nowhere:a"),
     command("a callback without a module", "train config.yaml --callback TensorBoard", "'TensorBoard'", "MODULE:NAME"),
 ]
 CASES = [*FILES, *SCHEMAS, *VALUES, *CONFIGS, *COMMANDS, *STUDIES]

@@ -1,11 +1,17 @@
-"""Give every bad input of `bad_input_cases.py` to the command that meets it, and check what comes of it.
+"""Run each command on the invalid inputs of `bad_input_cases.py`, and check how it fails.
 
     PYTHONPATH=. python scripts/bad_inputs.py [--only WORDS] [--apart] [--markdown]
 
-A case breaks a tiny good experiment in a folder of its own, and runs one command there in a process of its own, which
-has MEMORY_GB and SECONDS. Five things are demanded: the exit code; a message that names what is wrong; fewer than LINES
-lines of it; no traceback; and afterwards a folder that holds, byte for byte, what it held before, so that no later run
-can trust what a failed one left. A case that fails is told, and ends the script with 1.
+A case damages a copy of a tiny valid experiment and runs one command there, in its own process with MEMORY_GB and
+SECONDS. The script checks:
+
+- the exit code,
+- that the message names the problem and has fewer than LINES lines,
+- that the message follows the rules of `error_contract.py`: a location, a final period, an action,
+- that there is no traceback,
+- that the folder is unchanged byte for byte, so that no later run can use leftovers of a failed one.
+
+It reports each case that fails and then exits with 1.
 """
 
 import argparse
@@ -28,15 +34,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from bad_input_cases import CASES
 from breakable_experiment import Case, make_experiment
+from error_contract import violations
 
 LINES, MEMORY_GB, SECONDS = 10, 8, 60
-SHOWN = 160  # characters of a message in the table
+MAX_CHARACTERS = 200  # of a message in the table
 ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
-class Ran:
-    """What a command did."""
+class Outcome:
+    """Exit code and output of a command."""
 
     code: int
     stdout: str
@@ -44,35 +51,35 @@ class Ran:
 
     @property
     def message(self) -> str:
-        """What it says is wrong; `ctr inspect` says it in a table."""
-        findings = [line.strip() for line in self.stdout.splitlines() if line.strip().startswith("error")]
+        """Error message; `ctr inspect` prints it among its findings."""
+        findings = [line.strip() for line in self.stdout.splitlines() if line.strip().startswith("error ")]
         return self.stderr.strip() or "\n".join(findings)
 
 
-Command: TypeAlias = Callable[[list[str]], Ran]
-"""Runs `ctr` with these arguments in the working directory."""
+Command: TypeAlias = Callable[[list[str]], Outcome]
+"""Function that runs `ctr` with arguments in the working directory."""
 
 
-def forked(arguments: list[str]) -> Ran:
-    """In a child of this process, which has imported what takes long, and started nothing of it."""
+def forked(arguments: list[str]) -> Outcome:
+    """Run `ctr` in a fork of this process, which has imported the slow packages."""
     with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:
-        places = stdout.fileno(), stderr.fileno()
-        child = multiprocessing.get_context("fork").Process(target=_ctr, args=(arguments, *places))
+        descriptors = stdout.fileno(), stderr.fileno()
+        child = multiprocessing.get_context("fork").Process(target=_ctr, args=(arguments, *descriptors))
         child.start()
         child.join(SECONDS)
         child.kill()
         child.join()
         stdout.seek(0)
         stderr.seek(0)
-        return Ran(child.exitcode or 0, stdout.read(), stderr.read())
+        return Outcome(child.exitcode or 0, stdout.read(), stderr.read())
 
 
-def apart(arguments: list[str]) -> Ran:
-    """As a user does, in an interpreter of its own."""
+def in_new_interpreter(arguments: list[str]) -> Outcome:
+    """Run `ctr` in a new interpreter, as a user does."""
     command = [sys.executable, "-m", "ctr.cli", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=SECONDS)
-    return Ran(done.returncode, done.stdout, done.stderr)
+    process = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=SECONDS)
+    return Outcome(process.returncode, process.stdout, process.stderr)
 
 
 def _ctr(arguments: list[str], stdout: int, stderr: int) -> None:
@@ -85,72 +92,72 @@ def _ctr(arguments: list[str], stdout: int, stderr: int) -> None:
     app(arguments, prog_name="ctr")
 
 
-def tried(case: Case, run: Command) -> tuple[str, list[str]]:
-    """Break the experiment in the working directory and run the command; returns the message and what is wrong."""
+def check_case(case: Case, run: Command) -> tuple[str, list[str]]:
+    """Damage the experiment in the working directory and run the command; return its message and its faults."""
     case.damage()
-    before = contents(Path())
-    ran = run(shlex.split(case.command))
-    message, after = ran.message.replace(f"{Path.cwd()}/", ""), contents(Path())
-    lines, changed = message.splitlines(), sorted(dict(before.items() ^ after.items()))
+    original = contents(Path())
+    outcome = run(shlex.split(case.command))
+    message, final = outcome.message.replace(f"{Path.cwd()}/", ""), contents(Path())
+    lines, changed = message.splitlines(), sorted(dict(original.items() ^ final.items()))
     demands = [
-        (ran.code == case.code, f"exit code {ran.code}, not {case.code}"),
-        *((word in message, f"does not say {word!r}") for word in case.says),
-        (len(lines) < LINES, f"says it in {len(lines)} lines"),
-        ("Traceback" not in ran.stdout + ran.stderr, "shows a traceback"),
-        (not changed, f"left or changed {', '.join(changed[:3])}"),
+        (outcome.code == case.code, f"exit code {outcome.code}, expected {case.code}"),
+        *((word in message, f"no {word!r} in the message") for word in case.says),
+        (len(lines) < LINES, f"{len(lines)} lines in the message"),
+        ("Traceback" not in outcome.stdout + outcome.stderr, "a traceback"),
+        (not changed, f"created or changed {', '.join(changed[:3])}"),
     ]
-    return message, [fault for is_met, fault in demands if not is_met]
+    return message, [*(fault for is_met, fault in demands if not is_met), *violations(message)]
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """All that is below a folder: path -> of a file the SHA-256 of its bytes, of a link where it leads."""
+    """Return path -> SHA-256 of each file below a folder, or the target of each link."""
 
-    def told(path: Path) -> str:
+    def describe(path: Path) -> str:
         if path.is_symlink():
             return f"link to {path.readlink()}"
         return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
 
-    return {str(path): told(path) for path in folder.rglob("*")}
+    return {str(path): describe(path) for path in folder.rglob("*")}
 
 
 def make_good(folder: Path, run: Command) -> None:
-    """A folder with the experiment and a finished run of it."""
+    """Make a folder with the experiment and a finished run of it."""
     folder.mkdir()
     with chdir(folder):
         make_experiment()
-        ran = run(["train", "config.yaml"])
-        if ran.code:
-            raise SystemExit(f"the good experiment fails: {ran.message}")
+        outcome = run(["train", "config.yaml"])
+        if outcome.code:
+            raise SystemExit(f"the valid experiment fails: {outcome.message}")
 
 
 def in_copy(good: Path, folder: Path, case: Case, run: Command) -> tuple[str, list[str]]:
-    """As `tried`, in a new copy of the good folder."""
+    """Run `check_case` in a new copy of the valid folder."""
     shutil.copytree(good, folder)
     with chdir(folder):
-        return tried(case, run)
+        return check_case(case, run)
 
 
 def row(case: Case, message: str) -> str:
-    """A line of the table: the message's first line, of a long one the beginning."""
+    """Return a line of the table, with the first line of the message, cut to MAX_CHARACTERS."""
     first = (message.splitlines() or [""])[0].removeprefix("error: ")
-    shown = first if len(first) <= SHOWN else f"{first[:SHOWN].rstrip()} ..."
-    return f"| {case.kind} | {case.what} | `{_printable(shown).replace('|', chr(92) + '|').replace('`', chr(39))}` |"
+    text = first if len(first) <= MAX_CHARACTERS else f"{first[:MAX_CHARACTERS].rstrip()} ..."
+    return f"| {case.kind} | {case.what} | `{_printable(text).replace('|', chr(92) + '|').replace('`', chr(39))}` |"
 
 
 def _printable(text: str) -> str:
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def main() -> None:
-    """Try the cases; exit with 1 if one is not as it must be."""
+    """Run the cases, and exit with 1 if one has a fault."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", metavar="WORDS", help="cases whose description holds these")
-    parser.add_argument("--apart", action="store_true", help="each in an interpreter of its own: about ten minutes")
+    parser.add_argument("--only", default="", metavar="WORDS", help="cases whose description contains WORDS")
+    parser.add_argument("--apart", action="store_true", help="use a new interpreter for each case, about ten minutes")
     parser.add_argument("--markdown", action="store_true", help="print docs/reference/error-catalog.md")
-    given = parser.parse_args()
-    cases = [case for case in CASES if given.only in case.what]
-    run, failed = apart if given.apart else forked, 0
-    if given.markdown:
+    args = parser.parse_args()
+    cases = [case for case in CASES if args.only in case.what]
+    run, failed = in_new_interpreter if args.apart else forked, 0
+    if args.markdown:
         print("| kind | input | message |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as temporary:
         good = Path(temporary) / "good"
@@ -158,11 +165,11 @@ def main() -> None:
         for number, case in enumerate(cases):
             message, faults = in_copy(good, Path(temporary) / str(number), case, run)
             failed += bool(faults)
-            if given.markdown:
+            if args.markdown:
                 print(row(case, message), flush=True)
             if faults:
                 print(f"FAILED: {case.kind}: {case.what}: {'; '.join(faults)}\n{message}", file=sys.stderr, flush=True)
-    print(f"{len(cases)} bad inputs, {failed} not as they must be", file=sys.stderr)
+    print(f"{len(cases)} invalid inputs, {failed} with faults", file=sys.stderr)
     raise SystemExit(1 if failed else 0)
 
 

@@ -1,4 +1,4 @@
-"""A tiny good experiment, and ways to break it: what the cases of `bad_inputs.py` are made of.
+"""A tiny valid experiment and ways to damage it, for the cases of `bad_inputs.py`.
 
 All paths are relative: a case works in a folder that holds `config.yaml`, `clicks/` (two files of two row groups each)
 and `runs/tiny`, a finished run of them.
@@ -29,15 +29,15 @@ COMPARE = "compare study.yaml"
 
 @dataclass(frozen=True)
 class Case:
-    """Something bad, and what must be said of it."""
+    """Invalid input, and parts of the message that it must cause."""
 
     kind: str
-    """files, schemas, values, configs, commands or studies."""
+    """Kind of input: files, schemas, values, configs, commands or studies."""
     what: str
     damage: Callable[[], Any]
-    """Does it to the working directory."""
+    """Function that damages the experiment in the working directory."""
     command: str
-    """Of `ctr`, as a shell would take it."""
+    """Arguments of `ctr` as one line."""
     says: tuple[str, ...]
     """Parts of the message: the culprit first."""
     code: int = 2
@@ -47,7 +47,7 @@ class Case:
 
 
 def click_log(part: int) -> pa.Table:
-    """The rows of a file."""
+    """Return the rows of a file."""
     rng = np.random.default_rng(part)
     minutes = np.arange(part * ROWS, (part + 1) * ROWS)
     histories = [[f"item {k}" for k in rng.integers(0, 10, 3)] for _ in range(ROWS)]
@@ -65,7 +65,7 @@ def click_log(part: int) -> pa.Table:
 
 
 def good_config() -> dict[str, Any]:
-    """The values of the config."""
+    """Return the values of the config."""
     columns = {
         "user": {"identity": 8},
         "item": {},
@@ -83,7 +83,7 @@ def good_config() -> dict[str, Any]:
 
 
 def make_experiment() -> None:
-    """Write it into the working directory."""
+    """Write the experiment into the working directory."""
     CONFIG.write_text(yaml.safe_dump(good_config()))
     PART.parent.mkdir()
     for part in range(2):
@@ -94,7 +94,7 @@ def make_experiment() -> None:
 
 
 def as_written(damage: Callable[[], Any]) -> Callable[[], None]:
-    """Seal the run after a change, as one would who means it, so that its checksums do not tell."""
+    """Update the checksums of the run after a deliberate change."""
 
     def change() -> None:
         damage()
@@ -126,7 +126,7 @@ def rewrite_all(change: Callable[[pa.Table], pa.Table]) -> None:
 
 
 def holds(name: str, values: Any, type_: pa.DataType | None = None) -> Callable[[pa.Table], pa.Table]:
-    """A change of a table: a column has one value throughout, or these values."""
+    """Return a change of a table that sets a column to one value, or to these values."""
 
     def change(table: pa.Table) -> pa.Table:
         column = pa.array(values if isinstance(values, range) else [values] * ROWS, type_)
@@ -136,7 +136,7 @@ def holds(name: str, values: Any, type_: pa.DataType | None = None) -> Callable[
 
 
 def has_one(name: str, value: Any, type_: pa.DataType | None = None) -> Callable[[pa.Table], pa.Table]:
-    """A change of a table: one row of a column has this value."""
+    """Return a change of a table that sets one row of a column."""
 
     def change(table: pa.Table) -> pa.Table:
         place, own = table.schema.get_field_index(name), table.schema.field(name).type
@@ -170,63 +170,63 @@ def merge(path: Path, **values: Any) -> None:
 
 
 def fresh(path: Path, write: Callable[[Path], Any]) -> None:
-    """Put something new where a file or folder is."""
+    """Replace a file or folder."""
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     write(path)
 
 
 def saved(name: str) -> Path:
-    """A file of the checkpoint of the run."""
+    """Return a file of the checkpoint of the run."""
     return next(RUN.glob(f"checkpoints/step-*/{name}"))
 
 
 def bomb(start: str) -> str:
-    """A config whose few bytes become 10^11 values below the first key."""
+    """Return a small config whose aliases expand to 10^11 values below the first key."""
     lines = [f"{start} &a0 [x, x, x, x, x, x, x, x, x, x]"]
     return "\n".join(lines + [f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 10)}]" for k in range(1, 12)])
 
 
 def nothing() -> None:
-    """The command is what is bad."""
+    """Damage nothing, because the command itself is invalid."""
 
 
 def files(what: str, damage: Callable[[], Any], *says: str) -> Case:
-    """Files that are none."""
+    """Return a case with damaged or missing files."""
     return Case("files", what, damage, TRAIN, says)
 
 
 def schema(what: str, change: Callable[[pa.Table], pa.Table], *says: str) -> Case:
-    """A column of another type, or none, in the second file."""
+    """Return a case with a missing column or a different type in the second file."""
     return Case("schemas", what, lambda: rewrite(change), TRAIN, (str(PART), *says))
 
 
 def value(what: str, change: Callable[[pa.Table], pa.Table], *says: str) -> Case:
-    """A bad value in the second file."""
+    """Return a case with an invalid value in the second file."""
     return Case("values", what, lambda: rewrite(change), TRAIN, (str(PART), *says))
 
 
 def text(what: str, content: str | bytes, *says: str) -> Case:
-    """Another config.yaml."""
+    """Return a case with a different config.yaml."""
     as_bytes = content if isinstance(content, bytes) else content.encode()
     return Case("configs", what, lambda: CONFIG.write_bytes(as_bytes), TRAIN, (str(CONFIG), *says))
 
 
 def setting(what: str, key: str, given: Any, *says: str) -> Case:
-    """A bad value of a setting."""
+    """Return a case with an invalid value of a setting."""
     return Case("configs", what, lambda: set_to(key, given), TRAIN, says or (key,))
 
 
 def command(what: str, line: str, *says: str, damage: Callable[[], Any] = nothing) -> Case:
-    """A bad command, or a bad folder that it is given."""
+    """Return a case with an invalid command or folder."""
     return Case("commands", what, damage, line, says)
 
 
 def study(what: str, changes: dict[str, Any], *says: str, line: str = COMPARE) -> Case:
-    """A study of two choices with some keys changed, and what `ctr compare` says of it."""
+    """Return a case of `ctr compare` with a study of two options in which some keys are changed."""
     values = {"name": "tiny", "experiment": str(CONFIG), "axes": {"sparse": {"base": {}, "other": {}}}, **changes}
     return Case("studies", what, lambda: STUDY.write_text(yaml.safe_dump(values, sort_keys=False)), line, says)
 
 
 def table(columns: dict[str, Any]) -> Callable[[Path], None]:
-    """Writes a Parquet file."""
+    """Return a function that writes a Parquet file."""
     return lambda path: pq.write_table(pa.table(columns), path)

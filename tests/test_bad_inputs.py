@@ -1,11 +1,11 @@
-"""Bad inputs: the right exit code, the culprit's name, few lines, no traceback, and nothing left behind.
+"""Invalid inputs: exit code, a message that follows the error contract, no traceback, no files left behind.
 
-`scripts/bad_inputs.py` tries the same, each in a process of its own with bounded memory and time.
+`scripts/bad_inputs.py` runs the same cases, each in its own process with bounded memory and time.
 """
 
 import pytest
 from bad_input_cases import CASES
-from bad_inputs import Ran, in_copy, make_good
+from bad_inputs import Outcome, in_copy, make_good
 from typer.testing import CliRunner
 
 from ctr.cli import app
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.medium
 
 def in_process(arguments):
     result = CliRunner().invoke(app, arguments)
-    return Ran(result.exit_code, result.stdout, result.stderr)
+    return Outcome(result.exit_code, result.stdout, result.stderr)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Checks of scores as probabilities."""
+"""Checks of scores as probabilities: positive rate, calibration, log loss."""
 
 import math
 
@@ -22,26 +22,26 @@ TRAIN = "train"
 
 
 def positive_rate(report: Measured, training: SplitMetrics, main: str) -> Statements:
-    metrics, before = report["metrics"][main], training["positive_rate"]
+    metrics, expected = report["metrics"][main], training["positive_rate"]
     rate = metrics["positive_rate"]
-    if main not in report["psi"]["score"] or not before or rate is None:
+    if main not in report["psi"]["score"] or not expected or rate is None:
         return
-    by_chance = max(metrics["positive_rate_error"], math.sqrt(before * (1 - before) / metrics["rows"]))
-    of_training = training["positive_rate_error"]
+    sampling_error = max(metrics["positive_rate_error"], math.sqrt(expected * (1 - expected) / metrics["rows"]))
+    training_error = training["positive_rate_error"]
     interval: Interval = (-1.0, math.inf)
     if rate:
-        of_ratio = math.hypot(of_training / before, metrics["positive_rate_error"] / rate)
-        interval = ratio_interval(rate / before, of_ratio * rate / before)
-    told = f"{before:.4f} in training, {rate:.4f} in {main} ({percents(rate / before - 1, interval)}; "
-    told += f"{positives_of(training)} and {positives_of(metrics)} positives)"
-    error = math.hypot(of_training, by_chance)  # 0 where all rows of both are positive
-    outcome = judge(rate / before - 1, (rate - before) / error if error else 0.0, interval, RATE_MARGIN)
-    said: dict[Outcome, Statement] = {
-        "off": (Level.WARNING, main, f"The label rate changed: {told}."),
-        "holds": (Level.OK, main, f"The label rate holds: {told}."),
-        "too few": (Level.NOTE, main, f"{too_few(metrics)} to say whether the label rate holds: {told}."),
+        relative_error = math.hypot(training_error / expected, metrics["positive_rate_error"] / rate)
+        interval = ratio_interval(rate / expected, relative_error * rate / expected)
+    numbers = f"{expected:.4f} in training, {rate:.4f} in {main} ({percents(rate / expected - 1, interval)}; "
+    numbers += f"{positives_of(training)} and {positives_of(metrics)} positives)"
+    error = math.hypot(training_error, sampling_error)  # 0 if all examples of both are positive
+    outcome = judge(rate / expected - 1, (rate - expected) / error if error else 0.0, interval, RATE_MARGIN)
+    statements: dict[Outcome, Statement] = {
+        "off": (Level.WARNING, main, f"The positive rate changed: {numbers}."),
+        "holds": (Level.OK, main, f"The positive rate is within {100 * RATE_MARGIN:.0f}% of training: {numbers}."),
+        "too few": (Level.NOTE, main, f"{too_few(metrics)} to tell whether the positive rate changed: {numbers}."),
     }
-    yield said[outcome]
+    yield statements[outcome]
 
 
 def calibration(report: Measured, training: SplitMetrics, main: str) -> Statements:
@@ -52,51 +52,55 @@ def calibration(report: Measured, training: SplitMetrics, main: str) -> Statemen
         return
     judged = judge_calibration(metrics)
     if judged is None:  # no positives
-        told = f"the mean score is {metrics['mean_score']:.4f}, and none of {metrics['rows']:,} rows is positive"
+        numbers = f"the mean score is {metrics['mean_score']:.4f}, and none of {metrics['rows']:,} examples is positive"
         is_off = abs(metrics["calibration_z"]) > STANDARD_ERRORS
     else:
-        told = _expected(metrics, judged[1])
+        numbers = _describe(metrics, judged[1])
         is_off = judged[0] == "off"
     if is_off:
-        yield Level.WARNING, main, f"Miscalibrated: {told}. Calibrate the scores before you use them as probabilities."
+        yield (
+            Level.WARNING,
+            main,
+            f"Miscalibrated: {numbers}. Calibrate the scores before you use them as probabilities.",
+        )
         return
     off = [
-        place
-        for place, one in enumerate(report["deciles"][main], 1)
-        if one["calibration_z"] is not None
-        and abs(one["calibration_z"]) > STANDARD_ERRORS
-        and abs((one["calibration"] or math.inf) - 1) > 0.1
+        number
+        for number, decile in enumerate(report["deciles"][main], 1)
+        if decile["calibration_z"] is not None
+        and abs(decile["calibration_z"]) > STANDARD_ERRORS
+        and abs((decile["calibration"] or math.inf) - 1) > 0.1
     ]
-    listed = f"decile{'s' * (len(off) > 1)} {', '.join(map(str, off))} of ten from the highest score down"
+    deciles = f"score decile{'s' * (len(off) > 1)} {', '.join(map(str, off))} (1 has the highest scores)"
     if judged is not None and judged[0] == "holds":
         if off:
-            yield Level.NOTE, main, f"Calibrated as a whole ({told}), but off by over 10% in {listed}."
+            yield Level.NOTE, main, f"Calibrated overall ({numbers}), but off by more than 10% in {deciles}."
         else:
-            yield Level.OK, main, f"Calibrated as a whole: {told}."
+            yield Level.OK, main, f"Calibrated overall: {numbers}."
         return
-    yield Level.NOTE, main, f"{too_few(metrics)} to say whether the scores are calibrated: {told}."
+    yield Level.NOTE, main, f"{too_few(metrics)} to tell whether the scores are calibrated: {numbers}."
     if off:
-        yield Level.NOTE, main, f"Miscalibrated by over 10% in {listed}."
+        yield Level.NOTE, main, f"Miscalibrated by more than 10% in {deciles}."
 
 
 def _training_calibration(training: SplitMetrics) -> Statements:
-    """A warning where the scores of the training data itself are off: then no other data is at fault."""
+    """Yield a warning if the scores are off on the training data itself: then drift is not the cause."""
     judged = judge_calibration(training)
     if judged is not None and judged[0] == "off":
         yield (
             Level.WARNING,
             TRAIN,
-            f"Miscalibrated on the training data itself: {_expected(training, judged[1])}. Train longer, or choose the "
+            f"Miscalibrated on the training data itself: {_describe(training, judged[1])}. Train longer, or choose the "
             f"checkpoint by log loss (training.early_stopping.metric).",
         )
 
 
-def _expected(metrics: SplitMetrics, interval: Interval) -> str:
-    """`the scores expect 10.0% more positives than there are (95% CI +7.1% to +13.0%, 4,000 positives)`."""
+def _describe(metrics: SplitMetrics, interval: Interval) -> str:
+    """Return `the scores predict 10.0% more positives than observed (95% CI +7.1% to +13.0%, 4,000 positives)`."""
     ratio = metrics["calibration"]
     low, high = (100 * end for end in interval)
     return (
-        f"the scores expect {100 * abs(ratio - 1):.1f}% {'more' if ratio > 1 else 'fewer'} positives than there are "
+        f"the scores predict {100 * abs(ratio - 1):.1f}% {'more' if ratio > 1 else 'fewer'} positives than observed "
         f"(95% CI {low:+.1f}% to {high:+.1f}%, {positives_of(metrics)} positives)"
     )
 
@@ -108,19 +112,19 @@ def constant(report: Measured, training: SplitMetrics, main: str) -> Statements:
         return
     excess, error, loss = metrics["log_loss_excess"], metrics["log_loss_excess_error"], metrics["log_loss"]
     side = "above" if excess > 0 else "below"
-    told = f"{abs(excess):.5f} (± {error:.5f}) {side} the {loss - excess:.5f} of a constant, the label rate"
-    counted = f"{positives_of(metrics)} positives"
-    said: dict[Outcome, Statement] = {
+    numbers = f"log loss {loss:.5f} is {abs(excess):.5f} (± {error:.5f}) {side} {loss - excess:.5f}"
+    statements: dict[Outcome, Statement] = {
         "off": (
             Level.WARNING,
             main,
-            f"Worse than a constant: the log loss of {loss:.5f} is {told}. Do not use the scores as probabilities.",
+            f"Worse than always predicting the positive rate: {numbers}. Do not use the scores as probabilities.",
         ),
-        "holds": (Level.OK, main, f"Better than a constant: the log loss of {loss:.5f} is {told}."),
+        "holds": (Level.OK, main, f"Better than always predicting the positive rate: {numbers}."),
         "too few": (
             Level.NOTE,
             main,
-            f"Too close to say whether the scores beat a constant: the log loss of {loss:.5f} is {told} ({counted}).",
+            f"Not significantly different from always predicting the positive rate: {numbers} "
+            f"({positives_of(metrics)} positives).",
         ),
     }
-    yield said[outcome]
+    yield statements[outcome]

@@ -1,4 +1,4 @@
-"""Every check of a report, each a function that yields plain sentences."""
+"""All checks of a report; each is a function that yields sentences with their level."""
 
 from collections.abc import Callable
 
@@ -18,12 +18,12 @@ def check(report: Measured, training: SplitMetrics) -> list[Check]:
         report: metrics, deciles, psi, slices, frequency and leakage of each split.
         training: the metrics of the training data's sample.
     """
-    found: list[Check] = [
-        {"check": look.__name__, "split": split, "level": level, "sentence": sentence}
-        for look in CHECKS
-        for level, split, sentence in look(report, training, report["main_split"])
+    checks: list[Check] = [
+        {"check": function.__name__, "split": split, "level": level, "sentence": sentence}
+        for function in CHECKS
+        for level, split, sentence in function(report, training, report["main_split"])
     ]
-    return sorted(found, key=lambda one: one["level"].rank)
+    return sorted(checks, key=lambda check: check["level"].rank)
 
 
 CHECKS: tuple[Callable[[Measured, SplitMetrics, str], Statements], ...] = (

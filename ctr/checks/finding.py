@@ -1,4 +1,4 @@
-"""One sentence of a pre-flight, and how bad it is."""
+"""The result of a check before training: a sentence with its level."""
 
 from collections.abc import Iterable
 from typing import NamedTuple

@@ -1,7 +1,7 @@
-"""Checks for features and copied rows that give the label away."""
+"""Checks for label leaks: features that reveal the label, and duplicates of training examples."""
 
 from ctr.checks.significance import (
-    COPIED_MARGIN,
+    DUPLICATE_MARGIN,
     MIN_ROWS,
     Z95,
     auc_error,
@@ -19,24 +19,27 @@ def single_features(report: Measured, training: SplitMetrics, main: str) -> Stat
         if not has_enough_examples(metrics):
             continue
         known = {feature: auc for feature, auc in leakage["single_feature_auc"].items() if auc is not None}
-        suspects = sorted((feature for feature, auc in known.items() if auc > 0.95), key=lambda one: -known[one])
+        suspects = sorted(
+            (feature for feature, auc in known.items() if auc > 0.95), key=lambda feature: -known[feature]
+        )
         for feature in suspects[:NAMED]:
             yield (
                 Level.WARNING,
                 name,
-                f"Leak? {feature} alone has an AUC of {known[feature]:.4f} in {name}. Is it known before the label?",
+                f"Possible leak: {feature} alone has AUC {known[feature]:.4f} in {name}. Check that it is known before "
+                f"the label.",
             )
         if name == main and known and not suspects:
             best = max(known, key=lambda feature: known[feature])
             error = auc_error(known[best], metrics)
-            told = f"the best alone, {best}, has an AUC of {known[best]:.4f} (± {error:.4f})"
+            numbers = f"the best, {best}, has AUC {known[best]:.4f} (± {error:.4f})"
             if known[best] + Z95 * error <= 0.95:
-                yield Level.OK, name, f"No single feature gives the label away: {told}."
+                yield Level.OK, name, f"No single feature reveals the label: {numbers}."
             else:
                 yield (
                     Level.NOTE,
                     name,
-                    f"Cannot say whether a feature gives the label away: {told}; {too_few_of_a_class(metrics)}.",
+                    f"Cannot tell whether one feature reveals the label: {numbers}; {too_few_of_a_class(metrics)}.",
                 )
 
 
@@ -45,42 +48,42 @@ def duplicates(report: Measured, training: SplitMetrics, main: str) -> Statement
         repeated, rows = leakage["duplicates"], report["metrics"][name]["rows"]
         if repeated["is_suspect"]:
             known = repeated["identified_rows"]
-            rest = f" The other {rows - known:,} have a value out of vocabulary." if rows > known else ""
-            yield Level.WARNING, name, f"Leak? About {copied(repeated, name)}.{rest}"
+            rest = f" The other {rows - known:,} have a value outside the vocabulary." if rows > known else ""
+            yield Level.WARNING, name, f"Possible leak: about {duplicate_share(repeated, name)}.{rest}"
         elif name == main and rows >= MIN_ROWS:
-            yield _without_copies(repeated, name)
+            yield _not_suspect(repeated, name)
 
 
-def copied(duplicates: Duplicates, name: str) -> str:
-    """Return how many rows of a split were copied from the training data, the end of a sentence.
+def duplicate_share(duplicates: Duplicates, name: str) -> str:
+    """Return the share of a split that duplicates training examples, as the end of a sentence.
 
     >>> found = {"share": 0.2, "error": 0.011, "upper": 0.22, "identified_rows": 5000, "is_suspect": True}
-    >>> copied(found, "test")[:63]
-    '20.0% (± 1.1%) of the 5,000 rows of test that can be identified'
+    >>> duplicate_share(found, "test")[:53]
+    '20.0% (± 1.1%) of the 5,000 identifiable examples of '
     """
     share, error = 100 * (duplicates["share"] or 0), 100 * (duplicates["error"] or 0)
     return (
-        f"{share:.1f}% (± {error:.1f}%) of the {duplicates['identified_rows']:,} rows of {name} that can be identified "
-        f"are in the training data too, with label and features, beyond those that repeat by themselves"
+        f"{share:.1f}% (± {error:.1f}%) of the {duplicates['identified_rows']:,} identifiable examples of {name} "
+        f"duplicate training examples, label and features included, beyond the natural duplicate rate"
     )
 
 
-def _without_copies(repeated: Duplicates, name: str) -> Statement:
-    """The sentence on rows that were not found to be copied."""
+def _not_suspect(repeated: Duplicates, name: str) -> Statement:
+    """Return the statement for a split without a significant share of duplicates."""
     if repeated["share"] is None or repeated["upper"] is None:
         return (
             Level.NOTE,
             name,
-            f"Cannot say whether rows of {name} were copied from the training data: {repeated['reason']}.",
+            f"Cannot tell whether {name} duplicates training examples: {repeated['reason']}.",
         )
-    of_rows = f"of the {repeated['identified_rows']:,} rows that can be identified"
-    at_most = f"at most {100 * repeated['upper']:.2f}% (95% CI) {of_rows}"
-    if repeated["upper"] <= COPIED_MARGIN:
-        return Level.OK, name, f"No sign that rows of {name} were copied from the training data: {at_most}."
+    examples = f"of the {repeated['identified_rows']:,} identifiable examples"
+    at_most = f"at most {100 * repeated['upper']:.2f}% (95% CI) {examples}"
+    if repeated["upper"] <= DUPLICATE_MARGIN:
+        return Level.OK, name, f"No sign of duplicates of training examples in {name}: {at_most}."
     if repeated["upper"] >= 1:
-        at_most = f"any share {of_rows} is possible"
+        at_most = f"any share {examples} is possible"
     return (
         Level.NOTE,
         name,
-        f"Too few rows to say whether some of {name} were copied from the training data: {at_most}.",
+        f"Too few examples to tell whether {name} duplicates training examples: {at_most}.",
     )

@@ -1,4 +1,4 @@
-"""Checks of the ranking, of all rows and of those with rare ids or in a slice."""
+"""Checks of the ranking: of all examples, of examples with long-tail ids, and of slices."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from ctr.checks.significance import (
     STANDARD_ERRORS,
     auc_fall,
     has_enough_examples,
-    is_ranked_alike,
+    is_ranked_similarly,
     is_ranked_worse,
     lower_end,
     ratio_interval,
@@ -19,9 +19,9 @@ from ctr.schema.report import Measured
 from ctr.schema.split_metrics import SplitMetrics
 
 NEAR_CHANCE, TOO_GOOD = 0.55, 0.99  # an AUC
-MAX_FALL = 0.05  # of the AUC since training, as a share of it
-SEEN = {Band.NOT_IN_VOCABULARY: "new, or too rare for the vocabulary", Band.FROM_1: "seen 1 to 9 times in training"}
-"""The bands of long-tail ids, in words."""
+MAX_FALL = 0.05  # of the AUC from training, as a fraction of it
+SEEN = {Band.NOT_IN_VOCABULARY: "not in the vocabulary", Band.FROM_1: "seen 1 to 9 times in training"}
+"""The bands of long-tail ids -> their description."""
 
 
 def ranking(report: Measured, training: SplitMetrics, main: str) -> Statements:
@@ -30,45 +30,45 @@ def ranking(report: Measured, training: SplitMetrics, main: str) -> Statements:
     if auc is None:
         return
     low, high = interval or (0.0, 1.0)
-    told = f"AUC of {auc:.4f} ({f'95% CI {low:.4f} to {high:.4f}' if interval else 'without a 95% CI'})"
+    number = f"AUC {auc:.4f} ({f'95% CI {low:.4f} to {high:.4f}' if interval else 'without a 95% CI'})"
     if auc > TOO_GOOD and has_enough_examples(metrics):
-        yield Level.WARNING, main, f"An {told} is suspiciously good: look for a feature that knows the label."
+        yield Level.WARNING, main, f"{number} is suspiciously high. Look for a feature that reveals the label."
     elif high < 0.5:
         yield (
             Level.WARNING,
             main,
-            f"An {told} ranks the wrong way round, beyond chance: are the labels swapped, or is the model hardly "
-            f"trained?",
+            f"{number} is significantly below 0.5: negatives rank above positives. Check whether the labels are "
+            f"swapped, or train longer.",
         )
     elif high <= NEAR_CHANCE and low <= 0.5:
-        yield Level.WARNING, main, f"The {told} cannot be told from chance."
+        yield Level.WARNING, main, f"{number} is not significantly different from chance."
     elif high <= NEAR_CHANCE:
-        yield Level.WARNING, main, f"The {told} is hardly better than chance."
+        yield Level.WARNING, main, f"{number} is barely better than chance."
     elif low >= NEAR_CHANCE and high <= TOO_GOOD:
-        yield Level.OK, main, f"The {told} is neither near chance nor suspiciously good."
+        yield Level.OK, main, f"{number} is neither near chance nor suspiciously high."
     else:
-        could_be = "near chance" if low < NEAR_CHANCE else "suspiciously good"
-        yield Level.NOTE, main, f"The {told} could be {could_be}: {too_few_of_a_class(metrics)} to say."
+        could_be = "near chance" if low < NEAR_CHANCE else "suspiciously high"
+        yield Level.NOTE, main, f"{number} could be {could_be}: {too_few_of_a_class(metrics)} to tell."
 
 
 def overfitting(report: Measured, training: SplitMetrics, main: str) -> Statements:
     metrics = report["metrics"][main]
-    auc, before, interval = metrics["auc"], training["auc"], metrics.get("auc_interval")
-    if main not in report["psi"]["score"] or auc is None or not before or interval is None or auc < 0.5:
+    auc, trained, interval = metrics["auc"], training["auc"], metrics.get("auc_interval")
+    if main not in report["psi"]["score"] or auc is None or not trained or interval is None or auc < 0.5:
         return
-    fall = auc_fall(auc, interval, before, training.get("auc_interval"))
+    fall = auc_fall(auc, interval, trained, training.get("auc_interval"))
     change = percents(-fall.share, (-fall.interval[1], -fall.interval[0]))
-    told = f"AUC {before:.4f} in training, {auc:.4f} in {main} ({change})"
+    numbers = f"AUC {trained:.4f} in training, {auc:.4f} in {main} ({change})"
     if fall.share > MAX_FALL and fall.errors > STANDARD_ERRORS:
         yield (
             Level.WARNING,
             main,
-            f"Overfitting: {told}. Penalize more, stop earlier, or see whether the data is alike.",
+            f"Overfitting: {numbers}. Regularize more, stop earlier, or check whether the two splits differ.",
         )
     elif fall.interval[1] <= MAX_FALL:
-        yield Level.OK, main, f"No overfitting beyond {100 * MAX_FALL:.0f}%: {told}."
+        yield Level.OK, main, f"The AUC falls by less than {100 * MAX_FALL:.0f}% from training: {numbers}."
     else:
-        yield Level.NOTE, main, f"Cannot say whether the model overfits: {told}; {too_few_of_a_class(metrics)}."
+        yield Level.NOTE, main, f"Cannot tell whether the model overfits: {numbers}; {too_few_of_a_class(metrics)}."
 
 
 def long_tail_ids(report: Measured, training: SplitMetrics, main: str) -> Statements:
@@ -77,31 +77,35 @@ def long_tail_ids(report: Measured, training: SplitMetrics, main: str) -> Statem
         return
     rows = report["metrics"][main]["rows"]
     buckets = [
-        (feature, one)
-        for feature, of_feature in report["frequency"].get(main, {}).items()
-        for one in of_feature
-        if one["seen"] in SEEN and has_enough_examples(one)
+        (feature, bucket)
+        for feature, feature_buckets in report["frequency"].get(main, {}).items()
+        for bucket in feature_buckets
+        if bucket["seen"] in SEEN and has_enough_examples(bucket)
     ]
-    found = [(overall - one["auc"], feature, one) for feature, one in buckets if is_ranked_worse(one, overall, 0.02)]
-    for _, feature, one in sorted(found, key=lambda item: -item[0])[:NAMED]:
+    worse = [
+        (overall - bucket["auc"], feature, bucket)
+        for feature, bucket in buckets
+        if is_ranked_worse(bucket, overall, 0.02)
+    ]
+    for _, feature, bucket in sorted(worse, key=lambda item: -item[0])[:NAMED]:
         yield (
             Level.NOTE,
             main,
-            f"Cold ids: where {feature} is {SEEN[one['seen']]} (as in {100 * one['rows'] / rows:.1f} % of rows), the "
-            f"AUC is {one['auc']:.4f}, of all rows {overall:.4f}.",
+            f"Long-tail ids: AUC {bucket['auc']:.4f} where {feature} is {SEEN[bucket['seen']]} "
+            f"({100 * bucket['rows'] / rows:.1f}% of examples), {overall:.4f} overall.",
         )
-    if found or not buckets:
+    if worse or not buckets:
         return
-    alike = sum(is_ranked_alike(one, overall, 0.02) for _, one in buckets)
-    if alike == len(buckets):
-        yield Level.OK, main, "Rows with rare ids are ranked about as well as all rows: no AUC is 0.02 lower."
+    similar = sum(is_ranked_similarly(bucket, overall, 0.02) for _, bucket in buckets)
+    if similar == len(buckets):
+        yield Level.OK, main, "Long-tail ids rank about as well as all ids: no AUC is 0.02 lower."
     else:
-        lowest = min(lower_end(one) for _, one in buckets)
+        lowest = min(lower_end(bucket) for _, bucket in buckets)
         yield (
             Level.NOTE,
             main,
-            f"Too few rows with rare ids to say whether they are ranked as well as all rows (AUC {overall:.4f}): the "
-            f"95% CI of {len(buckets) - alike} of {len(buckets)} groups reaches below {overall - 0.02:.4f}, down to "
+            f"Too few examples with long-tail ids to tell whether they rank as well as all (AUC {overall:.4f}): the "
+            f"95% CI of {len(buckets) - similar} of {len(buckets)} groups reaches below {overall - 0.02:.4f}, down to "
             f"{lowest:.4f}.",
         )
 
@@ -112,45 +116,37 @@ def slices(report: Measured, training: SplitMetrics, main: str) -> Statements:
         yield (
             Level.NOTE,
             main,
-            f"{overall['rows']:,} rows are more than report.max_exact_rows: scores were binned, and GAUC, slices and "
-            f"rare ids left out.",
+            f"{overall['rows']:,} examples are more than report.max_exact_rows: scores were binned, without GAUC, "
+            f"slices and long-tail ids.",
         )
     if overall["auc"] is None:
         return
-    weak, off, looked, clear = [], [], 0, 0
+    weak, off, judged, clear = [], [], 0, 0
     for name, slices in report["slices"].get(main, {}).items():
-        for one in slices:
-            if not has_enough_examples(one):
+        for slice_ in slices:
+            if not has_enough_examples(slice_):
                 continue
-            looked += 1
-            clear += is_ranked_alike(one, overall["auc"], 0.05) and _is_calibrated(one, 0.2)
-            if is_ranked_worse(one, overall["auc"], 0.05):
-                weak.append((one["auc"] or 0.0, f"{name} = {one['value']} ({one['auc']:.4f})"))
-            if (
-                one["calibration"] is not None
-                and abs(one["calibration"] - 1) > 0.2
-                and abs(one["calibration_z"] or 0) > STANDARD_ERRORS
-            ):
-                off.append(
-                    (-abs(one["calibration"] - 1), f"{name} = {one['value']} ({100 * (one['calibration'] - 1):+.0f} %)")
-                )
+            judged += 1
+            clear += is_ranked_similarly(slice_, overall["auc"], 0.05) and _is_calibrated(slice_, 0.2)
+            label, ratio = f"{name} = {slice_['value']}", slice_["calibration"]
+            if is_ranked_worse(slice_, overall["auc"], 0.05):
+                weak.append((slice_["auc"] or 0.0, f"{label} ({slice_['auc']:.4f})"))
+            is_significant = abs(slice_["calibration_z"] or 0) > STANDARD_ERRORS
+            if ratio is not None and abs(ratio - 1) > 0.2 and is_significant:
+                off.append((-abs(ratio - 1), f"{label} ({100 * (ratio - 1):+.0f}%)"))
     if weak:
-        yield Level.NOTE, main, f"Ranked far worse than all rows (AUC {overall['auc']:.4f}): {_listed(weak)}."
+        yield Level.NOTE, main, f"Slices with an AUC far below the overall {overall['auc']:.4f}: {_worst(weak)}."
     if off:
-        yield Level.NOTE, main, f"Miscalibrated by over 20 %: {_listed(off)}."
-    if weak or off or not looked:
+        yield Level.NOTE, main, f"Slices miscalibrated by more than 20%: {_worst(off)}."
+    if weak or off or not judged:
         return
-    has = "has" if looked - clear == 1 else "have"
-    unclear = f"{looked - clear} of {_slice_count(looked)} {has} too few rows to say"
+    has = "has" if judged - clear == 1 else "have"
+    unclear = f"{judged - clear} of {_slice_count(judged)} {has} too few examples to tell"
     if clear:
-        rest = "" if clear == looked else f"; {unclear}"
-        yield Level.OK, main, f"None of {_slice_count(clear)} is ranked or calibrated far worse than the whole{rest}."
+        rest = "" if clear == judged else f"; {unclear}"
+        yield Level.OK, main, f"None of {_slice_count(clear)} has a far lower AUC or is miscalibrated{rest}."
     else:
-        yield (
-            Level.NOTE,
-            main,
-            f"Cannot say whether a slice is ranked or calibrated far worse than the whole: {unclear}.",
-        )
+        yield Level.NOTE, main, f"Cannot tell whether a slice has a far lower AUC or is miscalibrated: {unclear}."
 
 
 def _slice_count(count: int) -> str:
@@ -166,6 +162,6 @@ def _is_calibrated(metrics: Mapping[str, Any], margin: float) -> bool:
     return -margin <= low and high <= margin
 
 
-def _listed(found: list[tuple[float, str]]) -> str:
-    rest = len(found) - NAMED
-    return ", ".join(text for _, text in sorted(found)[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
+def _worst(slices: list[tuple[float, str]]) -> str:
+    rest = len(slices) - NAMED
+    return ", ".join(text for _, text in sorted(slices)[:NAMED]) + (f" and {rest} more" if rest > 0 else "")

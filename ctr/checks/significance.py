@@ -1,17 +1,16 @@
-"""Thresholds of the report: which slices it judges, and when it may say that something is off or that it holds.
+"""Thresholds of the report: which slices it judges, and when it reports that a number is off or that it holds.
 
 Every judgement has a margin, the smallest deviation that matters, and one of three outcomes:
 
 - `off`: the deviation is beyond the margin and beyond four standard errors. Four, because a report looks at hundreds of
   numbers.
 - `holds`: the 95% CI lies within the margin, so the data would have shown a deviation of that size.
-- `too few`: everything else. More rows of the rarer class would decide it, so this is a note and never `ok`.
+- `too few`: everything else. More examples of the rarer class would decide it, so this is a note and never `ok`.
 
-Two numbers of a set differ: its AUC is near chance if the 95% CI says so, and its log loss is above or below that of a
-constant, a margin of 0, by four standard errors.
+Two numbers of a split are judged differently. Its AUC is near chance according to the 95% CI. Its log loss is compared
+with the log loss of a constant prediction at a margin of 0 and four standard errors.
 
-A sentence states its number with the 95% CI or the standard error, and the count of positives where they are what is
-scarce.
+A sentence states its number with the 95% CI or the standard error, and the count of positives if they are scarce.
 """
 
 import math
@@ -22,13 +21,13 @@ from scipy import special
 
 from ctr.metrics.psi import NOISE_LEVEL, PSIResult
 
-STANDARD_ERRORS = 4.0  # standard errors beyond which a difference is called one
+STANDARD_ERRORS = 4.0  # beyond which a deviation counts as significant
 MIN_ROWS = 100
 MIN_OF_A_CLASS = 10  # with fewer, standard errors are far too small
 Z95 = 1.959964  # standard errors on either side of a 95% CI
 CALIBRATION_MARGIN = 0.05
-RATE_MARGIN = 0.1  # change of the positive rate since training, as a share of it
-COPIED_MARGIN = 0.005  # share of rows that are copies of training rows
+RATE_MARGIN = 0.1  # change of the positive rate from training, as a fraction of it
+DUPLICATE_MARGIN = 0.005  # fraction of examples that duplicate training examples
 
 Outcome = Literal["off", "holds", "too few"]
 Interval = tuple[float, float]
@@ -63,7 +62,7 @@ def ratio_interval(ratio: float, error: float) -> Interval:
 
 
 def judge_calibration(metrics: Mapping[str, Any]) -> tuple[Outcome, Interval] | None:
-    """Return the outcome for the calibration of a set, and the 95% CI of calibration - 1; None where undefined."""
+    """Return the outcome for the calibration of a split, and the 95% CI of calibration - 1; None where undefined."""
     ratio, error, z = (metrics.get(key) for key in ("calibration", "calibration_error", "calibration_z"))
     if ratio is None or error is None or z is None:
         return None
@@ -72,7 +71,7 @@ def judge_calibration(metrics: Mapping[str, Any]) -> tuple[Outcome, Interval] | 
 
 
 def judge_excess(metrics: Mapping[str, Any]) -> Outcome | None:
-    """Return the outcome for log loss against that of the constant rate: `off` is worse, `holds` is better.
+    """Return the outcome for the log loss against a constant prediction: `off` is worse, `holds` is better.
 
     Both need four standard errors. None where the excess is undefined.
     """
@@ -85,7 +84,7 @@ def judge_excess(metrics: Mapping[str, Any]) -> Outcome | None:
 
 
 def too_few(metrics: Mapping[str, Any]) -> str:
-    """Return the start of a sentence on what a set lacks, where its CI is too wide.
+    """Return the start of a sentence about a split whose CI is too wide.
 
     >>> too_few({"interval_unit": "row"}), too_few({"interval_unit": "cluster", "cluster_column": "user"})
     ('Too few positives', 'Too few positives that are independent by user')
@@ -112,30 +111,30 @@ def largest_psi(psi: PSIResult) -> float:
 
 
 class Fall(NamedTuple):
-    """How much lower an AUC is than in training, as a share of the latter."""
+    """Decrease of an AUC from training, as a fraction of the AUC in training."""
 
     share: float
-    errors: float  # the fall in standard errors
-    interval: Interval  # 95% CI of the share
+    errors: float  # `share` in standard errors
+    interval: Interval  # 95% CI of `share`
 
 
-def auc_fall(auc: float, interval: Interval, before: float, interval_before: Interval | None) -> Fall:
-    """Return the fall of an AUC, from the 95% CIs of both; without a CI the AUC in training counts as known.
+def auc_fall(auc: float, interval: Interval, trained: float, trained_interval: Interval | None) -> Fall:
+    """Return the fall of an AUC, from the 95% CIs of both; without a CI the AUC in training counts as exact.
 
     >>> fall = auc_fall(0.75, (0.74, 0.76), 0.80, (0.795, 0.805))
     >>> round(fall.share, 4), round(fall.errors, 1)
     (0.0625, 8.9)
     """
     error = (interval[1] - interval[0]) / (2 * Z95)
-    error_before = (interval_before[1] - interval_before[0]) / (2 * Z95) if interval_before else 0.0
-    of_ratio = auc / before * math.hypot(error / auc, error_before / before)
-    low, high = ratio_interval(auc / before, of_ratio)
-    fall = 1 - auc / before
-    return Fall(fall, fall / of_ratio if of_ratio else math.copysign(math.inf, fall), (-high, -low))
+    trained_error = (trained_interval[1] - trained_interval[0]) / (2 * Z95) if trained_interval else 0.0
+    ratio_error = auc / trained * math.hypot(error / auc, trained_error / trained)
+    low, high = ratio_interval(auc / trained, ratio_error)
+    fall = 1 - auc / trained
+    return Fall(fall, fall / ratio_error if ratio_error else math.copysign(math.inf, fall), (-high, -low))
 
 
 def auc_error(auc: float, metrics: Mapping[str, Any]) -> float:
-    """Return the standard error of an AUC on the rows of a set, from its positives and its label rate.
+    """Return the standard error of an AUC on the examples of a split, from its positives and its positive rate.
 
     Source: Hanley, McNeil 1982, The Meaning and Use of the Area under a ROC Curve, equation 1.
     """
@@ -147,13 +146,13 @@ def auc_error(auc: float, metrics: Mapping[str, Any]) -> float:
 
 
 def has_enough_examples(metrics: Mapping[str, Any]) -> bool:
-    """Whether a slice, a bucket or a set has rows enough of both classes to be spoken of."""
+    """Return True if a slice, a bucket or a split has enough examples of both classes to be reported."""
     rows, rate = metrics["rows"], metrics["positive_rate"]
     return metrics["auc"] is not None and rows >= MIN_ROWS and rows * min(rate, 1 - rate) >= MIN_OF_A_CLASS
 
 
 def is_ranked_worse(metrics: Mapping[str, Any], auc: float | None, margin: float = 0.0) -> bool:
-    """Whether a slice's AUC lies below that of all rows by more than `margin` and chance."""
+    """Return True if the AUC of a slice is significantly below `auc` minus `margin`."""
     return (
         auc is not None
         and has_enough_examples(metrics)
@@ -161,18 +160,18 @@ def is_ranked_worse(metrics: Mapping[str, Any], auc: float | None, margin: float
     )
 
 
-def is_ranked_alike(metrics: Mapping[str, Any], auc: float, margin: float) -> bool:
-    """Return True if the 95% CI of a slice's AUC ends above that of all rows less `margin`."""
+def is_ranked_similarly(metrics: Mapping[str, Any], auc: float, margin: float) -> bool:
+    """Return True if the 95% CI of the AUC of a slice lies above `auc` minus `margin`."""
     return has_enough_examples(metrics) and lower_end(metrics) >= auc - margin
 
 
 def lower_end(metrics: Mapping[str, Any]) -> float:
-    """Return the lower end of the 95% CI of a slice's AUC; the slice has one."""
+    """Return the lower end of the 95% CI of the AUC of a slice, which must have an AUC."""
     return metrics["auc"] - Z95 * metrics["auc_standard_error"]
 
 
 def is_miscalibrated(metrics: Mapping[str, Any], margin: float = 0.0) -> bool:
-    """Whether a slice's calibration is off by more than `margin` and chance."""
+    """Return True if the calibration of a slice is significantly off by more than `margin`."""
     expected = metrics["rows"] * min(metrics["mean_score"] or 0, 1 - (metrics["mean_score"] or 0))
     return (
         expected >= MIN_OF_A_CLASS

@@ -15,7 +15,7 @@ NAMED = 5
 
 
 def too_few_of_a_class(metrics: SplitMetrics) -> str:
-    """`43 positives are too few`, or of negatives where these are fewer."""
+    """Return `43 positives are too few`, or the same of negatives if they are fewer."""
     positives = metrics["positives"]
     rate = metrics["positive_rate"]
     if rate <= 0.5:
@@ -24,13 +24,13 @@ def too_few_of_a_class(metrics: SplitMetrics) -> str:
 
 
 def positives_of(metrics: SplitMetrics) -> str:
-    """Return their count as text."""
+    """Return the number of positives as text."""
     return f"{metrics['positives']:,.0f}"
 
 
 def percents(change: float, interval: Interval) -> str:
     """Return `+46.3%, 95% CI -3.0% to +120.7%`; without the interval if it is infinite."""
-    told = f"{100 * change:+.1f}%"
+    text = f"{100 * change:+.1f}%"
     if not math.isfinite(interval[1]):
-        return told
-    return f"{told}, 95% CI {100 * interval[0]:+.1f}% to {100 * interval[1]:+.1f}%"
+        return text
+    return f"{text}, 95% CI {100 * interval[0]:+.1f}% to {100 * interval[1]:+.1f}%"

@@ -114,7 +114,7 @@ def check_same_settings(runs: Sequence[PlannedRun]) -> None:
         ConfigError: a setting differs.
     """
     for run in _existing(runs):
-        changed = diff_experiments(run.saved.experiment(), run.experiment, but=("name",))
+        changed = diff_experiments(run.saved.experiment(), run.experiment, exclude=("name",))
         if changed:
             title = f"{run.folder}: cannot reuse this run with different settings:"
             raise ConfigError(bullet_list(title, changed) + RESTORE)

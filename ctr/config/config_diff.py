@@ -1,4 +1,4 @@
-"""Which settings differ between two experiments."""
+"""Differences between the settings of two experiments."""
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -8,44 +8,45 @@ import yaml
 
 from ctr.config.experiment import Experiment
 
-SHOWN = 5  # lines
+MAX_LINES = 5
 
 
 def diff_experiments(
-    before: Experiment, now: Experiment, within: tuple[str, ...] = ("*",), but: tuple[str, ...] = ()
+    old: Experiment, new: Experiment, include: tuple[str, ...] = ("*",), exclude: tuple[str, ...] = ()
 ) -> list[str]:
-    """Each setting that differs, with its value in the run and now.
+    """Return a line for each setting that differs: `training.epochs: 3 in the run, 5 now`.
 
     Args:
-        before: of the run.
-        now: what is asked for.
-        within: patterns of the dotted keys that count.
-        but: patterns of those among them that do not.
+        old: the experiment of the run.
+        new: the requested experiment.
+        include: patterns of the dotted keys to compare.
+        exclude: patterns of the keys among them to ignore.
     """
-    differences = _differences(*(yaml.safe_load(one.to_yaml()) for one in (before, now)))
+    differences = _differences(*(yaml.safe_load(experiment.to_yaml()) for experiment in (old, new)))
     return [
-        f"{key}: {then} in the run, {here} now"
-        for key, then, here in differences
-        if any(fnmatchcase(key, pattern) for pattern in within) and not any(fnmatchcase(key, one) for one in but)
+        f"{key}: {old_value} in the run, {new_value} now"
+        for key, old_value, new_value in differences
+        if any(fnmatchcase(key, pattern) for pattern in include)
+        and not any(fnmatchcase(key, pattern) for pattern in exclude)
     ]
 
 
 def bullet_list(title: str, lines: list[str]) -> str:
-    """A title, and below it the first of some lines."""
-    more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-    return "\n  ".join([title, *lines[:SHOWN], *more])
+    """Return a title and, below it, the first MAX_LINES lines."""
+    more = [f"and {len(lines) - MAX_LINES} more"] if len(lines) > MAX_LINES else []
+    return "\n  ".join([title, *lines[:MAX_LINES], *more])
 
 
-def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Dotted key, value before and value now of what is not equal; of what one of them lacks, all at once.
+def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield dotted key, old value and new value of each difference; a subtree that one lacks is one difference.
 
-    The order of keys counts too: that of features is the order of their vectors in a tower's input.
+    The order of keys counts too: the order of features is the order of their vectors in a tower's input.
     """
-    if before.keys() == now.keys() and list(before) != list(now):
-        yield prefix.removesuffix("."), f"the order {', '.join(before)}", ", ".join(now)
-    for key in {**before, **now}:
-        then, here = before.get(key, "absent"), now.get(key, "absent")
-        if isinstance(then, dict) and isinstance(here, dict):
-            yield from _differences(then, here, f"{prefix}{key}.")
-        elif then != here:
-            yield f"{prefix}{key}", then, here
+    if old.keys() == new.keys() and list(old) != list(new):
+        yield prefix.removesuffix("."), f"the order {', '.join(old)}", ", ".join(new)
+    for key in {**old, **new}:
+        old_value, new_value = old.get(key, "absent"), new.get(key, "absent")
+        if isinstance(old_value, dict) and isinstance(new_value, dict):
+            yield from _differences(old_value, new_value, f"{prefix}{key}.")
+        elif old_value != new_value:
+            yield f"{prefix}{key}", old_value, new_value

@@ -18,7 +18,7 @@ def _error_or_skip(value: Any) -> Any:
     if isinstance(value, dict):
         return SkipBadRows.model_validate(value)
     if value != "error" and not isinstance(value, SkipBadRows):
-        raise ValueError("needs `error`, or the share of rows that may be left out, such as {skip: 0.001}")
+        raise ValueError("must be `error`, or the largest fraction of rows to skip, such as {skip: 0.001}")
     return value
 
 
@@ -59,13 +59,15 @@ class Data(Settings):
     @model_validator(mode="after")
     def _names_one_source(self) -> "Data":
         if (self.path is None) == (self.train is None):
-            raise ValueError("needs `path` with `split`, or `train` (and `valid`, `test`)")
+            raise ValueError("no data. Set `path` with `split`, or `train` (and `valid`, `test`).")
         if (self.path is None) != (self.split is None):
-            raise ValueError("`path` and `split` go together")
+            raise ValueError("`path` and `split` need each other. Set both or neither.")
         if self.path is not None and (self.valid or self.test):
-            raise ValueError("`valid` and `test` go with `train`; `path` is divided by `split`")
+            raise ValueError(
+                "`valid` and `test` cannot be combined with `path`. Use them with `train`, or set `split` only."
+            )
         for key in ("path", "train", "valid", "test"):
-            named = getattr(self, key)
-            if named is not None and not (named and all(named)):
-                raise ValueError(f"`{key}` names no file. Received: {named!r}")
+            paths = getattr(self, key)
+            if paths is not None and not (paths and all(paths)):
+                raise ValueError(f"`{key}` must name at least one file. Received: {paths!r}")
         return self

@@ -23,7 +23,7 @@ def translate_config(values: dict[str, Any]) -> dict[str, Any]:
     """Return a saved config with the keys of this version, and with what earlier versions did where they had no key.
 
     Args:
-        values: of config.yaml, resolved.
+        values: resolved values of config.yaml.
     """
     values = copied(values)
     if is_earlier(values.get("features")):

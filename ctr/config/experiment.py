@@ -30,9 +30,9 @@ def plain_name(name: str) -> str:
         ValueError: it cannot.
     """
     if not name or name[0] == "." or "/" in name or "\\" in name or not name.isprintable():
-        raise ValueError("a name becomes a folder: no slash, no leading dot, no control character")
+        raise ValueError("the name must be usable as a folder: without slash, leading dot and control character")
     if len(name.encode()) > MAX_NAME:
-        raise ValueError(f"a name becomes a folder: at most {MAX_NAME} bytes")
+        raise ValueError(f"the name must be usable as a folder: at most {MAX_NAME} bytes")
     return name
 
 
@@ -77,8 +77,8 @@ class Experiment(Settings):
         for name, feature in self.features.columns.items():
             if feature.is_wide_only and not has_wide_weights:
                 raise ValueError(
-                    f"features.columns.{name}: a {feature.type} of dim 1 is a weight of the wide part, which "
-                    f"{self.model.type} has not: give it a dim above 1"
+                    f"features.columns.{name}: a {feature.type} with `dim: 1` is a wide weight, but model "
+                    f"{self.model.type} has no wide weights. Use a dim above 1."
                 )
         return self
 
@@ -129,7 +129,7 @@ def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Exp
     """
     values = yaml_file.read(path)
     if {"experiment", "axes"} <= set(values):
-        raise ConfigError(f"{path}: is a study, not an experiment; `ctr compare` takes it")
+        raise ConfigError(f"{path}: a study, expected an experiment. Use `ctr compare {path}`.")
     return _with_overrides(values, path, overrides)
 
 

@@ -7,10 +7,11 @@ from typing import Any
 from pydantic import ValidationError
 
 SHOWN, LONGEST = 8, 1000  # mistakes, and characters of each
+COMPLETE = ("missing", "unknown_key", "unknown_type", "user_code")  # types of errors that name the value themselves
 
 
 def _dotted(path: tuple[int | str, ...]) -> str:
-    """What a config calls a setting.
+    """Return the dotted key of a setting.
 
     >>> _dotted(("features", "columns", "age", "dim"))
     'features.columns.age.dim'
@@ -19,32 +20,39 @@ def _dotted(path: tuple[int | str, ...]) -> str:
 
 
 def explain(error: ValidationError, called: Callable[[tuple[int | str, ...]], str] = _dotted) -> str:
-    """A line for each mistake: the setting, what is wrong, what was received.
+    """Return a line for each mistake: the setting, the problem and the received value.
 
     Args:
-        error: what pydantic found.
-        called: what the user calls a setting, of its path.
+        error: mistakes that pydantic reports.
+        called: function from the path of a setting to its name for the user.
     """
     lines, errors = [], error.errors()
     for detail in errors[:SHOWN]:
-        place = called(detail["loc"])
-        message = detail["msg"].removeprefix("Value error, ")
+        where = called(detail["loc"])
+        is_missing = detail["type"] == "missing"
+        message = "missing setting. Add it." if is_missing else detail["msg"].removeprefix("Value error, ")
         received = detail["input"]
-        line = f"{place}: {message}" if place else message
-        says_it = detail["type"] in ("missing", "unknown_key", "unknown_type", "user_code") or "Received" in message
-        lines.append(line if says_it or isinstance(received, dict) else f"{line}. Received: {shown(received)}")
-    more = [f"and {len(errors) - SHOWN} more"] if len(errors) > SHOWN else []
+        is_complete = detail["type"] in COMPLETE or "Received" in message or isinstance(received, dict)
+        message = _with_period(message) if is_complete else f"{message.rstrip('.')}. Received: {shorten(received)}"
+        lines.append(f"{where}: {message}" if where else message)
+    more = [f"and {len(errors) - SHOWN} more mistakes."] if len(errors) > SHOWN else []
     return "\n".join([*map(_cut, lines), *more])
 
 
-def shown(value: Any) -> str:
-    """A value as a message shows it: of a long or deep one a part.
+def _with_period(message: str) -> str:
+    """Return a message that ends with a period, a question mark or a list of values."""
+    is_ended = message.endswith((".", "?")) or "known: " in message or "Received: " in message
+    return message if is_ended else f"{message}."
 
-    >>> shown([[[[[1]]]]])
+
+def shorten(value: Any) -> str:
+    """Return a value for a message, cut if it is long or deep.
+
+    >>> shorten([[[[[1]]]]])
     '[[[[[...]]]]]'
     """
     short = Repr()
-    short.maxlevel, short.maxlist, short.maxdict, short.maxstring, short.maxlong = 4, 20, 20, 200, 100
+    short.maxlevel, short.maxlist, short.maxdict, short.maxstring, short.maxlong = 4, 20, 20, 60, 60
     return short.repr(value)
 
 

@@ -24,7 +24,7 @@ class Initializer(Settings):
 
 
 Base: TypeAlias = settings_from_registry(  # type: ignore[valid-type]
-    MODELS, "seed", "initializer", unfit={"can": "stands on another model, not on itself"}, own=Tower
+    MODELS, "seed", "initializer", unfit={"can": "cannot be its own base. Choose another model."}, own=Tower
 )
 """The tower that `can` extends."""
 Model: TypeAlias = settings_from_registry(  # type: ignore[valid-type]

@@ -10,7 +10,7 @@ from features import Count, Settings
 from optimizers import DENSE, SPARSE, RowOptimizer
 
 DENSE_ONLY = {
-    name: f"is for towers: on a table it would move every row at each step; tables have {', '.join(SPARSE)}"
+    name: f"is for the dense tower: it would change every embedding at each step.\nUse one of {', '.join(SPARSE)}."
     for name in DENSE
     if name not in SPARSE
 }

@@ -29,7 +29,7 @@ class EpochsOrSteps(Settings):
     @model_validator(mode="after")
     def _is_one(self) -> "EpochsOrSteps":
         if (self.epochs is None) == (self.steps is None):
-            raise ValueError("needs `epochs` or `steps`, one of them")
+            raise ValueError("needs a length. Set either `epochs` or `steps`.")
         return self
 
     def in_steps(self, steps_per_epoch: int) -> int:
@@ -74,7 +74,7 @@ def settings_from_registry(
         own: base class of user classes named `MODULE:NAME`; None: only registered names are allowed.
     """
 
-    @cache  # made when first met: all of them take seconds
+    @cache  # made on first use: all of them take seconds
     def settings_of(name: str, target: Callable[..., Any]) -> type[PartSettings]:
         return _settings_of(name, target, passed, key, base, {"learning_rate": LearningRate, **arguments})
 
@@ -85,9 +85,9 @@ def settings_from_registry(
             return settings
         except ConfigError as error:
             raise PydanticCustomError("user_code", "{message}", {"message": str(error)}) from error
-        except Exception as error:  # annotations are code too, and not ours
+        except Exception as error:  # annotations are user code too
             reason = (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0]
-            why = f"{name!r}: its constructor's arguments cannot be settings: {reason}"
+            why = f"{name!r}: its constructor's arguments cannot be settings: {reason}. Change the constructor."
             raise PydanticCustomError("user_code", "{message}", {"message": why}) from error
 
     def check(values: Any) -> Any:
@@ -98,12 +98,12 @@ def settings_from_registry(
             raise PydanticCustomError("unknown_type", "{name} {why}", {"name": repr(name), "why": unfit[name]})
         if name is None:
             known = {"key": key, "known": ", ".join(registry)}
-            raise PydanticCustomError("unknown_type", "needs `{key}`; known: {known}", known)
+            raise PydanticCustomError("unknown_type", "missing `{key}`; known: {known}", known)
         if own is not None and is_user_code(name):
             return settings_of_own(name, own).model_validate(values if isinstance(values, dict) else {key: name})
         if not isinstance(name, str) or name not in registry:
             hint = {"key": key, "name": repr(name), "hint": nearest(str(name), list(registry))}
-            raise PydanticCustomError("unknown_type", "no such {key}: {name}; {hint}", hint)
+            raise PydanticCustomError("unknown_type", "unknown {key} {name}; {hint}", hint)
         return settings_of(name, registry[name]).model_validate(values if isinstance(values, dict) else {key: name})
 
     return Annotated[Settings, BeforeValidator(check)]
@@ -117,27 +117,28 @@ def _settings_of(
     base: type[PartSettings],
     types: Mapping[str, Any],
 ) -> type[PartSettings]:
-    """Make the settings of one name.
+    """Return the settings class of one name.
 
     Raises:
-        TypeError, NameError: an argument that the program passes is missing, or another argument has no type, a type
-            that no setting has, or a name that is taken.
+        TypeError, NameError: an argument that the program passes is missing, or another argument has no type, an
+            unsuitable type, or a reserved name.
     """
     parameters = inspect.signature(target, eval_str=True).parameters.values()
     _check_takes(passed, parameters)
     no_keys = (*base.model_fields, "name")
-    for one in parameters:
-        if one.kind is inspect.Parameter.POSITIONAL_ONLY:
-            raise TypeError(f"{one.name} is positional only")
-        if one.name in no_keys and one.default is one.empty and one.kind not in VARIADIC:
-            raise TypeError(f"{one.name} must have a default, because it is no key")
+    for parameter in parameters:
+        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+            raise TypeError(f"{parameter.name} is positional only")
+        has_default = parameter.default is not parameter.empty
+        if parameter.name in no_keys and not has_default and parameter.kind not in VARIADIC:
+            raise TypeError(f"{parameter.name} must have a default, because it is not a key")
     fields = {
-        one.name: _field(one, types)
-        for one in parameters
-        if one.kind not in VARIADIC and one.name not in (*passed, *no_keys)
+        parameter.name: _field(parameter, types)
+        for parameter in parameters
+        if parameter.kind not in VARIADIC and parameter.name not in (*passed, *no_keys)
     }
     if taken := [name for name in fields if name in (key, "factory") or hasattr(base, name)]:
-        raise TypeError(f"none can be called {min(taken)}")
+        raise TypeError(f"no argument can be named {min(taken)}")
     made = create_model(name, __base__=base, **{key: (Literal[name], name)}, **fields)  # type: ignore[call-overload]
     made.factory = staticmethod(target)
     return made
@@ -154,21 +155,21 @@ def _check_defaults(settings: type[PartSettings]) -> None:
                 settings.model_construct(**{name: default}).model_dump_json(include={name}, warnings=False)
             )
             TypeAdapter(field.rebuild_annotation()).validate_python(saved[name])
-        except Exception as error:  # whatever a value of the user's own raises
-            raise TypeError(f"the default of {name} is not a value of a config: {default!r}") from error
+        except Exception as error:  # user values can raise anything
+            raise TypeError(f"the default of {name} cannot be saved in a config: {default!r}") from error
 
 
 def _check_takes(passed: tuple[str, ...], parameters: Iterable[inspect.Parameter]) -> None:
-    """Raise TypeError unless a constructor takes what the program passes, which a tower on a `base` leaves to that."""
-    names = {one.name for one in parameters}
-    if "base" in names or any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters):
+    """Raise TypeError unless a constructor, or its `base`, takes the arguments that the program passes."""
+    names = {parameter.name for parameter in parameters}
+    if "base" in names or any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
         return
     if missing := [name for name in passed if name not in names]:
         raise TypeError(f"it must take {' and '.join(missing)}")
 
 
 def _field(parameter: inspect.Parameter, types: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return type and default of the setting of an argument; ... is no default."""
+    """Return type and default of the setting of an argument; ... means no default."""
     type_ = types.get(parameter.name, parameter.annotation)
     if type_ is parameter.empty:
         raise TypeError(f"{parameter.name} has no type annotation")
@@ -179,9 +180,9 @@ def _rate_or_schedule(value: Any) -> Any:
     if isinstance(value, dict | ScheduleSettings):
         return TypeAdapter(Schedule).validate_python(value)
     try:
-        return TypeAdapter(float).validate_python(value)  # YAML takes 1e-3 for a text
+        return TypeAdapter(float).validate_python(value)  # YAML reads 1e-3 as text
     except ValidationError as error:
-        raise ValueError("needs a number, or a schedule such as {schedule: cosine, initial: 0.001}") from error
+        raise ValueError("must be a number, or a schedule such as {schedule: cosine, initial: 0.001}") from error
 
 
 LearningRate = Annotated[Any, BeforeValidator(_rate_or_schedule)]

@@ -38,7 +38,7 @@ class Time(Settings):
         is_time = types.is_timestamp(type_) or types.is_date(type_) or types.is_integer(type_) or types.is_null(type_)
         if not (is_text(type_) or is_time):
             raise DataError(
-                f"{where}: column {self.column!r} is {type_name(type_)}; a time is a timestamp, date, integer or text"
+                f"{where}: column {self.column!r} is {type_name(type_)}. Use a timestamp, date, integer or text."
             )
 
 

@@ -41,7 +41,7 @@ class StepsOrMinutes(Settings):
     @model_validator(mode="after")
     def _is_one(self) -> "StepsOrMinutes":
         if (self.steps is None) == (self.minutes is None):
-            raise ValueError("needs `steps` or `minutes`, one of them")
+            raise ValueError("needs a length. Set either `steps` or `minutes`.")
         return self
 
 

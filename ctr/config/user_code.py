@@ -1,4 +1,4 @@
-"""Code of the user's own, which a config or an option names as MODULE:NAME: trusted, imported, checked, hashed."""
+"""User code that a config or an option names as MODULE:NAME: trust it, import it, check it, hash it."""
 
 import hashlib
 import re
@@ -11,6 +11,7 @@ from typing import Any
 
 from ctr.errors import ConfigError
 
+INSTALL = "Install the package, or correct the name."
 PROJECT = ("ctr", "features", "models", "optimizers")
 IDENTIFIER = r"[A-Za-z_]\w*"
 MODULE = re.compile(rf"{IDENTIFIER}(\.{IDENTIFIER})*", re.ASCII)
@@ -22,7 +23,7 @@ _trusted: set[str] = set()
 def trust(*packages: str) -> None:
     """Allow configs and run folders to name code of these packages, in this process from now on.
 
-    Nothing is imported by it. Without it a config or a run folder runs no code but the project's.
+    It imports nothing. Without it, a config or a run folder runs no code except the project's.
 
     Args:
         packages: dotted names, such as `my_package`; their submodules are included.
@@ -32,7 +33,7 @@ def trust(*packages: str) -> None:
     """
     for package in packages:
         if not MODULE.fullmatch(package):
-            raise ConfigError(f"--trust: expected a package such as my_package. Received: {package!r}")
+            raise ConfigError(f"--trust: must be a package such as my_package. Received: {package!r}")
         if reason := _why_refused(package):
             raise ConfigError(f"--trust: {package!r} {reason}")
     _trusted.update(packages)
@@ -59,31 +60,31 @@ def import_name(name: str) -> Any:
     """
     module, _, target = name.partition(":")
     if not (module and target):
-        raise ConfigError(f"needs MODULE:NAME. Received: {name!r}")
+        raise ConfigError(f"must be MODULE:NAME. Received: {name!r}")
     if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # and it stays: what is imported may import more when it is used
+        sys.path.append(str(Path.cwd()))  # not removed: imported code can import more when it is used
     try:
         return getattr(import_module(module), target)
     except (ImportError, AttributeError) as error:
-        raise ConfigError(str(error)) from error
-    except (Exception, SystemExit) as error:  # the code is not ours: whatever it raises is the reason
-        raise ConfigError(f"{type(error).__name__}: {error}") from error
+        raise ConfigError(f"cannot import it: {error}. {INSTALL}") from error
+    except (Exception, SystemExit) as error:  # user code can raise anything
+        raise ConfigError(f"cannot import it: {type(error).__name__}: {error}. {INSTALL}") from error
 
 
 def import_class(name: str, base: type) -> type:
     """Import a trusted class, and check it before anything calls it.
 
     Args:
-        name: `MODULE:NAME` of a config.
-        base: class that it must be derived from.
+        name: `MODULE:NAME` in a config.
+        base: the required base class.
 
     Raises:
-        ConfigError: not such a name, one of the project or of Python, not trusted, not found, not derived from `base`,
-            or without what a class derived from it must define.
+        ConfigError: the name is malformed, belongs to the project or Python, is not trusted or not found, or its class
+            is not derived from `base` or lacks a method that subclasses must define.
     """
     match = NAME.fullmatch(name)
     if match is None:
-        raise ConfigError(f"{name!r} is not MODULE:NAME, such as my_package.towers:TwoTower")
+        raise ConfigError(f"{name!r} is not a name of code. Use MODULE:NAME, such as my_package.towers:TwoTower.")
     module = match[1]
     if reason := _why_refused(module):
         raise ConfigError(f"{name!r} {reason}")
@@ -94,21 +95,24 @@ def import_class(name: str, base: type) -> type:
             f'Add --trust {package}, or in Python ctr.trust("{package}").'
         )
     try:
-        found = import_name(name)
+        class_ = import_name(name)
     except ConfigError as error:
-        raise ConfigError(f"cannot import {name!r}: {error}") from error
-    is_derived = isinstance(found, type) and issubclass(found, base)
+        raise ConfigError(f"{name!r}: {error}") from error
+    is_derived = isinstance(class_, type) and issubclass(class_, base)
     if not is_derived:
-        raise ConfigError(f"{name!r} is not a class derived from {base.__module__.partition('.')[0]}.{base.__name__}")
-    if missing := [one for one in getattr(base, "to_define", ()) if getattr(found, one) is getattr(base, one)]:
-        raise ConfigError(f"{name!r} must define {missing[0]!r}")
-    source_sum(found)  # now: the file may be edited while this process runs what it held
-    return found
+        parent = f"{base.__module__.partition('.')[0]}.{base.__name__}"
+        raise ConfigError(f"{name!r} must be a class derived from {parent}.")
+    if missing := [
+        method for method in getattr(base, "to_define", ()) if getattr(class_, method) is getattr(base, method)
+    ]:
+        raise ConfigError(f"{name!r} must define {missing[0]!r}.")
+    source_sum(class_)  # hashed now, because the file may be edited while this process runs
+    return class_
 
 
 @cache
 def source_sum(class_: Callable[..., Any]) -> str:
-    """Return the SHA-256 of the file that a class was imported from, as it was when this was first asked.
+    """Return the SHA-256 of the file that a class was imported from, at the time of the first call.
 
     Raises:
         ConfigError: the class is in no file, such as a class of a notebook.
@@ -119,16 +123,15 @@ def source_sum(class_: Callable[..., Any]) -> str:
             return hashlib.file_digest(source, "sha256").hexdigest()
     except OSError as error:
         raise ConfigError(
-            f"{class_.__module__}:{class_.__qualname__} is in no file, by which a run could know it again. "
-            f"Put it in a module."
+            f"{class_.__module__}:{class_.__qualname__} has no source file to record in the run. Put it in a module."
         ) from error
 
 
 def _why_refused(module: str) -> str | None:
-    """Return why code of a module is never the user's own; None: it can be."""
+    """Return why a module cannot be user code; None if it can."""
     package = module.partition(".")[0]
     if package in PROJECT:
-        return "is of the project itself. Use a registered name."
+        return "belongs to the project itself. Use a registered name."
     if package in sys.stdlib_module_names or package == "__main__":
         return "is not a package of yours. Put the class in a module."
     return None

@@ -1,4 +1,4 @@
-"""YAML as configs are written: safe, strict, and bounded in what a few bytes may become; dotted keys into it."""
+"""Strict, safe YAML with bounds on its size after aliases are expanded, and dotted keys into it."""
 
 import re
 from collections.abc import Hashable, Sequence
@@ -8,34 +8,36 @@ from typing import Any
 import yaml
 from yaml.constructor import ConstructorError
 
-from ctr.config.messages import shown
+from ctr.config.messages import shorten
 from ctr.errors import ConfigError
+from features.errors import first_line
 
-MAX_CHARACTERS = 2**23  # a resolved config has some 300 for each feature
-MAX_VALUES = 1_000_000  # aliases written out
+LONGEST = 120  # characters of an error in YAML
+MAX_CHARACTERS = 2**23  # a resolved config has about 300 per feature
+MAX_VALUES = 1_000_000  # with aliases expanded
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """The values of a config file, unchecked.
+    """Return the values of a config file, unchecked.
 
     Raises:
-        ConfigError: the file is missing or not YAML, or is no mapping of keys.
+        ConfigError: the file is missing, is not YAML, or is not a mapping.
     """
     try:
         values = parse(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such config file") from error
+        raise ConfigError(f"{path}: no such config file. Check the path.") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
+        raise ConfigError(f"{path}: cannot read the config: {first_line(error)}. Use a YAML file in UTF-8.") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{path}: invalid YAML: {_with_advice(str(error))}") from error
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: a config is a mapping of keys. Received: {type(values).__name__}")
+        raise ConfigError(f"{path}: a config must be a mapping of keys. Received: {type(values).__name__}")
     return values
 
 
 def copied(values: Any) -> Any:
-    """The values anew; what is one mapping in two places by an alias, which a deep copy keeps, becomes two.
+    """Return a copy of the values in which a mapping that two aliases share becomes two mappings.
 
     >>> inner = {"a": 1}
     >>> copy = copied({"x": inner, "y": inner})
@@ -48,31 +50,31 @@ def copied(values: Any) -> Any:
 
 
 def parse_override(override: str) -> tuple[list[str], Any]:
-    """The parts of the key, and the value, of a `KEY=VALUE` as `--set` takes it.
+    """Return the parts of the key, and the value, of a `KEY=VALUE` of `--set`.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: the text is not of this form.
     """
     key, equals, text = override.partition("=")
     if not equals:
-        raise ConfigError(f"--set needs KEY=VALUE. Received: {override!r}")
+        raise ConfigError(f"--set: must be KEY=VALUE. Received: {shorten(override)}")
     try:
         return split_key(key), parse(text)
     except (ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"--set {shown(override)}: not understood: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"--set {shorten(override)}: {_with_advice(str(error))}") from error
 
 
-def put(values: dict[str, Any], key: list[str], value: Any, told: str) -> None:
-    """Set what stands at a key, whose parents are made where they are missing.
+def put(values: dict[str, Any], key: list[str], value: Any, where: str) -> None:
+    """Set the value of a key in place, and add missing parents.
 
     Args:
-        values: of a config; they are changed.
-        key: its parts, as `split_key` gives them.
-        value: to set.
-        told: what asks for it, for the message.
+        values: values of a config.
+        key: parts of the key, as `split_key` returns them.
+        value: the new value.
+        where: origin of the change, for the message.
 
     Raises:
-        ConfigError: a parent is no mapping.
+        ConfigError: a parent is not a mapping.
     """
     *parents, last = key
     for parent in parents:
@@ -80,7 +82,9 @@ def put(values: dict[str, Any], key: list[str], value: Any, told: str) -> None:
             values[parent] = {}
         values = values[parent]
         if not isinstance(values, dict):
-            raise ConfigError(f"{told}: {parent!r} is not a mapping")
+            raise ConfigError(
+                f"{where}: {parent!r} is not a mapping. Use a key of the config, such as training.epochs."
+            )
     values[last] = value
 
 
@@ -95,7 +99,7 @@ def put_default(values: dict[str, Any], key: Sequence[str], value: Any) -> None:
 
 
 def split_key(key: str) -> list[str]:
-    """Split at dots outside quotes.
+    """Split a dotted key at the dots outside quotes.
 
     >>> split_key('optimizers.sparse."wide/*.x".l1')
     ['optimizers', 'sparse', 'wide/*.x', 'l1']
@@ -117,12 +121,12 @@ def split_key(key: str) -> list[str]:
         else:
             parts[-1] += character
     if quote or not all(parts):
-        raise ValueError(f"{key!r} is not a dotted key")
+        raise ValueError(f"{key!r} is not a dotted key. Use a key such as training.epochs.")
     return parts
 
 
 def join_key(parts: Sequence[str]) -> str:
-    """What `split_key` splits; parts that hold dots or `*` are quoted.
+    """Return the dotted key of parts, the inverse of `split_key`; parts that contain dots or `*` are quoted.
 
     >>> join_key(["optimizers", "sparse", "wide/*.x", "l1"])
     'optimizers.sparse."wide/*.x".l1'
@@ -131,36 +135,43 @@ def join_key(parts: Sequence[str]) -> str:
 
 
 def parse(text: str) -> Any:
-    """What a YAML text says.
+    """Return the value of a YAML text.
 
     Raises:
-        yaml.YAMLError: it is not YAML, is too long or too deep, has a key twice, a value that is no value of its type,
-            or aliases that become too many values; one line.
+        yaml.YAMLError: the text is not YAML, too long or too deep, or has a duplicate key, an invalid value, or aliases
+            that expand to too many values; the message is one line.
     """
     if len(text) > MAX_CHARACTERS:
-        raise yaml.YAMLError(f"a config has at most {MAX_CHARACTERS:,} characters, this has {len(text):,}")
+        raise yaml.YAMLError(f"{len(text):,} characters, expected at most {MAX_CHARACTERS:,}")
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise yaml.YAMLError(" ".join(str(error).replace('in "<unicode string>", ', "at ").split())) from error
     except RecursionError as error:
-        raise yaml.YAMLError("nested too deep") from error
+        raise yaml.YAMLError("nested too deeply") from error
+
+
+def _with_advice(message: str) -> str:
+    """Return the message of an error in YAML as one line that ends with what to do."""
+    line = " ".join(message.split())
+    line = line if len(line) <= LONGEST else f"{line[:LONGEST].rstrip()} ..."
+    return line if line.endswith(("for example.", "epochs.")) else f"{line.rstrip('.')}. Correct this place."
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe, and strict: a key that is written twice is an error, where YAML would keep the last silently."""
+    """Safe loader that refuses duplicate keys, of which YAML would silently keep the last."""
 
     def get_single_node(self) -> yaml.Node | None:
         node = super().get_single_node()
         if node is not None and _count(node, {}) > MAX_VALUES:
-            raise ConstructorError(None, None, f"more than {MAX_VALUES:,} values, aliases written out", node.start_mark)
+            raise ConstructorError(None, None, f"aliases expand to more than {MAX_VALUES:,} values", node.start_mark)
         return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             value = super().construct_object(node, deep)
             if isinstance(value, int):
-                str(value)  # Python refuses to write more than some thousand digits: no message could show them
+                str(value)  # Python refuses to print thousands of digits, so no message could show them
         except (
             ArithmeticError,
             AttributeError,
@@ -169,7 +180,7 @@ class _Loader(yaml.SafeLoader):
             ValueError,
         ) as error:  # no 2026-99-99, no !!int x
             tag = node.tag.rpartition(":")[2]
-            raise ConstructorError(None, None, f"a value that is no {tag}: {error}", node.start_mark) from error
+            raise ConstructorError(None, None, f"invalid {tag}: {first_line(error)}", node.start_mark) from error
         return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -178,15 +189,15 @@ class _Loader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, Hashable):
                 if key in seen:
-                    raise ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
+                    raise ConstructorError(None, None, f"duplicate key {key!r}", node.start_mark)
                 seen.add(key)
         return super().construct_mapping(node, deep)
 
 
 def _count(node: yaml.Node, counts: dict[int, int]) -> int:
-    """Values below a node, those of an alias as often as it stands."""
+    """Return the number of values below a node, with the values of an alias counted at each use."""
     if id(node) not in counts:
-        counts[id(node)] = MAX_VALUES  # what it is as long as it is not known: it may refer to itself
+        counts[id(node)] = MAX_VALUES  # until it is known, because the node may refer to itself
         children = [] if isinstance(node, yaml.ScalarNode) else node.value
         parts = [part for child in children for part in (child if isinstance(child, tuple) else (child,))]
         counts[id(node)] = 1 + sum(_count(part, counts) for part in parts)

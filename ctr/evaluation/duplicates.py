@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from ctr.checks.significance import COPIED_MARGIN, STANDARD_ERRORS, Z95
+from ctr.checks.significance import DUPLICATE_MARGIN, STANDARD_ERRORS, Z95
 from ctr.schema.report import Duplicates
 from features import OUT_OF_VOCABULARY, Batch, Encoder
 
@@ -159,7 +159,7 @@ class TrainingHashes:
         at_most = special.chdtri(2 * (repeats + 1), 0.025) / 2  # Poisson mean that gives so few with probability 2.5%
         above = (at_most - repeats) * np.sqrt(squares / repeats if repeats else 1.0) / rows / gain
         upper = min(max(raw, 0.0) + float(np.hypot(above, Z95 * others)), 1.0)
-        is_suspect = share >= COPIED_MARGIN and share > STANDARD_ERRORS * error
+        is_suspect = share >= DUPLICATE_MARGIN and share > STANDARD_ERRORS * error
         return {"share": share, "error": error, "upper": upper, "identified_rows": rows, "is_suspect": is_suspect}
 
     def to_json(self) -> dict[str, Any]:

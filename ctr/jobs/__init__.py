@@ -1,1 +1,1 @@
-"""One module per command, and what commands print."""
+"""Commands of the program, one module each, and their terminal output."""

@@ -1,4 +1,4 @@
-"""`ctr evaluate`: scores and a report of other data with a trained run."""
+"""`ctr evaluate`: score and report a dataset with a trained run."""
 
 import os
 import re
@@ -52,20 +52,20 @@ def evaluate(
     overwrite: bool = False,
     console: Console | None = None,
 ) -> EvaluationReport:
-    """Score Parquet with a trained run; returns the report of that set.
+    """Score a dataset with a trained run, and return its report.
 
-    Data without the label column gets scores and PSI, and no metrics.
+    Data without the label column gets scores and PSI but no metrics.
 
     Args:
-        run_folder: of a finished training.
-        data: a path, glob or folder.
-        out: where scores and report go; None: `evaluations/<stem of data>` of the run.
-        negatives_sampled: the data's negatives were sampled at the run's `negative_sampling_rate`.
-        overwrite: replace what is in `out`.
-        console: where the summary goes; None: nowhere.
+        run_folder: folder of a finished run.
+        data: a Parquet file, glob or folder.
+        out: folder for scores and report; None: `evaluations/<name of data>` of the run.
+        negatives_sampled: True if the negatives were sampled at the run's `negative_sampling_rate`.
+        overwrite: replace an evaluation in `out`.
+        console: the console that prints the summary; None prints nothing.
 
     Raises:
-        ConfigError, DataError: the user's mistakes.
+        ConfigError, DataError: the input is invalid.
     """
     started = time.perf_counter()
     console = console or Console(quiet=True)
@@ -73,20 +73,24 @@ def evaluate(
     run.run_report()  # an error unless the run is finished
     run.file(CONTENTS)  # an error before the work, not after it
     reference = Reference.load(run)
-    # a run that was trained on a GPU is evaluated where there may be none
+    # a run that was trained on a GPU can be evaluated without one
     experiment = run.experiment(["training.device=auto"])
     rate = experiment.data.negative_sampling_rate
     if negatives_sampled and rate is None:
-        raise ConfigError("--negatives-sampled: the run was trained without negative_sampling_rate")
+        raise ConfigError("--negatives-sampled: the run has no `data.negative_sampling_rate`. Remove the option.")
     stem = _name_of(data)
     target = Path(out).resolve() if out is not None else run.folder / "evaluations" / stem
     check_replaceable(target, overwrite, "an evaluation", _is_evaluation)
-    encoder, row_groups, kept = _open_evaluation(experiment, load_encoder(run), data)
+    encoder, row_groups, passthrough = _open_evaluation(experiment, load_encoder(run), data)
     is_labelled = encoder.columns is not None
     if not is_labelled:
         if negatives_sampled:
-            raise ConfigError(f"--negatives-sampled: needs labels, but {data} has no column {experiment.data.label!r}")
-        console.print(f"no column {experiment.data.label!r}: scores and PSI, no metrics", highlight=False, markup=False)
+            raise ConfigError(
+                f"--negatives-sampled: {data} has no column {experiment.data.label!r}. Remove the option."
+            )
+        console.print(
+            f"no label column {experiment.data.label!r}: reporting PSI without metrics", highlight=False, markup=False
+        )
     row_groups, bad = good_rows(stem, row_groups, encoder, experiment.data)
     bad_rows = {stem: bad} if bad.rows else {}
     print_bad_rows(bad_rows, console)
@@ -95,17 +99,17 @@ def evaluate(
     load_best(run, model)
     scorer = Scorer(model, encoder, experiment.training.batch_size, rate)
     with new_folder(target) as partial:
-        observed = ReportColumns.of(experiment, encoder, row_groups, rate if negatives_sampled else None)
-        writer = ScoreWriter(partial / "scores" / f"{stem}.parquet", observed.weighted, kept)
-        found = evaluate_split(scorer, row_groups, reference, observed, writer)
-        measured, curves = build_report({stem: found}, stem, reference, experiment.report.psi.major_above)
-        own = files_of_run(run, row_groups)
+        columns = ReportColumns.of(experiment, encoder, row_groups, rate if negatives_sampled else None)
+        writer = ScoreWriter(partial / "scores" / f"{stem}.parquet", columns.weighted, passthrough)
+        tally = evaluate_split(scorer, row_groups, reference, columns, writer)
+        measured, curves = build_report({stem: tally}, stem, reference, experiment.report.psi.major_above)
+        shared = files_of_run(run, row_groups)
         tables = sparsity_report(model)
         report: EvaluationReport = {
             **measured,
             "kind": "evaluation",
             "files": {stem: file_rows(row_groups)},
-            "files_of_run": own,
+            "files_of_run": shared,
             "bad_rows": bad_rows_records(bad_rows),
             "tables": tables,
             "row_sparsity": row_sparsity(tables),
@@ -116,12 +120,12 @@ def evaluate(
         write_json(partial / "environment.json", environment())
         write_json(partial / "report.json", report)
     print_results(report, target, console)
-    _warn_of(own, console)
+    _warn_about(shared, console)
     return report
 
 
 def _open_evaluation(experiment: Experiment, encoder: Encoder, data: str) -> tuple[Encoder, list[RowGroup], pa.Schema]:
-    """Open and check data to be evaluated: the encoder (without label where no file has one), rows, kept columns."""
+    """Open and check a dataset; return encoder (without label if no file has it), row groups, pass-through columns."""
     text = [name for name, meaning in encoder.statistics.meanings.items() if meaning == "text"]
     row_groups = open_data(data, text=text, casts=experiment.data.cast)
     label = experiment.data.label
@@ -133,13 +137,13 @@ def _open_evaluation(experiment: Experiment, encoder: Encoder, data: str) -> tup
     return encoder, row_groups, unified_schema(row_groups, score_columns(experiment))
 
 
-def _warn_of(own: dict[str, FileOfRun], console: Console) -> None:
-    """Say that files are the run's training data, or no longer hold what it read of them."""
-    changed = [path for path, file in own.items() if not file["unchanged"]]
-    trained = [path for path, file in own.items() if file["unchanged"] and "train" in file["sets"]]
+def _warn_about(shared: dict[str, FileOfRun], console: Console) -> None:
+    """Print a warning for files that are training data of the run, or have changed since the run read them."""
+    changed = [path for path, file in shared.items() if not file["unchanged"]]
+    trained = [path for path, file in shared.items() if file["unchanged"] and "train" in file["sets"]]
     for paths, sentence in (
-        (changed, "data of the run, but with other values than the run read"),
-        (trained, "training data of the run, so the metrics do not show how well the run ranks new data"),
+        (changed, "part of the run's data, but changed since the run read it"),
+        (trained, "training data of the run, so the metrics do not measure performance on new data"),
     ):
         if paths:
             others = f" and {len(paths) - 1:,} more" if paths[1:] else ""
@@ -147,7 +151,7 @@ def _warn_of(own: dict[str, FileOfRun], console: Console) -> None:
 
 
 def _name_of(data: str) -> str:
-    """Return the name of an evaluation: the name of the file or folder; of a glob, the fixed part of its last part.
+    """Return the name of an evaluation: the name of the file or folder, or the fixed part of the last part of a glob.
 
     >>> _name_of("data/day-*.parquet"), _name_of("data/clicks/*.parquet")
     ('day-', 'clicks')

@@ -1,4 +1,14 @@
-"""How a command ends: 0 done, 1 a bug, 2 the user's mistake, 3 training diverged, 75 interrupted: `--resume`."""
+"""Exit codes of the commands.
+
+| code | meaning |
+|---|---|
+| 0 | success |
+| 1 | a bug in ctr, with a traceback |
+| 2 | invalid input: a config, data, an option, the disk or the memory |
+| 3 | training diverged: loss, gradients or scores are not finite |
+| 75 | interrupted by SIGTERM or SIGINT after saving; `--resume` continues |
+| 130 | stopped with Ctrl-C |
+"""
 
 import sys
 from collections.abc import Iterator
@@ -11,18 +21,22 @@ from ctr.console import SafeConsole, strip_control_characters
 from ctr.errors import ConfigError, Diverged, Interrupted
 from features.errors import DataError
 
-MISTAKE, CTRL_C = 2, 130
+INVALID_INPUT, CTRL_C = 2, 130
 
 
 @contextmanager
 def exit_codes() -> Iterator[Console]:
-    """A console to run a command with: one clear message instead of a traceback, where the mistake is the user's."""
+    """Yield the console of a command, and turn errors in the input into one message and an exit code."""
     try:
         yield SafeConsole()
     except (ConfigError, DataError, OSError) as error:
-        _end(MISTAKE, "\n".join([f"error: {error}", *getattr(error, "__notes__", [])]), error)
+        _end(INVALID_INPUT, "\n".join([f"error: {error}", *getattr(error, "__notes__", [])]), error)
     except MemoryError as error:
-        _end(MISTAKE, f"error: memory is not enough: {error}", error)
+        _end(
+            INVALID_INPUT,
+            f"error: out of memory: {error}. Use a machine with more memory, or make the model or the batch smaller.",
+            error,
+        )
     except KeyboardInterrupt as error:
         _end(CTRL_C, "interrupted", error)
     except Interrupted as error:

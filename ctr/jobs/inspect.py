@@ -1,4 +1,4 @@
-"""`ctr inspect`: all that is wrong with a training and can be known before it, not only the first of it."""
+"""`ctr inspect`: list every problem of a run that can be known before training."""
 
 import math
 from pathlib import Path
@@ -23,76 +23,79 @@ from ctr.training.plan import ModelPlan, plan_model
 from ctr.training.warm_start import open_parent
 from features import DataError, Encoder, RowGroup
 
-ANY_SHARE = SkipBadRows(skip=math.nextafter(1, 0))
+ANY_FRACTION = SkipBadRows(skip=math.nextafter(1, 0))
 
 
-def inspect(experiment: Experiment, folder: str | Path, console: Console | None = None) -> Inspection:
-    """Find out what a training of `experiment` would meet; writes nothing.
+def inspect(
+    experiment: Experiment, folder: str | Path, console: Console | None = None, show_all: bool = False
+) -> Inspection:
+    """Check everything that a run of `experiment` needs before its first step; write nothing.
 
-    The data is read as a training reads it before its first step, and then once more, row group by row group, for what
-    it holds. Bad rows are counted and left out, whatever `data.bad_rows` says.
+    The data is read as `ctr train` reads it before its first step, and once more, one row group at a time, for its
+    profile. Invalid rows are counted and left out, whatever `data.bad_rows` is.
 
     Args:
-        experiment: what would be trained.
-        folder: of the run.
-        console: where the tables go; None: nowhere.
+        experiment: the experiment to check.
+        folder: the run folder that training would write.
+        console: the console that prints the results; None prints nothing.
+        show_all: list every input and embedding table; False folds long lists.
     """
-    found = Inspection()
+    inspection = Inspection()
     run = Run(folder)
-    plan = _look_at_config(found, experiment, run)
-    _look_at_data(found, experiment, run, plan)
+    plan = _inspect_config(inspection, experiment, run)
+    _inspect_data(inspection, experiment, run, plan)
     if plan is not None:
-        with found.stage("device"):
-            if found.prepared is not None:
-                plan = plan.completed(found.prepared.encoder)
-            found.needs = estimate_resources(plan, found.prepared, found.own_memory)
-            found.findings += findings_of(found.needs, Path(folder))
-    found.findings.sort(key=lambda finding: finding.level.rank)
+        with inspection.stage("device"):
+            if inspection.prepared is not None:
+                plan = plan.completed(inspection.prepared.encoder)
+            inspection.needs = estimate_resources(plan, inspection.prepared, inspection.own_memory)
+            inspection.findings += findings_of(inspection.needs, Path(folder))
+    inspection.findings.sort(key=lambda finding: finding.level.rank)
     if console is not None:
-        print_inspection(found, experiment, console)
-    return found
+        print_inspection(inspection, experiment, console, show_all)
+    return inspection
 
 
-def _look_at_config(found: Inspection, experiment: Experiment, run: Run) -> ModelPlan | None:
-    """Look at folder, model and optimizers; return the plan of the model, as far as the config says."""
-    with found.stage("run folder"):
+def _inspect_config(inspection: Inspection, experiment: Experiment, run: Run) -> ModelPlan | None:
+    """Check folder, model and optimizers; return the plan of the model, as far as the config determines it."""
+    with inspection.stage("run folder"):
         run.check_free(overwrite=True)
         if run.exists:
-            told = f"run folder: {run.folder} already holds a run: `ctr train` needs --resume or --overwrite"
-            found.findings.append(Finding(Level.WARNING, "run folder", told))
-    with found.stage("model", "features, model and optimizers fit each other"):
+            message = f"run folder: {run.folder} already holds a run. Use `ctr train` with --resume or --overwrite."
+            inspection.findings.append(Finding(Level.WARNING, "run folder", message))
+    with inspection.stage("model", "features, model and optimizers fit each other"):
         set_threads(experiment.training.threads)
         return plan_model(experiment, empty_encoder(experiment))
     return None
 
 
-def _look_at_data(found: Inspection, experiment: Experiment, run: Run, plan: ModelPlan | None) -> None:
-    with found.stage("data"):
-        found.sets = open_sets(experiment)
-    if found.sets is None:
+def _inspect_data(inspection: Inspection, experiment: Experiment, run: Run, plan: ModelPlan | None) -> None:
+    with inspection.stage("data"):
+        inspection.sets = open_sets(experiment)
+    if inspection.sets is None:
         return
-    with found.stage("schema"):
-        schemas = check_schemas(experiment, empty_encoder(experiment), found.sets)
-        found.findings += schemas
+    with inspection.stage("schema"):
+        schemas = check_schemas(experiment, empty_encoder(experiment), inspection.sets)
+        inspection.findings += schemas
         if any(finding.level == Level.ERROR for finding in schemas):
             return
     known = None
-    with found.stage("warm start"):
+    with inspection.stage("warm start"):
         parent = open_parent(plan, run) if plan is not None else None
         known = parent.encoder if parent else None
-    with found.stage("data"):
-        before = own_memory()
-        found.prepared, own = _prepared(experiment, found.sets, known), own_memory()
-        found.own_memory = own if own.peak > before.peak else own._replace(peak=own.now)
-        found.findings += check_bad_rows(experiment.data, found.prepared.bad_rows)
-        found.profiles, copies = profile_sets(experiment, found.prepared)
-        found.findings += check_data(experiment.data, experiment.features, found.profiles, copies)
-        found.findings.append(check_order(experiment.data, found.prepared.sets["train"]))
+    with inspection.stage("data"):
+        memory_before = own_memory()
+        inspection.prepared, own = _prepared(experiment, inspection.sets, known), own_memory()
+        inspection.own_memory = own if own.peak > memory_before.peak else own._replace(peak=own.now)
+        inspection.findings += check_bad_rows(experiment.data, inspection.prepared.bad_rows)
+        inspection.profiles, copies = profile_sets(experiment, inspection.prepared)
+        inspection.findings += check_data(experiment.data, experiment.features, inspection.profiles, copies)
+        inspection.findings.append(check_order(experiment.data, inspection.prepared.sets["train"]))
 
 
 def _prepared(experiment: Experiment, sets: dict[str, list[RowGroup]], known: Encoder | None) -> PreparedData:
-    """The data without its bad rows, however many; what else is wrong with it is said as `ctr train` says it."""
-    data = experiment.data.model_copy(update={"bad_rows": ANY_SHARE})
+    """Return the data without its invalid rows, however many; other problems are errors as in `ctr train`."""
+    data = experiment.data.model_copy(update={"bad_rows": ANY_FRACTION})
     try:
         return prepare_sets(experiment.model_copy(update={"data": data}), sets, known=known)
     except DataError:

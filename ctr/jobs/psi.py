@@ -1,7 +1,8 @@
-"""PSI of every column of two data sets, without a model: how far `current` has moved from `reference`."""
+"""`ctr psi`: drift of every column of a current dataset against a reference, without a model."""
 
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,31 +46,61 @@ from features import (
 )
 
 THREADS = 2  # each holds a row group
-SEED = 0  # of the sample that bins are fitted on
+MAX_REASONS = 2  # in an error
+SEED = 0  # of the sample that sets the bin edges
 
 
 class DriftSettings(Settings):
-    """What is compared, and how."""
+    """Settings of a comparison of two datasets."""
 
     columns: tuple[str, ...] | None = Field(None, min_length=1)
-    """None: those that both sets have."""
+    """Columns to compare. None: all that both datasets have."""
     categorical: tuple[str, ...] = ()
-    """Those of them whose numbers are categories."""
+    """Columns whose numbers are categories."""
     numeric: tuple[str, ...] = ()
-    """Those of them whose integers or flags are numbers; other integers are if the rows that fix the bins have more
-    than `psi.bins` different ones, and integers in lists are not."""
+    """Columns whose integers or booleans are numbers. Other integers are numbers if the rows that set the bin edges
+    have more than `psi.bins` distinct values; integers in lists are categories."""
     cast: dict[str, Cast] = {}
-    """Columns of both sets that are read as another type, as `data.cast` of a config."""
+    """Columns of both datasets to read as another type, as in `data.cast` of a config."""
     psi: PSI = PSI()
     time: Time | None = None
-    """Of the current data, for PSI over time; None: none."""
+    """Time column of the current data, for PSI over time. None: no PSI over time."""
 
     @field_validator("numeric")
     @classmethod
     def _are_not_categorical(cls, names: tuple[str, ...], others: ValidationInfo) -> tuple[str, ...]:
         if both := [name for name in names if name in others.data.get("categorical", ())]:
-            raise ValueError(f"{both[0]!r} is categorical too")
+            raise ValueError(f"{both[0]!r} is categorical too. Remove it from one of the two.")
         return names
+
+
+def parse_casts(options: Sequence[str]) -> dict[str, Any]:
+    """Return column -> cast of the options --cast.
+
+    Raises:
+        ConfigError: an option is malformed, or a column has two casts.
+    """
+    casts = [_parse_cast(option) for option in options]
+    if repeated := [name for name, times in Counter(name for name, _ in casts).items() if times > 1]:
+        raise ConfigError(f"--cast: column {repeated[0]!r} has two casts. Give it one.")
+    return dict(casts)
+
+
+def _parse_cast(option: str) -> tuple[str, Any]:
+    """Return the column of a --cast, and its type as in `data.cast`.
+
+    >>> _parse_cast("user=hex"), _parse_cast("at=timestamp:%Y-%m-%d")
+    (('user', 'hex'), ('at', {'timestamp': '%Y-%m-%d'}))
+    """
+    column, equals, type_ = option.partition("=")
+    if not (column and equals):
+        raise ConfigError(f"--cast {option!r}: expected COLUMN=TYPE. Write, for example, user=hex.")
+    kind, colon, format_ = type_.partition(":")
+    if "timestamp" in kind and not (kind == "timestamp" and format_):
+        raise ConfigError(
+            f"--cast {option!r}: expected COLUMN=timestamp:FORMAT. Write, for example, ts=timestamp:%Y-%m-%d."
+        )
+    return column, {kind: format_} if colon else type_
 
 
 def compare_data(
@@ -80,59 +111,64 @@ def compare_data(
     overwrite: bool = False,
     console: Console | None = None,
 ) -> DriftReport:
-    """PSI of the columns of two data sets; memory is that of two row groups and of the sample.
+    """Compute the PSI of the columns of two datasets, in the memory of two row groups and a sample.
 
-    Numbers get bins of equal count, all else its most frequent values. Half of a sample of the reference fixes them:
-    some 50,000 random rows, or half of all if it has less than 100,000. Counted are all rows but those, of both sets.
+    Numeric columns get bins of equal count, other columns a bin for each of their most frequent values. One random half
+    of a sample of the reference sets the bins: about 50,000 rows, or half of a reference below 100,000 rows. PSI is
+    computed on all current rows and on the reference rows that did not set the bins.
 
     Args:
-        reference: a path, glob or folder, or a list of these.
-        current: what is compared with it.
-        settings: None: the defaults.
-        out: the folder for report.json, curves.json, report.html and report.md; None: they are not written.
+        reference: the reference dataset, a Parquet file, glob or folder, or a list of these.
+        current: the current dataset.
+        settings: the settings; None: the defaults.
+        out: folder for report.json, curves.json, report.html and report.md; None writes no files.
         overwrite: replace an earlier report of this kind in `out`.
-        console: where the summary goes; None: nowhere.
+        console: the console that prints the summary; None prints nothing.
 
     Returns:
-        What report.json holds.
+        The contents of report.json.
 
     Raises:
-        ConfigError, DataError: the user's mistakes.
+        ConfigError, DataError: the input is invalid.
     """
     started = time.perf_counter()
     settings, console = settings or DriftSettings(), console or Console(quiet=True)
     target = None if out is None else Path(out).resolve()
     if target is not None:
         check_replaceable(target, overwrite, "a report of `ctr psi`", _is_psi)
-    before, after = (open_data(path, casts=settings.cast) for path in (reference, current))
-    check_known(before + after, settings.cast, "--cast")
+    old, new = (open_data(path, casts=settings.cast) for path in (reference, current))
+    check_known(old + new, settings.cast, "--cast")
     if settings.time is not None:
-        check_columns(after, [settings.time.column], settings.time.check)
-    names, not_compared = _columns(before, after, settings)
-    by_type, without_kind = infer_column_types(before, after, names, settings.categorical, settings.numeric)
-    not_compared |= without_kind
+        check_columns(new, [settings.time.column], settings.time.check)
+    names, not_compared = _columns(old, new, settings)
+    by_type, without_type = infer_column_types(old, new, names, settings.categorical, settings.numeric)
+    not_compared |= without_type
     if not by_type:
-        reasons = "; ".join(f"{name!r}: {reason}" for name, reason in not_compared.items())
-        raise ConfigError(f"{reference} and {current} have no column in common to compare ({reasons})")
-    kinds, fixing, fixed = _drawn(before, by_type, settings.psi.bins)
-    binning = Binning.fitted({name: [part[name] for part in fixing] for name in fixing[0]}, settings.psi.bins)
+        reasons = "; ".join(f"{name!r}: {reason}" for name, reason in list(not_compared.items())[:MAX_REASONS])
+        reasons += f"; and {len(not_compared) - MAX_REASONS} more" if len(not_compared) > MAX_REASONS else ""
+        raise ConfigError(
+            f"{current}: no column to compare with {reference} ({reasons}). Use datasets with a common column."
+        )
+    types, edge_rows, edge_row_count = _sample_edges(old, by_type, settings.psi.bins)
+    chunks = {name: [chunk[name] for chunk in edge_rows] for name in edge_rows[0]}
+    binning = Binning.fitted(chunks, settings.psi.bins)
     sampled = time.perf_counter()
-    histograms = _count(before, binning, kinds).histograms
-    _take_out(fixing, fixed, histograms)
-    found, timeline = _count(after, binning, kinds, settings.time)
+    histograms = _count(old, binning, types).histograms
+    _subtract(edge_rows, edge_row_count, histograms)
+    current_histograms, timeline = _count(new, binning, types, settings.time)
     ended = time.perf_counter()
     report: DriftReport = {
         "version": VERSION,
         "kind": "psi",
         "psi": {
-            "features": {"current": by_feature(histograms.compare(found, settings.psi.major_above))},
+            "features": {"current": by_feature(histograms.compare(current_histograms, settings.psi.major_above))},
             "over_time": _over_time(timeline, histograms, settings),
         },
-        "column_types": {name: str(kind) for name, kind in kinds.items()},
+        "column_types": {name: str(type_) for name, type_ in types.items()},
         "not_compared": not_compared,
-        "shared_files": sorted({file.path for file in files_of(before)} & {file.path for file in files_of(after)}),
-        "files": {"reference": file_rows(before), "current": file_rows(after)},
-        "rows": {"reference": count_rows(before), "current": count_rows(after)},
+        "shared_files": sorted({file.path for file in files_of(old)} & {file.path for file in files_of(new)}),
+        "files": {"reference": file_rows(old), "current": file_rows(new)},
+        "rows": {"reference": count_rows(old), "current": count_rows(new)},
         "settings": settings.model_dump(mode="json"),
         "seconds": {
             "sample": round(sampled - started, 3),
@@ -141,7 +177,7 @@ def compare_data(
         },
     }
     if target is not None:
-        bins = by_feature(histograms.describe({"current": found}))
+        bins = by_feature(histograms.describe({"current": current_histograms}))
         _write(target, report, bins, settings.psi.major_above)
     show_report(report, console)
     if target is not None:
@@ -150,7 +186,7 @@ def compare_data(
 
 
 def _write(target: Path, report: DriftReport, bins: dict[str, Any], major_above: float) -> None:
-    """report.json, and what report.html is drawn from beside it."""
+    """Write report.json and the data of the plots of report.html."""
     psi = {"moderate_above": MODERATE_ABOVE, "unstable_above": major_above}
     with new_folder(target) as partial:
         write_json(partial / "environment.json", environment())
@@ -158,61 +194,59 @@ def _write(target: Path, report: DriftReport, bins: dict[str, Any], major_above:
         save_curves(partial, {"psi": psi, "bins": {"features": bins}})
 
 
-def _columns(
-    before: list[RowGroup], after: list[RowGroup], settings: DriftSettings
-) -> tuple[list[str], dict[str, str]]:
-    """The columns to compare, and those that cannot be, with the reason."""
+def _columns(old: list[RowGroup], new: list[RowGroup], settings: DriftSettings) -> tuple[list[str], dict[str, str]]:
+    """Return the columns to compare, and name -> reason of the columns that cannot be compared."""
     reasons: dict[str, str] = {}
     if settings.columns is not None:
         names = list(dict.fromkeys(settings.columns))
     else:
-        names, reasons = shared_columns(before, after)
+        names, reasons = shared_columns(old, new)
         if settings.time is not None and settings.time.column in names:
             names.remove(settings.time.column)
             reasons[settings.time.column] = "the time column"
-    for option, named in (("--categorical", settings.categorical), ("--numeric", settings.numeric)):
-        for name in named:
+    for option, option_names in (("--categorical", settings.categorical), ("--numeric", settings.numeric)):
+        for name in option_names:
             if name not in names:
-                raise ConfigError(f"{option}: no column {name!r} is compared; {nearest(name, names)}")
+                raise ConfigError(f"{option}: no compared column {name!r}; {nearest(name, names)}")
     return names, reasons
 
 
-def _drawn(
+def _sample_edges(
     row_groups: list[RowGroup], by_type: Mapping[str, ColumnType | None], bins: int
 ) -> tuple[dict[str, ColumnType], list[dict[str, Values]], int]:
-    """The rows that fix the bins, a random half of the sample; their number, and the kind of every column by them."""
-    fixing: list[dict[str, Values]] = []
+    """Return the type of every column, the chunks of rows that set the bins, and the number of these rows."""
+    edge_rows: list[dict[str, Values]] = []
     rows = 0
-    for place, table in enumerate(draw_sample(row_groups, list(by_type), SEED)):
-        half = table.filter(pa.array(np.random.default_rng([SEED, 5, place]).random(table.num_rows) < 0.5))
+    for index, table in enumerate(draw_sample(row_groups, list(by_type), SEED)):
+        half = table.filter(pa.array(np.random.default_rng([SEED, 5, index]).random(table.num_rows) < 0.5))
         rows += half.num_rows
-        fixing.append(_values(half, by_type))
-    kinds: dict[str, ColumnType] = {name: kind or "categorical" for name, kind in by_type.items()}
-    for name in [name for name, kind in by_type.items() if kind is None]:
-        numbers = [as_floats(part[FEATURE + name]) for part in fixing]
+        edge_rows.append(_values(half, by_type))
+    types: dict[str, ColumnType] = {name: type_ or "categorical" for name, type_ in by_type.items()}
+    for name in [name for name, type_ in by_type.items() if type_ is None]:
+        numbers = [as_floats(chunk[FEATURE + name]) for chunk in edge_rows]
         if len(pc.unique(pa.chunked_array(numbers)).drop_null()) > bins:
-            kinds[name] = "numeric"
-            for part, values in zip(fixing, numbers, strict=True):
-                part[FEATURE + name] = values
-    return kinds, fixing, rows
+            types[name] = "numeric"
+            for chunk, values in zip(edge_rows, numbers, strict=True):
+                chunk[FEATURE + name] = values
+    return types, edge_rows, rows
 
 
-def _take_out(fixing: list[dict[str, Values]], rows: int, histograms: Histograms) -> None:
-    """Count no more the rows that fixed the bins: they would look more like them than other rows do."""
+def _subtract(edge_rows: list[dict[str, Values]], rows: int, histograms: Histograms) -> None:
+    """Subtract the rows that set the bins from the counts: they match the bins better than other rows do."""
     for name, counts in histograms.counts.items():
-        for part in fixing:
-            counts -= histograms.binning.count(name, part[name])
-        counts[counts < 1e-9] = 0  # what rounding leaves where all rows of a bin are taken out
+        for chunk in edge_rows:
+            counts -= histograms.binning.count(name, chunk[name])
+        counts[counts < 1e-9] = 0  # rounding errors of bins without rows
     histograms.weight, histograms.square = histograms.weight - rows, histograms.square - rows
 
 
 def _values(table: pa.Table, kinds: Mapping[str, ColumnType | None]) -> dict[str, Values]:
-    """What has bins, by the name of its bins."""
+    """Return the name of bins -> the values to count in them."""
     return {FEATURE + name: values_of_type(table.column(name), kind) for name, kind in kinds.items()}
 
 
 class DatasetCounts(NamedTuple):
-    """Rows of a dataset, or of a range of its row groups, over the same bins. Two states merge by `merge`."""
+    """Counts of a dataset, or of a range of its row groups, in shared bins. `merge` merges two states."""
 
     histograms: Histograms
     timeline: Timeline
@@ -226,7 +260,7 @@ class DatasetCounts(NamedTuple):
 def _count(
     row_groups: list[RowGroup], binning: Binning, kinds: Mapping[str, ColumnType], clock: Time | None = None
 ) -> DatasetCounts:
-    """Count all rows in their bins, and in those of their periods; row groups are merged in order."""
+    """Count all rows by bin, and by bin and period; row groups are merged in order."""
     columns = [*kinds, *([] if clock is None else [clock.column])]
 
     def of_row_group(group: RowGroup, table: pa.Table) -> DatasetCounts:
@@ -243,12 +277,12 @@ def _count(
 
 
 def _over_time(timeline: Timeline, reference: Histograms, settings: DriftSettings) -> OverTime | None:
-    """PSI of every period of the current data; None without a time, or within one period."""
+    """Return the PSI of every period of the current data; None without a time column, or within one period."""
     if settings.time is None:
         return None
-    itself = {FEATURE + settings.time.column: "it is the time column"}
-    found = timeline.compare(reference, settings.psi.major_above, by_nature=itself)
-    return None if found is None else found.over_time(settings.time.column, settings.time.by)
+    time_column = {FEATURE + settings.time.column: "it is the time column"}
+    periods = timeline.compare(reference, settings.psi.major_above, by_nature=time_column)
+    return None if periods is None else periods.over_time(settings.time.column, settings.time.by)
 
 
 def _is_psi(report: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""The step at which a training diverged, done again: what each table and layer made of it, and where it began."""
+"""`ctr replay`: repeat the step at which a run diverged, and find the first table or layer that is not finite."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -29,34 +29,34 @@ from models import CTRModel, Recorded, recorded
 
 @dataclass(frozen=True)
 class Part:
-    """Something that a step reads or computes, and the Euclidean norms of it; None where it has no such thing."""
+    """Table, layer or value of a step, with Euclidean norms; None for a norm that does not apply."""
 
     name: str
-    """Such as `numerics`, `table user`, `dcn_v2/cross_0` or `loss`."""
+    """Name, such as `numerics`, `table user`, `dcn_v2/cross_0` or `loss`."""
     output: float | None = None
     weights: float | None = None
-    """With moving averages, after the forward pass; of a table: of the rows that the batch reads."""
+    """Norm of the weights, moving averages included, after the forward pass; of the looked-up embeddings of a table."""
     gradient: float | None = None
 
     @property
     def is_finite_forward(self) -> bool:
-        """Whether output and weights are finite."""
+        """True if output and weights are finite."""
         return all(norm is None or math.isfinite(norm) for norm in (self.output, self.weights))
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """A step done again."""
+    """Result of a repeated step."""
 
     weights: str
-    """Whose weights: of which step or checkpoint."""
+    """Step or checkpoint that the weights are from."""
     loss: float
     parts: list[Part]
-    """In the order in which they are computed."""
+    """Tables and layers in order of computation."""
 
     @property
     def first(self) -> str | None:
-        """Where it begins: the first part that is not finite, forward or else backward; None: all is finite."""
+        """Name of the first value that is not finite, forward or else backward; None if all are finite."""
         for part in self.parts:
             if not part.is_finite_forward:
                 return part.name
@@ -67,7 +67,7 @@ class Replayed:
 
     @property
     def overflowed(self) -> str:
-        """Name of what overflowed where all is finite: squares of the largest gradient, or else a sum of gradients."""
+        """Name of the overflow if all norms are finite: squares of the largest gradient, or else a sum of gradients."""
         largest = max(self.parts, key=lambda part: part.gradient or 0)
         if (largest.gradient or 0) > LARGEST_NORM:
             return f"the sum of the squares of the gradient of {largest.name}"
@@ -75,70 +75,78 @@ class Replayed:
 
 
 def replay(file: str | Path, console: Console | None = None) -> list[Replayed]:
-    """Do a saved step again, forward and backward, on one device.
+    """Repeat a saved step, forward and backward, on one device.
 
     Args:
         file: `diverged/step-N.parquet` of a run.
-        console: where the norms go; None: nowhere.
+        console: the console that prints the norms; None prints nothing.
 
     Returns:
-        The step with the weights that it met, then, if the run has a checkpoint, with those of the last one.
+        The step with its own weights, then, if the run has a checkpoint, with the weights of the last one.
 
     Raises:
-        ConfigError: no such file; it is damaged, or not in the folder of its run.
+        ConfigError: the file is missing, damaged or not in the folder of its run.
     """
     path, console = Path(file), console or Console(quiet=True)
     run = Run(path.parent.parent)
     if not path.is_file():
-        raise ConfigError(f"{path}: no such file")
+        raise ConfigError(f"{path}: no such file. Check the path.")
     if path.parent.name != "diverged" or not run.exists:
-        raise ConfigError(f"{path}: is not in `diverged/` of a run, whose config and encoder a replay needs")
+        raise ConfigError(
+            f"{path}: not in the folder `diverged` of a run. Use RUN/diverged/step-N.parquet, in its run folder."
+        )
     experiment = run.experiment(["training.device=auto", "training.replicas=1"])
     encoder = load_encoder(run)
     batch = load_batch(path, encoder)
     set_threads(experiment.training.threads)
     model = plan_model(experiment, encoder).build()
     load_weights(path, model)
-    shown = partial(console.print, highlight=False, markup=False, soft_wrap=True)
-    position = newest(run.folder / "checkpoints", lambda message: shown(f"warning: {message}"))
+    print_line = partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    position = newest(run.folder / "checkpoints", lambda message: print_line(f"warning: {message}"))
     try:
-        found = [_replayed(model, batch, path.stem)]
+        steps = [_replayed(model, batch, path.stem)]
         if position is not None:
             step = int(model.step.numpy())
             read_state(run.folder / "checkpoints" / position.name / "state", model)
-            model.step.assign(step)  # dropout is a function of it
-            found.append(_replayed(model, batch, f"checkpoint {position.name}"))
+            model.step.assign(step)  # dropout depends on it
+            steps.append(_replayed(model, batch, f"checkpoint {position.name}"))
     except tf.errors.InvalidArgumentError as error:
-        raise ConfigError(f"{path}: holds ids that the tables of this run do not have") from error
-    console.print(_table(found[0]))
-    for one in found:
-        begins = "all is finite" if one.first is None else f"it begins at {one.first}"
-        shown(f"with the weights of {one.weights} the loss is {one.loss:.6g}: {begins}")
-    if found[0].first is None:
-        shown(f"so what overflowed is {found[0].overflowed}")
-    elif len(found) > 1:
-        shown(f"so it is {'the weights since' if found[1].first is None else 'not the weights since, but the batch'}")
-    return found
+        raise ConfigError(
+            f"{path}: has ids that are not in the tables of this run. Use a step that this run saved."
+        ) from error
+    console.print(_table(steps[0]))
+    for replayed in steps:
+        first = "all norms are finite" if replayed.first is None else f"first not finite: {replayed.first}"
+        print_line(f"weights of {replayed.weights}: loss {replayed.loss:.6g}, {first}")
+    if steps[0].first is None:
+        print_line(f"overflow in {steps[0].overflowed}")
+    elif len(steps) > 1:
+        cause = (
+            "weights since the checkpoint" if steps[1].first is None else "batch, also with the checkpoint's weights"
+        )
+        print_line(f"cause: the {cause}")
+    return steps
 
 
 def _replayed(model: CTRModel, batch: Batch, weights: str) -> Replayed:
     tensors = {key: tf.constant(array) for key, array in batch.items()}
     with recorded() as calls:
         loss, gradients = model.loss_and_gradients(tensors)
-    gradient_of = {id(one): found for one, found in zip(model.trainable_variables, gradients, strict=True)}
+    variables = model.trainable_variables
+    gradient_of = {id(variable): gradient for variable, gradient in zip(variables, gradients, strict=True)}
     parts = [Part("numerics", output=_norm([batch["numerics"]]))] if batch["numerics"].size else []
     parts += _tables(model, batch, gradient_of)
     for name, layer, output in calls:
         inner = [module for module in layer.submodules if isinstance(module, Recorded)]
         below = {id(variable) for recorded_layer in inner for variable in recorded_layer.variables}
-        own = [] if layer is model.tables else [one for one in layer.variables if id(one) not in below]
-        trained = [gradient_of[id(one)] for one in own if one.trainable]
+        own = [] if layer is model.tables else [weight for weight in layer.variables if id(weight) not in below]
+        trained = [gradient_of[id(weight)] for weight in own if weight.trainable]
         parts.append(Part(name, _norm(output), _norm(own) if own else None, _norm(trained) if trained else None))
     return Replayed(weights, float(loss), [*parts, Part("loss", output=abs(float(loss)))])
 
 
 def _tables(model: CTRModel, batch: Batch, gradient_of: dict[int, Any]) -> Iterator[Part]:
-    """Each table: the rows that the batch reads, and their gradients, each row's summed."""
+    """Yield each table with the embeddings that the batch looks up, and their summed gradients."""
     for lookup in embedding_lookups(model):
         read, gradient = lookup.rows(batch), gradient_of[id(lookup.fused)]
         rows = gradient.indices.numpy() - lookup.offset
@@ -150,15 +158,15 @@ def _tables(model: CTRModel, batch: Batch, gradient_of: dict[int, Any]) -> Itera
 
 
 def _norm(arrays: Sequence[Any]) -> float:
-    """Of all together; in float64, which the square of no float32 overflows."""
+    """Return the norm of all arrays together, in float64, which the square of a float32 cannot overflow."""
     return math.sqrt(sum(float(np.square(np.asarray(array, np.float64)).sum()) for array in arrays))
 
 
-def _table(found: Replayed) -> Table:
+def _table(replayed: Replayed) -> Table:
     table = Table(box=None, pad_edge=False)
-    for column in ("part", "output", "weights", "gradient"):
-        table.add_column(column, justify="left" if column == "part" else "right")
-    for part in found.parts:
+    for column in ("table or layer", "output", "weights", "gradient"):
+        table.add_column(column, justify="left" if column == "table or layer" else "right")
+    for part in replayed.parts:
         norms = ("" if norm is None else f"{norm:.4g}" for norm in (part.output, part.weights, part.gradient))
         table.add_row(escape(part.name), *norms, style=None if part.is_finite_forward else "red")
     return table

@@ -1,4 +1,4 @@
-"""`ctr report`: the reports of runs, evaluations and comparisons, shown and written again."""
+"""`ctr report`: print the reports of runs, evaluations and comparisons, and rewrite their pages."""
 
 from pathlib import Path
 
@@ -14,20 +14,20 @@ from ctr.runs.run import Run
 
 
 def report(folders: list[Path], out: Path | None, console: Console) -> None:
-    """Show the report of each folder, of several runs side by side too; write report.html and report.md of each again.
+    """Print the report of each folder, and several runs side by side; rewrite each report.html and report.md.
 
     Args:
         folders: trained runs, evaluations or comparisons.
-        out: Markdown file for the runs side by side, or for a copy of the only one's report.md; None: none.
-        console: where the reports go.
+        out: Markdown file for the runs side by side, or for a copy of report.md of the only one; None: no file.
+        console: the console that prints the reports.
 
     Raises:
-        ConfigError: folders without a report, all named after the others are shown, or an unsuitable `out`.
+        ConfigError: some folders have no report, named after the other reports are printed; or `out` is unsuitable.
     """
     if out is not None:
         check_markdown(out)
         if len(folders) > 1 and (comparisons := [folder for folder in folders if (folder / FILE).is_file()]):
-            raise ConfigError(f"--out: {comparisons[0]} is a comparison, which stands alone; give it by itself")
+            raise ConfigError(f"--out: {comparisons[0]} is a comparison. Run `ctr report` with this folder only.")
     runs, mistakes = [], []
     for folder in folders:
         if len(folders) > 1:
@@ -37,7 +37,7 @@ def report(folders: list[Path], out: Path | None, console: Console) -> None:
                 write_comparison(folder)
                 show_comparison(folder, console)
             else:
-                runs.append(_shown(folder, console))
+                runs.append(_print_report(folder, console))
         except ConfigError as error:
             mistakes.append(str(error) if str(folder) in str(error) else f"{folder}: {error}")
     sections = []
@@ -52,11 +52,11 @@ def report(folders: list[Path], out: Path | None, console: Console) -> None:
     if out is not None:
         only = runs[0].folder if runs else folders[0]
         write_text(out, to_markdown(sections) if sections else (only / "report.md").read_text("utf-8"))
-        console.print(f"written: {out}", **PLAIN)
+        console.print(f"writing {out}", **PLAIN)
 
 
-def _shown(folder: Path, console: Console) -> Run:
-    """Show a run or an evaluation, and write its pages again."""
+def _print_report(folder: Path, console: Console) -> Run:
+    """Print the report of a run or an evaluation, and rewrite its pages."""
     show_report(Run(folder).report(), console)
     console.print(f"report: {write_html(folder)}", **PLAIN)
     return Run(folder)

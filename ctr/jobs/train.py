@@ -1,4 +1,4 @@
-"""`ctr train`: from an experiment to a run folder with its report."""
+"""`ctr train`: train an experiment and write a run folder with its report."""
 
 import shlex
 import time
@@ -62,78 +62,81 @@ def train(
     callbacks: Callbacks = (),
     console: Console | None = None,
 ) -> RunReport:
-    """Train an experiment into a run folder; returns its report.
+    """Train an experiment, write its run folder, and return its report.
 
-    Nothing is written before data and model are known to be good, and a run that fails before its first checkpoint
-    leaves nothing. A run that is resumed ends as it would have without the interruption, bit for bit.
+    Nothing is written before data and model are checked, and a run that fails before its first checkpoint leaves no
+    files. The result of a resumed run is bit-identical to that of an uninterrupted run.
 
     Args:
-        experiment: what to do.
-        folder: of the run; it must not hold one, unless `overwrite` or `resume`.
-        overwrite: replace the run that is there, once this one is trained.
-        resume: go on with the run that is there; if it is finished, show its report, if there is none, begin it.
-        callbacks: tf_keras callbacks, or what makes them once the folder is there.
-        console: where progress goes; None: nowhere.
+        experiment: the experiment.
+        folder: the run folder; without `overwrite` or `resume` it must not hold a run.
+        overwrite: replace an existing run after this one is trained.
+        resume: continue an unfinished run, print the report of a finished run, or start a new run.
+        callbacks: tf_keras callbacks, or a function that returns them after the folder is created.
+        console: the console that prints progress; None prints nothing.
 
     Raises:
-        ConfigError, DataError: the user's mistakes.
-        Diverged: the loss is no longer finite.
-        Interrupted: SIGTERM or SIGINT came; a checkpoint is saved.
+        ConfigError, DataError: the input is invalid.
+        Diverged: the loss is not finite.
+        Interrupted: SIGTERM or SIGINT ended training; a checkpoint is saved.
     """
     console = console or Console(quiet=True)
     run = Run(folder)
     if resume and overwrite:
-        raise ConfigError("--resume goes on with a run, --overwrite begins it anew: choose one")
-    is_there = resume and run.exists
-    if not is_there:
+        raise ConfigError(
+            "--resume: cannot be combined with --overwrite. Use --resume to continue the run, or --overwrite to start "
+            "over."
+        )
+    is_resumed = resume and run.exists
+    if not is_resumed:
         run.check_free(overwrite)
     with lock_folder(run.folder):
-        if is_there:
+        if is_resumed:
             experiment = resumed(experiment, run)
-        if is_there and run.is_finished:
-            return _show_finished(run, console)
-        return _train(_Job(experiment, run, is_there, console), callbacks)
+        if is_resumed and run.is_finished:
+            return _print_finished(run, console)
+        return _train(_Job(experiment, run, is_resumed, console), callbacks)
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One call of `ctr train`."""
+    """A call of `ctr train`."""
 
     experiment: Experiment
     run: Run
-    is_there: bool
-    """True for a run to continue."""
+    is_resumed: bool
+    """True for an existing run to continue."""
     console: Console
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """The data of a run, and what it begins from."""
+    """Data and starting point of a run."""
 
     prepared: PreparedData
     files: dict[str, list[RowGroup]]
-    """Every row group of each set, in the order of its files."""
+    """Every row group of each split, in the order of its files."""
     reader: Reader
     plan: ModelPlan
     unfinished: Unfinished | None
-    """What a resumed run continues from; None: it starts."""
+    """State that a resumed run continues from; None for a new run."""
     parent: ParentRun | None
-    """The run that it takes its first weights from."""
+    """Run of a warm start; None without one."""
 
 
 @dataclass(frozen=True)
 class _Built:
-    """The model of a run, and what is known of it before its first step."""
+    """Model of a run before its first step."""
 
     model: CTRModel
     device: str
     components: list[ComponentCost]
     warm_start: dict[str, Any] | None
-    """What another run gave, as warm_start.json says it."""
+    """Contents of warm_start.json; None without a warm start."""
 
 
 def _train(job: _Job, callbacks: Callbacks) -> RunReport:
-    """Open the data, build the model, fit it from its start or a checkpoint, and measure it."""
+    """Open the data, build the model, train it from its start or a checkpoint, and evaluate it."""
     started, run = time.perf_counter(), job.run
     opened = _open(job)
     built = _build(job, opened)
@@ -141,7 +144,9 @@ def _train(job: _Job, callbacks: Callbacks) -> RunReport:
         position = _begin(job, opened, built)
         earlier = position.seconds
         trainer = _fit(job, opened, built, position, callbacks, interruption)
-        interruption.at_once(f"{run.folder}: trained, but not measured; go on with `ctr train CONFIG --resume`")
+        interruption.at_once(
+            f"{run.folder}: trained, but not evaluated. Run `ctr train CONFIG --resume` to evaluate it."
+        )
         measured, curves = _measure(job.experiment, opened.prepared, trainer.scorer, run)
         total = earlier + time.perf_counter() - started
         seconds = {"train": round(trainer.position.seconds, 3), "total": round(total, 3)}
@@ -153,20 +158,20 @@ def _train(job: _Job, callbacks: Callbacks) -> RunReport:
 
 
 def _open(job: _Job) -> _Opened:
-    """Check that the run fits the machine, and read its data up to the first batch; nothing is written."""
+    """Check that the run fits the machine, and read its data up to the first batch; write nothing."""
     experiment, run, console = job.experiment, job.run, job.console
     set_threads(experiment.training.threads)
     unfitted = empty_encoder(experiment)
     plan = plan_model(experiment, unfitted)
-    check_fits(plan, run.folder)  # as far as the config says; with what the data says, below
+    check_fits(plan, run.folder)  # from the config alone; below, with the data
     sets = open_sets(experiment)
-    unfinished = find_unfinished(run, sets, unfitted.input_columns, partial(warn, console)) if job.is_there else None
+    unfinished = find_unfinished(run, sets, unfitted.input_columns, partial(warn, console)) if job.is_resumed else None
     encoder = unfinished.encoder if unfinished else None
     parent = open_parent(plan, run) if encoder is None else None
     if parent is not None and unfinished is not None:
         check_unchanged(parent, run)
     prepared = prepare_sets(experiment, sets, encoder, parent.encoder if parent else None)
-    _show_data(prepared, parent, console)
+    _print_data(prepared, parent, console)
     plan = plan.completed(prepared.encoder)
     for warning in check_fits(plan, run.folder, prepared):
         warn(console, warning)
@@ -174,11 +179,11 @@ def _open(job: _Job) -> _Opened:
 
 
 def _build(job: _Job, opened: _Opened) -> _Built:
-    """Build the model on its device, warm-started if another run is named, and print what it is."""
+    """Build the model on its device, warm-start it if the config asks for it, and print its size."""
     experiment, console, encoder = job.experiment, job.console, opened.prepared.encoder
     model = opened.plan.build(opened.reader.batches_per_epoch)
     device = tf.DeviceSpec.from_string(model.distribute_strategy.extended.worker_devices[0]).device_type
-    console.print(f"on the {device}, {experiment.training.threads} threads")
+    console.print(f"training on {device}, {experiment.training.threads} threads")
     print_variables(model, console)
     components = cost_of(model, batch_signature(encoder))
     print_cost(components, console)
@@ -189,25 +194,25 @@ def _build(job: _Job, opened: _Opened) -> _Built:
 
 
 def _begin(job: _Job, opened: _Opened, built: _Built) -> Position:
-    """Make the run folder, or bring model and folder to the checkpoint to continue from; returns where training is."""
+    """Create the run folder, or restore model and folder at a checkpoint; return the position of training."""
     run, console = job.run, job.console
     if opened.unfinished is not None:
         position = opened.unfinished.position
         check_device(run, built.device, partial(warn, console))
         check_initial_weights(run, built.model, position, partial(warn, console))
-        _go_on(position, job.experiment, built.model, run, console)
+        _restore(position, job.experiment, built.model, run, console)
     else:
         position = Position(initial_weights=fingerprint(built.model))
-        if job.is_there:
-            warn(console, f"{run.folder}: no checkpoint can be used. The run starts over from its first step.")
+        if job.is_resumed:
+            warn(console, f"{run.folder}: no usable checkpoint; restarting from the first step")
             run.delete()
-        began_with = {
+        metadata = {
             "environment": {**environment(), "device": built.device},
             "data": describe_data(opened.files),
             "initial_weights": part_fingerprints(built.model),
             "warm_start": built.warm_start,
         }
-        run.create(job.experiment, began_with)
+        run.create(job.experiment, metadata)
     if opened.unfinished is None or opened.unfinished.encoder is None:
         save_encoder(opened.prepared.encoder, run)
     return position
@@ -221,7 +226,7 @@ def _fit(
     callbacks: Callbacks,
     interruption: Interruption,
 ) -> Trainer:
-    """Train from a position to the end; the model then has its best weights."""
+    """Train from a position to the end, and load the best weights."""
     with Progress(job.console, job.experiment.training.epochs) as progress:
         trainer = Trainer(
             job.experiment,
@@ -240,24 +245,23 @@ def _fit(
 
 
 def _finish(run: Run, report: RunReport, curves: dict[str, Any], contents: pa.Table) -> None:
-    """Write what a run ends with, and seal it: from then on it is finished."""
+    """Write the last files of a run and its checksums, which mark it as finished."""
     pq.write_table(contents, run.folder / CONTENTS)
     save_curves(run.folder, curves)
     write_json(run.folder / "report.json", report)
     run.seal()
 
 
-def _show_data(prepared: PreparedData, parent: ParentRun | None, console: Console) -> None:
-    """Print the rows of each set, and what a user should know of the data."""
-    console.print(", ".join(f"{name}: {count_rows(groups):,} rows" for name, groups in prepared.sets.items()))
+def _print_data(prepared: PreparedData, parent: ParentRun | None, console: Console) -> None:
+    """Print the number of examples of each split, and warnings about the data."""
+    console.print(", ".join(f"{name}: {count_rows(groups):,} examples" for name, groups in prepared.sets.items()))
     print_bad_rows(prepared.bad_rows, console)
     if parent is not None and prepared.encoder.lacks_record:
-        told = f"{parent.run.folder} has no record of the ids that it was trained on: unseen ids keep their own rows"
-        warn(console, told)
+        warn(console, f"{parent.run.folder}: no record of its training ids, so unseen ids keep their own embeddings")
 
 
 def _reader(experiment: Experiment, prepared: PreparedData) -> Reader:
-    """Of the training data."""
+    """Return the reader of the training data."""
     settings = experiment.training
     return Reader(
         prepared.sets["train"],
@@ -270,9 +274,9 @@ def _reader(experiment: Experiment, prepared: PreparedData) -> Reader:
     )
 
 
-def _go_on(position: Position, experiment: Experiment, model: CTRModel, run: Run, console: Console) -> None:
-    """Bring model and run folder to where a checkpoint was saved."""
-    console.print(f"going on from step {position.step}", **PLAIN)
+def _restore(position: Position, experiment: Experiment, model: CTRModel, run: Run, console: Console) -> None:
+    """Restore model and run folder at a checkpoint."""
+    console.print(f"resuming from step {position.step:,}", **PLAIN)
     restore(run.folder / "checkpoints", position, model)
     run.rewind_to(experiment, run.folder / "checkpoints" / position.name)
 
@@ -284,7 +288,7 @@ def _report(
     components: list[ComponentCost],
     seconds: dict[str, float],
 ) -> RunReport:
-    """Return what report.json says of a run."""
+    """Return the contents of report.json."""
     tables = sparsity_report(trainer.model)
     return {
         **measured,
@@ -293,7 +297,9 @@ def _report(
         "files": {name: file_rows(groups) for name, groups in prepared.sets.items()},
         "bad_rows": bad_rows_records(prepared.bad_rows),
         "model": {
-            "components": [{"name": one.name, "parameters": one.parameters, "flops": one.flops} for one in components]
+            "components": [
+                {"name": cost.name, "parameters": cost.parameters, "flops": cost.flops} for cost in components
+            ]
         },
         "warm_start": trainer.run.warm_start(),
         "tables": tables,
@@ -310,7 +316,7 @@ def _report(
 
 @contextmanager
 def _run_in(run: Run) -> Iterator[None]:
-    """Of what fails inside, nothing is left but what can be gone on from."""
+    """Clean up after a failure, keeping only what `--resume` can continue from."""
     try:
         yield
     except Interrupted:
@@ -322,15 +328,15 @@ def _run_in(run: Run) -> Iterator[None]:
         name_folder(error, run.folder)
         if (kept := run.restore_replaced("unfinished")) is not None:
             command = f"ctr train CONFIG --run {shlex.quote(str(kept))} --resume"
-            error.add_note(f"its checkpoints are kept; to go on once that is mended: {command}")
+            error.add_note(f"The checkpoints are kept. To resume after correcting the error, run: {command}")
         raise
 
 
-def _show_finished(run: Run, console: Console) -> RunReport:
-    """What `--resume` has left to do where all is done: a kill may have come before the last lines of `train`."""
+def _print_finished(run: Run, console: Console) -> RunReport:
+    """Print the report of a finished run; a kill could have come before the last lines of `_train`."""
     run.delete_replaced()
     report = run.run_report()
-    console.print(f"{run.folder} is finished; its report:", **PLAIN)
+    console.print(f"{run.folder} is already finished:", **PLAIN)
     print_results(report, run.folder, console)
     return report
 
@@ -338,20 +344,21 @@ def _show_finished(run: Run, console: Console) -> RunReport:
 def _measure(
     experiment: Experiment, prepared: PreparedData, scorer: Scorer, run: Run
 ) -> tuple[Measured, dict[str, Any]]:
-    """Score every set with the trained model, scores and reference going to disk: for report.json, for curves.json."""
+    """Score every split with the trained model; return the contents of report.json and curves.json."""
     data, psi = experiment.data, experiment.report.psi
-    everything = [group for groups in prepared.sets.values() for group in groups]
-    observed = ReportColumns.of(experiment, prepared.encoder, everything, data.negative_sampling_rate)
-    # a fixed sample of the training data: the reference of PSI, and what train metrics are computed on
-    columns = list(dict.fromkeys([*prepared.encoder.input_columns, *observed.columns]))
-    drawn = draw_sample(prepared.sets[TRAIN], columns, experiment.seed)
-    scored = [scorer.score_table(table, "sample of the training data") for table in drawn]
-    tally, reference = build_reference(scored, observed, psi.bins, count_rows(prepared.sets[TRAIN]), experiment.seed)
+    all_groups = [group for groups in prepared.sets.values() for group in groups]
+    report_columns = ReportColumns.of(experiment, prepared.encoder, all_groups, data.negative_sampling_rate)
+    # a fixed sample of the training data is the reference of PSI, and the data of train metrics
+    columns = list(dict.fromkeys([*prepared.encoder.input_columns, *report_columns.columns]))
+    sample = draw_sample(prepared.sets[TRAIN], columns, experiment.seed)
+    scored = [scorer.score_table(table, "sample of the training data") for table in sample]
+    train_rows = count_rows(prepared.sets[TRAIN])
+    tally, reference = build_reference(scored, report_columns, psi.bins, train_rows, experiment.seed)
     reference.save(run.folder / "reference")
     tallies = {TRAIN: tally}
     for name in [name for name in prepared.sets if name != TRAIN]:
-        writer = ScoreWriter(run.folder / "scores" / f"{name}.parquet", observed.weighted, prepared.kept)
-        tallies[name] = evaluate_split(scorer, prepared.sets[name], reference, observed, writer)
+        writer = ScoreWriter(run.folder / "scores" / f"{name}.parquet", report_columns.weighted, prepared.kept)
+        tallies[name] = evaluate_split(scorer, prepared.sets[name], reference, report_columns, writer)
     main = next(name for name in ("test", "valid", TRAIN) if name in tallies)
     report, curves = build_report(tallies, main, reference, psi.major_above)
     return report, {"run": experiment.name, **curves}

@@ -1,1 +1,1 @@
-"""What can be known before a training: that it fits the machine, and what its data is like."""
+"""Checks before training: whether a run fits the machine, and what its data is like."""

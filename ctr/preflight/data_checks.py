@@ -1,4 +1,4 @@
-"""What the profile of the sets says about a training: sentences with how bad it is."""
+"""Checks of the data before training, from the profiles of its splits."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ctr.checks.finding import Finding
-from ctr.checks.leaks import copied
+from ctr.checks.leaks import duplicate_share
 from ctr.checks.significance import RATE_MARGIN, STANDARD_ERRORS
 from ctr.config.data import Data
 from ctr.preflight.profile import InputProfile, SetProfile
@@ -16,58 +16,60 @@ from ctr.schema.report import Duplicates
 from features import BadRows, Features, RowGroup, count_rows
 
 FEW_POSITIVES = 100
-UNKNOWN = 0.5
-NULLS = 0.1
+MAX_UNKNOWN = 0.5  # fraction of values
+MAX_NULL_CHANGE = 0.1  # of the fraction of nulls, from training
 
 
 def check_data(
     data: Data, features: Features, sets: Mapping[str, SetProfile], copies: Mapping[str, Duplicates]
 ) -> list[Finding]:
-    """Return warnings of labels, nulls, ids and copied rows, and an `ok` for each of these without any.
+    """Return warnings about labels, values, ids and duplicates, and an `ok` for each of these without any.
 
     Args:
         data: settings of the data.
         features: the declared features.
         sets: profiles of the splits.
-        copies: for each split but the training data, the share of its rows that were copied from there.
+        copies: split -> the share of its examples that duplicate training examples, for each split except train.
     """
-    looks = {
-        "labels": _labels(sets),
-        "values": _values(sets, [data.label, data.weight]),
-        "ids": _ids(features, sets),
-        "copies": _copies(copies),
+    warnings = {
+        "labels": list(_labels(sets)),
+        "values": list(_values(sets, [data.label, data.weight])),
+        "ids": list(_ids(features, sets)),
+        "duplicates": list(_duplicates(copies)),
     }
     ok = {
-        "labels": "labels: both classes in every set, about as often",
-        "values": "values: no input is constant, or null much more often in one set than in training",
-        "ids": "ids: tables are about as large as their ids need",
-        "copies": "copies: no sign that rows of another set were copied from the training data",
+        "labels": "every split has both classes at a similar rate",
+        "values": "no input is constant, or null much more often in one split than in training",
+        "ids": "table sizes match their ids",
+        "duplicates": "no sign that other splits duplicate training examples",
     }
-    found = {
-        check: [Finding(Level.WARNING, check, f"{check}: {told}") for told in told] for check, told in looks.items()
-    }
-    return [finding for check in looks for finding in found[check] or [Finding(Level.OK, check, ok[check])]]
+    return [
+        finding
+        for check, sentences in warnings.items()
+        for finding in [Finding(Level.WARNING, check, f"{check}: {sentence}.") for sentence in sentences]
+        or [Finding(Level.OK, check, f"{check}: {ok[check]}")]
+    ]
 
 
 def check_bad_rows(data: Data, bad_rows: Mapping[str, BadRows]) -> list[Finding]:
-    """Bad rows of each set, by reason: an error where there are more than `data.bad_rows` allows, which may be none."""
+    """Return the invalid rows of each split by reason, an error if there are more than `data.bad_rows` allows."""
     at_most = 0.0 if data.bad_rows == "error" else data.bad_rows.skip
-    found = []
+    findings = []
     for name, bad in bad_rows.items():
         reasons = ", ".join(f"{reason} ({count:,})" for reason, count in bad.reasons.items())
-        told = f"bad rows: {name}: {bad.rows:,} rows, a share of {bad.share:.3g}: {reasons}"
+        message = f"invalid rows: {bad.rows:,} in {name} ({100 * bad.share:.3g}%): {reasons}."
         if bad.share > at_most:
-            allowed = "errors unless `data.bad_rows: {skip: SHARE}` allows them"
-            told += f"; {allowed if not at_most else f'`data.bad_rows` allows {at_most:g}'}"
-        found.append(Finding(Level.ERROR if bad.share > at_most else Level.WARNING, "bad rows", told))
-    return found or [Finding(Level.OK, "bad rows", "bad rows: none")]
+            allowed = f" `data.bad_rows` allows {100 * at_most:g}%." if at_most else ""
+            message += f"{allowed} Correct them, or set `data.bad_rows: {{skip: FRACTION}}`."
+        findings.append(Finding(Level.ERROR if bad.share > at_most else Level.WARNING, "invalid rows", message))
+    return findings or [Finding(Level.OK, "invalid rows", "invalid rows: none")]
 
 
 def check_order(data: Data, train: list[RowGroup]) -> Finding:
-    """A warning if the training data is one row group of more rows than are shuffled together."""
+    """Return a warning if the training data is one row group with more rows than are shuffled together."""
     rows = count_rows(train)
     if train[0].slice is None or len({group.location for group in train}) > 1 or rows <= data.shuffle_rows:
-        return Finding(Level.OK, "order", "order: every epoch mixes rows of different row groups, or all rows")
+        return Finding(Level.OK, "order", "order: every epoch mixes different row groups, or all rows")
     return Finding(
         Level.WARNING,
         "order",
@@ -79,63 +81,65 @@ def check_order(data: Data, train: list[RowGroup]) -> Finding:
 
 def _labels(sets: Mapping[str, SetProfile]) -> Iterator[str]:
     train = sets["train"]
-    for name, one in sets.items():
-        fewer = min(one.positives, one.rows - one.positives)
+    for name, profile in sets.items():
+        fewer = min(profile.positives, profile.rows - profile.positives)
         if not fewer:
             yield f"{name} has labels of one class only, so it has no AUC"
         elif fewer < FEW_POSITIVES:
-            yield f"{name} has only {fewer} rows of the rarer class; its metrics will be noisy"
-        change = abs(one.positive_rate / train.positive_rate - 1)
-        if change > RATE_MARGIN and _differ(one.positive_rate, one.rows, train.positive_rate, train.rows):
-            yield f"the label rate is {one.positive_rate:.4f} in {name}, but {train.positive_rate:.4f} in training"
+            yield f"{name} has only {fewer} rows of the rarer class, so its metrics will be noisy"
+        rate = profile.positive_rate
+        is_different = _differ(rate, profile.rows, train.positive_rate, train.rows)
+        if abs(rate / train.positive_rate - 1) > RATE_MARGIN and is_different:
+            yield f"the positive rate is {rate:.4f} in {name}, but {train.positive_rate:.4f} in training"
 
 
 def _values(sets: Mapping[str, SetProfile], label_and_weight: list[str | None]) -> Iterator[str]:
     train = sets["train"]
-    for name, before in train.inputs.items():
+    for name, trained in train.inputs.items():
         if name in label_and_weight:
             continue
-        if not before.values:
+        if not trained.values:
             yield f"{name!r} has no value in the training data"
-        elif before.different == 1 and not before.nulls:
-            yield f"{name!r} is {_shown(before.low)} in every row of the training data"
-        for other, one in sets.items():
-            after = one.inputs[name]
-            change = after.null_share - before.null_share
-            if abs(change) > NULLS and _differ(after.null_share, after.rows, before.null_share, before.rows):
-                yield f"{name!r} is null in {_percent(after)} of {other}, but in {_percent(before)} of training"
+        elif trained.different == 1 and not trained.nulls:
+            yield f"{name!r} is {_format(trained.low)} in every row of the training data"
+        for split, profile in sets.items():
+            input_ = profile.inputs[name]
+            is_different = _differ(input_.null_share, input_.rows, trained.null_share, trained.rows)
+            if abs(input_.null_share - trained.null_share) > MAX_NULL_CHANGE and is_different:
+                yield f"{name!r} is null in {_percent(input_)} of {split}, but in {_percent(trained)} of training"
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     return str(value) if isinstance(value, np.datetime64) else repr(value)
 
 
-def _percent(seen: InputProfile) -> str:
-    return f"{100 * seen.null_share:.1f} %"
+def _percent(profile: InputProfile) -> str:
+    return f"{100 * profile.null_share:.1f}%"
 
 
 def _ids(features: Features, sets: Mapping[str, SetProfile]) -> Iterator[str]:
     for name, feature in features.columns.items():
-        seen = sets["train"].inputs[name]
-        for other, one in sets.items():
-            share = one.inputs[name].unknown_share
-            if share is None or share <= UNKNOWN or feature.parts:  # new pairs of values are usual
+        trained = sets["train"].inputs[name]
+        for split, profile in sets.items():
+            share = profile.inputs[name].unknown_share
+            if share is None or share <= MAX_UNKNOWN or feature.parts:  # new pairs of values are usual
                 continue
             if feature.unknown_ids == "unseen":
-                why = "ids that the training data never has"
+                why = "ids that are not in the training data"
             else:
-                why = "too rare for the vocabulary" if other == "train" else "out of the vocabulary"
-            yield f"{100 * share:.1f} % of the values of {name!r} in {other} are {why}"
-        if seen.values:
-            yield from feature.remarks(seen.different, seen.high)
+                why = "too rare for the vocabulary" if split == "train" else "not in the vocabulary"
+            yield f"{100 * share:.1f}% of the values of {name!r} in {split} are {why}"
+        if trained.values:
+            yield from feature.remarks(trained.different, trained.high)
 
 
-def _copies(copies: Mapping[str, Duplicates]) -> Iterator[str]:
-    for name, found in copies.items():
-        if found["is_suspect"]:
-            yield f"about {copied(found, name)}"
+def _duplicates(copies: Mapping[str, Duplicates]) -> Iterator[str]:
+    for name, duplicates in copies.items():
+        if duplicates["is_suspect"]:
+            yield f"about {duplicate_share(duplicates, name)}"
 
 
-def _differ(one: float, rows: int, other: float, others: int) -> bool:
-    """Whether two shares differ by more than chance would have it."""
-    return abs(one - other) > STANDARD_ERRORS * math.sqrt(one * (1 - one) / rows + other * (1 - other) / others)
+def _differ(share: float, rows: int, other: float, other_rows: int) -> bool:
+    """Return True if two fractions differ significantly."""
+    variance = share * (1 - share) / rows + other * (1 - other) / other_rows
+    return abs(share - other) > STANDARD_ERRORS * math.sqrt(variance)

@@ -1,4 +1,4 @@
-"""All that an inspection of a config and its data came to."""
+"""Results of an inspection of a config and its data."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from features import DataError, RowGroup
 
 @dataclass
 class Inspection:
-    """What was found out; what could not be is None."""
+    """Results of `ctr inspect`; None for results that an error prevented."""
 
     findings: list[Finding] = field(default_factory=list)
     sets: dict[str, list[RowGroup]] | None = None
@@ -24,7 +24,7 @@ class Inspection:
     prepared: PreparedData | None = None
     profiles: dict[str, SetProfile] | None = None
     own_memory: OwnMemory | None = None
-    """Memory of this process after the data was prepared and before it was profiled."""
+    """Memory of this process after the data was prepared, before it was profiled."""
 
     @property
     def worst(self) -> Level:
@@ -33,7 +33,7 @@ class Inspection:
 
     @contextmanager
     def stage(self, check: str, ok: str | None = None) -> Iterator[None]:
-        """What the user did wrong inside becomes an error; if nothing, `ok` is said."""
+        """Turn an error raised inside into a finding; without one, add the sentence `ok` if it is given."""
         try:
             yield
         except (ConfigError, DataError, OSError) as error:

@@ -1,4 +1,4 @@
-"""The schema of every file against the first: all that is wrong with them, not only the first of it."""
+"""Comparison of the schema of every file with the first; every problem is listed."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,34 +15,34 @@ NAMED = 5
 
 
 def check_schemas(experiment: Experiment, encoder: Encoder, sets: dict[str, list[RowGroup]]) -> list[Finding]:
-    """Errors of files that lack a column or hold another thing in it, warnings of types that differ but agree.
+    """Return errors for files without a column or with an unsuitable type, and warnings for types that merely differ.
 
     Args:
-        experiment: says which columns are used.
-        encoder: of its features, fitted or not.
-        sets: opened.
+        experiment: the experiment, which determines the columns in use.
+        encoder: encoder of its features, fitted or not.
+        sets: the opened splits.
     """
     first_groups = list({group.file.path: group for groups in sets.values() for group in groups}.values())
     numbers = experiment.features.number_columns.union(encoder.columns.names if encoder.columns else [])
-    mistakes, right = [], []  # files that have all columns, in types that fit
+    mistakes, valid = [], []  # valid: files that have all columns in suitable types
     for group in first_groups:
         try:
             check_types([group], experiment, encoder)
-            right.append(group)
-            check_agreement([right[0], group], encoder.input_columns, numbers)
+            valid.append(group)
+            check_agreement([valid[0], group], encoder.input_columns, numbers)
         except (DataError, ConfigError) as error:
             mistakes.append(Finding(Level.ERROR, "schema", f"schema: {error}"))
     if len(mistakes) > NAMED:
-        rest = f"schema: {len(mistakes) - NAMED} more files have such mistakes"
+        rest = f"schema: {len(mistakes) - NAMED} more files have such errors. Correct them, too."
         mistakes = [*mistakes[:NAMED], Finding(Level.ERROR, "schema", rest)]
     used = [*encoder.input_columns, *experiment.data.keep, *report_columns(experiment)]
-    found = mistakes or [Finding(Level.WARNING, "schema", told) for told in _differences(first_groups, used)]
-    ok = f"schema: {len(first_groups)} file(s), the columns in use have one type in all"
-    return found or [Finding(Level.OK, "schema", ok)]
+    findings = mistakes or [Finding(Level.WARNING, "schema", text) for text in _differences(first_groups, used)]
+    ok = f"schema: the columns in use have the same type in all {len(first_groups):,} file(s)"
+    return findings or [Finding(Level.OK, "schema", ok)]
 
 
 def _differences(row_groups: list[RowGroup], columns: list[str]) -> Iterator[str]:
-    """A sentence for each column and type that files have in place of the first file's."""
+    """Yield a sentence for each column and type that differs from the first file."""
     first, *others = files_of(row_groups)
     for name in dict.fromkeys(columns):
         expected = first.schema.field(name).type
@@ -51,5 +51,5 @@ def _differences(row_groups: list[RowGroup], columns: list[str]) -> Iterator[str
             where = next(file.path for file in others if file.schema.field(name).type == type_)
             yield (
                 f"schema: column {name!r} is {type_name(type_)} in {types[type_]} of {len(others) + 1} files, "
-                f"such as {where}, but {type_name(expected)} in {first.path}; both are read as the same"
+                f"such as {where}, but {type_name(expected)} in {first.path}. Both are read in the same way."
             )

@@ -1,1 +1,1 @@
-"""Run folders: files written whole, checksums, locks, and the machine that they are on."""
+"""Run folders: atomic writes, checksums, locks, and the machine that they are on."""

@@ -1,4 +1,4 @@
-"""Folders of which every bit counts: sealed by the SHA-256 of their files, checked before they are used."""
+"""Checksums of folders: the SHA-256 of each file is written once, and checked before the file is used."""
 
 import hashlib
 import json
@@ -13,24 +13,24 @@ FILE = "checksums.json"
 
 
 def write_checksums(folder: Path) -> None:
-    """Write `checksums.json`: file -> SHA-256 of its bytes; when this returns, all of the folder is on the disk."""
+    """Write `checksums.json`, file -> SHA-256 of its bytes; on return the whole folder is on the disk."""
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     write_sums(folder, sums_of(folder, [name for name in names if name != FILE]))
 
 
 def sums_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the SHA-256 of files by their paths in a folder, once their bytes are on the disk.
+    """Return the SHA-256 of files by path in a folder, after their bytes are on the disk.
 
     Args:
-        folder: where the files are.
-        names: files and folders in it; those that do not exist are left out. A folder means every file in it, and a
-            folder with a `checksums.json` of its own means that file.
+        folder: the folder.
+        names: files and folders in it; missing ones are left out. A folder means every file in it, or, if it has a
+            `checksums.json`, that file.
     """
-    found = {}
+    sums = {}
     for path in (path for name in names for path in _files(folder / name)):
         sync(path)
-        found[path.relative_to(folder).as_posix()] = sha256(path)
-    return found
+        sums[path.relative_to(folder).as_posix()] = sha256(path)
+    return sums
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -38,7 +38,7 @@ def _files(path: Path) -> Iterator[Path]:
         yield path / FILE
     elif path.is_dir():
         for inner in sorted(path.iterdir()):
-            if not (inner.is_dir() and inner.name.startswith(".")):  # left by a process that was killed
+            if not (inner.is_dir() and inner.name.startswith(".")):  # left by a killed process
                 yield from _files(inner)
     elif path.is_file():
         yield path
@@ -49,25 +49,25 @@ def write_sums(folder: Path, sums: dict[str, str]) -> None:
     write_json(folder / FILE, {**sums, FILE: _sum_of(sums)})
 
 
-def read_sums(folder: Path, mend: str = "") -> dict[str, str] | None:
-    """Return what `write_sums` wrote; None if the folder has no `checksums.json`.
+def read_sums(folder: Path, remedy: str = "") -> dict[str, str] | None:
+    """Return the entries of `checksums.json`; None if the folder has no such file.
 
     Args:
-        folder: what is sealed.
-        mend: what to do, for the message.
+        folder: the sealed folder.
+        remedy: advice on what to do, for the message.
 
     Raises:
-        Damaged: it is not what was written.
+        Damaged: the file is not what was written.
     """
     try:
         sums = read_json(folder / FILE)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as error:
-        raise Damaged(f"{folder}: damaged: {FILE} is not what was written.", mend) from error
-    own = sums.pop(FILE, None)
-    if own not in (None, _sum_of(sums)):  # an earlier version wrote none
-        raise Damaged(f"{folder}: damaged: {FILE} differs from the SHA-256 of its own entries.", mend)
+        raise Damaged(f"{folder}: damaged: {FILE} is not JSON.", remedy) from error
+    own_sum = sums.pop(FILE, None)
+    if own_sum not in (None, _sum_of(sums)):  # an earlier version did not write it
+        raise Damaged(f"{folder}: damaged: {FILE} differs from the SHA-256 of its own entries.", remedy)
     return sums
 
 
@@ -76,64 +76,64 @@ def _sum_of(sums: dict[str, str]) -> str:
 
 
 @contextmanager
-def rewriting(folder: Path, names: Collection[str], mend: str = "") -> Iterator[None]:
-    """Allow files of a sealed folder to be written: meanwhile they are not listed, so a kill leaves no wrong SHA-256.
+def rewriting(folder: Path, names: Collection[str], remedy: str = "") -> Iterator[None]:
+    """Allow files of a sealed folder to be rewritten; they are unlisted meanwhile, so a kill leaves no wrong SHA-256.
 
     Args:
-        folder: what is sealed.
+        folder: the sealed folder.
         names: paths of files in it.
-        mend: what to do where `checksums.json` is damaged, for the message.
+        remedy: advice if `checksums.json` is damaged, for the message.
 
     Raises:
-        Damaged: it is.
+        Damaged: `checksums.json` is damaged.
     """
-    sums = read_sums(folder, mend) or {}
-    others = {name: one for name, one in sums.items() if name not in names}
+    sums = read_sums(folder, remedy) or {}
+    others = {name: sum_ for name, sum_ in sums.items() if name not in names}
     if others != sums:
         write_sums(folder, others)
     yield
     write_sums(folder, others | sums_of(folder, names))
 
 
-def check_file(folder: Path, name: str, sums: dict[str, str], mend: str = "") -> None:
-    """Check that a file is the one that the `checksums.json` of a folder lists.
+def check_file(folder: Path, name: str, sums: dict[str, str], remedy: str = "") -> None:
+    """Check a file against the `checksums.json` of its folder.
 
     Args:
-        folder: what is sealed.
+        folder: the sealed folder.
         name: path of the file in it.
-        sums: what `read_sums` returned.
-        mend: what to do, for the message.
+        sums: entries that `read_sums` returned.
+        remedy: advice on what to do, for the message.
 
     Raises:
         Damaged: the file is missing, has changed, or is not listed.
     """
     if not (folder / name).is_file():
-        raise Damaged(f"{folder}: damaged: {name} is missing.", mend)
+        raise Damaged(f"{folder}: damaged: {name} is missing.", remedy)
     if name not in sums:
-        raise Damaged(f"{folder}: damaged: {name} is not listed in {FILE}.", mend)
+        raise Damaged(f"{folder}: damaged: {name} is not listed in {FILE}.", remedy)
     if sha256(folder / name) != sums[name]:
-        raise Damaged(f"{folder}: damaged: {name} differs from its SHA-256 in {FILE}.", mend)
+        raise Damaged(f"{folder}: damaged: {name} differs from its SHA-256 in {FILE}.", remedy)
 
 
-def verify_checksums(folder: Path, mend: str = "") -> None:
-    """Check that a folder is as `write_checksums` left it.
+def verify_checksums(folder: Path, remedy: str = "") -> None:
+    """Check that a folder is unchanged since `write_checksums`.
 
     Args:
-        folder: of files only.
-        mend: what to do, for the message.
+        folder: a folder that contains files only.
+        remedy: advice on what to do, for the message.
 
     Raises:
         Damaged: a file is missing, has changed or is not listed.
     """
-    sums = read_sums(folder, mend)
+    sums = read_sums(folder, remedy)
     if sums is None:
-        raise Damaged(f"{folder}: has no {FILE}, so it is damaged or of an earlier version.", mend)
-    there = {path.name for path in folder.iterdir() if not path.name.startswith(".")} - {FILE}  # nothing of ours
-    for name in sorted(sums.keys() | there):
-        check_file(folder, name, sums, mend)
+        raise Damaged(f"{folder}: no {FILE}, so the folder is damaged or of an earlier version.", remedy)
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")} - {FILE}
+    for name in sorted(sums.keys() | names):
+        check_file(folder, name, sums, remedy)
 
 
 def sha256(path: Path) -> str:
-    """Of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""environment.json: the versions and the commit that a run was made with."""
+"""Contents of environment.json: the versions and the commit of a run."""
 
 import importlib.metadata
 import platform
@@ -10,16 +10,16 @@ PACKAGES = ("tensorflow", "tf-keras", "tensorflow-recommenders", "numpy", "panda
 
 
 def environment() -> dict[str, Any]:
-    """Versions of Python and of the packages that decide results, and the git commit."""
+    """Return the versions of Python and of the packages that determine results, and the git commit."""
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"python": platform.python_version(), "packages": versions, "git_commit": _git_commit()}
 
 
 def _git_commit() -> str | None:
-    """The commit of the checkout that runs, if it is one."""
-    here = Path(__file__).parent
+    """Return the commit of the checkout that this package is imported from; None without one."""
+    package = Path(__file__).parent
     try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10)
+        process = subprocess.run(["git", "rev-parse", "HEAD"], cwd=package, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return found.stdout.strip() if found.returncode == 0 else None
+    return process.stdout.strip() if process.returncode == 0 else None

@@ -1,4 +1,4 @@
-"""Write files whole or not at all, read them, and name the folder in errors of a failing disk."""
+"""Atomic writes of files, reads of JSON, and errors of a failing disk that name the folder."""
 
 import json
 import os
@@ -10,14 +10,16 @@ from ctr.errors import ConfigError
 
 
 def check_writable(folder: Path) -> None:
-    """Raise ConfigError unless `folder` is one, or can be made."""
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise ConfigError(f"{folder}: cannot be written, because {there} is not a folder that can be written to")
+    """Raise ConfigError unless `folder` is a writable folder or can be created."""
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise ConfigError(
+            f"{folder}: cannot write, because {existing} is not a writable folder. Choose another folder."
+        )
 
 
 def name_folder(error: BaseException, folder: Path) -> None:
-    """Say in an OSError where it was: of a full disk neither Python nor Arrow tells the file."""
+    """Add the folder to an OSError without a file name: for a full disk, neither Python nor Arrow sets it."""
     if isinstance(error, OSError) and error.errno is not None and error.filename is None:
         error.strerror, error.filename = os.strerror(error.errno), str(folder)
 
@@ -26,16 +28,16 @@ def remove(path: Path) -> None:
     """Delete a file, a folder with its contents, or a link but not its target; do nothing if the path is missing."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
-    elif path.is_symlink() or path.exists():  # on a read-only disk not even what is not there can be deleted
+    elif path.is_symlink() or path.exists():  # a read-only disk refuses even to delete a missing file
         path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all, escaping what UTF-8 cannot hold, such as a stray byte of a path."""
+    """Write a file atomically, and escape what UTF-8 cannot encode, such as a stray byte of a path."""
     partial = path.with_name(f".{path.name}.partial")
     remove(partial)
     try:
-        with partial.open("x", encoding="utf-8", errors="backslashreplace") as out:  # through no link
+        with partial.open("x", encoding="utf-8", errors="backslashreplace") as out:  # does not follow a link
             out.write(text)
         sync(partial)
         os.replace(partial, path)
@@ -47,7 +49,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until the disk has a file's bytes, or the names in a folder."""
+    """Wait until the bytes of a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -56,20 +58,20 @@ def sync(path: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file whole or not at all."""
+    """Write a JSON file atomically."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the mapping that `write_json` wrote.
+    """Return the mapping in a JSON file.
 
     Raises:
         ConfigError: the file is damaged.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: damaged: {error}") from error
-    if not isinstance(found, dict):
-        raise ConfigError(f"{path}: damaged: holds no mapping")
-    return found
+        raise ConfigError(f"{path}: damaged: invalid JSON ({error}). Restore the file.") from error
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}: damaged: expected a JSON object. Restore the file.")
+    return value

@@ -1,4 +1,4 @@
-"""Folders that take the place of others once they are whole."""
+"""Folders that replace others once they are complete."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -15,30 +15,30 @@ REPORT = "report.json"
 
 
 def check_replaceable(target: Path, overwrite: bool, kind: str, is_of_kind: Callable[[dict[str, Any]], bool]) -> None:
-    """Raise ConfigError unless a report may go to `target`; only an earlier one of its kind is ever replaced.
+    """Raise ConfigError unless a report can be written to `target`; only a report of the same kind is replaced.
 
     Args:
         target: a folder.
-        overwrite: replace what is there.
-        kind: of the report, in words.
-        is_of_kind: tells by report.json.
+        overwrite: replace an existing report.
+        kind: the kind of the report, such as "an evaluation".
+        is_of_kind: function that returns True for a report.json of this kind.
     """
     check_writable(target)
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
-    there = target / REPORT  # read unchecked: it only says whether this may be replaced
-    if not there.is_file() or not is_of_kind(read_json(there)):
-        raise ConfigError(f"{target} exists and is not {kind}: choose another folder with --out")
+    existing = target / REPORT  # read unchecked: it only tells whether the folder can be replaced
+    if not existing.is_file() or not is_of_kind(read_json(existing)):
+        raise ConfigError(f"{target}: the folder exists and is not {kind}. Choose another folder with --out.")
     if not overwrite:
-        raise ConfigError(f"{target} exists: choose another folder with --out, or --overwrite it")
+        raise ConfigError(f"{target}: already exists. Choose another folder with --out, or add --overwrite.")
 
 
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the place of `target`, sealed, once it is whole.
+    """Yield a folder to fill; it gets checksums and replaces `target` when it is complete.
 
     Raises:
-        ConfigError: another process fills it.
+        ConfigError: another process is writing to it.
     """
     partial = target.with_name(f".{target.name}.partial")
     with lock_folder(target):

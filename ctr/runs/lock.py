@@ -1,4 +1,4 @@
-"""One process at a time in a folder."""
+"""Lock of a folder: one process at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,16 +11,16 @@ from ctr.errors import ConfigError
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Keep other processes that ask for the same out of a folder, there or to be made, until this one is done with it.
+    """Lock a folder, which need not exist, against other processes that lock it.
 
-    The lock is a file beside the folder. It goes at the end, with folders above that were made for it and stayed empty;
-    of a process that is killed it stays, keeps nobody out, and goes with the next process that is let in.
+    The lock is a file next to the folder. It is deleted at the end, with parent folders that were created for it and
+    stayed empty. The lock file of a killed process remains without effect until the next process deletes it.
 
     Raises:
-        ConfigError: another process is in it.
+        ConfigError: another process has locked the folder.
     """
     above = folder.absolute().parents
-    made = [path for path in above if not path.exists()]
+    created = [path for path in above if not path.exists()]
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_name(f".{folder.name}.lock"), blocking=False)
     try:
@@ -28,13 +28,13 @@ def lock_folder(folder: Path) -> Iterator[None]:
             try:
                 yield
             finally:
-                with suppress(OSError):  # on a disk that has turned read-only it stays; it keeps nobody out
+                with suppress(OSError):  # on a disk that became read-only it remains, without effect
                     Path(lock.lock_file).unlink()
     except Timeout as error:
         raise ConfigError(
-            f"{folder}: another process is at work in it; wait for its end, or choose another folder"
+            f"{folder}: another process is using this folder. Wait until it ends, or choose another folder."
         ) from error
     finally:
-        for path in made:
-            with suppress(OSError):  # it holds something, or is gone
+        for path in created:
+            with suppress(OSError):  # not empty, or already deleted
                 path.rmdir()

@@ -1,4 +1,4 @@
-"""What the machine has left: memory, disk."""
+"""Free memory and disk space of the machine."""
 
 import shutil
 from collections.abc import Iterator
@@ -7,19 +7,19 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-FILES = {  # of a control group: its bound, what it uses, and where what it uses is divided
+FILES = {  # of a control group: files with its limit and its usage, and the prefix of keys in memory.stat
     "v1": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
     "v2": ("memory.max", "memory.current", ""),
 }
 
 
 def free_memory(root: Path = Path("/")) -> int | None:
-    """Bytes that this process may still take, swap left out: of the machine's, and of every control group's it is in.
+    """Return the bytes of memory that this process can still allocate, within the machine and its control groups.
 
-    Memory that only caches files counts as free. None where the system does not say, which only Linux does.
+    Swap is not counted. Memory that only caches files counts as free. None on systems other than Linux.
 
     Args:
-        root: of the file system.
+        root: root of the file system.
     """
     try:
         machine = _numbers(root / "proc/meminfo")["MemAvailable:"] * 1024
@@ -29,19 +29,16 @@ def free_memory(root: Path = Path("/")) -> int | None:
 
 
 class OwnMemory(NamedTuple):
-    """Bytes of memory of this process."""
+    """Memory of this process in bytes."""
 
     now: int
     peak: int
     private: int
-    """The part of `now` that is not backed by mapped files, such as shared libraries."""
+    """Bytes of `now` without mapped files, such as shared libraries."""
 
 
 def own_memory(root: Path = Path("/")) -> OwnMemory:
-    """Return the memory that this process has; 0 where the system does not say.
-
-    Arrow gives back what it keeps unused first.
-    """
+    """Return the memory of this process, after Arrow has released unused memory; 0 on systems other than Linux."""
     pa.default_memory_pool().release_unused()
     try:
         status = _numbers(root / "proc/self/status")
@@ -51,13 +48,13 @@ def own_memory(root: Path = Path("/")) -> OwnMemory:
 
 
 def free_disk(folder: Path) -> int:
-    """Bytes that may still be written into a folder, which need not exist yet."""
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    return shutil.disk_usage(there).free
+    """Return the bytes that can still be written to a folder, which need not exist."""
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    return shutil.disk_usage(existing).free
 
 
 def _left_in_groups(root: Path) -> Iterator[int]:
-    """What each memory control group above this process has left; a container may see its own as the topmost."""
+    """Yield the bytes left in each memory control group of this process; a container can see its own as the topmost."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -74,19 +71,19 @@ def _left_in_groups(root: Path) -> Iterator[int]:
                 yield from _left(folder, *FILES[version])
 
 
-def _left(folder: Path, bound: str, used: str, prefix: str) -> Iterator[int]:
-    """What one group has left; nothing where it has no bound, or its files are not to be seen."""
+def _left(folder: Path, limit_file: str, usage_file: str, prefix: str) -> Iterator[int]:
+    """Yield the bytes left in one group; nothing if it has no limit or its files are not visible."""
     try:
-        limit, usage = (folder / bound).read_text().strip(), int((folder / used).read_text())
-        divided = _numbers(folder / "memory.stat")
+        limit, usage = (folder / limit_file).read_text().strip(), int((folder / usage_file).read_text())
+        statistics = _numbers(folder / "memory.stat")
     except (OSError, ValueError):
         return
     if limit != "max":
-        files = divided.get(f"{prefix}inactive_file", 0) + divided.get(f"{prefix}active_file", 0)
+        files = statistics.get(f"{prefix}inactive_file", 0) + statistics.get(f"{prefix}active_file", 0)
         yield max(int(limit) - usage + files, 0)
 
 
 def _numbers(path: Path) -> dict[str, int]:
-    """The first two words of each line of a file: a name, and its number."""
+    """Return name -> number, the first two words of each line of a file."""
     words = [line.split() for line in path.read_text().splitlines()]
     return {line[0]: int(line[1]) for line in words if len(line) > 1 and line[1].isdecimal()}

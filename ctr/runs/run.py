@@ -1,4 +1,4 @@
-"""The run folder: what is in it, reading it checked, and writing it so that nothing half-written is left behind."""
+"""The run folder: its files, checked reads, and writes that leave no partial file behind."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from ctr.schema.codec import read_report
 from ctr.schema.report import EvaluationReport, Report, RunReport
 
 if TYPE_CHECKING:
-    from ctr.config.experiment import Experiment  # it knows every model and optimizer, so it imports TensorFlow
+    from ctr.config.experiment import Experiment  # imports TensorFlow
 
 CONFIG = "config.yaml"
 CODE = "code.json"
@@ -23,94 +23,93 @@ LINES = ("metrics.jsonl", "timing.jsonl")
 BEGUN_WITH = (CONFIG, CODE, "data.json", "environment.json", "initial_weights.json", "warm_start.json")
 MEASURED = ("reference", "scores", "contents.parquet", "curves.json", REPORT)
 SEALED = (*BEGUN_WITH, *LINES, "encoder", "checkpoints", *MEASURED)
-ONLY_HERE = (CONFIG, CODE, "data.json", "initial_weights.json", "warm_start.json")  # resuming need not make them again
-MAY_LIE_ELSEWHERE = ("checkpoints", "evaluations")  # on a larger disk, by a link
+UNRECOVERABLE = (CONFIG, CODE, "data.json", "initial_weights.json", "warm_start.json")  # --resume cannot rewrite them
+CAN_BE_LINKS = ("checkpoints", "evaluations")  # to a larger disk
 
 
 class Run:
-    """One run's folder.
+    """Folder of one run.
 
-    config.yaml       the resolved config           checkpoints/      the best and the last, with optimizer state
-    encoder/          the fitted features           reference/        what later data is compared with
-    metrics.jsonl     one object a line, no clocks  timing.jsonl      clock readings
-    scores/           one Parquet file per set      report.json       metrics and PSI of each set
-    environment.json  versions and git commit       curves.json       what report.html draws
-    data.json         files and rows of each set    report.html       all of it; report.md its gist
-    contents.parquet  hashes of all that was read   initial_weights.json  SHA-256 of each table and weight
-    warm_start.json   what another run gave, if any
-    code.json         SHA-256 of the files of the user's own classes, if any
-    evaluations/      of other data, one each       diverged/         the step at which training ended, for `ctr replay`
-    checksums.json    SHA-256 of these but the last two and report.*ml; a run is finished once it lists report.json
+    config.yaml       resolved config               checkpoints/      best and last, with optimizer state
+    encoder/          fitted features               reference/        distributions that later data is compared with
+    metrics.jsonl     metrics, one object per line  timing.jsonl      durations, one object per line
+    scores/           one Parquet file per split    report.json       metrics and PSI of each split
+    environment.json  versions and git commit       curves.json       data of the plots in report.html
+    data.json         files and rows of each split  report.html       report; report.md is its summary
+    contents.parquet  hashes of the columns read    initial_weights.json  SHA-256 of each table and weight
+    warm_start.json   weights from another run, if any
+    code.json         SHA-256 of the files of user classes, if any
+    evaluations/      evaluations of other datasets diverged/         step at which training diverged, for `ctr replay`
+    checksums.json    SHA-256 of all but the last two and report.*ml; the run is finished once it lists report.json
 
-    An evaluation and what `ctr psi` writes are read as a run that lacks the rest.
+    An evaluation, or a report of `ctr psi`, is read as a run without the other files.
 
     Args:
-        folder: where it is, or is to be.
-        mend: what to do where a file is damaged, for the message; None: what helps a run, or else an evaluation.
+        folder: an existing or a new folder.
+        remedy: advice if a file is damaged, for the message; None chooses advice for a run or an evaluation.
     """
 
-    def __init__(self, folder: str | Path, mend: str | None = None) -> None:
+    def __init__(self, folder: str | Path, remedy: str | None = None) -> None:
         path = Path(os.path.normpath(folder))
-        self.folder = path.resolve() if path.is_symlink() else path  # what is written beside it is on the same disk
-        self._mend_by = mend
+        self.folder = path.resolve() if path.is_symlink() else path  # so that siblings are on the same disk
+        self._remedy = remedy
         self._checked: dict[str, str] = {}
 
     @property
     def exists(self) -> bool:
-        """Whether the folder holds a run."""
+        """True if the folder holds a run."""
         return (self.folder / CONFIG).is_file()
 
     @property
     def is_finished(self) -> bool:
-        """True once checksums.json, the last file that a run writes, lists the report; false if that was deleted since.
+        """True if report.json exists and checksums.json, the last file that a run writes, lists it.
 
         Raises:
-            Damaged: checksums.json, which says so, is damaged.
+            Damaged: checksums.json is damaged.
         """
         return (self.folder / REPORT).is_file() and REPORT in (self._sums() or {})
 
     def file(self, name: str) -> Path:
-        """Return the path of a file, once its bytes are known to be those that were written.
+        """Return the path of a file after its bytes are checked.
 
-        What a run does not list is taken as it is until the run is finished: it is written by then, or an earlier
-        version made the run.
+        A file that checksums.json does not list is not checked until the run is finished.
 
         Args:
-            name: its path in the folder.
+            name: path of the file in the folder.
 
         Raises:
-            Damaged: they are not, or checksums.json is damaged.
+            Damaged: the file or checksums.json is not what was written.
         """
         sums = self._sums() or {}
         if name in sums or REPORT in sums:
             if name not in sums or self._checked.get(name) != sums[name]:
-                check_file(self.folder, name, sums, self.mend(name))
+                check_file(self.folder, name, sums, self.remedy(name))
             self._checked[name] = sums[name]
         return self.folder / name
 
     def part(self, name: str) -> Path:
-        """Return the path of a folder that is sealed itself, such as `encoder`, once it is known to be whole.
+        """Return the path of a folder with its own checksums, such as `encoder`, after its files are checked.
 
         Raises:
-            Damaged: it is not.
+            Damaged: a file is not what was written.
         """
         self.file(f"{name}/{CHECKSUMS}")
-        verify_checksums(self.folder / name, self.mend(name))
+        verify_checksums(self.folder / name, self.remedy(name))
         return self.folder / name
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Return what a JSON file holds.
+        """Return the value of a JSON file.
 
         Raises:
-            ConfigError: it is damaged.
+            ConfigError: the file is damaged.
         """
         return read_json(self.file(name))
 
     def read_text(self, name: str) -> str:
-        """Return what a text file holds.
+        """Return the text of a file.
 
         Raises:
-            ConfigError: it is damaged.
+            ConfigError: the file is damaged.
         """
         return self.file(name).read_text(encoding="utf-8")
 
@@ -118,10 +117,10 @@ class Run:
         """Return the experiment of config.yaml.
 
         Args:
-            overrides: `KEY=VALUE`, as those of `load_experiment`.
+            overrides: `KEY=VALUE`, as in `load_experiment`.
 
         Raises:
-            ConfigError: it is missing or damaged, or names classes that are not trusted, or not those of the run.
+            ConfigError: the file is missing or damaged, or it names user classes that are not trusted or have changed.
         """
         from ctr.config.experiment import load_saved_experiment
 
@@ -130,133 +129,132 @@ class Run:
         return experiment
 
     def check_code(self, experiment: "Experiment") -> None:
-        """Check that the user's own classes are those that the run began with.
+        """Check that the files of user classes are unchanged since the run started.
 
         Raises:
-            ConfigError: the file of one has changed since: weights and scores of the run are not of this code.
+            ConfigError: a file has changed, so this code did not produce the weights and scores of the run.
         """
         code = experiment.user_code
         if code and not (self.folder / CODE).is_file():
-            raise Damaged(f"{self.folder / CODE} is missing.", self.mend(CODE))
-        begun = self.read_json(CODE) if code else {}
-        if changed := [name for name in code if code[name] != begun.get(name)]:
-            mend = self._mend_by or "Restore the file, or train again with --overwrite or another --run."
-            raise ConfigError(
-                f"{self.folder}: the file of {changed[0]} has changed since the run began with it. {mend}"
-            )
+            raise Damaged(f"{self.folder}: {CODE} is missing.", self.remedy(CODE))
+        recorded = self.read_json(CODE) if code else {}
+        if changed := [name for name in code if code[name] != recorded.get(name)]:
+            remedy = self._remedy or "Restore the file, or start a new run with --run or --overwrite."
+            raise ConfigError(f"{self.folder}: the file of {changed[0]} has changed since the run started. {remedy}")
 
     def report(self) -> Report:
-        """Return what report.json says.
+        """Return the contents of report.json.
 
         Raises:
-            ConfigError: there is none, the folder is not sealed, or it is damaged.
+            ConfigError: the report is missing or damaged, or the run is not finished.
         """
         if not self.is_finished:
-            raise ConfigError(f"{self.folder}: {self._lack()}")
+            raise ConfigError(f"{self.folder}: {self._why_no_report()}")
         return read_report(self.folder / REPORT, self.read_json(REPORT))
 
     def scored_report(self) -> RunReport | EvaluationReport:
-        """Return what report.json says of a run or an evaluation.
+        """Return the report of a run or an evaluation.
 
         Raises:
-            ConfigError: as `report`, or it is of `ctr psi`.
+            ConfigError: as in `report`, or it is a report of `ctr psi`.
         """
         report = self.report()
         if report["kind"] == "psi":
-            raise ConfigError(f"{self.folder}: holds a report of `ctr psi`, expected a run or an evaluation")
+            raise ConfigError(f"{self.folder}: a report of `ctr psi`. Use the folder of a run or an evaluation.")
         return report
 
     def run_report(self) -> RunReport:
-        """Return what report.json says of a run.
+        """Return the report of a run.
 
         Raises:
-            ConfigError: as `report`, or it is not of a run.
+            ConfigError: as in `report`, or it is not the report of a run.
         """
         report = self.report()
         if report["kind"] != "run":
-            raise ConfigError(f"{self.folder}: holds no run. Choose the folder of one")
+            raise ConfigError(f"{self.folder}: not a run. Choose the folder of a run.")
         return report
 
-    def _lack(self) -> str:
-        """Say why there is no report to show, and what to do."""
+    def _why_no_report(self) -> str:
+        """Return why there is no report, and what to do."""
         if (self.folder / REPORT).is_file() and self._sums() is None:
-            what = f"has no {CHECKSUMS}: an earlier version made the folder, or the file was deleted."
-            again = "`ctr train CONFIG --resume` measures the run again and seals it."
-            return f"{what} {again if self.exists else 'Make the folder again with --overwrite.'}"
+            reason = f"no {CHECKSUMS}: it was deleted, or an earlier version made the folder."
+            again = "Run `ctr train CONFIG --resume` to evaluate the run again."
+            return f"{reason} {again if self.exists else 'Make the folder again with --overwrite.'}"
         if self.exists:
-            return "an unfinished run; go on with `ctr train CONFIG --resume`, or train it again with --overwrite"
-        return "no run here; train one with `ctr train`"
+            return "unfinished run. Use `ctr train CONFIG --resume` to continue it, or --overwrite to start over."
+        return "no run in this folder. Train one with `ctr train`, or choose another folder."
 
     def warm_start(self) -> dict[str, Any] | None:
-        """What another run gave to begin with; None: nothing."""
+        """Return the contents of warm_start.json; None without a warm start."""
         name = "warm_start.json"
         if not (self.folder / name).is_file() and name not in (self._sums() or {}):
             return None
         return translate_warm_start(self.read_json(name))
 
-    def mend(self, name: str) -> str:
-        """Say what to do where a file is damaged."""
-        if self._mend_by is not None:
-            return self._mend_by
+    def remedy(self, name: str) -> str:
+        """Return what to do if a file is damaged."""
+        if self._remedy is not None:
+            return self._remedy
         if not self.exists:
-            return "Restore it from a backup, or make the folder again with --overwrite."
+            return "Restore it, or make the folder again with --overwrite."
         can_be_measured = (self.folder / REPORT).is_file() and self._has_checkpoint
-        if name != CHECKSUMS and (name in ONLY_HERE or not can_be_measured):
-            return "Restore it from a backup, or train again with --overwrite or another --run."
+        if name != CHECKSUMS and (name in UNRECOVERABLE or not can_be_measured):
+            return "Restore it, or start a new run with --run or --overwrite."
         deleted = "it" if name == CHECKSUMS else REPORT
-        again = f"delete {deleted} and run `ctr train CONFIG --resume`, which makes it again"
-        return f"Restore it from a backup, {again}, or train again with --overwrite."
+        return f"Restore it, or delete {deleted} and run `ctr train CONFIG --resume`, or use --overwrite."
 
     def _sums(self) -> dict[str, str] | None:
-        """Return what checksums.json lists; None if there is none."""
-        return read_sums(self.folder, self.mend(CHECKSUMS))
+        """Return the entries of checksums.json; None if it is missing."""
+        return read_sums(self.folder, self.remedy(CHECKSUMS))
 
     def check_free(self, overwrite: bool) -> None:
-        """Raise ConfigError unless a new run may go here."""
+        """Raise ConfigError unless a new run can be written here."""
         if self.exists and not overwrite:
-            other = "--overwrite it" if self.is_finished else "--resume or --overwrite it"
-            raise ConfigError(f"{self.folder} already holds a run: choose another folder with --run, or {other}")
+            other = "--overwrite" if self.is_finished else "--resume or --overwrite"
+            raise ConfigError(f"{self.folder}: already holds a run. Choose another folder with --run, or add {other}.")
         if not self.exists and self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise ConfigError(f"{self.folder} exists and is not a run: choose another folder with --run")
+            raise ConfigError(f"{self.folder}: exists and is not a run. Choose another folder with --run.")
         check_writable(self.folder)
 
-    def create(self, experiment: "Experiment", described: dict[str, dict[str, Any] | None]) -> None:
-        """Make the folder anew, with config.yaml, code.json and `<name>.json` for each of `described` that is not None.
+    def create(self, experiment: "Experiment", metadata: dict[str, dict[str, Any] | None]) -> None:
+        """Create the folder atomically, with config.yaml, code.json and `<name>.json` for each value that is not None.
 
-        It is there whole or not at all.
+        An existing run is moved aside until `delete_replaced` deletes it or `restore_replaced` restores it. A run that
+        a killed run has moved aside stays there.
 
-        A run that stood there is kept aside until `delete_replaced` deletes it or `restore_replaced` puts it back; one
-        that a killed run has kept aside stays there.
+        Args:
+            experiment: the experiment of the run.
+            metadata: name of a JSON file -> its value.
         """
-        partial = self._beside("partial")
+        partial = self._sibling("partial")
         remove(partial)
         partial.mkdir(parents=True)
-        for name, values in described.items():
+        for name, values in metadata.items():
             if values is not None:
                 write_json(partial / f"{name}.json", values)
         if experiment.user_code:
             write_json(partial / CODE, experiment.user_code)
         (partial / CONFIG).write_text(experiment.to_yaml(), encoding="utf-8")
         write_checksums(partial)
-        if self._beside("replaced").exists() and not self.may_be_finished:
+        if self._sibling("replaced").exists() and not self.may_be_finished:
             self.delete()
         elif self.exists and not (self.may_be_finished or self._has_checkpoint):
-            self.delete()  # nothing that could be put back
+            self.delete()  # nothing worth restoring
         elif self.exists:
             self.delete_replaced()
-            os.replace(self.folder, self._beside("replaced"))
+            os.replace(self.folder, self._sibling("replaced"))
         os.replace(partial, self.folder)
 
     def rewind_to(self, experiment: "Experiment", checkpoint: Path) -> None:
-        """Make an unfinished run what it was at a checkpoint.
+        """Restore the state of an unfinished run at a checkpoint.
 
         Args:
-            experiment: becomes config.yaml.
-            checkpoint: its folder, which has the lines until then.
+            experiment: the new content of config.yaml.
+            checkpoint: folder of the checkpoint, which holds the lines of the logs up to it.
         """
         for path in self.folder.iterdir():
-            if path.is_symlink() and path.name not in MAY_LIE_ELSEWHERE:
-                path.unlink()  # or what follows would be written to where it leads
+            if path.is_symlink() and path.name not in CAN_BE_LINKS:
+                path.unlink()  # else the writes below would follow the link
         sums = self._sums() or {}
         begun = {name: sums[name] for name in BEGUN_WITH if name in sums and name != CONFIG}
         write_sums(self.folder, begun)  # a kill from here on leaves an unfinished run without a wrong SHA-256
@@ -264,18 +262,18 @@ class Run:
         write_sums(self.folder, sums_of(self.folder, BEGUN_WITH) | begun)
         for file in LINES:
             write_text(self.folder / file, (checkpoint / file).read_text(encoding="utf-8"))
-        for measured in ("reference", "scores"):  # by a run that was killed while it measured
-            remove(self.folder / measured)
+        for name in ("reference", "scores"):  # left by a run that was killed while it was evaluated
+            remove(self.folder / name)
 
     def replace(self, name: str, value: Any) -> None:
-        """Write a JSON file of an unfinished run again."""
+        """Rewrite a JSON file of an unfinished run."""
         with rewriting(self.folder, [name]):
             write_json(self.folder / name, value)
 
     def seal(self) -> None:
-        """List every file in checksums.json, by which the run is finished.
+        """List every file in checksums.json, which marks the run as finished.
 
-        What it began with keeps the SHA-256 of then: damage since is not to be sealed.
+        Files from the start of the run keep their SHA-256 of then, so that later damage is not sealed.
         """
         begun = self._sums() or {}
         write_sums(self.folder, sums_of(self.folder, SEALED) | begun)
@@ -286,40 +284,41 @@ class Run:
 
     def delete_replaced(self) -> None:
         """Delete the run that this one replaces."""
-        remove(self._beside("replaced"))
+        remove(self._sibling("replaced"))
 
     def restore_replaced(self, suffix: str) -> Path | None:
-        """Put back the run that this one was to replace; keep this one if it has a checkpoint or a step that diverged.
+        """Restore the replaced run; keep this failed run if it has a checkpoint or a step that diverged.
 
-        Returns where it is kept, as `failed_run_folder` says; None if there is nothing to keep, and it is deleted.
+        Returns:
+            The folder of the failed run, see `failed_run_folder`; None if it had nothing to keep and was deleted.
         """
-        remove(self._beside("partial"))
-        if self.may_be_finished:  # it is the one that was to be replaced: this one was not even made
+        remove(self._sibling("partial"))
+        if self.may_be_finished:  # the run to be replaced is still here: this one was not created
             return None
         kept = self.failed_run_folder(suffix) if self._has_checkpoint or (self.folder / "diverged").is_dir() else None
         if kept is None:
             self.delete()
         elif kept != self.folder:
             os.replace(self.folder, kept)
-        if self._beside("replaced").exists():
-            os.replace(self._beside("replaced"), self.folder)
+        if self._sibling("replaced").exists():
+            os.replace(self._sibling("replaced"), self.folder)
         return kept
 
     def failed_run_folder(self, suffix: str) -> Path:
-        """Where a failed run is kept: its folder, or `<name>.<suffix>` if it replaces another, which is put back."""
-        if not self._beside("replaced").exists():
+        """Return the folder for a failed run: its own, or `<name>.<suffix>` if it was to replace another run."""
+        if not self._sibling("replaced").exists():
             return self.folder
         names = (f"{self.folder.name}.{suffix}{number}" for number in ("", *(f"-{k}" for k in range(2, 1000))))
         return next(path for path in map(self.folder.with_name, names) if not path.exists())
 
     @property
     def may_be_finished(self) -> bool:
-        """True if there is a report, unless checksums.json does not list it: a run that should be put back."""
+        """True if report.json exists and checksums.json does not omit it: a run to restore."""
         return (self.folder / REPORT).is_file() and self.was_finished
 
     @property
     def was_finished(self) -> bool:
-        """True if checksums.json lists a report, which may be deleted since; or, without it, if there is a report."""
+        """True if checksums.json lists a report, even a deleted one; without checksums.json, if report.json exists."""
         try:
             sums = read_sums(self.folder)
         except Damaged:
@@ -330,11 +329,11 @@ class Run:
     def _has_checkpoint(self) -> bool:
         return any(self.folder.glob("checkpoints/step-*"))
 
-    def _beside(self, purpose: str) -> Path:
+    def _sibling(self, purpose: str) -> Path:
         return self.folder.with_name(f".{self.folder.name}.{purpose}")
 
     def append(self, file: str, line: dict[str, Any]) -> int:
-        """Add a line to `metrics.jsonl` or `timing.jsonl`; returns the bytes that the file now has."""
+        """Append a line to `metrics.jsonl` or `timing.jsonl`; return the new size of the file in bytes."""
         with (self.folder / file).open("a", encoding="utf-8") as out:
             out.write(json.dumps(line) + "\n")
             return out.tell()

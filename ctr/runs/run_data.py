@@ -14,10 +14,11 @@ from ctr.runs.files import read_json
 from ctr.runs.run import Run
 from ctr.schema.report import FileOfRun, FileRows
 from features import DataError, DataFile, RowGroup, files_of, read_tables, rows_of_files
+from features.errors import first_line
 
 Sets: TypeAlias = Mapping[str, list[RowGroup]]
 FILES, CONTENTS = "data.json", "contents.parquet"
-PUT_BACK = "put {} back, or train anew with --overwrite or another --run"
+RESTORE = "Restore {}, or start a new run with --run or --overwrite."
 HASHES = pa.schema(
     [
         ("path", pa.large_string()),
@@ -30,10 +31,10 @@ HASHES = pa.schema(
 
 
 def describe_data(sets: Sets) -> dict[str, Any]:
-    """Return data.json: the files of each set, in order.
+    """Return the contents of data.json: the files of each split, in order.
 
-    Of each file: `path`; how many of its `rows` the set has; `bytes`; SHA-256 of its `footer`; and when it was
-    `modified`, in nanoseconds since 1970, or null where the file system does not say.
+    Each file has its `path`, the number of its `rows` in the split, its `bytes`, the SHA-256 of its `footer`, and the
+    time it was `modified` in nanoseconds since 1970 (null if the file system does not tell).
     """
     return {
         name: [
@@ -46,9 +47,9 @@ def describe_data(sets: Sets) -> dict[str, Any]:
 
 
 def contents_of(sets: Sets) -> pa.Table:
-    """Return contents.parquet: the hash of each column of each row group that was read so far.
+    """Return the contents of contents.parquet: the hash of each column of each row group that was read so far.
 
-    A large row group has a hash for each slice, which begins with `row`.
+    A large row group has a hash for each slice, which starts at `row`.
     """
     tables = [HASHES.empty_table()]
     for path, files in _files(sets).items():
@@ -62,46 +63,46 @@ def contents_of(sets: Sets) -> pa.Table:
 
 
 def changed_files(sets: Sets, run: Run) -> list[str]:
-    """Return how the files of the sets differ from those of a run: in name, order, rows, size or footer.
+    """Return a line for each difference between the files of splits and of a run: name, order, rows, size or footer.
 
     Raises:
         ConfigError: data.json is missing or damaged.
     """
-    before, now = _listed(run), _by_path(describe_data(sets))
+    old_splits, new_splits = _recorded(run), _by_path(describe_data(sets))
     differences = []
-    for name in {**before, **now}:
-        then, here = before.get(name, {}), now.get(name, {})
-        if list(then) != list(here) and then.keys() == here.keys():
-            differences.append(f"{name}: its files come in another order")
+    for name in {**old_splits, **new_splits}:
+        old, new = old_splits.get(name, {}), new_splits.get(name, {})
+        if list(old) != list(new) and old.keys() == new.keys():
+            differences.append(f"{name}: different order of files")
         differences += [
-            f"{path}: {format_file(then.get(path))} of {name} in the run, {format_file(here.get(path))} now"
-            for path in {**then, **here}
-            if then.get(path) != here.get(path)
+            f"{path}: {format_file(old.get(path))} in {name} of the run, {format_file(new.get(path))} now"
+            for path in {**old, **new}
+            if old.get(path) != new.get(path)
         ]
     return differences
 
 
 def changed_contents(
-    sets: Sets, run: Run, contents: Path, columns: Iterable[str], tell: Callable[[str], None]
+    sets: Sets, run: Run, contents: Path, columns: Iterable[str], log: Callable[[str], None]
 ) -> list[str]:
-    """Return in which files a column does not hold what a run read, and see to it that the rest is noticed when read.
+    """Return a line for each file in which a column differs from what a run read.
 
-    Files with another time of change are read now. All others are compared column by column when they are read.
+    Files with a different modification time are read now. All others are compared when they are read later.
 
     Args:
-        sets: of files that `changed_files` finds nothing in.
+        sets: splits without a difference that `changed_files` detects.
         run: the run.
-        contents: its contents.parquet.
+        contents: the run's contents.parquet.
         columns: the columns that the run reads of all rows.
-        tell: called with a sentence if files are read.
+        log: function that gets a sentence if files are read.
 
     Raises:
         ConfigError: the contents are damaged.
     """
     files = _files(sets)
-    began = {file["path"]: file["modified"] for listed in run.read_json(FILES).values() for file in listed}
-    changed = {path for path, (file, *_) in files.items() if file.version[1] != began.get(path)}
-    differences: dict[str, str] = {}  # of each file the first
+    modified = {file["path"]: file["modified"] for split in run.read_json(FILES).values() for file in split}
+    changed = {path for path, (file, *_) in files.items() if file.version[1] != modified.get(path)}
+    differences: dict[str, str] = {}  # the first of each file
     for path, name, index, row, known in _rows(_read_contents(contents)):
         for file in files.get(path, []):
             try:
@@ -109,93 +110,95 @@ def changed_contents(
             except DataError as error:
                 differences.setdefault(path, str(error))
     columns = list(columns)
-    everything = [group for groups in sets.values() for group in groups]
-    doubtful = [
+    all_groups = [group for groups in sets.values() for group in groups]
+    unverified = [
         group
-        for group in everything
+        for group in all_groups
         if group.file.path in changed and group.file.path not in differences and not group.is_read(columns)
     ]
-    if doubtful:
-        names = [file.path for file in files_of(doubtful)]
+    if unverified:
+        names = [file.path for file in files_of(unverified)]
         others = f" and {len(names) - 1:,} more" if names[1:] else ""
-        tell(f"comparing {names[0]}{others} with what the run read, because the time of change differs")
-    for path, difference in _differences(doubtful, columns):
+        log(f"comparing {names[0]}{others} with the data of the run, because the modification time differs")
+    for path, difference in _differences(unverified, columns):
         differences.setdefault(path, difference)
     return list(differences.values())
 
 
 def file_rows(row_groups: list[RowGroup]) -> list[FileRows]:
-    """Return each file of a dataset, in order, with the rows that the dataset has of it."""
-    return [{"path": one["path"], "rows": one["rows"]} for one in rows_of_files(row_groups)]
+    """Return each file of a dataset, in order, with the number of its rows in the dataset."""
+    return [{"path": file["path"], "rows": file["rows"]} for file in rows_of_files(row_groups)]
 
 
 def files_of_run(run: Run, row_groups: list[RowGroup]) -> dict[str, FileOfRun]:
-    """Return which files of a dataset a run has itself.
+    """Return the files of a dataset that are also data of a run.
 
     Args:
         run: a finished run.
-        row_groups: the dataset, which was read.
+        row_groups: the dataset, after it was read.
 
     Returns:
-        Path -> `sets`: those of the run that have rows of the file, which is known by its footer, wherever it is;
-        `unchanged`: whether what was read of it is what the run read. Files that the run does not have are left out.
+        Path -> `sets`, the splits of the run with rows of the file, which is identified by its footer, and `unchanged`,
+        True if the columns read are those that the run read. Other files are left out.
 
     Raises:
-        ConfigError: what the run noted of its data is damaged.
+        ConfigError: the run's record of its data is damaged.
     """
-    listed = [(name, file) for name, files in run.read_json(FILES).items() for file in files]
+    recorded = [(name, file) for name, files in run.read_json(FILES).items() for file in files]
     paths: dict[str, set[str]] = {}
     sets: dict[str, list[str]] = {}
-    for name, one in listed:
-        paths.setdefault(one["footer"], set()).add(one["path"])
-        sets.setdefault(one["path"], []).append(name)
+    for name, entry in recorded:
+        paths.setdefault(entry["footer"], set()).add(entry["path"])
+        sets.setdefault(entry["path"], []).append(name)
     contents = _read_contents(run.file(CONTENTS))
-    found: dict[str, FileOfRun] = {}
+    shared: dict[str, FileOfRun] = {}
     for file in files_of(row_groups):
-        if alike := sorted(paths.get(file.footer, ())):
-            same = [path for path in alike if _is_unchanged(file, contents.filter(pc.equal(contents["path"], path)))]
-            of_sets = dict.fromkeys(name for path in same or alike for name in sets[path])
-            found[file.path] = {"sets": list(of_sets), "unchanged": bool(same)}
-    return found
+        if candidates := sorted(paths.get(file.footer, ())):
+            same = [
+                path for path in candidates if _is_unchanged(file, contents.filter(pc.equal(contents["path"], path)))
+            ]
+            names = dict.fromkeys(name for path in same or candidates for name in sets[path])
+            shared[file.path] = {"sets": list(names), "unchanged": bool(same)}
+    return shared
 
 
 def _is_unchanged(file: DataFile, contents: pa.Table) -> bool:
-    """Return True if what was read of a file is what `contents` tells of it."""
+    """Return True if the columns read of a file match their hashes in `contents`."""
     known = file.contents.known()
-    places = {piece: place for place, piece in enumerate(file.contents.pieces)}
+    indices = {piece: index for index, piece in enumerate(file.contents.pieces)}
     return all(
-        (index, row) in places and (name not in known or int(known[name][places[index, row]]) in (0, expected))
+        (index, row) in indices and (name not in known or int(known[name][indices[index, row]]) in (0, expected))
         for _, name, index, row, expected in _rows(contents)
     )
 
 
-def have_same_data(one: Run, other: Run) -> bool:
-    """Return True if two runs had the same files in the same sets and order, and read the same in them.
+def have_same_data(run: Run, other: Run) -> bool:
+    """Return True if two runs had the same files in the same splits and order, with the same contents.
 
     Raises:
-        ConfigError: what a run noted of its data is damaged.
+        ConfigError: a run's record of its data is damaged.
     """
-    files = [[(name, list(listed.items())) for name, listed in _listed(run).items()] for run in (one, other)]
+    files = [[(name, list(split.items())) for name, split in _recorded(pair).items()] for pair in (run, other)]
     if files[0] != files[1]:
         return False
     keys = [name for name in HASHES.names if name != "hash"]
-    contents = [_read_contents(run.file(CONTENTS)) for run in (one, other)]
-    both = contents[0].join(contents[1], keys, join_type="inner", right_suffix="_of_other")
-    return both["hash"].equals(both["hash_of_other"])
+    contents = [_read_contents(pair.file(CONTENTS)) for pair in (run, other)]
+    joined = contents[0].join(contents[1], keys, join_type="inner", right_suffix="_of_other")
+    return joined["hash"].equals(joined["hash_of_other"])
 
 
 def _differences(row_groups: list[RowGroup], columns: list[str]) -> Iterator[tuple[str, str]]:
-    """Read files; yield of each that is not known to hold what was expected its path, and why."""
-    of_files: dict[str, list[RowGroup]] = {}
+    """Read files; yield path and reason of each whose contents differ or cannot be compared."""
+    by_file: dict[str, list[RowGroup]] = {}
     for group in row_groups:
-        of_files.setdefault(group.file.path, []).append(group)
-    for path, groups in of_files.items():
+        by_file.setdefault(group.file.path, []).append(group)
+    for path, groups in by_file.items():
         try:
             for group in groups:
                 if unread := [name for name in columns if not group.is_known(name)]:
                     raise DataError(
-                        f"{group}: the time of change differs, and the run had not read column {unread[0]!r} here yet, "
-                        f"so it cannot be compared. Restore the time of change (cp -p, rsync -t)."
+                        f"{group}: the modification time differs, and the run had not read column {unread[0]!r} here "
+                        f"yet, so it cannot be compared. Restore the modification time (cp -p, rsync -t)."
                     )
             for _ in read_tables(groups, columns):
                 pass
@@ -204,7 +207,7 @@ def _differences(row_groups: list[RowGroup], columns: list[str]) -> Iterator[tup
 
 
 def _files(sets: Sets) -> dict[str, list[DataFile]]:
-    """Return path -> the opened files of that path; a file in two sets is opened twice."""
+    """Return path -> its opened files; a file in two splits is opened twice."""
     files: dict[str, dict[int, DataFile]] = {}
     for groups in sets.values():
         for file in files_of(groups):
@@ -216,37 +219,40 @@ def _read_contents(path: Path) -> pa.Table:
     try:
         return pq.read_table(path, schema=HASHES)
     except (OSError, pa.ArrowException) as error:
-        raise ConfigError(f"{path}: damaged, or of an earlier version: {error}") from error
+        raise ConfigError(
+            f"{path}: damaged, or of an earlier version: {first_line(error)}. {RESTORE.format('it')}"
+        ) from error
 
 
 def _rows(contents: pa.Table) -> Iterator[tuple[str, str, int, int, int]]:
     return zip(*(contents[name].to_pylist() for name in HASHES.names), strict=True)
 
 
-def _listed(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return set -> path -> file, from the data.json of a run."""
+def _recorded(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return split -> path -> file, from the data.json of a run."""
     if not (run.folder / FILES).is_file():
-        raise ConfigError(f"{run.folder}: has no {FILES}, so an earlier version made the run; train it again")
+        raise ConfigError(
+            f"{run.folder}: no {FILES}, so an earlier version made the run. Train it again with --overwrite."
+        )
     path = run.file(FILES)
     try:
         return _by_path(read_json(path))
     except ConfigError as error:
-        raise ConfigError(f"{error}; {PUT_BACK.format('it')}") from error
+        raise ConfigError(f"{path}: damaged. {RESTORE.format('it')}") from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(
-            f"{path}: damaged, or of an earlier version: it lacks {error}; {PUT_BACK.format('it')}"
-        ) from error
+        raise ConfigError(f"{path}: damaged, or of an earlier version: no {error}. {RESTORE.format('it')}") from error
 
 
-def _by_path(described: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return set -> path -> what must not change of a file."""
+def _by_path(metadata: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return split -> path -> the properties of a file that must not change."""
     return {
         name: {file["path"]: {key: file[key] for key in ("rows", "bytes", "footer")} for file in files}
-        for name, files in described.items()
+        for name, files in metadata.items()
     }
 
 
 def format_file(file: dict[str, Any] | None) -> str:
+    """Return rows, bytes and footer of a file as text."""
     if file is None:
         return "not a file"
     return f"{file['rows']:,} rows ({file['bytes']:,} bytes, footer {file['footer'][:8]})"

@@ -199,7 +199,9 @@ def _check_best(best: Any, file: Path) -> None:
     """Raise ConfigError unless the best checkpoint has the name of its step, and so is not a path to elsewhere."""
     step = best.get("step") if isinstance(best, dict) else None
     if not isinstance(step, int) or best.get("checkpoint") != Position(step=step).name:
-        raise ConfigError(f"{file}: damaged: checkpoint and step do not agree")
+        raise ConfigError(
+            f"{file}: damaged: checkpoint and step do not agree. Restore the checkpoints, or start a new run."
+        )
 
 
 def _list_checkpoints(folder: Path) -> list[Path]:
@@ -230,7 +232,7 @@ def load_best(run: Run, model: CTRModel) -> dict[str, Any]:
         _check_best(best, folder / BEST)
         read_state(run.part(f"checkpoints/{best['checkpoint']}") / "state", model)
     except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"{folder}: no usable checkpoint: {error}") from error
+        raise ConfigError(f"{folder}: no usable checkpoint.\n{error}") from error
     return best
 
 

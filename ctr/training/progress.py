@@ -78,6 +78,16 @@ class Progress:
             f"epoch {epoch:3d}  step {step:6d}  {measured}{'  best' if is_better else ''}", highlight=False
         )
 
+    def epoch_ended(self, epoch: int, step: int, losses: dict[str, float]) -> None:
+        """Print one line for an epoch without validation.
+
+        Args:
+            epoch: number of finished epochs.
+            step: number of finished steps.
+            losses: mean of each loss over the epoch.
+        """
+        self.validated(epoch, step, losses, is_better=False)
+
     def warn(self, message: str) -> None:
         """Print a warning above the bar."""
         self.console.print(f"warning: {message}", highlight=False, markup=False, soft_wrap=True)

@@ -10,7 +10,7 @@ from ctr.runs.checksums import write_checksums
 from ctr.runs.environment import environment
 from ctr.runs.files import remove
 from ctr.runs.run import Run
-from ctr.runs.run_data import CONTENTS, changed_contents, changed_files
+from ctr.runs.run_data import CONTENTS, RESTORE, changed_contents, changed_files
 from ctr.training.checkpoint import Position, fingerprint, newest, part_fingerprints
 from features import DataError, Encoder, RowGroup, Settings
 from models import CTRModel
@@ -25,7 +25,6 @@ MAY_CHANGE = (
 )
 KEPT_UNLESS_SET = (("training", "threads"), ("features", "unseen"), ("initializer", "head_bias"))
 """Settings, by section, whose default might have changed since a run started."""
-RESTORE = "Restore {}, or start a new run with --run or --overwrite."
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def resumed(experiment: Experiment, run: Run) -> Experiment:
             for section, name in KEPT_UNLESS_SET
         }
     )
-    if changed := diff_experiments(saved, experiment, but=MAY_CHANGE):
+    if changed := diff_experiments(saved, experiment, exclude=MAY_CHANGE):
         title = f"{run.folder}: cannot resume with different settings:"
         raise ConfigError(f"{bullet_list(title, changed)}\n{RESTORE.format('them')}")
     return experiment

@@ -15,6 +15,7 @@ from ctr.errors import ConfigError
 from ctr.training.embedding_lookups import embedding_lookups
 from ctr.training.model_state import variables_of
 from features import Batch, Encoder, decoded_batch
+from features.errors import first_line
 from models import CTRModel
 from optimizers import VariableRows
 
@@ -70,7 +71,9 @@ def load_batch(path: Path, encoder: Encoder) -> Batch:
             if len(batch[key]) != table.num_rows:
                 raise ValueError(f"batch/{key} has a different width")
     except (OSError, KeyError, ValueError, TypeError) as error:
-        raise ConfigError(f"{path}: not the saved step of a run with these features: {error}") from error
+        raise ConfigError(
+            f"{path}: not the saved step of a run with these features: {first_line(error)}. Use a step of this run."
+        ) from error
     return batch
 
 

@@ -174,6 +174,8 @@ class Trainer:
         self._write("train", position.rows - position.rows_before, position.logs, seconds)
         if self._is_over or (self.every.epochs and position.epoch % self.every.epochs == 0):
             self._validate()
+        if not self.valid or position.validated_at != position.step:
+            self.progress.epoch_ended(position.epoch, position.step, self._mean_losses())
         self._save_if_due()
 
     def _mean_loss(self) -> float:

@@ -107,7 +107,10 @@ class ValueCounts(Fitting):
             return self
         if other.type != (self.type or other.type):
             here, before = type_name(other.type), type_name(self.type)
-            raise DataError(f"{other.where}: the values of table {self.key!r} are {here} here, {before} before")
+            raise DataError(
+                f"{other.where}: the values of table {self.key!r} are {here}, but {before} in earlier rows. "
+                f"Use one type for all columns of the table."
+            )
         self.type, self.where = other.type, self.where or other.where
         self.counted += other.counted
         self.waiting += sum(table.num_rows for table in other.counted)
@@ -146,6 +149,6 @@ class ValueCounts(Fitting):
     def _check_size(self, distinct: int) -> None:
         if distinct > self.settings.max_distinct:
             raise DataError(
-                f"table {self.key!r}: more than {self.settings.max_distinct} distinct values (max_distinct); "
-                f"raise it, or use `hash` instead of a vocabulary"
+                f"table {self.key!r}: more than {self.settings.max_distinct:,} distinct values (max_distinct). "
+                f"Raise it, or use `hash` instead of a vocabulary."
             )

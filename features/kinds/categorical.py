@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from features.casts import cast_hint
-from features.errors import DataError
+from features.errors import DataError, first_line
 from features.kinds.date_part import ByDatePart, DatePart, date_part
 from features.kinds.embedded import Embedded
 from features.kinds.encodings import Encoding
@@ -60,7 +60,7 @@ class Categorical(Embedded):
         if self.part is not None:
             return cast_hint(column, type_, "time")
         if pa.types.is_timestamp(type_) or pa.types.is_date(type_):
-            return "; choose a `part` of it"
+            return " Choose a `part` of it."
         return cast_hint(column, type_, "category")
 
     def _values(self, column: pa.Array, where: str) -> pa.Array:
@@ -73,4 +73,6 @@ class Categorical(Embedded):
         try:
             return date_part(column, self.part, self.time_zone, self.time_unit)
         except pa.ArrowException as error:
-            raise DataError(f"{where}: column {self.column!r} holds a value that is no time: {error}") from error
+            raise DataError(
+                f"{where}: column {self.column!r} has an invalid time: {first_line(error)}. Correct or remove the rows."
+            ) from error

@@ -63,13 +63,13 @@ class _Crossed(Feature):
             if part not in declared:
                 raise ValueError(f"columns.{self.name}.of: no feature {part!r}; {nearest(part, list(declared))}")
             if part not in self._crossable(categories, sequences):
-                hint = "; with a sequence use `type: sequence_cross`" if part in sequences else ""
+                hint = " For a sequence, use `type: sequence_cross`." if part in sequences else ""
                 raise ValueError(
-                    f"columns.{self.name}.of: {part!r} is a {declared[part].type}; a {self.type} is of {self._made_of} "
-                    f"and of numerics `as: buckets`{hint}"
+                    f"columns.{self.name}.of: {part!r} is a {declared[part].type} feature. A {self.type} takes "
+                    f"{self._made_of} and numeric features `as: buckets`.{hint}"
                 )
             if part in self.of[:place]:
-                raise ValueError(f"columns.{self.name}.of: duplicate feature {part!r}")
+                raise ValueError(f"columns.{self.name}.of: duplicate feature {part!r}. Remove one.")
 
     @abstractmethod
     def _crossable(self, categories: list[str], sequences: list[str]) -> list[str]:
@@ -91,7 +91,7 @@ class Cross(_Crossed):
     dim: Width = 1
     """Width of the embeddings. 1: a wide weight only, for `wide_deep`. Above 1: also an input of the dense tower."""
 
-    _made_of: ClassVar[str] = "categoricals"
+    _made_of: ClassVar[str] = "categorical"
 
     @property
     def holds(self) -> Holds:
@@ -125,7 +125,7 @@ class SequenceCross(_Crossed):
     pooling: Literal["mean", "sum", "none"] = "sum"
     """Pooling of the embeddings, see `sequence`. The wide weights are always summed."""
 
-    _made_of: ClassVar[str] = "one sequence, of categoricals"
+    _made_of: ClassVar[str] = "one sequence, categorical"
 
     @property
     def holds(self) -> Holds:
@@ -152,11 +152,12 @@ class SequenceCross(_Crossed):
 
     def check_features(self, declared: Mapping[str, Feature]) -> None:
         super().check_features(declared)
-        found = [part for part in self.of if declared[part].holds == "sequence"]
-        if len(found) != 1:
-            hint = "" if found else "; without one use `type: cross`"
+        sequences = [part for part in self.of if declared[part].holds == "sequence"]
+        if len(sequences) != 1:
+            hint = "" if sequences else " For none, use `type: cross`."
             raise ValueError(
-                f"columns.{self.name}.of: needs exactly one sequence{hint}. Received: {', '.join(found) or 'none'}"
+                f"columns.{self.name}.of: must have exactly one sequence.{hint} "
+                f"Received: {', '.join(sequences) or 'none'}"
             )
 
     def _crossable(self, categories: list[str], sequences: list[str]) -> list[str]:

@@ -48,7 +48,7 @@ class Embedded(ColumnFeature):
     def _has_one_encoding(self) -> Embedded:
         given = [key for key in ENCODINGS if getattr(self, key, None) is not None]
         if len(given) != 1:
-            raise ValueError(f"needs exactly one of {', '.join(ENCODINGS)}. Received: {', '.join(given) or 'none'}")
+            raise ValueError(f"must have exactly one of {', '.join(ENCODINGS)}. Received: {', '.join(given) or 'none'}")
         return self
 
     @classmethod

@@ -82,7 +82,7 @@ class ByVocabulary(Encoding):
         if len(distinct) and distinct.type != fitted and len(fit.values):
             raise DataError(
                 f"{where}: the values of {self.column!r} are {type_name(distinct.type)}, "
-                f"but {type_name(fitted)} in the training data"
+                f"but {type_name(fitted)} in the training data. Use that type."
             )
         positions = fit.index.positions(distinct) if distinct.type == fitted else np.full(len(distinct), -1)
         return _spread(np.where(positions < 0, OUT_OF_VOCABULARY, positions + SPECIAL_ROWS), encoded)
@@ -115,8 +115,8 @@ class ByHash(Encoding):
         shared = 1 - math.exp(-(distinct - 1) / self.buckets)
         if shared > SHARED:
             yield (
-                f"{100 * shared:.0f} % of the about {distinct:,} values of {name!r} share a row with "
-                f"another: `hash: {self.buckets}` is small"
+                f"{100 * shared:.0f}% of the about {distinct:,} values of {name!r} share an embedding with another "
+                f"value. Raise `hash: {self.buckets}`"
             )
 
 
@@ -132,7 +132,7 @@ class ByIdentity(Encoding):
     def ids(self, values: pa.Array, fit: None, where: str) -> np.ndarray:
         if not pa.types.is_integer(values.type) and values.null_count < len(values):
             raise DataError(
-                f"{where}: column {self.column!r} with `identity` needs integers. Received: {type_name(values.type)}"
+                f"{where}: column {self.column!r} must be integers for `identity`. Received: {type_name(values.type)}"
             )
         if values.null_count == len(values):
             return np.full(len(values), NULL, np.int32)
@@ -141,14 +141,17 @@ class ByIdentity(Encoding):
             is_outside = outside(values, self.limit)
             value, count = values[pc.index(is_outside, True).as_py()].as_py(), pc.sum(is_outside).as_py()
             raise DataError(
-                f"{where}: column {self.column!r} holds the id {value} ({count} such values); "
-                f"`identity: {self.limit}` allows 0 to {self.limit - 1}"
+                f"{where}: column {self.column!r} holds the id {value} ({count:,} such values), but "
+                f"`identity: {self.limit}` allows 0 to {self.limit - 1}. Raise `identity`, or use `hash`."
             )
         return table_rows(values)
 
     def remarks(self, name: str, distinct: int, high: Any) -> Iterator[str]:
         if self.limit > UNUSED * (high + 1):
-            yield f"{name!r} has `identity: {self.limit}`, but its largest id in the training data is {high}"
+            yield (
+                f"{name!r} has `identity: {self.limit}`, but its largest id in the training data is {high}. Lower "
+                f"`identity` to save memory"
+            )
 
 
 def _spread(rows: np.ndarray, encoded: pa.DictionaryArray) -> np.ndarray:

@@ -113,7 +113,7 @@ class Feature(Settings, ABC):
             return
         raise DataError(
             f"{where}: column {column!r} has type {type_name(type_)}, "
-            f"but {self.type} feature {self.name!r} needs {self._wanted}{self._hint(column, type_)}"
+            f"but {self.type} feature {self.name!r} needs {self._wanted}.{self._hint(column, type_)}"
         )
 
     def _accepts(self, type_: pa.DataType) -> bool:

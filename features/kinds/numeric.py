@@ -105,7 +105,7 @@ class Numeric(ColumnFeature):
         x = self.scaled(values, fit)
         if self.standardize and (np.abs(x) > FLOAT32_MAX).any():
             raise DataError(
-                f"{where}: column {self.column!r} holds a value that leaves float32 once standardized; set `clip`"
+                f"{where}: column {self.column!r} holds a value that exceeds float32 once standardized. Set `clip`."
             )
         assert isinstance(values, pa.Array)
         if values.null_count:  # the embedding of a null is that of the null row, scaled by 1
@@ -155,7 +155,8 @@ class Numeric(ColumnFeature):
             value = column[pc.index(is_too_large, True).as_py()].as_py()
             count = pc.sum(is_too_large).as_py()
             raise DataError(
-                f"{where}: column {self.column!r} holds {value} ({count} such rows); a number must fit float32"
+                f"{where}: column {self.column!r} holds {value} ({count:,} such rows), but a number must fit float32. "
+                f"Correct the rows, or set `data.bad_rows`."
             )
         return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
 

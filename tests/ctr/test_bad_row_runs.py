@@ -120,8 +120,8 @@ def test_what_is_left_out_is_told_everywhere(sets_of, tmp_path):
     assert report["bad_rows"] == {"train": {"rows": 9, "share": 9 / 700, "reasons": reasons}}
     assert report == json.loads((tmp_path / "run" / "report.json").read_text())
     assert [file["rows"] for file in report["files"]["train"]] == [691]
-    [line] = [line for line in console.file.getvalue().splitlines() if "bad rows" in line]
-    assert line.startswith("bad rows left out: train 9 (label is null: 1, label is neither 0 nor 1: 1, ")
+    [line] = [line for line in console.file.getvalue().splitlines() if "invalid rows" in line]
+    assert line.startswith("skipping invalid rows: train 9 (label is null: 1, label is neither 0 nor 1: 1, ")
     page = page_of(tmp_path / "run")
     assert page.sections[:3] == ["verdicts", "checks", "invalid-rows"]
     assert {*reasons, "1.3%"} <= set(page.texts)
@@ -149,7 +149,7 @@ def test_an_evaluation_leaves_out_what_the_run_would(sets_of, tmp_path):
     assert scores["ts"].to_pylist() == [ts for k, ts in enumerate(table["ts"].to_pylist()) if k % 50]
     table, _ = spoilt(click_log(400, seed=1), range(0, 400, 10))
     pq.write_table(table, tmp_path / "worse.parquet")
-    with pytest.raises(DataError, match="worse: 40 of 400 rows are bad"):
+    with pytest.raises(DataError, match="worse: 40 of 400 rows are invalid"):
         ctr.evaluate(tmp_path / "run", str(tmp_path / "worse.parquet"))
     assert not (tmp_path / "run" / "evaluations" / "worse").exists()
 
@@ -161,18 +161,18 @@ def test_more_than_allowed_leaves_no_run(sets_of, config, tmp_path):
     arguments = ["train", str(config), "--run", str(tmp_path / "run"), "--set", "data.bad_rows={skip: 0.001}"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
-    assert "test: 1 of 250 rows are bad" in result.stderr
-    assert "label is null (1, first in" in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    assert "test: 1 of 250 rows are invalid" in result.stderr
+    assert "  label is null: 1, first in" in result.stderr
+    assert len(result.stderr.splitlines()) == 3
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("skip", "data.bad_rows: needs `error`, or the share of rows that may be left out, such as {skip: 0.001}. "),
-        ("null", "data.bad_rows: needs `error`, or"),
-        ("0.1", "data.bad_rows: needs `error`, or"),
+        ("skip", "data.bad_rows: must be `error`, or the largest fraction of rows to skip, such as {skip: 0.001}. "),
+        ("null", "data.bad_rows: must be `error`, or"),
+        ("0.1", "data.bad_rows: must be `error`, or"),
         ("{skip: 0}", "data.bad_rows.skip: Input should be greater than 0. Received: 0"),
         ("{skip: 1}", "data.bad_rows.skip: Input should be less than 1. Received: 1"),
         ("{skip: .nan}", "data.bad_rows.skip: Input should be"),

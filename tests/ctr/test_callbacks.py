@@ -73,7 +73,7 @@ def test_a_callback_of_keras_gets_the_run_folder(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("tensorboard", "needs MODULE:NAME"),
+        ("tensorboard", "must be MODULE:NAME"),
         ("no_such_module:A", "No module named 'no_such_module'"),
         (".a:b", "--callback .a:b"),
         ("tf_keras.callbacks:TensorBord", "TensorBord"),

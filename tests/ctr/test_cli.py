@@ -39,7 +39,7 @@ BAD_DATA = {
     "missing folder": (shutil.rmtree, ["clicks", "no such file or folder"]),
     "empty folder": (
         lambda folder: [path.unlink() for path in folder.iterdir()],
-        ["clicks", "a folder without *.parquet files"],
+        ["clicks", "no *.parquet files"],
     ),
     "not Parquet": (
         lambda folder: (folder / "part-1.parquet").write_text("user,item"),
@@ -59,7 +59,7 @@ BAD_DATA = {
     ),
     "label not 0 or 1": (
         lambda folder: replace_column(folder, "clicked", pa.array([0] * 250 + [2] + [1] * 149)),
-        ["part-1.parquet, row group 1", "'clicked' is 2", "a label is 0 or 1"],
+        ["part-1.parquet, row group 1", "'clicked' is 2", "a label must be 0 or 1"],
     ),
     "null label": (
         lambda folder: replace_column(folder, "clicked", pa.array([None] + [1] * 399, pa.int8())),
@@ -67,7 +67,7 @@ BAD_DATA = {
     ),
     "label of NaN": (
         lambda folder: replace_column(folder, "clicked", pa.array([1.0] * 399 + [float("nan")])),
-        ["part-1.parquet, row group 1", "'clicked' is nan", "a label is 0 or 1"],
+        ["part-1.parquet, row group 1", "'clicked' is nan", "a label must be 0 or 1"],
     ),
     "truncated Parquet": (
         lambda folder: (folder / "part-1.parquet").write_bytes((folder / "part-1.parquet").read_bytes()[:-100]),
@@ -75,15 +75,15 @@ BAD_DATA = {
     ),
     "damaged in the middle": (
         lambda folder: damage_pages(folder / "part-1.parquet"),
-        ["part-1.parquet, row group 0", "cannot be read"],
+        ["part-1.parquet, row group 0", "cannot read the row group"],
     ),
     "files without rows": (
         lambda folder: [pq.write_table(pq.read_table(path).slice(0, 0), path) for path in folder.iterdir()],
-        ["clicks", "3 file(s), but no rows"],
+        ["clicks", "no rows in 3 file(s)"],
     ),
     "training labels of one class": (
         lambda folder: [replace_column(folder, "clicked", pa.array([0] * 400, pa.int8()), k) for k in range(2)],
-        ["training data: all 720 labels of 'clicked' are 0", "a model needs both classes"],
+        ["training data: all 720 labels of 'clicked' are 0", "Use training data with both classes"],
     ),
     "validation labels of one class": (
         lambda folder: [
@@ -136,9 +136,9 @@ BAD_CONFIG = {
     ),
     "dense optimizer on a table": (
         "optimizers.sparse.*.type=adam",
-        "optimizers.sparse.*: 'adam' is for towers: on a table it would move every row at each step; tables have ftrl",
+        "optimizers.sparse.*: 'adam' is for the dense tower: it would change every embedding at each step.\nUse one of",
     ),
-    "sparse optimizer without a type": ("optimizers.sparse.user={l1: 1}", "optimizers.sparse.user: needs `type`"),
+    "sparse optimizer without a type": ("optimizers.sparse.user={l1: 1}", "optimizers.sparse.user: missing `type`"),
     "glob that matches nothing": ("data.path=data/no-*.parquet", "data/no-*.parquet: no file matches"),
     "id beyond the identity size": (
         "features.columns.user={identity: 7}",
@@ -252,7 +252,7 @@ def test_a_set_without_rows_is_named(config, data_folder, tmp_path):
     sets = f"data={{train: {data_folder}, valid: {tmp_path}/valid.parquet, label: clicked}}"
     result = ctr("train", config, "--run", tmp_path / "run", "--set", sets)
     assert result.exit_code == 2
-    assert "valid.parquet: 1 file(s), but no rows" in result.stderr
+    assert "valid.parquet: no rows in 1 file(s)" in result.stderr
     assert not (tmp_path / "run").exists()
 
 
@@ -303,7 +303,7 @@ def test_reports_of_several_runs_do_not_stop_at_a_bad_one(trained, tmp_path):
     (trained / "report.html").unlink()
     result = ctr("report", tmp_path / "nothing", trained)
     assert result.exit_code == 2
-    assert "nothing: no run here" in result.stderr
+    assert "nothing: no run in this folder" in result.stderr
     assert (trained / "report.html").exists()
 
 
@@ -336,7 +336,7 @@ def test_a_place_that_cannot_be_written_is_named(trained, config, data_folder, c
     arguments = {"train": [config, "--run", file / "x"], "evaluate": [trained, file, "--out", file / "x"]}
     result = ctr(command, *arguments[command])
     assert result.exit_code == 2
-    assert "is not a folder that can be written to" in result.stderr
+    assert "is not a writable folder. Choose another folder." in result.stderr
 
 
 def test_a_file_in_two_sets_is_named(config, data_folder):

@@ -110,10 +110,10 @@ def test_a_run_with_damaged_checkpoints_ends_the_same(
         flip(checkpoint_of(run, other) / "state.data-00000-of-00001")
     shown = resume(experiment_of(*SETTINGS), run)
     if resumed_from is None:
-        assert f"warning: {run}: no checkpoint can be used. The run starts over from its first step." in shown
-        assert "going on from step" not in shown
+        assert f"warning: {run}: no usable checkpoint; restarting from the first step" in shown
+        assert "resuming from step" not in shown
     else:
-        assert f"going on from step {resumed_from}\n" in shown
+        assert f"resuming from step {resumed_from}\n" in shown
     assert ending(run) == undisturbed(*SETTINGS)
 
 

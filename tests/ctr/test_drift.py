@@ -404,7 +404,7 @@ def test_a_row_group_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     path.write_bytes(content)
     result = ctr("psi", folder, folder)
     assert result.exit_code == 2
-    assert "part-1.parquet, row group 0: cannot be read" in result.stderr
+    assert "part-1.parquet, row group 0: cannot read the row group" in result.stderr
 
 
 # over time
@@ -589,13 +589,13 @@ def test_only_an_earlier_report_is_replaced_and_only_if_asked(sets, tmp_path):
     before = (out / "report.json").read_bytes()
     again = ctr("psi", *sets, "--out", out)
     assert again.exit_code == 2
-    assert "out exists: choose another folder with --out, or --overwrite it" in again.stderr
+    assert "out: already exists. Choose another folder with --out, or add --overwrite" in again.stderr
     assert (out / "report.json").read_bytes() == before
     assert ctr("psi", *sets, "--out", out, "--overwrite").exit_code == 0
     (out / "report.json").write_text('{"metrics": {}}')
     other = ctr("psi", *sets, "--out", out, "--overwrite")
     assert other.exit_code == 2
-    assert "out exists and is not a report of `ctr psi`" in other.stderr
+    assert "out: the folder exists and is not a report of `ctr psi`" in other.stderr
     assert (out / "curves.json").is_file()
 
 
@@ -607,14 +607,14 @@ MISTAKES = {
     ),
     "column of one set": (["BEFORE", "AFTER", "--columns", "only before"], "after.parquet: no column 'only before'"),
     "no columns": (["BEFORE", "AFTER", "--columns", ","], "--columns: Tuple should have at least 1 item"),
-    "times alone": (["BEFORE", "AFTER", "--columns", "ts"], "no column in common to compare ('ts': timestamp["),
+    "times alone": (["BEFORE", "AFTER", "--columns", "ts"], "before.parquet ('ts': timestamp["),
     "both kinds": (
         ["BEFORE", "AFTER", "--numeric", "hour", "--categorical", "item,hour"],
-        "--numeric: 'hour' is categorical too. Received: ('hour',)",
+        "--numeric: 'hour' is categorical too. Remove it from one of the two. Received: ('hour',)",
     ),
     "kind of an unknown column": (
         ["BEFORE", "AFTER", "--categorical", "hours"],
-        "--categorical: no column 'hours' is compared; did you mean 'hour'?",
+        "--categorical: no compared column 'hours'; did you mean 'hour'?",
     ),
     "two casts of a column": (
         ["BEFORE", "AFTER", "--cast", "price=number", "--cast", "price=text"],
@@ -630,8 +630,11 @@ MISTAKES = {
     ),
     "lists as a number": (["BEFORE", "AFTER", "--numeric", "tags"], "column 'tags' holds list of text, not numbers"),
     "text as a number": (["BEFORE", "AFTER", "--numeric", "item"], "--numeric: column 'item' holds text, not numbers"),
-    "period without time": (["BEFORE", "AFTER", "--by", "day"], "--by needs --time"),
-    "zone without time": (["BEFORE", "AFTER", "--time-zone", "UTC"], "--time-zone needs --time"),
+    "period without time": (["BEFORE", "AFTER", "--by", "day"], "--by: needs a time column. Add --time COLUMN."),
+    "zone without time": (
+        ["BEFORE", "AFTER", "--time-zone", "UTC"],
+        "--time-zone: needs a time column. Add --time COLUMN.",
+    ),
     "unknown period": (
         ["BEFORE", "AFTER", "--time", "ts", "--by", "days"],
         "--by: Input should be 'hour', 'day', 'week' or 'month'. Received: 'days'",
@@ -640,9 +643,9 @@ MISTAKES = {
         ["BEFORE", "AFTER", "--time", "ts", "--time-unit", "h"],
         "--time-unit: Input should be 's', 'ms', 'us' or 'ns'. Received: 'h'",
     ),
-    "unknown zone": (["BEFORE", "AFTER", "--time", "ts", "--time-zone", "Mars"], "--time-zone: not a known time zone"),
+    "unknown zone": (["BEFORE", "AFTER", "--time", "ts", "--time-zone", "Mars"], "--time-zone: unknown time zone"),
     "unknown time": (["BEFORE", "AFTER", "--time", "tss"], "after.parquet: no column 'tss'; did you mean 'ts'?"),
-    "no time": (["BEFORE", "AFTER", "--time", "price"], "after.parquet: column 'price' is double; a time is"),
+    "no time": (["BEFORE", "AFTER", "--time", "price"], "after.parquet: column 'price' is double. Use a timestamp"),
     "too few bins": (
         ["BEFORE", "AFTER", "--bins", "1"],
         "--bins: Input should be greater than or equal to 2. Received: 1",
@@ -692,7 +695,7 @@ def test_a_column_that_means_something_else_names_both_files(before, after, comp
 
 
 def test_integers_that_are_categories_are_not_compared_with_floats(compare):
-    with pytest.raises(DataError, match="a column needs one type in all files"):
+    with pytest.raises(DataError, match="Use one type in all files"):
         compare({"x": [1, 2]}, {"x": [1.0, 2.0]}, categorical=("x",))
 
 

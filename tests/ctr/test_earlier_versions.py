@@ -145,15 +145,24 @@ def test_an_earlier_key_of_a_study_is_answered_with_its_new_name(config):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["evaluate", "RUN", "DATA", "--sampled"], "--sampled: renamed to --negatives-sampled in 0.5.0"),
-        (["psi", "A", "B", "--unstable-above", "0.3"], "--unstable-above: renamed to --major-above in 0.5.0"),
-        (["psi", "A", "B", "--unstable-above=0.3"], "--unstable-above: renamed to --major-above in 0.5.0"),
+        (
+            ["evaluate", "RUN", "DATA", "--sampled"],
+            "--sampled: unknown option, renamed to --negatives-sampled in 0.5.0. Use --negatives-sampled.",
+        ),
+        (
+            ["psi", "A", "B", "--unstable-above", "0.3"],
+            "--unstable-above: unknown option, renamed to --major-above in 0.5.0. Use --major-above.",
+        ),
+        (
+            ["psi", "A", "B", "--unstable-above=0.3"],
+            "--unstable-above: unknown option, renamed to --major-above in 0.5.0. Use --major-above.",
+        ),
     ],
     ids=["evaluate", "psi", "psi with ="],
 )
 def test_an_earlier_option_is_answered_with_its_new_name_in_one_line(arguments, message):
     result = CliRunner().invoke(app, arguments)
-    assert (result.exit_code, result.stderr) == (2, f"error: unknown option {message}\n")
+    assert (result.exit_code, result.stderr) == (2, f"error: {message}\n")
 
 
 def test_an_option_that_never_was_is_no_earlier_one():

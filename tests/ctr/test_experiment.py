@@ -42,7 +42,10 @@ def test_a_model_by_its_name_alone_has_its_defaults(make_experiment):
 MISTAKES = [
     ("training.batchsize=3", "training: unknown key 'batchsize'; did you mean 'batch_size'?"),
     ("training.batch_size=0", "training.batch_size: Input should be greater than 0. Received: 0"),
-    ("training.validate_every={epochs: 1, steps: 5}", "training.validate_every: needs `epochs` or `steps`"),
+    (
+        "training.validate_every={epochs: 1, steps: 5}",
+        "training.validate_every: needs a length. Set either `epochs` or `steps`",
+    ),
     ("training.plateau={factor: 0.5}", "training: unknown key 'plateau': renamed to 'reduce_lr_on_plateau' in 0.5.0"),
     (
         "training.warm_start={run: runs/first, state: carry}",
@@ -59,26 +62,29 @@ MISTAKES = [
     ("features.columns.w={kind: numeric}", "features.columns.w: unknown key 'kind': renamed to 'type' in 0.5.0"),
     ("features.defaults.kind=numeric", "features: defaults: unknown key 'kind': renamed to 'type' in 0.5.0"),
     ("features.columns.w={unstable_above: 1}", "features.columns.w: unknown key 'unstable_above'; known: column, "),
-    ("model.type=dcn_v3", "model: no such type: 'dcn_v3'; did you mean 'dcn_v2'?"),
-    ("model={type: can, pairs: [[a, b]], base: can}", "model.base: 'can' stands on another model, not on itself"),
-    ("model={type: can, pairs: [[a, b]], base: din}", "model.base.targets: Field required"),
+    ("model.type=dcn_v3", "model: unknown type 'dcn_v3'; did you mean 'dcn_v2'?"),
+    ("model={type: can, pairs: [[a, b]], base: can}", "model.base: 'can' cannot be its own base"),
+    ("model={type: can, pairs: [[a, b]], base: din}", "model.base.targets: missing setting. Add it."),
     ("model={type: can, pairs: [a, b], base: dnn}", "model.pairs.0: Input should be a valid tuple"),
     ("model.structure=paralel", "model.structure: Input should be 'stacked', 'parallel'"),
     ("model.hiden=[8]", "model: unknown key 'hiden'; did you mean 'hidden'?"),
     ("optimizers.sparse.*.lr=1", "optimizers.sparse.*: unknown key 'lr'"),
-    ("optimizers.sparse.*.type=adam", "optimizers.sparse.*: 'adam' is for towers: on a table it would move every row"),
+    (
+        "optimizers.sparse.*.type=adam",
+        "optimizers.sparse.*: 'adam' is for the dense tower: it would change every embedding",
+    ),
     ("features.columns.user.dims=4", "features.columns.user: unknown key 'dims'; did you mean 'dim'?"),
     (
         "features.columns.user.type=categoric",
-        "features.columns.user: no such type: 'categoric'; did you mean 'categorical'?",
+        "features.columns.user: unknown type 'categoric'; did you mean 'categorical'?",
     ),
-    ("features.columns.history.dim=8", "'item' and 'history' share the table 'item' but differ in dim"),
+    ("features.columns.history.dim=8", "'item' and 'history' share table 'item' but differ in dim"),
     ("features.defaults.dimm=3", "features: defaults: unknown key 'dimm'"),
-    ("data.path=null", "data: needs `path` with `split`, or `train`"),
+    ("data.path=null", "data: no data. Set `path` with `split`, or `train`"),
     ("data.split.fractions=[0.5, 0.1, 0.1]", "fractions must sum to 1"),
-    ("name=a/b", "name: a name becomes a folder: no slash"),
-    ("seed", "--set needs KEY=VALUE"),
-    ("a..b=1", "not understood"),
+    ("name=a/b", "name: the name must be usable as a folder: without slash"),
+    ("seed", "--set: must be KEY=VALUE"),
+    ("a..b=1", "'a..b' is not a dotted key"),
     ("name.x=1", "'name' is not a mapping"),
 ]
 
@@ -94,9 +100,9 @@ def test_a_mistake_is_named_with_its_key(make_experiment, override, message):
     ("text", "message"),
     [
         (None, "no such config file"),
-        ("a: [", "not YAML"),
-        ("- 1", "a config is a mapping"),
-        ("!!python/object:x {}", "not YAML"),
+        ("a: [", "invalid YAML"),
+        ("- 1", "a config must be a mapping"),
+        ("!!python/object:x {}", "invalid YAML"),
     ],
 )
 def test_a_file_that_is_no_config(tmp_path, text, message):
@@ -205,9 +211,7 @@ def test_what_a_tower_declares_trains_its_tables_unless_the_config_does(make_exp
 def test_a_cross_of_dim_1_is_refused_where_there_is_no_wide_part(make_experiment):
     with pytest.raises(ConfigError) as caught:
         make_experiment(CROSS)
-    assert "features.columns.user_x_item: a cross of dim 1 is a weight of the wide part, which dcn_v2" in str(
-        caught.value
-    )
+    assert "features.columns.user_x_item: a cross with `dim: 1` is a wide weight, but model dcn_v2" in str(caught.value)
     assert make_experiment(CROSS.replace("dim: 1", "dim: 2")).features.crosses["user_x_item"].dim == 2
     assert make_experiment(CROSS, WIDE_DEEP).features.crosses["user_x_item"].dim == 1
 
@@ -218,7 +222,7 @@ def test_a_cross_of_dim_1_is_refused_where_there_is_no_wide_part(make_experiment
         ("{of: [user, itm], hash: 5}", "columns.user_x_item.of: no feature 'itm'; did you mean 'item'?"),
         ("{of: [user, history], hash: 5}", "columns.user_x_item.of: 'history' is a sequence"),
         ("{of: [user, price], hash: 5}", "columns.user_x_item.of: 'price' is a numeric"),
-        ("{of: [user, item]}", "features.columns.user_x_item.hash: Field required"),
+        ("{of: [user, item]}", "features.columns.user_x_item.hash: missing setting. Add it."),
         ("{of: [user], hash: 5}", "features.columns.user_x_item.of: "),
         ("{of: [user, item], hash: 5, dims: 4}", "columns.user_x_item: unknown key 'dims'; did you mean 'dim'?"),
     ],

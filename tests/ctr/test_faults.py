@@ -51,10 +51,10 @@ def test_what_a_full_disk_stops_says_how_to_go_on(place, undisturbed, experiment
     assert result.exit_code == 2
     assert result.stderr.splitlines() == [
         f"error: [Errno 28] No space left on device: '{run}'",
-        f"its checkpoints are kept; to go on once that is mended: ctr train CONFIG --run '{run}' --resume",
+        f"The checkpoints are kept. To resume after correcting the error, run: ctr train CONFIG --run '{run}' --resume",
     ]
     fault.undo()
-    assert "going on from step 36" in resume(experiment_of(*BY_STEPS), run)
+    assert "resuming from step 36" in resume(experiment_of(*BY_STEPS), run)
     assert ending(run) == expected
 
 
@@ -113,21 +113,22 @@ def test_data_that_changes_while_it_is_trained_on_leaves_a_run_to_go_on_with(dat
     with pytest.raises(DataError, match="the file was removed while it was in use") as raised:
         ctr.train(experiment, tmp_path / "run", callbacks=[After(8, lambda: path.rename(kept))])
     assert raised.value.__notes__ == [
-        f"its checkpoints are kept; to go on once that is mended: ctr train CONFIG --run {tmp_path / 'run'} --resume"
+        "The checkpoints are kept. To resume after correcting the error, run: "
+        f"ctr train CONFIG --run {tmp_path / 'run'} --resume"
     ]
     shutil.copy(kept, path)
     swap_two_labels(path)  # the command of the note, without mending what was wrong
     with pytest.raises(
-        DataError, match=f"cannot resume with different data:\n  {path}, row group 0: column 'clicked' holds other"
+        DataError, match=f"cannot resume with different data:\n  {path}, row group 0: column 'clicked' has different"
     ):
         resume(experiment, tmp_path / "run")
     kept.rename(path)
-    assert "going on from step" in resume(experiment, tmp_path / "run")
+    assert "resuming from step" in resume(experiment, tmp_path / "run")
 
 
 RUN_FILES = {
     "config.yaml": "The config in the run folder is damaged. Restore it, or start a new run with --run or --overwrite.",
-    "data.json": "put it back, or train anew",
+    "data.json": "Restore it, or start a new run",
 }
 
 
@@ -150,7 +151,7 @@ def test_a_run_that_began_with_something_else_waits(place, unfinished, file):
     result = command("train", place / "tiny.yaml", "--run", unfinished, "--resume", *changed())
     assert result.exit_code == 2
     assert result.stderr.startswith(f"error: {unfinished}: damaged: {file} ")
-    assert "Restore it from a backup, " in result.stderr
+    assert "Restore it, " in result.stderr
     assert (unfinished / "checkpoints" / "step-000000006").exists()
 
 
@@ -207,5 +208,5 @@ def test_a_table_that_no_memory_holds_is_refused_before_it_is_made(config, tmp_p
     result = command(name, config, "--run", tmp_path / "run", "--set", setting)
     said = result.stderr if name == "train" else " ".join(result.stdout.split())
     assert result.exit_code == 2
-    assert "The largest table is 'user', 953.7 GiB: 2,000,000,003 rows of 64 with rmsprop_v2" in said
+    assert "The largest table is 'user' with 953.7 GiB: 2,000,000,003 rows of dim 64, rmsprop_v2" in said
     assert not (tmp_path / "run").exists()

@@ -76,9 +76,43 @@ def test_what_a_column_holds_is_what_pandas_counts(look, data_folder):
 def test_terminal_shows_sets_columns_tables_and_findings(config, tmp_path):
     result = ctr("inspect", config, "--run", tmp_path / "run")
     assert result.exit_code == 0, result.output
-    for words in ("label rate", "distinct", "price", "rmsprop_v2", "ok      bad rows: none", "GiB is free"):
+    for words in ("positive rate", "distinct", "price", "rmsprop_v2", "ok      invalid rows: none", "GiB is free"):
         assert words in result.output
     assert not (tmp_path / "run").exists()
+
+
+def test_findings_come_first_with_a_summary(config, tmp_path):
+    lines = ctr(
+        "inspect", config, "--run", tmp_path / "run", "--set", "features.columns.user={hash: 3}"
+    ).output.splitlines()
+    assert re.fullmatch(r"[1-9] warnings?, \d+ checks passed", lines[0])
+    assert re.match("warning +ids: ", lines[1])
+    assert lines.index(next(line for line in lines if line.startswith("split "))) > max(
+        index for index, line in enumerate(lines) if re.match("(error|warning|ok) ", line)
+    )
+
+
+@pytest.mark.parametrize("options", [(), ("--all",)])
+def test_many_tables_and_inputs_are_folded_unless_all_are_asked_for(config, tmp_path, options):
+    columns = {f"c{k:02}": f"{{column: user, hash: {1000 - k}}}" for k in range(25)}
+    settings = ",".join(f"{name}: {feature}" for name, feature in columns.items())
+    result = ctr(
+        "inspect", config, "--run", tmp_path / "run", "--set", f"model={PLAIN_MODEL}",
+        "--set", f"features.columns={{{settings}}}", *options,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    tables = [line.split()[0] for line in result.output.splitlines() if "rmsprop_v2" in line]
+    inputs = [line.split()[0] for line in result.output.splitlines() if "int64" in line]
+    if options:
+        assert tables == list(columns)
+        assert inputs[:25] == list(columns)
+    else:
+        assert tables == list(columns)[:10]  # the largest
+        assert inputs == list(columns)[:20]
+        assert re.search(r"^and \d+ more features and columns; --all lists them$", result.output, re.MULTILINE)
+        assert re.search(
+            r"^and 15 smaller tables with .* of weights and .* of optimizer state; --all", result.output, re.M
+        )
 
 
 @pytest.mark.parametrize("values", [100, KEPT - 1, 50_000])
@@ -124,12 +158,11 @@ def test_all_bad_rows_are_counted_by_reason_and_set(look, data_folder):
     rewrite(data_folder, spoil, part=0)
     rewrite(data_folder, spoil, part=2)
     told = said(look(), "error")
-    assert [one.split(":")[1].strip() for one in told] == ["train", "valid"]
-    assert "3 rows" in told[0]
+    assert [re.match(r"invalid rows: 3 in (\w+) \(", sentence)[1] for sentence in told] == ["train", "valid"]
     assert "'price' is infinite or too large (1)" in told[0]
     allowed = look("data.bad_rows={skip: 0.05}")
     assert not said(allowed, "error")
-    assert sum(one.startswith("bad rows") for one in said(allowed, "warning")) == 2
+    assert sum(one.startswith("invalid rows") for one in said(allowed, "warning")) == 2
 
 
 def test_data_that_is_all_bad_is_told_as_train_tells_it(look, config, data_folder, tmp_path):
@@ -151,14 +184,14 @@ def test_mistakes_of_config_and_data_are_told_at_once(config, data_folder, tmp_p
 HARMLESS_BUT = {
     "label rate": (
         lambda frame: frame.assign(clicked=(np.arange(len(frame)) % 10 == 0).astype(np.int8)),
-        "labels: the label rate is 0.1",
+        "labels: the positive rate is 0.1",
     ),
     "test labels of one class": (
         lambda frame: frame.assign(clicked=np.int8(0)),
         "labels: test has labels of one class",
     ),
-    "nulls": (lambda frame: frame.assign(price=np.nan), "values: 'price' is null in 100.0 % of test, but in "),
-    "new ids": (lambda frame: frame.assign(user=frame["user"] + 100), "ids: 100.0 % of the values of 'user' in test"),
+    "nulls": (lambda frame: frame.assign(price=np.nan), "values: 'price' is null in 100.0% of test, but in "),
+    "new ids": (lambda frame: frame.assign(user=frame["user"] + 100), "ids: 100.0% of the values of 'user' in test"),
 }
 
 
@@ -190,7 +223,7 @@ def test_rows_copied_from_the_training_data_are_a_warning(make_experiment, tmp_p
         ),
         tmp_path / "run",
     )
-    [warning] = [told for told in said(found, "warning") if told.startswith("copies")]
+    [warning] = [told for told in said(found, "warning") if told.startswith("duplicates")]
     assert float(warning.split()[2].removesuffix("%")) == pytest.approx(25, abs=5)
 
 
@@ -199,9 +232,12 @@ def test_rows_copied_from_the_training_data_are_a_warning(make_experiment, tmp_p
     [
         (
             "{column: user, identity: 1000}",
-            "'visitor' has `identity: 1000`, but its largest id in the training data is 7",
+            "'visitor' has `identity: 1000`, but its largest id in the training data is 7. Lower",
         ),
-        ("{column: user, hash: 5}", "of the about 8 values of 'visitor' share a row with another: `hash: 5` is small"),
+        (
+            "{column: user, hash: 5}",
+            "of the about 8 values of 'visitor' share an embedding with another value. Raise `hash: 5`",
+        ),
         (
             "{column: user, vocabulary: {min_count: 600}}",
             "% of the values of 'visitor' in train are too rare for the vocabulary",
@@ -268,9 +304,10 @@ def test_memory_that_would_not_fit_is_told_before_anything_is_read(config, tmp_p
     monkeypatch.setattr(machine, "free_disk", lambda folder: 10**15)
     result = ctr("train", config, "--run", tmp_path / "run", "--set", HUGE, "--set", "data.path=no/such/folder")
     assert result.exit_code == 2
-    assert len(result.stderr.splitlines()) == 1
-    assert "memory: the run needs at least 238.4 GiB, but 8.0 GiB is free" in result.stderr
-    assert "The largest table is 'user', 119.2 GiB: 1,000,000,003 rows of 16 with rmsprop_v2" in result.stderr
+    first, use, largest = result.stderr.splitlines()
+    assert first == "error: memory: the run needs at least 238.4 GiB, but only 8.0 GiB is free."
+    assert "embedding tables 59.6 GiB" in use
+    assert "The largest table is 'user' with 119.2 GiB: 1,000,000,003 rows of dim 16, rmsprop_v2. Use " in largest
     assert not (tmp_path / "run").exists()
 
 
@@ -282,7 +319,7 @@ def test_rows_that_would_not_fit_are_told_before_tables_are_made(config, make_ex
     monkeypatch.setattr(ModelPlan, "build", None)
     result = ctr("train", config, "--run", tmp_path / "run")
     assert result.exit_code == 2
-    assert re.match(r"error: memory: the run needs [\d.]+ MiB, but [\d.]+ KiB is free", result.stderr)
+    assert re.match(r"error: memory: the run needs [\d.]+ MiB, but only [\d.]+ KiB is free", result.stderr)
     assert not (tmp_path / "run").exists()
 
 
@@ -359,8 +396,8 @@ def test_towers_that_no_memory_holds_are_told_before_anything_is_read(config, tm
     result = ctr("train", config, "--run", tmp_path / "run", *settings)
     assert result.exit_code == 2
     # two matrices of 40,000 x 40,000, each with two states of adam; and a copy for a checkpoint
-    assert "memory: the run needs at least 71.5 GiB, but 8.0 GiB is free" in result.stderr
-    assert "The largest block is 'deep', 35.8 GiB: narrower layers take less" in result.stderr
+    assert "memory: the run needs at least 71.5 GiB, but only 8.0 GiB is free" in result.stderr
+    assert "The largest block is 'deep' with 35.8 GiB. Use narrower layers." in result.stderr
 
 
 def test_a_weight_of_too_many_numbers_is_told_before_anything_is_read(config, tmp_path):
@@ -396,7 +433,7 @@ def test_a_run_that_is_there_is_a_warning(look, tmp_path):
     (tmp_path / "run" / "config.yaml").touch()
     assert any("already holds a run" in told for told in said(look(), "warning"))
     (tmp_path / "run" / "config.yaml").rename(tmp_path / "run" / "diary.txt")
-    assert any("exists and is not a run" in told for told in said(look(), "error"))
+    assert any(": exists and is not a run" in told for told in said(look(), "error"))
 
 
 # What the machine has
@@ -477,19 +514,19 @@ def test_a_gpu_that_holds_the_tables_leaves_memory_for_one_copy(look, gpu):
     on_cpu = look("training.device=cpu")
     gpu(GIB)
     on_gpu = look("training.device=auto")
-    assert "device: the CPU, as `training.device` says" in said(on_cpu, "ok")
-    assert any(told.startswith("device: a GPU with 1.0 GiB") for told in said(on_gpu, "ok"))
+    assert "device: CPU, set by `training.device`" in said(on_cpu, "ok")
+    assert any(told.startswith("device: GPU with 1.0 GiB") for told in said(on_gpu, "ok"))
     assert on_cpu.needs.memory - on_gpu.needs.memory == on_cpu.needs.checkpoint
 
 
 def test_a_gpu_that_does_not_hold_the_tables_is_a_warning_unless_it_is_asked_for(look, gpu):
     gpu(1000)
-    assert any("do not fit the GPU" in told for told in said(look("training.device=auto"), "warning"))
+    assert any("exceed the GPU's" in told for told in said(look("training.device=auto"), "warning"))
     assert any("may take 80% of the GPU's 0.0 GiB" in told for told in said(look("training.device=gpu"), "error"))
 
 
 def test_no_gpu_is_ok_unless_it_is_asked_for(look):
-    assert "device: the CPU; TensorFlow sees no GPU" in said(look("training.device=auto"), "ok")
+    assert "device: CPU; TensorFlow finds no GPU" in said(look("training.device=auto"), "ok")
     assert "device: training.device: TensorFlow sees no GPU. Use `auto` or `cpu`." in said(
         look("training.device=gpu"), "error"
     )
@@ -504,7 +541,7 @@ def test_a_first_file_that_lacks_a_column_is_the_only_mistake(look, data_folder)
 
 
 def test_training_data_in_one_large_row_group_is_a_warning(look, data_folder, monkeypatch):
-    assert "order: every epoch mixes rows of different row groups, or all rows" in said(look(), "ok")
+    assert "order: every epoch mixes different row groups, or all rows" in said(look(), "ok")
     files = sorted(data_folder.glob("*.parquet"))
     table = pa.concat_tables(pq.read_table(path) for path in files)
     for path in files:

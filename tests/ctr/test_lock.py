@@ -26,7 +26,7 @@ def holder(folder, then=UNTIL_TOLD):
 
 def test_a_second_process_is_kept_out_until_the_first_is_done(tmp_path):
     first = holder(tmp_path / "run")
-    with pytest.raises(ConfigError, match="run: another process is at work in it"), lock_folder(tmp_path / "run"):
+    with pytest.raises(ConfigError, match="run: another process is using this folder"), lock_folder(tmp_path / "run"):
         pytest.fail("both are in")
     with lock_folder(tmp_path / "other"):
         pass
@@ -74,7 +74,7 @@ def test_a_training_is_refused_while_another_is_in_its_folder(config, tmp_path):
     with lock_folder(tmp_path / "run"):
         result = CliRunner().invoke(app, ["train", str(config), "--run", str(tmp_path / "run")])
     assert result.exit_code == 2
-    assert "run: another process is at work in it; wait for its end, or choose another folder" in result.stderr
+    assert "run: another process is using this folder. Wait until it ends, or choose another folder." in result.stderr
     assert not (tmp_path / "run").exists()
 
 
@@ -94,7 +94,7 @@ def test_resuming_a_finished_run_removes_what_a_killed_process_left(resumed, tra
     assert lock.exists()
     result = resumed()
     assert result.exit_code == 0, result.output
-    assert "is finished; its report:" in result.stdout
+    assert "is already finished:" in result.stdout
     assert not lock.exists()
 
 
@@ -103,7 +103,7 @@ def test_a_lock_that_another_process_holds_stays(resumed, trained):
     first, lock = holder(trained), trained.with_name(".run.lock")
     result = resumed()
     assert result.exit_code == 2
-    assert "run: another process is at work in it" in result.stderr
+    assert "run: another process is using this folder" in result.stderr
     assert lock.exists()
     first.communicate("\n")
     assert not lock.exists()
@@ -111,7 +111,7 @@ def test_a_lock_that_another_process_holds_stays(resumed, trained):
 
 
 def test_a_report_is_refused_while_another_fills_its_folder(tmp_path):
-    message = "report: another process is at work in it"
+    message = "report: another process is using this folder"
     with new_folder(tmp_path / "report"), pytest.raises(ConfigError, match=message), new_folder(tmp_path / "report"):
         pytest.fail("both fill it")
     assert (tmp_path / "report").is_dir()

@@ -178,7 +178,7 @@ def test_a_signal_while_measuring_leaves_a_trained_run(experiment_of, undisturbe
         patched.setattr("ctr.jobs.train.build_report", lambda *_: signal.raise_signal(signal.SIGTERM))
         with pytest.raises(Interrupted, match="trained, but not measured"):
             ctr.train(experiment, run)
-    assert "going on from step 36" in resume(experiment, run)
+    assert "resuming from step 36" in resume(experiment, run)
     assert ending(run) == undisturbed(*BY_STEPS)
 
 
@@ -190,7 +190,7 @@ def test_a_kill_before_the_last_file_leaves_an_unfinished_run(experiment_of, und
             ctr.train(experiment, run)
     assert (run / "report.json").exists()
     assert not Run(run).is_finished
-    assert "going on from step 36" in resume(experiment, run)
+    assert "resuming from step 36" in resume(experiment, run)
     assert Run(run).is_finished
     assert ending(run) == undisturbed(*BY_STEPS)
 
@@ -210,7 +210,7 @@ def test_damaged_initial_weights_are_written_again(experiment_of, undisturbed, u
 )
 def test_lines_that_are_damaged_are_those_of_the_checkpoint_again(experiment_of, undisturbed, unfinished, damage):
     (unfinished / "metrics.jsonl").write_bytes(damage)
-    assert "going on from step 6" in resume(experiment_of(*BY_STEPS), unfinished)
+    assert "resuming from step 6" in resume(experiment_of(*BY_STEPS), unfinished)
     assert ending(unfinished) == undisturbed(*BY_STEPS)
 
 
@@ -234,7 +234,7 @@ def test_a_damaged_encoder_is_fitted_again(experiment_of, undisturbed, unfinishe
     next(unfinished.glob("encoder/vocabulary-*")).write_bytes(b"")
     shown = resume(experiment_of(*BY_STEPS), unfinished)
     assert "warning: fitting the features again" in shown
-    assert "going on from step 6" in shown
+    assert "resuming from step 6" in shown
     assert ending(unfinished) == undisturbed(*BY_STEPS)
 
 

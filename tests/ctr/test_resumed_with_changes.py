@@ -138,7 +138,7 @@ DATA = {
     "rows": (other_rows, "part-1.parquet: 320 rows"),
     "bytes": (other_bytes, "part-1.parquet: 320 rows"),
     "values": (other_values, "part-1.parquet: 320 rows"),
-    "a file is new": (new_file, "part-9.parquet: not a file of test in the run, 10 rows"),
+    "a file is new": (new_file, "part-9.parquet: not a file in test of the run, 10 rows"),
     "a file is gone": (lambda folder: (folder / "part-2.parquet").unlink(), "part-2.parquet: 240 rows"),
 }
 
@@ -182,7 +182,7 @@ def test_one_other_label_is_noticed_where_size_and_footer_are_as_before(begun, k
     swap_two_labels(path)
     if keeps_time:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    with pytest.raises(DataError, match=rf"{path}, row group 0: column 'clicked' holds other values than when"):
+    with pytest.raises(DataError, match=rf"{path}, row group 0: column 'clicked' has different values than when"):
         ctr.train(experiment, run, resume=True)
     assert (run / "checkpoints" / "step-000000003").exists()
 
@@ -192,8 +192,8 @@ def test_files_of_another_time_are_read_again_and_the_run_goes_on_if_they_are_th
     for path in data.iterdir():
         os.utime(path)
     shown = resume_up_to_training(experiment, Path(shutil.copytree(run, tmp_path / "copy")))
-    assert f"warning: comparing {data / 'part-0.parquet'} and 2 more with what the run read, because the time" in shown
-    assert "going on from step 3" in shown
+    assert f"warning: comparing {data / 'part-0.parquet'} and 2 more with the data of the run, because the mod" in shown
+    assert "resuming from step 3" in shown
 
 
 def test_a_checkpoint_of_an_earlier_version_is_used_with_a_warning(experiment_of, undisturbed, unfinished):
@@ -217,7 +217,9 @@ def test_a_column_that_was_not_read_yet_of_a_file_of_another_time_is_refused(exp
     with pytest.raises(Killed):
         ctr.train(experiment, run, callbacks=[After(4, kill)])
     os.utime(data / "all.parquet")
-    with pytest.raises(DataError, match="the time of change differs, and the run had not read column 'user' here yet"):
+    with pytest.raises(
+        DataError, match="the modification time differs, and the run had not read column 'user' here yet"
+    ):
         ctr.train(experiment, run, resume=True)
 
 
@@ -266,7 +268,7 @@ def test_resuming_what_is_finished_shows_its_report(small_config, trained):
     weights = next(trained.glob("checkpoints/*/state.index")).stat().st_mtime_ns
     result = command("train", small_config, "--run", trained, "--resume")
     assert result.exit_code == 0
-    assert "is finished; its report:" in result.stdout
+    assert "is already finished:" in result.stdout
     assert (trained / "report.html").exists()
     assert next(trained.glob("checkpoints/*/state.index")).stat().st_mtime_ns == weights
 
@@ -274,7 +276,7 @@ def test_resuming_what_is_finished_shows_its_report(small_config, trained):
 def test_resuming_and_overwriting_exclude_each_other(place, tmp_path):
     result = command("train", place / "tiny.yaml", "--run", tmp_path / "run", "--resume", "--overwrite")
     assert result.exit_code == 2
-    assert "choose one" in result.stderr
+    assert "Use --resume to continue the run, or --overwrite to start over." in result.stderr
 
 
 def test_an_unfinished_run_says_how_to_go_on(place, unfinished):

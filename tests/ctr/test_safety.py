@@ -83,7 +83,7 @@ def test_the_best_checkpoint_lies_in_the_folder(trained, place, checkpoint, step
     resealed(trained)
     result = command("evaluate", trained, place / "clicks" / "part-2.parquet")
     assert result.exit_code == 2
-    assert "no checkpoint that can be restored" in result.stderr
+    assert "no usable checkpoint" in result.stderr
 
 
 HOSTILE = [
@@ -121,7 +121,7 @@ def test_only_the_lines_of_a_run_are_copied_into_its_checkpoints(experiment_of, 
 
 @pytest.mark.parametrize("name", ["..", "../x", "a/b", "a\\b", ".hidden", "", "/etc"])
 def test_the_name_of_an_experiment_is_that_of_a_folder(place, name):
-    with pytest.raises(ctr.ConfigError, match="a name becomes a folder: no slash, no leading dot"):
+    with pytest.raises(ctr.ConfigError, match="the name must be usable as a folder: without slash, leading dot"):
         load_experiment(place / "tiny.yaml", [f"name={json.dumps(name)}"])
 
 

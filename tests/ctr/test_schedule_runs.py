@@ -85,12 +85,15 @@ def test_a_run_with_schedules_is_evaluated(make_experiment, data_folder, tmp_pat
 @pytest.mark.parametrize(
     ("rate", "message"),
     [
-        ("{initial: 0.1}", "needs `schedule`; known: constant, hyperbolic"),
-        ("{schedule: cosin, initial: 0.1}", "no such schedule: 'cosin'; did you mean 'cosine'?"),
-        ("{schedule: cosine}", "initial: Field required"),
+        ("{initial: 0.1}", "missing `schedule`; known: constant, hyperbolic"),
+        ("{schedule: cosin, initial: 0.1}", "unknown schedule 'cosin'; did you mean 'cosine'?"),
+        ("{schedule: cosine}", "initial: missing setting. Add it."),
         ("{schedule: cosine, initial: 0.1, k: 2}", "unknown key 'k'"),
-        ("{schedule: cosine, initial: 0.1, warm_up: {steps: 1, epochs: 1}}", "needs `epochs` or `steps`, one of them"),
-        ("fast", "needs a number, or a schedule such as"),
+        (
+            "{schedule: cosine, initial: 0.1, warm_up: {steps: 1, epochs: 1}}",
+            "needs a length. Set either `epochs` or `steps`.",
+        ),
+        ("fast", "must be a number, or a schedule such as"),
     ],
 )
 def test_a_wrong_schedule_is_named(make_experiment, rate, message):

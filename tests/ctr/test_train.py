@@ -142,10 +142,10 @@ def test_a_training_returns_what_report_json_holds(of_one_epoch):
 def test_a_run_begins_with_what_the_parts_of_its_model_cost(of_one_epoch):
     _, report, shown = of_one_epoch
     lines = [line.split() for line in shown.getvalue().splitlines()]
-    start = lines.index(["part", "parameters", "operations", "a", "row"])
+    start = lines.index(["component", "parameters", "FLOPs", "per", "example"])
     parts = [(part["name"], part["parameters"], part["flops"]) for part in report["model"]["components"]]
     assert lines[start + 1 : start + 5] == [[part, *(f"{count:,}" for count in counts)] for part, *counts in parts]
-    assert lines[start + 5] == ["all", f"{sum(part[1] for part in parts):,}", f"{sum(part[2] for part in parts):,}"]
+    assert lines[start + 5] == ["total", f"{sum(part[1] for part in parts):,}", f"{sum(part[2] for part in parts):,}"]
     assert any(line[:1] == ["epoch"] for line in lines[start:])
 
 
@@ -252,9 +252,15 @@ def test_the_reference_survives_saving(small_run):
     assert {psi["drift"] for psi in same.values()} <= {"stable", "too_little_data"}
 
 
-def test_training_without_validation_keeps_the_last_weights(make_experiment, tmp_path):
-    report = ctr.train(make_experiment(PLAIN, "data.split.fractions=[0.8, 0, 0.2]"), tmp_path / "run")
+def test_training_without_validation_keeps_the_last_weights_and_prints_every_epoch(make_experiment, tmp_path):
+    console = Console(file=io.StringIO(), width=200)
+    experiment = make_experiment(PLAIN, "data.split.fractions=[0.8, 0, 0.2]")
+    report = ctr.train(experiment, tmp_path / "run", console=console)
     assert set(report["metrics"]) == {"train", "test"}
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    expected = [f"epoch {line['epoch']:3d}  step {line['step']:6d}  loss {line['loss']:.5f}" for line in lines]
+    assert [line for line in console.file.getvalue().splitlines() if line.startswith("epoch ")] == expected
+    assert len(expected) == 3
     assert json.loads((tmp_path / "run" / "checkpoints" / "best.json").read_text())["epoch"] == 3
 
 

@@ -167,7 +167,7 @@ class Idle(RowOptimizer):
 TWO_TOWER = "model={type: my_package.towers:TwoTower, hidden: [8, 4]}"
 FAILING = "model=my_package.others:Failing"
 SIGNED = "optimizers.sparse.user={type: my_package.rows:SignedRows, learning_rate: 0.001}"
-CHANGED = "the file of my_package.towers:TwoTower has changed since the run began with it. Restore the file"
+CHANGED = "the file of my_package.towers:TwoTower has changed since the run started. Restore the file"
 
 
 @pytest.fixture(scope="module")
@@ -412,7 +412,7 @@ def test_an_edit_refuses_resume_evaluation_and_warm_start_in_one_line(run, copy,
 @pytest.mark.slow
 def test_an_edit_refuses_to_go_on_with_a_comparison(compared, edited):
     told = only_line(command("compare", "study.yaml", "--out", "compared", "--trust", "my_package"))
-    assert "the file of my_package.towers:TwoTower has changed since the run began with it. Restore it" in told
+    assert "the file of my_package.towers:TwoTower has changed since the run started. Restore it" in told
     assert "or delete compared/runs/own/seed-1: the same `ctr compare` command trains it again." in told
 
 
@@ -423,34 +423,40 @@ def test_a_run_whose_record_of_code_is_lost_is_refused(copy, own, trusted):
 
 
 WRONG = {
-    "a name of the project": ("models.dnn:DNN", "'models.dnn:DNN' is of the project itself. Use a registered name."),
-    "another of the project": ("ctr.cli:app", "is of the project itself"),
-    "no module": (":TwoTower", "is not MODULE:NAME, such as my_package.towers:TwoTower"),
-    "no class": ("my_package.towers:", "is not MODULE:NAME"),
-    "a path": ("../my_package:TwoTower", "is not MODULE:NAME"),
-    "a relative module": (".my_package:TwoTower", "is not MODULE:NAME"),
-    "a call": ("my_package.others:loud()", "is not MODULE:NAME"),
-    "an attribute of a class": ("my_package.towers:TwoTower.call", "is not MODULE:NAME"),
-    "two names": ("my_package.towers:TwoTower:x", "is not MODULE:NAME"),
-    "no such module": ("my_package.tower:TwoTower", "cannot import 'my_package.tower:TwoTower': No module named"),
+    "a name of the project": (
+        "models.dnn:DNN",
+        "'models.dnn:DNN' belongs to the project itself. Use a registered name.",
+    ),
+    "another of the project": ("ctr.cli:app", "belongs to the project itself"),
+    "no module": (":TwoTower", "is not a name of code. Use MODULE:NAME, such as my_package.towers:TwoTower."),
+    "no class": ("my_package.towers:", "is not a name of code. Use MODULE:NAME"),
+    "a path": ("../my_package:TwoTower", "is not a name of code. Use MODULE:NAME"),
+    "a relative module": (".my_package:TwoTower", "is not a name of code. Use MODULE:NAME"),
+    "a call": ("my_package.others:loud()", "is not a name of code. Use MODULE:NAME"),
+    "an attribute of a class": ("my_package.towers:TwoTower.call", "is not a name of code. Use MODULE:NAME"),
+    "two names": ("my_package.towers:TwoTower:x", "is not a name of code. Use MODULE:NAME"),
+    "no such module": ("my_package.tower:TwoTower", "'my_package.tower:TwoTower': cannot import it: No module named"),
     "no such class": ("my_package.towers:TwoTowers", "has no attribute 'TwoTowers'"),
-    "a module that fails": ("my_package.broken:X", "cannot import 'my_package.broken:X': ZeroDivisionError: division"),
-    "a function": ("my_package.others:loud", "is not a class derived from models.Tower"),
-    "a class that is no tower": ("my_package.others:Loud", "is not a class derived from models.Tower"),
+    "a module that fails": (
+        "my_package.broken:X",
+        "'my_package.broken:X': cannot import it: ZeroDivisionError: division",
+    ),
+    "a function": ("my_package.others:loud", "must be a class derived from models.Tower."),
+    "a class that is no tower": ("my_package.others:Loud", "must be a class derived from models.Tower."),
     "an argument without a type": ("my_package.others:Untyped", "widths has no type annotation"),
-    "an argument with a name that is taken": ("my_package.others:Taken", "none can be called factory"),
+    "an argument with a name that is taken": ("my_package.others:Taken", "no argument can be named factory"),
     "no seed": ("my_package.others:Unseeded", "it must take seed"),
     "an argument that no config has": ("my_package.others:OfTensors", "constructor's arguments cannot be settings"),
     "a type that there is not": ("my_package.others:OfNothing", "name 'Unheard' is not defined"),
     "a type that a module has not": ("my_package.others:OfNoTensors", "has no attribute 'NoSuchType'"),
-    "a module that quits": ("my_package.quits:X", "cannot import 'my_package.quits:X': SystemExit: 0"),
+    "a module that quits": ("my_package.quits:X", "'my_package.quits:X': cannot import it: SystemExit: 0"),
     "a module of Python": ("os:PathLike", "'os:PathLike' is not a package of yours. Put the class in a module."),
-    "a default without bound": ("my_package.others:Infinite", "the default of clip is not a value of a config: inf"),
-    "a default of another type": ("my_package.others:Unset", "the default of clip is not a value of a config: None"),
-    "a function as default": ("my_package.others:Activated", "the default of activation is not a value of a config"),
+    "a default without bound": ("my_package.others:Infinite", "the default of clip cannot be saved in a config: inf"),
+    "a default of another type": ("my_package.others:Unset", "the default of clip cannot be saved in a config: None"),
+    "a function as default": ("my_package.others:Activated", "the default of activation cannot be saved in a config"),
     "an argument without a name": ("my_package.others:Positional", "units is positional only"),
-    "a name that must be given": ("my_package.others:Named", "name must have a default, because it is no key"),
-    "a name of pydantic": ("my_package.others:Copied", "none can be called model_dump"),
+    "a name that must be given": ("my_package.others:Named", "name must have a default, because it is not a key"),
+    "a name of pydantic": ("my_package.others:Copied", "no argument can be named model_dump"),
     "no blocks": ("my_package.others:Unfinished", "'my_package.others:Unfinished' must define 'blocks'"),
 }
 
@@ -467,7 +473,7 @@ def test_what_is_no_tower_is_refused_before_it_is_called(case, own, trusted):
 
 @pytest.mark.parametrize("name", ["my_package.others:LoudOptimizer", "my_package.others:DenseDescent"])
 def test_a_table_takes_no_stock_optimizer(name, own, trusted):
-    with pytest.raises(ConfigError, match=r"is not a class derived from optimizers\.RowOptimizer"):
+    with pytest.raises(ConfigError, match=r"must be a class derived from optimizers\.RowOptimizer"):
         load_experiment(own / "tiny.yaml", [f"optimizers.sparse.user.type={name}"])
     assert not (own / "called.txt").exists()
 
@@ -498,7 +504,7 @@ def test_arguments_are_checked_by_their_annotations(own, trusted):
         "model={type: my_package.towers:TwoTower, hidden: [wide]}": "model.hidden.0: Input should be a valid integer",
         "model={type: my_package.towers:TwoTower, hiden: [4]}": "unknown key 'hiden'; did you mean 'hidden'?",
         "model={type: my_package.towers:TwoTower, seed: 4}": "unknown key 'seed'",
-        "optimizers.sparse.user={type: my_package.others:Descent}": "learning_rate: Field required",
+        "optimizers.sparse.user={type: my_package.others:Descent}": "learning_rate: missing setting. Add it.",
     }.items():
         with pytest.raises(ConfigError) as error:
             load_experiment(own / "tiny.yaml", [setting])
@@ -515,7 +521,7 @@ def test_a_layer_in_no_block_is_named(own, trusted, tmp_path):
     "package", ["", "my-package", "my_package:TwoTower", ".my_package", "my_package.", "a b", "/x"]
 )
 def test_only_packages_are_trusted(package):
-    with pytest.raises(ConfigError, match="--trust: expected a package such as my_package"):
+    with pytest.raises(ConfigError, match="--trust: must be a package such as my_package"):
         ctr.trust(package)
     assert user_code.trusted_packages() == []
 
@@ -528,4 +534,4 @@ def test_python_is_no_package_of_the_user(package):
 
 @pytest.mark.parametrize("package", ["ctr", "features", "models.dnn", "optimizers"])
 def test_the_project_needs_no_trust(package):
-    assert "is of the project itself" in only_line(command("train", "tiny.yaml", "--trust", package))
+    assert "belongs to the project itself" in only_line(command("train", "tiny.yaml", "--trust", package))

@@ -222,7 +222,7 @@ def test_the_command_begins_with_a_run_and_says_so(place, first, tmp_path):
     result = CliRunner().invoke(app, ["train", str(place / "tiny.yaml"), "--warm-start", str(first), *new])
     assert result.exit_code == 0, result.stderr
     step = json.loads((first / "checkpoints" / "best.json").read_text())["step"]
-    said = f"begins with the weights of {first} at step {step}: 51 rows carried, 2 new, the optimizers' state with them"
+    said = f"warm start from {first}, step {step}: 51 embeddings copied, 2 new; optimizer state kept"
     assert said in result.stdout
     first_loss = [
         json.loads((run / "metrics.jsonl").read_text().splitlines()[0])["loss"] for run in (tmp_path / "run", first)
@@ -349,7 +349,7 @@ def test_a_damaged_run_is_named_and_nothing_written(next_of, first, tmp_path, da
 
 
 def test_a_run_that_is_not_there_or_is_the_run_itself_is_an_error(next_of, first, tmp_path):
-    with pytest.raises(ConfigError, match=r"training.warm_start.run: .*nowhere: no run here"):
+    with pytest.raises(ConfigError, match=r"training.warm_start.run: .*nowhere: no run in this folder"):
         parent_of(next_of(tmp_path / "nowhere"), Run(tmp_path / "run"))
     with pytest.raises(ConfigError, match="is the new run's own folder"):
         parent_of(next_of(first), Run(first))

@@ -158,7 +158,7 @@ def test_the_share_that_is_allowed_is_exact(tmp_path, bad, at_most, is_allowed):
     if is_allowed:
         assert leave_out_bad_rows("train", row_groups, UNFITTED, at_most)[1].rows == bad
     else:
-        with pytest.raises(DataError, match=f"train: {bad} of 100 rows are bad"):
+        with pytest.raises(DataError, match=f"train: {bad} of 100 rows are invalid"):
             leave_out_bad_rows("train", row_groups, UNFITTED, at_most)
 
 
@@ -167,10 +167,12 @@ def test_more_bad_rows_than_allowed_are_an_error_that_says_why_and_where(tmp_pat
     with pytest.raises(DataError) as error:
         leave_out_bad_rows("valid", write(tmp_path / "a.parquet", rows), UNFITTED, 0.2)
     place = f"first in {tmp_path / 'a.parquet'}, row group 1"
-    assert str(error.value) == (
-        "valid: 3 of 12 rows are bad, a share of 0.25, and `bad_rows: {skip: 0.2}` allows no more than 0.2: "
-        f"label is null (2, {place}), 'n' is infinite or too large (1, {place})"
-    )
+    assert str(error.value).splitlines() == [
+        "valid: 3 of 12 rows are invalid (25%), more than `bad_rows: {skip: 0.2}` allows:",
+        f"  label is null: 2, {place}",
+        f"  'n' is infinite or too large: 1, {place}",
+        "Correct the rows, or raise `skip`.",
+    ]
 
 
 def test_a_type_that_no_row_is_to_blame_for_is_an_error(tmp_path):

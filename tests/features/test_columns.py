@@ -107,7 +107,7 @@ def test_a_unified_schema_holds_every_file(files, types, unified):
 
 def test_without_a_common_type_there_is_no_unified_schema(files):
     row_groups = files(pa.array([MORNING], pa.timestamp("us", "UTC")), pa.array([MORNING], pa.timestamp("us")))
-    with pytest.raises(DataError, match=r"1\.parquet: kept column 'x' is .*, but .*UTC.* no type holds both"):
+    with pytest.raises(DataError, match=r"1\.parquet: pass-through column 'x' is .*, but .*UTC.* no type holds both"):
         unified_schema(row_groups, ["x"])
 
 

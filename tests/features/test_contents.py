@@ -136,11 +136,11 @@ def test_other_values_than_expected_are_an_error_before_and_after_reading(groups
     contents = groups[0].file.contents
     contents.expect("x", (0, 0), 17, "a.parquet")
     with pytest.raises(
-        DataError, match=r"a.parquet, row group 0: column 'x' holds other values than when it was first"
+        DataError, match=r"a.parquet, row group 0: column 'x' has different values than when it was first"
     ):
         groups[0].read(["x"])
     groups[1].read(["x"])
-    with pytest.raises(DataError, match=r"b.parquet, row group 1: column 'x' holds other values"):
+    with pytest.raises(DataError, match=r"b.parquet, row group 1: column 'x' has different values"):
         contents.expect("x", (1, 0), 17, "b.parquet")
     contents.expect("x", (2, 0), 17, "a.parquet")  # its footer lists no such row group
 

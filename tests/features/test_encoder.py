@@ -195,7 +195,7 @@ def test_an_id_outside_identity_in_a_list_is_an_error_where_it_is_kept():
 
 @pytest.mark.parametrize("column", [["1"], [True]], ids=["text", "boolean"])
 def test_identity_needs_integers(column):
-    with pytest.raises(DataError, match=f"{WHERE}: column 'x' with `identity` needs integers"):
+    with pytest.raises(DataError, match=f"{WHERE}: column 'x' must be integers for `identity`"):
         ids(column, {"identity": 5})
 
 
@@ -461,5 +461,5 @@ def test_a_damaged_encoder_is_an_error_that_names_the_folder(whole, tmp_path, fi
     (folder / file).unlink()
     if text is not None:
         (folder / file).write_text(text)
-    with pytest.raises(DataError, match=f"{folder}: not a readable encoder"):
+    with pytest.raises(DataError, match=f"{folder}: damaged encoder"):
         Encoder.load(folder)

@@ -51,7 +51,7 @@ def test_a_label_other_than_0_and_1_is_an_error_that_says_where(column, value, c
 
 @pytest.mark.parametrize("type_", [pa.string(), pa.null(), pa.timestamp("s"), pa.list_(pa.int64())], ids=str)
 def test_a_label_of_a_wrong_type_is_an_error(type_):
-    with pytest.raises(DataError, match=f"{WHERE}: label 'y' has type .*; it needs 0 and 1, or booleans"):
+    with pytest.raises(DataError, match=f"{WHERE}: label 'y' has type .*, expected 0 and 1, or booleans"):
         labels(pa.nulls(2, type_))
 
 
@@ -80,7 +80,7 @@ def test_a_weight_that_float32_cannot_hold_or_below_0_is_an_error_that_says_wher
 
 @pytest.mark.parametrize("type_", [pa.string(), pa.null(), pa.bool_()], ids=str)
 def test_a_weight_of_a_wrong_type_is_an_error(type_):
-    with pytest.raises(DataError, match=f"{WHERE}: weight 'w' has type {type_}; it needs numbers"):
+    with pytest.raises(DataError, match=f"{WHERE}: weight 'w' has type {type_}, expected numbers"):
         weights(pa.nulls(2, type_))
 
 

@@ -119,7 +119,7 @@ def test_values_of_another_type_are_named_with_the_place_of_their_range(tmp_path
         for k, table in enumerate((texts, numbers))
     )
 
-    with pytest.raises(DataError, match="part 1: the values of table 'x' are int64 here, string before"):
+    with pytest.raises(DataError, match="part 1: the values of table 'x' are int64, but string in earlier rows"):
         first.merge(second)
 
 

@@ -161,7 +161,7 @@ def test_a_value_that_means_nothing_is_an_error_that_names_the_feature(own):
 
 
 def test_an_unknown_kind_is_told_the_kinds_there_are():
-    assert "no such type: 'numerical'; did you mean 'numeric'?" in message({"user": {"type": "numerical"}})
+    assert "unknown type 'numerical'; did you mean 'numeric'?" in message({"user": {"type": "numerical"}})
     assert f"known: {', '.join(KINDS)}" in message({"user": {"type": "text"}})
 
 
@@ -201,7 +201,7 @@ def test_features_that_agree_may_share_a_table():
 
 def test_no_feature_shares_the_table_of_an_embedded_numeric():
     text = message({"price": {"type": "numeric", "as": "embedding"}, "item": {"table": "price"}})
-    assert "'item' cannot use the table 'price': it is that of the numeric feature" in text
+    assert "'item' cannot use table 'price', which belongs to a numeric feature" in text
 
 
 # Crosses and buckets
@@ -269,7 +269,10 @@ def test_an_unknown_feature_in_a_cross_is_told_the_nearest():
 )
 def test_what_is_not_one_category_cannot_be_crossed(own, kind):
     text = message({**PARTS, "other": own, "a": cross_of("user", "other")})
-    assert f"columns.a.of: 'other' is a {kind}; a cross is of categoricals and of numerics `as: buckets`" in text
+    assert (
+        f"columns.a.of: 'other' is a {kind} feature. A cross takes categorical and numeric features `as: buckets`"
+        in text
+    )
 
 
 def test_a_cross_is_not_of_itself():
@@ -313,7 +316,7 @@ def test_a_cross_that_means_nothing_is_an_error_that_names_it(settings):
 )
 def test_no_feature_shares_the_table_of_a_cross_or_of_buckets(own, kind):
     text = message({"user": {}, "item": {}, "a": own, "friend": {"table": "a"}})
-    assert f"'friend' cannot use the table 'a': it is that of the {kind} feature" in text
+    assert f"'friend' cannot use table 'a', which belongs to a {kind} feature" in text
 
 
 @pytest.mark.parametrize("buckets", [0, 1, 100_001, 2.5])

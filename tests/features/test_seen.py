@@ -151,5 +151,5 @@ def test_a_record_that_is_too_short_is_refused(tmp_path):
     encoder.save(tmp_path / "encoder")
     pq.write_table(pa.table({"bits": np.zeros(1, np.uint8)}), tmp_path / "encoder" / "seen-001.parquet")
 
-    with pytest.raises(DataError, match=r"not a readable encoder: seen-001.parquet has 1 bytes, expected 2"):
+    with pytest.raises(DataError, match=r"damaged encoder: seen-001.parquet has 1 bytes, expected 2"):
         Encoder.load(tmp_path / "encoder")

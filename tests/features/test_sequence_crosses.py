@@ -454,21 +454,24 @@ def test_it_is_told_from_the_features_that_read_a_column():
         (cross_of("user", "histroy"), "columns.a.of: no feature 'histroy'; did you mean 'history'?"),
         (
             cross_of("user", "item"),
-            "columns.a.of: needs exactly one sequence; without one use `type: cross`. Received: none",
+            "columns.a.of: must have exactly one sequence. For none, use `type: cross`. Received: none",
         ),
-        (cross_of("history", "user", "tags"), "columns.a.of: needs exactly one sequence. Received: history, tags"),
+        (cross_of("history", "user", "tags"), "columns.a.of: must have exactly one sequence. Received: history, tags"),
         (cross_of("history", "user", "history"), "columns.a.of: duplicate feature 'history'"),
         (cross_of("user", "history", "user"), "columns.a.of: duplicate feature 'user'"),
         (
             cross_of("age", "history"),
-            "columns.a.of: 'age' is a numeric; a sequence_cross is of one sequence, of categoricals and of numerics "
-            "`as: buckets`",
+            "columns.a.of: 'age' is a numeric feature. A sequence_cross takes one sequence, categorical and numeric "
+            "features `as: buckets`",
         ),
-        (cross_of("a", "history"), "columns.a.of: 'a' is a sequence_cross; a sequence_cross is of one sequence"),
+        (
+            cross_of("a", "history"),
+            "columns.a.of: 'a' is a sequence_cross feature. A sequence_cross takes one sequence",
+        ),
         (
             {**cross_of("user", "history"), "type": "cross"},
-            "columns.a.of: 'history' is a sequence; a cross is of categoricals and of numerics `as: buckets`; with a "
-            "sequence use `type: sequence_cross`",
+            "columns.a.of: 'history' is a sequence feature. A cross takes categorical and numeric features `as: "
+            "buckets`. For a sequence, use `type: sequence_cross`.",
         ),
         (cross_of("history"), "at least 2 items"),
         (cross_of("user", "history", pooling="max"), "'mean', 'sum' or 'none'"),
@@ -485,11 +488,11 @@ def test_a_mistake_is_named_with_what_to_do(own, expected):
 @pytest.mark.parametrize("kind", ["cross", "sequence_cross"])
 def test_no_cross_is_of_a_cross_of_a_sequence(kind):
     columns = {**PARTS, "a": cross_of("user", "history"), "b": {**cross_of("item", "a"), "type": kind}}
-    with pytest.raises(ValidationError, match=r"columns\.b\.of: 'a' is a sequence_cross; a"):
+    with pytest.raises(ValidationError, match=r"columns\.b\.of: 'a' is a sequence_cross feature. A"):
         Features(columns=columns)
 
 
 def test_no_feature_shares_its_table():
     columns = {**PARTS, "a": cross_of("user", "history"), "friend": {"table": "a"}}
-    with pytest.raises(ValidationError, match="'friend' cannot use the table 'a': it is that of the sequence_cross"):
+    with pytest.raises(ValidationError, match="'friend' cannot use table 'a', which belongs to a sequence_cross"):
         Features(columns=columns)

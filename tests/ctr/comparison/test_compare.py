@@ -375,7 +375,7 @@ def test_one_other_label_between_the_runs_is_noticed(begun, two_runs):
     part = two_runs[0].parent / "clicks" / "part-0.parquet"
     kept = part.read_bytes()
     swap_two_labels(part)
-    with pytest.raises(ConfigError, match=r"part-0.parquet, row group 0: column 'clicked' holds other values"):
+    with pytest.raises(ConfigError, match=r"part-0.parquet, row group 0: column 'clicked' has different values"):
         compare(study(seeds=[3, 4]), out)
     part.write_bytes(kept)
 

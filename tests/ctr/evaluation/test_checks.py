@@ -124,10 +124,10 @@ def changing(*path, **values):
 
 
 RANKINGS = {
-    "cannot be told from chance": {"auc": 0.51, "auc_interval": [0.49, 0.53]},
-    "the wrong way round": {"auc": 0.3, "auc_interval": [0.28, 0.32]},
-    "hardly better": {"auc": 0.54, "auc_interval": [0.53, 0.55]},
-    "suspiciously good": {"auc": 0.995, "auc_interval": [0.99, 0.999]},
+    "is not significantly different from chance": {"auc": 0.51, "auc_interval": [0.49, 0.53]},
+    "negatives rank above positives": {"auc": 0.3, "auc_interval": [0.28, 0.32]},
+    "barely better": {"auc": 0.54, "auc_interval": [0.53, 0.55]},
+    "suspiciously high": {"auc": 0.995, "auc_interval": [0.99, 0.999]},
 }
 
 
@@ -144,70 +144,82 @@ FINDINGS = {
         changing("metrics", "test", auc=0.75, auc_interval=[0.74, 0.76]),
         "warning",
     ),
-    "20,000 rows are more than report.max_exact_rows": ("slices", changing("metrics", "test", auc_error=1e-6), "note"),
-    "Too few rows to say whether 1 feature moved.": (
+    "20,000 examples are more than report.max_exact_rows": (
+        "slices",
+        changing("metrics", "test", auc_error=1e-6),
+        "note",
+    ),
+    "Too little data to tell whether 1 feature drifted.": (
         "feature_drift",
         changing("psi", "features", "test", price=stable(0.1, "too_little_data")),
         "note",
     ),
-    "Leak? channel alone": (
+    "Possible leak: channel alone": (
         "single_features",
         changing("leakage", "test", "single_feature_auc", channel=0.97),
         "warning",
     ),
-    "Leak? About 40.0% (± 1.4%) of the 16,000 rows of test that can be identified are in the training data too": (
+    "Possible leak: about 40.0% (± 1.4%) of the 16,000 identifiable examples of test duplicate training examples": (
         "duplicates",
         changing("leakage", "test", "duplicates", share=0.4, error=0.014, identified_rows=16_000, is_suspect=True),
         "warning",
     ),
-    "label rate changed: 0.2000 in training, 0.2500": (
+    "positive rate changed: 0.2000 in training, 0.2500": (
         "positive_rate",
         changing("metrics", "test", positive_rate=0.25),
         "warning",
     ),
-    "Miscalibrated: the scores expect 10.0% more positives than there are (95% CI +7.1% to +13.0%, 4,000 positives)": (
+    "Miscalibrated: the scores predict 10.0% more positives than observed (95% CI +7.1% to +13.0%, 4,000 positives)": (
         "calibration",
         changing("metrics", "test", calibration=1.1, calibration_z=-9.0),
         "warning",
     ),
-    "off by over 10% in decile 3 ": (
+    "off by more than 10% in score decile 3 ": (
         "calibration",
         lambda report: report["deciles"]["test"].__setitem__(2, decile(1.3, -7.0)),
         "note",
     ),
-    "score has moved away": (
+    "score: major drift against the training data": (
         "score_drift",
         changing("psi", "score", test=stable(0.3, "major")),
         "warning",
     ),
-    "moved somewhat": ("score_drift", changing("psi", "score", test=stable(0.15, "moderate")), "note"),
-    "Too few rows": ("score_drift", changing("psi", "score", test=stable(0.1, "too_little_data")), "note"),
-    "channel has moved away from the training data: PSI 0.3000.": (
+    "score: moderate drift against the training data": (
+        "score_drift",
+        changing("psi", "score", test=stable(0.15, "moderate")),
+        "note",
+    ),
+    "too little data to tell whether it has drifted": (
+        "score_drift",
+        changing("psi", "score", test=stable(0.1, "too_little_data")),
+        "note",
+    ),
+    "channel: major drift (PSI 0.30 against the training data).": (
         "feature_drift",
         changing("psi", "features", "test", channel=stable(0.3, "major")),
         "warning",
     ),
-    "Moved somewhat, by PSI: price (0.1500).": (
+    "Moderate drift against the training data: price (PSI 0.15).": (
         "feature_drift",
         changing("psi", "features", "test", price=stable(0.15, "moderate")),
         "note",
     ),
-    "price is unstable at the end of the data, since 2026-01-09": (
+    "price: major drift at the end of the data, since 2026-01-09": (
         "feature_drift",
         changing("psi", "over_time", "features", price={"since": "2026-01-09", "drift": [Drift.MAJOR] * 2}),
         "note",
     ),
-    "where user is seen 1 to 9 times in training (as in 5.0 % of rows), the AUC is 0.7000": (
+    "AUC 0.7000 where user is seen 1 to 9 times in training (5.0% of examples), 0.7900 overall": (
         "long_tail_ids",
         lambda report: report["frequency"]["test"]["user"][0].update(auc=0.70),
         "note",
     ),
-    "Ranked far worse than all rows (AUC 0.7900): device = phone (0.6500)": (
+    "Slices with an AUC far below the overall 0.7900: device = phone (0.6500)": (
         "slices",
         lambda report: report["slices"]["test"]["device"][0].update(auc=0.65),
         "note",
     ),
-    "Miscalibrated by over 20 %: device = phone (+30 %)": (
+    "Slices miscalibrated by more than 20%: device = phone (+30%)": (
         "slices",
         lambda report: report["slices"]["test"]["device"][0].update(calibration=1.3, calibration_z=-8.0),
         "note",
@@ -235,8 +247,8 @@ def test_a_shifted_feature_is_named_with_its_day_and_what_it_drives():
         ]
 
     found = checked(change)
-    assert found["feature_drift"][1].endswith("PSI 0.3400, since 2026-01-09.")
-    assert found["score_drift"][1].endswith("What drives it: channel (93 % of it).")
+    assert found["feature_drift"][1] == ("channel: major drift since 2026-01-09 (PSI 0.34 against the training data).")
+    assert found["score_drift"][1].endswith("It is explained by drift of channel (93% of it).")
 
 
 def test_overfitting_is_said_in_place_of_drift():
@@ -253,10 +265,10 @@ def test_overfitting_is_said_in_place_of_drift():
 
     assert checked(change)["score_drift"] == (
         "warning",
-        "Overfitting, not drift: the score differs from training's (PSI 2.6383, 2.6383 without what chance adds), but "
-        "no feature's own shift explains over 1.8% of it. The score of valid differs as much (PSI 2.5630), and that of "
-        "test does not differ from it (PSI 0.0103). Positives score 0.3203 on average, in training 0.9837; negatives "
-        "0.2387, in training 0.0086.",
+        "Overfitting, not drift: the score differs from the training data (PSI 2.6383, 2.6383 corrected for chance), "
+        "but the drift of no feature explains more than 1.8% of it. The score of valid differs as much (PSI 2.5630), "
+        "and test does not differ from valid (PSI 0.0103). The mean score of positives is 0.3203, 0.9837 in training; "
+        "of negatives 0.2387, 0.0086 in training.",
     )
 
 
@@ -276,8 +288,8 @@ def test_a_part_of_the_time_that_a_set_does_not_cover_is_no_drift():
     change(report)
     found = [(one["level"], one["sentence"]) for one in check(report, TRAINING) if one["check"] == "feature_drift"]
     assert found == [
-        ("note", "No drift, but a part of the time of which test does not hold all values: channel (PSI 5.1000)."),
-        ("ok", "None of 1 feature has moved away from the training data."),
+        ("note", "Not drift: test does not cover all values of the date parts channel (PSI 5.10)."),
+        ("ok", "1 feature is stable against the training data."),
     ]
 
 
@@ -288,8 +300,8 @@ def test_why_a_feature_is_not_dated_is_said():
 
     assert checked(change)["feature_drift"] == (
         "note",
-        "PSI over time is no sign of drift for channel: it is unstable from period to period within the training data "
-        "too.",
+        "PSI over time does not indicate drift of channel: it is unstable from period to period within the training "
+        "data too.",
     )
 
     def moved_too(report):
@@ -298,7 +310,7 @@ def test_why_a_feature_is_not_dated_is_said():
 
     assert checked(moved_too)["feature_drift"] == (
         "warning",
-        "channel has moved away from the training data: PSI 0.3000. But it is unstable from period to period within "
+        "channel: major drift (PSI 0.30 against the training data). But it is unstable from period to period within "
         "the training data too.",
     )
 
@@ -307,7 +319,7 @@ def test_what_is_unstable_in_a_partial_last_period_alone_is_no_drift():
     found = checked(lambda report: over_time(report, price={"drift": [Drift.STABLE, Drift.MAJOR]}))
     assert found["feature_drift"] == (
         "note",
-        "2026-01-10 is a partial period, so its PSI is no sign of drift: price.",
+        "2026-01-10 is a partial period, so its high PSI does not indicate drift of price.",
     )
 
 
@@ -322,8 +334,8 @@ def test_what_chance_could_do_is_neither_a_finding_nor_fine(rows):
     if rows == 99:
         assert not {"slices", "long_tail_ids"} & set(found)
     else:
-        assert found["slices"][1].startswith("Cannot say whether a slice is ranked or calibrated far worse")
-        assert found["long_tail_ids"][1].startswith("Too few rows with rare ids to say")
+        assert found["slices"][1].startswith("Cannot tell whether a slice has a far lower AUC or is miscalibrated")
+        assert found["long_tail_ids"][1].startswith("Too few examples with long-tail ids to tell")
 
 
 def test_a_set_without_labels_has_only_what_needs_none():
@@ -357,7 +369,7 @@ def test_only_ids_that_are_rare_are_called_cold():
         buckets = [group(seen=seen, auc=0.7) for seen in (Band.MISSING, Band.FROM_100, Band.FROM_1000)]
         report["frequency"]["test"]["user"] = [buckets[0], group(seen=Band.FROM_1, auc=0.7), *buckets[1:]]
 
-    assert checked(change)["long_tail_ids"][1].startswith("Cold ids: where user is seen 1 to 9 times")
+    assert checked(change)["long_tail_ids"][1].startswith("Long-tail ids: AUC 0.7000 where user is seen 1 to 9 times")
 
 
 def test_the_training_data_evaluated_under_its_own_name_is_compared():
@@ -418,20 +430,20 @@ def assert_said(name, metrics, level, words):
 
 
 CALIBRATIONS = {
-    "holds": (measured(0.05, 100_000, 1.01), "ok", "Calibrated as a whole: the scores expect 1.0% more positives"),
-    "is off": (measured(0.05, 100_000, 1.2), "warning", "Miscalibrated: the scores expect 20.0% more positives"),
-    "is too low": (measured(0.05, 100_000, 0.8), "warning", "Miscalibrated: the scores expect 20.0% fewer positives"),
+    "holds": (measured(0.05, 100_000, 1.01), "ok", "Calibrated overall: the scores predict 1.0% more positives"),
+    "is off": (measured(0.05, 100_000, 1.2), "warning", "Miscalibrated: the scores predict 20.0% more positives"),
+    "is too low": (measured(0.05, 100_000, 0.8), "warning", "Miscalibrated: the scores predict 20.0% fewer positives"),
     "too few": (
         measured(0.005, 8_600, 1.793),  # z is -3.9
         "note",
-        "Too few positives to say whether the scores are calibrated: the scores expect 79.3% more positives than there "
-        "are (95% CI +33.4% to +141.0%, 43 positives).",
+        "Too few positives to tell whether the scores are calibrated: the scores predict 79.3% more positives than "
+        "observed (95% CI +33.4% to +141.0%, 43 positives).",
     ),
-    "within the margin, but too few": (measured(0.005, 8_600, 1.0), "note", "Too few positives to say"),
+    "within the margin, but too few": (measured(0.005, 8_600, 1.0), "note", "Too few positives to tell"),
     "an interval that only begins beyond the margin": (
         measured(0.005, 8_600, 0.75),
         "note",
-        "Too few positives to say whether the scores are calibrated: the scores expect 25.0% fewer positives",
+        "Too few positives to tell whether the scores are calibrated: the scores predict 25.0% fewer positives",
     ),
 }
 
@@ -448,17 +460,22 @@ def test_scores_without_any_positive_are_off_once_many_were_expected(rows, level
     assert metrics.result()["calibration"] is None
     found = said("calibration", metrics.result())
     assert found[0] == level
-    assert f"the mean score is 0.0100, and none of {rows:,} rows is positive" in found[1]
+    assert f"the mean score is 0.0100, and none of {rows:,} examples is positive" in found[1]
 
 
 RATES = {
-    "holds": (0.2, 40_000, "ok", "The label rate holds: 0.2000 in training, 0.2000 in test (+0.0%, 95% CI -2"),
-    "changed": (0.25, 40_000, "warning", "The label rate changed: 0.2000 in training, 0.2500 in test (+25.0%"),
+    "holds": (
+        0.2,
+        40_000,
+        "ok",
+        "The positive rate is within 10% of training: 0.2000 in training, 0.2000 in test (+0.0%, 95% CI -2",
+    ),
+    "changed": (0.25, 40_000, "warning", "The positive rate changed: 0.2000 in training, 0.2500 in test (+25.0%"),
     "too few": (
         0.2926,
         150,
         "note",
-        "Too few positives to say whether the label rate holds: 0.2000 in training, 0.2933 in test (+46.7%, 95% CI",
+        "Too few positives to tell whether the positive rate changed: 0.2000 in training, 0.2933 in test (+46.7%, 95%",
     ),
 }
 
@@ -484,7 +501,7 @@ def test_scores_that_are_off_on_the_training_data_have_a_warning_of_their_own():
     warnings = [one for one in found if one["level"] == "warning"]
     assert [(one["check"], one["split"]) for one in warnings] == [("calibration", "train")]
     assert warnings[0]["sentence"].startswith(
-        "Miscalibrated on the training data itself: the scores expect 80.0% more positives than there are (95% CI"
+        "Miscalibrated on the training data itself: the scores predict 80.0% more positives than observed (95% CI"
     )
     few = measured(0.005, 8_600, 1.793)
     training = TRAINING | {key: few[key] for key in ("calibration", "calibration_error", "calibration_z")}
@@ -492,9 +509,13 @@ def test_scores_that_are_off_on_the_training_data_have_a_warning_of_their_own():
 
 
 EXCESSES = {
-    "worse": (measured(0.05, 100_000, 3.0), "warning", "Worse than a constant: the log loss of 0.2"),
-    "better": (measured(0.05, 100_000, 1.0), "ok", "Better than a constant: the log loss of 0.1"),
-    "too close": (measured(0.005, 8_600, 2.5), "note", "Too close to say whether the scores beat a constant: the log"),
+    "worse": (measured(0.05, 100_000, 3.0), "warning", "Worse than always predicting the positive rate: log loss 0.2"),
+    "better": (measured(0.05, 100_000, 1.0), "ok", "Better than always predicting the positive rate: log loss 0.1"),
+    "too close": (
+        measured(0.005, 8_600, 2.5),
+        "note",
+        "Not significantly different from always predicting the positive rate: log loss",
+    ),
 }
 
 
@@ -504,19 +525,19 @@ def test_log_loss_is_compared_with_that_of_a_constant(case):
     sentence = assert_said("constant", metrics, level, words)
     constant = metrics["log_loss"] / metrics["normalized_entropy"]
     assert f"(± {metrics['log_loss_excess_error']:.5f})" in sentence
-    assert f"the {constant:.5f} of a constant, the label rate" in sentence
+    assert f"{constant:.5f}" in sentence
 
 
 UNBACKED = {  # what used to be fine, though so few rows could not have shown otherwise
     "an AUC that could be near chance": (
         "ranking",
         changing("metrics", "test", auc=0.7, auc_interval=[0.52, 0.84], positives=12),
-        "The AUC of 0.7000 (95% CI 0.5200 to 0.8400) could be near chance: 12 positives are too few to say.",
+        "AUC 0.7000 (95% CI 0.5200 to 0.8400) could be near chance: 12 positives are too few to tell.",
     ),
     "a fall of the AUC that could be large": (
         "overfitting",
         changing("metrics", "test", auc=0.76, auc_interval=[0.70, 0.82], positives=60),
-        "Cannot say whether the model overfits: AUC 0.8000 in training, 0.7600 in test (-5.0%, 95% CI -12",
+        "Cannot tell whether the model overfits: AUC 0.8000 in training, 0.7600 in test (-5.0%, 95% CI -12",
     ),
     "a feature that could know the label": (
         "single_features",
@@ -524,27 +545,27 @@ UNBACKED = {  # what used to be fine, though so few rows could not have shown ot
             report["leakage"]["test"]["single_feature_auc"].update(channel=0.93),
             report["metrics"]["test"].update(positives=25),
         ),
-        "Cannot say whether a feature gives the label away: the best alone, channel, has an AUC of 0.9300 (± 0.0",
+        "Cannot tell whether one feature reveals the label: the best, channel, has AUC 0.9300 (± 0.0",
     ),
     "a score that could have moved": (
         "score_drift",
         changing("psi", "score", test={**stable(0.08), "noise": 0.09}),
-        "Too few rows to say whether the score's distribution holds: PSI 0.0800, 0.0800 without what chance adds, but",
+        "score: too little data to tell whether it has drifted (PSI 0.0800, 0.0800 corrected for chance); the 95% CI",
     ),
     "rows that could have been copied": (
         "duplicates",
         changing("leakage", "test", "duplicates", upper=0.031),
-        "Too few rows to say whether some of test were copied from the training data: at most 3.10% (95% CI)",
+        "Too few examples to tell whether test duplicates training examples: at most 3.10% (95% CI)",
     ),
     "rows that cannot be identified": (
         "duplicates",
         changing("leakage", "test", "duplicates", share=None, reason="no row is without a value out of vocabulary"),
-        "Cannot say whether rows of test were copied from the training data: no row is without a value out",
+        "Cannot tell whether test duplicates training examples: no row is without a value out",
     ),
     "features that could have moved": (
         "feature_drift",
         changing("psi", "features", "test", price={**stable(0.08), "noise": 0.09}),
-        "Too few rows to say whether 1 feature moved.",
+        "Too little data to tell whether 1 feature drifted.",
     ),
 }
 
@@ -564,7 +585,7 @@ def test_slices_that_have_too_few_rows_are_counted():
     level, sentence = checked(change)["slices"]
     assert (level, sentence) == (
         "ok",
-        "None of 1 slice is ranked or calibrated far worse than the whole; 1 of 2 slices has too few rows to say.",
+        "None of 1 slice has a far lower AUC or is miscalibrated; 1 of 2 slices has too few examples to tell.",
     )
 
 
@@ -580,5 +601,5 @@ def test_the_largest_psi_covers_the_true_one(rows, shift):
 
 def test_too_few_positives_of_few_users_are_said_to_depend_on_them():
     clustered = measured(0.005, 8_600, 1.0) | {"interval_unit": "cluster", "cluster_column": "user"}
-    words = "Too few positives that are independent by user to say whether the scores are calibrated"
+    words = "Too few positives that are independent by user to tell whether the scores are calibrated"
     assert said("calibration", clustered)[1].startswith(words)

@@ -237,7 +237,7 @@ def test_planted_leaks_are_named(tmp_path):
     tables["test"] = pa.concat_tables([tables["test"], tables["train"].slice(300, 150)])
     found = ctr.train(experiment_of(tmp_path, tables, {}, {"dwell": {"type": "numeric"}}), tmp_path / "run")
     sentences = {one["check"]: one["sentence"] for one in found["checks"] if one["level"] == "warning"}
-    assert "dwell alone has an AUC of 1.0000" in sentences["single_features"]
+    assert "dwell alone has AUC 1.0000" in sentences["single_features"]
     repeated = found["leakage"]["test"]["duplicates"]
     assert repeated["is_suspect"]
     assert repeated["share"] == pytest.approx(0.1, abs=3 * repeated["error"])
@@ -291,7 +291,7 @@ def test_calendar_features_and_a_partial_last_day_are_no_drift(tmp_path):
     assert "feature_drift" not in sentences(report, "warning")
     notes = [one["sentence"] for one in report["checks"] if one["check"] == "feature_drift"]
     assert notes[0].startswith("No drift, but a part of the time of which test does not hold all values: hour (PSI ")
-    assert "None of 1 feature has moved away from the training data." in notes
+    assert "1 feature is stable against the training data." in notes
 
     again = ctr.evaluate(tmp_path / "run", str(tmp_path / "data" / "valid.parquet"), tmp_path / "valid")
     assert again["psi"]["calendar"] == {"valid": ["weekday", "user_by_weekday"]}

@@ -267,7 +267,7 @@ def test_ctr_report_writes_one_summary_of_one_comparison(found, tmp_path):
     write_sealed(tmp_path, found)
     result = CliRunner().invoke(app, ["report", str(tmp_path), "runs/x", "--out", str(tmp_path / "summary.md")])
     assert result.exit_code == 2
-    assert "is a comparison, which stands alone" in result.output
+    assert "is a comparison. Run `ctr report` with this folder only" in result.output
 
 
 @pytest.mark.parametrize("key", ["study", "variants", "environment"])

@@ -115,11 +115,11 @@ def test_a_later_version_is_refused(folders):
 
 
 def test_reports_are_read_as_their_kind(folders):
-    with pytest.raises(ConfigError, match="holds a report of `ctr psi`, expected a run or an evaluation"):
+    with pytest.raises(ConfigError, match=r"a report of `ctr psi`\. Use the folder of a run or an evaluation"):
         Run(folders["psi"]).scored_report()
-    with pytest.raises(ConfigError, match=r"holds no run\. Choose the folder of one"):
+    with pytest.raises(ConfigError, match=r"not a run\. Choose the folder of a run"):
         Run(folders["evaluation"]).run_report()
-    with pytest.raises(ConfigError, match="holds no run"):
+    with pytest.raises(ConfigError, match="not a run"):
         ctr.evaluate(folders["psi"], str(folders["psi"].parent / "current.parquet"))
 
 

@@ -488,7 +488,7 @@ def test_evaluations_stand_beside_runs_and_one_another(trained):
 def test_a_bad_folder_does_not_hide_the_others(trained, tmp_path):
     result = report(trained / "a", tmp_path / "nothing", trained / "b", "--out", tmp_path / "difference.md")
     assert result.exit_code == 2
-    assert "nothing: no run here" in result.stderr
+    assert "nothing: no run in this folder" in result.stderr
     assert "test, differences to a" in result.stdout
     assert not (tmp_path / "difference.md").exists()
 
