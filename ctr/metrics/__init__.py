@@ -1,4 +1,4 @@
-"""Exact metrics: mergeable states and pure functions of them."""
+"""Exact metrics: mergeable states, and pure functions of these states."""
 
 from ctr.metrics.binary import BinaryMetrics
 from ctr.metrics.bins import CategoryBins, QuantileBins, bins_from_json

@@ -1,4 +1,4 @@
-"""Bins of a number or a category, fixed by a sample of the reference: what PSI counts rows in."""
+"""Bins of a number or a category, fitted on a sample of the reference, for PSI."""
 
 import json
 import math
@@ -18,44 +18,44 @@ TYPES = {"int64": pa.int64(), "uint64": pa.uint64(), "large_string": pa.large_st
 
 @dataclass(frozen=True)
 class QuantileBins:
-    """Bins of a number: up to each edge, above the last, and missing. A value that is heavy has a bin of its own."""
+    """Bins of a number: up to each edge, above the last, and missing. A frequent value has a bin of its own."""
 
     edges: tuple[float, ...]
 
     @classmethod
     def fitted(cls, sample: np.ndarray, bins: int) -> "QuantileBins":
-        """Equal-count bins of a sample, NaN left out; an edge that several quantiles share isolates its value."""
+        """Return equal-count bins of a sample, ignoring NaN; an edge shared by several quantiles isolates its value."""
         present = np.sort(sample[~np.isnan(sample)])
         if not len(present):
             return cls(())
-        bins = min(bins, len(present))  # else quantiles would share a value that stands once
-        quantiles = present[(np.arange(1, bins) * len(present) - 1) // bins]  # in integers, for the same reason
+        bins = min(bins, len(present))  # otherwise several quantiles would share a value that occurs once
+        quantiles = present[(np.arange(1, bins) * len(present) - 1) // bins]  # integer arithmetic, for the same reason
         values, times = np.unique(quantiles, return_counts=True)
-        heavy = values[times > 1]
-        below = np.nextafter(heavy[heavy > np.finfo(np.float64).min], -np.inf)  # nothing is below the lowest
-        edges = np.unique(np.concatenate([values[values < present[-1]], heavy, below]))
+        frequent = values[times > 1]
+        below = np.nextafter(frequent[frequent > np.finfo(np.float64).min], -np.inf)  # nothing is below the lowest
+        edges = np.unique(np.concatenate([values[values < present[-1]], frequent, below]))
         return cls(tuple(edges[np.isfinite(edges)].tolist()))  # infinite values are in the outer bins anyway
 
     @property
     def size(self) -> int:
-        """The number of bins, empty ones included."""
+        """The number of bins, including empty ones."""
         return len(self.edges) + 2
 
     def assign(self, numbers: np.ndarray) -> np.ndarray:
-        """The bin of each number, uint16 [rows]; NaN is missing, the last.
+        """Return the bin of each number, uint16 [rows]; NaN is in the last bin, missing.
 
         >>> QuantileBins((1.0, 2.5)).assign(np.array([1.0, 2.0, 9.0, np.nan])).tolist()
         [0, 1, 2, 3]
         """
-        # NaN is sorted behind infinity
+        # NaN sorts after infinity
         return np.searchsorted(np.array([*self.edges, np.inf]), numbers, side="left").astype(np.uint16)
 
     def count(self, numbers: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
-        """Weight (default: rows) in each bin, float64 [size]."""
+        """Return the weight in each bin, float64 [size]; without weights the number of rows."""
         return _counted(self.assign(numbers), weight, self.size)
 
     def labels(self, shown: Callable[[np.ndarray], np.ndarray] = np.asarray) -> list[str]:
-        """What each bin holds, in words, with `shown` of the edges.
+        """Return a label for each bin, with the edges converted by `shown`.
 
         >>> QuantileBins((1.0, 2.5)).labels()
         ['≤ 1', '1 to 2.5', '> 2.5', 'missing']
@@ -63,8 +63,10 @@ class QuantileBins:
         if not self.edges:
             return ["any value", MISSING]
         isolates = [math.nextafter(high, -math.inf) == low for low, high in pairwise(self.edges)]
-        # the edge just below an isolated value reads as the value, unless it is one itself
-        opens = [one and not before for one, before in zip(isolates, [False, *isolates], strict=False)]
+        # the edge just below an isolated value is labelled with the value, unless it is an isolated value itself
+        opens = [
+            is_isolated and not previous for is_isolated, previous in zip(isolates, [False, *isolates], strict=False)
+        ]
         named = [self.edges[k + 1] if k < len(opens) and opens[k] else edge for k, edge in enumerate(self.edges)]
         texts = _distinct_texts(shown(np.array(named)).tolist())
         first = ("< " if isolates and isolates[0] else "≤ ") + texts[0]
@@ -77,10 +79,10 @@ class QuantileBins:
 
 @dataclass(frozen=True)
 class CategoryBins:
-    """Bins of a category: the most frequent values of a sample, all its others, values new to it, and missing.
+    """Bins of a category: the most frequent values of a sample, its other values, values new to it, and missing.
 
-    Ids always bring some values that no sample holds, shift or not: so many as the rows of the reference do that are
-    not of the sample. Rows of the sample itself have none, so they must not be counted.
+    Data with ids always has some values that a sample lacks, even without drift. Rows of the sample itself never have
+    new values, so they must not be counted.
     """
 
     values: pa.Array  # the most frequent, most frequent first: int64, uint64 or large_string
@@ -88,7 +90,7 @@ class CategoryBins:
 
     @classmethod
     def fitted(cls, sample: pa.Array, bins: int) -> "CategoryBins":
-        """The `bins` most frequent values of those that stand at least twice, equal counts in order of the value."""
+        """Return bins of the `bins` most frequent values that occur at least twice, ties ordered by value."""
         counted = pc.value_counts(_plain(sample).drop_null())
         table = pa.table({"value": counted.field("values"), "count": counted.field("counts")})
         ordered = table.sort_by([("count", "descending"), ("value", "ascending")])
@@ -97,14 +99,14 @@ class CategoryBins:
 
     @property
     def size(self) -> int:
-        """The number of bins, empty ones included."""
+        """The number of bins, including empty ones."""
         return len(self.values) + 3
 
     def assign(self, values: pa.Array) -> np.ndarray:
-        """The bin of each value, uint16 [rows]: one of `values`, then others, new, missing.
+        """Return the bin of each value, uint16 [rows]: one of `values`, then others, new, missing.
 
         Args:
-            values: of any type, a dictionary included; another type than that of the sample compares as text.
+            values: column of any type, including dictionaries; a type that differs from the sample compares as text.
 
         >>> bins = CategoryBins.fitted(pa.array(["a", "a", "b"]), 10)
         >>> bins.assign(pa.array(["a", "b", "c", None])).tolist()
@@ -117,19 +119,19 @@ class CategoryBins:
         values, known = _plain(values), pa.concat_arrays([self.values, self.others])
         if values.type != known.type:
             values, known = values.cast(pa.large_string()), known.cast(pa.large_string())
-        found = _numpy(pc.index_in(values, value_set=known, skip_nulls=True), len(known))
+        index = _numpy(pc.index_in(values, value_set=known, skip_nulls=True), len(known))
         other = len(self.values)
-        bins = np.where(found < len(known), np.minimum(found, other), other + 1).astype(np.uint16)
+        bins = np.where(index < len(known), np.minimum(index, other), other + 1).astype(np.uint16)
         if values.null_count:
             bins[values.is_null().to_numpy(zero_copy_only=False)] = missing
         return bins
 
     def count(self, values: pa.Array, weight: np.ndarray | None = None) -> np.ndarray:
-        """Weight (default: rows) in each bin, float64 [size]."""
+        """Return the weight in each bin, float64 [size]; without weights the number of rows."""
         return _counted(self.assign(values), weight, self.size)
 
     def labels(self) -> list[str]:
-        """What each bin holds; a text that could be taken for another label, or for nothing, is quoted."""
+        """Return a label for each bin; a text that is empty or equals another label is quoted."""
         return [*(_shown(value) for value in self.values.to_pylist()), OTHER, NEW, MISSING]
 
     def ascending(self) -> np.ndarray:
@@ -152,12 +154,12 @@ class CategoryBins:
 Bins = QuantileBins | CategoryBins
 
 
-def bins_from_json(described: dict[str, Any]) -> Bins:
-    """The bins of a `to_json`."""
-    if "edges" in described:
-        return QuantileBins(tuple(described["edges"]))
-    of_type = TYPES[described["type"]]
-    values, others = (pa.array(described[key], of_type) for key in ("values", "others"))
+def bins_from_json(json_values: dict[str, Any]) -> Bins:
+    """Return the bins of which `to_json` returned the values."""
+    if "edges" in json_values:
+        return QuantileBins(tuple(json_values["edges"]))
+    of_type = TYPES[json_values["type"]]
+    values, others = (pa.array(json_values[key], of_type) for key in ("values", "others"))
     return CategoryBins(values, others)
 
 
@@ -166,7 +168,7 @@ def _counted(assigned: np.ndarray, weight: np.ndarray | None, size: int) -> np.n
 
 
 def _plain(values: pa.Array) -> pa.Array:
-    """Values out of their dictionary, as int64, uint64 or large_string; nulls without a type of their own as text."""
+    """Return values without a dictionary, as int64, uint64 or large_string; a column of the null type as text."""
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     if pa.types.is_uint64(values.type) or pa.types.is_large_string(values.type):
@@ -175,12 +177,12 @@ def _plain(values: pa.Array) -> pa.Array:
 
 
 def _numpy(indices: pa.Array, of_null: int) -> np.ndarray:
-    """Indices, with a number for null."""
+    """Return indices as NumPy, with a number for null."""
     return pc.fill_null(indices.cast(pa.int64()), of_null).to_numpy()
 
 
 def _distinct_texts(numbers: list[float]) -> list[str]:
-    """Numbers with four digits, or as many as tell different ones apart."""
+    """Return numbers as texts with at least four digits, and enough digits to keep distinct numbers distinct."""
     texts: list[str] = []
     for digits in range(4, 18):
         texts = [_digits(number, digits) for number in numbers]
@@ -190,7 +192,7 @@ def _distinct_texts(numbers: list[float]) -> list[str]:
 
 
 def _digits(number: float, digits: int) -> str:
-    """`number` with so many digits; a large one is written out."""
+    """Return a number with so many significant digits; below 1e15 without an exponent."""
     text = f"{number + 0.0:.{digits}g}"
     return f"{number:,.0f}" if "e+" in text and abs(number) < 1e15 else text
 

@@ -1,7 +1,7 @@
-"""How true scores are as probabilities: log loss, Brier, calibration and its z. Pure functions of ScoreCounts.
+"""Metrics of scores as probabilities: log loss, Brier score, calibration and its z. Pure functions of ScoreCounts.
 
-Everywhere p = sigmoid(score), y the label, w the weight of a row, and sums go over the rows. Standard errors are those
-of independent rows.
+In all formulas, p = sigmoid(score), y is the label, w the weight of a row, and sums are over rows. Standard errors
+assume independent rows.
 """
 
 import math
@@ -12,14 +12,14 @@ from ctr.metrics.counts import ScoreCounts, Undefined, sum_of_products
 from ctr.metrics.ranking import variance_of_mean
 from ctr.metrics.thresholds import deciles
 
-INFINITE_LOSS = "a log loss is infinite: an infinite logit has the other label"
+INFINITE_LOSS = "the log loss is infinite: an infinite logit has the opposite label"
 
 
 def log_losses(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
-    """Log loss in nats of the rows at each logit, summed by weight: float64 [k].
+    """Return the weighted sum of the log loss in nats of the rows at each logit, float64 [k].
 
-    -w ln p of a positive, -w ln(1 - p) of a negative, from the logit, so that neither overflows. At an infinite logit
-    it is 0 for the label that it says, and infinite for the other.
+    A positive has -w ln p and a negative -w ln(1 - p), computed from the logit so that neither overflows. At an
+    infinite logit the loss is 0 for the predicted label and infinite for the opposite one.
 
     >>> log_losses(np.array([0.0, 1000.0, np.inf]), np.array([1, 0, 1]), np.array([1, 2, 0])).round(4).tolist()
     [1.3863, 2000.0, 0.0]
@@ -31,12 +31,12 @@ def log_losses(logit: np.ndarray, positives: np.ndarray, negatives: np.ndarray) 
 
 
 def _times(weight: np.ndarray, loss: np.ndarray) -> np.ndarray:
-    """Their product, where no weight is no loss, however large the loss."""
+    """Return the product, which is 0 for a weight of 0 even if the loss is infinite."""
     return np.multiply(weight, loss, out=np.zeros_like(loss), where=np.asarray(weight) != 0)
 
 
 def log_loss(counts: ScoreCounts) -> float:
-    """Mean log loss in nats; infinite where a row with a weight has an infinite logit of the other label.
+    """Return the mean log loss in nats; infinite if a row with a weight has an infinite logit of the opposite label.
 
     Raises:
         Undefined: no row has a weight.
@@ -102,10 +102,11 @@ def log_loss_excess_error(counts: ScoreCounts) -> float:
 
 
 def normalized_entropy(counts: ScoreCounts) -> float:
-    """Log loss divided by that of the constant r = sum w y / sum w of the same rows, -(r ln r + (1 - r) ln(1 - r)).
+    """Return the log loss divided by that of a constant score, -(r ln r + (1 - r) ln(1 - r)).
 
-    Below 1 the scores say more than the rate alone. Source: He et al. 2014, Practical Lessons from Predicting Clicks on
-    Ads at Facebook.
+    The constant is r = sum w y / sum w of the same rows. Below 1 the scores are better than the constant.
+
+    Source: He et al. 2014, Practical Lessons from Predicting Clicks on Ads at Facebook.
 
     Raises:
         Undefined: a class is absent.
@@ -116,7 +117,7 @@ def normalized_entropy(counts: ScoreCounts) -> float:
 
 
 def brier(counts: ScoreCounts) -> float:
-    """Mean squared error of the probability, sum w (p - y)^2 / sum w.
+    """Return the mean squared error of the probability, sum w (p - y)^2 / sum w.
 
     Raises:
         Undefined: no row has a weight.
@@ -127,7 +128,7 @@ def brier(counts: ScoreCounts) -> float:
 
 
 def positive_rate(counts: ScoreCounts) -> float:
-    """Mean label, sum w y / sum w.
+    """Return the mean label, sum w y / sum w.
 
     Raises:
         Undefined: no row has a weight.
@@ -137,7 +138,7 @@ def positive_rate(counts: ScoreCounts) -> float:
 
 
 def positive_rate_error(counts: ScoreCounts) -> float:
-    """The standard error of `positive_rate` for independent rows, sqrt(sum w^2 (y - rate)^2) / sum w.
+    """Return the standard error of `positive_rate` for independent rows, sqrt(sum w^2 (y - rate)^2) / sum w.
 
     Raises:
         Undefined: no row has a weight.
@@ -148,7 +149,7 @@ def positive_rate_error(counts: ScoreCounts) -> float:
 
 
 def mean_score(counts: ScoreCounts) -> float:
-    """Mean probability, sum w p / sum w.
+    """Return the mean probability, sum w p / sum w.
 
     Raises:
         Undefined: no row has a weight.
@@ -157,24 +158,24 @@ def mean_score(counts: ScoreCounts) -> float:
 
 
 def calibration(counts: ScoreCounts) -> float:
-    """sum w p / sum w y: above 1 the scores promise more than came.
+    """Return sum w p / sum w y; above 1 the scores are too high.
 
     Raises:
-        Undefined: no row has a weight, or none of them is positive.
+        Undefined: no row has a weight, or there are no positives.
     """
     positives = counts.some_positives()
     return _total_score(counts) / positives
 
 
 def calibration_error(counts: ScoreCounts) -> float:
-    """Standard error of `calibration`, sqrt(sum w^2 (p - R y)^2) / sum w y, with R the calibration.
+    """Return the standard error of `calibration`, sqrt(sum w^2 (p - R y)^2) / sum w y, with R the calibration.
 
     It is the linearized error of a ratio of two means, so both the scores and the labels vary from sample to sample.
 
     Source: Cochran 1977, Sampling Techniques, equation 6.13.
 
     Raises:
-        Undefined: no row has a weight, none of them is positive, or the weights of the classes are too far apart.
+        Undefined: no row has a weight, there are no positives, or the weights of the classes are too far apart.
     """
     if all(counts.classes()):
         counts.both_classes()  # the square of a ratio beyond 1e154 overflows
@@ -185,7 +186,7 @@ def calibration_error(counts: ScoreCounts) -> float:
 
 
 def positives(counts: ScoreCounts) -> float:
-    """Effective number of positives, (sum w y)^2 / sum w^2 y: their count where all of them weigh the same.
+    """Return the effective number of positives, (sum w y)^2 / sum w^2 y; their count if all weights are equal.
 
     Source: Kish 1965, Survey Sampling.
 
@@ -200,7 +201,7 @@ def positives(counts: ScoreCounts) -> float:
 
 
 def calibration_z(counts: ScoreCounts) -> float:
-    """(sum w y - sum w p) / sqrt(sum w^2 p (1 - p)): about standard normal if each row is positive by its p.
+    """Return (sum w y - sum w p) / sqrt(sum w^2 p (1 - p)), about standard normal for true p.
 
     Raises:
         Undefined: no row has a weight, or every p is 0 or 1.
@@ -214,7 +215,7 @@ def calibration_z(counts: ScoreCounts) -> float:
 
 
 def expected_calibration_error(counts: ScoreCounts) -> float:
-    """Mean of |mean score - label rate| over the ten groups of equal weight that `deciles` makes.
+    """Return the mean of |mean score - positive rate| over the ten groups of equal weight of `deciles`.
 
     Raises:
         Undefined: no row has a weight.
@@ -223,7 +224,7 @@ def expected_calibration_error(counts: ScoreCounts) -> float:
 
 
 def _losses_of_classes(counts: ScoreCounts) -> tuple[np.ndarray, np.ndarray]:
-    """Return the log loss in nats of a positive and of a negative at each score, 0 where it is infinite.
+    """Return the log loss in nats of a positive and of a negative at each score, with 0 for infinite losses.
 
     Raises:
         Undefined: a row with a weight has an infinite loss.
@@ -237,7 +238,7 @@ def _losses_of_classes(counts: ScoreCounts) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _constant_losses(positives: float, negatives: float) -> tuple[float, float]:
-    """Log loss in nats of a positive and of a negative under their own rate as the score."""
+    """Return the log loss in nats of a positive and of a negative for a constant score, the positive rate."""
     total = positives + negatives
     return -math.log(positives / total), -math.log(negatives / total)
 

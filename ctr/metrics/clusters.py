@@ -1,11 +1,12 @@
-"""Standard errors and intervals that take clusters of rows, such as users, as independent, not rows.
+"""Standard errors and intervals for clustered rows: clusters, such as users, are independent, but rows are not.
 
-The rows of a user share what the model does not know of the user, so they tell less than as many rows of different
-users. Here a cluster's rows count as one observation: a metric is linearized, each row's part in it is summed by
-cluster, and the variance is that of the sums. Where each row is its own cluster, it is that of independent rows.
+Errors of the model on rows of one user are correlated, so these rows give less precision than the same number of rows
+of different users. The rows of a cluster count as one observation: a metric is linearized, the contributions of rows
+are summed by cluster, and the variance is computed from the sums. If each row is its own cluster, the result is
+that of independent rows, up to the factor below.
 
 The factor G / (G - 1) for G clusters becomes K / (K - 1), with Kish's effective number K = (sum W_c)^2 / sum W_c^2 of
-clusters of the weights W_c: it is G where clusters have equal weights, and smaller where some outweigh others.
+clusters with weights W_c. K is G for equal weights, and smaller otherwise.
 
 Sources: Liang, Zeger 1986, Longitudinal Data Analysis Using Generalized Linear Models, for variances from sums by
 cluster; Cochran 1977, Sampling Techniques, section 9A, for ratios of such sums; Obuchowski 1997, Nonparametric Analysis
@@ -29,7 +30,7 @@ from ctr.metrics.groups import codes_of
 from ctr.metrics.ranking import ROUNDING, auc, placements
 from ctr.metrics.scales import log_odds_interval
 
-CHUNK_ROWS = 1 << 20  # rows whose float64 temporaries are held at a time
+CHUNK_ROWS = 1 << 20  # rows at a time, which bounds the memory of float64 temporaries
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,10 @@ class Clusters:
 
     @classmethod
     def of(cls, groups: Sequence[pa.Array]) -> "Clusters":
-        """Number the clusters in ascending order of their value; each row without a value is a cluster of its own.
+        """Number the clusters in ascending order of their value; each row with a null value is a cluster of its own.
 
         Args:
-            groups: the value of each row, [rows] in pieces of one type; null for none.
+            groups: value of each row, [rows] in chunks of one type; null for no value.
 
         >>> clusters = Clusters.of([pa.array(["b", None, "a"]), pa.array(["b", None])])
         >>> clusters.code.tolist(), clusters.count
@@ -62,7 +63,7 @@ class Clusters:
 
     @property
     def effective_count(self) -> float:
-        """Kish's number of clusters with equally many rows that tell as much; 0 without rows."""
+        """Kish's number of clusters of equal size that give the same precision; 0 without rows."""
         rows = self.sums(np.ones(len(self.code)))
         return float(rows.sum()) ** 2 / float((rows**2).sum()) if len(rows) else 0.0
 
@@ -70,26 +71,27 @@ class Clusters:
         """Return the sum of a column over the rows of each cluster, float64 [count].
 
         Args:
-            column: a number for each of `rows`.
-            rows: a mask or the places of the rows to sum; by default all.
+            column: number for each of `rows`.
+            rows: mask or indices of the rows to sum; by default all.
         """
         return np.bincount(self.code[rows], column, self.count)
 
 
 @dataclass(frozen=True)
 class ClusterSums:
-    """Sums over the rows of each cluster, all that errors and intervals need; 48 bytes a cluster.
+    """Sums over the rows of each cluster, from which errors and intervals are computed; 48 bytes per cluster.
 
-    Weights are those of the rows times 2^-exponent of their `ScoreCounts`.
+    Weights are multiplied by 2^-exponent of the `ScoreCounts` of the rows.
 
     Attributes:
         weight: float64 [clusters], the sum of the weights.
         label: float64 [clusters], the sum of weighted labels.
         score: float64 [clusters], the sum of weighted probabilities.
         loss: float64 [clusters], the sum of weighted log losses in nats.
-        beaten: float64 [clusters], over the positives, the weighted share of negatives that each beats; None where a
-            class is absent.
-        lost: float64 [clusters], over the negatives, the weighted share of positives that each loses to; None likewise.
+        beaten: float64 [clusters], the sum over positives of the weighted fraction of negatives that each beats; None
+            if a class is absent.
+        lost: float64 [clusters], the sum over negatives of the weighted fraction of positives that each loses to; None
+            if a class is absent.
     """
 
     weight: np.ndarray
@@ -109,32 +111,32 @@ class ClusterSums:
             logit: float32 [rows].
             label: 0 or 1, [rows].
             weight: [rows], None for 1.
-            clusters: of these rows.
-            counts: of these rows.
+            clusters: clusters of these rows.
+            counts: score counts of these rows.
         """
         try:
             at_scores = placements(counts)
         except Undefined:
             at_scores = None
-        found = np.zeros((6, clusters.count))
+        totals = np.zeros((6, clusters.count))
         for start in range(0, len(logit), CHUNK_ROWS):
-            # in order of the score, for which the search below is four times as fast
+            # sorted by score, which makes the search below four times as fast
             rows = start + np.argsort(logit[start : start + CHUNK_ROWS])
             y = label[rows].astype(np.float64)
             w = np.ones(len(y)) if weight is None else np.ldexp(weight[rows].astype(np.float64), -counts.exponent)
             columns = [w, w * y, w * sigmoid(logit[rows]), calibration.log_losses(logit[rows], w * y, w * (1 - y))]
             if at_scores is not None:
-                place = np.searchsorted(counts.score, logit[rows])
-                columns += [w * y * at_scores[0][place], w * (1 - y) * at_scores[1][place]]
-            for total, column in zip(found, columns, strict=False):
+                index = np.searchsorted(counts.score, logit[rows])
+                columns += [w * y * at_scores[0][index], w * (1 - y) * at_scores[1][index]]
+            for total, column in zip(totals, columns, strict=False):
                 total += clusters.sums(column, rows)
-        w, wy, wp, loss, beaten, lost = found
+        w, wy, wp, loss, beaten, lost = totals
         has_both = at_scores is not None
         return cls(w, wy, wp, loss, beaten if has_both else None, lost if has_both else None)
 
     @property
     def effective_clusters(self) -> float:
-        """Kish's number of equally weighted clusters, (sum W_c)^2 / sum W_c^2; 0 without a weight.
+        """Kish's number of clusters of equal weight, (sum W_c)^2 / sum W_c^2; 0 without a weight.
 
         Source: Kish 1965, Survey Sampling.
         """
@@ -143,25 +145,25 @@ class ClusterSums:
 
 
 def variance_by_cluster(*strata: tuple[np.ndarray, np.ndarray]) -> tuple[float, float]:
-    """Return the variance of a sum of weighted means over rows that come in clusters, and its degrees of freedom.
+    """Return the variance of a sum of weighted means over clustered rows, and its degrees of freedom.
 
-    Each mean is that of a stratum of the rows, as of the positives. With D_c the sum of w (x - mean) over the rows of
-    cluster c in the stratum, W_c that of w, and W = sum W_c, the variance is
+    Each mean is over a stratum of the rows, such as the positives. With D_c the sum of w (x - mean) over the rows of
+    cluster c in the stratum, W_c the sum of w, and W = sum W_c, the variance is
 
         sum over clusters of (sum over strata of D_c / sqrt(W^2 - sum W_c^2))^2
 
     For one stratum it is K / (K - 1) sum D_c^2 / W^2. For the positives and negatives of an AUC it is Obuchowski's,
-    with the covariance between the two of one cluster. Her factors I / (I - 1) are K / (K - 1) of each class, and of
-    the covariance their geometric mean, so that the sum is never negative. The degrees of freedom are Satterthwaite's
-    for the strata's own terms, each with K - 1.
+    with the covariance between both classes of a cluster. Its factors I / (I - 1) are K / (K - 1) of each class, and
+    for the covariance their geometric mean, so that the sum is never negative. The degrees of freedom are
+    Satterthwaite's for the terms of the strata alone, each with K - 1.
 
     Args:
-        *strata: D_c and W_c of each, float64 [clusters].
+        *strata: D_c and W_c of each stratum, float64 [clusters].
 
     Raises:
-        Undefined: the rows of a stratum are all in one cluster.
+        Undefined: all rows of a stratum are in one cluster.
     """
-    whole = np.zeros(len(strata[0][0]))
+    joint = np.zeros(len(strata[0][0]))
     terms = []
     for deviation, weight in strata:
         total, square = float(weight.sum()), sum_of_products(weight, weight)
@@ -169,23 +171,23 @@ def variance_by_cluster(*strata: tuple[np.ndarray, np.ndarray]) -> tuple[float, 
         if more_than_one < 1e-9:
             raise Undefined("fewer than two clusters to estimate a variance from")
         part = deviation / math.sqrt(total * total - square)
-        whole += part
+        joint += part
         terms.append((sum_of_products(part, part), more_than_one))
-    variance, own = sum_of_products(whole, whole), sum(term for term, _ in terms)
-    return variance, own**2 / sum(term**2 / one for term, one in terms) if own else math.inf
+    variance, own = sum_of_products(joint, joint), sum(term for term, _ in terms)
+    return variance, own**2 / sum(term**2 / freedom for term, freedom in terms) if own else math.inf
 
 
 def auc_interval(sums: ClusterSums, counts: ScoreCounts) -> tuple[float, float]:
-    """Return the 95% interval of the AUC for clusters drawn independently, on the log-odds.
+    """Return the 95% CI of the AUC for independent clusters, on the log-odds scale.
 
-    As `ranking.auc_interval` for independent rows, with Obuchowski's variance (`variance_by_cluster`) for DeLong's.
+    It is `ranking.auc_interval` with Obuchowski's variance (`variance_by_cluster`) instead of DeLong's.
 
     Args:
-        sums: of the rows by cluster.
-        counts: of the same rows.
+        sums: sums of the rows by cluster.
+        counts: score counts of the same rows.
 
     Raises:
-        Undefined: a class is absent, is in one cluster only, or the variance is 0, as of a perfect ranking.
+        Undefined: a class is absent or in one cluster only, or the variance is 0, as for a perfect ranking.
     """
     value = auc(counts)
     assert sums.beaten is not None
@@ -200,11 +202,11 @@ def auc_interval(sums: ClusterSums, counts: ScoreCounts) -> tuple[float, float]:
 
 
 def measures(sums: ClusterSums, counts: ScoreCounts) -> dict[str, Callable[[], Any]]:
-    """Return the functions that compute the intervals and errors of a set, by the names that report.json has for them.
+    """Return the functions that compute the intervals and errors of a split, by their keys in report.json.
 
     Args:
-        sums: of the rows by cluster.
-        counts: of the same rows.
+        sums: sums of the rows by cluster.
+        counts: score counts of the same rows.
     """
     errors = (positive_rate_error, log_loss_error, log_loss_excess_error, calibration_error, calibration_z)
     return {
@@ -214,19 +216,19 @@ def measures(sums: ClusterSums, counts: ScoreCounts) -> dict[str, Callable[[], A
 
 
 def positive_rate_error(sums: ClusterSums, counts: ScoreCounts) -> float:
-    """Return the standard error of `calibration.positive_rate` for independent clusters; errors as `_mean_error`."""
+    """Return the standard error of `calibration.positive_rate` for independent clusters; see `_mean_error`."""
     return _mean_error(sums.label, sums)
 
 
 def log_loss_error(sums: ClusterSums, counts: ScoreCounts) -> float:
-    """Return the standard error of `calibration.log_loss` for independent clusters; errors as `_mean_error`."""
+    """Return the standard error of `calibration.log_loss` for independent clusters; see `_mean_error`."""
     return _mean_error(sums.loss, sums)
 
 
 def log_loss_excess_error(sums: ClusterSums, counts: ScoreCounts) -> float:
     """Return the standard error of the log loss minus that of the constant r = sum w y / sum w, paired by row.
 
-    That r is estimated from the same rows adds nothing in the first order: r is where the constant's loss is lowest.
+    Estimating r from the same rows adds nothing at first order, because r minimizes the loss of a constant.
 
     Raises:
         Undefined: a class is absent, or all rows are in one cluster.
@@ -240,43 +242,43 @@ def log_loss_excess_error(sums: ClusterSums, counts: ScoreCounts) -> float:
 def calibration_error(sums: ClusterSums, counts: ScoreCounts) -> float:
     """Return the standard error of the ratio `calibration.calibration` for independent clusters.
 
-    That of the ratio R = sum w p / sum w y, from its linear form sum w (p - R y) / sum w y.
+    The ratio R = sum w p / sum w y is linearized as sum w (p - R y) / sum w y.
 
     Raises:
         Undefined: there are no positives, or all rows are in one cluster.
     """
     ratio = calibration.calibration(counts)
-    # the residuals add up to 0, so their mean has the error of a mean; R is per positive, not per row
+    # the residuals sum to 0, so this is the error of their mean, converted from per row to per positive
     rows_per_positive = float(sums.weight.sum()) / counts.some_positives()
     return _mean_error(sums.score - ratio * sums.label, sums) * rows_per_positive
 
 
 def calibration_z(sums: ClusterSums, counts: ScoreCounts) -> float:
-    """Return (sum w y - sum w p) over its standard error, that of clusters or that of rows, whichever is larger.
+    """Return (sum w y - sum w p) over its standard error, by clusters or by rows, whichever is larger.
 
-    The error of clusters is measured from the residuals w (y - p), summed by cluster; that of rows is what the scores
-    themselves say, sqrt(sum w^2 p (1 - p)). Where positives are few, residuals are hardly seen and the first is far too
-    small: without any positive it is nearly 0.
+    The error by clusters is estimated from the residuals w (y - p), summed by cluster. The error by rows follows from
+    the scores, sqrt(sum w^2 p (1 - p)). With few positives, the first is far too small, because few residuals are
+    large: without any positive it is nearly 0.
 
     Raises:
         Undefined: no row has a weight, every p is 0 or 1, or all rows are in one cluster.
     """
-    of_rows = calibration.calibration_z(counts)
+    by_rows = calibration.calibration_z(counts)
     error = _mean_error(sums.label - sums.score, sums) * float(sums.weight.sum())
-    off = float((sums.label - sums.score).sum())
-    return off / error if abs(off) < abs(of_rows) * error else of_rows
+    deviation = float((sums.label - sums.score).sum())
+    return deviation / error if abs(deviation) < abs(by_rows) * error else by_rows
 
 
 def _mean_error(totals: np.ndarray, sums: ClusterSums) -> float:
-    """Return the standard error of the mean of what `totals` sums by cluster.
+    """Return the standard error of the weighted mean of the numbers that `totals` has summed by cluster.
 
     Raises:
         Undefined: no row has a weight, all rows are in one cluster, or a log loss is infinite.
     """
-    whole = float(sums.weight.sum())
-    if whole == 0:
-        raise Undefined("no rows with a weight above 0")
+    total = float(sums.weight.sum())
+    if total == 0:
+        raise Undefined("no examples with a weight above 0")
     if np.isinf(totals).any():
         raise Undefined(calibration.INFINITE_LOSS)
-    mean = float(totals.sum()) / whole
+    mean = float(totals.sum()) / total
     return math.sqrt(variance_by_cluster((totals - mean * sums.weight, sums.weight))[0])

@@ -1,33 +1,33 @@
-"""The weight of positives and of negatives at each distinct score: all that a metric of a whole set needs."""
+"""Weight of positives and of negatives at each distinct score, from which metrics of a split are computed."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-ORDINARY = 160  # log2 of the largest weight that is kept as it is, and of its inverse: float32 holds none beyond
-APART = 2.0**300  # how many times the weight of one class may be that of the other
+ORDINARY = 160  # log2 of the largest weight that is not scaled, and of its inverse; float32 ends there
+APART = 2.0**300  # largest ratio of the weights of the classes
 
 
 class Undefined(ValueError):
-    """A measure that these rows do not define; the message says why."""
+    """A measure that is not defined for these rows, with the reason."""
 
 
 @dataclass(frozen=True)
 class ScoreCounts:
     """Weight of positives and of negatives at each distinct score.
 
-    Without weights all of it is int64, so that it is exact, and the squares are the same arrays as the weights. With
-    weights it is float64. O(distinct scores) of memory.
+    Without weights all arrays are int64, so that they are exact, and the squares are the same arrays as the weights.
+    With weights they are float64. Memory is O(distinct scores).
 
     Attributes:
-        score: float32 [k], ascending: a logit; infinite ones rank first and last.
-        positives: [k], the weight of the rows with label 1 there.
-        negatives: [k], that of the rows with label 0.
-        positive_squares: [k], the sum of the squared weights of the rows with label 1 there: what variances need.
-        negative_squares: [k], that of the rows with label 0.
-        exponent: the weights are 2^exponent times those above, so that their squares neither overflow nor vanish: 0
-            unless the largest lies outside 2^-160 to 2^160.
+        score: float32 [k], distinct logits in ascending order; infinite ones rank first and last.
+        positives: [k], the weight of the positives with the score.
+        negatives: [k], the weight of the negatives with the score.
+        positive_squares: [k], the sum of the squared weights of the positives, for variances.
+        negative_squares: [k], the sum of the squared weights of the negatives.
+        exponent: the true weights are 2^exponent times these, so that squares neither overflow nor vanish; 0 unless the
+            largest weight is outside 2^-160 to 2^160.
     """
 
     score: np.ndarray
@@ -39,7 +39,7 @@ class ScoreCounts:
 
     @classmethod
     def of(cls, logit: np.ndarray, label: np.ndarray, weight: np.ndarray | None = None) -> "ScoreCounts":
-        """The counts of rows in any order.
+        """Return the counts of rows, which can be in any order.
 
         Args:
             logit: float32 [rows], not NaN.
@@ -70,7 +70,7 @@ class ScoreCounts:
         [2]
         """
         both = (self, other)
-        exponent = max((part.exponent for part in both if part.positives.any() or part.negatives.any()), default=0)
+        exponent = max((one.exponent for one in both if one.positives.any() or one.negatives.any()), default=0)
         parts = [part._at(exponent) for part in both]
         names = ["score", "positives", "negatives"]
         if not all(part.positive_squares is part.positives for part in parts):
@@ -79,11 +79,11 @@ class ScoreCounts:
         return replace(merged, exponent=exponent)
 
     def on_grid(self, step: float) -> "ScoreCounts":
-        """The binned form: scores rounded to multiples of `step`, a power of two.
+        """Return binned counts, with scores rounded to multiples of `step`, a power of two.
 
-        Pairs in different bins keep their order, so a measure of rank errs by no more than its ties of bins say
-        (`ranking.auc_error`). A sum over scores errs as each score does, by at most step / 2: so does the log loss,
-        whose slope in the logit is at most 1.
+        Pairs in different bins keep their order, so the error of a ranking metric is bounded by its ties within bins
+        (`ranking.auc_error`). The error of each score is at most step / 2, and so is the error of the log loss, whose
+        slope in the logit is at most 1.
         """
         columns = [self.positives, self.negatives]
         if self.positive_squares is not self.positives:
@@ -97,21 +97,21 @@ class ScoreCounts:
         return sigmoid(self.score)
 
     def classes(self) -> tuple[float, float]:
-        """The weight of all positives and of all negatives.
+        """Return the weight of all positives and of all negatives.
 
         Raises:
             Undefined: both are 0.
         """
         positives, negatives = float(self.positives.sum()), float(self.negatives.sum())
         if positives + negatives == 0:
-            raise Undefined("no rows with a weight above 0")
+            raise Undefined("no examples with a weight above 0")
         return positives, negatives
 
     def some_positives(self) -> float:
-        """The weight of all positives, for measures that need some.
+        """Return the weight of all positives, for measures that need some.
 
         Raises:
-            Undefined: there are none.
+            Undefined: the weight is 0.
         """
         positives, _ = self.classes()
         if positives == 0:
@@ -119,10 +119,10 @@ class ScoreCounts:
         return positives
 
     def both_classes(self) -> tuple[float, float]:
-        """As `classes`, for measures that need both.
+        """Return the weight of all positives and of all negatives, for measures that need both.
 
         Raises:
-            Undefined: one of them is 0, or so small that float64 cannot hold its squares with those of the other.
+            Undefined: one of them is 0, or too small for float64 to have its squares in a sum with those of the other.
         """
         positives, negatives = self.classes()
         if positives == 0 or negatives == 0:
@@ -132,7 +132,7 @@ class ScoreCounts:
         return positives, negatives
 
     def _at(self, exponent: int) -> "ScoreCounts":
-        """The same with another exponent."""
+        """Return the same counts with another exponent."""
         down = self.exponent - exponent
         if down == 0:
             return self
@@ -148,10 +148,10 @@ def refuse_nan(logit: np.ndarray) -> None:
 
 
 def scaled(weight: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return weights in float64, times 2^-e, and e: 0 unless their largest lies outside 2^-160 to 2^160.
+    """Return weights in float64, times 2^-e, and e, which is 0 unless the largest is outside 2^-160 to 2^160.
 
-    A power of two rounds nothing. A metric does not depend on the scale of the weights, but their squares overflow from
-    1e154 and vanish below 1e-162.
+    Scaling by a power of two is exact. A metric does not depend on the scale of the weights, but their squares overflow
+    from 1e154 and vanish below 1e-162.
 
     >>> scaled(np.array([2.0**600, 2.0**599]))
     (array([0.5 , 0.25]), 601)
@@ -162,7 +162,7 @@ def scaled(weight: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def sigmoid(logit: np.ndarray | float) -> np.ndarray:
-    """1 / (1 + exp(-logit)) in float64, without overflow.
+    """Return 1 / (1 + exp(-logit)) in float64, without overflow.
 
     >>> sigmoid(np.array([-1000.0, 0.0, 1000.0])).tolist()
     [0.0, 0.5, 1.0]
@@ -175,8 +175,8 @@ def sigmoid(logit: np.ndarray | float) -> np.ndarray:
 def sum_of_products(first: np.ndarray, second: np.ndarray) -> float:
     """Return the sum of first * second in float64, by pairwise summation.
 
-    The order of its additions depends on the length alone. A dot product (`@`) is left to BLAS, which divides it among
-    its threads, so that its last digits depend on their number.
+    The order of additions depends only on the length. A dot product (`@`) would use BLAS, whose last digits depend on
+    its number of threads.
 
     >>> sum_of_products(np.array([1, 2]), np.array([0.5, 0.25]))
     1.0
@@ -185,7 +185,7 @@ def sum_of_products(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def run_starts(values: np.ndarray) -> np.ndarray:
-    """Where each run of equal values begins.
+    """Return the index at which each run of equal values begins.
 
     >>> run_starts(np.array([3, 3, 5, 3])).tolist()
     [0, 2, 3]
@@ -194,7 +194,7 @@ def run_starts(values: np.ndarray) -> np.ndarray:
 
 
 def run_sums(column: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """The sum of each run that `run_starts` found, int64 or float64.
+    """Return the sum of each run of `run_starts`, int64 or float64.
 
     >>> run_sums(np.array([1, 2, 5, 7]), np.array([0, 2, 3])).tolist()
     [3, 5, 7]
@@ -204,7 +204,7 @@ def run_sums(column: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 
 def _collapsed(score: np.ndarray, *columns: np.ndarray) -> ScoreCounts:
-    """Sorted by score, the columns of equal scores added."""
+    """Return counts sorted by score, with the columns of equal scores added."""
     order = np.argsort(score)
     ordered = score[order]
     starts = run_starts(ordered)

@@ -1,10 +1,10 @@
-"""Bands of how often the training data has an id."""
+"""Bands of the frequency of ids in the training data."""
 
 from enum import StrEnum
 
 
 class Band(StrEnum):
-    """How often the training data has an id, the rarest first."""
+    """Frequency of an id in the training data, the rarest first."""
 
     MISSING = "missing"
     NOT_IN_VOCABULARY = "not_in_vocabulary"

@@ -1,4 +1,4 @@
-"""The metrics of every group of rows at once (users, slices), and GAUC, the mean of their AUCs."""
+"""Metrics of every group of rows (users, slices) in one pass, and GAUC, the mean of their AUCs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ SIGN, SCORE_BITS = np.uint32(1 << 31), np.uint64(32)
 
 @dataclass(frozen=True)
 class GroupMetrics:
-    """Sums and the AUC of each group, in order of the group's value; rows without a value are left out.
+    """Sums and AUC of each group, in order of the value of the group; rows with a null value are left out.
 
-    The sums of a group are those of weights 2^-exponent times its own, which is 0 for weights that float32 holds.
+    The sums of a group are of weights times 2^-exponent; the exponent is 0 for weights in the range of float32.
 
     Attributes:
         values: [groups], the distinct values.
@@ -27,9 +27,9 @@ class GroupMetrics:
         label: [groups], the sum of weighted labels.
         score: float64 [groups], the sum of weighted probabilities.
         loss: float64 [groups], the sum of weighted log losses in nats.
-        auc: float64 [groups]; NaN where a class is absent, or has less than 1 / 2e90 of the weight of the other.
-        positive_squares: [groups], the sum of the squared weights of the rows with label 1.
-        negative_squares: [groups], that of the rows with label 0.
+        auc: float64 [groups]; NaN if a class is absent, or has less than 1 / 2e90 of the weight of the other.
+        positive_squares: [groups], the sum of the squared weights of the positives.
+        negative_squares: [groups], the sum of the squared weights of the negatives.
         variance: float64 [groups], the sum of w^2 p (1 - p).
         exponent: int [groups].
     """
@@ -48,10 +48,11 @@ class GroupMetrics:
 
     @property
     def auc_standard_error(self) -> np.ndarray:
-        """The standard error of each AUC, float64 [groups]; NaN where there is none.
+        """The standard error of each AUC, float64 [groups]; NaN without an AUC.
 
-        From the AUC and the rows of the classes alone, weighted ones by Kish's effective number. Source: Hanley, McNeil
-        1982, The Meaning and Use of the Area under a ROC Curve, equation 1 with the exponential model.
+        It depends on the AUC and the number of rows of each class; for weighted rows, on Kish's number.
+        Source: Hanley, McNeil 1982, The Meaning and Use of the Area under a ROC Curve, equation 1 with the exponential
+        model.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             positives = self.label**2 / self.positive_squares
@@ -62,7 +63,7 @@ class GroupMetrics:
 
     @property
     def calibration_z(self) -> np.ndarray:
-        """(sum w y - sum w p) / sqrt(sum w^2 p (1 - p)), float64 [groups]; NaN where every score is 0 or 1."""
+        """(sum w y - sum w p) / sqrt(sum w^2 p (1 - p)), float64 [groups]; NaN if every score is 0 or 1."""
         with np.errstate(divide="ignore", invalid="ignore"):
             z = (self.label - self.score) / np.sqrt(self.variance)
         return np.where(self.variance > 0, z, np.nan)
@@ -71,13 +72,13 @@ class GroupMetrics:
     def of(
         cls, logit: np.ndarray, label: np.ndarray, weight: np.ndarray | None, groups: Sequence[pa.Array]
     ) -> "GroupMetrics":
-        """One sort of all rows by (group, score), then sums over runs: O(rows log rows), whatever the groups.
+        """Compute the metrics with one sort by (group, score) and sums over runs, in O(rows log rows).
 
         Args:
             logit: float32 [rows], not NaN.
             label: 0 or 1, [rows].
             weight: [rows], finite, not negative; None for 1.
-            groups: the value of each row, [rows] in pieces of one type; null for none.
+            groups: value of each row, [rows] in chunks of one type; null for no value.
 
         Raises:
             ValueError: a logit is NaN.
@@ -92,7 +93,7 @@ class GroupMetrics:
         if weight is not None:
             weight, exponent = _scaled(weight, code, len(values))
         key = code.astype(np.uint64) << SCORE_BITS | _ordered_bits(logit)
-        if weight is None:  # the label rides on the key, which is faster than sorting by an index
+        if weight is None:  # the label is the last bit of the key, which is faster than sorting by an index
             key = np.sort(key << np.uint64(1) | label.astype(np.uint64))
             is_positive = (key & np.uint64(1)).astype(np.int8)
             key >>= np.uint64(1)
@@ -102,7 +103,7 @@ class GroupMetrics:
             key, is_positive, weights = key[order], label[order].astype(np.int8), weight[order]
         starts = run_starts(key)
         of_rows = weights * is_positive, weights * (1 - is_positive)
-        positives, negatives = (run_sums(one, starts) for one in of_rows)
+        positives, negatives = (run_sums(weights_of_class, starts) for weights_of_class in of_rows)
         squares = positives, negatives
         if weight is not None:
             squares = run_sums(weights * of_rows[0], starts), run_sums(weights * of_rows[1], starts)
@@ -127,14 +128,14 @@ class GroupMetrics:
 
 
 def gauc(groups: GroupMetrics) -> dict[str, Any]:
-    """GAUC: sum over groups of n AUC / sum of n, where n is the weight of a group (its impressions).
+    """Return GAUC: sum over groups of n AUC / sum of n, where n is the weight of a group (its impressions).
 
-    Groups whose labels are of one class have no AUC and are left out of both sums. Source: Zhou et al. 2018, Deep
-    Interest Network for Click-Through Rate Prediction.
+    Groups whose labels are of one class do not have an AUC and are left out. Source: Zhou et al. 2018, Deep Interest
+    Network for Click-Through Rate Prediction.
 
     Returns:
-        gauc; mean_group_auc, where every such group counts once; gauc_groups, how many there are; gauc_rows, the share
-        of the rows that stand in them. The first two are None where there are none, and "reasons" says so.
+        gauc; mean_group_auc, with equal weights; gauc_groups, the number of groups with both classes; gauc_rows, the
+        fraction of the rows in these groups. Without such groups, "reasons" explains the first two, which are null.
     """
     both = ~np.isnan(groups.auc)
     auc, weight, exponent = groups.auc[both], groups.weight[both], groups.exponent[both]
@@ -151,10 +152,10 @@ def gauc(groups: GroupMetrics) -> dict[str, Any]:
 
 
 def _scaled(weight: np.ndarray, code: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
-    """Weights in float64, those of each group as `scaled`, and the exponents, int32 [groups]."""
+    """Return weights in float64, scaled by group like `counts.scaled`, and the exponents, int32 [groups]."""
     exact = weight.astype(np.float64)
-    some = exact[exact > 0]
-    if not len(some) or 2.0**-ORDINARY < some.min() <= some.max() < 2.0**ORDINARY:
+    positive = exact[exact > 0]
+    if not len(positive) or 2.0**-ORDINARY < positive.min() <= positive.max() < 2.0**ORDINARY:
         return exact, np.zeros(groups, np.int32)
     largest = np.zeros(groups)
     np.maximum.at(largest, code, exact)
@@ -164,10 +165,10 @@ def _scaled(weight: np.ndarray, code: np.ndarray, groups: int) -> tuple[np.ndarr
 
 
 def codes_of(groups: Sequence[pa.Array]) -> tuple[pa.Array, np.ndarray]:
-    """Return the distinct values in ascending order, and the place of each row's among them.
+    """Return the distinct values in ascending order, and the index of the value of each row.
 
     Args:
-        groups: the value of each row, [rows] in pieces of one type, or of several, which are then compared as text.
+        groups: value of each row, [rows] in chunks; chunks of different types are compared as text.
 
     Returns:
         values: [groups].
@@ -183,35 +184,35 @@ def codes_of(groups: Sequence[pa.Array]) -> tuple[pa.Array, np.ndarray]:
     encoded = column.dictionary_encode().combine_chunks()
     values = encoded.dictionary
     ascending = pc.array_sort_indices(values).to_numpy()
-    place = np.empty(len(values) + 1, np.int32)
-    place[ascending] = np.arange(len(values), dtype=np.int32)
-    place[-1] = -1
-    return values.take(pa.array(ascending)), place[pc.fill_null(encoded.indices, -1).to_numpy()]
+    index = np.empty(len(values) + 1, np.int32)
+    index[ascending] = np.arange(len(values), dtype=np.int32)
+    index[-1] = -1
+    return values.take(pa.array(ascending)), index[pc.fill_null(encoded.indices, -1).to_numpy()]
 
 
 def _of_one_type(groups: Sequence[pa.Array]) -> pa.ChunkedArray:
-    """All pieces in the type of those that hold values, as text where these differ."""
+    """Return all chunks in the type of those with values, or as text if these types differ."""
     types = {part.type for part in groups if part.null_count < len(part)} or {groups[0].type}
     common = types.pop() if len(types) == 1 else pa.large_string()
     return pa.chunked_array([part.cast(common) for part in groups], common)
 
 
 def _ordered_bits(logit: np.ndarray) -> np.ndarray:
-    """The bits of float32 numbers as uint32 that ascend as the numbers do; -0.0 is 0.0."""
+    """Return float32 numbers as uint32 with the same order; -0.0 becomes 0.0."""
     bits = (logit + np.float32(0)).view(np.uint32)
     return np.where(bits < SIGN, bits | SIGN, ~bits)
 
 
 def _unordered_bits(bits: np.ndarray) -> np.ndarray:
-    """The numbers of `_ordered_bits`."""
+    """Return the numbers that `_ordered_bits` converted."""
     return np.where(bits < SIGN, ~bits, bits ^ SIGN).view(np.float32)
 
 
 def _group_auc(positives: np.ndarray, negatives: np.ndarray, firsts: np.ndarray) -> np.ndarray:
-    """AUC of each group from the counts at its scores; NaN without one class, or where its weight vanishes."""
+    """Return the AUC of each group from the counts at its scores; NaN if a class is absent or its weight vanishes."""
     p, n = run_sums(positives, firsts), run_sums(negatives, firsts)
-    # The sum runs through all groups, so it is brought back to 0 where one begins: it would lose the digits of small
-    # weights otherwise. What rounding leaves there is measured and taken off, so that it does not add up either.
+    # The running sum spans all groups, so it is reset to 0 where a group begins. Otherwise it would lose the digits of
+    # small weights. The rounding error that remains there is measured and subtracted, so that it does not accumulate.
     steps = negatives.copy()
     steps[firsts[1:]] -= n[:-1]
     running = np.cumsum(steps)

@@ -1,4 +1,4 @@
-"""What a metric is: how it is computed from counts, what it is called, and where it is shown."""
+"""Description of a metric: its computation from counts, its names, and the reports that have it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Measure: TypeAlias = Callable[[ScoreCounts, float], Any]
 
 
 class Better(StrEnum):
-    """Which values of a metric are better."""
+    """Direction in which a metric is better."""
 
     HIGHER = "higher"
     LOWER = "lower"
@@ -23,12 +23,12 @@ class Better(StrEnum):
 
     @property
     def sign(self) -> int:
-        """1 if higher is better, -1 if lower is; only for metrics that are one of these."""
+        """1 if higher is better, -1 if lower is better; other directions have no sign."""
         return {Better.HIGHER: 1, Better.LOWER: -1}[self]
 
 
 class Question(StrEnum):
-    """What a metric answers: its heading on the page."""
+    """Heading of a metric on the page."""
 
     RANKING = "Ranking"
     PROBABILITIES = "Probabilities"
@@ -36,7 +36,7 @@ class Question(StrEnum):
 
 
 class Place(StrEnum):
-    """Where a metric is shown besides the page, which has them all."""
+    """Report that shows a metric, in addition to the page, which shows all of them."""
 
     TERMINAL = "terminal"
     MARKDOWN = "report.md"
@@ -46,13 +46,13 @@ class Place(StrEnum):
 
 @dataclass(frozen=True)
 class Companion:
-    """A number that is shown with a metric: its interval, its standard error, its threshold.
+    """Number that belongs to a metric: its interval, its standard error or its threshold.
 
     Attributes:
-        key: of report.json.
-        definition: its exact meaning, in Markdown.
-        compute: None: it is computed with the groups of a split.
-        type: of its value.
+        key: key in report.json.
+        definition: exact meaning, in Markdown.
+        compute: function that computes it; None if it is computed with the groups of a split.
+        type: type of its value.
     """
 
     key: str
@@ -63,22 +63,23 @@ class Companion:
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric of a scored split. The catalog's entry is all that the program needs to know of it.
+    """A metric of a scored split. Its entry in the catalog is all that the program needs.
 
     Attributes:
-        key: of report.json.
-        label: its name in tables and on pages.
-        meaning: what it says, for the reader of a page.
-        definition: its exact meaning, in Markdown, for the documentation.
-        better: which values are better.
-        question: its heading on the page.
-        compute: None: it is computed from the groups of a split, see `groups.gauc`.
-        shown: where else than on the page.
-        format: of its number, as `format` takes it.
-        companions: numbers that are shown with it.
-        interval: key of the companion that is its 95% interval; None: it has no interval.
-        over_seeds: an interval of the mean over seeds, from the mean and half the width of Student's.
-        paired: its difference between two models on the same rows; None: comparisons do not test it.
+        key: key in report.json.
+        label: name in tables and on pages.
+        meaning: short explanation for the reader of a page.
+        definition: exact meaning, in Markdown, for the documentation.
+        better: direction in which it is better.
+        question: heading on the page.
+        compute: function that computes it; None if it is computed from the groups of a split, see `groups.gauc`.
+        shown: reports that show it, in addition to the page.
+        format: format specification of its number.
+        companions: numbers that belong to it.
+        interval: key of the companion that is its 95% CI; None without a CI.
+        over_seeds: function that returns a CI of the mean over seeds, from the mean and Student's half-width.
+        paired: function that returns its difference between two models on the same examples; None if comparisons do
+            not test it.
     """
 
     key: str
@@ -101,6 +102,6 @@ class Metric:
 
     @property
     def measures(self) -> dict[str, Measure]:
-        """Key -> function, of the metric and its companions, as far as they are functions of counts."""
-        computed = {self.key: self.compute, **{one.key: one.compute for one in self.companions}}
+        """Key -> function, for the metric and its companions that are functions of counts."""
+        computed = {self.key: self.compute, **{companion.key: companion.compute for companion in self.companions}}
         return {key: compute for key, compute in computed.items() if compute is not None}

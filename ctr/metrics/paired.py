@@ -1,4 +1,4 @@
-"""Differences of two models' metrics on the same rows, with intervals that use how alike their scores are."""
+"""Paired differences of two models' metrics on the same rows, with CIs that use the correlation of their scores."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,9 +16,9 @@ from ctr.metrics.ranking import ROUNDING, auc, placements, variance_of_mean
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference a - b with its 95 % interval, and the two-sided p-value of there being none.
+    """A difference a - b with its 95% CI, and the two-sided p-value for a difference of 0.
 
-    What the rows do not define is None, and `reason` says why.
+    `reason` explains a value of None.
     """
 
     value: float | None
@@ -29,7 +29,7 @@ class Difference:
 
     @classmethod
     def of(cls, value: float, variance: float, freedom: float = math.inf) -> "Difference":
-        """Return the interval by Student's distribution with `freedom` degrees of freedom; inf is the normal."""
+        """Return the CI from Student's distribution with `freedom` degrees of freedom; inf is the normal one."""
         if variance < ROUNDING:
             return cls(value, reason="the estimated variance is 0")
         error = math.sqrt(variance)
@@ -38,9 +38,9 @@ class Difference:
         return cls(value, value - margin, value + margin, p_value)
 
     def within(self, bound: float) -> "Difference":
-        """Return the same with an interval that ends at -bound and bound, beyond which no true difference can be.
+        """Return the difference with its CI clipped to -bound and bound, the limits of a true difference.
 
-        The interval holds the truth as often as before, and holds 0 if it did before.
+        Clipping changes neither the coverage of the CI nor whether it contains 0.
 
         >>> Difference(0.4, -0.2, 1.1).within(1.0)
         Difference(value=0.4, low=-0.2, high=1.0, p_value=None, reason=None)
@@ -52,15 +52,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class RowDifferences:
-    """A difference a - b of a metric, and each row's part in it, which its variance is estimated from.
+    """A difference a - b of a metric, with the contribution of each row, from which its variance is estimated.
 
     Attributes:
         value: the difference.
-        deviation: of each row's part from the mean of its stratum, float64 [rows].
+        deviation: deviation of the contribution of each row from the mean of its stratum, float64 [rows].
         weight: float64 [rows], up to a factor.
-        strata: rows that are one sample, bool [rows] each.
-        bound: the largest difference that there can be; infinite for a metric without an upper bound.
-        clusters: of the rows, such as users, that are independent of one another; None: rows are.
+        strata: masks of the rows of each stratum, bool [rows] each.
+        bound: largest possible difference; infinite for a metric without an upper bound.
+        clusters: independent clusters of the rows, such as users; None if rows are independent.
     """
 
     value: float
@@ -71,26 +71,28 @@ class RowDifferences:
     clusters: Clusters | None = None
 
     @classmethod
-    def mean(cls, several: Sequence["RowDifferences"]) -> "RowDifferences":
-        """The mean of the differences of several pairs of models on the same rows.
+    def mean(cls, pairs: Sequence["RowDifferences"]) -> "RowDifferences":
+        """Return the mean of the differences of several pairs of models on the same rows.
 
-        A row's part in it is the mean of its parts, so that its variance knows how alike the pairs are.
+        The contribution of a row is the mean of its contributions, so that the variance accounts for the correlation of
+        the pairs.
         """
-        value = sum(one.value for one in several) / len(several)
-        deviation = np.mean([one.deviation for one in several], axis=0)
-        return replace(several[0], value=value, deviation=deviation)
+        value = sum(pair.value for pair in pairs) / len(pairs)
+        deviation = np.mean([pair.deviation for pair in pairs], axis=0)
+        return replace(pairs[0], value=value, deviation=deviation)
 
     def spread(self) -> tuple[float, float]:
-        """Return the variance of the difference, were other rows or clusters drawn, and its degrees of freedom.
+        """Return the variance of the difference over samples of rows or clusters, and its degrees of freedom.
 
-        Of rows the latter are infinite, as there are many. The deviations of a cluster are summed across the strata.
+        For independent rows, which are many, the degrees of freedom are infinite. The deviations of a cluster are
+        summed across strata.
 
         Raises:
             Undefined: a stratum has fewer than two rows or clusters.
         """
         if self.clusters is None:
             of_strata = [(self.deviation[rows], self.weight[rows]) for rows in self.strata]
-            return sum(variance_of_mean(one, weight, weight**2)[0] for one, weight in of_strata), math.inf
+            return sum(variance_of_mean(deviation, weight, weight**2)[0] for deviation, weight in of_strata), math.inf
         weighted = self.weight * self.deviation
         return variance_by_cluster(
             *(
@@ -100,7 +102,7 @@ class RowDifferences:
         )
 
     def difference(self) -> Difference:
-        """With the interval of other rows or clusters."""
+        """Return the difference with its CI over samples of rows or clusters."""
         try:
             return Difference.of(self.value, *self.spread()).within(self.bound)
         except Undefined as reason:
@@ -114,9 +116,9 @@ def auc_row_differences(
     weight: np.ndarray | None = None,
     clusters: Clusters | None = None,
 ) -> RowDifferences:
-    """AUC of a minus AUC of b on the same rows in the same order.
+    """Return the AUC of a minus the AUC of b on the same rows in the same order.
 
-    The variance is that of the paired test of DeLong, DeLong, Clarke-Pearson 1988, Comparing the Areas under Two or
+    The variance is from the paired test of DeLong, DeLong, Clarke-Pearson 1988, Comparing the Areas under Two or
     More Correlated Receiver Operating Characteristic Curves: S_aa + S_bb - 2 S_ab of the covariances of the structural
     components, which is the variance of each row's difference of them. O(rows log rows).
 
@@ -125,7 +127,7 @@ def auc_row_differences(
         logit_b: float32 [rows], not NaN.
         label: 0 or 1, [rows].
         weight: [rows], finite, not negative; None for 1.
-        clusters: of these rows; with them the variance is that of `clusters.variance_by_cluster`. None: rows are
+        clusters: clusters of these rows, for the variance of `clusters.variance_by_cluster`; None if rows are
             independent.
 
     Raises:
@@ -147,20 +149,20 @@ def log_loss_row_differences(
     weight: np.ndarray | None = None,
     clusters: Clusters | None = None,
 ) -> RowDifferences:
-    """Log loss of a minus log loss of b in nats on the same rows in the same order: below 0, a is better.
+    """Return the log loss of a minus the log loss of b in nats on the same rows; below 0, a is better.
 
-    The mean of the differences of each row, with the variance of a mean of independent rows (`variance_of_mean`).
-    Arguments as of `auc_row_differences`.
+    The value is the mean of the differences of rows, with the variance of a mean of independent rows
+    (`variance_of_mean`). The arguments are the same as for `auc_row_differences`.
 
     Raises:
-        Undefined: no row has a weight above 0; a row with a weight has an infinite loss.
+        Undefined: no row has a weight above 0, or a row with a weight has an infinite loss.
         ValueError: a logit is NaN.
     """
     for logit in (logit_a, logit_b):
         refuse_nan(logit)
     weights = _weights(label, weight)
     if weights.sum() == 0:
-        raise Undefined("no rows with a weight above 0")
+        raise Undefined("no examples with a weight above 0")
     loss_a, loss_b = (log_losses(logit, label, 1 - label) for logit in (logit_a, logit_b))
     is_infinite = np.isinf(loss_a) | np.isinf(loss_b)
     if (is_infinite & (weights > 0)).any():
@@ -171,11 +173,11 @@ def log_loss_row_differences(
 
 
 def paired_difference(row_differences: Callable[..., RowDifferences], *arguments: Any) -> Difference:
-    """Return the difference with its interval; without a value, and with the reason, where it is undefined.
+    """Return the difference with its CI, or without a value and with the reason if it is undefined.
 
     Args:
-        row_differences: a function such as `auc_row_differences`.
-        *arguments: those of the function.
+        row_differences: function such as `auc_row_differences`.
+        *arguments: arguments of the function.
     """
     try:
         return row_differences(*arguments).difference()
@@ -190,7 +192,7 @@ def auc_difference(
     weight: np.ndarray | None = None,
     clusters: Clusters | None = None,
 ) -> Difference:
-    """AUC of a minus AUC of b with its interval, see `auc_row_differences`."""
+    """Return the AUC of a minus the AUC of b with its CI, see `auc_row_differences`."""
     return paired_difference(auc_row_differences, logit_a, logit_b, label, weight, clusters)
 
 
@@ -201,7 +203,7 @@ def log_loss_difference(
     weight: np.ndarray | None = None,
     clusters: Clusters | None = None,
 ) -> Difference:
-    """Log loss of a minus log loss of b with its interval, see `log_loss_row_differences`.
+    """Return the log loss of a minus the log loss of b with its CI, see `log_loss_row_differences`.
 
     >>> log_loss_difference(np.array([1, 1, -1]), np.array([0, 0, 0]), np.array([1, 1, 0])).value
     -0.3798854930417224
@@ -210,7 +212,7 @@ def log_loss_difference(
 
 
 def student(level: float, freedom: float) -> float:
-    """Return Student's t that both tails together exceed with a chance of `level`.
+    """Return the two-sided quantile of Student's t: |t| exceeds it with probability `level`.
 
     >>> round(student(0.05, 2), 3), round(student(0.05, math.inf), 3)
     (4.303, 1.96)
@@ -223,8 +225,8 @@ def _weights(label: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
 
 
 def _components(logit: np.ndarray, label: np.ndarray, weight: np.ndarray | None) -> tuple[float, np.ndarray]:
-    """The AUC, and the structural component of each row: of V10 for a positive, of V01 for a negative."""
+    """Return the AUC, and the structural component of each row: V10 for a positive, V01 for a negative."""
     counts = ScoreCounts.of(logit, label, weight)
     beaten, lost = placements(counts)
-    at = np.searchsorted(counts.score, logit)
-    return auc(counts), np.where(label == 1, beaten[at], lost[at])
+    index = np.searchsorted(counts.score, logit)
+    return auc(counts), np.where(label == 1, beaten[index], lost[index])

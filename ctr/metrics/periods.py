@@ -1,4 +1,4 @@
-"""The hour, day, week or month that each row is of."""
+"""Hour, day, week or month of each row."""
 
 from typing import Literal, NamedTuple
 
@@ -15,26 +15,26 @@ DAY = 86_400  # seconds
 
 
 class Dated(NamedTuple):
-    """The period that each row is of, and where in it."""
+    """Period of each row, and the position of the row within it."""
 
     period: pa.DictionaryArray
-    """Texts that sort in time; null where the time is."""
+    """Names that sort in order of time; null for a null time."""
     place: np.ndarray | None
-    """float64 [rows], from 0 to below 1; None where nothing tells when a period begins and ends."""
+    """Position, float64 [rows], from 0 to below 1; None if the column is not a time."""
 
 
 def periods_of(
     column: pa.ChunkedArray, by: Period, time_zone: str = "UTC", time_unit: str | None = None, where: str = ""
 ) -> Dated:
-    """Return the period that each row is of.
+    """Return the period of each row.
 
     Args:
-        column: timestamps, dates, or integers that count `time_unit`s since 1970; of any other type, and of integers
+        column: timestamps, dates, or integers that count `time_unit`s since 1970; for any other type, and for integers
             without a unit, each value is a period of its own.
-        by: what a period is; a week is named by its Monday.
-        time_zone: of the calendar that timestamps are read by.
+        by: length of a period; a week is named after its Monday.
+        time_zone: time zone of the calendar for timestamps.
         time_unit: s, ms, us or ns.
-        where: the file and row group, for errors.
+        where: file and row group, for errors.
 
     >>> dated = periods_of(pa.chunked_array([[0, 64_800, 86_400]]), "day", time_unit="s")
     >>> dated.period.to_pylist(), dated.place.tolist()
@@ -47,7 +47,9 @@ def periods_of(
     try:
         days, seconds = wall_clock(times, time_zone, time_unit)
     except pa.ArrowInvalid as error:
-        raise ConfigError(f"{where}: the time column holds a value that is no time: {error}") from error
+        raise ConfigError(
+            f"{where}: the time column has a value that is not a time: {error}. Correct or remove it."
+        ) from error
     if by == "hour":
         starts = days * 24 + seconds // 3600
         place = seconds % 3600 / 3600
@@ -64,8 +66,8 @@ def periods_of(
 
 
 def _names(starts: np.ndarray, by: Period) -> pa.Array:
-    """Return the names of periods, from the hours, days or months between 1970 and their start."""
-    if not len(starts):  # NumPy has no longest of none
+    """Return the names of periods that start a number of hours, days or months after 1970."""
+    if not len(starts):  # np.datetime_as_string fails on an empty array
         return pa.array([], pa.large_string())
     names = np.datetime_as_string(starts.astype(f"datetime64[{UNITS[by]}]"))
     if by == "hour":

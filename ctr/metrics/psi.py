@@ -1,9 +1,9 @@
-"""Population stability index: how far a distribution has moved from its reference.
+"""Population stability index (PSI): how far a distribution has drifted from its reference.
 
     PSI = sum over bins of (a - e) ln(a / e),   e, a = (count + 0.5) / sum of (count + 0.5)
 
-with bins that the counted rows did not choose. Bins that are empty on both sides are left out. Without any shift PSI is
-about (1/n + 1/m) chi-square(bins - 1), where n and m are the independent rows of the two samples.
+with bins fitted on other rows than those that are counted. Bins that are empty on both sides are left out. Without
+drift, PSI is about (1/n + 1/m) chi-square(bins - 1), where n and m are the independent rows of the two samples.
 docs/benchmarks/psi.md shows how well that holds.
 """
 
@@ -17,7 +17,7 @@ from typing_extensions import TypedDict  # pydantic reads that of Python 3.12 or
 from ctr.metrics.records import record
 
 MODERATE_ABOVE = 0.1
-NOISE_LEVEL = 0.001  # how often PSI exceeds its noise without a shift
+NOISE_LEVEL = 0.001  # probability that PSI exceeds its noise floor without drift
 
 
 class Drift(StrEnum):
@@ -44,11 +44,11 @@ class PSIResult(TypedDict):
     """PSI of one distribution against its reference."""
 
     psi: float | None
-    """Null where there is nothing to compare."""
+    """Null if there is nothing to compare."""
     psi_corrected: float | None
     """PSI less its mean without drift, (bins - 1)(1/n + 1/m), at least 0."""
     p_value: float | None
-    """Chance of so much PSI without drift."""
+    """Probability of at least this PSI without drift."""
     drift: Drift
     """Stable below 0.1, moderate up to the limit of major drift, 0.2 unless set otherwise; too_little_data where the
     noise floor is at least 0.1 and PSI is within it."""
@@ -63,7 +63,7 @@ class PSIResult(TypedDict):
 
 
 def psi(expected: np.ndarray, actual: np.ndarray) -> float:
-    """PSI of two histograms over the same bins.
+    """Return the PSI of two histograms over the same bins.
 
     >>> psi(np.array([100, 100]), np.array([100, 100]))
     0.0
@@ -77,15 +77,15 @@ def psi(expected: np.ndarray, actual: np.ndarray) -> float:
 def compare(
     expected: np.ndarray, actual: np.ndarray, expected_rows: float, actual_rows: float, major_above: float
 ) -> PSIResult:
-    """PSI with its noise and its drift level.
+    """Return PSI with its noise floor and its drift level.
 
     Args:
-        expected: histogram of the reference, float64 [bins]: weights of rows, or of the values of lists.
-        actual: histogram over the same bins.
-        expected_rows: the number of independent rows of the reference. Histograms are scaled to it, so that 0.5 is half
-            a row whatever the weights are.
-        actual_rows: that of the other.
-        major_above: the PSI above which drift is major.
+        expected: histogram of the reference, float64 [bins], as weights of rows or of list values.
+        actual: histogram of the current data over the same bins.
+        expected_rows: number of independent rows of the reference. The histogram is scaled to it, so that 0.5 is half
+            a row for any weights.
+        actual_rows: number of independent rows of the current data.
+        major_above: PSI above which drift is major.
     """
     if not expected_rows or not actual_rows:
         return {

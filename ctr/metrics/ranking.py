@@ -1,4 +1,4 @@
-"""How well scores rank: AUC with its interval, average precision, Kolmogorov-Smirnov. Pure functions of ScoreCounts."""
+"""Ranking metrics: AUC with its 95% CI, average precision, Kolmogorov-Smirnov. Pure functions of ScoreCounts."""
 
 import math
 
@@ -8,11 +8,11 @@ from scipy import special
 from ctr.metrics.counts import ScoreCounts, Undefined, sum_of_products
 from ctr.metrics.scales import log_odds_interval
 
-ROUNDING = 1e-24  # a variance below it is what is left of 0 when weights are added: the square of 1e-12
+ROUNDING = 1e-24  # variances below count as 0, because sums of weights are rounded: the square of 1e-12
 
 
 def auc(counts: ScoreCounts) -> float:
-    """Probability that a positive scores above a negative, ties counted half.
+    """Return the probability that a positive scores above a negative (ties count half).
 
     Raises:
         Undefined: a class is absent.
@@ -23,10 +23,10 @@ def auc(counts: ScoreCounts) -> float:
 
 
 def placements(counts: ScoreCounts) -> tuple[np.ndarray, np.ndarray]:
-    """At each score the share of negatives that a positive beats there, and of positives that a negative loses to.
+    """Return, at each score, the fraction of negatives that a positive beats and of positives that a negative loses to.
 
     Ties count half; float64 [k] each. These are the structural components V10 and V01 of DeLong et al. 1988: the mean
-    of either over the rows of its class is the AUC.
+    of each over the rows of its class is the AUC.
 
     Raises:
         Undefined: a class is absent.
@@ -36,19 +36,19 @@ def placements(counts: ScoreCounts) -> tuple[np.ndarray, np.ndarray]:
 
 
 def auc_interval(counts: ScoreCounts) -> tuple[float, float]:
-    """The 95 % interval of the AUC for rows drawn independently.
+    """Return the 95% CI of the AUC for independent rows.
 
     The variance is DeLong's, S10 / m + S01 / n, with the squares of the weights (`variance_of_mean`). The interval is
-    symmetric in ln(AUC / (1 - AUC)), so that it stays within 0 and 1, with Student's t at Satterthwaite's degrees of
+    symmetric in ln(AUC / (1 - AUC)), which keeps it between 0 and 1, with Student's t at Satterthwaite's degrees of
     freedom, (a + b)^2 / (a^2 / (m - 1) + b^2 / (n - 1)) for the two terms a and b, because a rare class has few rows.
-    In simulations (`scripts/auc_coverage.py`) that covers the truth most evenly. Rows that belong together, as those
-    of one user do, are not independent: then it is too narrow, and `clusters.auc_interval` is the one to use.
+    In simulations (`scripts/auc_coverage.py`), this choice has the most even coverage. Rows of one user are not
+    independent, and make this CI too narrow: use `clusters.auc_interval` for them.
 
     Sources: DeLong, DeLong, Clarke-Pearson 1988, Comparing the Areas under Two or More Correlated Receiver Operating
     Characteristic Curves; Brunner, Munzel 2000, The Nonparametric Behrens-Fisher Problem, for the degrees of freedom.
 
     Raises:
-        Undefined: a class is absent, has one row only, or the variance is 0, as of a perfect ranking.
+        Undefined: a class is absent or has one row only, or the variance is 0, as for a perfect ranking.
     """
     value = auc(counts)
     beaten, lost = placements(counts)
@@ -62,15 +62,15 @@ def auc_interval(counts: ScoreCounts) -> tuple[float, float]:
 
 
 def variance_of_mean(deviation: np.ndarray, weight: np.ndarray, squares: np.ndarray) -> tuple[float, float]:
-    """The variance of a weighted mean of independent rows, and how many equally weighted rows have as much of it.
+    """Return the variance of a weighted mean of independent rows, and the effective number of rows.
 
     sum w^2 d^2 / ((sum w)^2 - sum w^2), which is sum d^2 / (m (m - 1)) for m rows of weight 1, and Kish's
-    (sum w)^2 / sum w^2. A weight is taken as importance: a row of weight 2 is one observation, not two.
+    (sum w)^2 / sum w^2. Weights are importance weights: a row of weight 2 is one observation, not two.
 
     Args:
-        deviation: [k], from the mean.
-        weight: [k], of the rows there.
-        squares: [k], the sum of their squared weights.
+        deviation: [k], deviations from the mean.
+        weight: [k], weights of the rows at each deviation.
+        squares: [k], sums of their squared weights.
 
     Raises:
         Undefined: there are fewer than two rows, or the squares overflow or vanish.
@@ -80,14 +80,14 @@ def variance_of_mean(deviation: np.ndarray, weight: np.ndarray, squares: np.ndar
         raise Undefined("the squares of the weights are beyond float64")
     rows = total * total / square
     if rows - 1 < 1e-9:
-        raise Undefined("fewer than two rows to estimate a variance from")
+        raise Undefined("fewer than two examples to estimate a variance from")
     return sum_of_products(squares, deviation**2) / square / (rows - 1), rows
 
 
 def auc_error(counts: ScoreCounts) -> float:
-    """How far the AUC of scores in bins is at most from that of the scores: half the share of pairs within one bin.
+    """Return a bound of the error of the AUC of binned scores: half the fraction of pairs within one bin.
 
-    sum p n / (2 P N): such a pair counts 1/2, and is 0, 1/2 or 1 in truth.
+    It is sum p n / (2 P N): a pair within a bin counts 1/2, but its exact value is 0, 1/2 or 1.
 
     Raises:
         Undefined: a class is absent.
@@ -97,7 +97,7 @@ def auc_error(counts: ScoreCounts) -> float:
 
 
 def average_precision(counts: ScoreCounts) -> float:
-    """Mean, over the positives, of the precision at their score: sum over thresholds of (R_k - R_(k-1)) P_k.
+    """Return the mean precision at the score of each positive: sum over thresholds of (R_k - R_(k-1)) P_k.
 
     Raises:
         Undefined: there are no positives.
@@ -105,14 +105,14 @@ def average_precision(counts: ScoreCounts) -> float:
     positives = counts.some_positives()
     gained = counts.positives[::-1]
     hits, selected = np.cumsum(gained), np.cumsum(gained + counts.negatives[::-1])
-    found = hits > 0  # above the first positive nothing counts, and with weights of 0 nothing may be selected
-    return sum_of_products(gained[found], hits[found] / selected[found]) / positives
+    counted = hits > 0  # skips scores above the first positive, where with weights of 0 nothing might be selected
+    return sum_of_products(gained[counted], hits[counted] / selected[counted]) / positives
 
 
 def ks(counts: ScoreCounts) -> tuple[float, float]:
-    """Kolmogorov-Smirnov: the largest distance between the score distributions of the classes, and the score there.
+    """Return the Kolmogorov-Smirnov distance between the score distributions of the classes, and the score there.
 
-    max |TPR - FPR| over the thresholds score >= t; of equal ones the highest t.
+    It is the maximum of |TPR - FPR| over thresholds score >= t; among equal maxima, t is the highest.
 
     Raises:
         Undefined: a class is absent.
@@ -124,7 +124,7 @@ def ks(counts: ScoreCounts) -> tuple[float, float]:
 
 
 def twice_below(weight: np.ndarray) -> np.ndarray:
-    """Twice the weight at lower scores plus the weight at each: twice what it beats, ties counted half; the same type.
+    """Return twice the weight below each score plus the weight at it, in the same type (ties count half).
 
     >>> twice_below(np.array([1, 2, 3])).tolist()
     [1, 4, 9]

@@ -1,4 +1,4 @@
-"""How the typed dictionaries of reports are declared: every key is known, and each has its meaning beside it."""
+"""Declaration of the typed dictionaries of reports: all keys are known, and each has a docstring."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -8,4 +8,4 @@ from pydantic import ConfigDict, with_config
 Record = TypeVar("Record", bound=type)
 
 record: Callable[[Record], Record] = with_config(ConfigDict(extra="forbid", use_attribute_docstrings=True))
-"""Decorator of a TypedDict: reading refuses keys that it does not declare, and the JSON Schema has its docstrings."""
+"""Decorator of a TypedDict: undeclared keys are errors, and the JSON Schema has the docstrings of the keys."""

@@ -1,7 +1,7 @@
-"""Intervals on a scale that keeps them where a metric can be: log-odds for an AUC, logarithm for a loss or a ratio.
+"""Intervals on a scale that keeps them in the range of a metric: log-odds for an AUC, logarithm for a loss or a ratio.
 
-An interval value -+ margin becomes g(value) -+ margin g'(value) on a scale g, by the delta method, and goes back.
-If the margin is small compared with the distance to the bound, the two are the same.
+By the delta method, value -+ margin becomes g(value) -+ margin g'(value) on a scale g, which is transformed back.
+If the margin is small compared with the distance to the bound, both intervals agree.
 
 Sources: Pepe 2003, The Statistical Evaluation of Medical Tests for Classification and Prediction, chapter 5, for the
 log-odds of an AUC; Bland, Altman 1996, Transformations, Means, and Confidence Intervals, for the logarithm.
@@ -18,7 +18,7 @@ def linear_interval(value: float, margin: float) -> tuple[float, float]:
 
 
 def log_odds_interval(value: float, margin: float) -> tuple[float, float]:
-    """Return value -+ margin on the scale ln(v / (1 - v)), which lies between 0 and 1.
+    """Return value -+ margin on the scale ln(v / (1 - v)), between 0 and 1.
 
     Args:
         value: a number above 0 and below 1.
@@ -32,7 +32,7 @@ def log_odds_interval(value: float, margin: float) -> tuple[float, float]:
 
 
 def log_interval(value: float, margin: float) -> tuple[float, float]:
-    """Return value -+ margin on the scale ln v, which lies above 0.
+    """Return value -+ margin on the scale ln v, above 0.
 
     Args:
         value: a number above 0.

@@ -1,4 +1,4 @@
-"""Rows cut by their score: precision, recall and F1 of those above a threshold, and ten groups of equal weight."""
+"""Metrics of rows selected by score: precision, recall and F1 above a threshold, and ten groups of equal weight."""
 
 import math
 from bisect import bisect_left
@@ -13,7 +13,7 @@ GROUPS = 10
 
 
 def precision(counts: ScoreCounts, threshold: float) -> float:
-    """Weight of the positives among the rows whose probability is at least `threshold`, as a share of these rows.
+    """Return the weighted fraction of positives among the rows whose probability is at least `threshold`.
 
     Raises:
         Undefined: no row reaches the threshold.
@@ -26,7 +26,7 @@ def precision(counts: ScoreCounts, threshold: float) -> float:
 
 
 def recall(counts: ScoreCounts, threshold: float) -> float:
-    """Share of the positives whose probability is at least `threshold`.
+    """Return the fraction of the positives whose probability is at least `threshold`.
 
     Raises:
         Undefined: there are no positives.
@@ -36,7 +36,7 @@ def recall(counts: ScoreCounts, threshold: float) -> float:
 
 
 def f1(counts: ScoreCounts, threshold: float) -> float:
-    """Harmonic mean of precision and recall at `threshold`, 2 hits / (selected + positives): 0 if nothing is selected.
+    """Return the harmonic mean of precision and recall, 2 hits / (selected + positives); 0 if nothing is selected.
 
     Raises:
         Undefined: there are no positives.
@@ -46,9 +46,9 @@ def f1(counts: ScoreCounts, threshold: float) -> float:
 
 
 def best_f1(counts: ScoreCounts) -> tuple[float, float]:
-    """The highest F1 that a threshold gives, and that threshold as a score: the highest one, where several do.
+    """Return the highest F1 of any threshold, and the threshold as a score, the highest among equals.
 
-    It is chosen on the very rows that it is measured on, so it flatters a little where they are few.
+    The threshold is chosen on the same rows, so F1 is slightly optimistic if there are few.
 
     Raises:
         Undefined: there are no positives.
@@ -63,31 +63,31 @@ def best_f1(counts: ScoreCounts) -> tuple[float, float]:
 
 @record
 class Decile(TypedDict):
-    """One of ten groups of equal weight, from the highest score to the lowest."""
+    """Group of one tenth of the total weight, by score."""
 
     weight: float
-    """Sum of the weights of its rows."""
+    """Sum of the weights of its examples."""
     mean_score: float
     """Mean probability."""
     positive_rate: float
     """Mean label."""
     positive_rate_error: float
-    """Standard error of `positive_rate` if every row is positive by its score."""
+    """Standard error of `positive_rate` if examples are positive with the probability of their score."""
     lift: float | None
-    """`positive_rate` over that of all rows; null where no row is positive."""
+    """`positive_rate` divided by the overall positive rate; null without positives."""
     captured: float
-    """Share of all positives that are in this group and in those above it."""
+    """Fraction of all positives that are in this group or in groups with higher scores."""
     calibration: float | None
-    """Sum of scores over sum of labels; null where no row of the group is positive."""
+    """Sum of scores divided by sum of labels; null if the group does not have positives."""
     calibration_z: float | None
-    """Sum of labels minus sum of scores, in standard errors; null where every score is 0 or 1."""
+    """Sum of labels minus sum of scores, in standard errors; null if every score is 0 or 1."""
 
 
 def deciles(counts: ScoreCounts) -> list[Decile]:
-    """Ten groups of equal weight, from the highest score to the lowest.
+    """Return ten groups of equal weight, from the highest score to the lowest.
 
-    Rows of one score that a border falls among are divided in proportion, so the order of the rows does not matter and
-    a group may hold parts of rows.
+    Rows with equal scores at a border are divided in proportion, so the order of rows does not matter and a group can
+    contain fractions of rows.
 
     Raises:
         Undefined: no row has a weight.
@@ -98,15 +98,15 @@ def deciles(counts: ScoreCounts) -> list[Decile]:
     variance = (counts.positive_squares + counts.negative_squares) * p * (1 - p)
     reached = _running(rows)
     borders = np.arange(GROUPS + 1) * reached[-1] / GROUPS
-    # a share of the rows of one score is the same share of all their sums: linear between two scores
+    # a fraction of the rows with one score has the same fraction of their sums, so interpolation is linear
     weight, label, score, variance = (
         np.diff(np.interp(borders, reached, _running(sums))) for sums in (rows, counts.positives, rows * p, variance)
     )
     for sums in (label, variance):
-        sums[sums < 1e-12 * sums.sum()] = 0  # a border that rounding moved took a splinter of a row along
+        sums[sums < 1e-12 * sums.sum()] = 0  # rounding of a border can leave a tiny fraction of a row
     rate = positives / (positives + negatives)
     captured = np.cumsum(label) / (label.sum() or 1.0)
-    columns = (each.tolist() for each in (weight, label, score, variance, captured))
+    columns = (column.tolist() for column in (weight, label, score, variance, captured))
     return [
         {
             "weight": float(np.ldexp(w, counts.exponent)),
@@ -123,12 +123,12 @@ def deciles(counts: ScoreCounts) -> list[Decile]:
 
 
 def _cut(counts: ScoreCounts, threshold: float) -> tuple[float, float]:
-    """Weight of the positives at or above a probability, and of all rows there."""
+    """Return the weight of the positives at or above a probability, and of all rows there."""
     first = bisect_left(counts.score, threshold, key=lambda score: float(sigmoid(score)))
     hits = float(counts.positives[first:].sum())
     return hits, hits + float(counts.negatives[first:].sum())
 
 
 def _running(sums: np.ndarray) -> np.ndarray:
-    """0, and the sums from the highest score down to each: float64 [k + 1]."""
+    """Return cumulative sums from the highest score down, starting with 0, float64 [k + 1]."""
     return np.concatenate([np.zeros(1), np.cumsum(sums[::-1], dtype=np.float64)])

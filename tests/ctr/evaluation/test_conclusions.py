@@ -219,10 +219,12 @@ def test_beyond_the_exact_rows_metrics_are_binned_and_groups_have_a_reason(run, 
     assert metrics["auc"] == pytest.approx(expected["auc"], abs=metrics["auc_error"])
     assert metrics["auc"] == pytest.approx(expected["auc"], abs=1e-4)
     assert metrics["gauc"] is None
-    assert "more than 1,000 rows" in metrics["reasons"]["gauc"]
+    assert "more than 1,000 examples" in metrics["reasons"]["gauc"]
     assert (metrics["interval_unit"], metrics["clusters"]) == ("row", None)
     page = (tmp_path / "run" / "report.html").read_text("utf-8")
-    assert "test: confidence intervals and standard errors assume independent examples: more than 1,000 rows" in page
+    assert (
+        "test: confidence intervals and standard errors assume independent examples: more than 1,000 examples" in page
+    )
     assert found["slices"]["test"] == {name: [] for name in SLICED}
 
 

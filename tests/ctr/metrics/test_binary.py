@@ -141,7 +141,7 @@ def test_more_rows_than_are_held_are_binned_with_a_bound_of_the_error(is_weighte
     assert found["rows"] == len(label)
     assert len(binned.counts().score) < 400
     assert not np.any(binned.counts().score % GRID)
-    with pytest.raises(Undefined, match="more than 1,000 rows: their groups are not held"):
+    with pytest.raises(Undefined, match="more than 1,000 examples, so their groups are not kept"):
         binned.by_group("user")
     at_once = metrics_of(logit, label, weight, exact_rows=1000).result()
     assert found["auc"] == pytest.approx(at_once["auc"], abs=1e-12)
@@ -156,11 +156,11 @@ def test_large_scores_stay_as_they_are_on_the_grid():
 @pytest.mark.parametrize(
     ("logit", "label", "weight", "reasons"),
     [
-        ([], [], None, dict.fromkeys({*KEYS} - GIVEN, "no rows with a weight above 0")),
-        ([0, 1], [0, 1], [0, 0], dict.fromkeys({*KEYS} - GIVEN, "no rows with a weight above 0")),
+        ([], [], None, dict.fromkeys({*KEYS} - GIVEN, "no examples with a weight above 0")),
+        ([0, 1], [0, 1], [0, 0], dict.fromkeys({*KEYS} - GIVEN, "no examples with a weight above 0")),
         ([0, 1], [0, 1], [1, 0], {"auc": "one class only", "recall": "no positives", "calibration": "no positives"}),
         ([0.5], [1], None, {"auc": "one class only", "ks": "one class only", "normalized_entropy": "one class only"}),
-        ([-1, -2], [0, 1], None, {"precision": "no score reaches 0.5", "auc_interval": "fewer than two rows"}),
+        ([-1, -2], [0, 1], None, {"precision": "no score reaches 0.5", "auc_interval": "fewer than two examples"}),
         ([-1, -1, 1, 1], [0, 0, 1, 1], None, {"auc_interval": "variance is 0"}),
         ([-1000, 1000], [0, 1], None, {"calibration_z": "every score is 0 or 1"}),
     ],
@@ -181,5 +181,5 @@ def test_what_cannot_be_computed_is_null_with_a_reason(logit, label, weight, rea
 def test_groups_that_were_not_given():
     with pytest.raises(KeyError, match="user"):
         metrics_of([0, 1], [0, 1]).by_group("user")
-    with pytest.raises(Undefined, match="no rows"):
+    with pytest.raises(Undefined, match="no examples"):
         BinaryMetrics().by_group("user")

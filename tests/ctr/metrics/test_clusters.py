@@ -226,7 +226,7 @@ def test_rows_that_are_not_held_have_the_errors_of_rows_and_a_reason():
     state = state_of(logit, label, weight, user, exact_rows=100)
     found, rows = state.result(cluster="user"), state.result()
     assert (found["interval_unit"], found["clusters"], found["effective_clusters"]) == ("row", None, None)
-    assert found["reasons"]["clusters"] == "more than 100 rows: their groups are not held"
+    assert found["reasons"]["clusters"] == "more than 100 examples, so their groups are not kept"
     assert found["auc_interval"] == rows["auc_interval"]
 
 
@@ -234,7 +234,7 @@ def test_rows_that_are_not_held_have_the_errors_of_rows_and_a_reason():
 @pytest.mark.parametrize(
     ("label", "user", "reasons"),
     [
-        ([0, 1, 0, 1], [0, 0, 0, 0], {"clusters": "all rows are in one cluster"}),
+        ([0, 1, 0, 1], [0, 0, 0, 0], {"clusters": "all examples are in one cluster"}),
         ([0, 0, 1, 1], [0, 1, 2, 2], {"auc_interval": "fewer than two clusters"}),
         ([0, 0, 0, 0], [0, 0, 1, 1], {"auc_interval": "one class only", "calibration_error": "no positives"}),
     ],

@@ -144,7 +144,7 @@ def test_groups_with_infinite_logits_have_the_same_numbers():
 def test_a_loss_that_is_infinite_has_no_difference_but_a_reason():
     logit, label, weight = with_infinite(5, 0)
     wrong, _, _ = with_infinite(5, 5)
-    assert log_loss_difference(logit, wrong, label).reason.startswith("a log loss is infinite")
+    assert log_loss_difference(logit, wrong, label).reason.startswith("the log loss is infinite")
     assert log_loss_difference(logit, wrong, label).value is None
     finite = log_loss_difference(logit, np.zeros_like(logit), label)
     assert finite.low < finite.value < finite.high < 0
@@ -177,7 +177,7 @@ def test_errors_of_an_infinite_log_loss_are_none_with_its_reason(cluster):
     assert found["log_loss"] == math.inf
     for name in ("log_loss_error", "log_loss_excess_error"):
         assert found[name] is None
-        assert found["reasons"][name] == "a log loss is infinite: an infinite logit has the other label"
+        assert found["reasons"][name] == "the log loss is infinite: an infinite logit has the opposite label"
 
 
 @pytest.mark.parametrize("cluster", [None, "user"])

@@ -81,7 +81,7 @@ def test_rows_are_held_while_each_range_waits_and_binned_once_they_are_many():
             part = BinaryMetrics(exact_rows=20)
             part.add(random.normal(size=3).astype(np.float32), random.integers(0, 2, 3))
             merged = merged.merge(part)
-            assert sum(len(held.logit) for held in merged._held) <= 20
+            assert sum(len(chunk.logit) for chunk in merged._chunks) <= 20
     assert merged.counts().positives.sum() + merged.counts().negatives.sum() == 120
 
 

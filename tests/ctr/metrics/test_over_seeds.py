@@ -34,7 +34,7 @@ def test_a_mean_over_seeds_is_students():
     )
 
 
-@pytest.mark.parametrize(("values", "reason"), [([0.1], "one seed"), ([0.1, 0.1], "all seeds give the same")])
+@pytest.mark.parametrize(("values", "reason"), [([0.1], "one seed"), ([0.1, 0.1], "all seeds give the same value")])
 def test_what_seeds_cannot_tell_is_a_reason(values, reason):
     found = mean_over_seeds(values)
     assert found.value == pytest.approx(0.1)

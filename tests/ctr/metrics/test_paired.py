@@ -83,9 +83,9 @@ def test_a_minus_b_is_b_minus_a_turned_round(difference):
 @pytest.mark.parametrize(
     ("label", "weight", "reason"),
     [
-        ([], None, "no rows with a weight"),
-        ([0, 1], [0, 0], "no rows with a weight"),
-        ([0, 1, 1], [1, 1, 0], "fewer than two rows"),
+        ([], None, "no examples with a weight"),
+        ([0, 1], [0, 0], "no examples with a weight"),
+        ([0, 1, 1], [1, 1, 0], "fewer than two examples"),
         ([0, 0, 1, 1], None, "variance is 0"),
     ],
 )
@@ -94,5 +94,5 @@ def test_what_the_rows_do_not_define_has_a_reason(difference, label, weight, rea
     weight = None if weight is None else np.array(weight)
     found = difference(logit, logit, np.array(label, np.int64), weight)
     assert (found.low, found.high, found.p_value) == (None, None, None)
-    if (difference, reason) != (log_loss_difference, "fewer than two rows"):  # it treats both classes as one
+    if (difference, reason) != (log_loss_difference, "fewer than two examples"):  # it treats both classes as one
         assert reason in found.reason

@@ -105,8 +105,8 @@ def test_a_weight_repeats_a_row_in_the_auc_but_makes_no_observation_of_it():
     ("logit", "label", "reason"),
     [
         ([0, 1], [1, 1], "one class only"),
-        ([], [], "no rows"),
-        ([0, 1, 2], [1, 0, 0], "fewer than two rows"),
+        ([], [], "no examples"),
+        ([0, 1, 2], [1, 0, 0], "fewer than two examples"),
         ([0, 0, 1, 1], [0, 0, 1, 1], "variance is 0"),
         ([1, 1, 1, 1], [0, 0, 1, 1], "variance is 0"),
     ],

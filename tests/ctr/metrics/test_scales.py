@@ -39,7 +39,12 @@ def test_a_small_interval_is_students(interval):
 @pytest.mark.parametrize("interval", [log_odds_interval, log_interval])
 @pytest.mark.parametrize(
     ("values", "reason"),
-    [([1.0, 1.0, 1.0], "all seeds give the same"), ([1.0], "one seed"), ([0.7, 0.7], "the same"), ([0.0] * 2, "same")],
+    [
+        ([1.0, 1.0, 1.0], "all seeds give the same value"),
+        ([1.0], "one seed"),
+        ([0.7, 0.7], "the same"),
+        ([0.0] * 2, "same"),
+    ],
 )
 def test_seeds_that_do_not_differ_have_no_interval(interval, values, reason):
     found = metric_over_seeds(values, interval)

@@ -241,7 +241,10 @@ def test_nothing_moved_and_nothing_computed_are_said(evil, tmp_path):
         known = {"rows", "interval_unit", "clusters", "effective_clusters", "cluster_column"}
         known |= {"threshold", "gauc_groups", "gauc_rows"}
         undefined = [key for key in metrics if key not in known]
-        metrics |= {**dict.fromkeys(undefined), "reasons": dict.fromkeys(undefined, "no rows with a weight above 0")}
+        metrics |= {
+            **dict.fromkeys(undefined),
+            "reasons": dict.fromkeys(undefined, "no examples with a weight above 0"),
+        }
         report["deciles"]["test"] = []
         for drawn in ("roc", "precision_recall", "ks"):
             del curves[drawn]["test"]
@@ -250,7 +253,7 @@ def test_nothing_moved_and_nothing_computed_are_said(evil, tmp_path):
     assert "No feature has moderate or major drift." in text
     assert "no values to compare" in text
     metrics = len(CATALOG)
-    assert text.count("no rows with a weight above 0") == 4 + metrics  # in four cards and in every cell
+    assert text.count("no examples with a weight above 0") == 4 + metrics  # in four cards and in every cell
     assert "Deciles" not in text
 
 
