@@ -35,9 +35,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from bad_input_cases import CASES
 from breakable_experiment import Case, make_experiment
 from error_contract import violations
+from generated_docs import DOCS, error_catalog
 
 LINES, MEMORY_GB, SECONDS = 10, 8, 60
-MAX_CHARACTERS = 200  # of a message in the table
 ROOT = Path(__file__).parents[1]
 
 
@@ -137,38 +137,30 @@ def in_copy(good: Path, folder: Path, case: Case, run: Command) -> tuple[str, li
         return check_case(case, run)
 
 
-def row(case: Case, message: str) -> str:
-    """Return a line of the table, with the first line of the message, cut to MAX_CHARACTERS."""
-    first = (message.splitlines() or [""])[0].removeprefix("error: ")
-    text = first if len(first) <= MAX_CHARACTERS else f"{first[:MAX_CHARACTERS].rstrip()} ..."
-    return f"| {case.kind} | {case.what} | `{_printable(text).replace('|', chr(92) + '|').replace('`', chr(39))}` |"
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-
-
 def main() -> None:
     """Run the cases, and exit with 1 if one has a fault."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", metavar="WORDS", help="cases whose description contains WORDS")
     parser.add_argument("--apart", action="store_true", help="use a new interpreter for each case, about ten minutes")
-    parser.add_argument("--markdown", action="store_true", help="print docs/reference/error-catalog.md")
+    parser.add_argument("--markdown", action="store_true", help="write docs/reference/error-catalog.md")
     args = parser.parse_args()
+    if args.only and args.markdown:
+        parser.error("--markdown writes a page of all cases: leave out --only")
     cases = [case for case in CASES if args.only in case.what]
     run, failed = in_new_interpreter if args.apart else forked, 0
-    if args.markdown:
-        print("| kind | input | message |\n|---|---|---|")
+    messages = []
     with tempfile.TemporaryDirectory() as temporary:
         good = Path(temporary) / "good"
         make_good(good, run)
         for number, case in enumerate(cases):
             message, faults = in_copy(good, Path(temporary) / str(number), case, run)
             failed += bool(faults)
-            if args.markdown:
-                print(row(case, message), flush=True)
+            messages.append((case, message))
             if faults:
                 print(f"FAILED: {case.kind}: {case.what}: {'; '.join(faults)}\n{message}", file=sys.stderr, flush=True)
+    if args.markdown:
+        path = DOCS / error_catalog.PAGE
+        path.write_text(error_catalog.page(messages), encoding="utf-8")
     print(f"{len(cases)} invalid inputs, {failed} with faults", file=sys.stderr)
     raise SystemExit(1 if failed else 0)
 

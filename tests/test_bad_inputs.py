@@ -6,6 +6,7 @@
 import pytest
 from bad_input_cases import CASES
 from bad_inputs import Outcome, in_copy, make_good
+from generated_docs import DOCS, error_catalog
 from typer.testing import CliRunner
 
 from ctr.cli import app
@@ -15,10 +16,11 @@ from ctr.training.checkpoint import newest
 from ctr.training.plan import plan_model
 
 pytestmark = pytest.mark.medium
+CATALOG = (DOCS / error_catalog.PAGE).read_text("utf-8").splitlines()
 
 
 def in_process(arguments):
-    result = CliRunner().invoke(app, arguments)
+    result = CliRunner().invoke(app, arguments, prog_name="ctr")
     return Outcome(result.exit_code, result.stdout, result.stderr)
 
 
@@ -53,6 +55,12 @@ def plans_are_kept():
 def test_a_bad_input_is_told_and_leaves_nothing(case, good, tmp_path):
     message, faults = in_copy(good, tmp_path / "experiment", case, in_process)
     assert not faults, message
+    assert error_catalog.row(case, message) in CATALOG, "run scripts/bad_inputs.py --markdown"
+
+
+def test_the_catalog_has_the_cases_and_no_others():
+    rows = [line for line in CATALOG if line.startswith("| ") and not line.startswith("| input |")]
+    assert [row.split(" | ")[0].removeprefix("| ") for row in rows] == [case.what for case in CASES]
 
 
 def test_a_position_whose_best_checkpoint_is_elsewhere_is_not_gone_on_from(tmp_path):

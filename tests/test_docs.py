@@ -1,17 +1,21 @@
 """The documents: generated pages equal their generators, links resolve, and the nav of the site has every page."""
 
 import re
+import shlex
 from functools import cache
 
 import pytest
 import yaml
-from generated_docs import DOCS, GENERATORS, python_api
+from generated_docs import DOCS, GENERATORS, command_line, python_api
 from generated_docs.markdown import with_part
 from markdown.extensions.toc import slugify, unique
+from typer.main import get_command
 
 import ctr
+from ctr.cli import app
 
 ROOT = DOCS.parent
+COMMANDS = get_command(app).commands
 PAGES = sorted(DOCS.rglob("*.md"))
 LINK = re.compile(r"\]\(<?([^)>\s]+)>?(?: \"[^\"]*\")?\)|\b(?:href|src)=\"([^\"]+)\"|^\[[^\]]+\]: *(\S+)", re.MULTILINE)
 """Target of a Markdown link or image, of an HTML attribute, of a reference."""
@@ -42,6 +46,13 @@ def test_a_generated_page_is_as_its_generator_writes_it(generate):
 def test_a_part_is_in_its_page_once():
     with pytest.raises(ValueError, match="expected one part 'x', found 0"):
         with_part("no part", "x", "new")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_an_example_that_it_accepts(name):
+    program, command, *arguments = shlex.split(command_line.EXAMPLES[name])
+    assert (program, command) == ("ctr", name)
+    COMMANDS[name].make_context(name, arguments)
 
 
 def test_the_python_api_lacks_no_public_name(monkeypatch):

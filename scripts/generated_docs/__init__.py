@@ -6,6 +6,7 @@ Each module has a function `pages`, which returns the text of its files by their
 from collections.abc import Callable
 
 from generated_docs import (
+    command_line,
     config,
     json_schemas,
     metrics,
@@ -26,6 +27,7 @@ GENERATORS: list[Callable[[], dict[str, str]]] = [
     models.pages,
     optimizers.pages,
     study_file.pages,
+    command_line.pages,
     report_schema.pages,
     python_api.pages,
 ]
