@@ -1,4 +1,4 @@
-"""Large logs, streamed: Criteo, Avazu, and their published split."""
+"""Converters of large logs, which are streamed: Criteo, Avazu, and their published split."""
 
 import gzip
 import tarfile
@@ -17,32 +17,32 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Log:
-    """A large file of impressions, one a line."""
+    """A large file of impressions, one per line."""
 
     path: Path
     member: str
-    """Its name within an archive."""
+    """Name of the file within an archive."""
     delimiter: str
     header: list[str] | None
-    """The first line, where the file has one; a line of names."""
+    """Names in the first line; None: the file has no header."""
     text: pa.Schema
-    """What each field of a line is."""
+    """Name and type of each field of a line."""
     schema: pa.Schema
-    """The same columns as they are written."""
+    """Name and type of each column as written."""
     published_rows: int
 
     def blocks(self, only: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows in the order of the file, of the columns `only`, labels checked.
+        """Yield the rows in the order of the file, with the columns `only` and valid labels.
 
         Raises:
-            Mistake: a file, line or label that is not as it should be.
+            Mistake: the header, a line or a label is invalid.
         """
         where, first_line = str(self.path), 1
         with open_log(self.path, self.member) as stream:
             if self.header is not None:
                 line, first_line = stream.readline().decode(errors="replace").rstrip("\r\n"), 2
                 if line != self.delimiter.join(self.header):
-                    raise Mistake(f"{where}, line 1: not the header of the file; it begins {line[:60]!r}")
+                    raise Mistake(f"{where}, line 1: expected the file's header. Received: {line[:60]!r}")
             for number, block in read_blocks(stream, where, self.text, self.delimiter, first_line, only):
                 require_binary(block["label"], where, number)
                 yield block.cast(self.schema if only is None else pa.schema([self.schema.field(name) for name in only]))
@@ -53,7 +53,7 @@ def open_log(path: Path, member: str) -> Iterator[ByteStream]:
     """Open a text, a gzipped text, or a text in a tar.gz.
 
     Raises:
-        Mistake: a tar.gz without `member`.
+        Mistake: a tar.gz does not contain `member`.
     """
     if path.name.endswith((".tar.gz", ".tgz")):
         with tarfile.open(path, "r|gz") as archive:
@@ -61,7 +61,7 @@ def open_log(path: Path, member: str) -> Iterator[ByteStream]:
                 if PurePosixPath(entry.name).name == member and (stream := archive.extractfile(entry)) is not None:
                     yield stream
                     return
-        raise Mistake(f"{path}: has no {member} in it")
+        raise Mistake(f"{path}: {member} not found in the archive. Check that it is the right one.")
     elif path.suffix == ".gz":
         with gzip.open(path) as unzipped:
             yield unzipped
@@ -77,23 +77,23 @@ class LogSplit(StrEnum):
 
 
 def x4_folds(labels: NDArray[np.int8]) -> NDArray[np.int8]:
-    """The fold of each row, 0 to 9: 0 is the test set of x4, 1 its validation set.
+    """Return the fold of each row, 0 to 9: 0 is the test split of x4, 1 its validation split.
 
     x4 is made by StratifiedKFold(10, shuffle=True, random_state=2018) of scikit-learn 0.19.1, which shuffles each class
-    with the same seed. Later releases do not (its pull request 13124), and give other folds. What RandomState draws is
-    frozen (NEP 19).
+    with the same seed. Later releases do not (its pull request 13124) and give different folds. The numbers of
+    RandomState are frozen (NEP 19).
 
     Args:
-        labels: 0 or 1, in the order of the file.
+        labels: labels 0 or 1, in the order of the file.
 
     Raises:
-        Mistake: fewer than ten rows of a label.
+        Mistake: a label has fewer than ten rows.
     """
     folds = np.empty(len(labels), np.int8)
     for label in (0, 1):
         order = np.arange(np.count_nonzero(labels == label), dtype=np.int32)
         if len(order) < 10:
-            raise Mistake(f"x4 needs ten rows of each label; {len(order)} rows have label {label}")
+            raise Mistake(f"x4 needs at least ten rows of each label. Received: {len(order)} rows with label {label}")
         np.random.RandomState(2018).shuffle(order)
         fold = np.empty(len(order), np.int8)
         for number, members in enumerate(np.array_split(order, 10)):
@@ -103,7 +103,7 @@ def x4_folds(labels: NDArray[np.int8]) -> NDArray[np.int8]:
 
 
 def convert_log(log: Log, out_dir: Path, split: LogSplit | None, overwrite: bool) -> None:
-    """Write a log as one file in its order, or as three by a published split."""
+    """Write a log as one file in its original order, or as three by a published split."""
     with new_files(out_dir, ["data.parquet"] if split is None else SETS, log.schema, overwrite) as files:
         if split is None:
             for block in log.blocks():
@@ -121,7 +121,7 @@ def convert_log(log: Log, out_dir: Path, split: LogSplit | None, overwrite: bool
 
 
 def criteo_log(path: Path) -> Log:
-    """`train.txt` of the Kaggle Display Advertising Challenge."""
+    """Return `train.txt` of the Kaggle Display Advertising Challenge."""
     schema = pa.schema(
         [("label", pa.int8())]
         + [(f"I{number}", pa.int32()) for number in range(1, 14)]
@@ -131,7 +131,7 @@ def criteo_log(path: Path) -> Log:
 
 
 def avazu_log(path: Path) -> Log:
-    """`train` of the Kaggle Avazu challenge."""
+    """Return `train` of the Kaggle Avazu challenge."""
     header = [
         "id",
         "click",
@@ -151,6 +151,6 @@ def avazu_log(path: Path) -> Log:
         types = {"click": ("label", pa.int8()), "hour": ("hour", hour)}
         return pa.schema([types.get(name, (name, pa.string())) for name in header])
 
-    # the parser of times wants text with an offset for a type with a zone, and the file has none
+    # for a type with a zone, the parser requires times with an offset, which the file does not have
     text, written = schema(pa.timestamp("us")), schema(pa.timestamp("us", "UTC"))
     return Log(path, "train", ",", header, text, written, published_rows=40_428_967)

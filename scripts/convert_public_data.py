@@ -8,7 +8,7 @@ docs/how-to/public-datasets.md names the download pages.
     python scripts/convert_public_data.py frappe FOLDER OUT_DIR
     python scripts/convert_public_data.py amazon reviews_Beauty_5.json.gz OUT_DIR [--seed 1]
 
-Files appear under their names only when all of them are complete. Exit codes: 0 done, 1 a bug, 2 the user's mistake.
+Files appear under their names only when all of them are complete. Exit codes: 0 success, 1 a bug, 2 a user error.
 """
 
 import gzip
@@ -32,13 +32,13 @@ app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True, pret
 
 @contextmanager
 def user_mistakes(source: Path) -> Iterator[None]:
-    """One line and exit code 2 instead of a traceback, where the user can put it right."""
+    """Turn errors that the user can fix into one line and exit code 2 instead of a traceback."""
     try:
         yield
     except Mistake as error:
         problem = str(error)
     except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile) as error:
-        problem = f"{source}: damaged or cut off ({error}); download it again"
+        problem = f"{source}: damaged or incomplete ({error}). Download it again."
     except OSError as error:
         problem = f"{error.filename or source}: {error.strerror or error}"
     else:
@@ -47,9 +47,9 @@ def user_mistakes(source: Path) -> Iterator[None]:
     raise typer.Exit(2)
 
 
-OutDir = Annotated[Path, typer.Argument(help="The folder to write to; it is made if need be.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
-X4 = Annotated[LogSplit | None, typer.Option(help="Write train, valid and test by this split.")]
+OutDir = Annotated[Path, typer.Argument(help="Folder to write to, created if missing.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
+X4 = Annotated[LogSplit | None, typer.Option(help="Write train, valid and test files by this published split.")]
 
 
 @app.command()
@@ -77,7 +77,7 @@ def avazu(
 
 
 class RatingSplit(StrEnum):
-    """Splits in the archive of MovieLens 100K."""
+    """Published splits in the archive of MovieLens 100K."""
 
     U1 = "u1"
     U2 = "u2"

@@ -1,4 +1,4 @@
-"""Reviews of Amazon into behavior sequences: what a user reviewed next, after what came before."""
+"""Converter of Amazon reviews to behavior sequences: the next item of a user, after the earlier ones."""
 
 import json
 from dataclasses import dataclass
@@ -10,27 +10,27 @@ from convert_files import SETS, Mistake
 from convert_logs import open_log
 from numpy.typing import NDArray
 
-HISTORY = 50  # items, at most, that a row looks back on
+HISTORY = 50  # maximum items in a row's history
 
 
 @dataclass(frozen=True)
 class Reviews:
-    """The reviews of a file, in its order; users and items are numbered from 1 as they first appear."""
+    """Reviews in the order of the file; users and items are numbered from 1 by first appearance."""
 
     users: NDArray[np.int64]
     items: NDArray[np.int64]
     times: NDArray[np.int64]
     """Seconds since 1970."""
     names: list[str]
-    """Of the users."""
+    """Names of the users."""
     item_count: int
 
 
 def read_reviews(path: Path) -> Reviews:
-    """Read one JSON object a line, gzipped or not, of which three keys count.
+    """Read three keys of one JSON object per line, from a gzipped or plain file.
 
     Raises:
-        Mistake: a line that is no review, or a file without lines.
+        Mistake: a line is not a review, or the file is empty.
     """
     users: dict[str, int] = {}
     items: dict[str, int] = {}
@@ -40,50 +40,50 @@ def read_reviews(path: Path) -> Reviews:
             user, item, time = parse_review(line, f"{path}, line {number}")
             rows.append((users.setdefault(user, len(users) + 1), items.setdefault(item, len(items) + 1), time))
     if not rows:
-        raise Mistake(f"{path}: has no rows; download it again")
+        raise Mistake(f"{path}: no rows. Download it again.")
     user_ids, item_ids, times = np.array(rows, np.int64).T
     return Reviews(user_ids, item_ids, times, list(users), len(items))
 
 
 def parse_review(line: bytes, where: str) -> tuple[str, str, int]:
-    """The reviewer, the item and the time of a line.
+    """Return the reviewer, the item and the time of a line.
 
     Raises:
-        Mistake: the line is no JSON object, or one of the three is not as it should be.
+        Mistake: the line is not a JSON object, or one of the three values is missing or invalid.
     """
     try:
         review = json.loads(line.rstrip())
-    except ValueError as error:  # no JSON, or no UTF-8
+    except ValueError as error:  # neither JSON nor UTF-8
         problem = str(error).replace("line 1 column", "column")[:80]
-        raise Mistake(f"{where}: not JSON ({problem}); is it the right file, and all of it?") from error
+        raise Mistake(f"{where}: not JSON ({problem}). Check that the file is right and complete.") from error
     keys = ["reviewerID", "asin", "unixReviewTime"]
     for key in keys:
         if not isinstance(review, dict) or key not in review:
-            raise Mistake(f"{where}: not a review with {', '.join(keys)}, for it has no {key}; is it the right file?")
+            raise Mistake(f"{where}: key {key!r} not found. Use a file of reviews with {', '.join(keys)}.")
     user, item, time = (review[key] for key in keys)
     for key, name in (("reviewerID", user), ("asin", item)):
         if not isinstance(name, str) or not name:
-            raise Mistake(f"{where}: {key} is a name; this is {repr(name)[:80]}")
+            raise Mistake(f"{where}: {key} must be a name. Received: {repr(name)[:80]}")
     if type(time) is not int or not 0 <= time < 1 << 63:  # JSON's true is an int, too
-        raise Mistake(f"{where}: unixReviewTime is seconds since 1970; this is {repr(time)[:80]}")
+        raise Mistake(f"{where}: unixReviewTime must be seconds since 1970. Received: {repr(time)[:80]}")
     return user, item, time
 
 
 def read_sequences(path: Path, seed: int) -> dict[str, pa.RecordBatch]:
-    """The rows of train, valid and test, by the name of their file, each set in a random order.
+    """Return the rows of train, valid and test by split, each in a random order.
 
-    Each review but the first of its user is a positive row, with the items before it; a negative row repeats it with
-    an item that the user never reviewed. A user's last review goes to test, the second last to valid, the others to
-    train. A user with fewer than three reviews has no second last one with items before it: its rows go to train.
+    Each review except a user's first is a positive row, with the earlier items as history. A negative row repeats it
+    with an item that the user never reviewed. A user's last review goes to test, the second last to valid, the others
+    to train. With fewer than three reviews, the second last has no history, so the rows go to train.
 
     Raises:
-        Mistake: a line that is no review, or a user who reviewed every item.
+        Mistake: a line is not a review, or a user reviewed every item.
     """
     reviews, rng = read_reviews(path), np.random.default_rng(seed)
-    by_user = np.lexsort((reviews.times, reviews.users))  # stable: ties stay in the order of the file
+    by_user = np.lexsort((reviews.times, reviews.users))  # stable, so ties keep the order of the file
     users, items = reviews.users[by_user], reviews.items[by_user]
     counts = np.bincount(users)
-    before = np.arange(len(users)) - (np.cumsum(counts) - counts)[users]  # how many reviews of the user are earlier
+    before = np.arange(len(users)) - (np.cumsum(counts) - counts)[users]  # number of earlier reviews of the user
     rows = np.flatnonzero(before)
     after, count = (counts[users] - 1 - before)[rows], counts[users[rows]]
     sets = np.where(count < 3, 0, np.select([after == 0, after == 1], [2, 1], 0))
@@ -114,7 +114,7 @@ def read_sequences(path: Path, seed: int) -> dict[str, pa.RecordBatch]:
 def draw_negatives(
     reviews: Reviews, users: NDArray[np.int64], path: Path, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """An item for each of `users`, each of those that the user never reviewed as likely as the others.
+    """Sample an item for each of `users`, uniformly among the items that the user never reviewed.
 
     Raises:
         Mistake: one of `users` reviewed every item.
@@ -124,10 +124,10 @@ def draw_negatives(
     full = np.bincount(reviewed // base)[users] == reviews.item_count
     if full.any():
         name = reviews.names[users[full.argmax()] - 1]
-        raise Mistake(f"{path}: {name} reviewed every item, so none is left for a negative row; is it all of the file?")
+        raise Mistake(f"{path}: {name} reviewed every item, so no negative exists. Check that the file is complete.")
     drawn = np.zeros(len(users), np.int64)
     left = np.arange(len(users))
-    while len(left):  # what the user reviewed is drawn again
+    while len(left):  # resample items that the user reviewed
         drawn[left] = rng.integers(1, base, len(left))
         left = left[np.isin(users[left] * base + drawn[left], reviewed)]
     return drawn

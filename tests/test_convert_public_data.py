@@ -1,4 +1,4 @@
-"""The converters of public data: every value of made-up files, published splits, one line for each mistake."""
+"""Converters of public data: every value of synthetic files, published splits, and a one-line message per mistake."""
 
 import gzip
 import io
@@ -36,7 +36,7 @@ def convert(*arguments):
 
 
 def mistake(out, *arguments):
-    """The message of a command that must fail in one line and leave nothing behind."""
+    """Return the message of a command, which must fail in one line and leave no files behind."""
     result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
     assert result.exit_code == 2
     assert result.stdout == ""
@@ -54,7 +54,7 @@ def lines_of(rows, delimiter):
 
 
 def criteo_rows(count, seed=0):
-    """Label, 13 integers and 26 hashes of each row, some of both empty."""
+    """Return label, 13 integers and 26 hashes of each row, some of them empty."""
     rng = np.random.default_rng(seed)
     numbers = rng.integers(-2, 30_000_000, (count, 13)).astype(object)
     hashes = np.array([[f"{value:08x}" for value in row] for row in rng.integers(0, 9, (count, 26))], object)
@@ -91,7 +91,7 @@ def test_criteo_keeps_every_value_in_order(criteo, out, monkeypatch):
     assert min(groups[:-1]) >= 100
     expected = [[*(None if value == "" else value for value in row[:14]), *row[14:]] for row in criteo_rows(300)]
     assert [list(row.values()) for row in file.read().to_pylist()] == expected
-    assert f"300 rows, label rate {np.mean([row[0] for row in expected]):.4f}" in message
+    assert f"300 rows, positive rate {np.mean([row[0] for row in expected]):.4f}" in message
     assert [path.name for path in out.iterdir()] == ["data.parquet"]
 
 
@@ -109,7 +109,7 @@ def test_criteo_reads_archives_alike(criteo, tmp_path):
 
 
 def folds_of_scikit_learn_0_19(labels):
-    """The classes one by one, each by a KFold of the same seed, which is how that release composed StratifiedKFold."""
+    """Return folds by a KFold of the same seed for each class, as that release composed StratifiedKFold."""
     folds = np.full(len(labels), -1)
     for label in (0, 1):
         rows = np.flatnonzero(labels == label)
@@ -129,7 +129,7 @@ def test_x4_has_the_folds_of_scikit_learn_0_19_and_not_those_of_today():
 
 
 def test_the_test_set_of_x4_may_be_a_row_larger_than_its_validation_set():
-    """As it is in the published sizes of Avazu, whose classes end on 6 and 1 as these do."""
+    """This is so in the published sizes of Avazu, whose classes end on 6 and 1 like these."""
     labels = np.repeat(np.array([0, 1], np.int8), [3361, 686])
     assert np.bincount(x4_folds(labels)).tolist() == [406, *[405] * 5, *[404] * 4]
 
@@ -159,13 +159,13 @@ def test_criteo_trains_by_the_config(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda row: row[:-1], "line 200: 39 fields where 40 should be"),
-        (lambda row: [*row, ""], "line 200: 41 fields where 40 should be"),
-        (lambda row: [], "line 200: a label is 0 or 1; this is None"),
-        (lambda row: [2, *row[1:]], "line 200: a label is 0 or 1; this is 2"),
-        (lambda row: ["", *row[1:]], "line 200: a label is 0 or 1; this is None"),
-        (lambda row: ["1.0", *row[1:]], "line 200: label is no int8: invalid value '1.0'"),
-        (lambda row: [*row[:3], "x", *row[4:]], "line 200: I3 is no int32: invalid value 'x'"),
+        (lambda row: row[:-1], "line 200: expected 40 fields, got 39"),
+        (lambda row: [*row, ""], "line 200: expected 40 fields, got 41"),
+        (lambda row: [], "line 200: a label must be 0 or 1. Received: None"),
+        (lambda row: [2, *row[1:]], "line 200: a label must be 0 or 1. Received: 2"),
+        (lambda row: ["", *row[1:]], "line 200: a label must be 0 or 1. Received: None"),
+        (lambda row: ["1.0", *row[1:]], "line 200: label is not of type int8: invalid value '1.0'"),
+        (lambda row: [*row[:3], "x", *row[4:]], "line 200: I3 is not of type int32: invalid value 'x'"),
     ],
 )
 @pytest.mark.parametrize("split", [[], ["--split", "x4"]])
@@ -181,23 +181,23 @@ def test_a_bad_line_is_named(tmp_path, out, monkeypatch, change, said, split):
 def test_a_text_that_is_not_utf8_is_named(tmp_path, out):
     path = tmp_path / "train.txt"
     path.write_bytes(lines_of(criteo_rows(2), "\t").encode().rstrip() + b"\xff\n")
-    assert f"{path}, line 2: C26 is no string: invalid UTF8" in mistake(out.parent, "criteo", path, out)
+    assert f"{path}, line 2: C26 is not of type string: invalid UTF8" in mistake(out.parent, "criteo", path, out)
 
 
 def test_damaged_files_are_named(criteo, tmp_path, out):
     data = gzip.compress(criteo.read_bytes())
     for name, content, said in (
-        ("cut.txt.gz", data[:-100], "damaged or cut off (Compressed file ended"),
-        ("cut.tar.gz", data[:-100], "damaged or cut off ("),
-        ("spoilt.gz", data[:500] + bytes(100) + data[600:], "damaged or cut off ("),
-        ("plain.gz", criteo.read_bytes(), "damaged or cut off (Not a gzipped file"),
-        ("plain.tgz", criteo.read_bytes(), "damaged or cut off ("),
+        ("cut.txt.gz", data[:-100], "damaged or incomplete (Compressed file ended"),
+        ("cut.tar.gz", data[:-100], "damaged or incomplete ("),
+        ("spoilt.gz", data[:500] + bytes(100) + data[600:], "damaged or incomplete ("),
+        ("plain.gz", criteo.read_bytes(), "damaged or incomplete (Not a gzipped file"),
+        ("plain.tgz", criteo.read_bytes(), "damaged or incomplete ("),
         ("cut.txt", criteo.read_bytes()[:-50], "line 300: "),
-        ("empty.txt", b"", "has no rows; download it again"),
+        ("empty.txt", b"", "no rows. Download it again."),
         (
             "single.txt",
             lines_of([[1, *criteo_rows(1)[0][1:]]], "\t").encode(),
-            "x4 needs ten rows of each label; 0 rows",
+            "x4 needs at least ten rows of each label. Received: 0 rows with label 0",
         ),
     ):
         (tmp_path / name).write_bytes(content)
@@ -206,7 +206,9 @@ def test_damaged_files_are_named(criteo, tmp_path, out):
         assert name in message or name == "single.txt"
     with tarfile.open(tmp_path / "other.tar.gz", "w:gz"):
         pass
-    assert "other.tar.gz: has no train.txt in it" in mistake(out.parent, "criteo", tmp_path / "other.tar.gz", out)
+    assert "other.tar.gz: train.txt not found in the archive." in mistake(
+        out.parent, "criteo", tmp_path / "other.tar.gz", out
+    )
 
 
 def test_a_missing_file_is_named(tmp_path, out):
@@ -221,13 +223,13 @@ def test_an_output_is_replaced_only_on_demand(criteo, out):
     criteo.write_text(lines_of(criteo_rows(20, seed=1), "\t"))
     result = CliRunner().invoke(app, ["criteo", str(criteo), str(out)])
     assert result.exit_code == 2
-    assert "exists already; choose another folder, or --overwrite" in result.stderr
+    assert "already exists. Choose another folder, or use --overwrite." in result.stderr
     assert (out / "data.parquet").read_bytes() == before
     convert("criteo", criteo, out, "--overwrite")
     assert pq.read_table(out).num_rows == 20
     criteo.write_text("broken\n")
     assert CliRunner().invoke(app, ["criteo", str(criteo), str(out), "--overwrite"]).exit_code == 2
-    assert pq.read_table(out).num_rows == 20  # a failure leaves the old file
+    assert pq.read_table(out).num_rows == 20  # a failure keeps the old file
     assert [path.name for path in out.iterdir()] == ["data.parquet"]
 
 
@@ -245,7 +247,7 @@ AVAZU += [f"C{number}" for number in range(14, 22)]
 
 
 def avazu_rows(count):
-    """Made up: the id is beyond 64 bits, hours go through two days."""
+    """Return synthetic rows, with ids beyond 64 bits and hours of two days."""
     return [
         [
             10**20 + n,
@@ -301,13 +303,19 @@ def test_avazu_splits_by_x4_and_its_hour_makes_features(tmp_path):
 def test_mistakes_in_avazu_are_named(tmp_path, out):
     path, rows = tmp_path / "train", avazu_rows(3)
     for lines, said in (
-        (rows, "line 1: not the header of the file; it begins '1000"),
-        ([AVAZU[:1] + AVAZU[2:], *rows], "line 1: not the header"),  # test.gz of the challenge
-        ([AVAZU], "has no rows"),
-        ([AVAZU, *rows, rows[0][:-1]], "line 5: 23 fields where 24 should be"),
-        ([AVAZU, *rows, [1, "yes", *rows[0][2:]]], "line 5: label is no int8: invalid value 'yes'"),
-        ([AVAZU, *rows, [1, 3, *rows[0][2:]]], "line 5: a label is 0 or 1; this is 3"),
-        ([AVAZU, *rows, [1, 1, "14102124", *rows[0][3:]]], "line 5: hour is no timestamp: invalid value '14102124'"),
+        (rows, "line 1: expected the file's header. Received: '1000"),
+        (
+            [AVAZU[:1] + AVAZU[2:], *rows],
+            "line 1: expected the file's header. Received: 'id,hour",
+        ),  # test.gz of the challenge
+        ([AVAZU], "no rows."),
+        ([AVAZU, *rows, rows[0][:-1]], "line 5: expected 24 fields, got 23"),
+        ([AVAZU, *rows, [1, "yes", *rows[0][2:]]], "line 5: label is not of type int8: invalid value 'yes'"),
+        ([AVAZU, *rows, [1, 3, *rows[0][2:]]], "line 5: a label must be 0 or 1. Received: 3"),
+        (
+            [AVAZU, *rows, [1, 1, "14102124", *rows[0][3:]]],
+            "line 5: hour is not of type timestamp: invalid value '14102124'",
+        ),
     ):
         path.write_text(lines_of(lines, ","))
         assert f"{path}" in (message := mistake(out.parent, "avazu", path, out))
@@ -328,7 +336,7 @@ RATINGS_100K = [[2, 10, 3, 900], [1, 11, 4, 800], [1, 12, 5, 900], [2, 12, 1, 80
 
 
 def write_100k(folder, **changed):
-    """A made-up ml-100k: two users, three movies, four ratings, u.genre with its empty last line."""
+    """Write a synthetic ml-100k: two users, three movies, four ratings, u.genre with its empty last line."""
     texts = {
         "u.data": lines_of(RATINGS_100K, "\t"),
         "u.user": lines_of(USERS_100K, "|"),
@@ -406,7 +414,7 @@ def test_movielens_1m_has_the_same_columns(tmp_path, out):
         assert pq.read_schema(out / "data.parquet").equals(MOVIELENS)
         assert rows_in(out / "data.parquet") == expected
     message = mistake(tmp_path / "u1", "movielens", folder, tmp_path / "u1", "--split", "u1")
-    assert "has neither all of u1.base, u1.test" in message
+    assert "files not found. Use a folder or zip file with all of u1.base, u1.test" in message
 
 
 def test_movielens_trains_by_the_config(tmp_path):
@@ -419,14 +427,14 @@ def test_movielens_trains_by_the_config(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("u.data", "1\t10\t5\t900\n1\t10\t5\n", "u.data, line 2: 3 fields where 4 should be"),
-        ("u.data", "1\t10\t5\t900\n1\t10\t6\t900\n", "u.data, line 2: a rating is 1 to 5; this is 6"),
-        ("u.data", "1\t10\t5\t900\n1\t10\t5\t\n1\t10\t5\t900\n", "u.data, line 2: a timestamp is seconds since 1970"),
-        ("u.data", "1\t10\t5\t900\n3\t10\t5\t900\n", "u.data, line 2: user_id should be a listed one; this is 3"),
-        ("u.data", "1\t10\t5\t900\n1\t13\t5\t900\n", "u.data, line 2: movie_id should be a listed one; this is 13"),
-        ("u.data", "", "u.data: has no rows"),
-        ("u.user", "1|x|M|writer|01234\n", "u.user, line 1: age is no int64: invalid value 'x'"),
-        ("u.item", "10|A|01-Jan-1995\n", "u.item, line 1: 3 fields where 9 should be"),
+        ("u.data", "1\t10\t5\t900\n1\t10\t5\n", "u.data, line 2: expected 4 fields, got 3"),
+        ("u.data", "1\t10\t5\t900\n1\t10\t6\t900\n", "u.data, line 2: a rating must be 1 to 5. Received: 6"),
+        ("u.data", "1\t10\t5\t900\n1\t10\t5\t\n1\t10\t5\t900\n", "u.data, line 2: a time must be seconds since 1970"),
+        ("u.data", "1\t10\t5\t900\n3\t10\t5\t900\n", "u.data, line 2: unknown user_id. Received: 3"),
+        ("u.data", "1\t10\t5\t900\n1\t13\t5\t900\n", "u.data, line 2: unknown movie_id. Received: 13"),
+        ("u.data", "", "u.data: no rows."),
+        ("u.user", "1|x|M|writer|01234\n", "u.user, line 1: age is not of type int64: invalid value 'x'"),
+        ("u.item", "10|A|01-Jan-1995\n", "u.item, line 1: expected 9 fields, got 3"),
     ],
 )
 def test_mistakes_in_movielens_are_named(tmp_path, out, name, text, said):
@@ -436,13 +444,13 @@ def test_mistakes_in_movielens_are_named(tmp_path, out, name, text, said):
 def test_what_is_not_movielens_is_named(tmp_path, out):
     (tmp_path / "else").mkdir()
     message = mistake(out.parent, "movielens", tmp_path / "else", out)
-    assert "has neither all of u.data, u.user, u.item, u.genre nor all of ratings.dat, users.dat, movies.dat" in message
+    assert "with all of u.data, u.user, u.item, u.genre or all of ratings.dat, users.dat, movies.dat." in message
     whole = write_zip(tmp_path / "ml-100k.zip", write_100k(tmp_path / "ml-100k")).read_bytes()
     for name, content in (("cut.zip", whole[:-200]), ("spoilt.zip", whole.replace(b"01-Jan-1995", b"02-Jan-1995"))):
         (tmp_path / name).write_bytes(content)
         message = mistake(out.parent, "movielens", tmp_path / name, out)
         assert name in message
-        assert "download it again" in message
+        assert "Download it again." in message
 
 
 # ----------------------------------------------------------------------------------------------------------- Frappe
@@ -458,7 +466,7 @@ def frappe_rows(seed):
 
 
 def write_frappe(folder, kind):
-    """The three sets, made up, in one of the published forms."""
+    """Write the three splits, synthetic, in one of the published formats."""
     names = {
         "csv": ["train.csv", "valid.csv", "test.csv"],
         "libfm": ["frappe.train.libfm", "frappe.validation.libfm", "frappe.test.libfm"],
@@ -468,7 +476,7 @@ def write_frappe(folder, kind):
     for seed, name in enumerate(names):
         rows = frappe_rows(seed)
         if kind == "csv":
-            text = lines_of([["label", *FRAPPE], *rows], ",").replace("\n", "\r\n")  # as BARS publishes them
+            text = lines_of([["label", *FRAPPE], *rows], ",").replace("\n", "\r\n")  # the format of BARS
         else:
             negative = -1 if kind == "libfm" else 0
             text = lines_of([[row[0] or negative, *(f"{number}:1" for number in row[1:])] for row in rows], " ")
@@ -504,24 +512,24 @@ def test_frappe_takes_the_first_and_last_id_of_each_field(tmp_path, out):
 @pytest.mark.parametrize(
     ("kind", "name", "old", "new", "said"),
     [
-        ("csv", "test.csv", "label,user", "label,use", "line 1: not the header label,user,item"),
+        ("csv", "test.csv", "label,user", "label,use", "line 1: expected the header label,user,item"),
         (
             "csv",
             "test.csv",
             "city\r\n",
             "city\r\n2,1,957,5039,5046,5053,5055,5058,5060,5069,5149\r\n",
-            "line 2: a label is",
+            "line 2: a label must be",
         ),
         (
             "csv",
             "test.csv",
             "city\r\n",
             "city\r\n1,957,957,5039,5046,5053,5055,5058,5060,5069,5149\r\n",
-            "line 2: user is",
+            "line 2: user must be",
         ),
-        ("csv", "test.csv", "city\r\n", "city\r\n1,957\r\n", "line 2: 2 fields where 11 should be"),
-        ("libfm", "frappe.test.libfm", ":1 ", ":2 ", "line 1: user is one of 0:1 to 956:1; this is "),
-        ("libfm", "frappe.train.libfm", "-1 ", "-2 ", "a label is 1, and 0 or -1; this is '-2'"),
+        ("csv", "test.csv", "city\r\n", "city\r\n1,957\r\n", "line 2: expected 11 fields, got 2"),
+        ("libfm", "frappe.test.libfm", ":1 ", ":2 ", "line 1: user must be 0:1 to 956:1. Received: "),
+        ("libfm", "frappe.train.libfm", "-1 ", "-2 ", "a label must be 1, 0 or -1. Received: '-2'"),
     ],
 )
 def test_mistakes_in_frappe_are_named(tmp_path, out, kind, name, old, new, said):
@@ -533,15 +541,15 @@ def test_mistakes_in_frappe_are_named(tmp_path, out, kind, name, old, new, said)
 
 def test_the_original_frappe_is_refused(tmp_path, out):
     (tmp_path / "frappe.csv").write_text("user\titem\tcnt\n1\t2\t3\n")
-    assert "frappe.csv: neither a folder nor a whole zip file" in mistake(
+    assert "frappe.csv: neither a folder nor a complete zip file" in mistake(
         out.parent, "frappe", tmp_path / "frappe.csv", out
     )
-    assert "has neither all of train.csv, valid.csv, test.csv nor" in mistake(out.parent, "frappe", tmp_path, out)
+    assert "with all of train.csv, valid.csv, test.csv or" in mistake(out.parent, "frappe", tmp_path, out)
 
 
 # ----------------------------------------------------------------------------------------------------------- Amazon
 
-REVIEWS = [  # made up; ann's ties stay in this order, in which neither names nor numbers of items are sorted
+REVIEWS = [  # synthetic; ann's ties keep this order, in which neither names nor numbers of items are sorted
     ["cat", "Z", 300],
     ["ann", "Y", 200],
     ["cat", "Y", 100],
@@ -561,7 +569,7 @@ AMAZON = pa.schema(
 
 
 def write_reviews(path, reviews):
-    """As they are published: one object a line, with keys that do not matter here."""
+    """Write reviews as published: one object per line, with further keys."""
     keys = ["reviewerID", "asin", "unixReviewTime"]
     others = {"helpful": [0, 1], "reviewText": "très bien,\n{", "overall": 5.0, "reviewTime": "01 2, 2014"}
     text = "".join(json.dumps(others | dict(zip(keys, review, strict=True))) + "\n" for review in reviews)
@@ -585,7 +593,7 @@ def test_amazon_has_a_positive_and_a_negative_row_for_each_review_but_the_first(
     message = convert("amazon", write_reviews(tmp_path / name, REVIEWS), out).stdout
     assert all(pq.read_schema(path).equals(AMAZON) for path in out.iterdir())
     train, valid, test = (rows_in(out / f"{name}.parquet") for name in ("train", "valid", "test"))
-    drawn = [row for row in train if row[:2] == [0, BOB]]  # who left three items; cat and ann left only the fifth
+    drawn = [row for row in train if row[:2] == [0, BOB]]  # bob did not review three items; cat and ann only the fifth
     assert [(row[2] in (1, 2, 4), row[3]) for row in drawn] == [(True, [3])]
     train.remove(drawn[0])
     assert sorted(train) == [
@@ -593,7 +601,7 @@ def test_amazon_has_a_positive_and_a_negative_row_for_each_review_but_the_first(
         [0, ANN, 5, [4]],
         [1, CAT, 4, [2]],
         [1, ANN, 2, [4]],
-        [1, BOB, 5, [3]],  # of two reviews; dan's only one has nothing before it
+        [1, BOB, 5, [3]],  # of two reviews; dan's only one has no history
     ]
     assert sorted(valid) == [
         [0, CAT, 5, [2, 4]],
@@ -607,11 +615,11 @@ def test_amazon_has_a_positive_and_a_negative_row_for_each_review_but_the_first(
         [1, CAT, 3, [2, 4, 1]],
         [1, ANN, 1, [4, 2, 3]],
     ]
-    assert f"{out / 'train.parquet'}: 6 rows, label rate 0.5000" in message
+    assert f"{out / 'train.parquet'}: 6 rows, positive rate 0.5000" in message
 
 
 def test_amazon_splits_each_user_by_time(tmp_path):
-    """Compared with lists, user by user."""
+    """The splits equal those of plain lists, user by user."""
     reviews = many_reviews(0)
     users, items = (list(dict.fromkeys(review[place] for review in reviews)) for place in (0, 1))
     expected = [[], [], []]
@@ -644,8 +652,8 @@ def test_amazon_depends_on_the_seed_only(tmp_path):
 
 
 def test_amazon_draws_negatives_uniformly(tmp_path):
-    """One who reviewed two of six items, again and again."""
-    reviews = [[f"b{n}", f"item {n}", 1] for n in (5, 4, 3, 2, 1, 0)]  # so items 1 and 0 are numbers 5 and 6
+    """A user reviewed two of six items repeatedly."""
+    reviews = [[f"b{n}", f"item {n}", 1] for n in (5, 4, 3, 2, 1, 0)]  # items 1 and 0 get the numbers 5 and 6
     reviews += [["a", f"item {n % 2}", n] for n in range(4000)]
     drawn = [row[2] for rows in amazon_sets(reviews, tmp_path) for row in rows if not row[0]]
     counts = np.bincount(drawn, minlength=7)
@@ -675,29 +683,29 @@ def test_amazon_trains_by_the_configs(tmp_path, name):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('{"reviewerID": "a", "asi', "not JSON (Unterminated string starting at: column 21 (char 20)); is it"),
+        ('{"reviewerID": "a", "asi', "not JSON (Unterminated string starting at: column 21 (char 20)). Check"),
         ("{'reviewerID': 'a', 'asin': 'X', 'unixReviewTime': 1}", "not JSON (Expecting property name"),
         ("", "not JSON (Expecting value"),
         (b'{"reviewerID": "\xff"}', "not JSON ('utf-8' codec can't decode"),
-        ('["a", "X", 1]', "not a review with reviewerID, asin, unixReviewTime, for it has no reviewerID"),
+        ('["a", "X", 1]', "key 'reviewerID' not found. Use a file of reviews with reviewerID, asin, unixReviewTime."),
         (
             '{"reviewerID": "a", "unixReviewTime": 1}',
-            "not a review with reviewerID, asin, unixReviewTime, for it has no asin",
+            "key 'asin' not found. Use a file of reviews with reviewerID, asin, unixReviewTime.",
         ),
-        ('{"reviewerID": null, "asin": "X", "unixReviewTime": 1}', "reviewerID is a name; this is None"),
-        ('{"reviewerID": "a", "asin": 5, "unixReviewTime": 1}', "asin is a name; this is 5"),
-        ('{"reviewerID": "a", "asin": "", "unixReviewTime": 1}', "asin is a name; this is ''"),
+        ('{"reviewerID": null, "asin": "X", "unixReviewTime": 1}', "reviewerID must be a name. Received: None"),
+        ('{"reviewerID": "a", "asin": 5, "unixReviewTime": 1}', "asin must be a name. Received: 5"),
+        ('{"reviewerID": "a", "asin": "", "unixReviewTime": 1}', "asin must be a name. Received: ''"),
         (
             '{"reviewerID": "a", "asin": "X", "unixReviewTime": "1"}',
-            "unixReviewTime is seconds since 1970; this is '1'",
+            "unixReviewTime must be seconds since 1970. Received: '1'",
         ),
         (
             '{"reviewerID": "a", "asin": "X", "unixReviewTime": true}',
-            "unixReviewTime is seconds since 1970; this is True",
+            "unixReviewTime must be seconds since 1970. Received: True",
         ),
         (
             '{"reviewerID": "a", "asin": "X", "unixReviewTime": 1e99}',
-            "unixReviewTime is seconds since 1970; this is 1e+99",
+            "unixReviewTime must be seconds since 1970. Received: 1e+99",
         ),
     ],
 )
@@ -711,11 +719,11 @@ def test_a_bad_line_of_amazon_is_named(tmp_path, out, line, said):
 def test_mistakes_in_amazon_are_named(tmp_path, out):
     path = tmp_path / "reviews.json.gz"
     for content, said in (
-        (b"", "has no rows; download it again"),
-        (gzip.compress(b""), "has no rows; download it again"),
-        (write_reviews(path, REVIEWS).read_bytes()[:-20], "damaged or cut off ("),
-        (b'{"reviewerID": "a", "asin": "X", "unixReviewTime": 1}', "damaged or cut off (Not a gzipped file"),
-        (write_reviews(path, REVIEWS[:3]).read_bytes(), "cat reviewed every item, so none is left for a negative row"),
+        (b"", "no rows. Download it again."),
+        (gzip.compress(b""), "no rows. Download it again."),
+        (write_reviews(path, REVIEWS).read_bytes()[:-20], "damaged or incomplete ("),
+        (b'{"reviewerID": "a", "asin": "X", "unixReviewTime": 1}', "damaged or incomplete (Not a gzipped file"),
+        (write_reviews(path, REVIEWS[:3]).read_bytes(), "cat reviewed every item, so no negative exists"),
     ):
         path.write_bytes(content)
         assert f"{path}: {said}" in mistake(out.parent, "amazon", path, out)
