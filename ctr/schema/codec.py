@@ -18,35 +18,34 @@ Values: TypeAlias = dict[str, Any]
 
 @cache
 def adapter_of(schema: Any) -> TypeAdapter[Any]:
-    """Return what checks and describes values of a schema, `Report` or `Comparison`."""
+    """Return the adapter that validates and describes values of a schema, `Report` or `Comparison`."""
     return TypeAdapter(schema)
 
 
 class _Generator(GenerateJsonSchema):
-    """JSON Schema without titles that repeat the keys, and with the meanings of inherited fields."""
+    """JSON Schema without titles that repeat the keys, and with the docstrings of inherited fields."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
     def typed_dict_schema(self, schema: Any) -> Values:
-        described = super().typed_dict_schema(schema)
+        json_schema = super().typed_dict_schema(schema)
         for base in getattr(schema["cls"], "__orig_bases__", ()):
             if hasattr(base, "__annotations__"):
                 inherited = adapter_of(base).json_schema(schema_generator=_Generator)["properties"]
-                for key, one in inherited.items():
-                    if "description" in one:
-                        described["properties"][key]["description"] = one["description"]
-        return described
+                for key, field in inherited.items():
+                    if "description" in field:
+                        json_schema["properties"][key]["description"] = field["description"]
+        return json_schema
 
 
 def json_schema(schema: Any) -> Values:
     """Return the JSON Schema of `Report` or `Comparison`."""
-    described = adapter_of(schema).json_schema(schema_generator=_Generator)
-    return {"$schema": _Generator.schema_dialect, **described}
+    return {"$schema": _Generator.schema_dialect, **adapter_of(schema).json_schema(schema_generator=_Generator)}
 
 
 def kind_of(values: Values) -> str | None:
-    """Return `run`, `evaluation` or `psi` for what a report.json holds, unchecked; None: it is something else."""
+    """Return `run`, `evaluation` or `psi` for the values of a report.json, unchecked; None for other values."""
     if values.get("version") is None:
         try:
             values = earlier.report_of_0_4(values)
@@ -56,20 +55,20 @@ def kind_of(values: Values) -> str | None:
 
 
 def read_report(path: Path, values: Values) -> Report:
-    """Return a report, once its values are known to be ones.
+    """Return a validated report.
 
     Args:
-        path: of the file, for errors.
-        values: what it holds.
+        path: path of the file, for errors.
+        values: values of the file.
 
     Raises:
-        ConfigError: they are no report, or of a version that this program does not know.
+        ConfigError: the values are not a report, or are from an unknown version.
     """
     return _read(path, values, Report, earlier.report_of_0_4, "Train or evaluate again.")
 
 
 def read_comparison(path: Path, values: Values) -> Comparison:
-    """Return a comparison, as `read_report` does a report."""
+    """Return a validated comparison, like `read_report`."""
     again = "Run `ctr compare` again; finished runs are kept."
     return _read(path, values, Comparison, earlier.comparison_of_0_4, again)
 

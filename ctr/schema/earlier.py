@@ -1,4 +1,4 @@
-"""Translate what version 0.4 wrote to the names of version 1 of the schema."""
+"""Translate reports of version 0.4 to the names of version 1 of the schema."""
 
 from typing import Any, TypeAlias
 
@@ -11,7 +11,7 @@ from features import SPECIAL_ROWS
 Values: TypeAlias = dict[str, Any]
 
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
-"""What translating raises if the values are damaged, or of an earlier version than 0.4."""
+"""Exceptions of translating values that are corrupt or from a version before 0.4."""
 DRIFT = {
     "unstable": Drift.MAJOR,
     "moderate": Drift.MODERATE,
@@ -50,7 +50,7 @@ def report_of_0_4(values: Values) -> Values:
     """Return the values of a report in this version's names.
 
     Raises:
-        UNREADABLE: one of these, if it is damaged or of an earlier version than 0.4.
+        UNREADABLE: the values are corrupt or from a version before 0.4.
     """
     if "kinds" in values:
         column_types = values["kinds"]
@@ -96,7 +96,7 @@ def report_of_0_4(values: Values) -> Values:
 
 
 def metrics_of_0_4(metrics: Values) -> Values:
-    """Return the metrics of a split in this version's names; those that have them already are unchanged."""
+    """Return the metrics of a split in this version's names; metrics that already have them are unchanged."""
     translated = _renamed(metrics, METRICS)
     if "reasons" in translated:
         translated["reasons"] = _renamed(translated["reasons"], METRICS)
@@ -104,7 +104,7 @@ def metrics_of_0_4(metrics: Values) -> Values:
 
 
 def comparison_of_0_4(values: Values) -> Values:
-    """Return the values of a comparison in this version's names; raises as `report_of_0_4`."""
+    """Return the values of a comparison in this version's names; see `report_of_0_4` for exceptions."""
     return {
         "version": 1,
         "study": values["study"],
@@ -160,7 +160,7 @@ def _column(one: Values) -> Values:
 
 
 def _grouped(by_split: Values, changed: Any) -> Values:
-    """Return the metrics of the groups of each split and column, with what `changed` gives for each."""
+    """Return the metrics of the groups of each split and column, with the values that `changed` returns for each."""
     return {
         split: {name: [{**metrics_of_0_4(one), **changed(one)} for one in groups] for name, groups in columns.items()}
         for split, columns in by_split.items()
@@ -168,21 +168,21 @@ def _grouped(by_split: Values, changed: Any) -> Values:
 
 
 def _deciles(deciles: list[Values]) -> list[Values]:
-    """Return deciles with the share of positives up to each, and the standard error of the rate."""
+    """Return deciles with the cumulative fraction of positives and the standard error of the rate."""
     hits = [one["weight"] * one["label_rate"] for one in deciles]
-    whole = sum(hits) or 1.0
+    total = sum(hits) or 1.0
     return [
         {
             **metrics_of_0_4(one),
             "positive_rate_error": _rate_error(one),
-            "captured": sum(hits[: place + 1]) / whole,
+            "captured": sum(hits[: index + 1]) / total,
         }
-        for place, one in enumerate(deciles)
+        for index, one in enumerate(deciles)
     ]
 
 
 def _rate_error(decile: Values) -> float:
-    """Return the standard error of a decile's positive rate if its scores are right, from its z; 0 without one."""
+    """Return the standard error of a decile's positive rate under its scores, from its z; 0 without a z."""
     z = decile["calibration_z"]
     return abs(decile["label_rate"] - decile["mean_score"]) / abs(z) if z else 0.0
 

@@ -79,7 +79,7 @@ class Duplicates(TypedDict):
     upper: float | None
     """Upper end of the 95% CI of `share`."""
     identified_rows: int
-    """Examples that can be identified: those without a value that is too rare for a vocabulary."""
+    """Number of examples that can be identified, because none of their ids is out of vocabulary."""
     is_suspect: bool
     """True if the share is at least 0.5% and above four standard errors."""
     reason: NotRequired[str]
