@@ -197,4 +197,4 @@ def test_the_report_tells_how_training_ended(make_experiment, tmp_path, settings
     overrides = [training, "model.dropout=0", "model.batch_norm=false"] + ([constant] if "patience" in settings else [])
     report = ctr.train(make_experiment(*overrides), tmp_path / "run")
     assert {key: report["training"][key] for key in expected} == expected
-    assert ("Stopped early" in (tmp_path / "run" / "report.html").read_text()) is expected["stopped_early"]
+    assert ("Training stopped early" in (tmp_path / "run" / "report.html").read_text()) is expected["stopped_early"]
