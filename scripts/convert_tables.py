@@ -19,7 +19,7 @@ def find_files(source: Path, *choices: list[str]) -> dict[str, Traversable]:
         Mistake: the files of every choice are incomplete.
     """
     if source.is_file() and not zipfile.is_zipfile(source):
-        raise Mistake(f"{source}: neither a folder nor a complete zip file. Use the folder, or download it again.")
+        raise Mistake(f"{source}: neither a folder nor a complete zip file. Download it again, or use the folder.")
     root: Traversable = source if source.is_dir() else zipfile.Path(source)
     for folder in (root, *(child for child in root.iterdir() if child.is_dir())):
         for names in choices:

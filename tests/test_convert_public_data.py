@@ -450,7 +450,7 @@ def test_what_is_not_movielens_is_named(tmp_path, out):
         (tmp_path / name).write_bytes(content)
         message = mistake(out.parent, "movielens", tmp_path / name, out)
         assert name in message
-        assert "Download it again." in message
+        assert "Download it again" in message
 
 
 # ----------------------------------------------------------------------------------------------------------- Frappe
