@@ -38,9 +38,9 @@ def check_data(
         "duplicates": list(_duplicates(copies)),
     }
     ok = {
-        "labels": "every split has both classes at a similar rate",
+        "labels": "every split has both classes, without a large and significant change of the positive rate",
         "values": "no input is constant, or null much more often in one split than in training",
-        "ids": "table sizes match their ids",
+        "ids": "no split has mostly unknown ids, and no table is far too small or too large",
         "duplicates": "no sign that other splits duplicate training examples",
     }
     return [
