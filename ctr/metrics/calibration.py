@@ -158,7 +158,7 @@ def mean_score(counts: ScoreCounts) -> float:
 
 
 def calibration(counts: ScoreCounts) -> float:
-    """Return sum w p / sum w y; above 1 the scores are too high.
+    """Return sum w p / sum w y; above 1 the scores predict more positives than observed.
 
     Raises:
         Undefined: no row has a weight, or there are no positives.

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-ORDINARY = 160  # log2 of the largest weight that is not scaled, and of its inverse; float32 ends there
+ORDINARY = 160  # log2 of the largest weight that is not scaled, and of its inverse; beyond the range of float32
 APART = 2.0**300  # largest ratio of the weights of the classes
 
 

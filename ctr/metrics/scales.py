@@ -1,7 +1,7 @@
 """Intervals on a scale that keeps them in the range of a metric: log-odds for an AUC, logarithm for a loss or a ratio.
 
 By the delta method, value -+ margin becomes g(value) -+ margin g'(value) on a scale g, which is transformed back.
-If the margin is small compared with the distance to the bound, both intervals agree.
+If the margin is small compared with the distance to the bound, both intervals nearly agree.
 
 Sources: Pepe 2003, The Statistical Evaluation of Medical Tests for Classification and Prediction, chapter 5, for the
 log-odds of an AUC; Bland, Altman 1996, Transformations, Means, and Confidence Intervals, for the logarithm.

@@ -12,7 +12,7 @@ from ctr.metrics.counts import Undefined
 from ctr.metrics.paired import Difference, RowDifferences, student
 from ctr.metrics.ranking import ROUNDING
 
-TOO_FEW = "one seed gives no information about other seeds"
+TOO_FEW = "the variation over seeds cannot be estimated from one seed"
 
 
 def mean_over_seeds(values: Sequence[float]) -> Difference:
@@ -69,7 +69,7 @@ def difference_over_both(by_seed: Sequence[RowDifferences]) -> Difference:
 
     which combines the margins of two independent errors, not their variances (Zou, Donner 2008, Construction of
     Confidence Limits about Effect Measures: a General Approach), because two or three seeds estimate their variance
-    poorly. In simulations (tests/ctr/metrics/test_over_seeds.py) its coverage is at least 95%.
+    poorly. In simulations (tests/ctr/metrics/test_over_seeds.py) its coverage is not significantly below 95%.
     The p-value is the level at which the margin equals the mean.
 
     With one seed, the CI covers variation over examples only.
