@@ -126,7 +126,7 @@ def _calibration(metrics: SplitMetrics, main: str) -> Card:
     if judged is not None:
         outcome, (low, high) = judged
         interval = f"95% CI {100 * low:+.1f}% to {100 * high:+.1f}%, {formats.count(metrics['positives'])} positives"
-        conclusion = CALIBRATION.get(outcome, f"{too_few(metrics)} to say whether the scores are calibrated")
+        conclusion = CALIBRATION.get(outcome, f"{too_few(metrics)} to tell whether the scores are calibrated")
         sentences.append(f"{conclusion} ({interval}).")
     return Card(title, f"{mean / rate - 1:+.1%}", sentences)
 

@@ -63,7 +63,7 @@ CASES = {
     "few rows": (
         400,
         0.3,
-        "Too few positives to say",
+        "Too few positives to tell",
         "Inconclusive: the difference is within 4 standard errors.",
         ("note", "note"),
     ),
