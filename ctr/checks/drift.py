@@ -49,9 +49,9 @@ def _not_drift(overfitting: Overfitting, numbers: str, main: str) -> str:
     )
     (trained_positives, positives), (trained_negatives, negatives) = overfitting["positives"], overfitting["negatives"]
     return (
-        f"Overfitting, not drift: the score differs from the training data ({numbers}), but the drift of no feature "
-        f"explains more than {100 * max(overfitting['explained'], 0):.1f}% of it.{between} The mean score of positives "
-        f"is {positives:.4f}, {trained_positives:.4f} in training; of negatives {negatives:.4f}, "
+        f"Probably overfitting, not drift: the score differs from the training data ({numbers}), but the drift of no "
+        f"feature explains more than {100 * max(overfitting['explained'], 0):.1f}% of it.{between} The mean score of "
+        f"positives is {positives:.4f}, {trained_positives:.4f} in training; of negatives {negatives:.4f}, "
         f"{trained_negatives:.4f} in training."
     )
 

@@ -150,13 +150,13 @@ def _score_drift(score: DistributionDrift, main: str, is_overfitting: bool) -> C
             sentences.append("Too few examples to conclude that it is stable.")
     elif is_overfitting:
         sentences.append(
-            f"Above the noise floor of {formats.psi(psi['noise'])}. This is overfitting, not drift: scores of examples "
-            f"that the model has never seen are less extreme, and no feature's drift explains it."
+            f"Above the noise floor of {formats.psi(psi['noise'])}. This is probably overfitting, not drift: scores "
+            f"of examples that the model has never seen are less extreme, and no feature's drift explains it."
         )
     else:
         sentences.append(
-            f"Above the noise floor of {formats.psi(psi['noise'])}, which PSI exceeds once in 1,000 times without "
-            f"drift."
+            f"Above the noise floor of {formats.psi(psi['noise'])}, which PSI exceeds about once in 1,000 times "
+            f"without drift."
         )
     return Card(f"PSI of the score, {main}", formats.psi(psi["psi"]), sentences, psi["drift"])
 

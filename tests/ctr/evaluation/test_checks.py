@@ -265,10 +265,10 @@ def test_overfitting_is_said_in_place_of_drift():
 
     assert checked(change)["score_drift"] == (
         "warning",
-        "Overfitting, not drift: the score differs from the training data (PSI 2.6383, 2.6383 corrected for chance), "
-        "but the drift of no feature explains more than 1.8% of it. The score of valid differs as much (PSI 2.5630), "
-        "and test does not differ from valid (PSI 0.0103). The mean score of positives is 0.3203, 0.9837 in training; "
-        "of negatives 0.2387, 0.0086 in training.",
+        "Probably overfitting, not drift: the score differs from the training data (PSI 2.6383, 2.6383 corrected for "
+        "chance), but the drift of no feature explains more than 1.8% of it. The score of valid differs as much "
+        "(PSI 2.5630), and test does not differ from valid (PSI 0.0103). The mean score of positives is 0.3203, 0.9837 "
+        "in training; of negatives 0.2387, 0.0086 in training.",
     )
 
 

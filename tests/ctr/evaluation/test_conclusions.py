@@ -323,11 +323,11 @@ def test_overfitting_is_not_called_drift(tmp_path):
     assert report["psi"]["score"]["test"]["drift"] == "major"
     assert report["psi"]["score"]["valid"]["drift"] == "major"
     warning = sentences(report, "warning")["score_drift"]
-    assert warning.startswith("Overfitting, not drift: the score differs from training's (PSI ")
+    assert warning.startswith("Probably overfitting, not drift: the score differs from the training data (PSI ")
     assert " The score of valid differs as much (PSI " in warning
-    assert "This is overfitting, not drift" in (tmp_path / "run" / "report.html").read_text()
+    assert "This is probably overfitting, not drift" in (tmp_path / "run" / "report.html").read_text()
     again = ctr.evaluate(tmp_path / "run", str(tmp_path / "data" / "test.parquet"), tmp_path / "test")
-    assert sentences(again, "warning")["score_drift"].startswith("Overfitting, not drift")
+    assert sentences(again, "warning")["score_drift"].startswith("Probably overfitting, not drift")
 
 
 MISTAKES = {
