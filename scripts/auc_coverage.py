@@ -1,16 +1,17 @@
-"""How often the 95 % interval of the AUC holds the truth: a table of simulations.
+"""Simulate how often the 95% CI of the AUC contains the true AUC.
 
     python scripts/auc_coverage.py [--simulations 10000]
 
-Scores are normal with variance 1 in both classes, their means so far apart that the AUC is known; each simulation draws
-its number of positives as well. Three intervals stand side by side, all with the variance of DeLong:
+Scores are normal with variance 1 in both classes, and the distance of their means sets the true AUC. Each simulation
+also samples its number of positives. The table compares three intervals, all with DeLong's variance:
 
     plain       AUC -+ 1.96 s
     log-odds    ln(AUC / (1 - AUC)) -+ 1.96 s / (AUC (1 - AUC))
-    used        the same with Student's t in place of 1.96, as `ctr.metrics.ranking.auc_interval` has it
+    used        log-odds with Student's t in place of 1.96: `ctr.metrics.ranking.auc_interval`
 
-The last column is the share of simulations without an interval, where a class has fewer than two rows or the ranking is
-perfect; the others are of the rest. 10,000 simulations leave a standard error of 0.22 %.
+The last column is the fraction of simulations without an interval, because a class has fewer than two rows or the
+ranking is perfect. The other columns are of the remaining simulations. With 10,000 simulations, their standard error
+is 0.22%.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from scipy import special
 from ctr.metrics import ScoreCounts, Undefined
 from ctr.metrics.ranking import auc, auc_interval, placements, variance_of_mean
 
-SETTINGS = [  # rows, share of positives, AUC
+SETTINGS = [  # rows, positive rate, AUC
     (200, 0.1, 0.7),
     (200, 0.2, 0.8),
     (200, 0.5, 0.6),
@@ -44,10 +45,10 @@ SETTINGS = [  # rows, share of positives, AUC
 
 
 def hits(rng: np.random.Generator, rows: int, rate: float, truth: float) -> tuple[bool, bool, bool]:
-    """Whether each interval of one simulated set holds the truth.
+    """Return True for each interval of one simulated dataset that contains the true AUC.
 
     Raises:
-        Undefined: the set has no interval.
+        Undefined: the dataset has no interval.
     """
     label = rng.random(rows) < rate
     logit = rng.normal(math.sqrt(2) * special.ndtri(truth) * label, 1).astype(np.float32)

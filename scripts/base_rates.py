@@ -1,9 +1,9 @@
-"""First epochs of a config with and without a start at the base rate, paired by seed.
+"""Compare the first epochs of a config with and without a start at the base rate, paired by seed.
 
     python scripts/base_rates.py CONFIG [--set KEY=VALUE]... [--seeds 3] [--epochs 3]
 
-Each seed is trained twice on the same data order and initial weights, but for `model.initializer.head_bias`. A constant
-here is the positive rate of the training labels, and its log loss is that of the same labels.
+Each seed is trained twice with the same data order and initial weights, except for `model.initializer.head_bias`. The
+constant is the positive rate of the training labels, and its log loss is computed on the same labels.
 """
 
 import argparse
@@ -20,7 +20,7 @@ STARTS = ("zero", "log_odds")
 
 
 def trained(arguments: argparse.Namespace, seed: int, start: str) -> tuple[list[float], dict[str, Any]]:
-    """Train once; the mean loss of each epoch divided by the constant's, and the report."""
+    """Train once; return the mean loss of each epoch divided by the constant's, and the report."""
     settings = [*arguments.set, f"seed={seed}", f"model.initializer.head_bias={start}"]
     if arguments.epochs is not None:
         settings += [f"training.epochs={arguments.epochs}", "training.early_stopping=null"]
@@ -34,16 +34,16 @@ def trained(arguments: argparse.Namespace, seed: int, start: str) -> tuple[list[
 
 
 def constant_loss(rate: float) -> float:
-    """Log loss of the positive rate as a constant score, in nats."""
+    """Return the log loss of the positive rate as a constant score, in nats."""
     return -rate * math.log(rate) - (1 - rate) * math.log(1 - rate)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of `ctr train`")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override of a setting")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, help="train as many, without early stopping (default: as the config)")
+    parser.add_argument("--epochs", type=int, help="epochs, without early stopping (default: as in the config)")
     arguments = parser.parse_args()
     changes = []
     for seed in range(1, arguments.seeds + 1):

@@ -1,11 +1,11 @@
-"""Time and memory of evaluating scored rows: every metric with the interval of AUC, GAUC by user, PSI of the score.
+"""Measure time and memory of evaluating scored rows: every metric with the CI of AUC, GAUC by user, PSI of the score.
 
-`result by user` is `result` again, with intervals that take users as independent; the total counts both.
+`result by user` is `result` again, with CIs that treat users as independent; the total includes both.
 
     python scripts/bench_evaluation.py [--rows 10000000] [--users 1000000] [--weighted]
 
-The rows are made up, 5 % of them positive, and come in row groups of 100,000, as those of a file do. Making them is not
-timed, and they are not kept, so memory is what evaluating takes, beside some 0.2 GB of the libraries.
+The rows are synthetic, 5% of them positive, and come in row groups of 100,000, like those of a file. Generating them is
+not timed, and they are not kept, so the memory is that of the evaluation plus about 0.2 GB of the libraries.
 """
 
 import argparse
@@ -25,7 +25,7 @@ GROUP_ROWS = 100_000
 def row_groups(
     rows: int, users: int, weighted: bool
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]]:
-    """Logit, label, user and weight (or None) of each row group; some users are far more active than others."""
+    """Yield logit, label, user and weight (or None) of each row group; some users are far more active than others."""
     rng = np.random.default_rng(1)
     for start in range(0, rows, GROUP_ROWS):
         size = min(GROUP_ROWS, rows - start)

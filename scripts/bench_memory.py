@@ -1,10 +1,10 @@
-"""Peak memory of every command on data of six shapes, and what `ctr inspect` says that a training needs.
+"""Measure the peak memory of every command on data of six shapes, next to the estimate of `ctr inspect`.
 
     python scripts/bench_memory.py FOLDER [--only NAME]... [--rows 3000000]
 
-Makes the data in FOLDER if it is not there, then runs `ctr inspect`, `ctr train`, `ctr evaluate` and `ctr psi`, each as
-a process of its own, and prints a Markdown table of the peaks of their resident memory (ru_maxrss), in MiB. `promised`
-is the memory that `ctr inspect` names.
+Writes missing data to FOLDER, then runs `ctr inspect`, `ctr train`, `ctr evaluate` and `ctr psi`, each as a separate
+process, and prints a Markdown table of their peak resident memory (ru_maxrss), in MiB. `promised` is the memory that
+`ctr inspect` names.
 """
 
 import argparse
@@ -35,16 +35,16 @@ class Shape:
     """A dataset, and the features that read it."""
 
     make: Callable[[np.random.Generator, int], dict[str, Any]]
-    """Columns of so many rows; `x0` drives the label."""
+    """Function of a number of rows that returns columns; `x0` drives the label."""
     features: dict[str, Any]
     rows: float = 1.0
-    """Of `--rows`."""
+    """Fraction of `--rows`."""
     row_group: int = 100_000
     optimizer: dict[str, Any] = field(default_factory=lambda: ROWWISE)
 
 
 def mixed(draw: np.random.Generator, rows: int) -> dict[str, Any]:
-    """Ten ids, ten numbers, three texts of a million values, a list of twenty."""
+    """Return ten ids, ten numbers, three texts of a million values, and a list of twenty."""
     columns = {f"id{k}": draw.integers(0, 10 ** (2 + k // 2), rows) for k in range(10)}
     texts = {f"text{k}": [f"value-{value:08d}" for value in draw.integers(0, 1_000_000, rows)] for k in range(3)}
     ends = np.arange(0, 20 * rows + 1, 20, dtype=np.int32)
@@ -66,7 +66,7 @@ def long_lists(draw: np.random.Generator, rows: int) -> dict[str, Any]:
 
 
 def hexadecimal(draw: np.random.Generator, rows: int) -> dict[str, Any]:
-    """The shape of Criteo's log: 13 numbers, 26 texts."""
+    """Return columns in the shape of Criteo's log: 13 numbers, 26 texts."""
     texts = {f"c{k}": [f"{value:08x}" for value in draw.zipf(1.2, rows) % 10 ** (3 + k % 4)] for k in range(26)}
     return {**numbers(13)(draw, rows), **texts}
 
@@ -130,7 +130,7 @@ def prepare(name: str, rows: int, folder: Path) -> Path:
 
 
 def peak_of(*arguments: object) -> tuple[int, str]:
-    """Run the command line; return the peak of its memory in MiB, and what it printed."""
+    """Run the command line; return its peak memory in MiB and its output."""
     command = [sys.executable, "-m", "ctr.cli", *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -162,7 +162,7 @@ def main() -> None:
     )
     for name in given.only or SHAPES:
         folder = given.folder / re.sub(r"\W+", "-", name)
-        with ProcessPoolExecutor(1, get_context("spawn")) as other:  # the peak of a child begins with its parent's
+        with ProcessPoolExecutor(1, get_context("spawn")) as other:  # the peak of a child starts at its parent's
             config = other.submit(prepare, name, given.rows, folder).result()
         data, run = folder / "data.parquet", folder / "run"
         shutil.rmtree(run, ignore_errors=True)

@@ -1,11 +1,11 @@
-"""Milliseconds of an update and bytes of state for every sparse optimizer, against the rows of the table.
+"""Measure milliseconds per update and bytes of state of every sparse optimizer, by the number of rows of the table.
 
     python scripts/bench_optimizers.py [--rows 100000 1000000 10000000] [--rounds 10] [--threads 2] [--only ftrl ...]
 
-An update is of 27,000 rows of width 16, spread over the whole table, each once, as they are after deduplication. The
-sizes of a table take turns, so that a busy moment of the machine hits all of them; what counts is the ratio of the
-medians: above 1 because a larger table fits no cache. Beside them stands the stock Keras optimizer of that name, on the
-tables up to 10^6 rows, for it may rewrite all of them.
+An update changes 27,000 rows of width 16, spread over the whole table, each once, as after deduplication. The sizes of
+a table take turns, so that a busy moment of the machine affects all of them. The ratio of the medians is what counts;
+it is above 1 because a larger table does not fit into the cache. The stock Keras optimizer of the same name is measured
+on tables up to 10^6 rows, because it can rewrite all of them.
 """
 
 import argparse
@@ -31,10 +31,13 @@ STOCK: dict[str, Callable[[], tf_keras.optimizers.Optimizer]] = {
 
 
 class Update:
-    """Updates of a table of `rows` rows, timed."""
+    """Timed updates of a table of `rows` rows."""
 
     def __init__(self, optimizer: tf_keras.optimizers.Optimizer, rows: int) -> None:
-        optimizer.weight_decay, optimizer.jit_compile = None, False  # stock ones would decay whole tables, or compile
+        optimizer.weight_decay, optimizer.jit_compile = (
+            None,
+            False,
+        )  # stock ones would decay tables, or compile
         self.table = tf.Variable(tf.random.stateless_normal([rows, WIDTH], [1, 2], stddev=0.01))
         optimizer.build([self.table])
         self.state_bytes = sum(
@@ -57,16 +60,16 @@ class Update:
         self.seconds: list[float] = []
 
     def run(self) -> None:
-        """One round of updates."""
+        """Run and time one round of updates."""
         started = time.perf_counter()
         for ids, values in self.gradients:
             self.step(ids, values)
-        tf.gather(self.table, [0]).numpy()  # waits; a read of the whole variable would copy it
+        tf.gather(self.table, [0]).numpy()  # waits for the updates; reading the whole variable would copy it
         self.seconds.append((time.perf_counter() - started) / STEPS)
 
     @property
     def milliseconds(self) -> float:
-        """The median; the first round, which traces, left out."""
+        """Median over all rounds except the first, which traces."""
         return float(np.median(self.seconds[1:])) * 1e3
 
 
@@ -80,7 +83,7 @@ def measure(make: Callable[[], tf_keras.optimizers.Optimizer], sizes: list[int],
 
 
 def describe(name: str, sizes: list[int], updates: list[Update]) -> str:
-    """One line: milliseconds at each size, their ratio, bytes of state a row."""
+    """Return a line with milliseconds at each size, their ratio, and bytes of state per row."""
     times = "  ".join(f"{update.milliseconds:9.2f}" for update in updates)
     ratio = updates[-1].milliseconds / updates[0].milliseconds
     return f"{name:24s} {times}  {ratio:7.2f}  {updates[-1].state_bytes / sizes[-1]:9.0f}"

@@ -1,11 +1,11 @@
-"""Rows per second and peak memory of `ctr psi` on two folders of Parquet.
+"""Measure rows per second and peak memory of `ctr psi` on two folders of Parquet.
 
     python scripts/bench_psi.py [--rows 5000000] [--rounds 3]
 
-The data is made in a temporary folder: two sets of `--rows` rows and 40 numeric columns (16 float32, 16 float64, 8
-integers; every fourth with 5 % nulls) in 5 files each, row groups of 100,000. In the second set three columns are
-moved by a known number of their standard deviations. The command runs in a fresh process, `--rounds` times; rows per
-second are those of both sets over the wall time of the whole process.
+The data is written to a temporary folder: two datasets of `--rows` rows and 40 numeric columns (16 float32, 16 float64,
+8 integers; every fourth with 5% nulls) in 5 files each, row groups of 100,000. In the second dataset, three columns are
+shifted by a known number of their standard deviations. The command runs in a fresh process, `--rounds` times; rows per
+second are the rows of both datasets divided by the wall time of the whole process.
 """
 
 import argparse
@@ -26,7 +26,7 @@ MOVED = {"x03": 0.1, "x10": 0.5, "x25": 1.0}  # in standard deviations
 
 
 def column_of(name: str, place: int, rows: int, shift: float, random: np.random.Generator) -> pa.Array:
-    """Normal or, of integers, rounded normal values, moved by `shift` deviations."""
+    """Return normal values, rounded for integers, shifted by `shift` standard deviations."""
     values = random.standard_normal(rows, np.float32) + np.float32(shift)
     mask = random.random(rows, np.float32) < 0.05 if place % 4 == 0 else None
     if place % 5 == 4:
@@ -35,7 +35,7 @@ def column_of(name: str, place: int, rows: int, shift: float, random: np.random.
 
 
 def make_set(folder: Path, rows: int, moved: dict[str, float], seed: int) -> None:
-    """Write one set."""
+    """Write one dataset."""
     folder.mkdir()
     for file in range(FILES):
         random = np.random.default_rng([seed, file])
@@ -48,7 +48,7 @@ def make_set(folder: Path, rows: int, moved: dict[str, float], seed: int) -> Non
 
 
 def measure(folder: Path, rows: int) -> dict[str, float]:
-    """Run the command once."""
+    """Run the command once and return its measurements."""
     command = [sys.executable, "-m", "ctr.cli", "psi", folder / "reference", folder / "current"]
     started = time.perf_counter()
     process = subprocess.Popen([*command, "--out", folder / "out", "--overwrite"], stdout=subprocess.DEVNULL)
@@ -66,7 +66,7 @@ def measure(folder: Path, rows: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=5_000_000, help="of each set")
+    parser.add_argument("--rows", type=int, default=5_000_000, help="rows of each dataset")
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

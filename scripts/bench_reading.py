@@ -2,8 +2,8 @@
 
     python scripts/bench_reading.py configs/bench/criteo_like_hex.yaml --set data.root=DIR [--against TREE]
 
-TREE is another checkout of the project. Each measurement is a process of its own that reads one epoch to warm up and
-then one that counts. Prints the median and the range of each, and of their ratio round by round.
+TREE is another checkout of the project. Each measurement is a separate process that reads one epoch to warm up and
+then one that is timed. Prints the median and the range of each, and of their ratio by round.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import numpy as np
 
 
 def rows_per_second(config: str, overrides: list[str]) -> float:
-    """Rows a second of the second epoch."""
+    """Return rows per second of the second epoch."""
     from ctr.config.experiment import load_experiment
     from ctr.training.data import prepare
     from features import Reader
@@ -43,7 +43,7 @@ def rows_per_second(config: str, overrides: list[str]) -> float:
 
 
 def measured(tree: Path, args: argparse.Namespace) -> float:
-    """`rows_per_second` of the project in `tree`, in a process of its own."""
+    """Return `rows_per_second` of the project in `tree`, in a separate process."""
     overrides = [word for override in args.set for word in ("--set", override)]
     command = [sys.executable, __file__, args.config, *overrides, "--once"]
     environment = {**os.environ, "PYTHONPATH": str(tree.resolve()), "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -52,14 +52,14 @@ def measured(tree: Path, args: argparse.Namespace) -> float:
 
 
 def shown(values: list[float], form: str) -> str:
-    """Median and range."""
+    """Return median and range as text."""
     return f"{np.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of `ctr train`")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override of a setting")
     parser.add_argument("--against", type=Path, metavar="TREE")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)

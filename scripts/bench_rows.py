@@ -1,12 +1,12 @@
-"""Time of a whole training step, and memory beside tables and state, against the rows of the tables: it should be flat.
+"""Measure time and extra memory of a whole training step by the number of rows of the tables: both should be flat.
 
     python scripts/bench_rows.py [--rows 100000 10000000] [--optimizer rmsprop_v2] [--rounds 15] [--threads 2]
 
 DCN-V2 with 26 fields of width 16 and 13 numerics, batch 4096, a sparse optimizer on the tables, Adam on the tower.
 Every size sees batches with the same number of distinct rows, spread over its tables. The sizes take turns, so that a
-busy moment of the machine hits all of them; what counts is the ratio of the medians. Memory is what the process grew by
-in a size's steps, tables and state being there. Beside it stands what the machine takes, after each step, to gather the
-step's rows from a plain array of as many rows: where that grows, access to memory does, not the step.
+busy moment of the machine affects all of them. The ratio of the medians is what counts. Memory is the growth of the
+process in a size's steps, without tables and state, which exist before. For comparison, the same rows are gathered from
+a plain array of the same size after each step: if that time grows, memory access is slower, not the step.
 """
 
 import argparse
@@ -25,7 +25,7 @@ FIELDS, WIDTH, NUMERICS, BATCH, DISTINCT, STEPS = 26, 16, 13, 4096, 1000, 10
 
 
 def make_step(total_rows: int, optimizer: str) -> Callable[[dict[str, tf.Tensor]], None]:
-    """A compiled training step of a model with `total_rows` rows in 26 tables."""
+    """Return a compiled training step of a model with `total_rows` rows in 26 tables."""
     names = [f"feature_{k}" for k in range(FIELDS)]
     inputs = Inputs(
         tables=tuple(Table(name, total_rows // FIELDS, WIDTH) for name in names),
@@ -41,18 +41,18 @@ def make_step(total_rows: int, optimizer: str) -> Callable[[dict[str, tf.Tensor]
 
 
 def rows_of(batch: dict[str, tf.Tensor], total_rows: int) -> np.ndarray:
-    """The distinct rows of a batch as the rows of one array that holds all tables."""
+    """Return the distinct rows of a batch as rows of one array of all tables."""
     return np.unique(batch["ids"].numpy() + np.arange(FIELDS) * (total_rows // FIELDS))
 
 
 def make_batches(total_rows: int, count: int) -> list[dict[str, tf.Tensor]]:
-    """Batches whose ids come from DISTINCT rows of each table, drawn from all over it."""
+    """Return batches whose ids are DISTINCT rows of each table, sampled from all of it."""
     rng = np.random.default_rng(1)
     rows = total_rows // FIELDS
     batches = []
     for _ in range(count):
         present = np.stack([rng.choice(rows - SPECIAL_ROWS, DISTINCT, replace=False) for _ in range(FIELDS)], axis=1)
-        # every present row once, the rest of the batch at random among them
+        # every present row once, and the rest of the batch sampled from them
         picks = np.concatenate([np.arange(DISTINCT), rng.integers(DISTINCT, size=BATCH - DISTINCT)])
         ids = SPECIAL_ROWS + present[picks]
         batches.append(
@@ -69,7 +69,7 @@ def make_batches(total_rows: int, count: int) -> list[dict[str, tf.Tensor]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 10_000_000])
-    parser.add_argument("--optimizer", choices=SPARSE, default="rmsprop_v2", help="of the tables")
+    parser.add_argument("--optimizer", choices=SPARSE, default="rmsprop_v2", help="optimizer of the tables")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Seconds from the start of the process to the first step of a training, and its memory at the end of each epoch.
+"""Measure seconds from the start of the process to the first training step, and memory at the end of each epoch.
 
 python scripts/bench_start.py CONFIG [--set KEY=VALUE]...
 """
@@ -14,20 +14,20 @@ import ctr
 
 
 def seconds_of_life() -> float:
-    """Since the process started, as Linux counts it."""
+    """Return the seconds since the process started, as counted by Linux."""
     started = int(Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19])
     return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
 
 
 def resident_mb() -> float:
-    """Memory of this process, as Linux counts it."""
+    """Return the memory of this process in MB, as counted by Linux."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def watch() -> Any:
-    """A callback that prints when the first step is done, and the memory after each epoch."""
-    import tf_keras  # after ctr, which keeps TensorFlow from importing Keras 3 as well
+    """Return a callback that prints the time of the first step, and the memory after each epoch."""
+    import tf_keras  # after ctr, which prevents TensorFlow from importing Keras 3
 
     def on_step(batch: int, logs: Any) -> None:
         if batch == 0:
@@ -42,7 +42,7 @@ def watch() -> Any:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of `ctr train`")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override of a setting")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         ctr.train(ctr.load_experiment(args.config, args.set), Path(folder) / "run", callbacks=[watch()])

@@ -1,17 +1,17 @@
-"""Rows per second from Parquet to updated weights, and where a step's time goes.
+"""Measure rows per second from Parquet to updated weights, and the time of each part of a step.
 
     python scripts/bench_train.py CONFIG [--set KEY=VALUE]... [--rounds 5] [--seconds 5] [--peer COMMAND] [--json FILE]
 
-These take turns, `--rounds` times, so that a busy moment of the machine hits all alike:
+The measurements take turns, `--rounds` times, so that a busy moment of the machine affects all of them:
 
-    from_parquet  training as `ctr train` does it, but for validation: read, encode, shuffle, step
-    bare_step     the same step on batches that are in memory
-    tower_only    forward, backward and update of the towers alone, on an input that is in memory: no tables at all
-    tower_input   the same, with the gradient of the input, which any model with tables needs
-    read          Parquet to shuffled batches, with nothing else to do
+    from_parquet  training as by `ctr train`, without validation: read, encode, shuffle, step
+    bare_step     the same step on batches in memory
+    tower_only    forward, backward and update of the towers only, on an input in memory, without tables
+    tower_input   tower_only with the gradient of the input, which every model with tables needs
+    read          Parquet to shuffled batches, without training
     peer          with `--peer`: a command whose last line is a JSON object with `rows_per_s`
 
-Then the parts of a step, one by one. Ratios are of values of one round; printed are medians and ranges.
+Then each part of a step is timed. Ratios are between values of the same round. Prints medians and ranges.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from models import CTRModel
 from optimizers import adam
 
 IN_MEMORY = 8  # batches
-WARM_UP = 5  # steps before the clock starts
+WARM_UP = 5  # steps before timing starts
 RATIOS = (
     ("bare_step", "tower_only"),
     ("bare_step", "tower_input"),
@@ -50,19 +50,19 @@ RATIOS = (
 
 
 def rows_per_second(work: Iterator[int], seconds: float) -> float:
-    """Of an iterator that yields how many rows it has just done."""
+    """Return the rows per second of an iterator that yields the rows of each batch it processed."""
     for _ in range(WARM_UP):
         next(work)
     rows, started = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - started) < seconds:
         rows += next(work)
         if time.perf_counter() - started >= seconds:
-            tf.test.experimental.sync_devices()  # a GPU runs behind
+            tf.test.experimental.sync_devices()  # wait for a GPU, which runs asynchronously
     return rows / elapsed
 
 
 def endless(reader: Reader) -> Generator[Batch, None, None]:
-    """The batches of epoch after epoch."""
+    """Yield the batches of one epoch after another."""
     epoch = 0
     while True:
         yield from reader.epoch(epoch)
@@ -70,27 +70,27 @@ def endless(reader: Reader) -> Generator[Batch, None, None]:
 
 
 def stepping(step: Callable[[Any], Any], batches: Iterator[Any]) -> Iterator[int]:
-    """Rows of each batch, after a step on it."""
+    """Yield the number of rows of each batch after a step on it."""
     for batch in batches:
         step(batch)
         yield len(batch["label"])
 
 
 def cycling(batches: list[Any]) -> Iterator[Any]:
-    """Some batches over and over."""
+    """Yield the same batches in an endless cycle."""
     while True:
         yield from batches
 
 
 def tensors_of(placed: Generator[Placed, None, None]) -> Iterator[dict[str, tf.Tensor]]:
-    """The tensors of batches."""
+    """Yield the tensors of batches."""
     with closing(placed):
         for _, tensors in placed:
             yield tensors
 
 
 def tower_step(model: CTRModel, to_input: bool) -> Callable[[dict[str, tf.Tensor]], Any]:
-    """Forward, backward and update by Adam, of the towers alone; `to_input`: back to their input too."""
+    """Return a step of the towers only, updated by Adam; `to_input`: with the gradient of their input."""
     owned = zip(model.trainable_variables, model.logical_variables, strict=True)
     towers = [variable for variable, (kind, _) in owned if kind == "tower"]
     optimizer = adam()
@@ -106,7 +106,7 @@ def tower_step(model: CTRModel, to_input: bool) -> Callable[[dict[str, tf.Tensor
 
 
 def tower_gradients(model: CTRModel, towers: list[tf.Variable], batch: dict[str, tf.Tensor]) -> tuple[Any, Any]:
-    """The gradients of the towers' variables, and of their input `x0`, which is in the batch."""
+    """Return the gradients of the towers' variables and of their input `x0`, which is in the batch."""
     with tf.GradientTape() as tape:
         tape.watch(batch["x0"])
         logit = model.tower(batch["x0"], step=model.step, training=True)
@@ -116,7 +116,7 @@ def tower_gradients(model: CTRModel, towers: list[tf.Variable], batch: dict[str,
 
 
 def parts_of(model: CTRModel) -> dict[str, Callable[[dict[str, tf.Tensor]], Any]]:
-    """The parts of a step, each compiled by itself; tables of one group only."""
+    """Return the parts of a step, each compiled separately; the tables must be in one group."""
     variables, kinds = model.trainable_variables, [kind for kind, _ in model.logical_variables]
     tables = [v for v, kind in zip(variables, kinds, strict=True) if kind == "table"]
     towers = [v for v, kind in zip(variables, kinds, strict=True) if kind == "tower"]
@@ -152,7 +152,7 @@ def parts_of(model: CTRModel) -> dict[str, Callable[[dict[str, tf.Tensor]], Any]
 
 
 def milliseconds(function: Callable[[Any], Any], batches: list[Any], rounds: int) -> float:
-    """The median of a call."""
+    """Return the median time of a call in milliseconds."""
     times = []
     for place in range(rounds * IN_MEMORY + WARM_UP):
         started = time.perf_counter()
@@ -163,18 +163,18 @@ def milliseconds(function: Callable[[Any], Any], batches: list[Any], rounds: int
 
 
 def peer_rate(command: str) -> float:
-    """Rows per second that a command reports."""
+    """Return the rows per second that a command reports."""
     out = subprocess.run(shlex.split(command), capture_output=True, text=True, check=True).stdout
     return float(json.loads(out.strip().splitlines()[-1])["rows_per_s"])
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    """Median, least and most."""
-    return {"median": float(np.median(values)), "least": min(values), "most": max(values)}
+    """Return median, minimum and maximum."""
+    return {"median": float(np.median(values)), "minimum": min(values), "maximum": max(values)}
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """Every figure."""
+    """Return every figure."""
     experiment = load_experiment(args.config, args.set)
     settings = experiment.training
     set_threads(settings.threads)
@@ -228,17 +228,17 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of `ctr train`")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override of a setting")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=5, help="seconds of each measurement")
     parser.add_argument("--peer", metavar="COMMAND")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="JSON file for all figures")
     args = parser.parse_args()
     found = measure(args)
     for name, rate in found["rows_per_second"].items():
-        print(f"{name:<14}{rate['median']:12,.0f} rows/s   ({rate['least']:,.0f} to {rate['most']:,.0f})")
+        print(f"{name:<14}{rate['median']:12,.0f} rows/s   ({rate['minimum']:,.0f} to {rate['maximum']:,.0f})")
     for name, ratio in found["ratios"].items():
-        print(f"{name:<28}{ratio['median']:6.3f}   ({ratio['least']:.3f} to {ratio['most']:.3f})")
+        print(f"{name:<28}{ratio['median']:6.3f}   ({ratio['minimum']:.3f} to {ratio['maximum']:.3f})")
     for name, cost in found["milliseconds"].items():
         print(f"{name:<22}{cost:8.2f} ms")
     print(f"peak memory {found['peak_memory_gb']:.2f} GiB")

@@ -1,17 +1,17 @@
-"""How often 95% intervals hold the truth where rows come in users: a table of simulations.
+"""Simulate how often 95% CIs contain the true value if rows are grouped by user.
 
     python scripts/cluster_coverage.py [--simulations 2000] [--processes 2]
 
-Two models, equally good, score the same rows. A user has an effect on the label that both models know in part. Each
-model has an error of its own for each user, as an embedding has. So the labels, the scores and the losses of a user's
-rows are alike. Every simulation draws new users, each with equally many rows, or with numbers of rows that differ much
-(skewed: lognormal; the largest of 1,000 users has about 50 times the median). 20% of the labels are 1, in the settings
-marked "rare" 2%. The truth is that of 8 million rows of different users.
+Two equally good models score the same rows. Each user has an effect on the label that both models know in part, and
+each model has its own error for each user, as an embedding has. So labels, scores and losses of a user's rows are
+correlated. Every simulation samples new users, either with equally many rows or with very different numbers (skewed:
+lognormal; the largest of 1,000 users has about 50 times the median). The positive rate is 20%, and 2% in the settings
+marked "rare". The true values are computed on 8 million rows of different users.
 
-For each metric the table has two shares of intervals that hold the truth: `row` takes rows as independent, `user` takes
-users. AUC is `auc_interval`. Log loss and calibration (the ratio) are the value -+ 1.96 standard errors. z is the share
-of `calibration_z` within -+ 1.96. The last two are the paired differences of the two models. 2,000 simulations leave a
-standard error of 0.5 percentage points.
+For each metric, the table has two percentages of CIs that contain the true value: `row` treats rows as independent,
+`user` treats users as independent. AUC is `auc_interval`. Log loss and calibration (the ratio) are the value -+ 1.96
+standard errors. z is the fraction of `calibration_z` within -+ 1.96. The last two are the paired differences of the two
+models. With 2,000 simulations, the standard error is 0.5 percentage points.
 """
 
 import argparse
@@ -38,8 +38,8 @@ from ctr.metrics import (
 )
 from ctr.metrics.clusters import ClusterSums
 
-SKEWED = 0  # in place of the number of rows of each user: it differs
-SETTINGS = [  # users, rows of each, share of positives
+SKEWED = 0  # in place of the number of rows per user: numbers differ
+SETTINGS = [  # users, rows per user, positive rate
     *((users, rows, 0.2) for users in (10, 30) for rows in (5, 50)),
     *((users, rows, 0.2) for users in (100, 500, 2000) for rows in (1, 2, 5, 20, 50, SKEWED)),
     *((users, rows, 0.02) for users in (500, 2000) for rows in (5, 20)),
@@ -53,22 +53,22 @@ class Rows(NamedTuple):
     """Scored rows of two models, in the order of their users."""
 
     first: np.ndarray  # logit of one model, float32 [rows]
-    second: np.ndarray  # that of the other
+    second: np.ndarray  # logit of the other model, float32 [rows]
     label: np.ndarray
     clusters: Clusters
 
 
 @dataclass(frozen=True)
 class World:
-    """Population that rows are drawn from, with its true values.
+    """Population that rows are sampled from, with its true values.
 
     Attributes:
-        bias: of the label's log-odds.
-        shifts: added to the logits of the two models, so that the mean of their scores is the share of positives.
-        auc: of the first model.
-        log_loss: of the first model.
-        auc_difference: of the first model to the second.
-        log_loss_difference: of the first model to the second.
+        bias: bias of the label's log-odds.
+        shifts: shifts of the logits of the two models, so that the mean score equals the positive rate.
+        auc: AUC of the first model.
+        log_loss: log loss of the first model.
+        auc_difference: AUC of the first model minus that of the second.
+        log_loss_difference: log loss of the first model minus that of the second.
     """
 
     bias: float
@@ -80,9 +80,9 @@ class World:
 
     @classmethod
     def of(cls, rate: float) -> "World":
-        """Find the bias that gives a share of positives, and the truth."""
+        """Find the bias that gives a positive rate, and the true values."""
         rng = np.random.default_rng([0, round(1000 * rate)])
-        spread = np.sqrt(1 + 0.8**2)  # of the label's log-odds
+        spread = np.sqrt(1 + 0.8**2)  # log-odds of the label
         nodes, weights = np.polynomial.hermite_e.hermegauss(60)
         mean = lambda bias: weights @ special.expit(bias + spread * nodes) / weights.sum() - rate  # noqa: E731
         world = cls(float(optimize.brentq(mean, -20, 20)))
@@ -110,7 +110,7 @@ class World:
         )
 
     def draw(self, rng: np.random.Generator, sizes: np.ndarray) -> Rows:
-        """Draw users with these numbers of rows."""
+        """Sample users with these numbers of rows."""
         code = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
         effect, *errors = rng.normal(size=(3, len(sizes)))
         shared = rng.normal(size=len(code))
@@ -123,14 +123,14 @@ class World:
 
 
 def sizes_of(rng: np.random.Generator, users: int, rows: int) -> np.ndarray:
-    """Draw the number of rows of each user."""
+    """Sample the number of rows of each user."""
     if rows != SKEWED:
         return np.full(users, rows)
     return np.ceil(8 * rng.lognormal(0, 1.2, users)).astype(np.int64)
 
 
 def hits(rows: Rows, world: World) -> np.ndarray:
-    """Return 1 where an interval, by rows or users, holds the truth, else 0, float64 [metrics, 2]; NaN without one."""
+    """Return 1 if a CI, by rows or users, contains the true value, else 0, float64 [metrics, 2]; NaN without a CI."""
     counts = ScoreCounts.of(rows.first, rows.label)
     if not rows.label.any():
         return np.full((len(NAMES), 2), np.nan)
@@ -188,7 +188,7 @@ def _difference_holds(made: Callable[[], RowDifferences], of: Clusters | None, t
 
 
 def coverage(users: int, rows: int, world: World, seeds: range) -> np.ndarray:
-    """Return the share of simulations whose intervals hold the truth, float64 [metrics, 2]; one of each seed."""
+    """Return the fraction of simulations, one per seed, whose CIs contain the true value, float64 [metrics, 2]."""
     total, defined = np.zeros((len(NAMES), 2)), np.zeros((len(NAMES), 2))
     for seed in seeds:
         rng = np.random.default_rng([1, users, rows, seed])
@@ -206,9 +206,9 @@ def _tables(simulations: int, processes: int) -> Iterator[str]:
         for users, rows, rate in SETTINGS:
             found = list(pool.map(partial(coverage, users, rows, worlds[rate]), pieces))
             shares = np.average(found, axis=0, weights=[len(piece) for piece in pieces])
-            told = "skewed" if rows == SKEWED else str(rows)
+            label = "skewed" if rows == SKEWED else str(rows)
             mark = "rare" if rate < 0.1 else ""
-            yield f"{users:5} {told:>6} {mark:>5} " + "".join(f"{row:13.1%}{user:7.1%}" for row, user in shares)
+            yield f"{users:5} {label:>6} {mark:>5} " + "".join(f"{row:13.1%}{user:7.1%}" for row, user in shares)
 
 
 def main() -> None:

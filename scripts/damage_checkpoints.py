@@ -1,15 +1,15 @@
-"""Damages checkpoints of an interrupted run, resumes it, and compares its end with that of an undisturbed run.
+"""Damage checkpoints of an interrupted run, resume it, and compare the result with that of an undisturbed run.
 
     python scripts/damage_checkpoints.py CONFIG [--damages 60] [--seed 0] [--set KEY=VALUE]... [--every-steps 30]
                                          [--folder FOLDER]
 
-A run is killed after a new best, when the last checkpoints name two bests, and another one after an old best, which all
-last checkpoints name. Each damage changes one file of one checkpoint in a copy of such a run: it flips a random bit,
-truncates the file at a random place, or deletes it. The files of all checkpoints have their turn. A resumed copy must
-go on from the newest intact checkpoint whose best is intact, or start over if there is none. The end must be byte for
-byte that of the undisturbed run: weights, scores, metrics.jsonl, and report.json without its clock readings. Prints a
-Markdown table of checkpoints and files; exit code 1 if any end differs. Runs are killed as processes of `ctr train`,
-and resumed within this one to save time.
+One run is killed after a new best, when the last checkpoints name two bests. Another is killed when all last
+checkpoints name the same old best. Each damage changes one file of one checkpoint in a copy of such a run: it flips a
+random bit, truncates the file at a random position, or deletes it. The files of all checkpoints take turns. A resumed
+copy must continue from the newest intact checkpoint whose best is intact, or start over without one. The result must
+equal the undisturbed run byte for byte: weights, scores, metrics.jsonl, and report.json without durations. Prints a
+Markdown table of checkpoints and files; exit code 1 if any result differs. Runs are killed as processes of `ctr train`,
+and resumed in this process to save time.
 """
 
 import argparse
@@ -45,7 +45,7 @@ class Killed:
     """Step of each checkpoint -> step of the best that it names."""
 
     def resumes_from(self, damaged: int) -> int | None:
-        """Return the step of the newest intact checkpoint whose best is intact; None if there is none."""
+        """Return the step of the newest intact checkpoint whose best is intact; None without one."""
         return max((step for step, best in self.bests.items() if damaged not in (step, best)), default=None)
 
 
@@ -58,14 +58,14 @@ class Spot:
     file: str
     damages: Counter[str] = field(default_factory=Counter)
     differing: int = 0
-    """Number of damages after which the run did not end as the undisturbed one."""
+    """Number of damages after which the result differed from the undisturbed run."""
 
     def __str__(self) -> str:
         role = "a best" if self.step in self.killed.bests.values() else "not a best"
         return f"{self.killed.moment} | {self.step}, {role} | {self.file}"
 
     def line(self) -> str:
-        """Return its line of the table."""
+        """Return the table line of this file."""
         damages = ", ".join(f"{count} {kind}" for kind, count in sorted(self.damages.items()))
         step = self.killed.resumes_from(self.step)
         outcome = f"{self.differing} DIFFER" if self.differing else "same"
@@ -95,7 +95,7 @@ def checkpoint_of(run: Path, step: int) -> Path:
 
 
 def bests_of(run: Path) -> dict[int, int]:
-    """Return the step of each checkpoint and that of the best that it names; empty while checkpoints change."""
+    """Return the step of the best by step of the checkpoint that names it; empty while checkpoints change."""
     try:
         return {
             step: json.loads((checkpoint_of(run, step) / "position.json").read_text())["best"]["step"]
@@ -122,13 +122,13 @@ MOMENTS = {"after a new best": is_after_new_best, "after an old best": is_after_
 def kill_when(
     is_moment: Callable[[dict[int, int]], bool], count: int, after: int, command: list[str], run: Path
 ) -> dict[int, int]:
-    """Train a run until it has so many checkpoints, the last of this step or later, at the moment, and kill it.
+    """Train until `count` checkpoints exist, the last at `after` or later, and `is_moment` holds; then kill the run.
 
     Returns:
-        Its checkpoints, as `bests_of` does.
+        The checkpoints of the run, in the form of `bests_of`.
 
     Raises:
-        SystemExit: it did not come to this moment, or went on.
+        SystemExit: the run ended first, or saved another checkpoint.
     """
 
     def is_time() -> bool:
@@ -148,15 +148,15 @@ def kill_when(
 
 
 def resume(experiment: Experiment, run: Path) -> int | None:
-    """Resume a run to its end; returns the step that it went on from, None if it started over."""
+    """Resume a run to its end and return the step that it resumed from; None if it started over."""
     shown = io.StringIO()
     train(experiment, run, resume=True, console=Console(file=shown, width=200))
-    resumed = re.search(r"going on from step (\d+)", shown.getvalue())
+    resumed = re.search(r"resuming from step (\d+)", shown.getvalue())
     return int(resumed[1]) if resumed else None
 
 
 def damage_checkpoints(config: Path, settings: list[str], damages: int, seed: int, folder: Path) -> int:
-    """Print the table; returns how many runs did not end as the undisturbed one."""
+    """Print the table and return how many results differed from the undisturbed run."""
     experiment = load_experiment(config, settings)
     resume(experiment, folder / "undisturbed")
     undisturbed = ending(folder / "undisturbed")
@@ -195,8 +195,8 @@ def main() -> None:
     parser.add_argument("--damages", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--every-steps", type=int, default=30, help="steps from checkpoint to checkpoint")
-    parser.add_argument("--folder", type=Path, help="where the runs go; default: one that is deleted at the end")
+    parser.add_argument("--every-steps", type=int, default=30, help="steps between checkpoints")
+    parser.add_argument("--folder", type=Path, help="folder for the runs (default: a temporary one)")
     given = parser.parse_args()
     settings = [*given.set, f"training.checkpoint.every={{steps: {given.every_steps}}}"]
     with tempfile.TemporaryDirectory() as temporary:

@@ -1,15 +1,14 @@
-"""Damages one byte of a finished run at a time, and sees whether any command says something else without a word.
+"""Damage one byte of a finished run at a time, and check that no command gives a different result silently.
 
     PYTHONPATH=. python scripts/damage_run.py CONFIG [--damages 300] [--seed 0] [--set KEY=VALUE] [--folder FOLDER]
 
-Trains the config once and evaluates it once. Then, each time on a fresh copy, another value is put in the place of one
-byte, of each file of the folder in turn, and all that reads a finished run reads it: its reports in the terminal and
-as HTML, the run side by side with the undamaged one, `ctr evaluate`, `--resume`, a warm start, and what a comparison
-reads. A damage is
+Trains and evaluates the config once. Then one byte changes in a fresh copy of the folder, in each file in turn, and
+every reader of a finished run reads the copy: the reports in the terminal and as HTML, the run side by side with the
+undamaged one, `ctr evaluate`, `--resume`, a warm start, and a comparison. A damage is
 
-- noticed, if an error or a warning names the file, and what is said without one is as it was;
-- harmless, if everything is as it was: nothing reads that file, or the user may edit it;
-- silent, if something differs and nothing names the file, or a traceback ends the command.
+- noticed, if an error or a warning names the file, and readers without a warning give the same result as before;
+- harmless, if every result is the same as before: nothing reads that file, or users can edit it;
+- silent, if a result differs and no message names the file, or a command ends with a traceback.
 
 Prints a Markdown table of the files; exit code 1 if any damage was silent.
 """
@@ -48,7 +47,7 @@ EVALUATION = Path("evaluations/day")
 OUTCOMES = ("noticed", "harmless", "silent")
 
 Reader: TypeAlias = Callable[[Path, Console], str]
-"""Reads a run's folder, and may print; what it found out, as text."""
+"""Function that reads a run's folder, can print, and returns its result as text."""
 
 
 def shown(run: Path, console: Console) -> str:
@@ -74,18 +73,18 @@ def read_by_a_comparison(run: Path, console: Console) -> str:
 
 
 class Commands:
-    """The readers that take the experiment or data.
+    """Readers that need the experiment or data.
 
     Args:
-        experiment: of the run.
-        data: Parquet that is evaluated.
+        experiment: experiment of the run.
+        data: Parquet to evaluate.
     """
 
     def __init__(self, experiment: Experiment, data: str) -> None:
         self.experiment, self.data = experiment, data
 
     def evaluated(self, run: Path, console: Console) -> str:
-        """Report, without clock readings, and scores."""
+        """Return the report, without durations, and the scores."""
         out = run.with_name("out")
         shutil.rmtree(out, ignore_errors=True)
         report = ctr.evaluate(run, self.data, out, console=console)
@@ -93,12 +92,12 @@ class Commands:
         return f"{ {name: value for name, value in report.items() if name != 'seconds'} }{scores!r}"
 
     def resumed(self, run: Path, console: Console) -> str:
-        """What is printed."""
+        """Resume the run, which prints its report."""
         ctr.train(self.experiment, run, resume=True, console=console)
         return ""
 
     def warm(self, run: Path, console: Console) -> str:
-        """The experiment and the weights that another run would begin with."""
+        """Return the experiment and the weights that a warm start would use."""
         training = self.experiment.training.model_copy(update={"warm_start": WarmStart(run=str(run))})
         experiment = self.experiment.model_copy(update={"training": training})
         parent = open_parent(plan_model(experiment, empty_encoder(experiment)), Run(run.with_name("new")))
@@ -108,7 +107,7 @@ class Commands:
         return f"{parent.plan.experiment.to_yaml()}{fingerprint(model)}"
 
     def readers(self) -> dict[str, Reader]:
-        """All of them, by name."""
+        """Return all readers by name."""
         return {
             "report": shown,
             "report.html": page,
@@ -122,28 +121,28 @@ class Commands:
         }
 
 
-class Told(NamedTuple):
-    """What a reader found out, and what it says is wrong."""
+class Reading(NamedTuple):
+    """Result of a reader, and its errors and warnings."""
 
     found: str
     error: str
 
 
-def told(reader: Reader, run: Path) -> Told:
+def read_run(reader: Reader, run: Path) -> Reading:
     console = Console(file=io.StringIO(), width=200)
     try:
         found = reader(run, console)
     except (ConfigError, DataError, OSError) as raised:
-        return Told("", str(raised))
-    except Exception as raised:  # noqa: BLE001 - whatever it is: a traceback names no file
-        return Told(f"crashed: {raised!r}", "")
+        return Reading("", str(raised))
+    except Exception as raised:  # noqa: BLE001 - any other exception is a crash
+        return Reading(f"crashed: {raised!r}", "")
     printed = console.file.getvalue().splitlines()
     warnings = [line for line in printed if line.startswith("warning: ")]
-    return Told(f"{found}{[line for line in printed if line not in warnings]}", "\n".join(warnings))
+    return Reading(f"{found}{[line for line in printed if line not in warnings]}", "\n".join(warnings))
 
 
 def damage(path: Path, rng: np.random.Generator) -> int:
-    """Put another value in the place of a random byte; returns where."""
+    """Change a random byte to another value and return its position."""
     content = bytearray(path.read_bytes())
     place = int(rng.integers(len(content)))
     content[place] ^= int(rng.integers(1, 256))
@@ -152,7 +151,7 @@ def damage(path: Path, rng: np.random.Generator) -> int:
 
 
 def outcome(name: str, found: dict[str, tuple[str, str]], before: dict[str, tuple[str, str]]) -> str:
-    """How a damage to a file was met, and by what."""
+    """Return the outcome of a damage to a file, with the readers that were silent."""
     noticed = [
         reader for reader, (_, error) in found.items() if error != before[reader][1] and Path(name).name in error
     ]
@@ -168,7 +167,7 @@ def main() -> None:
     parser.add_argument("--damages", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--folder", type=Path, help="where the run and its copies go; default: one that is deleted")
+    parser.add_argument("--folder", type=Path, help="folder for the run and its copies (default: a temporary one)")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.folder or Path(temporary)
@@ -176,7 +175,7 @@ def main() -> None:
 
 
 def damaged(folder: Path, experiment: Experiment, damages: int, seed: int) -> int:
-    """Damage a run of an experiment so often, and print what came of it; returns how many were silent."""
+    """Damage a run of an experiment `damages` times, print the table, and return how many were silent."""
     good, run = folder / "undamaged", folder / "run"
     data = experiment.data
     day = files_of(open_data(data.path or data.test or data.train))[-1].path
@@ -184,7 +183,7 @@ def damaged(folder: Path, experiment: Experiment, damages: int, seed: int) -> in
     ctr.evaluate(good, day, good / EVALUATION)
     readers = Commands(experiment, day).readers()
     shutil.copytree(good, run)
-    before = {name: told(reader, run) for name, reader in readers.items()}
+    before = {name: read_run(reader, run) for name, reader in readers.items()}
     if "" in {one.found for one in before.values()}:
         raise SystemExit(f"the undamaged run cannot be read: {before}")
     names = sorted(str(path.relative_to(good)) for path in good.rglob("*") if path.is_file())
@@ -195,7 +194,7 @@ def damaged(folder: Path, experiment: Experiment, damages: int, seed: int) -> in
         shutil.rmtree(run)
         shutil.copytree(good, run)
         place = damage(run / name, rng)
-        met = outcome(name, {reader: told(read, run) for reader, read in readers.items()}, before)
+        met = outcome(name, {reader: read_run(read, run) for reader, read in readers.items()}, before)
         counts[name][met.partition(":")[0]] += 1
         if met.startswith("silent"):
             print(f"{name}, byte {place}: {met}", file=sys.stderr, flush=True)
@@ -204,10 +203,10 @@ def damaged(folder: Path, experiment: Experiment, damages: int, seed: int) -> in
 
 
 def table(counts: dict[str, Counter[str]]) -> str:
-    """Files and how many of their damages had which outcome, as Markdown."""
+    """Return the number of damages by file and outcome, as Markdown."""
     lines = [f"| file | {' | '.join(OUTCOMES)} |", f"|---|{'---:|' * len(OUTCOMES)}"]
     for name, found in counts.items():
-        edited = " (may be edited)" if Path(name).name in MAY_BE_EDITED else ""
+        edited = " (users can edit it)" if Path(name).name in MAY_BE_EDITED else ""
         lines.append(f"| `{name}`{edited} | {' | '.join(str(found[one]) for one in OUTCOMES)} |")
     total = Counter[str]()
     for found in counts.values():

@@ -1,4 +1,4 @@
-"""The faults that `planted_faults.py` plants: small mistakes of the kind that a tired engineer commits.
+"""The faults that `planted_faults.py` plants: small mistakes that a tired engineer could make.
 
 Each replaces a text that occurs exactly once in its file. When a change moves or rewrites that text, update `file` and
 `before` so that the fault stays the same mistake.
@@ -12,11 +12,11 @@ class Fault:
     """A mistake in one place of the code.
 
     Args:
-        name: what goes wrong, as an identifier.
+        name: identifier that names the effect.
         file: path of the file in the tree.
         before: text that occurs exactly once in it.
         after: text in its place.
-        tests: path or pattern of the tests of its package, after that of the tests that are the likeliest to fail.
+        tests: paths or patterns of tests: first those likeliest to fail, then those of the package.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Fault:
 FEATURES, MODELS, OPTIMIZERS, METRICS = "tests/features", "tests/models", "tests/optimizers", "tests/ctr/metrics"
 EVALUATION, COMPARISON = "tests/ctr/evaluation", "tests/ctr/comparison"
 RUNS = "tests/ctr/test_*.py"
-"""Tests of whole runs, which are those of `ctr/config`, `ctr/runs` and `ctr/training`."""
+"""Tests of whole runs, for faults in `ctr/config`, `ctr/runs` and `ctr/training`."""
 
 FAULTS = (
     Fault(

@@ -1,14 +1,14 @@
-"""Trains while the machine fails: a clear error, and the last good state as it was.
+"""Train while the machine fails, and check for a clear error and an intact last good state.
 
     python scripts/faults.py [--only WORDS] [--folder FOLDER]
 
 Faults: a full disk, a run folder that turns read-only, training files that change, one flipped bit in every file of
-an unfinished run, a table that no memory holds, no file descriptors, a file that may not be read, no home and no
-temporary folder. Each befalls a `ctr` process at work on a tiny click log, which is stopped meanwhile. It must end
-well, or in fewer than ten lines that name what is wrong. Once the fault is gone `ctr train --resume` must end byte
-for byte as a run that was left alone, and a finished run that stood there must be as it was. Prints a line a fault
-and its message; exit code 1 if any fails. Full and read-only disks are small ones in memory, which only root may
-mount.
+an unfinished run, a table larger than memory, no file descriptors, a file without read permission, no home and no
+temporary folder. Each is injected into a `ctr` process on a tiny click log, which is stopped meanwhile. The process
+must succeed, or print fewer than ten lines that name the problem. Once the fault is removed, `ctr train --resume` must
+end byte for byte like an undisturbed run, and an earlier finished run in the folder must be unchanged. Prints a line
+per fault with its message; exit code 1 if any fails. Full and read-only disks are small ones in memory, which only root
+can mount.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from faulty_machine import (
     stopped,
 )
 
-TRIES = 5  # to come in time
+TRIES = 5  # attempts to inject a fault before the process ends
 
 
 def full_before_the_start(place: Place) -> str:
@@ -55,7 +55,7 @@ def full_before_the_start(place: Place) -> str:
 
 
 def full_during(place: Place, is_time: Callable[[Path], bool], overwrites: bool) -> str:
-    """A disk that fills up while a run is trained, perhaps in the place of a finished one."""
+    """Fill the disk during training, with `overwrites` while the run replaces a finished one."""
     with Disk(place.folder / "disk") as disk:
         run = kept = disk.folder / "run"
         if overwrites:
@@ -70,7 +70,7 @@ def full_during(place: Place, is_time: Callable[[Path], bool], overwrites: bool)
         message = ended.expect(2, "No space left on device", str(run), f"--run {kept} --resume")
         disk.empty()
         if overwrites and contents(run) != before:
-            raise Failed("the finished run is not as it was")
+            raise Failed("the finished run has changed")
         check_resumed(place, kept)
         return message
 
@@ -119,7 +119,7 @@ def truncated(path: Path) -> None:
 
 
 def data_that_changes(place: Place, change: Callable[[Path], None]) -> str:
-    """A training file that changes after the first epoch."""
+    """Change a training file after the first epoch."""
     run, path = place.folder / "run", place.data / "train" / "part-1.parquet"
     kept = Path(shutil.copy2(path, place.folder / "kept"))
     process = start("train", place.config, "--run", run)
@@ -137,14 +137,14 @@ def data_that_changes(place: Place, change: Callable[[Path], None]) -> str:
 
 
 def flip(path: Path) -> None:
-    """One bit in the middle of a file."""
+    """Flip one bit in the middle of a file."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
 
 
 def flipped_bit(place: Place, pattern: str) -> str:
-    """A bit of a file of an unfinished run: it goes on, or says what to do and goes on once the bit is back."""
+    """Flip a bit in a file of an unfinished run, which must resume, or advise and resume once the bit is restored."""
     run = place.folder / "run"
     process = start("train", place.config, "--run", run)
     with stopped(process, lambda: has_checkpoint(run, 3)() and (run / "checkpoints" / "best.json").exists()):
@@ -157,10 +157,10 @@ def flipped_bit(place: Place, pattern: str) -> str:
         message = ended.expect(2, str(run), "--overwrite")
         flip(path)
     else:
-        before = ended.shown.partition("going on from step")[0].splitlines()
+        before = ended.shown.partition("resuming from step")[0].splitlines()
         warnings = [line for line in before if line.startswith("warning: ")]
-        message = "\n".join(warnings) or "works: what it says is said elsewhere too"
-    check_resumed(place, run)  # which shows the report of a finished one
+        message = "\n".join(warnings) or "works: other files have the same content"
+    check_resumed(place, run)  # prints the report if the run has finished
     return message
 
 
@@ -169,7 +169,7 @@ def huge_table(place: Place, command: str) -> str:
     setting = "features.columns.user={hash: 2000000000, dim: 64}"
     ended = end(start(command, place.config, "--run", run, "--set", setting))
     if run.exists():
-        raise Failed(f"{run} was made")
+        raise Failed(f"{run} was created")
     if command == "train":
         return ended.expect(2, "memory", "'user'", "2,000,000,00")
     found = next((line for line in ended.shown.splitlines() if line.startswith("error")), "")
@@ -177,7 +177,7 @@ def huge_table(place: Place, command: str) -> str:
 
 
 def few_descriptors(place: Place, count: int) -> str:
-    """So few files may be open at once: it works, or says what is lacking."""
+    """Limit the open files; the command must work or name the limit."""
 
     def bound() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
@@ -190,10 +190,10 @@ def few_descriptors(place: Place, count: int) -> str:
 
 
 def forbidden_file(place: Place) -> str:
-    """The command runs as a user who may not read a training file."""
+    """Run the command as a user without read permission for a training file."""
     nobody = ["setpriv", "--reuid", "65534", "--clear-groups"]
     if shutil.which("setpriv") is None or subprocess.run([*nobody, sys.executable, "-c", ""]).returncode:
-        raise Skipped("no process can be run as another user")
+        raise Skipped("no process can run as another user")
     path = place.data / "train" / "part-1.parquet"
     place.folder.chmod(0o777)
     path.chmod(0o600)
@@ -205,7 +205,7 @@ def forbidden_file(place: Place) -> str:
 
 
 def odd_environment(place: Place, **changes: str | None) -> str:
-    """Variables set, or absent where they are None."""
+    """Run with environment variables set, or removed for None."""
     run = place.folder / "run"
     environment = {name: value for name, value in {**os.environ, **changes}.items() if value is not None}
     message = end(start("train", place.config, "--run", run, env=environment)).expect(0)
@@ -240,18 +240,18 @@ FAULTS: dict[str, Callable[[Place], str]] = {
     **{f"a bit of {pattern}": partial(flipped_bit, pattern=pattern) for pattern in FILES},
     **{f"huge table, {command}": partial(huge_table, command=command) for command in ("train", "inspect")},
     **{f"{count} descriptors": partial(few_descriptors, count=count) for count in (16, 48)},
-    "data that may not be read": forbidden_file,
+    "data without read permission": forbidden_file,
     "HOME unset": partial(odd_environment, HOME=None),
     "TMPDIR missing": partial(odd_environment, TMPDIR="/no/such/folder"),
 }
 
 
 def outcome(fault: Callable[[Place], str], place: Place) -> tuple[str, str]:
-    """`fine`, `skipped` or `FAILED`, and the message or what is wrong."""
+    """Return `passed`, `skipped` or `FAILED`, and the message or the problem."""
     for _ in range(TRIES):
         place.folder.mkdir()
         try:
-            return "fine", fault(place)
+            return "passed", fault(place)
         except Skipped as reason:
             return "skipped", str(reason)
         except Failed as reason:
@@ -260,13 +260,13 @@ def outcome(fault: Callable[[Place], str], place: Place) -> tuple[str, str]:
             continue
         finally:
             shutil.rmtree(place.folder)
-    return "FAILED", f"{TRIES} processes had ended before the fault came"
+    return "FAILED", f"{TRIES} processes ended before the fault"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="faults whose names hold this")
-    parser.add_argument("--folder", type=Path, help="where the log and the runs go; default: one that is deleted")
+    parser.add_argument("--only", default="", help="only faults whose names contain this text")
+    parser.add_argument("--folder", type=Path, help="folder for the log and the runs (default: a temporary one)")
     given = parser.parse_args()
     found = []
     with tempfile.TemporaryDirectory() as temporary:
@@ -275,9 +275,11 @@ def main() -> None:
         place = prepared(folder)
         for name, fault in FAULTS.items():
             if given.only in name:
-                verdict, told = outcome(fault, place)
+                verdict, message = outcome(fault, place)
                 found.append(verdict)
-                print(f"{verdict:8}{name}", *told.replace(str(folder), "").splitlines(), sep="\n        ", flush=True)
+                print(
+                    f"{verdict:8}{name}", *message.replace(str(folder), "").splitlines(), sep="\n        ", flush=True
+                )
     print(", ".join(f"{found.count(verdict)} {verdict}" for verdict in dict.fromkeys(found)))
     sys.exit(1 if "FAILED" in found else 0)
 

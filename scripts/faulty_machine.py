@@ -1,4 +1,4 @@
-"""What faults.py works with: a tiny experiment, `ctr` processes that stand still in time, disks that fill up."""
+"""Tools of faults.py: a tiny experiment, `ctr` processes stopped at a chosen moment, and disks that fill up."""
 
 import signal
 import subprocess
@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from kill_and_resume import ending
 
 HERE = Path(__file__).absolute().parents[1]
-LINES = 10  # that no message may have
+LINES = 10  # limit of a message
 DISK_MB = 24
-EVERY = 40  # steps from checkpoint to checkpoint; an epoch has 100
+EVERY = 40  # steps between checkpoints; an epoch has 100
 CONFIG = """
 name: faults
 data: {{train: {data}/train, valid: {data}/valid.parquet, test: {data}/test.parquet, label: clicked, keep: [token]}}
@@ -35,67 +35,67 @@ training: {{batch_size: 64, epochs: 4, threads: 1, device: cpu, checkpoint: {{ev
 
 
 class Failed(Exception):
-    """What was not as it must be."""
+    """Error of a check, with the reason."""
 
 
 class Missed(Exception):
-    """The fault came too late: the process had ended."""
+    """The fault came too late, after the end of the process."""
 
 
 class Skipped(Exception):
-    """The fault cannot be made here, and why."""
+    """The fault cannot be injected on this machine, with the reason."""
 
 
 @dataclass
 class Place:
-    """Where everything lies."""
+    """Paths of the experiment and its runs."""
 
     folder: Path
-    """For the runs of one fault; made anew for each."""
+    """Folder for the runs of one fault, created for each fault."""
     data: Path
     config: Path
     undisturbed: Path
-    """The run that was left alone."""
+    """The undisturbed run."""
 
 
 @dataclass
 class Ended:
-    """How a command ended."""
+    """Exit code and output of a command."""
 
     code: int
     shown: str
     message: str
 
     def expect(self, code: int, *words: str) -> str:
-        """The message; Failed unless it ended with that code and a short message that has these words."""
-        said = f"{self.shown}{self.message}" if code == 0 else self.message
+        """Return the message; raise Failed unless the exit code is `code` and it is short and contains `words`."""
+        output = f"{self.shown}{self.message}" if code == 0 else self.message
         if self.code != code:
             raise Failed(f"exit code {self.code}, expected {code}: {self.message[-2000:]}")
-        if "Traceback" in said or (code and len(said.splitlines()) >= LINES):
-            raise Failed(f"not a short message: {said[-2000:]}")
-        if missing := [word for word in words if word not in said]:
-            raise Failed(f"does not say {missing}: {said[-2000:]}")
+        if "Traceback" in output or (code and len(output.splitlines()) >= LINES):
+            raise Failed(f"not a short message: {output[-2000:]}")
+        if missing := [word for word in words if word not in output]:
+            raise Failed(f"missing words {missing}: {output[-2000:]}")
         return self.message.strip()
 
 
 def start(*arguments: Any, prefix: Sequence[str] = (), **options: Any) -> subprocess.Popen[str]:
-    """A `ctr` process."""
+    """Start a `ctr` process."""
     command = [*prefix, sys.executable, "-m", "ctr.cli", *map(str, arguments)]
     return subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
 def end(process: subprocess.Popen[str]) -> Ended:
-    """Wait for its end."""
+    """Wait for the end of a process and return its result."""
     shown, message = process.communicate()
     return Ended(process.returncode, shown, message)
 
 
 @contextmanager
 def stopped(process: subprocess.Popen[str], is_time: Callable[[], bool]) -> Iterator[None]:
-    """From the moment that it is time, the process stands still.
+    """Stop the process as soon as `is_time` returns True, and continue it afterwards.
 
     Raises:
-        Missed: it ended before.
+        Missed: the process ended first.
     """
     while process.poll() is None and not is_time():
         time.sleep(0.0005)
@@ -109,20 +109,20 @@ def stopped(process: subprocess.Popen[str], is_time: Callable[[], bool]) -> Iter
 
 
 def has_checkpoint(run: Path, number: int = 1) -> Callable[[], bool]:
-    """Whether a run has so many checkpoints."""
+    """Return a function that returns True once a run has `number` checkpoints."""
     return lambda: len(list(run.glob("checkpoints/step-*"))) >= number
 
 
 def check_resumed(place: Place, run: Path) -> None:
-    """Resume a run; it must end as the one that was left alone."""
+    """Resume a run and check that its result equals that of the undisturbed run."""
     end(start("train", place.config, "--run", run, "--resume")).expect(0)
     expected, found = ending(place.undisturbed), ending(run)
     if differing := [name for name in {**expected, **found} if found.get(name) != expected.get(name)]:
-        raise Failed(f"resumed, it differs in {differing}")
+        raise Failed(f"the resumed run differs in {differing}")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
+    """Return the content of every file below a folder, by path."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
@@ -142,10 +142,10 @@ class Disk:
 
     def __exit__(self, *_: object) -> None:
         while subprocess.run(["umount", "--lazy", str(self.folder)], capture_output=True).returncode == 0:
-            pass  # what lies upon it goes first
+            pass  # the read-only mount on top comes off first
 
     def fill(self) -> None:
-        """Leave not a byte."""
+        """Fill the disk to the last byte."""
         with (self.folder / "ballast").open("wb", buffering=0) as ballast:
             for size in (1 << 20, 1 << 12, 1):
                 try:
@@ -155,11 +155,11 @@ class Disk:
                     continue
 
     def empty(self) -> None:
-        """Take the ballast away."""
+        """Delete the file that fills the disk."""
         (self.folder / "ballast").unlink()
 
     def make_read_only(self) -> None:
-        """Lay itself upon it, read-only: files that are open, such as a lock, stay as they are."""
+        """Mount the disk on itself, read-only; open files, such as a lock, stay writable."""
         subprocess.run(["mount", "--bind", str(self.folder), str(self.folder)], check=True)
         subprocess.run(["mount", "-o", "remount,bind,ro", str(self.folder)], check=True)
 
@@ -169,7 +169,7 @@ class Disk:
 
 
 def prepared(folder: Path) -> Place:
-    """A click log of random rows, and a run that is left alone."""
+    """Write a click log of random rows, and train the undisturbed run."""
     place = Place(folder / "runs", folder / "data", folder / "config.yaml", folder / "undisturbed")
     rng = np.random.default_rng(1)
 
@@ -179,7 +179,7 @@ def prepared(folder: Path) -> Place:
             "user": rng.integers(0, 5000, rows),
             "item": [f"item {k}" for k in rng.integers(0, 50, rows)],
             "price": rng.lognormal(0, 1, rows),
-            "token": [rng.bytes(16).hex() for _ in range(rows)],  # so that scores take a while to write
+            "token": [rng.bytes(16).hex() for _ in range(rows)],  # makes the writing of scores slow
             "clicked": rng.integers(0, 2, rows).astype(np.int8),
         }
         pq.write_table(pa.table(columns), path)

@@ -2,13 +2,12 @@
 
     PYTHONPATH=. python scripts/fuzz_parquet.py --cases 2000
 
-A case is a function of its number: a file of a few hundred rows in one of several forms, and one kind of damage. The
-file goes through `ctr.training.data.prepare` as training data, a split by time, and an epoch of the reader. That must
-end in a `DataError` of one line that names the file, or in what `tests/reference/encoding.py` makes of the rows that
-Arrow finds in the file with its page checksums verified. Anything else fails: another exception, another value, a crash
-of the interpreter, more than SECONDS; memory is bounded by MEMORY_GB. Parquet has checksums of pages alone, and only
-where the writer asks for them: any other damaged file may be a valid one of other values, and such cases are counted
-apart.
+A case is a function of its number: a file of a few hundred rows in one of several formats, and one kind of damage. The
+file goes through `ctr.training.data.prepare` as training data, a split by time, and an epoch of the reader. The result
+must be a one-line `DataError` that names the file, or the encoding by `tests/reference/encoding.py` of the rows that
+Arrow reads from the file with page checksums verified. Anything else fails: another exception, another value, a crash
+of the interpreter, more than SECONDS. Memory is limited to MEMORY_GB. Parquet only has checksums of pages, and only if
+the writer adds them, so other damaged files can be valid files with other values. Such cases are counted separately.
 """
 
 import argparse
@@ -47,7 +46,7 @@ FORMS = [
 
 
 def click_log(seed: int) -> pa.Table:
-    """Columns for every kind of feature, with nulls."""
+    """Return columns for every kind of feature, with nulls."""
     rng = np.random.default_rng([seed, 1])
 
     def some(values: list, type_: pa.DataType) -> pa.Array:
@@ -72,7 +71,7 @@ def click_log(seed: int) -> pa.Table:
 
 
 def damaged(content: bytes, rng: np.random.Generator) -> bytes:
-    """A file's bytes after an accident: bits that flip, bytes that change, a hole, a cut, bytes too many or too few."""
+    """Return a file's bytes with damage: flipped bits, changed bytes, a hole, a cut, bytes inserted or removed."""
     data = bytearray(content)
     footer = 8 + int.from_bytes(content[-8:-4], "little")
     end = len(data)
@@ -95,7 +94,7 @@ def damaged(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 def outcome(case: int, seed: int, folder: Path) -> str:
-    """What comes of one case; one of EXPECTED, or what is wrong."""
+    """Return the outcome of one case: one of EXPECTED, or a description of the failure."""
     rng = np.random.default_rng([seed, 2, case])
     path = folder / f"case-{case}.parquet"
     table = click_log(case % 5)
@@ -103,14 +102,14 @@ def outcome(case: int, seed: int, folder: Path) -> str:
     path.write_bytes(damaged(path.read_bytes(), rng))
     try:
         return judged(path, folder, table)
-    except Exception:  # noqa: BLE001 - that there is one is the finding
+    except Exception:  # noqa: BLE001 - any exception is a failure of the case
         return "".join(traceback.format_exc())
     finally:
         path.unlink()
 
 
 def judged(path: Path, folder: Path, table: pa.Table) -> str:
-    """One of EXPECTED, or the two results that differ."""
+    """Return one of EXPECTED, or the two results that differ."""
     from features import DataError
     from tests.reference.encoding import Refused, encoded
 
@@ -121,16 +120,16 @@ def judged(path: Path, folder: Path, table: pa.Table) -> str:
         return ERROR if is_clear and "\n" not in str(error) else f"an unclear error: {error}"
     if is_equal(found, encoded(table.to_pydict())):
         return SAME
-    said = pq.read_table(path, columns=table.column_names, partitioning=None, page_checksum_verification=True)
+    readable = pq.read_table(path, columns=table.column_names, partitioning=None, page_checksum_verification=True)
     try:
-        expected = encoded(said.to_pydict())
+        expected = encoded(readable.to_pydict())
     except Refused as refused:
-        return f"accepted, but it holds: {refused}"
+        return f"accepted, but contains: {refused}"
     return OTHER if is_equal(found, expected) else f"a wrong result: {found}, expected {expected}"
 
 
 def encoded_by_us(path: Path, folder: Path) -> dict[str, np.ndarray]:
-    """The whole file as one batch, in the order of the file, after everything that training does before the model."""
+    """Return the whole file as one batch, in file order, after all steps of training before the model."""
     from ctr.config.experiment import Experiment
     from ctr.training.data import prepare
     from features import Reader, Split, count_rows, open_data, split_data
@@ -150,7 +149,7 @@ def encoded_by_us(path: Path, folder: Path) -> dict[str, np.ndarray]:
 
 
 def is_equal(batch: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> bool:
-    """Whether two batches agree, to the digits of float32."""
+    """Return True if two batches are equal up to float32 rounding."""
     return batch.keys() == expected.keys() and all(
         batch[key].shape == value.shape and np.allclose(batch[key], value, rtol=1e-5, atol=1e-6)
         for key, value in expected.items()
@@ -158,8 +157,8 @@ def is_equal(batch: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> b
 
 
 def work(cases: range, seed: int, results: Connection) -> None:
-    """Send each case's outcome; runs in a process of its own, which a case may take down."""
-    import ctr.training.data  # noqa: F401 - before the memory is bounded
+    """Send each case's outcome, in a separate process, which a case can crash."""
+    import ctr.training.data  # noqa: F401 - before the memory is limited
 
     used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_GB * 2**30,) * 2)
@@ -170,7 +169,7 @@ def work(cases: range, seed: int, results: Connection) -> None:
 
 
 def run(cases: int, seed: int) -> dict[int, str]:
-    """Case -> outcome; a worker that dies or hangs is replaced by another that goes on after the case."""
+    """Return outcomes by case; a worker that dies or hangs is replaced by one that continues after the case."""
     outcomes: dict[int, str] = {}
     context = multiprocessing.get_context("spawn")
     while len(outcomes) < cases:
@@ -195,7 +194,7 @@ def run(cases: int, seed: int) -> dict[int, str]:
 
 
 def main() -> None:
-    """Run the cases, count what came of them, and exit with 1 if any came to what must not be."""
+    """Run the cases, count their outcomes, and exit with 1 if any failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)

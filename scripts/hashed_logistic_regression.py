@@ -1,10 +1,10 @@
-"""A hashed logistic regression on the data of an experiment: the baseline that any CTR model is held against.
+"""Train a hashed logistic regression on the data of an experiment, as a baseline for any CTR model.
 
     python scripts/hashed_logistic_regression.py CONFIG [KEY=VALUE ...]
     python scripts/hashed_logistic_regression.py configs/criteo/dcn_v2.yaml data.root=DIR
 
-Every value of every feature is one hashed column; a numeric is the whole part of ln(1 + x)^2, as is usual for Criteo.
-The strength of the penalty is chosen on the validation set. Needs the test extra, and the data in memory.
+Every value of every feature is one hashed column; a numeric is the integer part of ln(1 + x)^2, as is usual for Criteo.
+The strength of the penalty is chosen on the validation split. Needs the test extra, and the data in memory.
 """
 
 import argparse
@@ -23,11 +23,11 @@ from ctr.training.data import prepare
 from features import Encoder, Ragged, RowGroup, Values
 
 HASH_SIZE = 1 << 18
-STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # of scikit-learn's C, the inverse of the penalty
+STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # values of scikit-learn's C, the inverse of the penalty
 
 
 def words_of(name: str, values: Values) -> list[list[str]]:
-    """The hashed words of a feature in each row."""
+    """Return the hashed words of a feature in each row."""
     if isinstance(values, Ragged):
         ends = np.cumsum(values.lengths)
         words = [f"{name}={value}" for value in values.flat.to_pylist()]
@@ -38,7 +38,7 @@ def words_of(name: str, values: Values) -> list[list[str]]:
 
 
 def rows_of(encoder: Encoder, row_groups: list[RowGroup]) -> tuple[Iterator[list[str]], np.ndarray]:
-    """Words and label of each row of a set."""
+    """Return words and label of each row of a split."""
     words: list[list[str]] = []
     labels = []
     for group in row_groups:

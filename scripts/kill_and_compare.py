@@ -1,10 +1,10 @@
-"""Kills a comparison at random moments, begins it again, and compares how it ends with one that was left alone.
+"""Kill and restart a comparison at random moments, and compare its result with that of an undisturbed one.
 
     python scripts/kill_and_compare.py STUDY [--kills 5] [--signal KILL|TERM] [--set KEY=VALUE]... [--seed 1]
                                        [--folder FOLDER]
 
-comparison.json without its clock readings, and weights, scores and metrics.jsonl of every run, must be the same, byte
-for byte. Prints a line a kill and a summary; exit code 1 if anything differs.
+comparison.json without durations, and weights, scores and metrics.jsonl of every run, must be the same, byte for byte.
+Prints a line per kill and a summary; exit code 1 if anything differs.
 """
 
 import argparse
@@ -22,14 +22,14 @@ from kill_and_resume import INTERRUPTED, ending
 
 
 def start(study: Path, settings: list[str], out: Path) -> subprocess.Popen[bytes]:
-    """`ctr compare` in a process."""
+    """Start `ctr compare` in a process."""
     changed = [part for setting in settings for part in ("--set", setting)]
     command = [sys.executable, "-m", "ctr.cli", "compare", str(study), "--out", str(out), *changed]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def finish(study: Path, settings: list[str], out: Path) -> float:
-    """Compare to the end, undisturbed; returns the seconds that it took."""
+    """Run the comparison to the end and return its duration in seconds."""
     started = time.perf_counter()
     process = start(study, settings, out)
     _, message = process.communicate()
@@ -39,26 +39,26 @@ def finish(study: Path, settings: list[str], out: Path) -> float:
 
 
 def results(out: Path) -> dict[str, Any]:
-    """What must be the same however often a comparison was killed."""
+    """Return the results that kills must not change."""
     found = json.loads((out / "comparison.json").read_text())
-    for cell in found["variants"]:
-        del cell["clock"]
+    for variant in found["variants"]:
+        del variant["clock"]
     runs = sorted((out / "runs").glob("*/*/report.json"))
     of_runs = {str(path.parent.relative_to(out)): ending(path.parent) for path in runs}
     return {"comparison.json": found, "trials": trials(out), **of_runs}
 
 
 def trials(out: Path) -> str | None:
-    """What the trials drew."""
+    """Return the sampled settings of the trials."""
     path = out / "trials.json"
     return path.read_text() if path.is_file() else None
 
 
 def state(out: Path) -> str:
-    """How far a comparison is."""
+    """Return the progress of a comparison."""
     finished = len(list((out / "runs").glob("*/*/report.json")))
     begun = len(list((out / "runs").glob("*/*/config.yaml"))) - finished
-    return f"{finished} runs finished, {begun} under way"
+    return f"{finished} runs finished, {begun} started"
 
 
 def main() -> None:
@@ -68,10 +68,10 @@ def main() -> None:
     parser.add_argument("--signal", choices=["KILL", "TERM"], default="KILL")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--folder", type=Path, help="where the comparisons go; default: one that is deleted at the end")
+    parser.add_argument("--folder", type=Path, help="folder for the comparisons (default: a temporary one)")
     given = parser.parse_args()
     number = signal.Signals[f"SIG{given.signal}"]
-    codes = (-number,) if number == signal.SIGKILL else (INTERRUPTED, -number)  # before it notes signals, it dies of it
+    codes = (-number,) if number == signal.SIGKILL else (INTERRUPTED, -number)  # -SIGTERM: too early
     draw, wrong = random.Random(given.seed), []  # noqa: S311 - not for secrets
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.folder or Path(temporary)

@@ -1,11 +1,11 @@
-"""Kills trainings at random moments, resumes them, and compares how they end with a training that was left alone.
+"""Kill runs at random moments, resume them, and compare the results with those of an undisturbed run.
 
     python scripts/kill_and_resume.py CONFIG [--runs 30] [--signal KILL|TERM] [--set KEY=VALUE]... [--every-steps 5]
                                       [--seed 1] [--folder FOLDER]
 
-Each run is killed up to three times, by turns of a coin at a moment or while a checkpoint is half-written, and then
-resumed until it ends. Its weights, scores and metrics.jsonl must be, byte for byte, those of the undisturbed one; of a
-SIGTERM it must also end with code 75. Prints a line a run and a summary; exit code 1 if anything differs.
+Each run is killed up to three times, at a random moment or while a checkpoint is half-written, and then resumed until
+it ends. Its weights, scores and metrics.jsonl must equal those of the undisturbed run, byte for byte. A SIGTERM must
+also end it with code 75. Prints a line per run and a summary; exit code 1 if anything differs.
 """
 
 import argparse
@@ -23,20 +23,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-KILLS = 3  # of a run, at most
+KILLS = 3  # maximum kills of a run
 INTERRUPTED = 75
 
 
 @dataclass
 class Kill:
-    """How one process ended."""
+    """State of a process at its end."""
 
     seconds: float
-    """After its start."""
+    """Seconds after the start."""
     step: int
-    """Of the last checkpoint then; -1 for none."""
+    """Step of the last checkpoint; -1: no checkpoint."""
     while_saving: bool
-    """Whether a checkpoint was half-written."""
+    """True if a checkpoint was half-written."""
     code: int
 
     def __str__(self) -> str:
@@ -46,12 +46,12 @@ class Kill:
 
 @dataclass
 class Training:
-    """One experiment, to be run again and again.
+    """An experiment to run repeatedly.
 
     Args:
-        config: the YAML file.
-        settings: as `--set` takes them.
-        number: the signal that kills.
+        config: YAML file of the experiment.
+        settings: overrides for `--set`.
+        number: signal that kills a run.
     """
 
     config: Path
@@ -59,13 +59,13 @@ class Training:
     number: signal.Signals = signal.SIGKILL
 
     def start(self, run: Path) -> subprocess.Popen[bytes]:
-        """`ctr train --resume` in a process."""
+        """Start `ctr train --resume` in a process."""
         changed = [part for setting in self.settings for part in ("--set", setting)]
         command = [sys.executable, "-m", "ctr.cli", "train", str(self.config), "--run", str(run), "--resume", *changed]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     def finish(self, run: Path) -> float:
-        """Train to the end, undisturbed; returns the seconds that it took."""
+        """Train to the end and return the duration in seconds."""
         started = time.perf_counter()
         process = self.start(run)
         _, message = process.communicate()
@@ -74,9 +74,9 @@ class Training:
         return time.perf_counter() - started
 
     def kill(self, run: Path, moment: float, step: float) -> Kill | None:
-        """Train until so many seconds have passed, or a checkpoint of that step or a later one is half-written.
+        """Train until `moment` seconds passed, or a checkpoint at `step` or later is half-written; then kill the run.
 
-        Returns None if the training ends before.
+        Returns None if the run ends first.
         """
         started = time.perf_counter()
         process = self.start(run)
@@ -88,7 +88,7 @@ class Training:
                 process.send_signal(self.number)
                 process.communicate()
                 if process.returncode == 0:
-                    return None  # it ended at this moment
+                    return None  # it ended in the meantime
                 return Kill(seconds, saved, saving >= 0, process.returncode)
             time.sleep(0.0005)
         process.communicate()
@@ -96,12 +96,12 @@ class Training:
 
 
 def steps_of(run: Path, pattern: str) -> list[int]:
-    """The steps of the checkpoints that match."""
+    """Return the steps of the checkpoints that match."""
     return [int(re.findall(r"\d+", path.name)[0]) for path in run.glob(pattern)]
 
 
 def ending(run: Path) -> dict[str, Any]:
-    """What must be the same however often a run was killed."""
+    """Return the results that kills must not change."""
     report = json.loads((run / "report.json").read_text())
     files = [run / "metrics.jsonl", *sorted((run / "scores").iterdir())]
     measured = {key: value for key, value in report.items() if key != "seconds"}
@@ -109,7 +109,7 @@ def ending(run: Path) -> dict[str, Any]:
 
 
 def kill_and_resume(training: Training, runs: int, seed: int, folder: Path) -> int:
-    """Kill and resume so many runs, a line each; returns how many did not end as the undisturbed one."""
+    """Kill and resume runs, print a line for each, and return how many differ from the undisturbed run."""
     seconds = training.finish(folder / "undisturbed")
     expected, wrong = ending(folder / "undisturbed"), 0
     kills: list[Kill] = []
@@ -127,13 +127,13 @@ def kill_and_resume(training: Training, runs: int, seed: int, folder: Path) -> i
         training.finish(run)
         found = ending(run)
         differing = [name for name in {**expected, **found} if found.get(name) != expected.get(name)]
-        # a process that has not come to training yet dies of the signal, and has nothing to save
+        # before training starts, the signal ends the process, as there is nothing to save
         codes = {INTERRUPTED, -signal.SIGTERM} if training.number == signal.SIGTERM else {-training.number}
         differing += [f"exit code {killed.code}" for killed in of_run if killed.code not in codes]
         wrong, kills = wrong + bool(differing), kills + of_run
-        told = "; ".join(map(str, of_run)) or "never: it had ended"
+        kills_of_run = "; ".join(map(str, of_run)) or "never: it ended first"
         print(
-            f"run {number:3d}: {'DIFFERS in ' + ', '.join(differing) if differing else 'same'}; killed {told}",
+            f"run {number:3d}: {'DIFFERS in ' + ', '.join(differing) if differing else 'same'}; killed {kills_of_run}",
             flush=True,
         )
         shutil.rmtree(run)
@@ -150,9 +150,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--signal", choices=["KILL", "TERM"], default="KILL")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--every-steps", type=int, default=5, help="steps from checkpoint to checkpoint")
+    parser.add_argument("--every-steps", type=int, default=5, help="steps between checkpoints")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--folder", type=Path, help="where the runs go; default: one that is deleted at the end")
+    parser.add_argument("--folder", type=Path, help="folder for the runs (default: a temporary one)")
     given = parser.parse_args()
     settings = [*given.set, f"training.checkpoint.every={{steps: {given.every_steps}}}"]
     training = Training(given.config, settings, signal.Signals[f"SIG{given.signal}"])

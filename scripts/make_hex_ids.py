@@ -1,4 +1,4 @@
-"""Copy Parquet files, with the integer columns C1, C2, ... as strings of eight hexadecimal digits, as Criteo has them.
+"""Copy Parquet files with the integer columns C1, C2, ... as strings of eight hexadecimal digits, as in Criteo's data.
 
 python scripts/make_hex_ids.py IN_DIR OUT_DIR
 """
@@ -14,7 +14,7 @@ ROW_GROUP = 65_536
 
 
 def as_hex(ids: pa.ChunkedArray) -> pa.Array:
-    """Each integer's text; distinct integers have distinct texts."""
+    """Return each integer's text; distinct integers have distinct texts."""
     scattered = (ids.to_numpy().astype(np.uint64) * np.uint64(2654435761)) % np.uint64(2**32)  # odd: a bijection
     digits = np.char.mod("%08x", np.unique(scattered))
     return pa.DictionaryArray.from_arrays(

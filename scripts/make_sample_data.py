@@ -5,10 +5,10 @@
 The label ``clicked`` is Bernoulli(``p_true``) and the logit of ``p_true`` is a planted sum of
 
 * a bias (overall click rate near 0.2, or `--rate`), an item effect, a small user effect and a small hour-of-day effect;
-* two crosses of rank 2, segment x category (a strong term) and device x slot, centred by rows and by columns
+* two crosses of rank 2, segment x category (a strong term) and device x slot, centered by rows and by columns
   under the exposure distribution, so that no sum of single-feature effects can express them;
 * numeric effects: log1p(price), a missing price, a bump in ``user_age`` and the freshness in ``item_age_days``;
-* how many items of the user's click history share the shown item's category.
+* how many items of the user's click history share the displayed item's category.
 
 ``channel`` has no effect on the click, but its distribution shifts on days 9 and 10, enough for a drift alarm.
 Every other feature is stationary. ``p_true`` is the ceiling no model can beat in expectation, never a feature.
@@ -38,19 +38,19 @@ DEVICES, DEVICE_SHARE = ["phone", "desktop", "tablet", "tv"], np.array([0.50, 0.
 SLOT_SHARE = np.full(N_SLOTS, 1 / N_SLOTS)
 CHANNELS = ["search", "direct", "email", "social", "partner"]
 CHANNEL_SHARE, SHIFTED_CHANNEL_SHARE = (0.35, 0.25, 0.15, 0.15, 0.10), (0.20, 0.18, 0.10, 0.25, 0.27)
-FIRST_SHIFTED_DAY = 8  # counted from 0: the ninth day
+FIRST_SHIFTED_DAY = 8  # counted from 0, so the ninth day
 MAX_HISTORY = 20
 DAILY_CLICKS = 3  # by which a history moves on from one day to the next
 
 
 def heavy_tail(rng: np.random.Generator, size: int) -> Floats:
-    """Popularity shares by Zipf-Mandelbrot's law, in random order."""
+    """Return popularity shares by Zipf-Mandelbrot's law, in random order."""
     weights = rng.permutation(1.0 / (np.arange(size) + 10.0) ** 1.2)
     return np.asarray(weights / weights.sum())
 
 
-def centred_cross(rng: np.random.Generator, rows: Floats, columns: Floats, sd: float) -> Floats:
-    """A random table of rank 2, of zero mean along each row and column and deviation `sd` under the given shares."""
+def centered_cross(rng: np.random.Generator, rows: Floats, columns: Floats, sd: float) -> Floats:
+    """Return a random table of rank 2, with zero row and column means and deviation `sd` under the given shares."""
     table = rng.normal(size=(len(rows), 2)) @ rng.normal(size=(2, len(columns)))
     table -= (table @ columns)[:, None]
     table -= rows @ table
@@ -58,14 +58,14 @@ def centred_cross(rng: np.random.Generator, rows: Floats, columns: Floats, sd: f
 
 
 def times_of_day(rng: np.random.Generator, per_day: int) -> Ints:
-    """Microseconds since midnight, sorted within each of the days; evenings are busier than nights."""
+    """Return microseconds since midnight, sorted within each day; evenings are busier than nights."""
     share = (1.0 - 0.7 * np.cos(2 * np.pi * (np.arange(24) - 4) / 24)) / 24
     hour = rng.choice(24, (N_DAYS, per_day), p=share)
     return np.sort(hour * HOUR + rng.integers(0, HOUR, hour.shape), axis=1).ravel()
 
 
 def draw_clicks(rng: np.random.Generator, item_share: Floats, affinity: Floats) -> Ints:
-    """Each user's clicks in time order, (user, position): of four items offered, the one best liked."""
+    """Sample each user's clicks in time order, (user, position): the favorite of four offered items."""
     taste = affinity[SEGMENT_OF_USER] + rng.normal(0.0, 1.0, (N_USERS, len(CATEGORIES)))
     offered = rng.choice(N_ITEMS, (N_USERS, MAX_HISTORY + DAILY_CLICKS * (N_DAYS - 1), 4), p=item_share)
     liking = taste[np.arange(N_USERS)[:, None, None], CATEGORY_OF_ITEM[offered]] + rng.gumbel(size=offered.shape)
@@ -73,36 +73,36 @@ def draw_clicks(rng: np.random.Generator, item_share: Floats, affinity: Floats) 
 
 
 def histories(clicks: Ints, length: Ints, user: Ints, day: Ints) -> tuple[Ints, Ints]:
-    """Each row's latest `length` clicks before its day, oldest first, as list offsets and flat items."""
+    """Return each row's latest `length` clicks before its day, oldest first, as list offsets and flat items."""
     offsets = np.concatenate(([0], np.cumsum(length)))
     position = np.arange(offsets[-1]) + np.repeat(MAX_HISTORY + DAILY_CLICKS * day - offsets[1:], length)
     return offsets, clicks[np.repeat(user, length), position]
 
 
 def count_matches(category: Ints, offsets: Ints, history: Ints) -> Ints:
-    """How many items of each row's history are of the row's category."""
+    """Count the items of each row's history that have the row's category."""
     matches = CATEGORY_OF_ITEM[history] == np.repeat(category, np.diff(offsets))
     return np.diff(np.concatenate(([0], np.cumsum(matches)))[offsets])
 
 
 def strings(names: list[str], codes: Ints) -> pa.StringArray:
-    """The name of each code."""
+    """Return the name of each code."""
     return pa.array(names).take(pa.array(codes))
 
 
 def bias_for(rate: float, logit: Floats) -> float:
-    """Return what to add to every logit, so that the mean probability is `rate`."""
+    """Return the bias of all logits that makes the mean probability equal `rate`."""
     return float(brentq(lambda bias: expit(logit + bias).mean() - rate, -50, 50))
 
 
 def make_log(rows: int, seed: int, rate: float | None = None) -> pa.Table:
-    """The whole click log, sorted by time; `rate` is its mean click probability."""
+    """Generate the whole click log, sorted by time; `rate` is its mean click probability."""
     rng = np.random.default_rng(seed)
     user_share, item_share = heavy_tail(rng, N_USERS), heavy_tail(rng, N_ITEMS)
     segment_share = np.bincount(SEGMENT_OF_USER, user_share).astype(np.float64)
     category_share = np.bincount(CATEGORY_OF_ITEM, item_share).astype(np.float64)
-    affinity = centred_cross(rng, segment_share, category_share, sd=0.65)
-    placement = centred_cross(rng, DEVICE_SHARE, SLOT_SHARE, sd=0.45)
+    affinity = centered_cross(rng, segment_share, category_share, sd=0.65)
+    placement = centered_cross(rng, DEVICE_SHARE, SLOT_SHARE, sd=0.45)
 
     day, time = np.repeat(np.arange(N_DAYS), rows // N_DAYS), times_of_day(rng, rows // N_DAYS)
     user, item = rng.choice(N_USERS, rows, p=user_share), rng.choice(N_ITEMS, rows, p=item_share)
@@ -164,7 +164,7 @@ def write_days(log: pa.Table, out_dir: Path) -> None:
 
 
 def main() -> None:
-    """Command line."""
+    """Write the sample data from the command line."""
     parser = argparse.ArgumentParser(description="Write a synthetic click log of ten days as Parquet.")
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("--rows", type=int, default=200_000, help="a multiple of 10 (default: %(default)s)")

@@ -1,14 +1,14 @@
-"""Plants faults in the code, one at a time, and shows which test notices each: proof that the test suite has power.
+"""Plant faults in the code, one at a time, and report which test fails: a measure of the test suite's power.
 
     python scripts/planted_faults.py [NAME ...] [--list] [--out FILE]
 
-Copies the tracked files of the tree, as they are now, into a temporary folder; the tree itself is never touched. There
-each fault of `fault_list.py` is put into the code and the tests of its package run until the first failure, beginning
-with those that are the likeliest to fail. The faults that survive meet the rest of the suite. A fault is
+Copies the tracked files of the tree, as they are now, into a temporary folder; the tree itself does not change. There,
+each fault of `fault_list.py` is planted in the code, and the tests of its package run until the first failure, those
+likeliest to fail first. Surviving faults are tried on the rest of the suite. A fault is
 
-- killed, if a test fails with it and passes without it: all these tests run once more on the unchanged copy;
+- killed, if a test fails with it and passes without it: all such tests run once more on the unchanged copy;
 - survived, if every test passes: the suite needs a test that fails with it;
-- an error, if pytest ends in another way, as when a module cannot be imported, or takes more than an hour.
+- an error, if pytest ends otherwise, for example because an import fails, or takes more than an hour.
 
 Prints a line for each run of tests and a Markdown table at the end; `--out` writes the table as JSON after each run.
 The exit code is 0 if every fault was killed, 1 if some survived, and 2 after an error. On two cores a fault takes about
@@ -35,9 +35,9 @@ from typing import Literal, NamedTuple
 from fault_list import FAULTS, Fault
 
 ROOT = Path(__file__).parents[1]
-OPTIONS = ("--slow", "-p", "no:cacheprovider")  # every test, those too that are left out by default
+OPTIONS = ("--slow", "-p", "no:cacheprovider")  # every test, including those that are skipped by default
 WORKERS = 2
-NOT_RUN = ("tests/test_planted_faults.py",)  # it fails wherever a fault is planted
+NOT_RUN = ("tests/test_planted_faults.py",)  # fails with any planted fault
 SECONDS = 3600
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+::.+?)(?: - .*)?$", re.MULTILINE)
 """A failed test in pytest's summary; a file that cannot be collected has no `::`."""
@@ -67,7 +67,7 @@ class Verdict:
     test: str | None
     """Id of the first test that failed."""
     seconds: float
-    """Duration of all its runs of tests."""
+    """Duration of all test runs with the fault."""
 
 
 def copy_tree(root: Path, target: Path) -> None:
@@ -135,7 +135,7 @@ def run_tests(tree: Path, *arguments: str, workers: int | None = None) -> TestRu
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        start_new_session=True,  # so that nothing of it outlives an interruption
+        start_new_session=True,  # so that no process survives an interruption
     ) as process:
         try:
             output, _ = process.communicate(timeout=SECONDS)
@@ -162,11 +162,11 @@ def expanded(patterns: Sequence[str], tree: Path) -> list[str]:
 
 
 def try_package(fault: Fault, tree: Path) -> tuple[Verdict, TestRun]:
-    """Run the tests of a fault's package with the fault, those first that are the likeliest to fail."""
+    """Run the tests of a fault's package with the fault, those likeliest to fail first."""
     seconds = 0.0
     with planted(fault, tree):
         for pattern in fault.tests:
-            workers = None if pattern == fault.tests[-1] else 0  # few tests end sooner in one process
+            workers = None if pattern == fault.tests[-1] else 0  # a few tests are faster in one process
             found = run_tests(tree, "-x", *expanded([pattern], tree), workers=workers)
             seconds += found.seconds
             if found.outcome != "survived":
@@ -186,7 +186,7 @@ def try_suite(fault: Fault, verdict: Verdict, tree: Path) -> TestRun:
 
 
 def check_killers(verdicts: Sequence[Verdict], tree: Path) -> TestRun | None:
-    """Run the tests that killed faults on the sound tree; where such a test fails too, its verdict becomes an error."""
+    """Run the tests that killed faults without any fault; if such a test fails too, its verdict becomes an error."""
     killers = dict.fromkeys(verdict.test for verdict in verdicts if verdict.outcome == "killed" and verdict.test)
     if not killers:
         return None
@@ -198,7 +198,7 @@ def check_killers(verdicts: Sequence[Verdict], tree: Path) -> TestRun | None:
 
 
 def try_all(faults: Sequence[Fault], tree: Path, out: Path | None) -> list[Verdict]:
-    """Try faults in their packages, then the survivors in the rest of the suite; print and write what is found."""
+    """Try faults in their packages, then survivors in the rest of the suite; print and write the verdicts."""
     verdicts: list[Verdict] = []
 
     def tell(verdict: Verdict, found: TestRun) -> None:
@@ -219,7 +219,7 @@ def try_all(faults: Sequence[Fault], tree: Path, out: Path | None) -> list[Verdi
     checked = check_killers(verdicts, tree)
     for verdict, outcome in zip(verdicts, before, strict=True):
         if checked is not None and verdict.outcome != outcome:
-            print(f"{verdict.fault}: {verdict.test} fails without it too, or cannot be run by its id")
+            print(f"{verdict.fault}: {verdict.test} also fails without the fault, or cannot be run by its id")
             tell(verdict, checked)
     return verdicts
 
@@ -254,13 +254,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.list:
         print("\n".join(f"{fault.name}  {fault.file}" for fault in faults))
         return 0
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # handled like Ctrl-C
     try:
         with tempfile.TemporaryDirectory(prefix="planted-faults-", ignore_cleanup_errors=True) as folder:
             tree = Path(folder) / "tree"
             copy_tree(ROOT, tree)
             for fault in faults:
-                with_fault(fault, tree)  # an error now, not after an hour
+                with_fault(fault, tree)  # fail now, not after an hour
             verdicts = try_all(faults, tree, args.out)
     except ValueError as error:
         print(error, file=sys.stderr)

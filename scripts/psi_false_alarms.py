@@ -2,10 +2,10 @@
 
     python scripts/psi_false_alarms.py [--repetitions 500] [--seed 1] [--only numeric category p-values shifts]
 
-A reference is used as `ctr` uses it: a random half fixes the bins, the other half is counted. Bins are those of the
-program. Rows are counted by a multinomial draw from the probabilities of the bins, which has the same distribution as
-counting them one by one. Where both sets have 10,000 rows or more a tenth of the repetitions will do, for PSI without
-drift is far below every threshold there.
+A reference is used as in `ctr`: a random half sets the bins, and the other half is counted. Bins are those of the
+program. Counts are multinomial samples by the probabilities of the bins, which have the same distribution as counts of
+sampled rows. If both datasets have 10,000 rows or more, a tenth of the repetitions suffices, because PSI without drift
+is far below every threshold.
 """
 
 import argparse
@@ -36,26 +36,26 @@ Experiment = Callable[[Random, int, int], dict[str, Any]]
 
 
 def compared(expected: np.ndarray, actual: np.ndarray) -> dict[str, Any]:
-    """The comparison of two counts of rows."""
+    """Return the comparison of two counts of rows."""
     return compare(expected, actual, expected.sum(), actual.sum(), MAJOR_ABOVE)
 
 
 def numeric(random: Random, n: int, m: int, bins: int, shift: float = 0.0) -> dict[str, Any]:
-    """A normal number, moved by `shift` standard deviations."""
+    """Compare a normal number with one shifted by `shift` standard deviations."""
     fitted = QuantileBins.fitted(random.normal(size=n // 2), bins)
     expected = random.multinomial(n - n // 2, probabilities(fitted))
     return compared(expected, random.multinomial(m, probabilities(fitted, shift)))
 
 
 def category(random: Random, n: int, m: int, bins: int, p: np.ndarray, q: np.ndarray) -> dict[str, Any]:
-    """A category whose value k has probability p[k] in the reference and q[k] afterwards."""
+    """Compare a category whose value k has probability p[k] in the reference and q[k] in the current data."""
     values = pa.array(np.arange(len(p)))
     fitted = CategoryBins.fitted(pa.array(np.repeat(np.arange(len(p)), drawn(random, n // 2, p))), bins)
     return compared(fitted.count(values, drawn(random, n - n // 2, p)), fitted.count(values, drawn(random, m, q)))
 
 
 def weighted(random: Random, n: int, m: int, bins: int, rate: float = 0.1) -> dict[str, Any]:
-    """A number that differs between the classes; negatives were sampled at `rate` and count 1 / rate."""
+    """Compare a number that differs between the classes; negatives are sampled at `rate` and weigh 1 / rate."""
     fitted = QuantileBins.fitted(random.normal(random.random(n // 2) < 0.3), bins)
     found, effective = [], []
     for rows in (n - n // 2, m):
@@ -68,37 +68,37 @@ def weighted(random: Random, n: int, m: int, bins: int, rate: float = 0.1) -> di
 
 
 def of_users(random: Random, n: int, m: int, bins: int, each: int = 10) -> dict[str, Any]:
-    """A number that is equal in all rows of a user, counted as if rows were independent."""
+    """Compare a number that is equal in all rows of a user, counted as if rows were independent."""
     fitted = QuantileBins.fitted(random.normal(size=n // 2), bins)
     expected, actual = (random.multinomial(rows // each, probabilities(fitted)) for rows in (n - n // 2, m))
     return compared(each * expected, each * actual)
 
 
 def probabilities(bins: QuantileBins, shift: float = 0.0) -> np.ndarray:
-    """Those of the bins for a normal number around `shift`, float64 [size]."""
+    """Return the probabilities of the bins for a normal number around `shift`, float64 [size]."""
     return np.append(np.diff(stats.norm.cdf(np.array([-np.inf, *bins.edges, np.inf]) - shift)), 0)
 
 
 def drawn(random: Random, rows: int, p: np.ndarray) -> np.ndarray:
-    """How many of `rows` rows have each value, int64 [values]."""
+    """Sample how many of `rows` rows have each value, int64 [values]."""
     if rows > len(p):
         return random.multinomial(rows, p)
     return np.bincount(np.searchsorted(np.cumsum(p)[:-1], random.random(rows), side="right"), minlength=len(p))
 
 
 def zipf(values: int, exponent: float) -> np.ndarray:
-    """Probabilities proportional to rank^-exponent, float64 [values]."""
+    """Return probabilities proportional to rank^-exponent, float64 [values]."""
     p = np.arange(1.0, values + 1) ** -exponent
     return p / p.sum()
 
 
 def shares(found: list[dict[str, Any]], is_so: Callable[[dict[str, Any]], bool]) -> str:
-    """The share for which something is so, in percent."""
+    """Return the percentage of True values."""
     return f"{100 * sum(map(is_so, found)) / len(found):.1f}"
 
 
 def table(titles: list[str], rows: Iterator[list[str]]) -> None:
-    """Print a table in Markdown as its rows come."""
+    """Print a table in Markdown, row by row."""
     print("|", " | ".join(titles), "|\n|" + "---|" * len(titles))
     for row in rows:
         print("|", " | ".join(row), "|", flush=True)
@@ -106,13 +106,13 @@ def table(titles: list[str], rows: Iterator[list[str]]) -> None:
 
 
 def run(experiment: Experiment, n: int, m: int, name: str, repetitions: int, seed: int) -> list[dict[str, Any]]:
-    """Repetitions of an experiment; random numbers depend on the seed, the name and the rows only."""
+    """Repeat an experiment; random numbers depend only on the seed, the name and the rows."""
     random = np.random.default_rng([seed, *name.encode(), n, m])
     return [experiment(random, n, m) for _ in range(repetitions)]
 
 
 def false_alarms(title: str, kinds: dict[str, Experiment], arguments: argparse.Namespace) -> None:
-    """Print the percentage of false major drift, of the worst kind, by the rows of reference and current data."""
+    """Print the percentage of false major drift in the worst case, by the rows of reference and current data."""
 
     def percent(n: int, m: int) -> str:
         repetitions = arguments.repetitions if min(n, m) < 10_000 else -(-arguments.repetitions // 10)
@@ -180,8 +180,8 @@ def shifts(arguments: argparse.Namespace) -> None:
         name = f"category of {before[place]:.0%} doubled"
         cases[name] = (partial(category, bins=10, p=before, q=after), psi(before * 1e13, after * 1e13))
     old, new = np.append(before, 0), np.append(0.9 * before, 0.1)
-    # the name seeds the draws, so its space stays
-    cases["new category of 10 %"] = (partial(category, bins=10, p=old, q=new), np.inf)
+    # the name is part of the seed, so it keeps its space; the table prints it without
+    cases[f"new category of {10} %"] = (partial(category, bins=10, p=old, q=new), np.inf)
 
     def rows() -> Iterator[list[str]]:
         for (name, (one, truth)), size in product(cases.items(), (300, 1_000, 10_000)):

@@ -1,12 +1,12 @@
-"""Rewrites data of an interrupted run so that files keep size and footer, and checks that `--resume` refuses it.
+"""Rewrite data of an interrupted run so that files keep size and footer, and check that `--resume` rejects it.
 
     python scripts/rewrite_data.py CONFIG [--rewrites 100] [--seed 0] [--set KEY=VALUE]... [--folder FOLDER]
 
 A run is killed after `--step` steps. Then one value of one file changes: a label, an id or a number becomes that of
-another row. If the new file has another size or footer, which are compared anyway, another value is drawn. Every second
-file gets its old time of change back, so that only reading the file can tell. The run is resumed, and must end with an
-error that names file and column. Prints a Markdown table; exit code 1 if a change went unnoticed. At last the run must
-resume on the data as it was.
+another row. If the new file has another size or footer, which are compared anyway, another value is sampled. Every
+second file keeps its modification time, so that only reading the file can reveal the change. The resumed run must end
+with an error that names file and column. Prints a Markdown table; exit code 1 if a change was not noticed. Finally, the
+run must resume on the original data.
 """
 
 import argparse
@@ -32,11 +32,11 @@ KINDS = ("label", "id", "number")
 
 
 class Killed(BaseException):
-    """Ends a training at once."""
+    """Exception that ends a run immediately."""
 
 
 class KillAfter(tf_keras.callbacks.Callback):
-    """Ends a training after a step."""
+    """Callback that ends a run after a step."""
 
     def __init__(self, step: int) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ def write(table: pa.Table, path: Path) -> None:
 
 
 def resumed(experiment: Experiment, run: Path) -> str:
-    """Resume a copy of a run; return what went wrong, "" if nothing did."""
+    """Resume a copy of a run; return the error, or ""."""
     copy = run.with_name("copy")
     shutil.copytree(run, copy)
     try:
@@ -125,17 +125,15 @@ def rewrite_data(experiment: Experiment, run: Path, data: Path, rewrites: int, d
         for path, (content, stat) in kept.items():
             path.write_bytes(content)
             os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    print(
-        "| changed | time of change | rewrites | refused, file and column named | not noticed |\n|---|---|---|---|---|"
-    )
+    print("| changed | modified | rewrites | rejected, file and column named | not noticed |\n|---|---|---|---|---|")
     for kind in KINDS:
         for keeps_time in (False, True):
             found, lost = noticed[kind, keeps_time], missed[kind, keeps_time]
-            time_ = "the old one" if keeps_time else "a new one"
-            print(f"| one {kind} | {time_} | {found + lost} | {found} | {lost} |")
+            time_ = "kept" if keeps_time else "new"
+            print(f"| {kind} | {time_} | {found + lost} | {found} | {lost} |")
     print(f"\n{rewrites} rewrites of the same size and footer: {missed.total()} not noticed")
     if message := resumed(experiment, run):
-        raise SystemExit(f"with the data as it was: {message}")
+        raise SystemExit(f"with the original data: {message}")
     return missed.total()
 
 
@@ -146,7 +144,7 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=20, help="the run is killed after this step")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--folder", type=Path, help="where data and runs go; default: one that is deleted at the end")
+    parser.add_argument("--folder", type=Path, help="folder for data and runs (default: a temporary one)")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = (given.folder or Path(temporary)).absolute()

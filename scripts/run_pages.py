@@ -30,7 +30,7 @@ import jupytext
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
-TOLERANCE = 0.02  # another kind of CPU rounds otherwise, so that training ends with other last digits
+TOLERANCE = 0.02  # other CPUs round differently, so that the last digits of results differ
 SECONDS = 900
 CELL = re.compile(r"(^```python\n.*?^```\n)(?:\n```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)

@@ -26,10 +26,10 @@ from ctr.training.data import prepare
 from ctr.training.plan import plan_model
 from ctr.training.sparsity import row_sparsity
 
-LOWEST_AUC = 0.94  # of the drawing
+LOWEST_AUC = 0.94  # of the plot
 RUNS = Path("runs/sparsity")
 COMMON = "learning_rate: 0.05, l2_gradient: 0.01"
-GROUP_LASSO = f"type: group_lasso_adagrad, {COMMON}, beta: 0.001"  # with beta 0 no start holds against a penalty
+GROUP_LASSO = f"type: group_lasso_adagrad, {COMMON}, beta: 0.001"  # with beta 0, penalties remove initial weights
 FOBOS = f"type: fobos_group_lasso, {COMMON}, initial_accumulator: 1.0e-6"
 PENALTIES = [0, 0.01, 0.03, 0.1, 0.15, 0.2, 0.3, 3]
 CURVES = {  # its optimizer, the penalty's key, and its values

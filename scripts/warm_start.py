@@ -1,11 +1,11 @@
-"""Five days of training and then two more from a warm start, against seven days at once.
+"""Compare training on five days and a warm start on two more with training on seven days at once.
 
     python scripts/warm_start.py DATA [--config configs/quickstart.yaml] [--set KEY=VALUE]... [--folder FOLDER]
 
 DATA is the folder of scripts/make_sample_data.py. Rows of every 20th user are left out of the first five days, so that
-the two days that follow bring new ids. Day 8 steers, days 9 and 10 test. Prints a table; exit code 1 if the rows of an
-old id are not carried bit for bit, those of a new id do not move, or the AUC falls more than 0.005 below that of seven
-days at once.
+the next two days have new ids. Day 8 is the validation split, days 9 and 10 are the test split. Prints a table; exit
+code 1 if embeddings of a known id are not copied bit for bit, those of a new id do not change, or the AUC is more than
+0.005 below that of seven days at once.
 """
 
 import argparse
@@ -35,7 +35,7 @@ COLUMN = TABLE = "user"
 
 
 def write_days(source: Path, folder: Path) -> dict[str, list[str]]:
-    """The files of the first days, the days that follow, and those of both at once."""
+    """Write the files of the first days, of the next days, and of both at once."""
     days = sorted(source.glob("*.parquet"))
     users = sorted(
         set().union(*(pq.read_table(day, columns=[COLUMN])[COLUMN].unique().to_pylist() for day in days[:7]))
@@ -55,14 +55,14 @@ def write_days(source: Path, folder: Path) -> dict[str, list[str]]:
 
 
 def rows_of(model: CTRModel) -> dict[str, np.ndarray]:
-    """The weights of every table."""
+    """Return the weights of every table."""
     return {
         table.name: np.concatenate(list(model.tables.table_blocks(table.name))) for table in model.tables.inputs.tables
     }
 
 
 def begun(experiment: Experiment, run: Path) -> CTRModel:
-    """The model of a warm start before its first step."""
+    """Return the model of a warm start before its first step."""
     plan = plan_model(experiment, empty_encoder(experiment))
     parent = open_parent(plan, Run(run))
     assert parent is not None
@@ -73,7 +73,7 @@ def begun(experiment: Experiment, run: Path) -> CTRModel:
 
 
 def best_of(run: Path) -> CTRModel:
-    """The model of a finished run."""
+    """Return the model of a finished run."""
     saved = Run(run)
     model = plan_model(saved.experiment(), load_encoder(saved)).build()
     load_best(saved, model)
@@ -81,7 +81,7 @@ def best_of(run: Path) -> CTRModel:
 
 
 def mistakes_of(first: Path, warm: Path, experiment: Experiment) -> list[str]:
-    """What is not as it should be with the rows of old and new ids."""
+    """Return what is wrong with the embeddings of known and new ids."""
     before, start, end = (
         rows_of(best_of(first)),
         rows_of(begun(experiment, warm.with_name("none"))),
@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--config", type=Path, default=Path("configs/quickstart.yaml"))
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--folder", type=Path, help="where the runs go; default: one that is deleted at the end")
+    parser.add_argument("--folder", type=Path, help="folder for the runs (default: a temporary one)")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.folder or Path(temporary)

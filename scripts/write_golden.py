@@ -1,9 +1,9 @@
-"""Write the golden trajectories in `tests/golden/models` that training no longer follows, and those that are missing.
+"""Write golden trajectories in `tests/golden/models` that are missing or that training no longer follows.
 
     python -m scripts.write_golden [NAME ...]
 
-NAME is a pairing of tests/ctr/pairings.py; without one, all are trained. A file that training follows within the
-tolerance stays as it is, so a change shows only in the files that it alters.
+NAME is a pairing of tests/ctr/pairings.py; by default, all are trained. A file that training follows within the
+tolerance is not rewritten, so a change shows only in the files that it alters.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from tests.ctr.trajectory import as_json, differences, path_of, prepare_clicks, 
 if __name__ == "__main__":
     pairings = golden_pairings()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="a pairing")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="pairings to train; default: all")
     names = parser.parse_args().names or list(pairings)
     if unknown := [name for name in names if name not in pairings]:
         parser.error(f"unknown pairing {unknown[0]!r}; known: {', '.join(pairings)}")

@@ -1,4 +1,4 @@
-"""One logical table, and CASES: every way in which pyarrow, DuckDB, Polars and fastparquet are made to write it."""
+"""A logical table, and cases of how pyarrow, DuckDB, Polars and fastparquet write it."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -23,24 +23,24 @@ import pyarrow.parquet as pq
 ROWS = 4500  # DuckDB's row groups have multiples of 2048
 TEXTS = ["", "a", "é ü", "two\nlines", "%41", "a/b=c", " a", "NULL", "x" * 300, "\N{PILE OF POO}"]
 CITIES = ["New York", "São Paulo", "a/b", "c=d", "+1", "100%", "%41"]
-COARSE_TIMES = ("day", "ms", "us", "tz")  # in fastparquet, where dates are timestamps
-PLAIN_CITIES = ["Rome", "Oslo"]  # of a writer that encodes nothing
+COARSE_TIMES = ("day", "ms", "us", "tz")  # for fastparquet, which writes dates as timestamps
+PLAIN_CITIES = ["Rome", "Oslo"]  # of a writer without encodings
 INTEGERS = {"i8": 8, "i16": 16, "i32": 32, "i64": 64, "u8": 8, "u16": 16, "u32": 32, "u64": 64}
 FAR = [datetime(1, 1, 1), datetime(1582, 10, 4, 5, 6), datetime(2300, 1, 1, 23, 59, 59), datetime(9999, 12, 31, 23)]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One way of writing the table.
+    """A way of writing the table.
 
     Args:
-        writer: the program.
-        name: its options, in words.
-        write: writes the table to a path: a file, or a folder with `key=value` folders.
+        writer: name of the program.
+        name: options of the program, in words.
+        write: function that writes the table to a path: a file, or a folder with `key=value` folders.
         lacks: columns that the program cannot write.
-        casts: column -> what reads it as in the logical table, as `data.cast` has it.
-        error: pattern of the one error that reading must raise; None: it must read the logical table.
-        expects: the logical table, of the one that was written.
+        casts: `data.cast` settings by column that read it as in the logical table.
+        error: pattern of the error that reading must raise; None: reading must give the logical table.
+        expects: function from the written table to the expected one.
     """
 
     writer: str
@@ -57,7 +57,7 @@ class Case:
 
 @cache
 def logical_table() -> pa.Table:
-    """Every type that a click log holds, the awkward values among them, and nulls."""
+    """Return a table with every type of a click log, edge cases and nulls."""
     rng = np.random.default_rng(1)
 
     def some(values: list[Any], type_: pa.DataType | None = None, nulls: float = 0.1) -> pa.Array:
@@ -115,11 +115,11 @@ FEATURES: dict[str, dict[str, Any]] = {
     "ids": {"type": "sequence", "max_length": 5, "dim": 4},
     "words": {"type": "sequence", "max_length": 5, "dim": 4},
 }
-"""A feature of every column but `key`; label `y`, weight `w`."""
+"""Features of all columns except `key`, label `y` and weight `w`."""
 
 
 def pyarrow_cases() -> Iterator[Case]:
-    """Versions, pages, encodings, compressions, row groups, and whether Arrow's schema is noted."""
+    """Return cases of versions, pages, encodings, compressions, row groups, and of Arrow's stored schema."""
     integers = [*INTEGERS, "shop", "y", "key"]
     numbers = {**dict.fromkeys(integers, "DELTA_BINARY_PACKED"), "f32": "BYTE_STREAM_SPLIT", "f64": "BYTE_STREAM_SPLIT"}
     texts = ("text", "word", "kind", "city", "plain_city")
@@ -163,7 +163,7 @@ def pyarrow_cases() -> Iterator[Case]:
 
 
 def duckdb_cases() -> Iterator[Case]:
-    """Versions, compressions, row groups, enumerations, folders."""
+    """Return cases of versions, compressions, row groups, enumerations and folders."""
     codecs = ("uncompressed", "snappy", "gzip", "zstd", "lz4", "brotli")
     for version, codec, size in product(("V1", "V2"), codecs, (ROWS, 2048)):
         options = f"parquet_version {version}, compression {codec}, row_group_size {size}"
@@ -186,7 +186,7 @@ def duckdb_cases() -> Iterator[Case]:
 
 
 def polars_cases() -> Iterator[Case]:
-    """Compressions, row groups, page sizes, categoricals and enumerations, folders."""
+    """Return cases of compressions, row groups, page sizes, categoricals, enumerations and folders."""
     codecs = ("uncompressed", "snappy", "gzip", "zstd", "lz4", "brotli")
     for codec, size, page in product(codecs, (ROWS, 1000, 97), (None, 512)):
         yield Case("polars", f"{codec}, row groups of {size}, pages of {page}", _polars(codec, size, page))
@@ -196,10 +196,10 @@ def polars_cases() -> Iterator[Case]:
 
 
 def fastparquet_cases() -> Iterator[Case]:
-    """Compressions, times, row groups, categoricals, folders.
+    """Return cases of compressions, times, row groups, categoricals and folders.
 
-    It has no lists, and decimals become floats. INT96 that it writes of times that are not in nanoseconds are wrong by
-    a factor of a thousand, also as it reads them itself, so those are left out.
+    fastparquet does not write lists, and writes decimals as floats. Its INT96 of times that are not in nanoseconds are
+    wrong by a factor of a thousand, also when it reads them itself, so they are left out.
     """
     lacks = ("ids", "words")
     codecs = (None, "SNAPPY", "GZIP", "ZSTD", "LZ4", "BROTLI")
@@ -217,12 +217,12 @@ def fastparquet_cases() -> Iterator[Case]:
 
 
 def cases() -> list[Case]:
-    """All of them."""
+    """Return the cases of all writers."""
     return [*pyarrow_cases(), *duckdb_cases(), *polars_cases(), *fastparquet_cases()]
 
 
 def few_cases() -> list[Case]:
-    """The special ones, and about twelve of each writer's others, which differ in more than one option."""
+    """Return the special cases, and about twelve others per writer, which differ in more than one option."""
     chosen = []
     for of_writer in (pyarrow_cases(), duckdb_cases(), polars_cases(), fastparquet_cases()):
         listed = list(of_writer)
@@ -230,7 +230,7 @@ def few_cases() -> list[Case]:
         usual = [case for case, special in zip(listed, is_special, strict=True) if not special]
         step = max(1, len(usual) // 12)
         chosen += [case for case, special in zip(listed, is_special, strict=True) if special]
-        chosen += usual[:: step if step % 2 else step + 1]  # odd, so that options that alternate are both met
+        chosen += usual[:: step if step % 2 else step + 1]  # odd, so that both of two alternating options occur
     return chosen
 
 
@@ -251,7 +251,7 @@ def _pyarrow_floats(table: pa.Table, path: Path) -> None:
 
 
 def _pyarrow_twice(table: pa.Table, path: Path, **options: Any) -> None:
-    """A dictionary page that holds bb twice: written with another text of as many bytes in its place."""
+    """Write a dictionary page with bb twice, by replacing the bytes of another text of the same length."""
     kinds = table["kind"].cast(pa.string()).to_pylist()
     seen = 0
     for row, kind in enumerate(kinds):
@@ -272,7 +272,7 @@ def _pyarrow_twice_noted(table: pa.Table, path: Path) -> None:
 
 
 def _duckdb(options: str, expressions: dict[str, str] | None = None) -> Callable[[pa.Table, Path], None]:
-    """COPY with `options`, some columns replaced by expressions."""
+    """Write by COPY with `options`, some columns replaced by expressions."""
 
     def write(table: pa.Table, path: Path) -> None:
         with duckdb.connect() as connection:
@@ -284,7 +284,7 @@ def _duckdb(options: str, expressions: dict[str, str] | None = None) -> Callable
             connection.register("logical", plain)
             changes = [f"{expression} as {name}" for name, expression in (expressions or {}).items()]
             replaced = f" replace ({', '.join(changes)})" if changes else ""
-            query = f"select *{replaced} from logical"  # noqa: S608 - of the cases above
+            query = f"select *{replaced} from logical"  # noqa: S608 - the SQL is of the cases above
             connection.execute(f"copy ({query}) to '{path}' (format parquet, {options})")
 
     return write
@@ -351,7 +351,7 @@ def _with(table: pa.Table, name: str, column: Any) -> pa.Table:
 
 
 def remove(path: Path) -> None:
-    """Delete a file or folder, if it is there."""
+    """Delete a file or folder if it exists."""
     if path.is_dir():
         shutil.rmtree(path)
     else:

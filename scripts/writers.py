@@ -1,10 +1,10 @@
-"""One logical table, written in every way by pyarrow, DuckDB, Polars and fastparquet, is read as one table.
+"""Check that a logical table, as written by pyarrow, DuckDB, Polars and fastparquet, is read as the same table.
 
     python scripts/writers.py [--writers pyarrow duckdb polars fastparquet] [--large]
 
-Where the row groups are the same, batches and what is fitted must be the same, bit for bit; otherwise the same by row,
-and moments to 1e-12. Some cases must raise an error instead, each its own. Prints a row a writer; exit code 1 if a case
-fails. With --large, row groups of more than 2 GiB of text, flat and in lists, too: they take 15 GB of memory.
+If the row groups are the same, batches and fits must be the same, bit for bit. Otherwise they must be the same by row,
+and moments equal to 1e-12. Some cases must raise a specific error instead. Prints a table row per writer; exit code 1
+if a case fails. With --large, also reads row groups of over 2 GiB of text, flat and in lists, with 15 GB of memory.
 """
 
 import argparse
@@ -34,7 +34,7 @@ CASTS = TypeAdapter(dict[str, Cast])
 
 @dataclass(frozen=True)
 class Read:
-    """A file or folder as it was read."""
+    """Content of a file or folder as read."""
 
     sizes: tuple[int, ...]  # rows of each row group
     table: pa.Table
@@ -43,12 +43,12 @@ class Read:
 
     @property
     def keys(self) -> np.ndarray:
-        """The key of each row."""
+        """Key of each row."""
         return self.table["key"].to_numpy()
 
 
 def read(path: Path, casts: dict[str, Any] | None = None, lacks: Iterable[str] = ()) -> Read:
-    """Read, check, fit and encode, as a training does."""
+    """Read, check, fit and encode, as in training."""
     features = Features(columns={name: feature for name, feature in FEATURES.items() if name not in lacks})
     groups = open_data(str(path), casts=CASTS.validate_python(casts or {}))
     unfitted = Encoder(features, LABEL)
@@ -63,7 +63,7 @@ def read(path: Path, casts: dict[str, Any] | None = None, lacks: Iterable[str] =
 
 @cache
 def plainly_written(sizes: tuple[int, ...], lacks: tuple[str, ...]) -> Read:
-    """The logical table as pyarrow writes it by default, in row groups of these sizes."""
+    """Read the logical table as written by pyarrow's defaults, in row groups of these sizes."""
     table = logical_table()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plain.parquet"
@@ -74,17 +74,17 @@ def plainly_written(sizes: tuple[int, ...], lacks: tuple[str, ...]) -> Read:
 
 
 def check(case: Case, path: Path) -> str:
-    """Write a case to `path` and read it; returns `read` or `refused`, as it should be.
+    """Write a case to `path`, read it, and return `read` or `refused`, whichever the case expects.
 
     Raises:
-        AssertionError: it is not.
+        AssertionError: the outcome is not the expected one.
     """
     logical = logical_table()
     remove(path)
     case.write(logical, path)
     if case.error is not None:
         message = _refusal(path, case)
-        assert re.search(case.error, message), f"should be refused with {case.error!r}, but: {message or 'it is read'}"
+        assert re.search(case.error, message), f"expected the error {case.error!r}, got {message or 'none'}"
         return "refused"
     found = read(path, case.casts, case.lacks)
     _check_values(found.table, case.expects(logical), case.lacks)
@@ -96,7 +96,7 @@ def check(case: Case, path: Path) -> str:
 
 
 def _refusal(path: Path, case: Case) -> str:
-    """The error that reading raises; empty if it raises none."""
+    """Return the error that reading raises, or ""."""
     try:
         read(path, case.casts, case.lacks)
     except DataError as error:
@@ -113,7 +113,7 @@ def _check_values(found: pa.Table, logical: pa.Table, lacks: Iterable[str]) -> N
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
-    """Values in Python, those of times in microseconds; NaN is None, a decimal a float."""
+    """Return Python values, with times in microseconds, None for NaN, and floats for decimals."""
     types = pa.types
     if types.is_date(column.type):
         column = column.cast(pa.timestamp("s"))
@@ -128,7 +128,7 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
 
 
 def _check_bits(found: Read, expected: Read) -> None:
-    """All the same, bit for bit."""
+    """Check that batches and moments are the same, bit for bit."""
     assert found.batch.keys() == expected.batch.keys()
     for key, array in expected.batch.items():
         assert found.batch[key].dtype == array.dtype
@@ -137,7 +137,7 @@ def _check_bits(found: Read, expected: Read) -> None:
 
 
 def _check_rows(found: Read, expected: Read) -> None:
-    """The same row by row, whatever the row groups; what is fitted too, moments to 1e-12."""
+    """Check that rows and fits are the same for any row groups, and moments to 1e-12."""
     batch = take(found.batch, np.argsort(found.keys))
     for key, array in expected.batch.items():
         if key == "numerics":
@@ -157,10 +157,10 @@ def _check_rows(found: Read, expected: Read) -> None:
 
 
 def check_large(path: Path, in_lists: bool) -> None:
-    """A row group of 2.1 GiB of different texts, as fitting and encoding read it.
+    """Check fitting and encoding of a row group of 2.1 GiB of different texts.
 
     Raises:
-        AssertionError: values are not those that were written.
+        AssertionError: values differ from those written.
     """
     rows, size = 2200, 2**20
     column = pa.array([f"{k:04d}" + "x" * (size - 4) for k in range(rows)], pa.large_string())
@@ -174,7 +174,7 @@ def check_large(path: Path, in_lists: bool) -> None:
     encoder = fit_encoder(features, Columns("y"), groups, seed=1)
     batch = encoder(groups[0].read(["x", "y"]), str(groups[0]))
     ids = batch["sequences/x"][:, 0] if in_lists else batch["ids"][:, 0]
-    assert (ids == np.arange(rows) + 3).all()  # of equal counts, in order of the text
+    assert (ids == np.arange(rows) + 3).all()  # equal counts, so ids are in the order of the texts
 
 
 def main() -> None:
@@ -183,14 +183,14 @@ def main() -> None:
     parser.add_argument("--large", action="store_true")
     args = parser.parse_args()
     failures = 0
-    print("| writer | cases | read | refused, as they must be | failed | s |\n|---|---|---|---|---|---|")
+    print("| writer | cases | read | rejected, as required | failed | s |\n|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for writer in args.writers:
             started, counts = time.perf_counter(), Counter[str]()
             for case in [case for case in cases() if case.writer == writer]:
                 try:
                     counts[check(case, Path(folder) / "case")] += 1
-                except Exception as error:  # noqa: BLE001 - a failure of any kind is one of the case
+                except Exception as error:  # noqa: BLE001 - any exception is a failure of the case
                     counts["failed"] += 1
                     print(f"{case}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             failures += counts["failed"]
