@@ -26,7 +26,7 @@ def rows_per_second(config: str, overrides: list[str]) -> float:
     data = prepare(experiment)
     training = experiment.training
     reader = Reader(
-        data.sets["train"],
+        data.splits["train"],
         data.encoder,
         training.batch_size,
         experiment.seed,

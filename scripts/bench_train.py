@@ -180,7 +180,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     set_threads(settings.threads)
     prepared = prepare(experiment)
     shuffle = experiment.data.shuffle_rows
-    reader = Reader(prepared.sets["train"], prepared.encoder, settings.batch_size, experiment.seed, "drop", shuffle)
+    reader = Reader(prepared.splits["train"], prepared.encoder, settings.batch_size, experiment.seed, "drop", shuffle)
     model = plan_model(experiment, prepared.encoder).build(reader.batches_per_epoch)
     step = compiled_step(model, reader.encoder)
     tower, tower_to_input = tower_step(model, to_input=False), tower_step(model, to_input=True)

@@ -139,7 +139,7 @@ def encoded_by_us(path: Path, folder: Path) -> dict[str, np.ndarray]:
     data = {"train": str(path), "valid": str(folder / "valid.parquet"), "label": "y", "weight": "w", "keep": ["at"]}
     values = {"name": "fuzz", "data": data, "features": {"columns": FEATURES}, "model": {"type": "dnn"}}
     prepared = prepare(Experiment.model_validate(values))
-    groups, encoder = prepared.sets["train"], prepared.encoder
+    groups, encoder = prepared.splits["train"], prepared.encoder
     parts = split_data(open_data(str(path)), Split(by="time", column="at", fractions=(0.6, 0.2, 0.2)), seed=1)
     assert sum(map(count_rows, parts.values())) == count_rows(groups)
     batches = list(Reader(groups, encoder, batch_size=64, seed=1).epoch(1))

@@ -57,7 +57,7 @@ def main() -> None:
     prepared = prepare(load_experiment(arguments.config, arguments.settings))
     hasher = FeatureHasher(HASH_SIZE, input_type="string")
     sets = {}
-    for name, row_groups in prepared.sets.items():
+    for name, row_groups in prepared.splits.items():
         words, labels = rows_of(prepared.encoder, row_groups)
         sets[name] = (hasher.transform(words), labels)
     auc = {}

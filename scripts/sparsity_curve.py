@@ -66,7 +66,7 @@ def pruned(folder: Path) -> Iterator[tuple[float, dict[str, Any], dict[str, Any]
         shortest = np.quantile(np.concatenate(norms), share)
         for table, weight, norm in zip(tables, weights, norms, strict=True):
             table.assign(np.where((norm < shortest)[:, None], 0, weight))
-        valid, test = (metrics_of(scorer.score(data.sets[name]), False, None).result() for name in ("valid", "test"))
+        valid, test = (metrics_of(scorer.score(data.splits[name]), False, None).result() for name in ("valid", "test"))
         yield row_sparsity(ctr.sparsity_report(model)), valid, test
 
 

@@ -23,7 +23,7 @@ import ctr
 from ctr.config.experiment import Experiment, load_experiment
 from ctr.runs.run import Run
 from ctr.training.checkpoint import load_best
-from ctr.training.data import empty_encoder, open_sets, prepare_sets
+from ctr.training.data import empty_encoder, open_splits, prepare_splits
 from ctr.training.plan import plan_model
 from ctr.training.resume import load_encoder
 from ctr.training.warm_start import copy_weights, open_parent
@@ -66,7 +66,7 @@ def begun(experiment: Experiment, run: Path) -> CTRModel:
     plan = plan_model(experiment, empty_encoder(experiment))
     parent = open_parent(plan, Run(run))
     assert parent is not None
-    prepared = prepare_sets(experiment, open_sets(experiment), known=parent.encoder)
+    prepared = prepare_splits(experiment, open_splits(experiment), known=parent.encoder)
     model = plan.completed(prepared.encoder).build()
     copy_weights(parent, model, experiment)
     return model

@@ -149,7 +149,7 @@ def test_criteo_trains_by_the_config(tmp_path):
     (tmp_path / "train.txt").write_text(lines_of(criteo_rows(300), "\t"))
     convert("criteo", tmp_path / "train.txt", tmp_path)
     prepared = prepare(load_experiment(ROOT / "configs/criteo/dcn_v2.yaml", [f"data.root={tmp_path}"]))
-    assert {name: sum(group.rows for group in groups) for name, groups in prepared.sets.items()} == {
+    assert {name: sum(group.rows for group in groups) for name, groups in prepared.splits.items()} == {
         "train": 240,
         "valid": 30,
         "test": 30,
@@ -297,7 +297,7 @@ def test_avazu_splits_by_x4_and_its_hour_makes_features(tmp_path):
         "model: {type: dcn_v2, structure: parallel, cross_layers: 1, hidden: [4]}\n"
         "optimizers: {sparse: {'*': {type: rmsprop_v2}}, dense: {type: adam}}\n"
     )
-    assert set(prepare(load_experiment(config)).sets) == {"train", "valid", "test"}
+    assert set(prepare(load_experiment(config)).splits) == {"train", "valid", "test"}
 
 
 def test_mistakes_in_avazu_are_named(tmp_path, out):
@@ -421,7 +421,7 @@ def test_movielens_trains_by_the_config(tmp_path):
     ratings = [[1 + n % 2, 10 + n % 3, 1 + n * n % 5, 1000 * n] for n in range(100)]
     convert("movielens", write_100k(tmp_path / "ml-100k", **{"u.data": lines_of(ratings, "\t")}), tmp_path)
     experiment = load_experiment(ROOT / "configs/movielens/dcn_v2.yaml", [f"data.root={tmp_path}"])
-    assert set(prepare(experiment).sets) == {"train", "valid", "test"}
+    assert set(prepare(experiment).splits) == {"train", "valid", "test"}
 
 
 @pytest.mark.parametrize(
@@ -494,7 +494,7 @@ def test_frappe_keeps_every_value_in_order_and_trains_by_the_config(tmp_path, ki
     experiment = load_experiment(
         ROOT / "configs/frappe/dcn_v2.yaml", [f"data.root={tmp_path}", "training.last_batch=keep"]
     )
-    assert {len(groups) for groups in prepare(experiment).sets.values()} == {1}
+    assert {len(groups) for groups in prepare(experiment).splits.values()} == {1}
 
 
 def test_frappe_is_read_from_a_zip_file(tmp_path, out):
@@ -677,7 +677,7 @@ def test_amazon_of_single_reviews_has_no_rows(tmp_path):
 def test_amazon_trains_by_the_configs(tmp_path, name):
     convert("amazon", write_reviews(tmp_path / "reviews.json", many_reviews(0)), tmp_path)
     experiment = load_experiment(ROOT / f"configs/beauty/{name}.yaml", [f"data.root={tmp_path}"])
-    assert {len(groups) for groups in prepare(experiment).sets.values()} == {1}
+    assert {len(groups) for groups in prepare(experiment).splits.values()} == {1}
 
 
 @pytest.mark.parametrize(

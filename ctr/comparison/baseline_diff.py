@@ -197,9 +197,9 @@ def _scores(result: Result) -> SavedScores:
     return SavedScores.load(result.run.saved, result.evaluated, result.report)
 
 
-def _are_same_rows(one: SavedScores, other: SavedScores) -> bool:
+def _are_same_rows(base: SavedScores, candidate: SavedScores) -> bool:
     try:
-        other.check_same_rows(one)
+        candidate.check_same_rows(base)
     except NotPaired:
         return False
     return True

@@ -18,7 +18,7 @@ from ctr.runs.checksums import check_file, read_sums, rewriting
 from ctr.runs.files import read_json, write_json, write_text
 from ctr.runs.run import Run
 from ctr.runs.run_data import CONTENTS, changed_contents, changed_files
-from ctr.training.data import empty_encoder, open_sets
+from ctr.training.data import empty_encoder, open_splits
 from features import RowGroup
 
 TRIALS = "trials.json"
@@ -137,7 +137,7 @@ def check_same_data(runs: Sequence[PlannedRun], notify: Callable[[str], None]) -
     for run in _existing(runs):
         key = f"{run.seed} {run.experiment.data.model_dump_json()}"
         if key not in opened:
-            opened[key] = open_sets(run.experiment)
+            opened[key] = open_splits(run.experiment)
         splits, saved = opened[key], run.saved
         differences = changed_files(splits, saved)
         if not differences and saved.is_finished:
@@ -183,4 +183,4 @@ def _written_trials(folder: Path) -> dict[str, Any]:
 
 
 def _ranges(variant: Variant) -> dict[str, Any]:
-    return {key: range_.model_dump(mode="json") for key, range_ in variant.ranges.items()}
+    return {key: search_range.model_dump(mode="json") for key, search_range in variant.ranges.items()}

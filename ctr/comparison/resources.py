@@ -67,12 +67,12 @@ def trials_differ_in_size(variant: Variant) -> bool:
 
 def _check_splits(run: PlannedRun, prepared: PreparedData) -> None:
     """Raise ConfigError if there is no data to select the best trial on, or none to compare variants on."""
-    if run.trial is not None and "valid" not in prepared.sets:
+    if run.trial is not None and "valid" not in prepared.splits:
         raise ConfigError(
             f"tuning: variant {run.variant.name} has no validation data, which selects the best trial. Set "
             f"`data.valid`, or use a validation fraction in `data.split`."
         )
-    if not {"valid", "test"} & set(prepared.sets):
+    if not {"valid", "test"} & set(prepared.splits):
         raise ConfigError(
             f"variant {run.variant.name}: no validation or test data to compare on. Set `data.test`, or "
             f"use a test fraction in `data.split`."

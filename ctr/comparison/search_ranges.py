@@ -89,7 +89,7 @@ def sample(ranges: Mapping[str, SearchRange], trials: int, seed: int) -> list[Sa
     """
     points = qmc.Halton(len(ranges), scramble=True, rng=np.random.default_rng(seed)).random(trials)
     return [
-        {key: range_.at(fraction) for (key, range_), fraction in zip(ranges.items(), point, strict=True)}
+        {key: search_range.at(fraction) for (key, search_range), fraction in zip(ranges.items(), point, strict=True)}
         for point in points
     ]
 

@@ -200,29 +200,29 @@ def _apply(values: dict[str, Any], settings: Mapping[str, Any], where: str) -> N
     """Put dotted settings into a config."""
     for key, value in settings.items():
         try:
-            parts = yaml_file.split_key(key)
+            path = yaml_file.split_key(key)
         except ValueError as error:
             raise ConfigError(f"{where}: {error}") from error
-        if parts[0] in STUDY_KEYS:
+        if path[0] in STUDY_KEYS:
             raise ConfigError(
-                f"{where}: the comparison sets {key!r}. Use `{STUDY_KEYS[parts[0]]}` of the study instead."
+                f"{where}: the comparison sets {key!r}. Use `{STUDY_KEYS[path[0]]}` of the study instead."
             )
-        yaml_file.put(values, parts, yaml_file.copied(value), f"{where}: {key}")
+        yaml_file.put(values, path, yaml_file.copied(value), f"{where}: {key}")
 
 
 def _options(axis: str, declared: Any) -> Any:
     """Return the options of an axis; a dotted key with a list of values is expanded to one option per value."""
     if isinstance(declared, dict) and any(isinstance(values, list) for values in declared.values()):
-        (key, listed), *others = declared.items()
-        if others or not listed or any(isinstance(value, dict | list) for value in listed):
+        (key, values), *others = declared.items()
+        if others or not values or any(isinstance(value, dict | list) for value in values):
             raise ValueError(
                 f"{axis}: expected one key with a list of plain values, or options with their settings. "
                 f"Received: {declared}"
             )
-        names = [str(value) for value in listed]
+        names = [str(value) for value in values]
         if duplicates := [name for index, name in enumerate(names) if name in names[:index]]:
-            raise ValueError(f"{axis}: duplicate value {duplicates[0]}. Values must be distinct. Received: {listed}")
-        declared = {name: {key: value} for name, value in zip(names, listed, strict=True)}
+            raise ValueError(f"{axis}: duplicate value {duplicates[0]}. Values must be distinct. Received: {values}")
+        declared = {name: {key: value} for name, value in zip(names, values, strict=True)}
     for option, settings in declared.items() if isinstance(declared, dict) else ():
         if not isinstance(option, str) or not NAME.fullmatch(option):
             raise ValueError(

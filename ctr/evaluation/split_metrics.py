@@ -182,7 +182,7 @@ def evaluate_split(
     binning = reference.histograms.binning
     tally = SplitAccumulator(binning, observed, reference.rows)
     with scores:
-        for chunk in scorer.score(row_groups, [*scores.kept.names, *observed.columns]):
+        for chunk in scorer.score(row_groups, [*scores.passthrough.names, *observed.columns]):
             scores.write(chunk)
             codes = binning.assign(values_of_chunk(chunk, observed.slice_columns))
             tally.add(chunk, codes, np.ones(len(chunk.logit), bool))

@@ -17,11 +17,11 @@ class ScoreWriter:
     """Writes a score file by row group; the file gets its final name once it is complete.
 
     Columns: label int8 if the data has labels, weight float32 if it has weights, logit float32, score float64 =
-    sigmoid(logit), and the pass-through columns of the schema `kept`.
+    sigmoid(logit), and the pass-through columns of the schema `passthrough`.
     """
 
-    def __init__(self, path: Path, weighted: bool, kept: pa.Schema) -> None:
-        self.path, self.weighted, self.kept = path, weighted, kept
+    def __init__(self, path: Path, weighted: bool, passthrough: pa.Schema) -> None:
+        self.path, self.weighted, self.passthrough = path, weighted, passthrough
         self._writer: pq.ParquetWriter | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
 
@@ -33,7 +33,7 @@ class ScoreWriter:
         if self.weighted:
             columns["weight"] = chunk.batch["weight"]
         columns |= {"logit": chunk.logit, "score": sigmoid(chunk.logit)}
-        columns |= {field.name: _as_kept(chunk.table.column(field.name), field) for field in self.kept}
+        columns |= {field.name: _as_passthrough(chunk.table.column(field.name), field) for field in self.passthrough}
         table = pa.table(columns)
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._partial, table.schema, compression="zstd")
@@ -55,8 +55,8 @@ class ScoreWriter:
         return self.path.with_name(f".{self.path.name}.partial")
 
 
-def _as_kept(column: pa.ChunkedArray, kept: pa.Field) -> pa.ChunkedArray:
+def _as_passthrough(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
     """Return a column in the common type of all files."""
-    if pa.types.is_timestamp(kept.type) and column.type != kept.type and not pa.types.is_null(column.type):
-        return pa.chunked_array([as_microseconds(column.combine_chunks(), f"pass-through column {kept.name!r}")])
-    return column.cast(kept.type)
+    if pa.types.is_timestamp(field.type) and column.type != field.type and not pa.types.is_null(column.type):
+        return pa.chunked_array([as_microseconds(column.combine_chunks(), f"pass-through column {field.name!r}")])
+    return column.cast(field.type)

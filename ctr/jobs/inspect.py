@@ -10,14 +10,14 @@ from ctr.config.data import SkipBadRows
 from ctr.config.experiment import Experiment
 from ctr.preflight.data_checks import check_bad_rows, check_data, check_order
 from ctr.preflight.inspection import Inspection
-from ctr.preflight.profile import profile_sets
+from ctr.preflight.profile import profile_splits
 from ctr.preflight.resources import estimate_resources, findings_of
 from ctr.preflight.schemas import check_schemas
 from ctr.preflight.show import print_inspection
 from ctr.runs.machine import own_memory
 from ctr.runs.run import Run
 from ctr.schema.levels import Level
-from ctr.training.data import PreparedData, empty_encoder, open_sets, prepare_sets
+from ctr.training.data import PreparedData, empty_encoder, open_splits, prepare_splits
 from ctr.training.devices import set_threads
 from ctr.training.plan import ModelPlan, plan_model
 from ctr.training.warm_start import open_parent
@@ -71,11 +71,11 @@ def _inspect_config(inspection: Inspection, experiment: Experiment, run: Run) ->
 
 def _inspect_data(inspection: Inspection, experiment: Experiment, run: Run, plan: ModelPlan | None) -> None:
     with inspection.stage("data"):
-        inspection.sets = open_sets(experiment)
-    if inspection.sets is None:
+        inspection.splits = open_splits(experiment)
+    if inspection.splits is None:
         return
     with inspection.stage("schema"):
-        schemas = check_schemas(experiment, empty_encoder(experiment), inspection.sets)
+        schemas = check_schemas(experiment, empty_encoder(experiment), inspection.splits)
         inspection.findings += schemas
         if any(finding.level == Level.ERROR for finding in schemas):
             return
@@ -85,19 +85,19 @@ def _inspect_data(inspection: Inspection, experiment: Experiment, run: Run, plan
         known = parent.encoder if parent else None
     with inspection.stage("data"):
         memory_before = own_memory()
-        inspection.prepared, own = _prepared(experiment, inspection.sets, known), own_memory()
+        inspection.prepared, own = _prepared(experiment, inspection.splits, known), own_memory()
         inspection.own_memory = own if own.peak > memory_before.peak else own._replace(peak=own.now)
         inspection.findings += check_bad_rows(experiment.data, inspection.prepared.bad_rows)
-        inspection.profiles, copies = profile_sets(experiment, inspection.prepared)
+        inspection.profiles, copies = profile_splits(experiment, inspection.prepared)
         inspection.findings += check_data(experiment.data, experiment.features, inspection.profiles, copies)
-        inspection.findings.append(check_order(experiment.data, inspection.prepared.sets["train"]))
+        inspection.findings.append(check_order(experiment.data, inspection.prepared.splits["train"]))
 
 
-def _prepared(experiment: Experiment, sets: dict[str, list[RowGroup]], known: Encoder | None) -> PreparedData:
+def _prepared(experiment: Experiment, splits: dict[str, list[RowGroup]], known: Encoder | None) -> PreparedData:
     """Return the data without its invalid rows, however many; other problems are errors as in `ctr train`."""
     data = experiment.data.model_copy(update={"bad_rows": ANY_FRACTION})
     try:
-        return prepare_sets(experiment.model_copy(update={"data": data}), sets, known=known)
+        return prepare_splits(experiment.model_copy(update={"data": data}), splits, known=known)
     except DataError:
-        prepare_sets(experiment, sets, known=known)
+        prepare_splits(experiment, splits, known=known)
         raise

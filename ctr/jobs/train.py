@@ -33,7 +33,7 @@ from ctr.runs.run import Run
 from ctr.runs.run_data import CONTENTS, contents_of, describe_data, file_rows
 from ctr.schema.report import Measured, RunReport
 from ctr.training.checkpoint import Position, fingerprint, part_fingerprints, restore
-from ctr.training.data import PreparedData, bad_rows_records, empty_encoder, open_sets, prepare_sets
+from ctr.training.data import PreparedData, bad_rows_records, empty_encoder, open_splits, prepare_splits
 from ctr.training.devices import set_threads
 from ctr.training.interruption import Interruption, interruptible
 from ctr.training.plan import ModelPlan, plan_model
@@ -164,18 +164,20 @@ def _open(job: _Job) -> _Opened:
     unfitted = empty_encoder(experiment)
     plan = plan_model(experiment, unfitted)
     check_fits(plan, run.folder)  # from the config alone; below, with the data
-    sets = open_sets(experiment)
-    unfinished = find_unfinished(run, sets, unfitted.input_columns, partial(warn, console)) if job.is_resumed else None
+    splits = open_splits(experiment)
+    unfinished = (
+        find_unfinished(run, splits, unfitted.input_columns, partial(warn, console)) if job.is_resumed else None
+    )
     encoder = unfinished.encoder if unfinished else None
     parent = open_parent(plan, run) if encoder is None else None
     if parent is not None and unfinished is not None:
         check_unchanged(parent, run)
-    prepared = prepare_sets(experiment, sets, encoder, parent.encoder if parent else None)
+    prepared = prepare_splits(experiment, splits, encoder, parent.encoder if parent else None)
     _print_data(prepared, parent, console)
     plan = plan.completed(prepared.encoder)
     for warning in check_fits(plan, run.folder, prepared):
         warn(console, warning)
-    return _Opened(prepared, sets, _reader(experiment, prepared), plan, unfinished, parent)
+    return _Opened(prepared, splits, _reader(experiment, prepared), plan, unfinished, parent)
 
 
 def _build(job: _Job, opened: _Opened) -> _Built:
@@ -232,7 +234,7 @@ def _fit(
             job.experiment,
             built.model,
             opened.reader,
-            opened.prepared.sets.get("valid", []),
+            opened.prepared.splits.get("valid", []),
             job.run,
             progress,
             callbacks() if callable(callbacks) else callbacks,
@@ -254,7 +256,7 @@ def _finish(run: Run, report: RunReport, curves: dict[str, Any], contents: pa.Ta
 
 def _print_data(prepared: PreparedData, parent: ParentRun | None, console: Console) -> None:
     """Print the number of examples of each split, and warnings about the data."""
-    console.print(", ".join(f"{name}: {count_rows(groups):,} examples" for name, groups in prepared.sets.items()))
+    console.print(", ".join(f"{name}: {count_rows(groups):,} examples" for name, groups in prepared.splits.items()))
     print_bad_rows(prepared.bad_rows, console)
     if parent is not None and prepared.encoder.lacks_record:
         warn(console, f"{parent.run.folder}: no record of its training ids, so unseen ids keep their own embeddings")
@@ -264,7 +266,7 @@ def _reader(experiment: Experiment, prepared: PreparedData) -> Reader:
     """Return the reader of the training data."""
     settings = experiment.training
     return Reader(
-        prepared.sets["train"],
+        prepared.splits["train"],
         prepared.encoder,
         settings.batch_size,
         experiment.seed,
@@ -294,7 +296,7 @@ def _report(
         **measured,
         "kind": "run",
         "training": trainer.summary(),
-        "files": {name: file_rows(groups) for name, groups in prepared.sets.items()},
+        "files": {name: file_rows(groups) for name, groups in prepared.splits.items()},
         "bad_rows": bad_rows_records(prepared.bad_rows),
         "model": {
             "components": [
@@ -346,19 +348,19 @@ def _measure(
 ) -> tuple[Measured, dict[str, Any]]:
     """Score every split with the trained model; return the contents of report.json and curves.json."""
     data, psi = experiment.data, experiment.report.psi
-    all_groups = [group for groups in prepared.sets.values() for group in groups]
+    all_groups = [group for groups in prepared.splits.values() for group in groups]
     report_columns = ReportColumns.of(experiment, prepared.encoder, all_groups, data.negative_sampling_rate)
     # a fixed sample of the training data is the reference of PSI, and the data of train metrics
     columns = list(dict.fromkeys([*prepared.encoder.input_columns, *report_columns.columns]))
-    sample = draw_sample(prepared.sets[TRAIN], columns, experiment.seed)
+    sample = draw_sample(prepared.splits[TRAIN], columns, experiment.seed)
     scored = [scorer.score_table(table, "sample of the training data") for table in sample]
-    train_rows = count_rows(prepared.sets[TRAIN])
+    train_rows = count_rows(prepared.splits[TRAIN])
     tally, reference = build_reference(scored, report_columns, psi.bins, train_rows, experiment.seed)
     reference.save(run.folder / "reference")
     tallies = {TRAIN: tally}
-    for name in [name for name in prepared.sets if name != TRAIN]:
-        writer = ScoreWriter(run.folder / "scores" / f"{name}.parquet", report_columns.weighted, prepared.kept)
-        tallies[name] = evaluate_split(scorer, prepared.sets[name], reference, report_columns, writer)
+    for name in [name for name in prepared.splits if name != TRAIN]:
+        writer = ScoreWriter(run.folder / "scores" / f"{name}.parquet", report_columns.weighted, prepared.passthrough)
+        tallies[name] = evaluate_split(scorer, prepared.splits[name], reference, report_columns, writer)
     main = next(name for name in ("test", "valid", TRAIN) if name in tallies)
     report, curves = build_report(tallies, main, reference, psi.major_above)
     return report, {"run": experiment.name, **curves}

@@ -10,7 +10,7 @@ from ctr.checks.finding import Finding
 from ctr.checks.leaks import duplicate_share
 from ctr.checks.significance import RATE_MARGIN, STANDARD_ERRORS
 from ctr.config.data import Data
-from ctr.preflight.profile import InputProfile, SetProfile
+from ctr.preflight.profile import InputProfile, SplitProfile
 from ctr.schema.levels import Level
 from ctr.schema.report import Duplicates
 from features import BadRows, Features, RowGroup, count_rows
@@ -21,20 +21,20 @@ MAX_NULL_CHANGE = 0.1  # of the fraction of nulls, from training
 
 
 def check_data(
-    data: Data, features: Features, sets: Mapping[str, SetProfile], copies: Mapping[str, Duplicates]
+    data: Data, features: Features, splits: Mapping[str, SplitProfile], copies: Mapping[str, Duplicates]
 ) -> list[Finding]:
     """Return warnings about labels, values, ids and duplicates, and an `ok` for each of these without any.
 
     Args:
         data: settings of the data.
         features: the declared features.
-        sets: profiles of the splits.
+        splits: profiles of the splits.
         copies: split -> the share of its examples that duplicate training examples, for each split except train.
     """
     warnings = {
-        "labels": list(_labels(sets)),
-        "values": list(_values(sets, [data.label, data.weight])),
-        "ids": list(_ids(features, sets)),
+        "labels": list(_labels(splits)),
+        "values": list(_values(splits, [data.label, data.weight])),
+        "ids": list(_ids(features, splits)),
         "duplicates": list(_duplicates(copies)),
     }
     ok = {
@@ -79,9 +79,9 @@ def check_order(data: Data, train: list[RowGroup]) -> Finding:
     )
 
 
-def _labels(sets: Mapping[str, SetProfile]) -> Iterator[str]:
-    train = sets["train"]
-    for name, profile in sets.items():
+def _labels(splits: Mapping[str, SplitProfile]) -> Iterator[str]:
+    train = splits["train"]
+    for name, profile in splits.items():
         fewer = min(profile.positives, profile.rows - profile.positives)
         if not fewer:
             yield f"{name} has labels of one class only, so it has no AUC"
@@ -93,8 +93,8 @@ def _labels(sets: Mapping[str, SetProfile]) -> Iterator[str]:
             yield f"the positive rate is {rate:.4f} in {name}, but {train.positive_rate:.4f} in training"
 
 
-def _values(sets: Mapping[str, SetProfile], label_and_weight: list[str | None]) -> Iterator[str]:
-    train = sets["train"]
+def _values(splits: Mapping[str, SplitProfile], label_and_weight: list[str | None]) -> Iterator[str]:
+    train = splits["train"]
     for name, trained in train.inputs.items():
         if name in label_and_weight:
             continue
@@ -102,7 +102,7 @@ def _values(sets: Mapping[str, SetProfile], label_and_weight: list[str | None]) 
             yield f"{name!r} has no value in the training data"
         elif trained.different == 1 and not trained.nulls:
             yield f"{name!r} is {_format(trained.low)} in every row of the training data"
-        for split, profile in sets.items():
+        for split, profile in splits.items():
             input_ = profile.inputs[name]
             is_different = _differ(input_.null_share, input_.rows, trained.null_share, trained.rows)
             if abs(input_.null_share - trained.null_share) > MAX_NULL_CHANGE and is_different:
@@ -117,10 +117,10 @@ def _percent(profile: InputProfile) -> str:
     return f"{100 * profile.null_share:.1f}%"
 
 
-def _ids(features: Features, sets: Mapping[str, SetProfile]) -> Iterator[str]:
+def _ids(features: Features, splits: Mapping[str, SplitProfile]) -> Iterator[str]:
     for name, feature in features.columns.items():
-        trained = sets["train"].inputs[name]
-        for split, profile in sets.items():
+        trained = splits["train"].inputs[name]
+        for split, profile in splits.items():
             share = profile.inputs[name].unknown_share
             if share is None or share <= MAX_UNKNOWN or feature.parts:  # new pairs of values are usual
                 continue

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ctr.checks.finding import Finding
 from ctr.errors import ConfigError
-from ctr.preflight.profile import SetProfile
+from ctr.preflight.profile import SplitProfile
 from ctr.preflight.resources import ResourceEstimate
 from ctr.runs.machine import OwnMemory
 from ctr.schema.levels import Level
@@ -19,10 +19,10 @@ class Inspection:
     """Results of `ctr inspect`; None for results that an error prevented."""
 
     findings: list[Finding] = field(default_factory=list)
-    sets: dict[str, list[RowGroup]] | None = None
+    splits: dict[str, list[RowGroup]] | None = None
     needs: ResourceEstimate | None = None
     prepared: PreparedData | None = None
-    profiles: dict[str, SetProfile] | None = None
+    profiles: dict[str, SplitProfile] | None = None
     own_memory: OwnMemory | None = None
     """Memory of this process after the data was prepared, before it was profiled."""
 

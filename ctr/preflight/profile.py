@@ -110,7 +110,7 @@ class Chunk(NamedTuple):
 
 
 @dataclass
-class SetProfile:
+class SplitProfile:
     """Profile of a split without its invalid rows, or of a range of its row groups. `merge` merges two profiles."""
 
     files: set[str] = field(default_factory=set)
@@ -134,13 +134,13 @@ class SetProfile:
                 ids = chunk.batch[f"sequences/{name}"] if is_sequence else chunk.batch["ids"][:, columns[name]]
                 profile.unknown = (profile.unknown or 0) + int((ids == OUT_OF_VOCABULARY).sum())
 
-    def merge(self, other: "SetProfile") -> "SetProfile":
+    def merge(self, other: "SplitProfile") -> "SplitProfile":
         """Return the profile of both together."""
         names = dict.fromkeys([*self.inputs, *other.inputs])
         empty = InputProfile()
         inputs = {name: self.inputs.get(name, empty).merge(other.inputs.get(name, empty)) for name in names}
         files, rows, positives = self.files | other.files, self.rows + other.rows, self.positives + other.positives
-        return SetProfile(files, rows, positives, inputs)
+        return SplitProfile(files, rows, positives, inputs)
 
     @property
     def positive_rate(self) -> float:
@@ -148,27 +148,29 @@ class SetProfile:
         return self.positives / self.rows
 
 
-def profile_sets(experiment: Experiment, prepared: PreparedData) -> tuple[dict[str, SetProfile], dict[str, Duplicates]]:
+def profile_splits(
+    experiment: Experiment, prepared: PreparedData
+) -> tuple[dict[str, SplitProfile], dict[str, Duplicates]]:
     """Read every row of every split once, the training data first.
 
     Returns:
         The profile of each split, and for each split except train the share of duplicates of training examples.
     """
     encoder = prepared.encoder
-    other_columns = [*prepared.kept.names, *report_columns(experiment)]
+    other_columns = [*prepared.passthrough.names, *report_columns(experiment)]
     other_columns = [name for name in dict.fromkeys(other_columns) if name not in encoder.features.of_columns]
-    rate, total = experiment.data.negative_sampling_rate, count_rows(prepared.sets["train"])
+    rate, total = experiment.data.negative_sampling_rate, count_rows(prepared.splits["train"])
     never_trained = NeverTrained.of(encoder)
-    profiles = {name: SetProfile() for name in prepared.sets}
+    profiles = {name: SplitProfile() for name in prepared.splits}
     sample = HashSample(experiment.seed, HASHED_ROWS / total)
-    for index, chunk in enumerate(_chunks(prepared.sets["train"], encoder, other_columns)):
+    for index, chunk in enumerate(_chunks(prepared.splits["train"], encoder, other_columns)):
         profiles["train"].add(chunk, encoder)
         sample.add(row_hashes(chunk.batch, never_trained), index)
     training = TrainingHashes.of(sample.hashes, sample.halves, total, rate)
     copies = {}
     for name in [name for name in profiles if name != "train"]:
         repeats = training.find(np.empty(0, np.uint64))
-        for chunk in _chunks(prepared.sets[name], encoder, other_columns):
+        for chunk in _chunks(prepared.splits[name], encoder, other_columns):
             profiles[name].add(chunk, encoder)
             repeats = repeats.merge(training.find(row_hashes(chunk.batch, never_trained)))
         copies[name] = training.share(repeats, rate)

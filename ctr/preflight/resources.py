@@ -92,9 +92,9 @@ def estimate_resources(
     """
     experiment, rows, scores = plan.experiment, 0, 0
     if prepared is not None:
-        scored = sum(count_rows(groups) for name, groups in prepared.sets.items() if name != "train")
+        scored = sum(count_rows(groups) for name, groups in prepared.splits.items() if name != "train")
         rows = max(_while_trained(experiment, prepared), _while_measured(experiment, prepared, scored))
-        scores = scored * (ROW_OF_SCORES + PASSTHROUGH_VALUE * len(prepared.kept))
+        scores = scored * (ROW_OF_SCORES + PASSTHROUGH_VALUE * len(prepared.passthrough))
     return ResourceEstimate(
         plan=plan,
         device=plan.device,
@@ -108,7 +108,7 @@ def estimate_resources(
 
 def _while_trained(experiment: Experiment, prepared: PreparedData) -> int:
     """Return the bytes of rows in memory while training: windows, slices encoded ahead, and the tensors of a step."""
-    train, threads = prepared.sets["train"], experiment.training.threads
+    train, threads = prepared.splits["train"], experiment.training.threads
     rows, at_once = count_rows(train), _at_once(train)
     window = min(experiment.data.shuffle_rows + at_once, rows)
     ahead = min((threads + 1) * at_once, rows)
@@ -119,8 +119,8 @@ def _while_trained(experiment: Experiment, prepared: PreparedData) -> int:
 def _while_measured(experiment: Experiment, prepared: PreparedData, scored: int) -> int:
     """Return the bytes of rows in memory while scoring: slices, the sample of the training data, scores, the report."""
     encoded = _encoded_row(prepared.encoder)
-    at_once = max(_at_once(groups) for groups in prepared.sets.values())
-    total = sum(map(count_rows, prepared.sets.values()))
+    at_once = max(_at_once(groups) for groups in prepared.splits.values())
+    total = sum(map(count_rows, prepared.splits.values()))
     slices = min(SLICES_IN_MEMORY * at_once, total) * (encoded + prepared.row_bytes * WHILE_ENCODED // 2)
     sample = min(SAMPLE_ROWS, total) * (encoded + prepared.row_bytes)
     return STEP + REPORT + slices + sample + ROW_OF_METRICS * min(scored, experiment.report.max_exact_rows)

@@ -14,15 +14,15 @@ from features import DataError, Encoder, RowGroup, check_agreement, files_of, ty
 NAMED = 5
 
 
-def check_schemas(experiment: Experiment, encoder: Encoder, sets: dict[str, list[RowGroup]]) -> list[Finding]:
+def check_schemas(experiment: Experiment, encoder: Encoder, splits: dict[str, list[RowGroup]]) -> list[Finding]:
     """Return errors for files without a column or with an unsuitable type, and warnings for types that merely differ.
 
     Args:
         experiment: the experiment, which determines the columns in use.
         encoder: encoder of its features, fitted or not.
-        sets: the opened splits.
+        splits: the opened splits.
     """
-    first_groups = list({group.file.path: group for groups in sets.values() for group in groups}.values())
+    first_groups = list({group.file.path: group for groups in splits.values() for group in groups}.values())
     numbers = experiment.features.number_columns.union(encoder.columns.names if encoder.columns else [])
     mistakes, valid = [], []  # valid: files that have all columns in suitable types
     for group in first_groups:

@@ -12,7 +12,7 @@ from rich.table import Table
 from ctr.config.experiment import Experiment
 from ctr.console import PLAIN
 from ctr.preflight.inspection import Inspection
-from ctr.preflight.profile import InputProfile, SetProfile
+from ctr.preflight.profile import InputProfile, SplitProfile
 from ctr.preflight.resources import ResourceEstimate, size
 from ctr.schema.levels import Level
 from features import RowGroup, files_of, type_name
@@ -36,11 +36,11 @@ def print_inspection(inspection: Inspection, experiment: Experiment, console: Co
     for level, _, sentence in inspection.findings:
         indented = escape(sentence).replace("\n", f"\n{'':8}")
         console.print(f"[{STYLES[level]}]{level:7}[/] {indented}", highlight=False, soft_wrap=True)
-    if inspection.profiles is not None and inspection.sets is not None:
+    if inspection.profiles is not None and inspection.splits is not None:
         console.print()
         _print_splits(inspection.profiles, console)
         console.print()
-        _print_inputs(inspection.profiles, _types_of(experiment, inspection.sets), console, show_all)
+        _print_inputs(inspection.profiles, _types_of(experiment, inspection.splits), console, show_all)
     if inspection.needs is not None:
         console.print()
         _print_tables(inspection.needs, console, show_all)
@@ -54,7 +54,7 @@ def _summary(inspection: Inspection) -> str:
     return ", ".join([*found, f"{counts[Level.OK]} check{'s' * (counts[Level.OK] != 1)} passed"])
 
 
-def _print_splits(profiles: Mapping[str, SetProfile], console: Console) -> None:
+def _print_splits(profiles: Mapping[str, SplitProfile], console: Console) -> None:
     table = _table("split", "files", "rows", "positive rate", text=1)
     for name, profile in profiles.items():
         table.add_row(name, f"{len(profile.files):,}", f"{profile.rows:,}", f"{profile.positive_rate:.4f}")
@@ -62,7 +62,7 @@ def _print_splits(profiles: Mapping[str, SetProfile], console: Console) -> None:
 
 
 def _print_inputs(
-    profiles: Mapping[str, SetProfile], types: Mapping[str, str], console: Console, show_all: bool
+    profiles: Mapping[str, SplitProfile], types: Mapping[str, str], console: Console, show_all: bool
 ) -> None:
     """Print a line for each feature or column in each split."""
     table = _table("feature or column", "type", "split", "null %", "distinct", "unknown %", "range", text=3)
@@ -118,9 +118,9 @@ def _table(*columns: str, text: int) -> Table:
     return table
 
 
-def _types_of(experiment: Experiment, sets: Mapping[str, list[RowGroup]]) -> dict[str, str]:
+def _types_of(experiment: Experiment, splits: Mapping[str, list[RowGroup]]) -> dict[str, str]:
     """Return input -> its type in the first file, or the features that it is made of."""
-    schema = files_of(sets["train"])[0].schema
+    schema = files_of(splits["train"])[0].schema
     types = {field.name: type_name(field.type) for field in schema}
     for name, feature in experiment.features.columns.items():
         column_types = [type_name(schema.field(column).type) for column in feature.columns]

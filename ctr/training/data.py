@@ -39,11 +39,11 @@ RESERVED = ("label", "weight", "logit", "score")
 class PreparedData:
     """Checked splits and fitted features."""
 
-    sets: dict[str, list[RowGroup]]
+    splits: dict[str, list[RowGroup]]
     """Name of a split -> row groups: train, and valid and test if the experiment has them."""
     encoder: Encoder
     """Encoder fitted on the training data."""
-    kept: pa.Schema
+    passthrough: pa.Schema
     """Pass-through columns (`score_columns`), with types that fit the columns of every file."""
     bad_rows: dict[str, BadRows]
     """Name of a split -> invalid rows that were skipped, for splits that have any."""
@@ -64,10 +64,10 @@ def prepare(experiment: Experiment) -> PreparedData:
         ConfigError: settings contradict each other.
         DataError: the data is invalid.
     """
-    return prepare_sets(experiment, open_sets(experiment))
+    return prepare_splits(experiment, open_splits(experiment))
 
 
-def open_sets(experiment: Experiment) -> dict[str, list[RowGroup]]:
+def open_splits(experiment: Experiment) -> dict[str, list[RowGroup]]:
     """Return the row groups of each split, reading only what splitting needs.
 
     Raises:
@@ -78,14 +78,14 @@ def open_sets(experiment: Experiment) -> dict[str, list[RowGroup]]:
     score_columns(experiment)
     if leak := [name for name, feature in experiment.features.of_columns.items() if data.label in feature.columns]:
         raise ConfigError(f"features.columns.{leak[0]}: must not read the label column {data.label!r}. Remove it.")
-    sets = _split(data, experiment.seed)
-    check_known([group for groups in sets.values() for group in groups], data.cast, "data.cast")
-    return sets
+    splits = _split(data, experiment.seed)
+    check_known([group for groups in splits.values() for group in groups], data.cast, "data.cast")
+    return splits
 
 
-def prepare_sets(
+def prepare_splits(
     experiment: Experiment,
-    sets: dict[str, list[RowGroup]],
+    splits: dict[str, list[RowGroup]],
     encoder: Encoder | None = None,
     known: Encoder | None = None,
 ) -> PreparedData:
@@ -95,7 +95,7 @@ def prepare_sets(
 
     Args:
         experiment: experiment with data and features.
-        sets: splits returned by `open_sets`.
+        splits: splits returned by `open_splits`.
         encoder: encoder fitted on the same data before; None to fit a new encoder.
         known: encoder of earlier data whose vocabularies are extended; None for new vocabularies.
 
@@ -103,28 +103,28 @@ def prepare_sets(
         ConfigError: the training data does not fill a batch.
         DataError: the data is invalid.
     """
-    data, sets = experiment.data, dict(sets)
+    data, splits = experiment.data, dict(splits)
     columns = Columns(data.label, data.weight)
     unfitted = Encoder(experiment.features, columns)
-    everything = [group for row_groups in sets.values() for group in row_groups]
+    everything = [group for row_groups in splits.values() for group in row_groups]
     check_types(everything, experiment, unfitted)
     numbers = experiment.features.number_columns.union(columns.names)
     check_agreement(everything, unfitted.input_columns, numbers)
     report_only = [name for name in report_columns(experiment) if name not in unfitted.input_columns]
     check_agreement(everything, report_only, ())
-    kept = unified_schema(everything, score_columns(experiment))
+    passthrough = unified_schema(everything, score_columns(experiment))
     bad_rows = {}
-    sets["train"], bad_rows["train"] = good_rows("train", sets["train"], unfitted, data)
-    _check_some_batch(experiment.training, count_rows(sets["train"]))
+    splits["train"], bad_rows["train"] = good_rows("train", splits["train"], unfitted, data)
+    _check_some_batch(experiment.training, count_rows(splits["train"]))
     if encoder is None:
-        encoder = fit_encoder(experiment.features, columns, sets["train"], experiment.seed, known)
+        encoder = fit_encoder(experiment.features, columns, splits["train"], experiment.seed, known)
     stopping = experiment.training.early_stopping
-    for name in [name for name in ("valid", "test") if name in sets]:
-        sets[name], bad_rows[name] = good_rows(name, sets[name], encoder, data)
+    for name in [name for name in ("valid", "test") if name in splits]:
+        splits[name], bad_rows[name] = good_rows(name, splits[name], encoder, data)
         monitors_auc = name == "valid" and (stopping is None or stopping.metric == "auc")
-        _check_rows(name, sets[name], encoder, columns, monitors_auc)
+        _check_rows(name, splits[name], encoder, columns, monitors_auc)
     bad_rows = {name: bad for name, bad in bad_rows.items() if bad.rows}
-    return PreparedData(sets, encoder, kept, bad_rows, _row_bytes(sets["train"][0], encoder.input_columns))
+    return PreparedData(splits, encoder, passthrough, bad_rows, _row_bytes(splits["train"][0], encoder.input_columns))
 
 
 def score_columns(experiment: Experiment) -> list[str]:
@@ -135,8 +135,10 @@ def score_columns(experiment: Experiment) -> list[str]:
     """
     keep, group = experiment.data.keep, experiment.report.group
     for key, names in (("data.keep", keep), ("report.group", [group] if group is not None else [])):
-        if taken := set(names) & set(RESERVED):
-            raise ConfigError(f"{key}: score files already have a column {sorted(taken)[0]!r}. Rename it in the data.")
+        if reserved := set(names) & set(RESERVED):
+            raise ConfigError(
+                f"{key}: score files already have a column {sorted(reserved)[0]!r}. Rename it in the data."
+            )
     return [*keep, *([group] if group is not None and group not in keep else [])]
 
 
@@ -211,22 +213,24 @@ def _split(data: Data, seed: int) -> dict[str, list[RowGroup]]:
         row_groups = open_data(data.path, data.root, casts=data.cast)
         if data.split.column is not None:
             check_columns(row_groups, [data.split.column], lambda schema, where: None)
-        sets = split_data(row_groups, data.split, seed)
+        splits = split_data(row_groups, data.split, seed)
     else:
         assert data.train is not None
-        sets = {"train": open_data(data.train, data.root, casts=data.cast)}
-        values = {key: value for file in files_of(sets["train"]) for key, value in file.folder_values.items()}
+        splits = {"train": open_data(data.train, data.root, casts=data.cast)}
+        values = {key: value for file in files_of(splits["train"]) for key, value in file.folder_values.items()}
         text = [key for key, value in values.items() if is_text(value.type)]
         others = {"valid": data.valid, "test": data.test}
-        sets |= {name: open_data(path, data.root, text, data.cast) for name, path in others.items() if path is not None}
-        _check_disjoint(sets)
-    return {name: row_groups for name, row_groups in sets.items() if row_groups}
+        splits |= {
+            name: open_data(path, data.root, text, data.cast) for name, path in others.items() if path is not None
+        }
+        _check_disjoint(splits)
+    return {name: row_groups for name, row_groups in splits.items() if row_groups}
 
 
-def _check_disjoint(sets: dict[str, list[RowGroup]]) -> None:
+def _check_disjoint(splits: dict[str, list[RowGroup]]) -> None:
     """Raise DataError if a file is in two splits. Only valid and test may share a file."""
     owner: dict[str, str] = {}
-    for name, row_groups in sets.items():
+    for name, row_groups in splits.items():
         for file in files_of(row_groups):
             if file.real_path in owner and {owner[file.real_path], name} != {"valid", "test"}:
                 raise DataError(

@@ -129,13 +129,15 @@ def _gradients(model: CTRModel, tensors: Tensors) -> tuple[list[Gradient], bool]
     return [_of_replicas(strategy.experimental_local_results(gradient)) for gradient in gradients], is_sum_finite
 
 
-def _of_replicas(parts: Sequence[Any]) -> Gradient:
-    if not isinstance(parts[0], tf.IndexedSlices):
-        values = np.stack([part.numpy() for part in parts])
+def _of_replicas(gradients: Sequence[Any]) -> Gradient:
+    if not isinstance(gradients[0], tf.IndexedSlices):
+        values = np.stack([gradient.numpy() for gradient in gradients])
         with np.errstate(invalid="ignore"):
             summed = values.sum(axis=0, dtype=np.float64)
         return Gradient(_is_finite(values), _norms(summed.reshape(1, -1)), None)
-    values, rows = (np.concatenate([getattr(part, name).numpy() for part in parts]) for name in ("values", "indices"))
+    values, rows = (
+        np.concatenate([getattr(gradient, name).numpy() for gradient in gradients]) for name in ("values", "indices")
+    )
     distinct, indices = np.unique(rows, return_inverse=True)
     summed = np.zeros((len(distinct), values.shape[1]))
     with np.errstate(invalid="ignore"):
@@ -185,8 +187,8 @@ def _tables(
         sizes = np.abs(weights.numpy()).max(axis=1)
         is_extreme = ~(sizes <= EXTREME)
         if is_extreme.any():
-            described = _describe_rows(encoder, names[0], rows[is_extreme])
-            weight_lines[lookup.table.name] = f"{table} has weight {sizes[is_extreme].max():.6g} in {described}"
+            examples = _describe_rows(encoder, names[0], rows[is_extreme])
+            weight_lines[lookup.table.name] = f"{table} has weight {sizes[is_extreme].max():.6g} in {examples}"
         gradient = gradient_of[id(lookup.fused)]
         assert gradient.rows is not None
         norm_of = dict(zip((gradient.rows - lookup.offset).tolist(), gradient.norms.tolist(), strict=True))
@@ -195,8 +197,8 @@ def _tables(
         if len(culprits := culprits[culprits != PADDING]):
             largest = max(norm_of[row] for row in culprits.tolist())
             gradient_text = "no finite gradient" if math.isinf(threshold) else f"a gradient of norm {largest:.6g}"
-            described = _describe_rows(encoder, names[0], culprits)
-            gradient_lines[lookup.table.name] = f"{table} has {gradient_text} in {described}"
+            examples = _describe_rows(encoder, names[0], culprits)
+            gradient_lines[lookup.table.name] = f"{table} has {gradient_text} in {examples}"
     if math.isinf(threshold):
         return _first_tables(weight_lines or gradient_lines)
     return _first_tables(gradient_lines) + _first_tables(weight_lines)

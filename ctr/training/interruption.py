@@ -30,8 +30,8 @@ class Interruption:
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         """Handle the first signal; the next one is handled by the system default, which ends the process."""
-        for other in SIGNALS:
-            signal.signal(other, signal.SIG_DFL)
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
         self.stop_requested = True
         if self._nothing_to_save is not None:
             raise Interrupted(self._nothing_to_save)

@@ -78,23 +78,23 @@ def read_state(prefix: Path, model: CTRModel) -> None:
 def _read(prefix: str, model: CTRModel) -> None:
     shapes = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
     for path, variable in variables_of(model).items():
-        parts = _by_replica(path, variable, model)
-        if not (parts and parts.keys() <= shapes.keys()):
-            parts = {path: variable}  # written with a different number of replicas
-        for name, part in parts.items():
-            if shapes.get(name) != part.shape.as_list():
-                saved, expected = shapes.get(name, "absent"), part.shape.as_list()
+        targets = _by_replica(path, variable, model)
+        if not (targets and targets.keys() <= shapes.keys()):
+            targets = {path: variable}  # written with a different number of replicas
+        for name, target in targets.items():
+            if shapes.get(name) != target.shape.as_list():
+                saved, expected = shapes.get(name, "absent"), target.shape.as_list()
                 raise ConfigError(f"of a different model: {name} is {saved}, expected {expected}")
             with tf.device("CPU"):
                 [value] = tf.raw_ops.RestoreV2(
-                    prefix=prefix, tensor_names=[name], shape_and_slices=[""], dtypes=[part.dtype]
+                    prefix=prefix, tensor_names=[name], shape_and_slices=[""], dtypes=[target.dtype]
                 )
-            part.assign(value)
+            target.assign(value)
 
 
 def _by_replica(path: str, variable: tf.Variable, model: CTRModel) -> dict[str, tf.Variable]:
     """Return the variables of the replicas, if each replica has a value of its own that is combined only when read."""
     if variable.synchronization != tf.VariableSynchronization.ON_READ:
         return {}
-    parts = model.distribute_strategy.experimental_local_results(variable)
-    return {f"{path}/replica-{index}": part for index, part in enumerate(parts)} if len(parts) > 1 else {}
+    replicas = model.distribute_strategy.experimental_local_results(variable)
+    return {f"{path}/replica-{index}": replica for index, replica in enumerate(replicas)} if len(replicas) > 1 else {}

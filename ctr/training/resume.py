@@ -38,20 +38,20 @@ class Unfinished:
 
 
 def find_unfinished(
-    run: Run, sets: dict[str, list[RowGroup]], columns: Iterable[str], warn: Callable[[str], None]
+    run: Run, splits: dict[str, list[RowGroup]], columns: Iterable[str], warn: Callable[[str], None]
 ) -> Unfinished | None:
     """Find the last usable checkpoint of a run and check its data; None without a usable checkpoint.
 
     Args:
         run: existing run.
-        sets: splits returned by `open_sets`.
+        splits: splits returned by `open_splits`.
         columns: columns that the run reads of all rows.
         warn: function that is called with a message about damaged files and changed versions.
 
     Raises:
         ConfigError, DataError: the data differs, or a file that cannot be written again is damaged.
     """
-    _refuse(changed_files(sets, run), run)
+    _refuse(changed_files(splits, run), run)
     checkpoints = run.folder / "checkpoints"
     run.warm_start()  # raises if the file is damaged
     position = newest(checkpoints, warn)
@@ -64,7 +64,7 @@ def find_unfinished(
         return None
     contents = checkpoints / position.name / CONTENTS
     if contents.is_file():
-        _refuse(changed_contents(sets, run, contents, columns, warn), run)
+        _refuse(changed_contents(splits, run, contents, columns, warn), run)
     else:
         warn(f"an earlier version wrote {position.name}, so data files are compared by size and footer only")
     try:
@@ -183,5 +183,5 @@ def _fault(error: Exception) -> str:
 def _changed_versions(run: Run) -> str:
     """Return the packages whose version has changed, with both versions, as text; empty if none has."""
     environments = run.read_json("environment.json"), environment()
-    old, new = ({"python": one["python"], **one["packages"]} for one in environments)
+    old, new = ({"python": versions["python"], **versions["packages"]} for versions in environments)
     return ", ".join(f"{name} {old.get(name)}, now {new[name]}" for name in new if old.get(name) != new[name])

@@ -99,7 +99,7 @@ def test_good_rows_stay_in_their_sets(split, make_experiment, data_folder):
         prepared = prepare(make_experiment(*overrides, "features.columns.user={identity: 8}", *bad_rows))
         return {
             name: [ts for group in groups for ts in group.read(["ts"])["ts"].to_pylist()]
-            for name, groups in prepared.sets.items()
+            for name, groups in prepared.splits.items()
         }
 
     before = sets_with([])

@@ -74,7 +74,7 @@ def test_an_untrained_model_on_zeros_scores_the_base_rate(make_experiment, name,
 
     logits = plan_model(experiment, prepared.encoder).build()(batch).numpy()
 
-    rate = np.mean(np.concatenate([group.read(["clicked"])["clicked"] for group in prepared.sets["train"]]))
+    rate = np.mean(np.concatenate([group.read(["clicked"])["clicked"] for group in prepared.splits["train"]]))
     expected = np.log(rate / (1 - rate)) if start == "log_odds" else 0
     np.testing.assert_allclose(logits, expected, rtol=1e-6, atol=1e-7)
 

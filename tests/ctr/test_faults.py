@@ -14,7 +14,7 @@ from ctr.runs.environment import environment
 from ctr.runs.files import write_json
 from ctr.runs.folders import new_folder
 from ctr.runs.run import Run
-from ctr.training.data import open_sets
+from ctr.training.data import open_splits
 from ctr.training.model_state import write_state
 from ctr.training.resume import find_unfinished
 from features import DataError, open_data
@@ -174,7 +174,7 @@ def test_any_bit_of_data_json_is_noticed_or_harmless(unfinished, every):
 def test_versions_that_are_lost_are_a_warning(experiment_of, unfinished, damage):
     path, warnings = unfinished / "environment.json", []
     path.unlink() if damage is None else path.write_bytes(damage)
-    found = find_unfinished(Run(unfinished), open_sets(experiment_of(*BY_STEPS)), [], warnings.append)
+    found = find_unfinished(Run(unfinished), open_splits(experiment_of(*BY_STEPS)), [], warnings.append)
     assert found.position.step == 6
     assert len(warnings) == 1
     assert "rewriting environment.json with the current versions: " in warnings[0]

@@ -15,7 +15,7 @@ from ctr.evaluation.timeline import Timeline
 from ctr.jobs.psi import DatasetCounts, _count
 from ctr.preflight import distinct
 from ctr.preflight.distinct import DistinctCount
-from ctr.preflight.profile import Chunk, InputProfile, SetProfile
+from ctr.preflight.profile import Chunk, InputProfile, SplitProfile
 from features import Columns, Features, Ragged, fit_encoder, open_data
 from tests.ctr.merging import Division, check_merges, divisions
 
@@ -99,7 +99,7 @@ def test_profiles_of_sets_merge(encoder, division):
         values = encoder.values(table, "here")
         batch = encoder.encode(table, values, "here")
         chunks.append(Chunk(group, {**values, "y": pa.array(batch["label"].astype(np.int8))}, batch))
-    check_merges(SetProfile, lambda state, chunk: counted(state, chunk, encoder), chunks, division)
+    check_merges(SplitProfile, lambda state, chunk: counted(state, chunk, encoder), chunks, division)
 
 
 CUTS = st.lists(st.integers(0, 6), max_size=3).map(sorted)

@@ -55,7 +55,7 @@ def expected(model, experiment, prepared, split):
     [(dense, *_)] = model.tower.deep.blocks
     weights = [dense.kernel, dense.bias, model.tower.head.kernel, model.tower.head.bias]
     found, weight = {name: [] for name in TERMS}, []
-    for group, table in read_tables(prepared.sets[split], prepared.encoder.input_columns):
+    for group, table in read_tables(prepared.splits[split], prepared.encoder.input_columns):
         batch = prepared.encoder(table, str(group))
         terms = reference.terms(model.tables(batch)["deep"], *weights, batch["label"], model.tower.coefficient)
         for name in TERMS:

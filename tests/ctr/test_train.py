@@ -201,7 +201,7 @@ def test_evaluate_gives_the_same_scores_in_a_fresh_process(make_experiment, tmp_
 def test_plain_fit_trains_to_the_weights_of_the_trainer(make_experiment, tmp_path):
     experiment = make_experiment("model.dropout=0", "training.epochs=1")
     prepared = prepare(experiment)
-    reader = Reader(prepared.sets["train"], prepared.encoder, batch_size=64, seed=3)
+    reader = Reader(prepared.splits["train"], prepared.encoder, batch_size=64, seed=3)
     by_trainer, by_fit = (
         plan_model(experiment, prepared.encoder).build(),
         plan_model(experiment, prepared.encoder).build(),

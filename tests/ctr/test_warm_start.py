@@ -97,8 +97,8 @@ def parent_of(experiment, run):
 def begun(experiment, tmp_path):
     """Return a model before its first step, one without a warm start, and the summary of the copy."""
     parent = parent_of(experiment, Run(tmp_path / "run"))
-    encoder = ctr.training.data.prepare_sets(
-        experiment, ctr.training.data.open_sets(experiment), known=parent.encoder
+    encoder = ctr.training.data.prepare_splits(
+        experiment, ctr.training.data.open_splits(experiment), known=parent.encoder
     ).encoder
     model, fresh = plan_model(experiment, encoder).build(), plan_model(experiment, encoder).build()
     return model, fresh, copy_weights(parent, model, experiment)
@@ -177,9 +177,9 @@ def test_optimizers_may_be_others_where_state_begins_anew(next_of, first, tmp_pa
 def test_a_vocabulary_keeps_its_places_and_counts_go_on(next_of, first, tmp_path):
     experiment = next_of(first)
     parent = parent_of(experiment, Run(tmp_path / "run"))
-    opened = ctr.training.data.open_sets(experiment)
+    opened = ctr.training.data.open_splits(experiment)
     known = parent.encoder.statistics
-    grown = ctr.training.data.prepare_sets(experiment, opened, known=parent.encoder).encoder.statistics
+    grown = ctr.training.data.prepare_splits(experiment, opened, known=parent.encoder).encoder.statistics
     alone = ctr.training.data.prepare(experiment).encoder.statistics
     for table in ("user", "item"):
         old, new, only = (statistics.fits["vocabularies"][table] for statistics in (known, grown, alone))

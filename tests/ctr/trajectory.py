@@ -54,9 +54,9 @@ def prepare_clicks(config):
     """Prepare the data of the small experiment."""
     experiment = load_experiment(config)
     prepared = prepare(experiment)
-    reader = Reader(prepared.sets["train"], prepared.encoder, experiment.training.batch_size, experiment.seed)
+    reader = Reader(prepared.splits["train"], prepared.encoder, experiment.training.batch_size, experiment.seed)
     with closing(reader.epoch(0)) as batches:
-        return ClickData(config, prepared.encoder, list(islice(batches, STEPS)), prepared.sets["valid"])
+        return ClickData(config, prepared.encoder, list(islice(batches, STEPS)), prepared.splits["valid"])
 
 
 def train(settings, clicks):
