@@ -35,8 +35,8 @@ FAULTS = (
     Fault(
         "every_epoch_shuffles_alike",
         "features/reader.py",
-        "np.random.default_rng([self.seed, 3, epoch, place])",
-        "np.random.default_rng([self.seed, 3, place])",
+        "np.random.default_rng([self.seed, 3, epoch, number])",
+        "np.random.default_rng([self.seed, 3, number])",
         (f"{FEATURES}/test_reader.py", FEATURES),
     ),
     Fault(
@@ -49,22 +49,22 @@ FAULTS = (
     Fault(
         "random_split_loses_its_seed",
         "features/splits.py",
-        "np.random.default_rng([seed, 1, place])",
-        "np.random.default_rng([1, place])",
+        "np.random.default_rng([seed, 1, number])",
+        "np.random.default_rng([1, number])",
         (f"{FEATURES}/test_source.py", FEATURES),
     ),
     Fault(
         "min_count_is_exclusive",
         "features/fits/vocabulary.py",
-        'pc.greater_equal(found["count"], self.settings.min_count)',
-        'pc.greater(found["count"], self.settings.min_count)',
+        'pc.greater_equal(counted["count"], self.settings.min_count)',
+        'pc.greater(counted["count"], self.settings.min_count)',
         (f"{FEATURES}/test_statistics.py", FEATURES),
     ),
     Fault(
         "null_time_is_midnight",
         "features/kinds/date_part.py",
-        "return pa.array(found, mask=column.is_null().to_numpy(zero_copy_only=False))",
-        "return pa.array(found)",
+        "return pa.array(ids, mask=column.is_null().to_numpy(zero_copy_only=False))",
+        "return pa.array(ids)",
         (f"{FEATURES}/test_encoder.py", FEATURES),
     ),
     Fault(
@@ -112,8 +112,8 @@ FAULTS = (
     Fault(
         "columns_come_in_the_order_of_the_batch",
         "models/tables.py",
-        "tf.gather(array, places, axis=1)",
-        "tf.gather(array, sorted(places), axis=1)",
+        "tf.gather(array, columns, axis=1)",
+        "tf.gather(array, sorted(columns), axis=1)",
         (f"{MODELS}/test_tables.py", MODELS),
     ),
     Fault(
@@ -140,15 +140,15 @@ FAULTS = (
     Fault(
         "bias_correction_is_one_step_ahead",
         "optimizers/group_adam.py",
-        "self._curvature(new_velocity, now)",
-        "self._curvature(new_velocity, now + 1)",
+        "self._curvature(new_velocity, new_steps)",
+        "self._curvature(new_velocity, new_steps + 1)",
         (f"{OPTIMIZERS}/test_group_adam.py", OPTIMIZERS),
     ),
     Fault(
         "adagrad_bound_counts_the_start_twice",
         "optimizers/adagrad.py",
-        "tf.minimum(gathered, self.max_accumulator - self.initial_accumulator)",
-        "tf.minimum(gathered, self.max_accumulator)",
+        "tf.minimum(growth, self.max_accumulator - self.initial_accumulator)",
+        "tf.minimum(growth, self.max_accumulator)",
         (f"{OPTIMIZERS}/test_adagrad.py", OPTIMIZERS),
     ),
     Fault(
@@ -168,8 +168,8 @@ FAULTS = (
     Fault(
         "merge_drops_binned_counts",
         "ctr/metrics/binary.py",
-        "[one._binned for one in (self, other) if one._binned is not None]",
-        "[one._binned for one in (self,) if one._binned is not None]",
+        "[state._binned for state in (self, other) if state._binned is not None]",
+        "[state._binned for state in (self,) if state._binned is not None]",
         (f"{METRICS}/test_binary.py", METRICS),
     ),
     Fault(
@@ -245,8 +245,8 @@ FAULTS = (
     Fault(
         "config_diff_misses_removed_settings",
         "ctr/config/config_diff.py",
-        "for key in {**before, **now}:",
-        "for key in now:",
+        "for key in {**old, **new}:",
+        "for key in new:",
         ("tests/ctr/test_config_diff.py", RUNS),
     ),
 )

@@ -46,7 +46,7 @@ def full_before_the_start(place: Place) -> str:
     with Disk(place.folder / "disk") as disk:
         disk.fill()
         run = disk.folder / "run"
-        message = end(start("train", place.config, "--run", run)).expect(2, "disk:", str(run), "not enough")
+        message = end(start("train", place.config, "--run", run)).expect(2, "disk:", str(run), "too little")
         disk.empty()
         if list(disk.folder.iterdir()):
             raise Failed(f"left: {list(disk.folder.iterdir())}")
