@@ -113,7 +113,7 @@ class RowGroup:
         _check_values(stored, str(self))
         table = stored
         if stored.num_columns:
-            table = pa.table({name: stored[name].cast(_storage(stored[name].type)) for name in stored.column_names})
+            table = pa.table({name: _as_storage(stored[name]) for name in stored.column_names})
             self.file.contents.see(self.piece, table, str(self))
         for name in columns:
             if name in self.file.folder_values:
@@ -302,6 +302,12 @@ def _check_values(table: pa.Table, where: str) -> None:
             raise DataError(
                 f"{where}: column {name!r} is not valid {type_name(column.type)}: {reason}. {REPLACE_FILE}"
             ) from error
+
+
+def _as_storage(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column in the storage type of its type."""
+    storage = _storage(column.type)
+    return column if column.type == storage else column.cast(storage)  # pyarrow 26 breaks lists of nulls by a cast
 
 
 def _storage(type_: pa.DataType) -> pa.DataType:

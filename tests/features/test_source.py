@@ -215,6 +215,13 @@ def test_a_uri_is_a_path(clicks):
     assert column(open_data(f"file://{clicks}", root="/nowhere")) == [1, 2, 3]
 
 
+def test_lists_of_nulls_are_read_as_they_are(tmp_path):
+    rows = [[None, None, None], None, [], [None]]
+    pq.write_table(pa.table({"tags": pa.array(rows, pa.list_(pa.null()))}), tmp_path / "a.parquet", row_group_size=2)
+    tables = [group.read(["tags"]) for group in open_data(str(tmp_path / "a.parquet"))]
+    assert pa.concat_tables(tables)["tags"].to_pylist() == rows
+
+
 def test_files_and_row_groups_without_rows_are_skipped(tmp_path):
     empty = pa.table({"x": pa.array([], pa.int64())})
     write(tmp_path / "a.parquet", empty)
