@@ -72,7 +72,8 @@ def _sentence(name: str, difference: DifferenceToBaseline, baseline: str) -> str
     labels_of: dict[str, list[str]] = {}
     for key, of_metric in by_metric.items():
         labels_of.setdefault(_verdict(of_metric), []).append(entry(key).label)
-    conclusion = ", but is ".join(
+    is_one_direction = len({verdict.split()[0] for verdict in labels_of}) == 1
+    conclusion = (", and is " if is_one_direction else ", but is ").join(
         _clause(verdict, labels, baseline if index == 0 else None)
         for index, (verdict, labels) in enumerate(labels_of.items())
     )

@@ -160,6 +160,13 @@ def test_a_metric_with_each_seed_only_stands_beside_one_that_is_not_known(oppose
     )
 
 
+def test_one_direction_in_both_metrics_is_joined_by_and(opposed):
+    opposed["variants"][2]["difference"]["metrics"]["auc"]["verdict"] = Verdict.WORSE_FOR_TESTED_SEEDS
+    texts = sentences(opposed)
+    start = "sgd+adam is worse than ftrl+adam in AUC (tested seeds only), and is worse in log loss."
+    assert any(text.startswith(start) for text in texts)
+
+
 def test_a_difference_of_one_seed_has_its_limit(found):
     for one in found["variants"][1]["difference"]["metrics"].values():
         one |= {"by_seed": one["by_seed"][:1], "verdict": Verdict.WORSE_FOR_TESTED_SEEDS}
