@@ -114,7 +114,7 @@ class Timeline:
         for place, one in enumerate(names):
             if one in found:
                 found[one].weight, found[one].square = float(sizes[place]), float(squares[place])
-        self._absorb(found, _spans(names, places, dated.place))
+        self._absorb(found, _spans(names, places, dated.position))
 
     def merge(self, other: "Timeline") -> "Timeline":
         """Return the state of both together."""

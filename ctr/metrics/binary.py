@@ -82,15 +82,15 @@ class BinaryMetrics:
 
     def merge(self, other: "BinaryMetrics") -> "BinaryMetrics":
         """Return the state of both together, the rows of the other last, with the smaller `exact_rows`."""
-        both = BinaryMetrics(min(self.exact_rows, other.exact_rows))
-        both.rows = self.rows + other.rows
-        both._chunks = self._chunks + other._chunks
+        merged = BinaryMetrics(min(self.exact_rows, other.exact_rows))
+        merged.rows = self.rows + other.rows
+        merged._chunks = self._chunks + other._chunks
         names = dict.fromkeys([*self._groups, *other._groups])
-        both._groups = {name: self._groups.get(name, []) + other._groups.get(name, []) for name in names}
+        merged._groups = {name: self._groups.get(name, []) + other._groups.get(name, []) for name in names}
         binned = [state._binned for state in (self, other) if state._binned is not None]
-        both._binned = reduce(ScoreCounts.merge, binned) if binned else None
-        both._bin_if_many()
-        return both
+        merged._binned = reduce(ScoreCounts.merge, binned) if binned else None
+        merged._bin_if_many()
+        return merged
 
     def counts(self) -> ScoreCounts:
         """Return the weight of positives and negatives at each distinct score, or at each point of the grid."""

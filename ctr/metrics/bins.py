@@ -54,8 +54,8 @@ class QuantileBins:
         """Return the weight in each bin, float64 [size]; without weights the number of rows."""
         return _counted(self.assign(numbers), weight, self.size)
 
-    def labels(self, shown: Callable[[np.ndarray], np.ndarray] = np.asarray) -> list[str]:
-        """Return a label for each bin, with the edges converted by `shown`.
+    def labels(self, convert: Callable[[np.ndarray], np.ndarray] = np.asarray) -> list[str]:
+        """Return a label for each bin, with the edges converted by `convert`.
 
         >>> QuantileBins((1.0, 2.5)).labels()
         ['≤ 1', '1 to 2.5', '> 2.5', 'missing']
@@ -67,8 +67,8 @@ class QuantileBins:
         opens = [
             is_isolated and not previous for is_isolated, previous in zip(isolates, [False, *isolates], strict=False)
         ]
-        named = [self.edges[k + 1] if k < len(opens) and opens[k] else edge for k, edge in enumerate(self.edges)]
-        texts = _distinct_texts(shown(np.array(named)).tolist())
+        label_edges = [self.edges[k + 1] if k < len(opens) and opens[k] else edge for k, edge in enumerate(self.edges)]
+        texts = _distinct_texts(convert(np.array(label_edges)).tolist())
         first = ("< " if isolates and isolates[0] else "≤ ") + texts[0]
         between = [f"= {high}" if isolates[k] else f"{low} to {high}" for k, (low, high) in enumerate(pairwise(texts))]
         return [first, *between, f"> {texts[-1]}", MISSING]
@@ -120,8 +120,8 @@ class CategoryBins:
         if values.type != known.type:
             values, known = values.cast(pa.large_string()), known.cast(pa.large_string())
         index = _numpy(pc.index_in(values, value_set=known, skip_nulls=True), len(known))
-        other = len(self.values)
-        bins = np.where(index < len(known), np.minimum(index, other), other + 1).astype(np.uint16)
+        others = len(self.values)
+        bins = np.where(index < len(known), np.minimum(index, others), others + 1).astype(np.uint16)
         if values.null_count:
             bins[values.is_null().to_numpy(zero_copy_only=False)] = missing
         return bins

@@ -113,7 +113,7 @@ def normalized_entropy(counts: ScoreCounts) -> float:
     """
     positives, negatives = counts.both_classes()
     total = positives + negatives
-    return log_loss(counts) / -sum(share * math.log(share) for share in (positives / total, negatives / total))
+    return log_loss(counts) / -sum(rate * math.log(rate) for rate in (positives / total, negatives / total))
 
 
 def brier(counts: ScoreCounts) -> float:
@@ -231,8 +231,8 @@ def _losses_of_classes(counts: ScoreCounts) -> tuple[np.ndarray, np.ndarray]:
     """
     if math.isinf(log_loss(counts)):
         raise Undefined(INFINITE_LOSS)
-    one, none = np.ones(len(counts.score)), np.zeros(len(counts.score))
-    losses = (log_losses(counts.score, one, none), log_losses(counts.score, none, one))
+    ones, zeros = np.ones(len(counts.score)), np.zeros(len(counts.score))
+    losses = (log_losses(counts.score, ones, zeros), log_losses(counts.score, zeros, ones))
     of_positive, of_negative = (np.where(np.isinf(loss), 0.0, loss) for loss in losses)
     return of_positive, of_negative
 

@@ -27,7 +27,7 @@ CATALOG: list[Metric] = [
         better=Better.HIGHER,
         question=Question.RANKING,
         compute=_of(ranking.auc),
-        shown=EVERYWHERE,
+        places=EVERYWHERE,
         companions=(
             Companion(
                 "auc_interval",
@@ -51,7 +51,7 @@ CATALOG: list[Metric] = [
         "the weight of a group",
         better=Better.HIGHER,
         question=Question.RANKING,
-        shown=EVERYWHERE,
+        places=EVERYWHERE,
         companions=(
             Companion("gauc_group", "the column of `report.group`", type=str),
             Companion("gauc_groups", "number of groups with positives and negatives", type=int),
@@ -104,7 +104,7 @@ CATALOG: list[Metric] = [
         better=Better.LOWER,
         question=Question.PROBABILITIES,
         compute=_of(calibration.log_loss),
-        shown=EVERYWHERE,
+        places=EVERYWHERE,
         companions=(
             Companion("log_loss_error", "standard error of `log_loss`", _of(calibration.log_loss_error)),
             Companion(
@@ -131,7 +131,7 @@ CATALOG: list[Metric] = [
         better=Better.LOWER,
         question=Question.PROBABILITIES,
         compute=_of(calibration.normalized_entropy),
-        shown=frozenset({Place.MARKDOWN}),
+        places=frozenset({Place.MARKDOWN}),
         over_seeds=log_interval,
     ),
     Metric(
@@ -153,7 +153,7 @@ CATALOG: list[Metric] = [
         better=Better.ONE,
         question=Question.PROBABILITIES,
         compute=_of(calibration.calibration),
-        shown=frozenset({Place.MARKDOWN, Place.COMPARISON}),
+        places=frozenset({Place.MARKDOWN, Place.COMPARISON}),
         companions=(
             Companion(
                 "calibration_error",
@@ -186,7 +186,7 @@ CATALOG: list[Metric] = [
         better=Better.NEITHER,
         question=Question.PROBABILITIES,
         compute=_of(calibration.positive_rate),
-        shown=frozenset({Place.MARKDOWN, Place.TERMINAL}),
+        places=frozenset({Place.MARKDOWN, Place.TERMINAL}),
         companions=(
             Companion("positive_rate_error", "standard error of `positive_rate`", _of(calibration.positive_rate_error)),
             Companion(
@@ -204,7 +204,7 @@ CATALOG: list[Metric] = [
         better=Better.NEITHER,
         question=Question.PROBABILITIES,
         compute=_of(calibration.mean_score),
-        shown=frozenset({Place.TERMINAL}),
+        places=frozenset({Place.TERMINAL}),
     ),
     Metric(
         key="precision",
@@ -255,7 +255,7 @@ CATALOG: list[Metric] = [
 
 def shown_in(place: Place) -> list[Metric]:
     """Return the metrics that a place shows, in the order of the catalog."""
-    return [metric for metric in CATALOG if place in metric.shown]
+    return [metric for metric in CATALOG if place in metric.places]
 
 
 def entry(key: str) -> Metric:

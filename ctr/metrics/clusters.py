@@ -173,8 +173,8 @@ def variance_by_cluster(*strata: tuple[np.ndarray, np.ndarray]) -> tuple[float, 
         part = deviation / math.sqrt(total * total - square)
         joint += part
         terms.append((sum_of_products(part, part), more_than_one))
-    variance, own = sum_of_products(joint, joint), sum(term for term, _ in terms)
-    return variance, own**2 / sum(term**2 / freedom for term, freedom in terms) if own else math.inf
+    variance, independent = sum_of_products(joint, joint), sum(term for term, _ in terms)
+    return variance, independent**2 / sum(term**2 / freedom for term, freedom in terms) if independent else math.inf
 
 
 def auc_interval(sums: ClusterSums, counts: ScoreCounts) -> tuple[float, float]:

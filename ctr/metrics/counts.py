@@ -69,13 +69,15 @@ class ScoreCounts:
         >>> counts.merge(counts).positives.tolist()
         [2]
         """
-        both = (self, other)
-        exponent = max((one.exponent for one in both if one.positives.any() or one.negatives.any()), default=0)
-        parts = [part._at(exponent) for part in both]
+        states = (self, other)
+        exponent = max(
+            (state.exponent for state in states if state.positives.any() or state.negatives.any()), default=0
+        )
+        scaled_states = [state._at(exponent) for state in states]
         names = ["score", "positives", "negatives"]
-        if not all(part.positive_squares is part.positives for part in parts):
+        if not all(state.positive_squares is state.positives for state in scaled_states):
             names += ["positive_squares", "negative_squares"]
-        merged = _collapsed(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        merged = _collapsed(*(np.concatenate([getattr(state, name) for state in scaled_states]) for name in names))
         return replace(merged, exponent=exponent)
 
     def on_grid(self, step: float) -> "ScoreCounts":

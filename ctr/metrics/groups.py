@@ -57,8 +57,8 @@ class GroupMetrics:
         with np.errstate(divide="ignore", invalid="ignore"):
             positives = self.label**2 / self.positive_squares
             negatives = (self.weight - self.label) ** 2 / self.negative_squares
-            both, two = self.auc / (2 - self.auc), 2 * self.auc**2 / (1 + self.auc)
-            spread = (positives - 1) * (both - self.auc**2) + (negatives - 1) * (two - self.auc**2)
+            q1, q2 = self.auc / (2 - self.auc), 2 * self.auc**2 / (1 + self.auc)
+            spread = (positives - 1) * (q1 - self.auc**2) + (negatives - 1) * (q2 - self.auc**2)
             return np.sqrt(np.maximum(self.auc * (1 - self.auc) + spread, 0) / (positives * negatives))
 
     @property
@@ -137,13 +137,13 @@ def gauc(groups: GroupMetrics) -> dict[str, Any]:
         gauc; mean_group_auc, with equal weights; gauc_groups, the number of groups with both classes; gauc_rows, the
         fraction of the rows in these groups. Without such groups, "reasons" explains the first two, which are null.
     """
-    both = ~np.isnan(groups.auc)
-    auc, weight, exponent = groups.auc[both], groups.weight[both], groups.exponent[both]
+    has_auc = ~np.isnan(groups.auc)
+    auc, weight, exponent = groups.auc[has_auc], groups.weight[has_auc], groups.exponent[has_auc]
     if exponent.any():
         weight = np.ldexp(weight, exponent - exponent.max())
     counted = {
-        "gauc_groups": int(both.sum()),
-        "gauc_rows": float(groups.rows[both].sum() / max(groups.rows.sum(), 1)),
+        "gauc_groups": int(has_auc.sum()),
+        "gauc_rows": float(groups.rows[has_auc].sum() / max(groups.rows.sum(), 1)),
     }
     if not len(auc):
         reasons = dict.fromkeys(("gauc", "mean_group_auc"), "no group has labels of both classes")
@@ -219,5 +219,5 @@ def _group_auc(positives: np.ndarray, negatives: np.ndarray, firsts: np.ndarray)
     left = running[firsts] - negatives[firsts]
     running -= np.repeat(left, np.diff(firsts, append=len(negatives)))
     twice = run_sums(positives * (2 * running - negatives), firsts)
-    both = (p > n / APART) & (n > p / APART)
-    return np.divide(twice / 2, p.astype(np.float64) * n, out=np.full(len(p), np.nan), where=both)
+    is_defined = (p > n / APART) & (n > p / APART)
+    return np.divide(twice / 2, p.astype(np.float64) * n, out=np.full(len(p), np.nan), where=is_defined)

@@ -73,7 +73,7 @@ class Metric:
         better: direction in which it is better.
         question: heading on the page.
         compute: function that computes it; None if it is computed from the groups of a split, see `groups.gauc`.
-        shown: reports that show it, in addition to the page.
+        places: reports that show it, in addition to the page.
         format: format specification of its number.
         companions: numbers that belong to it.
         interval: key of the companion that is its 95% CI; None without a CI.
@@ -89,7 +89,7 @@ class Metric:
     better: Better
     question: Question
     compute: Measure | None = None
-    shown: frozenset[Place] = frozenset()
+    places: frozenset[Place] = frozenset()
     format: str = ".5f"
     companions: tuple[Companion, ...] = ()
     interval: str | None = None

@@ -19,7 +19,7 @@ class Dated(NamedTuple):
 
     period: pa.DictionaryArray
     """Names that sort in order of time; null for a null time."""
-    place: np.ndarray | None
+    position: np.ndarray | None
     """Position, float64 [rows], from 0 to below 1; None if the column is not a time."""
 
 
@@ -37,7 +37,7 @@ def periods_of(
         where: file and row group, for errors.
 
     >>> dated = periods_of(pa.chunked_array([[0, 64_800, 86_400]]), "day", time_unit="s")
-    >>> dated.period.to_pylist(), dated.place.tolist()
+    >>> dated.period.to_pylist(), dated.position.tolist()
     (['1970-01-01', '1970-01-01', '1970-01-02'], [0.0, 0.75, 0.0])
     """
     times = column.combine_chunks()
@@ -52,17 +52,17 @@ def periods_of(
         ) from error
     if by == "hour":
         starts = days * 24 + seconds // 3600
-        place = seconds % 3600 / 3600
+        position = seconds % 3600 / 3600
     elif by == "month":
         months = days.astype("datetime64[D]").astype("datetime64[M]")
         starts = months.astype(np.int64)
-        first, after = (month.astype("datetime64[D]").astype(np.int64) for month in (months, months + 1))
-        place = (days - first + seconds / DAY) / np.maximum(after - first, 1)
+        first, following = (month.astype("datetime64[D]").astype(np.int64) for month in (months, months + 1))
+        position = (days - first + seconds / DAY) / np.maximum(following - first, 1)
     else:
         starts = days - (days + 3) % 7 if by == "week" else days  # the first of January 1970 was a Thursday
-        place = (days - starts + seconds / DAY) / (7 if by == "week" else 1)
+        position = (days - starts + seconds / DAY) / (7 if by == "week" else 1)
     encoded = pa.array(starts, mask=times.is_null().to_numpy(zero_copy_only=False)).dictionary_encode()
-    return Dated(pa.DictionaryArray.from_arrays(encoded.indices, _names(encoded.dictionary.to_numpy(), by)), place)
+    return Dated(pa.DictionaryArray.from_arrays(encoded.indices, _names(encoded.dictionary.to_numpy(), by)), position)
 
 
 def _names(starts: np.ndarray, by: Period) -> pa.Array:

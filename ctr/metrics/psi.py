@@ -68,8 +68,8 @@ def psi(expected: np.ndarray, actual: np.ndarray) -> float:
     >>> psi(np.array([100, 100]), np.array([100, 100]))
     0.0
     """
-    seen = (expected > 0) | (actual > 0)
-    e, a = expected[seen] + 0.5, actual[seen] + 0.5
+    is_counted = (expected > 0) | (actual > 0)
+    e, a = expected[is_counted] + 0.5, actual[is_counted] + 0.5
     e, a = e / e.sum(), a / a.sum()
     return float(((a - e) * np.log(a / e)).sum())
 

@@ -114,11 +114,11 @@ def deciles(counts: ScoreCounts) -> list[Decile]:
             "positive_rate": y / w,
             "positive_rate_error": math.sqrt(v) / w,
             "lift": y / w / rate if rate else None,
-            "captured": share,
+            "captured": fraction,
             "calibration": s / y if y else None,
             "calibration_z": (y - s) / math.sqrt(v) if v else None,
         }
-        for w, y, s, v, share in zip(*columns, strict=True)
+        for w, y, s, v, fraction in zip(*columns, strict=True)
     ]
 
 

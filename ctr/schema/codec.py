@@ -69,25 +69,25 @@ def read_report(path: Path, values: Values) -> Report:
 
 def read_comparison(path: Path, values: Values) -> Comparison:
     """Return a validated comparison, like `read_report`."""
-    again = "Run `ctr compare` again; finished runs are kept."
-    return _read(path, values, Comparison, earlier.comparison_of_0_4, again)
+    advice = "Run `ctr compare` again; finished runs are kept."
+    return _read(path, values, Comparison, earlier.comparison_of_0_4, advice)
 
 
-def _read(path: Path, values: Values, schema: Any, translate: Callable[[Values], Values], again: str) -> Any:
+def _read(path: Path, values: Values, schema: Any, translate: Callable[[Values], Values], advice: str) -> Any:
     version = values.get("version")
     if version is None:
         try:
             values = translate(values)
         except earlier.UNREADABLE as error:
             lacks = f": it lacks {error}" if isinstance(error, KeyError) else ""
-            raise ConfigError(f"{path}: damaged, or older than version 0.4{lacks}. {again}") from error
+            raise ConfigError(f"{path}: damaged, or older than version 0.4{lacks}. {advice}") from error
     elif isinstance(version, bool) or version != VERSION:
         is_newer = isinstance(version, int) and version > VERSION
-        what_to_do = "Install a newer version of ctr." if is_newer else again
+        what_to_do = "Install a newer version of ctr." if is_newer else advice
         raise ConfigError(f"{path}: unknown version {version!r}, expected {VERSION}. {what_to_do}")
     try:
         return adapter_of(schema).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         where = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
-        raise ConfigError(f"{path}: damaged: {f'{where}: ' if where else ''}{first['msg']}. {again}") from error
+        raise ConfigError(f"{path}: damaged: {f'{where}: ' if where else ''}{first['msg']}. {advice}") from error

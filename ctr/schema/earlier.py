@@ -54,8 +54,14 @@ def report_of_0_4(values: Values) -> Values:
     """
     if "kinds" in values:
         column_types = values["kinds"]
-        kept = {key: value for key, value in values.items() if key != "kinds"}
-        return {"version": 1, "kind": "psi", **kept, "psi": _feature_drift(values["psi"]), "column_types": column_types}
+        others = {key: value for key, value in values.items() if key != "kinds"}
+        return {
+            "version": 1,
+            "kind": "psi",
+            **others,
+            "psi": _feature_drift(values["psi"]),
+            "column_types": column_types,
+        }
     *_, main = values["metrics"]  # train, valid, test was their order
     tables = [_table(table) for table in values["tables"]]
     translated = {
@@ -67,22 +73,22 @@ def report_of_0_4(values: Values) -> Values:
         "deciles": {split: _deciles(deciles) for split, deciles in values["deciles"].items()},
         "psi": {
             **_feature_drift(values["psi"]),
-            "score": {split: _psi(one) for split, one in values["psi"]["score"].items()},
+            "score": {split: _psi(psi) for split, psi in values["psi"]["score"].items()},
         },
-        "slices": _grouped(values["slices"], lambda one: {"psi": _psi(one["psi"])}),
-        "frequency": _grouped(values["frequency"], lambda one: {"seen": BANDS[one["seen"]]}),
+        "slices": _grouped(values["slices"], lambda group: {"psi": _psi(group["psi"])}),
+        "frequency": _grouped(values["frequency"], lambda group: {"seen": BANDS[group["seen"]]}),
         "leakage": {
-            split: {"duplicates": one["rows_in_training"], "single_feature_auc": one["single_feature_auc"]}
-            for split, one in values["leakage"].items()
+            split: {"duplicates": leaks["rows_in_training"], "single_feature_auc": leaks["single_feature_auc"]}
+            for split, leaks in values["leakage"].items()
         },
         "checks": [
             {
-                "check": CHECKS.get(one["check"], one["check"]),
-                "split": one["set"],
-                "level": one["level"],
-                "sentence": one["sentence"],
+                "check": CHECKS.get(check["check"], check["check"]),
+                "split": check["set"],
+                "level": check["level"],
+                "sentence": check["sentence"],
             }
-            for one in values["checks"]
+            for check in values["checks"]
         ],
         "tables": tables,
         "row_sparsity": _row_sparsity(tables),
@@ -91,7 +97,7 @@ def report_of_0_4(values: Values) -> Values:
         translated["warm_start"] = translate_warm_start(values["warm_start"])
     if "model" in values:
         components = values["model"]["parts"]
-        translated["model"] = {"components": [_renamed(one, {"part": "name"}) for one in components]}
+        translated["model"] = {"components": [_renamed(component, {"part": "name"}) for component in components]}
     return translated
 
 
@@ -108,19 +114,19 @@ def comparison_of_0_4(values: Values) -> Values:
     return {
         "version": 1,
         "study": values["study"],
-        "variants": [_variant(cell) for cell in values["cells"]],
+        "variants": [_variant(old) for old in values["cells"]],
         "environment": values["environment"],
     }
 
 
-def _variant(cell: Values) -> Values:
-    variant = _renamed(cell, {"choices": "options", "zero_share": "row_sparsity"})
-    if cell["difference"] is not None:
+def _variant(old: Values) -> Values:
+    variant = _renamed(old, {"choices": "options", "zero_share": "row_sparsity"})
+    if old["difference"] is not None:
         metrics = {
-            key: {**one, "verdict": one["verdict"] and VERDICTS[one["verdict"]]}
-            for key, one in cell["difference"]["metrics"].items()
+            key: {**result, "verdict": result["verdict"] and VERDICTS[result["verdict"]]}
+            for key, result in old["difference"]["metrics"].items()
         }
-        variant["difference"] = {**cell["difference"], "metrics": metrics}
+        variant["difference"] = {**old["difference"], "metrics": metrics}
     return variant
 
 
@@ -128,56 +134,60 @@ def _renamed(values: Values, names: dict[str, str]) -> Values:
     return {names.get(key, key): value for key, value in values.items()}
 
 
-def _psi(one: Values) -> Values:
+def _psi(psi: Values) -> Values:
     """Return a PSI with its drift level."""
     return {
         ("drift" if key == "verdict" else key): DRIFT[value] if key == "verdict" else value
-        for key, value in one.items()
+        for key, value in psi.items()
     }
 
 
 def _feature_drift(psi: Values) -> Values:
-    features = {split: {name: _psi(one) for name, one in found.items()} for split, found in psi["features"].items()}
+    features = {
+        split: {name: _psi(drift) for name, drift in drifts.items()} for split, drifts in psi["features"].items()
+    }
     return {**psi, "features": features, "over_time": _over_time(psi["over_time"])}
 
 
-def _over_time(found: Values | None) -> Values | None:
-    if found is None:
+def _over_time(drift: Values | None) -> Values | None:
+    if drift is None:
         return None
     empty = {"periods": [], "rows": [], "undated": 0, "partial": []}
-    score = found.get("score")
+    score = drift.get("score")
     return {
         **empty,
-        **found,
+        **drift,
         "score": score and _column(score),
-        "features": {name: _column(one) for name, one in found.get("features", {}).items()},
+        "features": {name: _column(column) for name, column in drift.get("features", {}).items()},
     }
 
 
-def _column(one: Values) -> Values:
-    column = _renamed(one, {"verdict": "drift"})
-    return {**column, "drift": [DRIFT[level] for level in column["drift"]]}
+def _column(column: Values) -> Values:
+    translated = _renamed(column, {"verdict": "drift"})
+    return {**translated, "drift": [DRIFT[level] for level in translated["drift"]]}
 
 
 def _grouped(by_split: Values, changed: Any) -> Values:
     """Return the metrics of the groups of each split and column, with the values that `changed` returns for each."""
     return {
-        split: {name: [{**metrics_of_0_4(one), **changed(one)} for one in groups] for name, groups in columns.items()}
+        split: {
+            name: [{**metrics_of_0_4(group), **changed(group)} for group in groups] for name, groups in columns.items()
+        }
         for split, columns in by_split.items()
     }
 
 
 def _deciles(deciles: list[Values]) -> list[Values]:
     """Return deciles with the cumulative fraction of positives and the standard error of the rate."""
-    hits = [one["weight"] * one["label_rate"] for one in deciles]
-    total = sum(hits) or 1.0
+    positives = [decile["weight"] * decile["label_rate"] for decile in deciles]
+    total = sum(positives) or 1.0
     return [
         {
-            **metrics_of_0_4(one),
-            "positive_rate_error": _rate_error(one),
-            "captured": sum(hits[: index + 1]) / total,
+            **metrics_of_0_4(decile),
+            "positive_rate_error": _rate_error(decile),
+            "captured": sum(positives[: index + 1]) / total,
         }
-        for index, one in enumerate(deciles)
+        for index, decile in enumerate(deciles)
     ]
 
 
@@ -189,8 +199,8 @@ def _rate_error(decile: Values) -> float:
 
 def _table(table: Values) -> Values:
     zero = table["zero_rows"]
-    kept = {key: value for key, value in table.items() if key != "zero_rows"}
-    return {**kept, "all_zero_embeddings": zero, "row_sparsity": zero / max(table["rows"] - SPECIAL_ROWS, 1)}
+    others = {key: value for key, value in table.items() if key != "zero_rows"}
+    return {**others, "all_zero_embeddings": zero, "row_sparsity": zero / max(table["rows"] - SPECIAL_ROWS, 1)}
 
 
 def _row_sparsity(tables: list[Values]) -> float:

@@ -29,7 +29,7 @@ def _fields() -> dict[str, Any]:
     fields: dict[str, Any] = {key: Annotated[kind, Field(description=text)] for key, (kind, text) in FACTS.items()}
     for metric in CATALOG:
         numbers = [(metric.key, float, metric.definition)]
-        numbers += [(one.key, one.type, one.definition) for one in metric.companions]
+        numbers += [(companion.key, companion.type, companion.definition) for companion in metric.companions]
         for key, kind, text in numbers:
             fields[key] = NotRequired[Annotated[kind | None, Field(description=text)]]
     return fields

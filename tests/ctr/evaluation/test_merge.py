@@ -201,7 +201,7 @@ def test_a_period_spans_the_rows_of_all_ranges(world):
     merged = reduce(Timeline.merge, [add(empty(world), chunk) for chunk in chunks])
     places = {}
     for chunk in chunks:
-        for day, place in zip(chunk.days.period.to_pylist(), chunk.days.place.tolist(), strict=True):
+        for day, place in zip(chunk.days.period.to_pylist(), chunk.days.position.tolist(), strict=True):
             places.setdefault(day, []).append(place)
     del places[None]
     assert merged.spans == {day: (min(found), max(found)) for day, found in places.items()}

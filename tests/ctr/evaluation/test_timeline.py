@@ -248,7 +248,7 @@ def test_what_is_partial_is_read_from_the_span_of_its_rows(by, days, partial):
 
 
 def test_dates_and_values_have_no_place_within_a_period():
-    assert periods_of(chunked([20260109]), "day").place is None
+    assert periods_of(chunked([20260109]), "day").position is None
     timeline, reference = timeline_of(3, shift_from=9)
     assert timeline.compare(reference, 0.2).partial == []
     data = clock(4)

@@ -10,7 +10,7 @@ def test_keys_are_distinct_and_no_axis_can_be_called_like_a_column_of_a_metric()
     assert len(keys) == len(set(keys))
     for metric in CATALOG:
         assert metric.interval is None or metric.interval in {one.key for one in metric.companions}
-        assert (f"test_{metric.key}" in COLUMNS) == (Place.COMPARISON in metric.shown)
+        assert (f"test_{metric.key}" in COLUMNS) == (Place.COMPARISON in metric.places)
 
 
 def test_what_is_tested_has_a_better_side():
