@@ -76,7 +76,7 @@ def _curves(tallies: Mapping[str, SplitAccumulator], reference: Reference, major
     histograms = {name: tally.histograms for name, tally in tallies.items() if not tally.is_reference}
     counts = {name: tally.metrics.counts() for name, tally in tallies.items() if tally.is_labelled}
     date_parts = [FEATURE + name for name in next(iter(tallies.values())).observed.date_parts]
-    described = reference.histograms.describe(histograms, date_parts)
+    descriptions = reference.histograms.describe(histograms, date_parts)
     return {
         "psi": {"moderate_above": MODERATE_ABOVE, "unstable_above": major_above},
         **build_curves(counts),
@@ -84,7 +84,7 @@ def _curves(tallies: Mapping[str, SplitAccumulator], reference: Reference, major
             "edges": reference.score_edges,
             "sets": {name: score_shares(split, reference.score_edges) for name, split in counts.items()},
         },
-        "bins": {SCORE: described[SCORE], "features": by_feature(described)},
+        "bins": {SCORE: descriptions[SCORE], "features": by_feature(descriptions)},
         "worst_rows": {
             name: tally.worst.result()
             for name, tally in tallies.items()
@@ -95,7 +95,7 @@ def _curves(tallies: Mapping[str, SplitAccumulator], reference: Reference, major
 
 def _leakage(tally: SplitAccumulator, reference: Reference) -> Leakage:
     return {
-        "duplicates": reference.rows.share(tally.repeats, tally.observed.negative_sampling_rate),
+        "duplicates": reference.rows.copied_fraction(tally.repeats, tally.observed.negative_sampling_rate),
         "single_feature_auc": reference.joint.single_feature_auc(tally.joint),
     }
 
@@ -115,7 +115,7 @@ def _overfitting(
         for name, tally in others.items()
         if name != main
     }
-    found = find_overfitting(
+    overfitting = find_overfitting(
         psi["score"][main],
         psi["drivers"][main],
         metrics,
@@ -124,7 +124,7 @@ def _overfitting(
         reference.class_scores,
         unseen,
     )
-    return {main: found} if found else {}
+    return {main: overfitting} if overfitting else {}
 
 
 def metrics_of_split(tally: SplitAccumulator) -> SplitMetrics:
@@ -137,20 +137,20 @@ def metrics_of_split(tally: SplitAccumulator) -> SplitMetrics:
         reasons = dict.fromkeys(unknown, "the data has no label")
         mean = tally.score_sum / tally.rows
         return {"rows": tally.rows, **dict.fromkeys(unknown), "mean_score": mean, "reasons": reasons}
-    found = tally.metrics.result(tally.observed.report.threshold, tally.observed.cluster)
+    metrics = tally.metrics.result(tally.observed.report.threshold, tally.observed.cluster)
     if tally.observed.report.group is None:
-        return found
+        return metrics
     try:
-        of_groups = gauc(tally.metrics.by_group(GROUP))
+        group_metrics = gauc(tally.metrics.by_group(GROUP))
     except Undefined as reason:
-        of_groups = {
+        group_metrics = {
             "gauc": None,
             "mean_group_auc": None,
             "reasons": dict.fromkeys(("gauc", "mean_group_auc"), str(reason)),
         }
-    reasons = {**found.pop("reasons", {}), **of_groups.pop("reasons", {})}
-    named = {"cluster_column": tally.observed.report.group, "gauc_group": tally.observed.report.group}
-    return {**found, **named, **of_groups, **({"reasons": reasons} if reasons else {})}
+    reasons = {**metrics.pop("reasons", {}), **group_metrics.pop("reasons", {})}
+    columns = {"cluster_column": tally.observed.report.group, "gauc_group": tally.observed.report.group}
+    return {**metrics, **columns, **group_metrics, **({"reasons": reasons} if reasons else {})}
 
 
 def _drivers(reference: Reference, tally: SplitAccumulator, score: PSIResult) -> list[Driver]:

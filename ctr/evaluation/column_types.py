@@ -33,16 +33,16 @@ def shared_columns(reference: list[RowGroup], current: list[RowGroup]) -> tuple[
     datasets = {"the reference": files_of(reference), "the current data": files_of(current)}
     names_in = {where: [set(file.schema.names) for file in files] for where, files in datasets.items()}
     everywhere = set.intersection(*(names for of_files in names_in.values() for names in of_files))
-    seen = dict.fromkeys(name for files in datasets.values() for file in files for name in file.schema.names)
-    lacking: dict[str, str] = {}
-    for name in seen:
+    names = dict.fromkeys(name for files in datasets.values() for file in files for name in file.schema.names)
+    reasons: dict[str, str] = {}
+    for name in names:
         having = [where for where, of_files in names_in.items() if any(name in names for names in of_files)]
         if len(having) == 1:
-            lacking[name] = f"only in {having[0]}"
+            reasons[name] = f"only in {having[0]}"
         elif name not in everywhere:
             without = next(file for files in datasets.values() for file in files if name not in file.schema.names)
-            lacking[name] = f"not in {without.path}"
-    return [name for name in seen if name in everywhere], lacking
+            reasons[name] = f"not in {without.path}"
+    return [name for name in names if name in everywhere], reasons
 
 
 def infer_column_types(

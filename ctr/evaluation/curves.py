@@ -19,9 +19,10 @@ SCORE_BINS = 40
 
 def build_curves(splits: Mapping[str, ScoreCounts]) -> dict[str, dict[str, Any]]:
     """Return `roc`, `precision_recall` and `ks` of each split that has both classes."""
-    both = {name: counts for name, counts in splits.items() if counts.positives.any() and counts.negatives.any()}
+    usable = {name: counts for name, counts in splits.items() if counts.positives.any() and counts.negatives.any()}
     return {
-        curve.__name__: {name: curve(counts) for name, counts in both.items()} for curve in (roc, precision_recall, ks)
+        curve.__name__: {name: curve(counts) for name, counts in usable.items()}
+        for curve in (roc, precision_recall, ks)
     }
 
 
@@ -34,32 +35,32 @@ def roc(counts: ScoreCounts) -> dict[str, list[float]]:
     right, up = np.diff(alarms), np.diff(hits)
     is_corner = np.concatenate([[True], right[:-1] * up[1:] != right[1:] * up[:-1], [True]])
     x, y = alarms[is_corner] / alarms[-1], hits[is_corner] / hits[-1]
-    kept = _evenly((x + y) / 2)
-    return {"false_positive_rate": _rounded(x[kept]), "true_positive_rate": _rounded(y[kept])}
+    points = _evenly((x + y) / 2)
+    return {"false_positive_rate": _rounded(x[points]), "true_positive_rate": _rounded(y[points])}
 
 
 def precision_recall(counts: ScoreCounts) -> dict[str, list[float]]:
     """Return precision by recall, from the highest score down, at most 200 exact points."""
     _, hits, alarms = _from_the_top(counts)
     recall, precision = hits[1:] / hits[-1], hits[1:] / (hits[1:] + alarms[1:])
-    kept = _evenly(recall)
-    return {"recall": _rounded(recall[kept]), "precision": _rounded(precision[kept])}
+    points = _evenly(recall)
+    return {"recall": _rounded(recall[points]), "precision": _rounded(precision[points])}
 
 
 def ks(counts: ScoreCounts) -> dict[str, list[float]]:
     """Return the fraction of each class at or above each logit, from the highest down, at most 200 exact points."""
     logit, hits, alarms = _from_the_top(counts)
     x, y = alarms[1:] / alarms[-1], hits[1:] / hits[-1]
-    kept = _evenly((x + y) / 2)
-    return {"logit": _rounded(logit[kept]), "positives": _rounded(y[kept]), "negatives": _rounded(x[kept])}
+    points = _evenly((x + y) / 2)
+    return {"logit": _rounded(logit[points]), "positives": _rounded(y[points]), "negatives": _rounded(x[points])}
 
 
 def _from_the_top(counts: ScoreCounts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return scores from the highest down, [k], and the cumulative weight of each class, float64 [k + 1] from 0."""
-    seen = (counts.positives + counts.negatives) > 0
-    hits = np.cumsum(np.append(0.0, counts.positives[seen][::-1]))
-    alarms = np.cumsum(np.append(0.0, counts.negatives[seen][::-1]))
-    return counts.score[seen][::-1].astype(np.float64), hits, alarms
+    is_counted = (counts.positives + counts.negatives) > 0
+    hits = np.cumsum(np.append(0.0, counts.positives[is_counted][::-1]))
+    alarms = np.cumsum(np.append(0.0, counts.negatives[is_counted][::-1]))
+    return counts.score[is_counted][::-1].astype(np.float64), hits, alarms
 
 
 def _evenly(along: np.ndarray) -> np.ndarray:
@@ -80,9 +81,9 @@ def score_edges(logit: np.ndarray) -> list[float]:
 
 def score_shares(counts: ScoreCounts, edges: list[float]) -> dict[str, list[float]]:
     """Return the fraction of positives and of negatives in each bin, [edges + 1]; an empty class is omitted."""
-    which = np.searchsorted(edges, counts.score)
+    bins = np.searchsorted(edges, counts.score)
     binned = {
-        name: np.bincount(which, weight, len(edges) + 1)
+        name: np.bincount(bins, weight, len(edges) + 1)
         for name, weight in (("positives", counts.positives), ("negatives", counts.negatives))
     }
     return {name: shares(weight) for name, weight in binned.items() if weight.sum()}

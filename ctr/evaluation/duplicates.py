@@ -42,8 +42,8 @@ class NeverTrained:
                 certain.add(name)
         categories, sequences = encoder.layout["categories"], encoder.layout["sequences"]
         return cls(
-            tuple(one["column"] for one in categories if one["name"] in certain),
-            tuple(one["name"] for one in sequences if one["name"] in certain),
+            tuple(category["column"] for category in categories if category["name"] in certain),
+            tuple(sequence["name"] for sequence in sequences if sequence["name"] in certain),
         )
 
 
@@ -128,7 +128,7 @@ class TrainingHashes:
         """Return which examples of a split are in the first half, from their hashes, uint64 [rows]."""
         return Repeats(int((hashes != 0).sum()), _times(self.hashes, hashes))
 
-    def share(self, found: Repeats, negative_sampling_rate: float | None) -> Duplicates:
+    def copied_fraction(self, repeats: Repeats, negative_sampling_rate: float | None) -> Duplicates:
         """Estimate the fraction of the identified examples of a split that were copied from the training data.
 
         Let t be the fraction of the split's identified examples that are in the first half, and b the same fraction of
@@ -140,27 +140,27 @@ class TrainingHashes:
         The errors of t and b are those of counts of examples that can repeat several times: the sum over hashes of the
         squared count.
         """
-        reason = self._reason(found, negative_sampling_rate)
+        reason = self._reason(repeats, negative_sampling_rate)
         if reason is not None or self.identified is None:
-            return _no_share(found, reason or NOT_IDENTIFIED)
-        rows, repeats, squares = found.identified, int(found.times.sum()), int((found.times**2).sum())
+            return _no_estimate(repeats, reason or NOT_IDENTIFIED)
+        rows, repeated, squares = repeats.identified, int(repeats.times.sum()), int((repeats.times**2).sum())
         first, second = self.identified
         sampled, known = sum(self.halves), (first + second) / sum(self.halves)
         half, by_itself = self.halves[0] / self.total, self.repeats / second
         gain = len(self.hashes) / (self.total * known) - half * by_itself
         if gain * self.total <= STANDARD_ERRORS * np.sqrt(len(self.hashes) + self.repeat_squares):
-            return _no_share(found, "training examples repeat too often to tell copies apart")
-        raw = (repeats / rows - by_itself) / gain
-        share = min(max(raw, 0.0), 1.0)
-        of_repeats = (1 - share * half) * np.sqrt(self.repeat_squares) / second / gain
-        of_known = share * np.sqrt((1 - known) / (known * sampled))
+            return _no_estimate(repeats, "training examples repeat too often to tell copies apart")
+        raw = (repeated / rows - by_itself) / gain
+        fraction = min(max(raw, 0.0), 1.0)
+        of_repeats = (1 - fraction * half) * np.sqrt(self.repeat_squares) / second / gain
+        of_known = fraction * np.sqrt((1 - known) / (known * sampled))
         others = float(np.hypot(of_repeats, of_known))
         error = float(np.hypot(np.sqrt(max(squares, 1)) / rows / gain, others))
-        at_most = special.chdtri(2 * (repeats + 1), 0.025) / 2  # Poisson mean that gives so few with probability 2.5%
-        above = (at_most - repeats) * np.sqrt(squares / repeats if repeats else 1.0) / rows / gain
+        at_most = special.chdtri(2 * (repeated + 1), 0.025) / 2  # Poisson mean that gives so few with probability 2.5%
+        above = (at_most - repeated) * np.sqrt(squares / repeated if repeated else 1.0) / rows / gain
         upper = min(max(raw, 0.0) + float(np.hypot(above, Z95 * others)), 1.0)
-        is_suspect = share >= DUPLICATE_MARGIN and share > STANDARD_ERRORS * error
-        return {"share": share, "error": error, "upper": upper, "identified_rows": rows, "is_suspect": is_suspect}
+        is_suspect = fraction >= DUPLICATE_MARGIN and fraction > STANDARD_ERRORS * error
+        return {"share": fraction, "error": error, "upper": upper, "identified_rows": rows, "is_suspect": is_suspect}
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -172,13 +172,13 @@ class TrainingHashes:
             "repeat_squares": self.repeat_squares,
         }
 
-    def _reason(self, found: Repeats, negative_sampling_rate: float | None) -> str | None:
+    def _reason(self, repeats: Repeats, negative_sampling_rate: float | None) -> str | None:
         """Return why the counts allow no estimate, or None."""
         if self.identified is None:
             return NOT_IDENTIFIED
         if negative_sampling_rate != self.negative_sampling_rate:
             return "negatives were sampled at a different rate than in training"
-        if not all(self.identified) or not found.identified:
+        if not all(self.identified) or not repeats.identified:
             return "no examples without an id out of vocabulary"
         return None
 
@@ -190,38 +190,38 @@ class HashSample:
 
     Args:
         seed: random seed of the sample.
-        share: probability that an example is sampled.
+        fraction: probability that an example is sampled.
     """
 
-    def __init__(self, seed: int, share: float) -> None:
-        self.seed, self.share = seed, share
+    def __init__(self, seed: int, fraction: float) -> None:
+        self.seed, self.fraction = seed, fraction
         self.hashes: list[np.ndarray] = []  # uint64
         self.halves: list[np.ndarray] = []  # bool
 
-    def add(self, hashes: np.ndarray, place: int) -> None:
+    def add(self, hashes: np.ndarray, index: int) -> None:
         """Sample the examples of a row group.
 
         Args:
             hashes: hashes of its examples, uint64 [rows].
-            place: index of the row group in the whole training data, which seeds the sample.
+            index: index of the row group in the whole training data, which seeds the sample.
         """
-        sampled = hashes[np.random.default_rng([self.seed, 2, place]).random(len(hashes)) < self.share]
+        sampled = hashes[np.random.default_rng([self.seed, 2, index]).random(len(hashes)) < self.fraction]
         self.hashes.append(sampled)
-        self.halves.append(np.random.default_rng([self.seed, 5, place]).random(len(sampled)) < 0.5)
+        self.halves.append(np.random.default_rng([self.seed, 5, index]).random(len(sampled)) < 0.5)
 
     def merge(self, other: "HashSample") -> "HashSample":
         """Return the state of both together, the examples of the other last."""
-        merged = HashSample(self.seed, self.share)
+        merged = HashSample(self.seed, self.fraction)
         merged.hashes, merged.halves = self.hashes + other.hashes, self.halves + other.halves
         return merged
 
 
-def _no_share(found: Repeats, reason: str) -> Duplicates:
+def _no_estimate(repeats: Repeats, reason: str) -> Duplicates:
     return {
         "share": None,
         "error": None,
         "upper": None,
-        "identified_rows": found.identified,
+        "identified_rows": repeats.identified,
         "is_suspect": False,
         "reason": reason,
     }

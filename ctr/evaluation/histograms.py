@@ -42,8 +42,8 @@ class Binning:
     def fitted(cls, sample: Mapping[str, list[Values]], bins: int) -> "Binning":
         """Return bins of a sample, given in chunks: quantile bins for numbers, otherwise the most frequent values."""
         fitted: dict[str, Bins] = {}
-        for name, parts in sample.items():
-            values = _joined(parts)
+        for name, chunks in sample.items():
+            values = _joined(chunks)
             if pa.types.is_floating(values.type):
                 fitted[name] = QuantileBins.fitted(values.to_numpy(zero_copy_only=False), bins)
             else:
@@ -173,7 +173,7 @@ def _codes(values: Values, bins: Bins) -> Codes:
     return Codes(bins.assign(values), rows)
 
 
-def _joined(parts: list[Values]) -> pa.Array:
+def _joined(chunks: list[Values]) -> pa.Array:
     """Return the values of several row groups, without chunks that are all null, which can have a different type."""
-    flat = [decoded(part.flat if isinstance(part, Ragged) else part) for part in parts]
+    flat = [decoded(chunk.flat if isinstance(chunk, Ragged) else chunk) for chunk in chunks]
     return pa.concat_arrays([values for values in flat if values.null_count < len(values)] or flat[:1])

@@ -85,7 +85,7 @@ def find_overfitting(
     ):
         return None
     judged = {
-        name: both for name, both in unseen.items() if all(result["drift"] != Drift.TOO_LITTLE_DATA for result in both)
+        name: pair for name, pair in unseen.items() if all(result["drift"] != Drift.TOO_LITTLE_DATA for result in pair)
     }
     if any(not alone["drift"].has_drifted or between["drift"].has_drifted for alone, between in judged.values()):
         return None

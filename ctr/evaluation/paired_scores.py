@@ -108,9 +108,11 @@ class SavedScores:
         Raises:
             NoClusters: only one of both has clusters, their columns differ, or there is only one cluster.
         """
-        column, other = self.cluster_column, base.cluster_column
-        if column != other:
-            raise NoClusters(f"report.group is {column or 'not set'} in one run and {other or 'not set'} in the other")
+        column, base_column = self.cluster_column, base.cluster_column
+        if column != base_column:
+            raise NoClusters(
+                f"report.group is {column or 'not set'} in one run and {base_column or 'not set'} in the other"
+            )
         if column is None:
             return None
         if column not in self.shared_columns(base):
@@ -172,6 +174,6 @@ def differing_rows(left: pa.ChunkedArray, right: pa.ChunkedArray) -> int:
     return int(pc.sum(differs).as_py() or 0)
 
 
-def _check_none(what: str, differing: int) -> None:
+def _check_none(difference: str, differing: int) -> None:
     if differing:
-        raise NotPaired(f"{what} in {differing:,} example{'s' if differing > 1 else ''}")
+        raise NotPaired(f"{difference} in {differing:,} example{'s' if differing > 1 else ''}")

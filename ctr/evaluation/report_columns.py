@@ -81,13 +81,13 @@ class ReportColumns:
     @property
     def columns(self) -> list[str]:
         """The columns to read in addition to the features."""
-        named = [self.report.group, self.time.column if self.time else None, *self.slice_columns]
-        return [name for name in dict.fromkeys(named) if name is not None]
+        names = [self.report.group, self.time.column if self.time else None, *self.slice_columns]
+        return [name for name in dict.fromkeys(names) if name is not None]
 
     @property
     def date_parts(self) -> list[str]:
         """The features that are date parts, whose values have an order: hour, weekday or day of the month."""
-        return [name for name, parts in self.calendar.items() if parts == [name]]
+        return [name for name, date_parts in self.calendar.items() if date_parts == [name]]
 
     @property
     def cluster(self) -> str | None:
@@ -111,10 +111,10 @@ class ReportColumns:
 
 def calendar_features(features: Features) -> dict[str, list[str]]:
     """Return each feature that is a date part or a cross of date parts, with the date parts that it is made of."""
-    parts = [name for name, feature in features.columns.items() if feature.is_date_part]
-    calendar = {name: [name] for name in parts}
+    date_parts = [name for name, feature in features.columns.items() if feature.is_date_part]
+    calendar = {name: [name] for name in date_parts}
     for name, cross in features.crosses.items():
-        if crossed := [part for part in cross.parts if part in parts]:
+        if crossed := [part for part in cross.parts if part in date_parts]:
             calendar[name] = crossed
     return calendar
 
@@ -138,9 +138,9 @@ def check_report(experiment: Experiment, schema: pa.Schema, where: str) -> None:
         DataError: a column is not in the file `where`, or has an unsuitable type there.
     """
     report = experiment.report
-    named = {"slices": report.slices or [], "group": [report.group] if report.group else []}
-    named["time"] = [report.time.column] if report.time else []
-    for key, names in named.items():
+    columns_of = {"slices": report.slices or [], "group": [report.group] if report.group else []}
+    columns_of["time"] = [report.time.column] if report.time else []
+    for key, names in columns_of.items():
         for name in names:
             if name == experiment.data.label:
                 raise ConfigError(f"report.{key}: {name!r} is the label. Use another column.")

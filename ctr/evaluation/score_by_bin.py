@@ -103,8 +103,8 @@ class ScoreByBin:
             positives = np.bincount(index, other_hits)
             negatives = np.maximum(np.bincount(index, other_sizes) - positives, 0)
             counts = ScoreCounts(rates, positives, negatives, positives, negatives)
-            both = positives.any() and negatives.any()
-            aucs[name.removeprefix(FEATURE)] = auc(counts) if both else None
+            has_both_classes = positives.any() and negatives.any()
+            aucs[name.removeprefix(FEATURE)] = auc(counts) if has_both_classes else None
         return aucs
 
     def to_json(self) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Periods:
             column: name of the time column.
             by: length of a period.
         """
-        found: OverTime = {
+        over_time: OverTime = {
             "column": column,
             "by": by,
             "periods": self.names,
@@ -72,8 +72,8 @@ class Periods:
             "features": by_feature(self.columns),
         }
         if self.reason is not None:
-            found["reason"] = self.reason
-        return found
+            over_time["reason"] = self.reason
+        return over_time
 
 
 @dataclass
@@ -93,28 +93,28 @@ class Timeline:
 
     def add(self, codes: Mapping[str, Codes], weight: np.ndarray, dated: Dated) -> None:
         """Count rows in their periods, with weights float64 [rows]."""
-        period = dated.period
-        if self.is_too_long or len(period.dictionary) > MAX_PERIODS:
+        periods = dated.period
+        if self.is_too_long or len(periods.dictionary) > MAX_PERIODS:
             self._drop()
             return
-        names = period.dictionary.to_pylist()
-        places = pc.fill_null(period.indices, len(names)).to_numpy()
-        used = np.bincount(places, minlength=len(names) + 1)
+        names = periods.dictionary.to_pylist()
+        indices = pc.fill_null(periods.indices, len(names)).to_numpy()
+        used = np.bincount(indices, minlength=len(names) + 1)
         self.undated += int(used[-1])
-        found = {name: Histograms(self.binning) for name, rows in zip(names, used, strict=False) if rows}
-        sizes = np.bincount(places, weight, len(names) + 1)
-        squares = np.bincount(places, weight * weight, len(names) + 1)
+        histograms = {name: Histograms(self.binning) for name, rows in zip(names, used, strict=False) if rows}
+        sizes = np.bincount(indices, weight, len(names) + 1)
+        squares = np.bincount(indices, weight * weight, len(names) + 1)
         for name, bins in self.binning.bins.items():
-            which = places if codes[name].rows is None else places[codes[name].rows]
-            cells = which.astype(np.int64) * bins.size + codes[name].bins
+            row_indices = indices if codes[name].rows is None else indices[codes[name].rows]
+            cells = row_indices.astype(np.int64) * bins.size + codes[name].bins
             counts = np.bincount(cells, codes[name].weights(weight), (len(names) + 1) * bins.size)
-            for place, one in enumerate(names):
-                if one in found:
-                    found[one].counts[name] = counts[place * bins.size : (place + 1) * bins.size]
-        for place, one in enumerate(names):
-            if one in found:
-                found[one].weight, found[one].square = float(sizes[place]), float(squares[place])
-        self._absorb(found, _spans(names, places, dated.position))
+            for index, period in enumerate(names):
+                if period in histograms:
+                    histograms[period].counts[name] = counts[index * bins.size : (index + 1) * bins.size]
+        for index, period in enumerate(names):
+            if period in histograms:
+                histograms[period].weight, histograms[period].square = float(sizes[index]), float(squares[index])
+        self._absorb(histograms, _spans(names, indices, dated.position))
 
     def merge(self, other: "Timeline") -> "Timeline":
         """Return the state of both together."""
@@ -136,7 +136,7 @@ class Timeline:
         compared = [reference.compare(self.periods[name], major_above) for name in names]
         varying = []
         for column in self.binning.bins:
-            levels = [one[column]["drift"] for one in compared]
+            levels = [drift[column]["drift"] for drift in compared]
             judged = [level for level in levels if level != Drift.TOO_LITTLE_DATA]
             if len(judged) > 1 and judged.count(Drift.MAJOR) > len(judged) / 2:
                 varying.append(column)
@@ -171,9 +171,9 @@ class Timeline:
         reasons = {**self._reasons(reference, complete, later, training, calendar), **by_nature}
         columns: dict[str, ColumnOverTime] = {}
         for column in self.binning.bins:
-            levels = {name: one[column]["drift"] for name, one in zip(names, compared, strict=True)}
+            levels = {name: drift[column]["drift"] for name, drift in zip(names, compared, strict=True)}
             columns[column] = {
-                "psi": [one[column]["psi"] for one in compared],
+                "psi": [drift[column]["psi"] for drift in compared],
                 "drift": list(levels.values()),
                 "since": None if column in reasons else _since(later, [levels[name] for name in later]),
             }
@@ -206,28 +206,28 @@ class Timeline:
         if training is None:
             follows = [name for name in self.binning.bins if self._follows(name, complete)]
             reasons |= dict.fromkeys(follows, FOLLOWS)
-        looked = later or complete
-        for column, parts in calendar.items():
-            lacking = [any(lacks_values(reference, self.periods[name], part) for part in parts) for name in looked]
-            if sum(lacking) > len(looked) / 2:
+        names = later or complete
+        for column, date_parts in calendar.items():
+            lacks = [any(lacks_values(reference, self.periods[name], part) for part in date_parts) for name in names]
+            if sum(lacks) > len(names) / 2:
                 reasons[column] = CUT
         return reasons
 
     def _follows(self, column: str, names: list[str]) -> bool:
         """Return True for a column with one value per period that changes between most periods."""
         counts = [self.periods[name].counts[column] for name in names]
-        if len(counts) < 3 or any((one > 0).sum() != 1 for one in counts):
+        if len(counts) < 3 or any((count > 0).sum() != 1 for count in counts):
             return False
-        values = [int(one.argmax()) for one in counts]
-        return sum(one != other for one, other in pairwise(values)) > (len(values) - 1) / 2
+        values = [int(count.argmax()) for count in counts]
+        return sum(value != following for value, following in pairwise(values)) > (len(values) - 1) / 2
 
-    def _absorb(self, found: Mapping[str, Histograms], spans: Mapping[str, tuple[float, float]]) -> None:
-        for name, histograms in found.items():
-            there = self.periods.get(name)
-            self.periods[name] = histograms if there is None else there.merge(histograms)
+    def _absorb(self, periods: Mapping[str, Histograms], spans: Mapping[str, tuple[float, float]]) -> None:
+        for name, histograms in periods.items():
+            known = self.periods.get(name)
+            self.periods[name] = histograms if known is None else known.merge(histograms)
         for name, (first, last) in spans.items():
-            known = self.spans.get(name, (first, last))
-            self.spans[name] = min(known[0], first), max(known[1], last)
+            span = self.spans.get(name, (first, last))
+            self.spans[name] = min(span[0], first), max(span[1], last)
         if len(self.periods) > MAX_PERIODS or self.is_too_long:
             self._drop()
 
@@ -240,18 +240,18 @@ def lacks_values(reference: Histograms, current: Histograms, column: str) -> boo
     expected, actual = reference.counts[column], current.counts[column]
     if not expected.sum() or not actual.sum():
         return False
-    missing = (actual == 0) & (expected / expected.sum() * current.rows >= EXPECTED)
+    removed = (actual == 0) & (expected / expected.sum() * current.rows >= EXPECTED)
     added = (expected == 0) & (actual / actual.sum() * reference.rows >= EXPECTED)
-    return bool((missing | added).any())
+    return bool((removed | added).any())
 
 
-def _spans(names: list[str], places: np.ndarray, place: np.ndarray | None) -> dict[str, tuple[float, float]]:
+def _spans(names: list[str], indices: np.ndarray, position: np.ndarray | None) -> dict[str, tuple[float, float]]:
     """Return period -> first and last position of a row in it; empty if rows have no positions."""
-    if place is None or not len(names):
+    if position is None or not len(names):
         return {}
     first, last = np.full(len(names) + 1, np.inf), np.full(len(names) + 1, -np.inf)
-    np.minimum.at(first, places, place)
-    np.maximum.at(last, places, place)
+    np.minimum.at(first, indices, position)
+    np.maximum.at(last, indices, position)
     return {name: (float(first[k]), float(last[k])) for k, name in enumerate(names) if first[k] <= last[k]}
 
 

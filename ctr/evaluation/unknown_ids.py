@@ -26,7 +26,7 @@ class UnknownIds:
     def of(cls, encoder: Encoder) -> "UnknownIds":
         """Return empty counts of an encoder's features."""
         columns = {category["name"]: category["column"] for category in encoder.layout["categories"]}
-        columns |= dict.fromkeys((one["name"] for one in encoder.layout["sequences"]), None)
+        columns |= dict.fromkeys((sequence["name"] for sequence in encoder.layout["sequences"]), None)
         return cls({name: columns[name] for name in encoder.features.columns if encoder.can_be_unknown(name)})
 
     def add(self, batch: Batch) -> None:

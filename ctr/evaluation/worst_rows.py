@@ -55,10 +55,10 @@ class WorstRows:
 
     def _keep_worst(self, losses: np.ndarray, rows: list[dict[str, Any]]) -> None:
         """Keep the worst of the examples so far and of these, which are later."""
-        both = np.concatenate([self._losses, losses])
-        order = np.argsort(-both, kind="stable")[: self.maximum]
-        known = [*self._rows, *rows]
-        self._losses, self._rows = both[order], [known[index] for index in order]
+        all_losses = np.concatenate([self._losses, losses])
+        order = np.argsort(-all_losses, kind="stable")[: self.maximum]
+        all_rows = [*self._rows, *rows]
+        self._losses, self._rows = all_losses[order], [all_rows[index] for index in order]
 
 
 def _text(value: pa.Scalar) -> str:

@@ -173,7 +173,7 @@ def profile_splits(
         for chunk in _chunks(prepared.splits[name], encoder, other_columns):
             profiles[name].add(chunk, encoder)
             repeats = repeats.merge(training.find(row_hashes(chunk.batch, never_trained)))
-        copies[name] = training.share(repeats, rate)
+        copies[name] = training.copied_fraction(repeats, rate)
     return profiles, copies
 
 

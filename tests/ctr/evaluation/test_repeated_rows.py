@@ -55,7 +55,7 @@ def share_found(values, copied, seed=0, total=400_000, rows=40_000, unknown=0.0)
     fresh[:count] = training[random.integers(0, total, count)]
     reference = TrainingHashes.of([row_hashes(batch_of(sample))], [random.random(len(sample)) < 0.5], total, None)
     known = fresh[:, 0] != OUT_OF_VOCABULARY
-    found = reference.share(reference.find(row_hashes(batch_of(fresh))), None)
+    found = reference.copied_fraction(reference.find(row_hashes(batch_of(fresh))), None)
     assert found["identified_rows"] == known.sum()
     return found, known[:count].sum() / known.sum()
 
@@ -100,7 +100,7 @@ def test_rows_that_repeat_too_often_tell_nothing():
 
 def test_without_rows_nothing_is_said():
     reference = TrainingHashes.of([np.empty(0, np.uint64)], [np.empty(0, bool)], 0, None)
-    found = reference.share(reference.find(np.array([1], np.uint64)), None)
+    found = reference.copied_fraction(reference.find(np.array([1], np.uint64)), None)
     assert (found["share"], found["error"], found["is_suspect"]) == (None, None, False)
     assert found["reason"] == "no examples without an id out of vocabulary"
 
@@ -130,7 +130,7 @@ def test_a_pattern_that_got_frequent_by_itself_is_no_leak():
 
     sample = rows(100_000, 0.001)
     reference = TrainingHashes.of([sample], [random.random(len(sample)) < 0.5], 400_000, None)
-    assert not reference.share(reference.find(rows(40_000, 0.01)), None)["is_suspect"]
+    assert not reference.copied_fraction(reference.find(rows(40_000, 0.01)), None)["is_suspect"]
 
 
 def test_the_parts_of_a_set_add_up():
@@ -144,20 +144,20 @@ def test_the_parts_of_a_set_add_up():
 def test_sets_that_were_sampled_otherwise_are_not_compared():
     sample = row_hashes(batch_of(np.arange(3, 603).reshape(200, 3)))
     reference = TrainingHashes.of([sample], [np.arange(200) < 100], 200, 0.1)
-    found = reference.share(reference.find(sample), None)
+    found = reference.copied_fraction(reference.find(sample), None)
     assert (found["share"], found["is_suspect"]) == (None, False)
     assert found["reason"].startswith("negatives were sampled at a different rate")
-    assert reference.share(reference.find(sample), 0.1)["share"] == pytest.approx(1.0)
+    assert reference.copied_fraction(reference.find(sample), 0.1)["share"] == pytest.approx(1.0)
 
 
 def test_what_an_earlier_version_saved_can_be_read_and_says_nothing():
     sample = row_hashes(batch_of(np.arange(3, 603).reshape(200, 3)))
     saved = TrainingHashes.of([sample], [np.arange(200) < 100], 200, None)
     again = TrainingHashes(saved.hashes, **saved.to_json())
-    assert again.share(again.find(sample), None) == saved.share(saved.find(sample), None)
+    assert again.copied_fraction(again.find(sample), None) == saved.copied_fraction(saved.find(sample), None)
     described = {key: value for key, value in saved.to_json().items() if key not in ("identified", "repeat_squares")}
     old = TrainingHashes(saved.hashes, **described)
-    found = old.share(old.find(sample), None)
+    found = old.copied_fraction(old.find(sample), None)
     assert (found["share"], found["reason"]) == (None, "the run was trained by an earlier version; train it again")
 
 
@@ -203,7 +203,7 @@ def test_rows_that_repeat_by_themselves_are_no_leak_where_many_ids_are_new(seed)
     halves = [random.random(len(sample)) < 0.5]
     reference = TrainingHashes.of([row_hashes(batch_of(sample), never_trained)], halves, len(training), None)
 
-    found = reference.share(reference.find(row_hashes(batch_of(fresh), never_trained)), None)
+    found = reference.copied_fraction(reference.find(row_hashes(batch_of(fresh), never_trained)), None)
 
     assert found["identified_rows"] == len(fresh)
     assert not found["is_suspect"]
