@@ -1,6 +1,6 @@
-"""`ctr psi`: every column of two data sets compared without a model.
+"""`ctr psi`: comparison of every column of two datasets, without a model.
 
-References have less than 100,000 rows here, so all are in the sample; `counted_rows` says which of them fix no bins.
+References have fewer than 100,000 rows here, so all rows are in the sample; `counted_rows` are those that set no bins.
 """
 
 import datetime
@@ -33,7 +33,7 @@ ROW_GROUP = 500
 
 @pytest.fixture
 def compare(tmp_path):
-    """The report of two tables, or dicts of columns, each written as one file."""
+    """Return the report of two tables, or dicts of columns, each written as one file."""
 
     def compare_tables(reference, current, console=None, **settings):
         for name, table in (("reference", reference), ("current", current)):
@@ -50,7 +50,7 @@ def found(report, column="x"):
 
 
 def psi_of(expected, actual):
-    """PSI by its definition, of counts in bins at least one of which holds something."""
+    """Return PSI by its definition, from counts in bins."""
     e = [(count + 0.5) / (sum(expected) + len(expected) / 2) for count in expected]
     a = [(count + 0.5) / (sum(actual) + len(actual) / 2) for count in actual]
     return sum((after - before) * np.log(after / before) for before, after in zip(e, a, strict=True))
@@ -61,24 +61,24 @@ def bins_of(folder, column="x"):
 
 
 def counted_rows(rows, row_group=ROW_GROUP):
-    """The rows of a reference that are counted, bool [rows]: a random half of each row group fixes the bins instead."""
+    """Return the counted rows of a reference, bool [rows]; the other random half of each row group sets the bins."""
     groups = range(-(-rows // row_group))
     return np.concatenate([np.random.default_rng([0, 5, k]).random(row_group) >= 0.5 for k in groups])[:rows]
 
 
 def rows_in_bins(numbers, edges):
-    """Rows at most each edge, above the last, and missing."""
+    """Count rows up to each edge, above the last, and missing."""
     borders = [-INF, *edges, INF]
     inside = [((low < numbers) & (numbers <= high)).sum() for low, high in pairwise(borders)]
     return [*inside, np.isnan(numbers).sum()]
 
 
 def deciles(numbers):
-    """The nine borders between ten bins of equal count."""
+    """Return the nine edges between ten bins of equal count."""
     return np.quantile(numbers[~np.isnan(numbers)], np.arange(1, 10) / 10, method="inverted_cdf")
 
 
-# what is counted
+# Counted rows
 
 
 def test_psi_of_numbers_is_that_of_quantile_bins_and_a_missing_one(compare):
@@ -120,7 +120,7 @@ def test_a_planted_shift_is_found_and_no_other(compare):
     verdicts = {name: one["drift"] for name, one in report["psi"]["features"]["current"].items()}
     assert verdicts == dict.fromkeys(before, "stable") | {"x7": "major"}
     moved = np.diff(stats.norm.cdf(stats.norm.ppf(np.arange(11) / 10) - 1))
-    three_deviations = 0.15  # of PSI itself, with so many rows
+    three_deviations = 0.15  # PSI itself, with this number of rows
     truth = ((moved - 0.1) * np.log(moved / 0.1)).sum()
     assert found(report, "x7")["psi"] == pytest.approx(truth, abs=three_deviations)
     assert found(report, "x7")["p_value"] < 1e-12
@@ -224,7 +224,7 @@ def test_lists_of_nulls_alone_agree_with_all_lists(compare, values):
     assert earlier["psi"] == pytest.approx(psi_of([counted.sum(), 0], [0, 500]), rel=1e-12)
 
 
-# what a column is taken as
+# Types of columns
 
 
 def test_kinds_are_those_of_the_types(compare):
@@ -291,7 +291,7 @@ def test_the_user_decides_what_numbers_in_lists_are(compare):
 def test_numbers_of_all_widths_agree(compare, before, after):
     values = np.arange(100) % 5
     one = found(compare({"x": pa.array(values, before)}, {"x": pa.array(values, after)}))
-    counted = np.bincount(values[counted_rows(100)], minlength=5)  # each has a bin of its own, numeric or not
+    counted = np.bincount(values[counted_rows(100)], minlength=5)  # each has its own bin, numeric or not
     assert one["psi"] == pytest.approx(psi_of(counted, [20] * 5), rel=1e-12)
 
 
@@ -307,7 +307,7 @@ def test_numbers_in_lists_of_all_widths_agree(compare):
 
 
 def test_integers_of_all_widths_agree_within_a_set(tmp_path):
-    types = (pa.int8(), pa.null(), pa.uint64())  # in the order of their names
+    types = (pa.int8(), pa.null(), pa.uint64())  # in the order of file names
     for type_ in types:
         values = [None] * 100 if type_ == pa.null() else np.arange(100) % 5
         pq.write_table(pa.table({"x": pa.array(values, type_)}), tmp_path / f"{type_}.parquet")
@@ -340,11 +340,11 @@ def test_only_the_columns_asked_for_are_compared(compare):
     assert report["not_compared"] == {}
 
 
-# files
+# Files
 
 
 def write_files(folder, table, order, row_group_size):
-    """The table as a file for each ten thousand rows, named so that they sort in the order given."""
+    """Write the table as a file for each ten thousand rows, with names that sort in the given order."""
     folder.mkdir()
     for place, part in enumerate(order):
         rows = table.slice(10_000 * part, 10_000)
@@ -407,11 +407,11 @@ def test_a_row_group_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     assert "part-1.parquet, row group 0: cannot read the row group" in result.stderr
 
 
-# over time
+# Over time
 
 
 def days(rows, shifted_from):
-    """Ten days of a number that moves on one of them, and of one that does not."""
+    """Return ten days of a number that drifts on one day, and of a stable one."""
     random = np.random.default_rng(7)
     day = np.arange(rows) * 10 // rows
     stamps = np.datetime64("2026-03-01") + day
@@ -499,7 +499,7 @@ def test_a_partial_last_period_is_no_drift(compare):
     )
 
 
-# the command
+# The command
 
 
 def ctr(*arguments):
@@ -508,7 +508,7 @@ def ctr(*arguments):
 
 @pytest.fixture
 def sets(tmp_path):
-    """Two files, of which the second has moved in one column."""
+    """Write two files, the second with drift in one column."""
     for seed, name in enumerate(("before", "after")):
         random = np.random.default_rng(seed)
         table = {
@@ -659,7 +659,7 @@ MISTAKES = {
         "--major-above: Input should be greater than 0.1. Received: 0.1",
     ),
     "no bound": (["BEFORE", "AFTER", "--major-above", "inf"], "--major-above: Input should be a finite number"),
-    "out is no folder": (["BEFORE", "AFTER", "--out", "AFTER"], "after.parquet"),
+    "out is not a folder": (["BEFORE", "AFTER", "--out", "AFTER"], "after.parquet"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Keys of earlier versions: refused with their new name where a user writes them, translated where a run has them."""
+"""Keys of earlier versions: rejected with their new name in a user's config, translated in a run folder."""
 
 import json
 
@@ -20,7 +20,7 @@ KEPT = "optimizers.sparse.user={type: ftrl, keep_initial_weights: true, beta: 0.
 
 
 def as_0_4(values):
-    """A config, resolved by this version, as 0.4 would have written it."""
+    """Return a config that this version resolved, as version 0.4 would have written it."""
     for feature in values["features"]["columns"].values():
         feature["kind"] = feature.pop("type")
     training, report = values["training"], values["report"]
@@ -59,7 +59,7 @@ def test_a_saved_config_of_0_4_is_read_as_what_it_meant(make_experiment, tmp_pat
         "training.reduce_lr_on_plateau={factor: 0.3}",
         "training.warm_start={run: runs/first, optimizer_state: keep}",
         "report={max_exact_rows: 500, psi: {major_above: 0.4}}",
-        "features.columns.kind={column: user}",  # a feature may be called as an earlier key was
+        "features.columns.kind={column: user}",  # a feature can have the name of an earlier key
     )
     values = as_0_4(yaml.safe_load(experiment.to_yaml()))
     path = tmp_path / "config.yaml"

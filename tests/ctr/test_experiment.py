@@ -1,4 +1,4 @@
-"""One YAML file is one experiment: what it accepts, and what it says of mistakes."""
+"""A YAML file is an experiment: accepted settings, and errors of invalid ones."""
 
 from types import MappingProxyType
 
@@ -113,7 +113,7 @@ def test_a_file_that_is_no_config(tmp_path, text, message):
         load_experiment(path)
 
 
-# The wide part
+# The wide weights
 
 WIDE_DEEP = "model={type: wide_deep, hidden: [8]}"
 CROSS = "features.columns.user_x_item={type: cross, of: [user, item], hash: 50, dim: 1}"
@@ -188,7 +188,7 @@ def test_a_tower_on_a_base_has_the_wide_weights_of_its_base(make_experiment):
 
 
 class Remembering(DNN):
-    """A tower that declares an optimizer for tables of its own."""
+    """A tower that declares an optimizer for its own tables."""
 
     default_optimizers = MappingProxyType({"memory/*": {"type": "adagrad", "learning_rate": 0.25}})
 

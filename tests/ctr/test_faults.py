@@ -117,7 +117,7 @@ def test_data_that_changes_while_it_is_trained_on_leaves_a_run_to_go_on_with(dat
         f"ctr train CONFIG --run {tmp_path / 'run'} --resume"
     ]
     shutil.copy(kept, path)
-    swap_two_labels(path)  # the command of the note, without mending what was wrong
+    swap_two_labels(path)  # the command of the note, without fixing the cause
     with pytest.raises(
         DataError, match=f"cannot resume with different data:\n  {path}, row group 0: column 'clicked' has different"
     ):

@@ -1,4 +1,4 @@
-"""`ctr inspect` says all that is wrong before a training, and `ctr train` refuses what the machine does not hold."""
+"""`ctr inspect` lists every problem before training, and `ctr train` rejects runs that exceed the machine."""
 
 import re
 from types import SimpleNamespace
@@ -33,14 +33,14 @@ def ctr(*arguments):
 
 
 def rewrite(folder, change, part=1):
-    """Replace a file by what `change` makes of it as a data frame; types stay."""
+    """Replace a file by `change` of it as a data frame; types stay."""
     path = folder / f"part-{part}.parquet"
     table = pq.read_table(path)
     pq.write_table(pa.Table.from_pandas(change(table.to_pandas()), table.schema), path, row_group_size=200)
 
 
 def said(found, level):
-    """The sentences of one level."""
+    """Return the sentences of one level."""
     return [finding.sentence for finding in found.findings if finding.level == level]
 
 
@@ -50,13 +50,13 @@ def look(make_experiment, tmp_path):
     return lambda *overrides: inspect(make_experiment(f"model={PLAIN_MODEL}", *overrides), tmp_path / "run")
 
 
-# What the data holds
+# Summary of the data
 
 
 def test_what_a_column_holds_is_what_pandas_counts(look, data_folder):
     found = look("features.columns.user={vocabulary: {min_count: 95}}")
     log = click_log().to_pandas()
-    train, valid = log[:720], log[720:960]  # by time, as the split has it
+    train, valid = log[:720], log[720:960]  # by time, in the order of the split
     for name, part in {"train": train, "valid": valid}.items():
         profile = found.profiles[name]
         assert profile.rows == len(part)
@@ -128,7 +128,7 @@ def test_distinct_values_are_counted_whatever_the_order(values):
     assert parts.is_exact == (values < KEPT)
 
 
-# What is wrong with the data
+# Problems of the data
 
 
 def test_every_file_that_differs_from_the_first_is_named(look, data_folder):
@@ -182,7 +182,7 @@ def test_mistakes_of_config_and_data_are_told_at_once(config, data_folder, tmp_p
 
 
 HARMLESS_BUT = {
-    "label rate": (
+    "positive rate": (
         lambda frame: frame.assign(clicked=(np.arange(len(frame)) % 10 == 0).astype(np.int8)),
         "labels: the positive rate is 0.1",
     ),
@@ -248,7 +248,7 @@ def test_tables_unlike_their_ids_are_a_warning(user, words, look):
     assert any(words in told for told in said(look(f"features.columns.visitor={user}"), "warning"))
 
 
-# What the machine must have
+# Resource estimate
 
 
 def set_own_memory(monkeypatch, now, peak):
@@ -259,7 +259,7 @@ def set_own_memory(monkeypatch, now, peak):
 
 @pytest.fixture
 def empty_process(monkeypatch):
-    """Memory is counted as if this process, which runs many tests, had none yet."""
+    """Count memory as if this process, which runs many tests, used none."""
     set_own_memory(monkeypatch, 0, 0)
 
 
@@ -395,7 +395,7 @@ def test_towers_that_no_memory_holds_are_told_before_anything_is_read(config, tm
     settings = ("--set", "model.hidden=[40000, 40000, 40000]", "--set", "data.path=no/such/folder")
     result = ctr("train", config, "--run", tmp_path / "run", *settings)
     assert result.exit_code == 2
-    # two matrices of 40,000 x 40,000, each with two states of adam; and a copy for a checkpoint
+    # two matrices of 40,000 x 40,000, each with two states of Adam, and a copy for a checkpoint
     assert "memory: the run needs at least 71.5 GiB, but only 8.0 GiB is free" in result.stderr
     assert "The largest block is 'deep' with 35.8 GiB. Use narrower layers." in result.stderr
 
@@ -436,7 +436,7 @@ def test_a_run_that_is_there_is_a_warning(look, tmp_path):
     assert any(": exists and is not a run" in told for told in said(look(), "error"))
 
 
-# What the machine has
+# Resources of the machine
 
 
 def write_files(root, files):
@@ -495,12 +495,12 @@ def test_free_disk_is_that_of_the_folder_that_is_there(tmp_path):
     assert machine.free_disk(tmp_path / "not" / "yet") == pytest.approx(machine.free_disk(tmp_path), rel=0.05)
 
 
-# Where the model goes
+# Device of the model
 
 
 @pytest.fixture
 def gpu(monkeypatch):
-    """TensorFlow sees a GPU of so many bytes."""
+    """Make TensorFlow see a GPU of a number of bytes."""
 
     def show(size):
         device = SimpleNamespace(device_type="GPU", memory_limit=size)

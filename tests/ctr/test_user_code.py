@@ -1,4 +1,4 @@
-"""Towers and optimizers of the user's own: named by a config, imported only if trusted, known again by hash."""
+"""User-defined towers and optimizers: named by a config, imported only if trusted, identified by hash."""
 
 import hashlib
 import importlib
@@ -172,7 +172,7 @@ CHANGED = "the file of my_package.towers:TwoTower has changed since the run star
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
-    """The working directory, with data, config and the package of the user."""
+    """Enter a working directory with data, config and the package of the user."""
     place = tmp_path_factory.mktemp("own")
     write_plain_config(place / "tiny.yaml", write_clicks(place / "clicks"))
     with pytest.MonkeyPatch.context() as patched:
@@ -192,7 +192,7 @@ def own(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def untrusted(monkeypatch):
-    """Each test begins as a new process, in which nothing is trusted."""
+    """Start each test like a new process, which trusts nothing."""
     monkeypatch.setattr(user_code, "_trusted", set())
     forget()
 
@@ -215,14 +215,14 @@ def command(*arguments):
 
 
 def only_line(result):
-    """The one line of a command that ends with the user's mistake."""
+    """Return the only line of a command that fails by a user error."""
     assert result.exit_code == 2, result.output
     [line] = result.stderr.splitlines()
     return line
 
 
 def trained(place, name, *settings):
-    """The bytes of metrics.jsonl and of the scores of the test set of a run of one epoch."""
+    """Return the bytes of metrics.jsonl and of the test scores of a run of one epoch."""
     experiment = load_experiment(place / "tiny.yaml", ["training.epochs=1", *settings])
     ctr.train(experiment, place / name, overwrite=True)
     return [(place / name / file).read_bytes() for file in ("metrics.jsonl", "scores/test.parquet")]
@@ -230,7 +230,7 @@ def trained(place, name, *settings):
 
 @pytest.fixture(scope="module")
 def run(own):
-    """A finished run of the tower and the optimizer of docs/how-to/use-your-own-parts.md, made by the command line."""
+    """Train the tower and the optimizer of docs/how-to/use-your-own-parts.md from the command line."""
     settings = ["--set", TWO_TOWER, "--set", SIGNED, "--set", "training.epochs=1"]
     result = command("train", "tiny.yaml", "--run", "two_tower", "--trust", "my_package", *settings)
     assert result.exit_code == 0, result.output
@@ -244,7 +244,7 @@ def copy(run, tmp_path):
 
 @pytest.fixture
 def edited(own):
-    """The file of the tower is another, in a new process."""
+    """Change the file of the tower, as seen by a new process."""
     path = own / "my_package" / "towers.py"
     path.write_text(TOWERS + "# another line\n")
     forget()
@@ -297,7 +297,7 @@ def test_a_run_begins_with_an_own_tower(run, own, trusted, tmp_path):
 
 @pytest.fixture(scope="module")
 def compared(own):
-    """The folder of a comparison of a registered and an own tower."""
+    """Return the folder of a comparison of a registered and a user-defined tower."""
     study = {
         "name": "own",
         "experiment": "tiny.yaml",
@@ -358,7 +358,7 @@ def test_can_stands_on_an_own_tower(own, trusted):
 
 @pytest.fixture
 def of_stranger(run, own, tmp_path):
-    """A run folder and a config that name the module of a stranger, whose import leaves a file."""
+    """Write a run folder and a config that name a stranger's module, whose import leaves a file."""
     folder = Path(shutil.copytree(run, tmp_path / "run"))
     for path in (folder / "config.yaml", folder / "code.json"):
         path.write_text(re.sub(r"my_package\.(towers|rows)", "stranger", path.read_text()))
@@ -442,13 +442,13 @@ WRONG = {
         "'my_package.broken:X': cannot import it: ZeroDivisionError: division",
     ),
     "a function": ("my_package.others:loud", "must be a class derived from models.Tower."),
-    "a class that is no tower": ("my_package.others:Loud", "must be a class derived from models.Tower."),
+    "a class that is not a tower": ("my_package.others:Loud", "must be a class derived from models.Tower."),
     "an argument without a type": ("my_package.others:Untyped", "widths has no type annotation"),
     "an argument with a name that is taken": ("my_package.others:Taken", "no argument can be named factory"),
     "no seed": ("my_package.others:Unseeded", "it must take seed"),
     "an argument that no config has": ("my_package.others:OfTensors", "constructor's arguments cannot be settings"),
-    "a type that there is not": ("my_package.others:OfNothing", "name 'Unheard' is not defined"),
-    "a type that a module has not": ("my_package.others:OfNoTensors", "has no attribute 'NoSuchType'"),
+    "a type that does not exist": ("my_package.others:OfNothing", "name 'Unheard' is not defined"),
+    "a type missing in its module": ("my_package.others:OfNoTensors", "has no attribute 'NoSuchType'"),
     "a module that quits": ("my_package.quits:X", "'my_package.quits:X': cannot import it: SystemExit: 0"),
     "a module of Python": ("os:PathLike", "'os:PathLike' is not a package of yours. Put the class in a module."),
     "a default without bound": ("my_package.others:Infinite", "the default of clip cannot be saved in a config: inf"),

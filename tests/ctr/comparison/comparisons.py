@@ -28,7 +28,7 @@ class InThisProcess:
 
     def train(self, runs, started, ended, waiting):
         for run in runs:
-            assert self.memory_of[run.variant.name] > 2**29  # a process with TensorFlow
+            assert self.memory_of[run.variant.name] > 2**29  # a process that imports TensorFlow
             started(run)
             waiting()
             self.trained.append(run.label)

@@ -135,7 +135,7 @@ def test_differences_are_clustered_by_the_group_that_the_scores_hold(config, tmp
     assert (difference["interval_unit"], difference["cluster_column"], difference["clusters"]) == ("cluster", "user", 8)
     (logit, label), (base, _) = (scores(tmp_path / "out", name, 3) for name in ("adagrad", "base"))
     saved = pq.read_table(tmp_path / "out/runs/base/seed-3/scores/test.parquet")
-    assert saved.column_names == ["label", "logit", "score", "ts", "user"]  # `data.keep` names ts alone
+    assert saved.column_names == ["label", "logit", "score", "ts", "user"]  # `data.keep` names only ts
     clusters = Clusters.of(saved["user"].chunks)
     for metric, of in (("auc", auc_difference), ("log_loss", log_loss_difference)):
         expected = of(logit, base, label, None, clusters)
@@ -170,7 +170,7 @@ def test_runs_of_a_seed_begin_alike_and_see_the_same_order(compared):
     reports = [json.loads((path / "report.json").read_text()) for path in (folder / "runs").glob("*/seed-3")]
     for name in ("initial_weights", "data_order"):
         assert len({report["fingerprints"][name] for report in reports}) == 1
-    assert len({report["fingerprints"]["final_weights"] for report in reports}) == 3  # one is another's copy
+    assert len({report["fingerprints"]["final_weights"] for report in reports}) == 3  # one is a copy of another
 
 
 def test_the_target_is_what_the_baseline_reaches_with_each_seed(compared):
@@ -302,7 +302,7 @@ def test_what_cannot_be_trained_is_a_row_and_the_others_stand(config, tmp_path, 
     assert "diverging, seed 3" in printed
     del in_this_process[:]
     compare(write_study(config, axes=axes, seeds=[3]), tmp_path / "out")
-    assert in_this_process == ["huge, seed 3"]  # what diverged would do so again
+    assert in_this_process == ["huge, seed 3"]  # a diverged run would diverge again
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The sentences of a report: each finds what it is for, and says so where it looked and found nothing."""
+"""Checks of a report: each reports its problem, and reports that it passed otherwise."""
 
 import copy
 
@@ -100,11 +100,11 @@ NAMES = [
 
 
 def checked(change=lambda report: None, training=TRAINING):
-    """The checks of the report after a change: name -> (level, sentence)."""
+    """Return (level, sentence) by check, of the report after a change."""
     report = copy.deepcopy(REPORT)
     change(report)
     found = check(report, training)
-    return {one["check"]: (one["level"], one["sentence"]) for one in reversed(found)}  # the worst of each
+    return {one["check"]: (one["level"], one["sentence"]) for one in reversed(found)}  # the worst level of each check
 
 
 def test_a_good_report_has_been_looked_at_from_all_sides():
@@ -400,11 +400,11 @@ def test_what_chance_can_do_to_a_few_rows_is_no_finding():
     assert not {"duplicates", "single_features"} & set(found)
 
 
-# three outcomes
+# Three outcomes
 
 
 def measured(rate, rows, ratio, seed=0):
-    """The metrics of rows with exactly `rate` positives whose scores sum to `ratio` times as many."""
+    """Return metrics of rows with positive rate `rate`, whose scores sum to `ratio` times the positives."""
     random = np.random.default_rng(seed)
     label = (np.arange(rows) < round(rate * rows)).astype(np.int8)
     logit = random.normal(0, 0.7, rows) + 1.2 * label
@@ -422,7 +422,7 @@ def said(name, metrics, training=TRAINING):
 
 
 def assert_said(name, metrics, level, words):
-    """Check level and first words of what a check says of the test set; return its sentence."""
+    """Check the level and the first words of a check of the test split; return its sentence."""
     found = said(name, metrics)
     assert found[0] == level
     assert found[1].startswith(words)
@@ -528,7 +528,7 @@ def test_log_loss_is_compared_with_that_of_a_constant(case):
     assert f"{constant:.5f}" in sentence
 
 
-UNBACKED = {  # what used to be fine, though so few rows could not have shown otherwise
+UNBACKED = {  # passed in earlier versions, although so few rows cannot support it
     "an AUC that could be near chance": (
         "ranking",
         changing("metrics", "test", auc=0.7, auc_interval=[0.52, 0.84], positives=12),

@@ -1,4 +1,4 @@
-"""What report.json says of whole runs, against scikit-learn on the saved scores and against what was planted."""
+"""Content of report.json of whole runs, against scikit-learn on the saved scores and against planted effects."""
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ SLICED = ["user", "price", "shop"]
 
 
 def files_of(folder, tables):
-    """One file each, and the `data` section that names them."""
+    """Write a file for each table and return the `data` section that names them."""
     folder.mkdir(parents=True)
     for name, table in tables.items():
         pq.write_table(table, folder / f"{name}.parquet", row_group_size=200)
@@ -34,7 +34,7 @@ def files_of(folder, tables):
 
 
 def experiment_of(folder, tables, report, columns=None):
-    """The tiny experiment on three tables, with everything of a row kept that is needed to check the report."""
+    """Return the tiny experiment on three tables, passing through every column that checks of the report need."""
     values = yaml.safe_load(CONFIG.format(data="", threads=THREADS))
     values["data"] = {**files_of(folder / "data", tables), "label": "clicked", "keep": ["ts", "user", "price", "shop"]}
     values["features"]["columns"] |= columns or {}
@@ -45,7 +45,7 @@ def experiment_of(folder, tables, report, columns=None):
 
 
 def clicks(rows, seed):
-    """The click log with a column that is no feature."""
+    """Return the click log with a column that is not a feature."""
     table = click_log(rows, seed)
     shops = np.random.default_rng(seed).integers(0, 3, rows)
     return table.append_column("shop", pa.array([f"shop {k}" for k in shops]))
@@ -53,14 +53,14 @@ def clicks(rows, seed):
 
 @pytest.fixture(scope="module", autouse=True)
 def no_plots():
-    """The texts of pages are looked at, but no plot."""
+    """Leave out plots, because tests read only the text of pages."""
     with undrawn():
         yield
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, no_plots):
-    """A run with groups, times and slices: its folder, its report and the test set's scores."""
+    """Train a run with groups, times and slices; return its folder, its report and the test scores."""
     folder = tmp_path_factory.mktemp("conclusions")
     tables = {"train": clicks(2000, 1), "valid": clicks(500, 2), "test": clicks(1500, 3)}
     report = {"group": "user", "time": {"column": "ts", "by": "hour"}, "slices": SLICED, "worst_rows": 5}
@@ -161,7 +161,7 @@ def test_time_runs_through_all_sets(run):
     assert found["periods"] == sorted(found["periods"])
     hours = pd.to_datetime(scores["ts"]).dt.strftime("%Y-%m-%d %H:00")
     assert set(hours) <= set(found["periods"])
-    assert sum(found["rows"]) == pytest.approx(500 + 1500 + 2000 / 2, abs=100)  # of training, a random half
+    assert sum(found["rows"]) == pytest.approx(500 + 1500 + 2000 / 2, abs=100)  # a random half of the training data
     assert set(found["features"]) == {"user", "item", "history", "hour", "price"}
 
 
@@ -229,7 +229,7 @@ def test_beyond_the_exact_rows_metrics_are_binned_and_groups_have_a_reason(run, 
 
 
 def with_dwell(table):
-    """The log with the seconds that a user stayed: nobody knows them before the click, and without one they are 0."""
+    """Return the log with the seconds that a user stayed, which are unknown before a click and 0 without one."""
     stayed = np.random.default_rng(len(table)).exponential(9, len(table))
     return table.append_column("dwell", pa.array(np.where(table["clicked"].to_numpy() == 1, stayed, 0.0)))
 
@@ -247,7 +247,7 @@ def test_planted_leaks_are_named(tmp_path):
 
 
 def planted(folder, tables, columns, epochs, report):
-    """The report of the tiny model on other columns."""
+    """Return the report of the tiny model on other columns."""
     values = yaml.safe_load(CONFIG.format(data="", threads=THREADS))
     values["data"] = {**files_of(folder / "data", tables), "label": "clicked"}
     values["features"]["columns"] = columns
@@ -265,7 +265,7 @@ def sentences(report, level):
 
 @pytest.mark.slow
 def test_calendar_features_and_a_partial_last_day_are_no_drift(tmp_path):
-    """Ten days from a Monday on, the last one of three hours; eight are the training data."""
+    """The data has ten days from a Monday, the last with three hours; eight are training data."""
     random = np.random.default_rng(0)
     seconds = np.concatenate(
         [86_400 * day + random.integers(0, 3600 * (3 if day == 9 else 24), 2500) for day in range(10)]
@@ -303,13 +303,13 @@ def test_an_evaluation_knows_the_last_period_of_the_training_data(run):
     folder, report, _ = run
     found = ctr.evaluate(folder / "run", str(folder / "data" / "train.parquet"), folder / "known")
     last = Reference.load(Run(folder / "run")).periods.last
-    assert last == max(report["psi"]["over_time"]["periods"][:34])  # 2,000 minutes of training
+    assert last == max(report["psi"]["over_time"]["periods"][:34])  # training data of 2,000 minutes
     assert {one["since"] for one in found["psi"]["over_time"]["features"].values()} == {None}
 
 
 @pytest.mark.slow
 def test_overfitting_is_not_called_drift(tmp_path):
-    """Columns of noise and one that tells of the label, learned by heart."""
+    """The model memorizes columns of noise and one that predicts the label."""
     random = np.random.default_rng(0)
 
     def noise(rows):
@@ -317,7 +317,7 @@ def test_overfitting_is_not_called_drift(tmp_path):
         clicked = random.random(rows) < 1 / (1 + np.exp(1 - x[:, 0]))
         return pa.table({**{f"x{k}": x[:, k] for k in range(200)}, "clicked": clicked.astype(np.int8)})
 
-    # one epoch over six copies, so that no earlier epoch can be the best
+    # one epoch over six copies, so that an earlier epoch cannot be the best
     tables = {"train": pa.concat_tables([noise(2000)] * 6), "valid": noise(2000), "test": noise(2000)}
     report = planted(tmp_path, tables, {f"x{k}": {"type": "numeric"} for k in range(200)}, 1, {})
     assert report["psi"]["score"]["test"]["drift"] == "major"
@@ -331,11 +331,11 @@ def test_overfitting_is_not_called_drift(tmp_path):
 
 
 MISTAKES = {
-    "a sequence is no slice": ({"slices": ["history"]}, "'history' is a sequence"),
-    "a list is no slice": ({"slices": ["ids"]}, "report.slices: column 'ids' is list"),
-    "the label is no slice": ({"slices": ["clicked"]}, "report.slices: 'clicked' is the label"),
-    "a number is no group": ({"group": "w"}, "report.group: column 'w' is float"),
-    "a column that is not there": ({"group": "usr"}, "report.group: no column 'usr'; did you mean 'user'?"),
+    "a sequence as a slice": ({"slices": ["history"]}, "'history' is a sequence"),
+    "a list as a slice": ({"slices": ["ids"]}, "report.slices: column 'ids' is list"),
+    "the label as a slice": ({"slices": ["clicked"]}, "report.slices: 'clicked' is the label"),
+    "a number as a group": ({"group": "w"}, "report.group: column 'w' is float"),
+    "an unknown column": ({"group": "usr"}, "report.group: no column 'usr'; did you mean 'user'?"),
 }
 
 
