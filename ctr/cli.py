@@ -257,6 +257,9 @@ def report(
     with _command() as console:
         from ctr.jobs import report as report_job
 
+        if len(runs) > 1:  # to list the settings that differ, configs are resolved, which imports TensorFlow
+            with _silent_stderr():
+                import ctr.config.experiment  # noqa: F401
         report_job.report(runs, out, console)
 
 
