@@ -52,14 +52,14 @@ def leave_out_bad_rows(
     read = [column for feature in features for column in feature.columns]
     names = [*(encoder.columns.names if encoder.columns else []), *read]
     reasons: Counter[str] = Counter()
-    places: dict[str, RowGroup] = {}
+    first_group: dict[str, RowGroup] = {}
     remaining: list[RowGroup] = []
     for group, table in read_tables(row_groups if names else [], names):
         good = np.ones(group.rows, bool)
         for reason, bad in _faults(encoder, features, table, str(group)):
             if count := int((bad & good).sum()):
                 reasons[reason] += count
-                places.setdefault(reason, group)
+                first_group.setdefault(reason, group)
                 good &= ~bad
         if good.any():
             remaining.append(group if good.all() else group.select(good))
@@ -69,7 +69,7 @@ def leave_out_bad_rows(
         return row_groups, BadRows()
     share = reasons.total() / count_rows(row_groups)
     if share > at_most:
-        lines = [f"{reason}: {count:,}, first in {places[reason]}" for reason, count in reasons.items()]
+        lines = [f"{reason}: {count:,}, first in {first_group[reason]}" for reason, count in reasons.items()]
         raise DataError(
             f"{name}: {reasons.total():,} of {count_rows(row_groups):,} rows are invalid ({100 * share:.3g}%), "
             f"more than `bad_rows: {{skip: {at_most:g}}}` allows:\n  "

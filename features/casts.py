@@ -180,7 +180,9 @@ def _text(values: pa.Array, where: str) -> pa.Array:
         return date_texts(values)
     if pa.types.is_fixed_size_binary(values.type):
         values = values.cast(pa.large_binary())
-    return _converted(values, lambda some: some.cast(pa.large_string()), where, "is not UTF-8 (`hex` reads any bytes)")
+    return _converted(
+        values, lambda subset: subset.cast(pa.large_string()), where, "is not UTF-8 (`hex` reads any bytes)"
+    )
 
 
 def _integers(values: pa.Array, where: str) -> pa.Array:
@@ -202,7 +204,7 @@ def _integers(values: pa.Array, where: str) -> pa.Array:
         _check(values, pc.match_substring_regex(values, "^-?[0-9]+$"), where, rule)
     if pa.types.is_boolean(values.type):
         values = values.cast(pa.int8())
-    return _converted(values, lambda some: some.cast(pa.int64()), where, rule)
+    return _converted(values, lambda subset: subset.cast(pa.int64()), where, rule)
 
 
 def _numbers(values: pa.Array, where: str) -> pa.Array:

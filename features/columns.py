@@ -75,11 +75,11 @@ def check_agreement(
             if meaning is None:
                 continue
             if meaning != (expected or meaning):
-                before = f"{expected} in training"
+                expected_text = f"{expected} in training"
                 if first is not None:
-                    before = f"{type_name(first.schema.field(name).type)} in {first.path}"
+                    expected_text = f"{type_name(first.schema.field(name).type)} in {first.path}"
                 raise DataError(
-                    f"{file.path}: column {name!r} is {type_name(type_)}, but {before}. "
+                    f"{file.path}: column {name!r} is {type_name(type_)}, but {expected_text}. "
                     f"Use one type in all files, or cast the column."
                 )
             first, expected = first or file, meaning
@@ -96,15 +96,15 @@ def unified_schema(row_groups: list[RowGroup], columns: Iterable[str]) -> pa.Sch
     """
     unified = [pa.field(name, pa.null()) for name in columns]
     for file in files_of(row_groups):
-        for place, before in enumerate(unified):
-            here = file.schema.field(before.name)
-            both = _promoted(before, here)
-            if both is None:
+        for index, field in enumerate(unified):
+            file_field = file.schema.field(field.name)
+            common = _promoted(field, file_field)
+            if common is None:
                 raise DataError(
-                    f"{file.path}: pass-through column {before.name!r} is {type_name(here.type)}, but "
-                    f"{type_name(before.type)} in earlier files, and no type holds both. Use one type in all files."
+                    f"{file.path}: pass-through column {field.name!r} is {type_name(file_field.type)}, but "
+                    f"{type_name(field.type)} in earlier files, and no type holds both. Use one type in all files."
                 )
-            unified[place] = both
+            unified[index] = common
     return pa.schema(unified)
 
 

@@ -150,7 +150,7 @@ class Encoder:
     def save(self, folder: Path) -> None:
         """Write `encoder.json` and a Parquet file per vocabulary and per record of seen rows into a new folder."""
         folder.mkdir(parents=True)
-        described = {
+        contents = {
             "features": self.features.model_dump(mode="json", by_alias=True),
             "columns": self.columns and asdict(self.columns),
             **{
@@ -163,7 +163,7 @@ class Encoder:
         }
         for number, rows in enumerate(self.seen.values()):
             pq.write_table(pa.table({"bits": np.packbits(rows)}), folder / f"seen-{number:03d}.parquet")
-        (folder / "encoder.json").write_text(json.dumps(described, indent=1) + "\n")
+        (folder / "encoder.json").write_text(json.dumps(contents, indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "Encoder":
@@ -173,16 +173,16 @@ class Encoder:
             DataError: the folder is incomplete or corrupt.
         """
         try:
-            described = json.loads((folder / "encoder.json").read_text())
-            features = Features.model_validate(translate_features(described["features"]))
-            fits = {section: kind.load(described[section], folder) for section, kind in _fit_classes(features).items()}
-            log_odds = described.get("log_odds")  # absent in earlier versions, like `seen`
-            statistics = Statistics(fits, described["meanings"], log_odds)
+            contents = json.loads((folder / "encoder.json").read_text())
+            features = Features.model_validate(translate_features(contents["features"]))
+            fits = {section: kind.load(contents[section], folder) for section, kind in _fit_classes(features).items()}
+            log_odds = contents.get("log_odds")  # absent in earlier versions, like `seen`
+            statistics = Statistics(fits, contents["meanings"], log_odds)
             seen = {
                 name: _unpacked(folder / f"seen-{number:03d}.parquet", rows)
-                for number, (name, rows) in enumerate(described.get("seen", {}).items())
+                for number, (name, rows) in enumerate(contents.get("seen", {}).items())
             }
-            columns = described["columns"] and Columns(**described["columns"])
+            columns = contents["columns"] and Columns(**contents["columns"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
             raise DataError(
                 f"{folder}: damaged encoder: {first_line(error)}. Restore the folder, or train again."

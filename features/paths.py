@@ -26,10 +26,10 @@ def list_files(path: str) -> list[tuple[pa.fs.FileSystem, str]]:
     if kind == pa.fs.FileType.NotFound:
         if not GLOB.search(base):
             raise DataError(f"{path}: no such file or folder. Check the path.")
-        found = _match(filesystem, base if "://" in path else os.path.normpath(base))
-        if not found:
+        matches = _match(filesystem, base if "://" in path else os.path.normpath(base))
+        if not matches:
             raise DataError(f"{path}: no file matches. Check the pattern.")
-        return [(filesystem, name) for name in found]
+        return [(filesystem, name) for name in matches]
     if kind == pa.fs.FileType.File:
         return [(filesystem, base)]
     below = _files_below(filesystem, pa.fs.FileSelector(base, recursive=True))
@@ -47,8 +47,10 @@ def _match(filesystem: pa.fs.FileSystem, pattern: str) -> list[str]:
     fixed = _fixed(filesystem, pattern)
     base = fixed or ("/" if pattern.startswith("/") else ".")
     translated = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}
-    parts = re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", pattern[len(fixed) :].replace("[!", "[^"))
-    translation = (translated.get(p, p if p[:1] == "[" and p[-1:] == "]" else re.escape(p)) for p in parts)
+    tokens = re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", pattern[len(fixed) :].replace("[!", "[^"))
+    translation = (
+        translated.get(token, token if token[:1] == "[" and token[-1:] == "]" else re.escape(token)) for token in tokens
+    )
     regex = re.compile(re.escape(fixed) + "".join(translation))
     files = _files_below(filesystem, pa.fs.FileSelector(base, recursive=True, allow_not_found=True))
     paths = sorted(path.removeprefix("./") for path in files)

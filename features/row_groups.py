@@ -209,10 +209,10 @@ class Cursor:
             batch = self._left if self._left is not None else next(self._batches, None)
             if batch is None:
                 return
-            taken = batch.slice(0, rows)
-            self._left = batch.slice(len(taken)) if len(taken) < len(batch) else None
-            self._row, rows = self._row + len(taken), rows - len(taken)
-            yield taken
+            head = batch.slice(0, rows)
+            self._left = batch.slice(len(head)) if len(head) < len(batch) else None
+            self._row, rows = self._row + len(head), rows - len(head)
+            yield head
 
 
 def count_rows(row_groups: Iterable[RowGroup]) -> int:
@@ -279,8 +279,8 @@ def _check_unchanged(group: RowGroup) -> None:
     """Raise DataError if the file has changed since it was opened."""
     version = _version(group.file.filesystem, group.file.path)
     if version != group.file.version:
-        what = "was removed" if version[0] is None else "changed"
-        raise DataError(f"{group}: the file {what} while it was in use. Run the command again.")
+        change = "was removed" if version[0] is None else "changed"
+        raise DataError(f"{group}: the file {change} while it was in use. Run the command again.")
 
 
 def _version(filesystem: pa.fs.FileSystem, path: str) -> tuple[int, int | None]:

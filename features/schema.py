@@ -88,7 +88,9 @@ class Features(Settings):
         known = {"type"}.union(*(kind.config_keys() for kind in KINDS.values()))
         if unknown := [key for key in defaults if key not in known]:
             raise ValueError(f"defaults: {unknown_key(unknown[0], sorted(known))}")
-        columns = {str(name): _complete(str(name), own or {}, defaults) for name, own in values["columns"].items()}
+        columns = {
+            str(name): _complete(str(name), settings or {}, defaults) for name, settings in values["columns"].items()
+        }
         return {**values, "defaults": {}, "columns": columns}
 
     @model_validator(mode="after")
@@ -98,19 +100,19 @@ class Features(Settings):
             if not feature.has_table:
                 continue
             other = first.setdefault(feature.table_name, feature)
-            here, there = feature.shared_table, other.shared_table
+            table, other_table = feature.shared_table, other.shared_table
             if other is feature:
                 continue
-            if here is None or there is None:
-                owner, user = (feature, other) if here is None else (other, feature)
+            if table is None or other_table is None:
+                owner, user = (feature, other) if table is None else (other, feature)
                 raise ValueError(
                     f"{user.name!r} cannot use table {owner.table_name!r}, which belongs to a {owner.type} feature. "
                     f"Use another `table`."
                 )
-            if differ := [key for key in {**here, **there} if here.get(key) != there.get(key)]:
+            if differ := [key for key in {**table, **other_table} if table.get(key) != other_table.get(key)]:
                 raise ValueError(
                     f"{other.name!r} and {feature.name!r} share table {feature.table_name!r} but differ in "
-                    f"{differ[0]}: {there.get(differ[0])!r} and {here.get(differ[0])!r}. Give both the same."
+                    f"{differ[0]}: {other_table.get(differ[0])!r} and {table.get(differ[0])!r}. Give both the same."
                 )
         return self
 
@@ -129,16 +131,16 @@ class Features(Settings):
         return self
 
 
-def _complete(name: str, own: Any, defaults: dict[str, Any]) -> Any:
+def _complete(name: str, settings: Any, defaults: dict[str, Any]) -> Any:
     """Return a feature's settings, completed by its name and the defaults that apply to it."""
-    if not isinstance(own, dict):
-        return own
-    if "name" in own:
+    if not isinstance(settings, dict):
+        return settings
+    if "name" in settings:
         raise ValueError(f"columns.{name}: unknown key 'name'. Remove it: the key of a feature is its name.")
-    type_ = own.get("type", defaults.get("type", "categorical"))
+    type_ = settings.get("type", defaults.get("type", "categorical"))
     if not isinstance(type_, str) or type_ not in KINDS:
-        return {**own, "type": type_}
-    return {**KINDS[type_].completed(name, own, defaults), "type": type_}
+        return {**settings, "type": type_}
+    return {**KINDS[type_].completed(name, settings, defaults), "type": type_}
 
 
 class Split(Settings):

@@ -39,11 +39,11 @@ def open_data(
     """
     files: list[tuple[pa.fs.FileSystem, str]] = []
     for entry in [path] if isinstance(path, str) else path:
-        place = entry if root is None or "://" in entry or entry.startswith("/") else f"{root.rstrip('/')}/{entry}"
+        location = entry if root is None or "://" in entry or entry.startswith("/") else f"{root.rstrip('/')}/{entry}"
         try:
-            files += list_files(place)
+            files += list_files(location)
         except (pa.ArrowException, OSError, re.error) as error:
-            raise DataError(f"{place}: cannot list files: {first_line(error)}. Check the path.") from error
+            raise DataError(f"{location}: cannot list files: {first_line(error)}. Check the path.") from error
     names = [os.path.normpath(name) for _, name in files]
     places = [
         os.path.realpath(name) if isinstance(filesystem, pa.fs.LocalFileSystem) else os.path.normpath(name)

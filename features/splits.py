@@ -13,7 +13,7 @@ from features.tables import read_tables
 from features.times import as_microseconds
 from features.types import type_name
 
-SETS = ("train", "valid", "test")
+SPLITS = ("train", "valid", "test")
 TIME_BINS = 1 << 20
 
 
@@ -35,21 +35,21 @@ def split_data(row_groups: list[RowGroup], split: Split, seed: int) -> dict[str,
     else:
         assert split.column is not None
         assign = _by_time(row_groups, bounds, split.column)
-    sets: dict[str, list[RowGroup]] = {name: [] for name in SETS}
-    for group, which in zip(row_groups, assign, strict=True):
-        for k, name in enumerate(SETS):
-            mask = which == k
+    splits: dict[str, list[RowGroup]] = {name: [] for name in SPLITS}
+    for group, assigned in zip(row_groups, assign, strict=True):
+        for k, name in enumerate(SPLITS):
+            mask = assigned == k
             if mask.all():
-                sets[name].append(group)
+                splits[name].append(group)
             elif mask.any():
-                sets[name].append(group.select(mask))
-    for name, fraction in zip(SETS, split.fractions, strict=True):
-        if fraction > 0 and not sets[name]:
+                splits[name].append(group.select(mask))
+    for name, fraction in zip(SPLITS, split.fractions, strict=True):
+        if fraction > 0 and not splits[name]:
             raise DataError(
                 f"data.split: the split by {split.by} leaves no rows for {name} (fraction {fraction:.3g} of "
                 f"{count_rows(row_groups):,} rows). Change the fractions, or use more data."
             )
-    return sets
+    return splits
 
 
 def _by_rows(row_groups: list[RowGroup], bounds: np.ndarray) -> Iterator[np.ndarray]:

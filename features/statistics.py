@@ -102,7 +102,7 @@ class FittingState:
 
     @classmethod
     def of(
-        cls, features: Iterable[Feature], columns: Columns, table: pa.Table, drawn: np.ndarray, where: str
+        cls, features: Iterable[Feature], columns: Columns, table: pa.Table, is_sampled: np.ndarray, where: str
     ) -> "FittingState":
         """Return the state of one row group.
 
@@ -110,7 +110,7 @@ class FittingState:
             features: features to fit.
             columns: label column and optional weight column.
             table: the row group, with all columns that these read.
-            drawn: True for rows in the sample of the training data, bool `[rows]`.
+            is_sampled: True for rows in the sample of the training data, bool `[rows]`.
             where: file and row group, for errors.
 
         Raises:
@@ -118,7 +118,7 @@ class FittingState:
         """
         states: dict[tuple[str, str], Fitting] = {}
         for feature in features:
-            state = feature.fitting_of(feature.values(table, [], where), drawn, where)
+            state = feature.fitting_of(feature.values(table, [], where), is_sampled, where)
             previous = states.get(state.full_key)
             states[state.full_key] = state if previous is None else previous.merge(state)
         return cls(states, Classes.of(columns.labels(table, where), columns.weights(table, where)))

@@ -86,8 +86,10 @@ def hash_texts(texts: pa.LargeStringArray, seed: int) -> np.ndarray:
             if not len(rows):
                 break
         for row, start, size in zip(rows.tolist(), starts.tolist(), left.tolist(), strict=True):
-            rest = blake2b(data[start : start + size].tobytes(), digest_size=WORD, key=seed.to_bytes(WORD, "little"))
-            hashed[row] ^= np.uint64(int.from_bytes(rest.digest(), "little"))
+            remainder = blake2b(
+                data[start : start + size].tobytes(), digest_size=WORD, key=seed.to_bytes(WORD, "little")
+            )
+            hashed[row] ^= np.uint64(int.from_bytes(remainder.digest(), "little"))
     return hashed
 
 

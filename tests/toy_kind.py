@@ -50,7 +50,7 @@ class Rounded(ColumnFeature):
     def fitting(self):
         return HighestSoFar(self.name)
 
-    def fitting_of(self, values, drawn, where):
+    def fitting_of(self, values, is_sampled, where):
         return HighestSoFar(self.name, pc.max(values).as_py() or 0)
 
     def lay_out(self, layout, fit, declared):

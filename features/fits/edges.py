@@ -27,8 +27,8 @@ class Edges(Fit):
         return {key: edges.ends.tolist() for key, edges in fits.items()}
 
     @classmethod
-    def load(cls, described: Any, folder: Path) -> dict[str, Self]:
-        return {key: cls(np.array(ends, np.float64)) for key, ends in described.items()}
+    def load(cls, saved: Any, folder: Path) -> dict[str, Self]:
+        return {key: cls(np.array(ends, np.float64)) for key, ends in saved.items()}
 
 
 class EdgeSample(Fitting):

@@ -19,14 +19,14 @@ class Fit:
         return {key: asdict(fit) for key, fit in fits.items()}  # type: ignore[call-overload]
 
     @classmethod
-    def load(cls, described: Any, folder: Path) -> dict[str, Self]:
+    def load(cls, saved: Any, folder: Path) -> dict[str, Self]:
         """Return the fits from the result of `save`.
 
         Raises:
             OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException: the folder is incomplete or
                 corrupt.
         """
-        return {key: cls(**values) for key, values in described.items()}
+        return {key: cls(**values) for key, values in saved.items()}
 
 
 class Fitting(ABC):

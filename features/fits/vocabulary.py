@@ -58,8 +58,8 @@ class FittedVocabulary(Fit):
         return list(fits)
 
     @classmethod
-    def load(cls, described: Any, folder: Path) -> dict[str, Self]:
-        counted = {key: pq.read_table(folder / f"vocabulary-{k:03d}.parquet") for k, key in enumerate(described)}
+    def load(cls, saved: Any, folder: Path) -> dict[str, Self]:
+        counted = {key: pq.read_table(folder / f"vocabulary-{k:03d}.parquet") for k, key in enumerate(saved)}
         return {key: cls(table["value"].combine_chunks(), table["count"].to_numpy()) for key, table in counted.items()}
 
 
@@ -106,9 +106,9 @@ class ValueCounts(Fitting):
         if not other.counted:
             return self
         if other.type != (self.type or other.type):
-            here, before = type_name(other.type), type_name(self.type)
+            new, old = type_name(other.type), type_name(self.type)
             raise DataError(
-                f"{other.where}: the values of table {self.key!r} are {here}, but {before} in earlier rows. "
+                f"{other.where}: the values of table {self.key!r} are {new}, but {old} in earlier rows. "
                 f"Use one type for all columns of the table."
             )
         self.type, self.where = other.type, self.where or other.where

@@ -32,8 +32,8 @@ class _Crossed(Feature):
         dim: int
 
     @classmethod
-    def completed(cls, name: str, own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-        complete = super().completed(name, own, without_encodings(defaults))
+    def completed(cls, name: str, settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+        complete = super().completed(name, settings, without_encodings(defaults))
         if isinstance(complete.get("of"), list):
             complete["of"] = [str(part) for part in complete["of"]]  # as the names in `columns`
         return complete
@@ -59,7 +59,7 @@ class _Crossed(Feature):
     def check_features(self, declared: Mapping[str, Feature]) -> None:
         sequences = [name for name, feature in declared.items() if feature.holds == "sequence" and not feature.parts]
         categories = [name for name, feature in declared.items() if feature.holds == "category" and not feature.parts]
-        for place, part in enumerate(self.of):
+        for index, part in enumerate(self.of):
             if part not in declared:
                 raise ValueError(f"columns.{self.name}.of: no feature {part!r}; {nearest(part, list(declared))}")
             if part not in self._crossable(categories, sequences):
@@ -68,7 +68,7 @@ class _Crossed(Feature):
                     f"columns.{self.name}.of: {part!r} is a {declared[part].type} feature. A {self.type} takes "
                     f"{self._made_of} and numeric features `as: buckets`.{hint}"
                 )
-            if part in self.of[:place]:
+            if part in self.of[:index]:
                 raise ValueError(f"columns.{self.name}.of: duplicate feature {part!r}. Remove one.")
 
     @abstractmethod

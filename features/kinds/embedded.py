@@ -46,16 +46,18 @@ class Embedded(ColumnFeature):
 
     @model_validator(mode="after")
     def _has_one_encoding(self) -> Embedded:
-        given = [key for key in ENCODINGS if getattr(self, key, None) is not None]
-        if len(given) != 1:
-            raise ValueError(f"must have exactly one of {', '.join(ENCODINGS)}. Received: {', '.join(given) or 'none'}")
+        encodings = [key for key in ENCODINGS if getattr(self, key, None) is not None]
+        if len(encodings) != 1:
+            raise ValueError(
+                f"must have exactly one of {', '.join(ENCODINGS)}. Received: {', '.join(encodings) or 'none'}"
+            )
         return self
 
     @classmethod
-    def completed(cls, name: str, own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-        if any(own.get(key) is not None for key in ENCODINGS):
+    def completed(cls, name: str, settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+        if any(settings.get(key) is not None for key in ENCODINGS):
             defaults = without_encodings(defaults)
-        complete = {"table": name, **super().completed(name, own, defaults)}
+        complete = {"table": name, **super().completed(name, settings, defaults)}
         if all(complete.get(key) is None for key in ENCODINGS):
             complete["vocabulary"] = {}
         return complete
@@ -104,7 +106,7 @@ class Embedded(ColumnFeature):
     def fitting(self) -> Fitting | None:
         return None if self.vocabulary is None else ValueCounts(self.table, self.vocabulary)
 
-    def fitting_of(self, values: Values, drawn: np.ndarray, where: str) -> Fitting:
+    def fitting_of(self, values: Values, is_sampled: np.ndarray, where: str) -> Fitting:
         assert self.vocabulary is not None
         return ValueCounts.of(self.table, self.vocabulary, values, where)
 

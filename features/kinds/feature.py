@@ -46,8 +46,8 @@ class Feature(Settings, ABC):
             TypeError: there is such a setting.
         """
         super().__pydantic_init_subclass__(**kwargs)
-        if taken := [name for name in cls.model_fields if name != "name" and hasattr(Feature, name)]:
-            raise TypeError(f"{cls.__name__}: a setting cannot be called {taken[0]!r}, a name of `Feature`")
+        if reserved := [name for name in cls.model_fields if name != "name" and hasattr(Feature, name)]:
+            raise TypeError(f"{cls.__name__}: a setting cannot be called {reserved[0]!r}, a name of `Feature`")
 
     # settings
 
@@ -57,9 +57,9 @@ class Feature(Settings, ABC):
         return {field.alias or name for name, field in cls.model_fields.items() if not field.exclude}
 
     @classmethod
-    def completed(cls, name: str, own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    def completed(cls, name: str, settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
         """Return a feature's settings, completed by the defaults for all features that apply to it."""
-        return {**{key: value for key, value in defaults.items() if key in cls.config_keys()}, **own, "name": name}
+        return {**{key: value for key, value in defaults.items() if key in cls.config_keys()}, **settings, "name": name}
 
     def check_features(self, declared: Mapping[str, Feature]) -> None:
         """Check that the feature is compatible with the other features.
@@ -170,12 +170,12 @@ class Feature(Settings, ABC):
         """
         return None
 
-    def fitting_of(self, values: Values, drawn: np.ndarray, where: str) -> Fitting:
+    def fitting_of(self, values: Values, is_sampled: np.ndarray, where: str) -> Fitting:
         """Return the state of one row group of the training data; called only if `fitting` is not None.
 
         Args:
             values: values of the row group.
-            drawn: True for rows in the sample of the training data, bool `[rows]`.
+            is_sampled: True for rows in the sample of the training data, bool `[rows]`.
             where: file and row group, for errors.
         """
         raise TypeError(f"{type(self).__name__} must define fitting_of, because it has a fitting")
@@ -272,8 +272,8 @@ class ColumnFeature(Feature):
         column: str  # each type declares its own, in the order of its settings
 
     @classmethod
-    def completed(cls, name: str, own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-        return {"column": name, **super().completed(name, own, defaults)}
+    def completed(cls, name: str, settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+        return {"column": name, **super().completed(name, settings, defaults)}
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -80,9 +80,9 @@ class Numeric(ColumnFeature):
             return EdgeSample(self.name, self.buckets)
         return Sums(self.name) if self.standardize else None
 
-    def fitting_of(self, values: Values, drawn: np.ndarray, where: str) -> Fitting:
+    def fitting_of(self, values: Values, is_sampled: np.ndarray, where: str) -> Fitting:
         if self.as_ == "buckets":
-            return EdgeSample(self.name, self.buckets, as_array(values)[drawn])
+            return EdgeSample(self.name, self.buckets, as_array(values)[is_sampled])
         return Sums.of(self.name, self.transformed(values))
 
     def lay_out(self, layout: Layout, fit: Any, declared: Mapping[str, Feature]) -> None:
