@@ -14,6 +14,7 @@ CLICK_LOG = {"data_folder", "small_config"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add an option for each lane."""
     group = parser.getgroup("lanes", "which tests run; by default all that are not marked `slow`")
     lanes = {"--quick": "leave out the medium tests, too", "--slow": "run every test"}
     for option, meaning in lanes.items():

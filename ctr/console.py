@@ -24,7 +24,7 @@ class SafeConsole(Console):
 
 
 def strip_control_characters(text: str) -> str:
-    """Return the text with a question mark for each control character.
+    r"""Return the text with a question mark for each control character.
 
     >>> strip_control_characters("a\x1b[2Jb")
     'a?[2Jb'

@@ -116,9 +116,9 @@ def cast_hint(column: str, type_: pa.DataType, wanted: Literal["category", "numb
 
 
 def to_hex(values: pa.Array) -> pa.LargeStringArray:
-    """Return binary values or UUIDs as text, two lower-case hexadecimal digits per byte.
+    r"""Return binary values or UUIDs as text, two lower-case hexadecimal digits per byte.
 
-    >>> to_hex(pa.array([b"\\x00\\xff", None, b""])).to_pylist()
+    >>> to_hex(pa.array([b"\x00\xff", None, b""])).to_pylist()
     ['00ff', None, '']
     """
     values = values.storage if is_uuid(values.type) else values

@@ -53,14 +53,17 @@ def mixed(draw: np.random.Generator, rows: int) -> dict[str, Any]:
 
 
 def numbers(count: int) -> Callable[[np.random.Generator, int], dict[str, Any]]:
+    """Return a function that returns `count` columns of normal numbers."""
     return lambda draw, rows: {f"x{k}": draw.normal(size=rows) for k in range(count)}
 
 
 def ids(draw: np.random.Generator, rows: int) -> dict[str, Any]:
+    """Return a number and four columns of random 40-bit ids."""
     return {"x0": draw.normal(size=rows), **{f"id{k}": draw.integers(0, 2**40, rows) for k in range(4)}}
 
 
 def long_lists(draw: np.random.Generator, rows: int) -> dict[str, Any]:
+    """Return a number and a column of lists with up to 400 values."""
     ends = np.concatenate([[0], np.cumsum(draw.integers(0, 400, rows))]).astype(np.int32)
     return {"x0": draw.normal(size=rows), "list": pa.ListArray.from_arrays(ends, draw.integers(0, 50_000, ends[-1]))}
 
@@ -100,6 +103,7 @@ SHAPES = {
 
 
 def chunks(shape: Shape, rows: int) -> Iterator[pa.Table]:
+    """Yield tables of a shape with a label that depends on `x0`, at most CHUNK rows each."""
     draw = np.random.default_rng(0)
     for start in range(0, rows, CHUNK):
         columns = shape.make(draw, min(CHUNK, rows - start))

@@ -73,6 +73,7 @@ class Spot:
 
 
 def flip(path: Path, draw: random.Random) -> None:
+    """Flip a random bit of a file."""
     content = bytearray(path.read_bytes())
     place = draw.randrange(8 * len(content))
     content[place // 8] ^= 1 << place % 8
@@ -80,10 +81,12 @@ def flip(path: Path, draw: random.Random) -> None:
 
 
 def truncate(path: Path, draw: random.Random) -> None:
+    """Cut a file at a random position."""
     os.truncate(path, draw.randrange(path.stat().st_size))
 
 
 def delete(path: Path, _: random.Random) -> None:
+    """Delete a file."""
     path.unlink()
 
 
@@ -91,6 +94,7 @@ DAMAGES = [flip, flip, truncate, flip, delete]  # in turn
 
 
 def checkpoint_of(run: Path, step: int) -> Path:
+    """Return the folder of a run's checkpoint."""
     return run / "checkpoints" / f"step-{step:09d}"
 
 

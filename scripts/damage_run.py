@@ -51,24 +51,29 @@ Reader: TypeAlias = Callable[[Path, Console], str]
 
 
 def shown(run: Path, console: Console) -> str:
+    """Print the report in the terminal."""
     show_report(Run(run).report(), console)
     return ""
 
 
 def page(run: Path, console: Console) -> str:
+    """Return the report as HTML."""
     return render_html(run)
 
 
 def of_evaluation(reader: Reader) -> Reader:
+    """Return a reader of the evaluation in the run's folder."""
     return lambda run, console: reader(run / EVALUATION, console)
 
 
 def side_by_side_with_the_undamaged(run: Path, console: Console) -> str:
+    """Return the run and its evaluation side by side with the undamaged ones, as Markdown."""
     good = run.with_name("undamaged")
     return to_markdown(side_by_side([Run(folder) for folder in (good, run, good / EVALUATION, run / EVALUATION)]))
 
 
 def read_by_a_comparison(run: Path, console: Console) -> str:
+    """Return the contents of the files that a comparison reads."""
     return "".join(Run(run).read_text(name) for name in (*BEGUN_WITH, *LINES) if (run / name).exists())
 
 
@@ -129,6 +134,7 @@ class Reading(NamedTuple):
 
 
 def read_run(reader: Reader, run: Path) -> Reading:
+    """Return the result of a reader, with errors and warnings separated."""
     console = Console(file=io.StringIO(), width=200)
     try:
         found = reader(run, console)

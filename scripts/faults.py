@@ -43,6 +43,7 @@ TRIES = 5  # attempts to inject a fault before the process ends
 
 
 def full_before_the_start(place: Place) -> str:
+    """Start training on a full disk, which must leave nothing there."""
     with Disk(place.folder / "disk") as disk:
         disk.fill()
         run = disk.folder / "run"
@@ -76,6 +77,7 @@ def full_during(place: Place, is_time: Callable[[Path], bool], overwrites: bool)
 
 
 def full_while_evaluating(place: Place) -> str:
+    """Evaluate onto a full disk, which must leave nothing there."""
     with Disk(place.folder / "disk") as disk:
         disk.fill()
         command = ["evaluate", place.undisturbed, place.data / "test.parquet", "--out", disk.folder / "out"]
@@ -87,12 +89,16 @@ def full_while_evaluating(place: Place) -> str:
 
 
 def read_only_before_the_start(place: Place) -> str:
+    """Start training in a read-only folder."""
     with Disk(place.folder / "disk") as disk:
         disk.make_read_only()
-        return end(start("train", place.config, "--run", disk.folder / "run")).expect(2, str(disk.folder), "written")
+        return end(start("train", place.config, "--run", disk.folder / "run")).expect(
+            2, str(disk.folder), "cannot write"
+        )
 
 
 def read_only_during(place: Place) -> str:
+    """Make the disk read-only after the second checkpoint."""
     with Disk(place.folder / "disk") as disk:
         run = disk.folder / "run"
         process = start("train", place.config, "--run", run)
@@ -105,16 +111,19 @@ def read_only_during(place: Place) -> str:
 
 
 def of_another_size(path: Path) -> None:
+    """Rewrite a Parquet file without its first ten rows."""
     pq.write_table(pq.read_table(path).slice(10), path)
 
 
 def of_the_same_size(path: Path) -> None:
+    """Replace a file by a copy of itself."""
     content = path.read_bytes()
     path.unlink()
     path.write_bytes(content)
 
 
 def truncated(path: Path) -> None:
+    """Cut a file to half its size."""
     os.truncate(path, path.stat().st_size // 2)
 
 
@@ -165,6 +174,7 @@ def flipped_bit(place: Place, pattern: str) -> str:
 
 
 def huge_table(place: Place, command: str) -> str:
+    """Give a feature a table larger than memory."""
     run = place.folder / "run"
     setting = "features.columns.user={hash: 2000000000, dim: 64}"
     ended = end(start(command, place.config, "--run", run, "--set", setting))

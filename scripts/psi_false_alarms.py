@@ -126,12 +126,14 @@ def false_alarms(title: str, kinds: dict[str, Experiment], arguments: argparse.N
 
 
 def numeric_false_alarms(arguments: argparse.Namespace) -> None:
+    """Print false alarms of numbers, by number of bins and with weights."""
     kinds: dict[str, Experiment] = {f"{bins} bins": partial(numeric, bins=bins) for bins in BINS}
     kinds["10 bins, weighted"] = partial(weighted, bins=10)
     false_alarms("Numbers", kinds, arguments)
 
 
 def category_false_alarms(arguments: argparse.Namespace) -> None:
+    """Print false alarms of categories, by number of values, distribution and bins."""
     kinds: dict[str, Experiment] = {}
     for values, exponent, bins in IDS:
         p = zipf(values, exponent)
@@ -141,6 +143,7 @@ def category_false_alarms(arguments: argparse.Namespace) -> None:
 
 
 def p_values(arguments: argparse.Namespace) -> None:
+    """Print how often p-values are below 5%, 1% and 0.1% without drift."""
     ids, equal = zipf(10_000, 1), zipf(1_000, 0)
     cases: dict[str, Experiment] = {
         "number, 10 bins": partial(numeric, bins=10),
@@ -163,6 +166,7 @@ def p_values(arguments: argparse.Namespace) -> None:
 
 
 def shifts(arguments: argparse.Namespace) -> None:
+    """Print PSI and drift levels of planted drift."""
     before = zipf(10, 0.5)
 
     def doubled(place: int) -> np.ndarray:

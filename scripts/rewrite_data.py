@@ -66,6 +66,7 @@ def columns_of(experiment: Experiment, kind: str) -> list[str]:
 
 
 def footer_of(path: Path) -> str:
+    """Return the fingerprint of a file's footer."""
     return open_data(str(path))[0].file.footer
 
 
@@ -90,6 +91,7 @@ def rewrite(experiment: Experiment, folder: Path, kind: str, draw: random.Random
 
 
 def write(table: pa.Table, path: Path) -> None:
+    """Write a table without compression and dictionaries, which would change the size of the file."""
     pq.write_table(table, path, row_group_size=4096, compression="none", use_dictionary=False)
 
 

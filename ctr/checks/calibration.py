@@ -22,6 +22,7 @@ TRAIN = "train"
 
 
 def positive_rate(report: Measured, training: SplitMetrics, main: str) -> Statements:
+    """Check that the positive rate of a split is within RATE_MARGIN of the training data."""
     metrics, expected = report["metrics"][main], training["positive_rate"]
     rate = metrics["positive_rate"]
     if main not in report["psi"]["score"] or not expected or rate is None:
@@ -45,6 +46,7 @@ def positive_rate(report: Measured, training: SplitMetrics, main: str) -> Statem
 
 
 def calibration(report: Measured, training: SplitMetrics, main: str) -> Statements:
+    """Check that scores are calibrated, overall and by decile, and on the training data itself."""
     if main != TRAIN:
         yield from _training_calibration(training)
     metrics = report["metrics"][main]
@@ -106,6 +108,7 @@ def _describe(metrics: SplitMetrics, interval: Interval) -> str:
 
 
 def constant(report: Measured, training: SplitMetrics, main: str) -> Statements:
+    """Check that the log loss is below that of always predicting the positive rate."""
     metrics = report["metrics"][main]
     outcome = judge_excess(metrics)
     if outcome is None:

@@ -10,6 +10,7 @@ from ctr.schema.split_metrics import SplitMetrics
 
 
 def score_drift(report: Measured, training: SplitMetrics, main: str) -> Statements:
+    """Check the PSI of the score against the training data; name features that explain it, or probable overfitting."""
     score = report["psi"]["score"].get(main)
     if score is None or score["psi"] is None:
         return
@@ -57,6 +58,7 @@ def _not_drift(overfitting: Overfitting, numbers: str, main: str) -> str:
 
 
 def feature_drift(report: Measured, training: SplitMetrics, main: str) -> Statements:
+    """Check the PSI of features against the training data and, if the data has times, by period."""
     features = report["psi"]["features"].get(main, {})
     over_time = report["psi"]["over_time"]
     by_period = over_time["features"] if over_time is not None else {}

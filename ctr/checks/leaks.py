@@ -14,6 +14,7 @@ from ctr.schema.split_metrics import SplitMetrics
 
 
 def single_features(report: Measured, training: SplitMetrics, main: str) -> Statements:
+    """Check that no feature alone has an AUC above 0.95."""
     for name, leakage in report["leakage"].items():
         metrics = report["metrics"][name]
         if not has_enough_examples(metrics):
@@ -44,6 +45,7 @@ def single_features(report: Measured, training: SplitMetrics, main: str) -> Stat
 
 
 def duplicates(report: Measured, training: SplitMetrics, main: str) -> Statements:
+    """Check that examples do not duplicate training examples beyond the natural duplicate rate."""
     for name, leakage in report["leakage"].items():
         repeated, rows = leakage["duplicates"], report["metrics"][name]["rows"]
         if repeated["is_suspect"]:

@@ -25,6 +25,7 @@ SEEN = {Band.NOT_IN_VOCABULARY: "not in the vocabulary", Band.FROM_1: "seen 1 to
 
 
 def ranking(report: Measured, training: SplitMetrics, main: str) -> Statements:
+    """Check that the AUC is neither near chance nor suspiciously high."""
     metrics = report["metrics"][main]
     auc, interval = metrics["auc"], metrics.get("auc_interval")
     if auc is None:
@@ -52,6 +53,7 @@ def ranking(report: Measured, training: SplitMetrics, main: str) -> Statements:
 
 
 def overfitting(report: Measured, training: SplitMetrics, main: str) -> Statements:
+    """Check that the AUC is at most MAX_FALL lower than in training."""
     metrics = report["metrics"][main]
     auc, trained, interval = metrics["auc"], training["auc"], metrics.get("auc_interval")
     if main not in report["psi"]["score"] or auc is None or not trained or interval is None or auc < 0.5:
@@ -72,6 +74,7 @@ def overfitting(report: Measured, training: SplitMetrics, main: str) -> Statemen
 
 
 def long_tail_ids(report: Measured, training: SplitMetrics, main: str) -> Statements:
+    """Check that examples with long-tail ids have an AUC less than 0.02 below that of all examples."""
     overall = report["metrics"][main]["auc"]
     if overall is None:
         return
@@ -111,6 +114,7 @@ def long_tail_ids(report: Measured, training: SplitMetrics, main: str) -> Statem
 
 
 def slices(report: Measured, training: SplitMetrics, main: str) -> Statements:
+    """Check that no slice has an AUC far below the overall AUC or is miscalibrated by more than 20%."""
     overall = report["metrics"][main]
     if "auc_error" in overall:
         yield (

@@ -145,11 +145,11 @@ class Pool:
 
 
 def failure_reason(code: int, log: str) -> str:
-    """Return why a run failed, in one line, from its exit code and output.
+    r"""Return why a run failed, in one line, from its exit code and output.
 
-    >>> failure_reason(2, "epoch 1\\nerror: a.parquet is missing\\n")
+    >>> failure_reason(2, "epoch 1\nerror: a.parquet is missing\n")
     'a.parquet is missing'
-    >>> failure_reason(1, "Traceback ...\\n  ...\\nZeroDivisionError: division by zero\\nits checkpoints are kept\\n")
+    >>> failure_reason(1, "Traceback ...\n  ...\nZeroDivisionError: division by zero\nits checkpoints are kept\n")
     'ZeroDivisionError: division by zero'
     """
     if code < 0:

@@ -55,7 +55,8 @@ def infer_column_types(
     """Return the type of each column, as far as the Parquet type decides it; for a list, the type of its values.
 
     Args:
-        reference, current: both datasets.
+        reference: row groups of the reference dataset.
+        current: row groups of the current dataset.
         names: names of the columns.
         categorical: columns whose numbers are categories.
         numeric: columns whose integers or flags are numbers.

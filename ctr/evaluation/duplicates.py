@@ -163,6 +163,7 @@ class TrainingHashes:
         return {"share": fraction, "error": error, "upper": upper, "identified_rows": rows, "is_suspect": is_suspect}
 
     def to_json(self) -> dict[str, Any]:
+        """Return the counts as JSON values, without the hashes."""
         return {
             "repeats": self.repeats,
             "halves": list(self.halves),

@@ -142,6 +142,7 @@ class Histograms:
         }
 
     def to_json(self) -> dict[str, Any]:
+        """Return the bins and their counts as JSON values."""
         columns = {
             name: {**bins.to_json(), "counts": self.counts[name].tolist()} for name, bins in self.binning.bins.items()
         }

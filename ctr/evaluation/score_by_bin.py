@@ -108,6 +108,7 @@ class ScoreByBin:
         return aucs
 
     def to_json(self) -> dict[str, Any]:
+        """Return the sums by bin as JSON values, without the bins."""
         return {
             "scores": {name: counts.tolist() for name, counts in self.scores.items()},
             "positives": {name: counts.tolist() for name, counts in self.positives.items()},

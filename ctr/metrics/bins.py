@@ -74,6 +74,7 @@ class QuantileBins:
         return [first, *between, f"> {texts[-1]}", MISSING]
 
     def to_json(self) -> dict[str, Any]:
+        """Return the edges as JSON values."""
         return {"edges": list(self.edges)}
 
 
@@ -144,6 +145,7 @@ class CategoryBins:
         return np.concatenate([values, np.arange(len(self.values), self.size)])
 
     def to_json(self) -> dict[str, Any]:
+        """Return the values, and their type, as JSON values."""
         return {
             "type": str(self.values.type),
             "values": self.values.to_pylist(),

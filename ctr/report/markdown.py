@@ -54,10 +54,10 @@ def drift_markdown(report: DriftReport) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return text from outside on one line, escaped so that Markdown shows it as it is, in a table or elsewhere.
+    r"""Return text from outside on one line, escaped so that Markdown shows it as it is, in a table or elsewhere.
 
     >>> print(escaped("a|b `c`"))
-    a\\|b \\`c\\`
+    a\|b \`c\`
     """
     flat = "".join(character if character.isprintable() else " " for character in text)
     return re.sub(r"([\\`*_\[\]<>|~&$@])", r"\\\1", flat)

@@ -15,9 +15,9 @@ class FencedDoctests(griffe.Extension):
 
 
 def fenced(docstring: str) -> str:
-    """Return a docstring with fences around its doctests, each of which ends at a blank line.
+    r"""Return a docstring with fences around its doctests, each of which ends at a blank line.
 
-    >>> fenced("Add.\\n\\n>>> 1 + 1\\n2\\n\\nText.")
-    'Add.\\n\\n```pycon\\n>>> 1 + 1\\n2\\n```\\n\\nText.'
+    >>> fenced("Add.\n\n>>> 1 + 1\n2\n\nText.")
+    'Add.\n\n```pycon\n>>> 1 + 1\n2\n```\n\nText.'
     """
     return re.sub(r"^( *)>>> .*(?:\n(?! *$).*)*", r"\1```pycon\n\g<0>\n\1```", docstring, flags=re.MULTILINE)

@@ -46,13 +46,13 @@ def row(case: Case, message: str) -> str:
 
 
 def first_line(message: str) -> str:
-    """Return the first line of a message as code of a table, cut to MAX_CHARACTERS; sizes of memory are left out.
+    r"""Return the first line of a message as code of a table, cut to MAX_CHARACTERS; sizes of memory are left out.
 
     Of a message in a frame, which an unknown option has, the text in the frame counts.
 
-    >>> first_line("error: memory: the run needs 9.1 GiB, but 3.2 GiB is free. Use less.\\nMore.")
+    >>> first_line("error: memory: the run needs 9.1 GiB, but 3.2 GiB is free. Use less.\nMore.")
     'memory: the run needs ... GiB, but ... GiB is free. Use less.'
-    >>> first_line("Usage: ctr\\n╭─ Error ───────╮\\n│ No option     │\\n╰───────────────╯")
+    >>> first_line("Usage: ctr\n╭─ Error ───────╮\n│ No option     │\n╰───────────────╯")
     'No option'
     """
     framed = " ".join(re.findall(r"^│ (.*?) *│$", message, flags=re.MULTILINE))

@@ -22,10 +22,10 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return plain text with code in backticks as Markdown on one line, for paragraphs and cells of tables.
+    r"""Return plain text with code in backticks as Markdown on one line, for paragraphs and cells of tables.
 
     >>> escaped("runs/<name>, or `a|b`")
-    'runs/&lt;name>, or `a\\\\|b`'
+    'runs/&lt;name>, or `a\\|b`'
     """
     pieces = re.split(r"(`[^`]*`)", " ".join(text.split()))
     plain = [piece if piece.startswith("`") else re.sub(r"([*\[\]])", r"\\\1", piece) for piece in pieces]
@@ -34,10 +34,10 @@ def escaped(text: str) -> str:
 
 
 def with_part(page: str, name: str, part: str) -> str:
-    """Return a page with the text between `<!-- name -->` and `<!-- end of name -->` replaced.
+    r"""Return a page with the text between `<!-- name -->` and `<!-- end of name -->` replaced.
 
-    >>> with_part("<!-- x -->\\nold\\n<!-- end of x -->", "x", "new")
-    '<!-- x -->\\nnew\\n<!-- end of x -->'
+    >>> with_part("<!-- x -->\nold\n<!-- end of x -->", "x", "new")
+    '<!-- x -->\nnew\n<!-- end of x -->'
     """
     begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
     pattern = f"(?<={re.escape(begin)}).*?(?={re.escape(end)})"

@@ -195,7 +195,7 @@ def test_gradients_of_all_weights_and_of_the_input_follow_finite_differences_of_
 
 
 def dots_of(layer, x):
-    """[batch, n, columns]"""
+    """Return the dots [batch, n, columns]."""
     fields = x.shape[1]
     columns = layer.compressed * len(layer.groups)
     return layer(x).numpy()[:, : fields * columns].reshape(-1, fields, columns)
