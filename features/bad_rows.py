@@ -23,7 +23,7 @@ class BadRows:
 
     rows: int = 0
     """Number of removed rows."""
-    share: float = 0.0
+    fraction: float = 0.0
     """Fraction of the split's rows that were removed, 0 to 1."""
     reasons: dict[str, int] = field(default_factory=dict)
     """Reason -> number of rows; the numbers add up to `rows`."""
@@ -67,16 +67,16 @@ def leave_out_bad_rows(
             group.read(encoder.input_columns)  # nothing else reads it, and a run must hash all of its data
     if not reasons:
         return row_groups, BadRows()
-    share = reasons.total() / count_rows(row_groups)
-    if share > at_most:
+    fraction = reasons.total() / count_rows(row_groups)
+    if fraction > at_most:
         lines = [f"{reason}: {count:,}, first in {first_group[reason]}" for reason, count in reasons.items()]
         raise DataError(
-            f"{name}: {reasons.total():,} of {count_rows(row_groups):,} rows are invalid ({100 * share:.3g}%), "
+            f"{name}: {reasons.total():,} of {count_rows(row_groups):,} rows are invalid ({100 * fraction:.3g}%), "
             f"more than `bad_rows: {{skip: {at_most:g}}}` allows:\n  "
             + "\n  ".join(lines)
             + "\nCorrect the rows, or raise `skip`."
         )
-    return remaining, BadRows(reasons.total(), share, dict(reasons))
+    return remaining, BadRows(reasons.total(), fraction, dict(reasons))
 
 
 def _faults(encoder: Encoder, features: list[Feature], table: pa.Table, where: str) -> Iterator[tuple[str, np.ndarray]]:

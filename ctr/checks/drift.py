@@ -99,9 +99,9 @@ def feature_drift(report: Measured, training: SplitMetrics, main: str) -> Statem
         yield Level.OK, main, f"{_features(stable)} {'is' if stable == 1 else 'are'} stable against the training data."
 
 
-def _undated(over_time: OverTime, named: list[str], main: str) -> Statements:
+def _undated(over_time: OverTime, reported: list[str], main: str) -> Statements:
     """Yield notes on features with a high PSI in a period that is not drift: the reason, or that it is partial."""
-    features = {name: timed for name, timed in over_time["features"].items() if name not in named}
+    features = {name: timed for name, timed in over_time["features"].items() if name not in reported}
     high = {name: timed for name, timed in features.items() if Drift.MAJOR in timed["drift"]}
     for reason in dict.fromkeys(timed["reason"] for timed in high.values() if "reason" in timed):
         names = [name for name, timed in high.items() if timed.get("reason") == reason]

@@ -59,9 +59,9 @@ def overfitting(report: Measured, training: SplitMetrics, main: str) -> Statemen
     if main not in report["psi"]["score"] or auc is None or not trained or interval is None or auc < 0.5:
         return
     fall = auc_fall(auc, interval, trained, training.get("auc_interval"))
-    change = percents(-fall.share, (-fall.interval[1], -fall.interval[0]))
+    change = percents(-fall.fraction, (-fall.interval[1], -fall.interval[0]))
     numbers = f"AUC {trained:.4f} in training, {auc:.4f} in {main} ({change})"
-    if fall.share > MAX_FALL and fall.errors > STANDARD_ERRORS:
+    if fall.fraction > MAX_FALL and fall.errors > STANDARD_ERRORS:
         yield (
             Level.WARNING,
             main,

@@ -113,7 +113,7 @@ def largest_psi(psi: PSIResult) -> float:
 class Fall(NamedTuple):
     """Decrease of an AUC from training, as a fraction of the AUC in training."""
 
-    share: float
+    fraction: float
     errors: float  # `share` in standard errors
     interval: Interval  # 95% CI of `share`
 
@@ -140,8 +140,8 @@ def auc_error(auc: float, metrics: Mapping[str, Any]) -> float:
     """
     positives = metrics["positives"]
     negatives = positives * (1 - metrics["positive_rate"]) / metrics["positive_rate"]
-    both, two = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    spread = (positives - 1) * (both - auc**2) + (negatives - 1) * (two - auc**2)
+    q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    spread = (positives - 1) * (q1 - auc**2) + (negatives - 1) * (q2 - auc**2)
     return math.sqrt(max(auc * (1 - auc) + spread, 0.0) / (positives * negatives))
 
 

@@ -39,7 +39,7 @@ def translate_config(values: dict[str, Any]) -> dict[str, Any]:
 
 def translate_trials(values: dict[str, Any]) -> dict[str, Any]:
     """Return the trials of a comparison, as trials.json has them for each variant, with the keys of this version."""
-    return {name: _translate_cell(cell) for name, cell in values.items()}
+    return {name: _translate_variant(variant) for name, variant in values.items()}
 
 
 def translate_warm_start(values: dict[str, Any]) -> dict[str, Any]:
@@ -49,18 +49,20 @@ def translate_warm_start(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _translate_cell(cell: dict[str, Any]) -> dict[str, Any]:
+def _translate_variant(variant: dict[str, Any]) -> dict[str, Any]:
     """Return the trials of a variant; a version before 0.5.0 made them if its search ranges have the key `whole`."""
-    ranges = cell["ranges"]
-    if not all("whole" in range_ for range_ in ranges.values()):
-        return cell
+    ranges = variant["ranges"]
+    if not all("whole" in search_range for search_range in ranges.values()):
+        return variant
     return {
-        **cell,
+        **variant,
         "ranges": {
-            _renamed_key(key): {RENAMED[part] if part == "whole" else part: value for part, value in range_.items()}
-            for key, range_ in ranges.items()
+            _renamed_key(key): {
+                RENAMED[part] if part == "whole" else part: value for part, value in search_range.items()
+            }
+            for key, search_range in ranges.items()
         },
-        "trials": [{_renamed_key(key): value for key, value in trial.items()} for trial in cell["trials"]],
+        "trials": [{_renamed_key(key): value for key, value in trial.items()} for trial in variant["trials"]],
     }
 
 
@@ -88,6 +90,6 @@ def _renamed_key(key: str) -> str:
     """
     parts = split_key(key)
     for path in RENAMED_PATHS:
-        if len(parts) >= len(path) and all(one in (part, "*") for one, part in zip(path, parts, strict=False)):
+        if len(parts) >= len(path) and all(name in (part, "*") for name, part in zip(path, parts, strict=False)):
             parts[len(path) - 1] = RENAMED[path[-1]]
     return join_key(parts)

@@ -106,11 +106,11 @@ def with_default_optimizers(experiment: Experiment) -> Experiment:
     declared pattern might overrule them, so each remaining table is named instead.
     """
     features, sparse = experiment.features, dict(experiment.optimizers.sparse)
-    given = [pattern for pattern in sparse if pattern != "*"]
+    keys = [pattern for pattern in sparse if pattern != "*"]
     for tower in experiment.towers:
         for pattern, settings in tower.default_optimizers.items():
             tables = [pattern.replace("*", name) for name in dict.fromkeys([*features.categories, *features.crosses])]
-            free = [table for table in tables if not any(fnmatchcase(table, one) for one in given)]
+            free = [table for table in tables if not any(fnmatchcase(table, key) for key in keys)]
             names = [pattern] if free == tables else free
             sparse |= Optimizers.model_validate({"sparse": dict.fromkeys(names, settings)}).sparse
     optimizers = experiment.optimizers.model_copy(update={"sparse": sparse})

@@ -24,9 +24,9 @@ class Initializer(Settings):
 
 
 Base: TypeAlias = settings_from_registry(  # type: ignore[valid-type]
-    MODELS, "seed", "initializer", unfit={"can": "cannot be its own base. Choose another model."}, own=Tower
+    MODELS, "seed", "initializer", unfit={"can": "cannot be its own base. Choose another model."}, user_base=Tower
 )
 """The tower that `can` extends."""
 Model: TypeAlias = settings_from_registry(  # type: ignore[valid-type]
-    MODELS, "seed", "initializer", arguments={"base": Base}, own=Tower
+    MODELS, "seed", "initializer", arguments={"base": Base}, user_base=Tower
 )

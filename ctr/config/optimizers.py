@@ -39,8 +39,8 @@ class TowerOptimizer(PartSettings):
     """Lookahead around the optimizer, such as `{every: 5, alpha: 0.5}`: slow weights follow the optimizer's weights."""
 
 
-SparseOptimizer: TypeAlias = settings_from_registry(SPARSE, unfit=DENSE_ONLY, own=RowOptimizer)  # type: ignore[valid-type]
-DenseOptimizer: TypeAlias = settings_from_registry(DENSE, base=TowerOptimizer, own=tf_keras.optimizers.Optimizer)  # type: ignore[valid-type]
+SparseOptimizer: TypeAlias = settings_from_registry(SPARSE, unfit=DENSE_ONLY, user_base=RowOptimizer)  # type: ignore[valid-type]
+DenseOptimizer: TypeAlias = settings_from_registry(DENSE, base=TowerOptimizer, user_base=tf_keras.optimizers.Optimizer)  # type: ignore[valid-type]
 
 
 class Optimizers(Settings):

@@ -60,7 +60,7 @@ def settings_from_registry(
     base: type[PartSettings] = PartSettings,
     unfit: Mapping[str, str] = MappingProxyType({}),
     arguments: Mapping[str, Any] = MappingProxyType({}),
-    own: type | None = None,
+    user_base: type | None = None,
 ) -> Any:
     """Return the type of a setting `{type: NAME, ...}`, whose other keys are the arguments of the class called NAME.
 
@@ -71,14 +71,14 @@ def settings_from_registry(
         base: settings that every name accepts.
         unfit: names that exist but are not allowed here -> reason.
         arguments: argument -> type of its setting, if its annotation cannot be a setting.
-        own: base class of user classes named `MODULE:NAME`; None: only registered names are allowed.
+        user_base: base class of user classes named `MODULE:NAME`; None: only registered names are allowed.
     """
 
     @cache  # made on first use: all of them take seconds
     def settings_of(name: str, target: Callable[..., Any]) -> type[PartSettings]:
         return _settings_of(name, target, passed, key, base, {"learning_rate": LearningRate, **arguments})
 
-    def settings_of_own(name: str, parent: type) -> type[PartSettings]:
+    def settings_of_user_class(name: str, parent: type) -> type[PartSettings]:
         try:
             settings = settings_of(name, import_class(name, parent))
             _check_defaults(settings)
@@ -99,8 +99,10 @@ def settings_from_registry(
         if name is None:
             known = {"key": key, "known": ", ".join(registry)}
             raise PydanticCustomError("unknown_type", "missing `{key}`; known: {known}", known)
-        if own is not None and is_user_code(name):
-            return settings_of_own(name, own).model_validate(values if isinstance(values, dict) else {key: name})
+        if user_base is not None and is_user_code(name):
+            return settings_of_user_class(name, user_base).model_validate(
+                values if isinstance(values, dict) else {key: name}
+            )
         if not isinstance(name, str) or name not in registry:
             hint = {"key": key, "name": repr(name), "hint": nearest(str(name), list(registry))}
             raise PydanticCustomError("unknown_type", "unknown {key} {name}; {hint}", hint)
@@ -137,8 +139,8 @@ def _settings_of(
         for parameter in parameters
         if parameter.kind not in VARIADIC and parameter.name not in (*passed, *no_keys)
     }
-    if taken := [name for name in fields if name in (key, "factory") or hasattr(base, name)]:
-        raise TypeError(f"no argument can be named {min(taken)}")
+    if reserved := [name for name in fields if name in (key, "factory") or hasattr(base, name)]:
+        raise TypeError(f"no argument can be named {min(reserved)}")
     made = create_model(name, __base__=base, **{key: (Literal[name], name)}, **fields)  # type: ignore[call-overload]
     made.factory = staticmethod(target)
     return made

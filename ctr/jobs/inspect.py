@@ -85,8 +85,8 @@ def _inspect_data(inspection: Inspection, experiment: Experiment, run: Run, plan
         known = parent.encoder if parent else None
     with inspection.stage("data"):
         memory_before = own_memory()
-        inspection.prepared, own = _prepared(experiment, inspection.splits, known), own_memory()
-        inspection.own_memory = own if own.peak > memory_before.peak else own._replace(peak=own.now)
+        inspection.prepared, memory = _prepared(experiment, inspection.splits, known), own_memory()
+        inspection.own_memory = memory if memory.peak > memory_before.peak else memory._replace(peak=memory.current)
         inspection.findings += check_bad_rows(experiment.data, inspection.prepared.bad_rows)
         inspection.profiles, copies = profile_splits(experiment, inspection.prepared)
         inspection.findings += check_data(experiment.data, experiment.features, inspection.profiles, copies)

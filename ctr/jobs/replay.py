@@ -28,7 +28,7 @@ from models import CTRModel, Recorded, recorded
 
 
 @dataclass(frozen=True)
-class Part:
+class Stage:
     """Table, layer or value of a step, with Euclidean norms; None for a norm that does not apply."""
 
     name: str
@@ -51,24 +51,24 @@ class Replayed:
     weights: str
     """Step or checkpoint that the weights are from."""
     loss: float
-    parts: list[Part]
+    stages: list[Stage]
     """Tables and layers in order of computation."""
 
     @property
     def first(self) -> str | None:
         """Name of the first value that is not finite, forward or else backward; None if all are finite."""
-        for part in self.parts:
-            if not part.is_finite_forward:
-                return part.name
-        backward = (part for part in reversed(self.parts) if part.gradient is not None)
+        for stage in self.stages:
+            if not stage.is_finite_forward:
+                return stage.name
+        backward = (stage for stage in reversed(self.stages) if stage.gradient is not None)
         return next(
-            (f"the gradient of {part.name}" for part in backward if not math.isfinite(part.gradient or 0)), None
+            (f"the gradient of {stage.name}" for stage in backward if not math.isfinite(stage.gradient or 0)), None
         )
 
     @property
     def overflowed(self) -> str:
         """Name of the overflow if all norms are finite: squares of the largest gradient, or else a sum of gradients."""
-        largest = max(self.parts, key=lambda part: part.gradient or 0)
+        largest = max(self.stages, key=lambda stage: stage.gradient or 0)
         if (largest.gradient or 0) > LARGEST_NORM:
             return f"the sum of the squares of the gradient of {largest.name}"
         return "a sum of gradients, or the norm that optimizers.clip_norm bounds"
@@ -134,18 +134,20 @@ def _replayed(model: CTRModel, batch: Batch, weights: str) -> Replayed:
         loss, gradients = model.loss_and_gradients(tensors)
     variables = model.trainable_variables
     gradient_of = {id(variable): gradient for variable, gradient in zip(variables, gradients, strict=True)}
-    parts = [Part("numerics", output=_norm([batch["numerics"]]))] if batch["numerics"].size else []
-    parts += _tables(model, batch, gradient_of)
+    stages = [Stage("numerics", output=_norm([batch["numerics"]]))] if batch["numerics"].size else []
+    stages += _tables(model, batch, gradient_of)
     for name, layer, output in calls:
         inner = [module for module in layer.submodules if isinstance(module, Recorded)]
         below = {id(variable) for recorded_layer in inner for variable in recorded_layer.variables}
-        own = [] if layer is model.tables else [weight for weight in layer.variables if id(weight) not in below]
-        trained = [gradient_of[id(weight)] for weight in own if weight.trainable]
-        parts.append(Part(name, _norm(output), _norm(own) if own else None, _norm(trained) if trained else None))
-    return Replayed(weights, float(loss), [*parts, Part("loss", output=abs(float(loss)))])
+        own_weights = [] if layer is model.tables else [weight for weight in layer.variables if id(weight) not in below]
+        trained = [gradient_of[id(weight)] for weight in own_weights if weight.trainable]
+        stages.append(
+            Stage(name, _norm(output), _norm(own_weights) if own_weights else None, _norm(trained) if trained else None)
+        )
+    return Replayed(weights, float(loss), [*stages, Stage("loss", output=abs(float(loss)))])
 
 
-def _tables(model: CTRModel, batch: Batch, gradient_of: dict[int, Any]) -> Iterator[Part]:
+def _tables(model: CTRModel, batch: Batch, gradient_of: dict[int, Any]) -> Iterator[Stage]:
     """Yield each table with the embeddings that the batch looks up, and their summed gradients."""
     for lookup in embedding_lookups(model):
         read, gradient = lookup.rows(batch), gradient_of[id(lookup.fused)]
@@ -154,7 +156,7 @@ def _tables(model: CTRModel, batch: Batch, gradient_of: dict[int, Any]) -> Itera
         summed = np.zeros((len(read), lookup.table.dim))
         with np.errstate(invalid="ignore"):
             np.add.at(summed, np.searchsorted(read, rows[is_own]), gradient.values.numpy()[is_own])
-        yield Part(f"table {lookup.table.name}", weights=_norm(lookup.weights.gather(read)), gradient=_norm([summed]))
+        yield Stage(f"table {lookup.table.name}", weights=_norm(lookup.weights.gather(read)), gradient=_norm([summed]))
 
 
 def _norm(arrays: Sequence[Any]) -> float:
@@ -166,7 +168,7 @@ def _table(replayed: Replayed) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in ("table or layer", "output", "weights", "gradient"):
         table.add_column(column, justify="left" if column == "table or layer" else "right")
-    for part in replayed.parts:
-        norms = ("" if norm is None else f"{norm:.4g}" for norm in (part.output, part.weights, part.gradient))
-        table.add_row(escape(part.name), *norms, style=None if part.is_finite_forward else "red")
+    for stage in replayed.stages:
+        norms = ("" if norm is None else f"{norm:.4g}" for norm in (stage.output, stage.weights, stage.gradient))
+        table.add_row(escape(stage.name), *norms, style=None if stage.is_finite_forward else "red")
     return table

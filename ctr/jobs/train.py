@@ -328,8 +328,8 @@ def _run_in(run: Run) -> Iterator[None]:
         raise
     except BaseException as error:
         name_folder(error, run.folder)
-        if (kept := run.restore_replaced("unfinished")) is not None:
-            command = f"ctr train CONFIG --run {shlex.quote(str(kept))} --resume"
+        if (failed_folder := run.restore_replaced("unfinished")) is not None:
+            command = f"ctr train CONFIG --run {shlex.quote(str(failed_folder))} --resume"
             error.add_note(f"The checkpoints are kept. To resume after correcting the error, run: {command}")
         raise
 

@@ -57,11 +57,11 @@ def check_bad_rows(data: Data, bad_rows: Mapping[str, BadRows]) -> list[Finding]
     findings = []
     for name, bad in bad_rows.items():
         reasons = ", ".join(f"{reason} ({count:,})" for reason, count in bad.reasons.items())
-        message = f"invalid rows: {bad.rows:,} in {name} ({100 * bad.share:.3g}%): {reasons}."
-        if bad.share > at_most:
+        message = f"invalid rows: {bad.rows:,} in {name} ({100 * bad.fraction:.3g}%): {reasons}."
+        if bad.fraction > at_most:
             allowed = f" `data.bad_rows` allows {100 * at_most:g}%." if at_most else ""
             message += f"{allowed} Correct them, or set `data.bad_rows: {{skip: FRACTION}}`."
-        findings.append(Finding(Level.ERROR if bad.share > at_most else Level.WARNING, "invalid rows", message))
+        findings.append(Finding(Level.ERROR if bad.fraction > at_most else Level.WARNING, "invalid rows", message))
     return findings or [Finding(Level.OK, "invalid rows", "invalid rows: none")]
 
 
@@ -121,14 +121,14 @@ def _ids(features: Features, splits: Mapping[str, SplitProfile]) -> Iterator[str
     for name, feature in features.columns.items():
         trained = splits["train"].inputs[name]
         for split, profile in splits.items():
-            share = profile.inputs[name].unknown_share
-            if share is None or share <= MAX_UNKNOWN or feature.parts:  # new pairs of values are usual
+            fraction = profile.inputs[name].unknown_share
+            if fraction is None or fraction <= MAX_UNKNOWN or feature.parts:  # new pairs of values are usual
                 continue
             if feature.unknown_ids == "unseen":
                 why = "ids that are not in the training data"
             else:
                 why = "too rare for the vocabulary" if split == "train" else "not in the vocabulary"
-            yield f"{100 * share:.1f}% of the values of {name!r} in {split} are {why}"
+            yield f"{100 * fraction:.1f}% of the values of {name!r} in {split} are {why}"
         if trained.values:
             yield from feature.remarks(trained.different, trained.high)
 
@@ -139,7 +139,7 @@ def _duplicates(copies: Mapping[str, Duplicates]) -> Iterator[str]:
             yield f"about {duplicate_share(duplicates, name)}"
 
 
-def _differ(share: float, rows: int, other: float, other_rows: int) -> bool:
+def _differ(fraction: float, rows: int, other_fraction: float, other_rows: int) -> bool:
     """Return True if two fractions differ significantly."""
-    variance = share * (1 - share) / rows + other * (1 - other) / other_rows
-    return abs(share - other) > STANDARD_ERRORS * math.sqrt(variance)
+    variance = fraction * (1 - fraction) / rows + other_fraction * (1 - other_fraction) / other_rows
+    return abs(fraction - other_fraction) > STANDARD_ERRORS * math.sqrt(variance)

@@ -37,7 +37,7 @@ class ResourceEstimate:
     """Device of all replicas: each has every table and the tower, on the same CPU or on a GPU of its own."""
     rows: int
     """Memory of the rows that wait for training, or of the rows and scores for metrics, whichever is larger."""
-    own: OwnMemory
+    own_memory: OwnMemory
     """Memory of this process before training: Python, TensorFlow, vocabularies, and the peak of fitting features."""
     scores: int
     """Disk space of the score files."""
@@ -64,12 +64,12 @@ class ResourceEstimate:
     @property
     def memory(self) -> int:
         """Bytes of machine memory for the whole process."""
-        return max(self.own.peak, self.own.now + self.model + self.rows)
+        return max(self.own_memory.peak, self.own_memory.current + self.model + self.rows)
 
     @property
     def at_most(self) -> int:
         """Bytes of machine memory for the whole process if TensorFlow keeps what it frees."""
-        return max(self.own.peak, self.own.now + round(FREED_BUT_KEPT * self.model) + self.rows)
+        return max(self.own_memory.peak, self.own_memory.current + round(FREED_BUT_KEPT * self.model) + self.rows)
 
     @property
     def disk(self) -> int:
@@ -78,14 +78,14 @@ class ResourceEstimate:
 
 
 def estimate_resources(
-    plan: ModelPlan, prepared: PreparedData | None = None, own: OwnMemory | None = None
+    plan: ModelPlan, prepared: PreparedData | None = None, own_memory: OwnMemory | None = None
 ) -> ResourceEstimate:
     """Return the resource estimate of a run, from its config or also from its data.
 
     Args:
         plan: the model of the run; with `prepared`, completed with its encoder.
         prepared: its data; with None, tables with a vocabulary count as empty, and there are no rows and scores.
-        own: the memory of this process after the data was prepared; None measures it now.
+        own_memory: the memory of this process after the data was prepared; None measures it now.
 
     Raises:
         ConfigError: the requested device is missing or too small for the tables.
@@ -99,7 +99,7 @@ def estimate_resources(
         plan=plan,
         device=plan.device,
         rows=rows,
-        own=own or machine.own_memory(),
+        own_memory=own_memory or machine.own_memory(),
         scores=scores,
         checkpoints=experiment.training.checkpoint.keep + 2,  # at most, while one is written: see `CheckpointWriter`
         at_least=prepared is None,
@@ -152,8 +152,9 @@ def check_fits(plan: ModelPlan, folder: Path, prepared: PreparedData | None = No
     Raises:
         ConfigError: memory, disk or device do not suffice.
     """
-    own = machine.own_memory()
-    needs = estimate_resources(plan, prepared, own._replace(peak=own.now))  # an earlier peak needs no memory now
+    own_memory = machine.own_memory()
+    # an earlier peak needs no memory now
+    needs = estimate_resources(plan, prepared, own_memory._replace(peak=own_memory.current))
     findings = findings_of(needs, folder)
     refuse_errors(findings)
     return [finding.sentence for finding in findings if finding.level == Level.WARNING]
@@ -171,7 +172,7 @@ def size(count: int) -> str:
 
 def _memory(needs: ResourceEstimate) -> Iterator[Finding]:
     free = machine.free_memory()
-    free = None if free is None else free + needs.own.private
+    free = None if free is None else free + needs.own_memory.private
     message = f"memory: the run needs {'at least ' if needs.at_least else ''}{size(needs.memory)}"
     if free is None:
         yield Finding(Level.OK, "memory", f"{message}; free memory is unknown on this system")
@@ -188,18 +189,22 @@ def _advice(needs: ResourceEstimate) -> str:
     """Return where the memory goes, and how to need less."""
     plan = needs.plan
     largest = max(plan.tables, key=lambda table: table.weights + table.state, default=None)
-    parts = [
+    uses = [
         f"embedding tables {size(sum(table.weights for table in plan.tables))}",
         f"their optimizer state {size(sum(table.state for table in plan.tables))}",
         f"dense tower with optimizer state {size(plan.tower_bytes)}",
         f"a copy of these while a checkpoint is saved {size(needs.checkpoint)}",
         *([f"rows {size(needs.rows)}"] if needs.rows else []),
-        f"Python, TensorFlow and vocabularies {size(needs.own.now)}",
-        *([f"peak while features are fitted {size(needs.own.peak)}"] if needs.own.peak == needs.memory else []),
+        f"Python, TensorFlow and vocabularies {size(needs.own_memory.current)}",
+        *(
+            [f"peak while features are fitted {size(needs.own_memory.peak)}"]
+            if needs.own_memory.peak == needs.memory
+            else []
+        ),
     ]
     if needs.replicas > 1:
-        parts.append(f"{needs.replicas} replicas")
-    use = f"Memory is used by: {', '.join(parts)}."
+        uses.append(f"{needs.replicas} replicas")
+    use = f"Memory is used by: {', '.join(uses)}."
     if largest is None or plan.tower_bytes > plan.table_bytes:
         block, block_bytes = max(plan.blocks.items(), key=lambda item: item[1])
         return f"{use}\nThe largest block is {block!r} with {size(block_bytes)}. Use narrower layers."

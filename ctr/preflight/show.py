@@ -50,8 +50,8 @@ def _summary(inspection: Inspection) -> str:
     """Return `1 error, 2 warnings, 8 checks passed`."""
     counts = Counter(finding.level for finding in inspection.findings)
     levels = [level for level in (Level.ERROR, Level.WARNING, Level.NOTE) if counts[level]]
-    found = [f"{counts[level]} {level}{'s' * (counts[level] > 1)}" for level in levels]
-    return ", ".join([*found, f"{counts[Level.OK]} check{'s' * (counts[Level.OK] != 1)} passed"])
+    problems = [f"{counts[level]} {level}{'s' * (counts[level] > 1)}" for level in levels]
+    return ", ".join([*problems, f"{counts[Level.OK]} check{'s' * (counts[Level.OK] != 1)} passed"])
 
 
 def _print_splits(profiles: Mapping[str, SplitProfile], console: Console) -> None:

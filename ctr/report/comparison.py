@@ -100,7 +100,7 @@ def write_comparison(folder: Path) -> None:
     markdown = [
         f"# {escaped(comparison['study']['name'])}",
         conclusions,
-        *(named.table.markdown() for named in (*main, *details)),
+        *(page_table.table.markdown() for page_table in (*main, *details)),
     ]
     runs = runs_csv(comparison)
     remove(folder / "plots")
@@ -115,7 +115,7 @@ def write_comparison(folder: Path) -> None:
 def _non_empty(functions: dict[str, TableFunction], comparison: Comparison) -> list[PageTable]:
     """Return the tables that have rows or notes."""
     named_tables = [PageTable(name, function(comparison)) for name, function in functions.items()]
-    return [named for named in named_tables if named.table.rows or named.table.notes]
+    return [page_table for page_table in named_tables if page_table.table.rows or page_table.table.notes]
 
 
 def runs_csv(comparison: Comparison) -> str:
@@ -220,10 +220,10 @@ def _read(folder: Path) -> Comparison:
     Raises:
         ConfigError: the file is damaged or has no checksum.
     """
-    again = "Run the same `ctr compare` command to write it again."
-    sums = read_sums(folder, f"Delete it. {again}")
+    advice = "Run the same `ctr compare` command to write it again."
+    sums = read_sums(folder, f"Delete it. {advice}")
     if sums is None:
         cause = f"{CHECKSUMS} not found: an earlier version wrote the comparison, or the file was deleted."
-        raise ConfigError(f"{folder}: {cause} {again}")
-    check_file(folder, FILE, sums, again)
+        raise ConfigError(f"{folder}: {cause} {advice}")
+    check_file(folder, FILE, sums, advice)
     return read_comparison(folder / FILE, read_json(folder / FILE))

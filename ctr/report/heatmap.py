@@ -86,7 +86,7 @@ def heat_map(over_time: OverTime, thresholds: dict[str, float]) -> HeatMap:
 
 
 def _strip(name: str, column: ColumnOverTime, periods: list[str], thresholds: dict[str, float]) -> Strip:
-    levels = [_level(*both, thresholds) for both in zip(column["psi"], column["drift"], strict=True)]
+    levels = [_level(*pair, thresholds) for pair in zip(column["psi"], column["drift"], strict=True)]
     is_single = len(periods) <= MAX_SINGLE
     cells = []
     for (_, level), indices in groupby(range(len(periods)), lambda index: (index * is_single, levels[index])):

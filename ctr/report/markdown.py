@@ -153,9 +153,9 @@ def _unknown_ids(report: ScoredReport) -> list[str]:
     """Return the features with the largest fraction of unknown ids in the main split."""
     main = report["main_split"]
     fractions = [(name, fraction) for name, by_split in unknown_ids(report).items() if (fraction := by_split.get(main))]
-    named = [f"{escaped(name)} {formats.percent(fraction)}" for name, fraction in fractions[:MAX_FEATURES]]
+    items = [f"{escaped(name)} {formats.percent(fraction)}" for name, fraction in fractions[:MAX_FEATURES]]
     rest = f" and {len(fractions) - MAX_FEATURES} more features" if len(fractions) > MAX_FEATURES else ""
-    return [f"Unknown ids in {escaped(main)}: {', '.join(named)}{rest}."] if named else []
+    return [f"Unknown ids in {escaped(main)}: {', '.join(items)}{rest}."] if items else []
 
 
 def _header(names: list[str]) -> list[str]:

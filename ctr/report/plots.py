@@ -113,10 +113,10 @@ def score_plots(curves: dict[str, Any]) -> list[Markup]:
     top = 1.08 * max((max(shares) for classes in splits.values() for shares in classes.values()), default=1.0)
 
     def draw(name: str, classes: dict[str, list[float]], axes: Axes) -> None:
-        for which, color in (("negatives", ORANGE), ("positives", BLUE)):
-            if which in classes:
-                axes.stairs(classes[which], closed, fill=True, facecolor=color, alpha=0.25)
-                axes.stairs(classes[which], closed, edgecolor=color, linewidth=1.4, label=which)
+        for label, color in (("negatives", ORANGE), ("positives", BLUE)):
+            if label in classes:
+                axes.stairs(classes[label], closed, fill=True, facecolor=color, alpha=0.25)
+                axes.stairs(classes[label], closed, edgecolor=color, linewidth=1.4, label=label)
         _score_axis(axes, edges)
         axes.set(ylabel="fraction of the class", ylim=(0, top), xlim=(closed[0] - width, closed[-1] + width))
         axes.set_title(f"Score distribution of {printable(name)}")

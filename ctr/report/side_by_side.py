@@ -56,9 +56,9 @@ def side_by_side(runs: Sequence[Run]) -> list[TextTable]:
     Args:
         runs: runs to compare; differences are to the first run that has a split.
     """
-    named = list(zip(short_names(runs), runs, strict=True))
+    named_runs = list(zip(short_names(runs), runs, strict=True))
     by_split: dict[str, list[_Named]] = {"test": [], "valid": []}
-    for run in _scored(named):
+    for run in _scored(named_runs):
         for name in run.report["psi"]["score"]:
             by_split.setdefault(name, []).append(run)
     sections = [
@@ -71,12 +71,12 @@ def side_by_side(runs: Sequence[Run]) -> list[TextTable]:
         sections = [TextTable("no two of them have a split in common", [], [])]
     elif any(section.header == DIFFERENCES and section.rows for section in sections):
         sections.append(TextTable("how to read a difference", [], [], [HOW_TO_READ]))
-    return [*sections, *_settings(named)]
+    return [*sections, *_settings(named_runs)]
 
 
-def _scored(named: Sequence[tuple[str, Run]]) -> Iterator[_Named]:
+def _scored(named_runs: Sequence[tuple[str, Run]]) -> Iterator[_Named]:
     """Yield the runs and evaluations; reports of `ctr psi` have no scores and are left out."""
-    for name, run in named:
+    for name, run in named_runs:
         report = run.report()
         if report["kind"] != "psi":
             yield _Named(name, run, report)
@@ -116,14 +116,14 @@ def short_names(runs: Sequence[Run]) -> list[str]:
 def _metrics(name: str, runs: list[_Named]) -> TextTable:
     """Return the metrics of one split, with a row for each run."""
     by_run = [run.report["metrics"][name] for run in runs]
-    shown = [metric for metric in shown_in(Place.SIDE_BY_SIDE) if all(metric.key in metrics for metrics in by_run)]
+    visible = [metric for metric in shown_in(Place.SIDE_BY_SIDE) if all(metric.key in metrics for metrics in by_run)]
     rows = []
     for run, metrics in zip(runs, by_run, strict=True):
         psi = run.report["psi"]["score"][name]
-        cells = [text for metric in shown for text in _value(metric, metrics)]
+        cells = [text for metric in visible for text in _value(metric, metrics)]
         drift = f"{formats.psi(psi['psi'])} {formats.drift(psi['drift'])}"
         rows.append([run.name, formats.count(metrics["rows"]), *cells, drift])
-    header = [text for metric in shown for text in (metric.label, *(["95% CI"] if metric.interval else []))]
+    header = [text for metric in visible for text in (metric.label, *(["95% CI"] if metric.interval else []))]
     return TextTable(name, ["run", "examples", *header, "score PSI"], rows)
 
 
@@ -176,10 +176,10 @@ def _settings(runs: Sequence[tuple[str, Run]]) -> list[TextTable]:
     configs = [(name, config) for name, config in saved if config is not None]
     if len(configs) < 2:
         return []
-    found = list(differences([config for _, config in configs]))
+    differing = list(differences([config for _, config in configs]))
     explicit = [
         (path, values)
-        for path, values in found
+        for path, values in differing
         if any(
             value is not ABSENT and is_explicit(config, path)
             for value, (_, config) in zip(values, configs, strict=True)
@@ -195,12 +195,16 @@ def _settings(runs: Sequence[tuple[str, Run]]) -> list[TextTable]:
         ]
     )
     notes = [f"and {len(rows) - MAX_KEYS} more"] if len(rows) > MAX_KEYS else []
-    if hidden := len(found) - len(explicit):
+    if hidden := len(differing) - len(explicit):
         follow = "differ" if hidden > 1 else "differs"
         notes.append(f"not listed: {hidden} more that {follow} only because of defaults or other settings")
     notes += [f"{name}: no config.yaml to compare" for name, config in saved if config is None]
     title = (
-        "settings that differ" if rows else "no setting was set differently" if found else "the settings are the same"
+        "settings that differ"
+        if rows
+        else "no setting was set differently"
+        if differing
+        else "the settings are the same"
     )
     return [TextTable(title, ["key", *(name for name, _ in configs)], rows[:MAX_KEYS], notes, texts=len(configs) + 1)]
 
@@ -262,8 +266,8 @@ def _cut(text: str) -> str:
 def _cells(difference: Difference) -> list[str]:
     """Return the difference, its CI with a star if it excludes 0, and p."""
     value, low, high = difference.value, difference.low, difference.high
-    shown = f"{value:+.5f}" if value else formats.metric(value)
+    text = f"{value:+.5f}" if value else formats.metric(value)
     if low is None or high is None:
-        return [shown, "-", "-"]
+        return [text, "-", "-"]
     star = " *" if low > 0 or high < 0 else "  "  # of equal width, so that numbers are aligned
-    return [shown, f"{low:+.5f} to {high:+.5f}{star}", formats.p_value(difference.p_value)]
+    return [text, f"{low:+.5f} to {high:+.5f}{star}", formats.p_value(difference.p_value)]

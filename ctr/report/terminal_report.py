@@ -29,15 +29,17 @@ def show_report(report: Report, console: Console) -> None:
 def _show_metrics(report: ScoredReport, console: Console) -> None:
     """Print the metrics of each split, the PSI of the score, and the checks that did not pass."""
     splits = report["metrics"]
-    shown = [metric for metric in shown_in(Place.TERMINAL) if any(metric.key in metrics for metrics in splits.values())]
+    visible = [
+        metric for metric in shown_in(Place.TERMINAL) if any(metric.key in metrics for metrics in splits.values())
+    ]
     table = Table(box=None, pad_edge=False)
     table.add_column("\nsplit")
-    for column in ("\nexamples", *(_in_two_lines(metric.label) for metric in shown)):
+    for column in ("\nexamples", *(_in_two_lines(metric.label) for metric in visible)):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("\nscore PSI", justify="right")
     for name, metrics in splits.items():
         psi = report["psi"]["score"].get(name)
-        cells = [_value(metric, metrics) for metric in shown]
+        cells = [_value(metric, metrics) for metric in visible]
         table.add_row(escape(name), formats.count(metrics["rows"]), *cells, _psi(psi) if psi else "reference")
     _print_table(table, console)
     for name, metrics in splits.items():

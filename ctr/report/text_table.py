@@ -42,10 +42,10 @@ class TextTable:
 
     def markdown(self) -> str:
         """Return the table as GitHub-flavored Markdown."""
-        parts = [f"#### {escaped(self.title)}"]
+        blocks = [f"#### {escaped(self.title)}"]
         if self.rows:
             rules = ["---" if index < self.texts else "---:" for index in range(len(self.header))]
             rows = [self.header, *self.rows]
             lines = [[escaped(cell) for cell in row] for row in rows]
-            parts.append("\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rules, *lines[1:]]))
-        return "\n\n".join([*parts, *(escaped(note) for note in self.notes)])
+            blocks.append("\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rules, *lines[1:]]))
+        return "\n\n".join([*blocks, *(escaped(note) for note in self.notes)])

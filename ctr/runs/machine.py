@@ -31,10 +31,10 @@ def free_memory(root: Path = Path("/")) -> int | None:
 class OwnMemory(NamedTuple):
     """Memory of this process in bytes."""
 
-    now: int
+    current: int
     peak: int
     private: int
-    """Bytes of `now` without mapped files, such as shared libraries."""
+    """Bytes of `current` without mapped files, such as shared libraries."""
 
 
 def own_memory(root: Path = Path("/")) -> OwnMemory:

@@ -178,8 +178,8 @@ class Run:
         """Return why there is no report, and what to do."""
         if (self.folder / REPORT).is_file() and self._sums() is None:
             reason = f"no {CHECKSUMS}: it was deleted, or an earlier version made the folder."
-            again = "Run `ctr train CONFIG --resume` to evaluate the run again."
-            return f"{reason} {again if self.exists else 'Make the folder again with --overwrite.'}"
+            advice = "Run `ctr train CONFIG --resume` to evaluate the run again."
+            return f"{reason} {advice if self.exists else 'Make the folder again with --overwrite.'}"
         if self.exists:
             return "unfinished run. Use `ctr train CONFIG --resume` to continue it, or --overwrite to start over."
         return "no run in this folder. Train one with `ctr train`, or choose another folder."
@@ -210,8 +210,8 @@ class Run:
     def check_free(self, overwrite: bool) -> None:
         """Raise ConfigError unless a new run can be written here."""
         if self.exists and not overwrite:
-            other = "--overwrite" if self.is_finished else "--resume or --overwrite"
-            raise ConfigError(f"{self.folder}: already holds a run. Choose another folder with --run, or add {other}.")
+            option = "--overwrite" if self.is_finished else "--resume or --overwrite"
+            raise ConfigError(f"{self.folder}: already holds a run. Choose another folder with --run, or add {option}.")
         if not self.exists and self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise ConfigError(f"{self.folder}: exists and is not a run. Choose another folder with --run.")
         check_writable(self.folder)
@@ -295,14 +295,16 @@ class Run:
         remove(self._sibling("partial"))
         if self.may_be_finished:  # the run to be replaced is still here: this one was not created
             return None
-        kept = self.failed_run_folder(suffix) if self._has_checkpoint or (self.folder / "diverged").is_dir() else None
-        if kept is None:
+        failed_folder = (
+            self.failed_run_folder(suffix) if self._has_checkpoint or (self.folder / "diverged").is_dir() else None
+        )
+        if failed_folder is None:
             self.delete()
-        elif kept != self.folder:
-            os.replace(self.folder, kept)
+        elif failed_folder != self.folder:
+            os.replace(self.folder, failed_folder)
         if self._sibling("replaced").exists():
             os.replace(self._sibling("replaced"), self.folder)
-        return kept
+        return failed_folder
 
     def failed_run_folder(self, suffix: str) -> Path:
         """Return the folder for a failed run: its own, or `<name>.<suffix>` if it was to replace another run."""

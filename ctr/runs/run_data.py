@@ -16,7 +16,7 @@ from ctr.schema.report import FileOfRun, FileRows
 from features import DataError, DataFile, RowGroup, files_of, read_tables, rows_of_files
 from features.errors import first_line
 
-Sets: TypeAlias = Mapping[str, list[RowGroup]]
+Splits: TypeAlias = Mapping[str, list[RowGroup]]
 FILES, CONTENTS = "data.json", "contents.parquet"
 RESTORE = "Restore {}, or start a new run with --run or --overwrite."
 HASHES = pa.schema(
@@ -30,7 +30,7 @@ HASHES = pa.schema(
 )
 
 
-def describe_data(sets: Sets) -> dict[str, Any]:
+def describe_data(splits: Splits) -> dict[str, Any]:
     """Return the contents of data.json: the files of each split, in order.
 
     Each file has its `path`, the number of its `rows` in the split, its `bytes`, the SHA-256 of its `footer`, and the
@@ -42,17 +42,17 @@ def describe_data(sets: Sets) -> dict[str, Any]:
             for file, listed in zip(files_of(row_groups), rows_of_files(row_groups), strict=True)
             for size, modified in [file.version]
         ]
-        for name, row_groups in sets.items()
+        for name, row_groups in splits.items()
     }
 
 
-def contents_of(sets: Sets) -> pa.Table:
+def contents_of(splits: Splits) -> pa.Table:
     """Return the contents of contents.parquet: the hash of each column of each row group that was read so far.
 
     A large row group has a hash for each slice, which starts at `row`.
     """
     tables = [HASHES.empty_table()]
-    for path, files in _files(sets).items():
+    for path, files in _files(splits).items():
         for file in files:
             index, row = (np.array(numbers) for numbers in zip(*file.contents.pieces, strict=True))
             for name, hashes in file.contents.known().items():
@@ -62,13 +62,13 @@ def contents_of(sets: Sets) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-def changed_files(sets: Sets, run: Run) -> list[str]:
+def changed_files(splits: Splits, run: Run) -> list[str]:
     """Return a line for each difference between the files of splits and of a run: name, order, rows, size or footer.
 
     Raises:
         ConfigError: data.json is missing or damaged.
     """
-    old_splits, new_splits = _recorded(run), _by_path(describe_data(sets))
+    old_splits, new_splits = _recorded(run), _by_path(describe_data(splits))
     differences = []
     for name in {**old_splits, **new_splits}:
         old, new = old_splits.get(name, {}), new_splits.get(name, {})
@@ -83,14 +83,14 @@ def changed_files(sets: Sets, run: Run) -> list[str]:
 
 
 def changed_contents(
-    sets: Sets, run: Run, contents: Path, columns: Iterable[str], log: Callable[[str], None]
+    splits: Splits, run: Run, contents: Path, columns: Iterable[str], log: Callable[[str], None]
 ) -> list[str]:
     """Return a line for each file in which a column differs from what a run read.
 
     Files with a different modification time are read now. All others are compared when they are read later.
 
     Args:
-        sets: splits without a difference that `changed_files` detects.
+        splits: splits without a difference that `changed_files` detects.
         run: the run.
         contents: the run's contents.parquet.
         columns: the columns that the run reads of all rows.
@@ -99,7 +99,7 @@ def changed_contents(
     Raises:
         ConfigError: the contents are damaged.
     """
-    files = _files(sets)
+    files = _files(splits)
     modified = {file["path"]: file["modified"] for split in run.read_json(FILES).values() for file in split}
     changed = {path for path, (file, *_) in files.items() if file.version[1] != modified.get(path)}
     differences: dict[str, str] = {}  # the first of each file
@@ -110,7 +110,7 @@ def changed_contents(
             except DataError as error:
                 differences.setdefault(path, str(error))
     columns = list(columns)
-    all_groups = [group for groups in sets.values() for group in groups]
+    all_groups = [group for groups in splits.values() for group in groups]
     unverified = [
         group
         for group in all_groups
@@ -146,10 +146,10 @@ def files_of_run(run: Run, row_groups: list[RowGroup]) -> dict[str, FileOfRun]:
     """
     recorded = [(name, file) for name, files in run.read_json(FILES).items() for file in files]
     paths: dict[str, set[str]] = {}
-    sets: dict[str, list[str]] = {}
+    splits: dict[str, list[str]] = {}
     for name, entry in recorded:
         paths.setdefault(entry["footer"], set()).add(entry["path"])
-        sets.setdefault(entry["path"], []).append(name)
+        splits.setdefault(entry["path"], []).append(name)
     contents = _read_contents(run.file(CONTENTS))
     shared: dict[str, FileOfRun] = {}
     for file in files_of(row_groups):
@@ -157,7 +157,7 @@ def files_of_run(run: Run, row_groups: list[RowGroup]) -> dict[str, FileOfRun]:
             same = [
                 path for path in candidates if _is_unchanged(file, contents.filter(pc.equal(contents["path"], path)))
             ]
-            names = dict.fromkeys(name for path in same or candidates for name in sets[path])
+            names = dict.fromkeys(name for path in same or candidates for name in splits[path])
             shared[file.path] = {"sets": list(names), "unchanged": bool(same)}
     return shared
 
@@ -206,10 +206,10 @@ def _differences(row_groups: list[RowGroup], columns: list[str]) -> Iterator[tup
             yield path, str(error)
 
 
-def _files(sets: Sets) -> dict[str, list[DataFile]]:
+def _files(splits: Splits) -> dict[str, list[DataFile]]:
     """Return path -> its opened files; a file in two splits is opened twice."""
     files: dict[str, dict[int, DataFile]] = {}
-    for groups in sets.values():
+    for groups in splits.values():
         for file in files_of(groups):
             files.setdefault(file.path, {})[id(file)] = file
     return {path: list(opened.values()) for path, opened in files.items()}

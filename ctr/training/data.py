@@ -156,7 +156,7 @@ def _check_some_batch(training: Training, rows: int) -> None:
 
 def bad_rows_records(bad_rows: Mapping[str, BadRows]) -> dict[str, BadRowsRecord]:
     """Return the invalid rows of each split, as report.json has them."""
-    return {name: {"rows": bad.rows, "share": bad.share, "reasons": bad.reasons} for name, bad in bad_rows.items()}
+    return {name: {"rows": bad.rows, "share": bad.fraction, "reasons": bad.reasons} for name, bad in bad_rows.items()}
 
 
 def good_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, data: Data) -> tuple[list[RowGroup], BadRows]:

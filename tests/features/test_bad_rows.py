@@ -65,14 +65,14 @@ def test_a_bad_row_is_left_out_for_its_reason(reason, tmp_path):
         left, counted = leave_out_bad_rows("train", row_groups, UNFITTED, 0.5)
         assert left_of(left) == [GOOD, {**GOOD, "free": "y"}]
         assert counted.reasons == {reason: 1}
-        assert (counted.rows, counted.share) == (1, 1 / 3)
+        assert (counted.rows, counted.fraction) == (1, 1 / 3)
 
 
 def test_what_a_feature_can_use_stays(tmp_path):
     row_groups = write(tmp_path / "a.parquet", USABLE)
     left, counted = leave_out_bad_rows("train", row_groups, UNFITTED, 0.001)
     assert left == row_groups
-    assert (counted.rows, counted.share, counted.reasons) == (0, 0.0, {})
+    assert (counted.rows, counted.fraction, counted.reasons) == (0, 0.0, {})
 
 
 row_dicts = st.lists(
@@ -127,7 +127,7 @@ def test_parts_of_row_groups_lose_rows_too(tmp_path):
     part = group.select(np.arange(11) % 2 == 0)
     left, counted = leave_out_bad_rows("train", [part], UNFITTED, 0.5)
     assert [row["id"] for row in left_of(left)] == [k % 3 for k in (0, 2, 6, 8, 10)]
-    assert (counted.rows, counted.share) == (1, 1 / 6)
+    assert (counted.rows, counted.fraction) == (1, 1 / 6)
 
 
 def test_a_row_group_of_bad_rows_alone_is_gone(tmp_path):
