@@ -108,8 +108,8 @@ def long_tail_ids(report: Measured, training: SplitMetrics, main: str) -> Statem
             Level.NOTE,
             main,
             f"Too few examples with long-tail ids to tell whether they rank as well as all (AUC {overall:.4f}): the "
-            f"95% CI of {len(buckets) - similar} of {len(buckets)} groups reaches below {overall - 0.02:.4f}, down to "
-            f"{lowest:.4f}.",
+            f"lower end of the 95% CI is below {overall - 0.02:.4f} in {len(buckets) - similar} of {len(buckets)} "
+            f"groups (lowest {lowest:.4f}).",
         )
 
 

@@ -87,9 +87,9 @@ def too_few(metrics: Mapping[str, Any]) -> str:
     """Return the start of a sentence about a split whose CI is too wide.
 
     >>> too_few({"interval_unit": "row"}), too_few({"interval_unit": "cluster", "cluster_column": "user"})
-    ('Too few positives', 'Too few positives that are independent by user')
+    ('Too few positives', 'Too few positives (clustered by user)')
     """
-    by = f" that are independent by {metrics['cluster_column']}" if metrics.get("interval_unit") == "cluster" else ""
+    by = f" (clustered by {metrics['cluster_column']})" if metrics.get("interval_unit") == "cluster" else ""
     return f"Too few positives{by}"
 
 

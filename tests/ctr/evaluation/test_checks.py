@@ -601,5 +601,5 @@ def test_the_largest_psi_covers_the_true_one(rows, shift):
 
 def test_too_few_positives_of_few_users_are_said_to_depend_on_them():
     clustered = measured(0.005, 8_600, 1.0) | {"interval_unit": "cluster", "cluster_column": "user"}
-    words = "Too few positives that are independent by user to tell whether the scores are calibrated"
+    words = "Too few positives (clustered by user) to tell whether the scores are calibrated"
     assert said("calibration", clustered)[1].startswith(words)
