@@ -39,7 +39,7 @@ class TimestampFormat(Settings):
         if "%Z" in value:
             raise ValueError(f"{value!r} has %Z, the name of a time zone. Use %z, its offset.")
         try:
-            time = None if value == "mixed" else _parsed(pa.array([_written(value)]), value)[0].as_py()
+            time = None if value == "mixed" else _parse(pa.array([_example_text(value)]), value)[0].as_py()
         except (ValueError, re.error) as error:
             raise ValueError(f"{value!r} is not a strptime format: {error}. Use a format such as %Y-%m-%d.") from error
         if time is None or time.year != EXAMPLE.year:
@@ -180,7 +180,7 @@ def _text(values: pa.Array, where: str) -> pa.Array:
         return date_texts(values)
     if pa.types.is_fixed_size_binary(values.type):
         values = values.cast(pa.large_binary())
-    return _converted(
+    return _convert(
         values, lambda subset: subset.cast(pa.large_string()), where, "is not UTF-8 (`hex` reads any bytes)"
     )
 
@@ -204,24 +204,24 @@ def _integers(values: pa.Array, where: str) -> pa.Array:
         _check(values, pc.match_substring_regex(values, "^-?[0-9]+$"), where, rule)
     if pa.types.is_boolean(values.type):
         values = values.cast(pa.int8())
-    return _converted(values, lambda subset: subset.cast(pa.int64()), where, rule)
+    return _convert(values, lambda subset: subset.cast(pa.int64()), where, rule)
 
 
 def _numbers(values: pa.Array, where: str) -> pa.Array:
-    return _converted(values, as_floats, where, "is not a number")
+    return _convert(values, as_floats, where, "is not a number")
 
 
 def _timestamps(values: pa.Array, format_: str, where: str) -> pa.Array:
     encoded = values.cast(pa.large_string()).dictionary_encode()
     texts = encoded.dictionary
     if pa.types.is_integer(values.type):  # integers lack leading zeros
-        texts = pc.utf8_lpad(texts, len(_written(format_)), "0")
-    times = _parsed(texts, format_).take(encoded.indices)
+        texts = pc.utf8_lpad(texts, len(_example_text(format_)), "0")
+    times = _parse(texts, format_).take(encoded.indices)
     _check(values, pc.or_(times.is_valid(), values.is_null()), where, f"is not a time in the format {format_}")
     return times
 
 
-def _parsed(texts: pa.Array, format_: str) -> pa.Array:
+def _parse(texts: pa.Array, format_: str) -> pa.Array:
     """Return texts as timestamps in microseconds; null where a text does not fit the format."""
     candidates = pc.if_else(pc.match_substring_regex(texts, "[0-9]"), texts, "")  # pandas accepts `now`
     times = _by_pandas(candidates, format_)
@@ -236,7 +236,7 @@ def _by_pandas(texts: pa.Array, format_: str) -> pa.Array:
     return pa.array(times.as_unit("us"), pa.timestamp("us", "UTC" if _has_zone(format_) else None))
 
 
-def _written(format_: str) -> str:
+def _example_text(format_: str) -> str:
     return EXAMPLE.isoformat() if format_ == "ISO8601" else EXAMPLE.strftime(format_)
 
 
@@ -244,7 +244,7 @@ def _has_zone(format_: str) -> bool:
     return format_ == "ISO8601" or "%z" in format_
 
 
-def _converted(values: pa.Array, convert: Callable[[pa.Array], pa.Array], where: str, rule: str) -> pa.Array:
+def _convert(values: pa.Array, convert: Callable[[pa.Array], pa.Array], where: str, rule: str) -> pa.Array:
     """Convert all values; if that fails, raise DataError for the values that fail by themselves."""
     try:
         return convert(values)

@@ -98,7 +98,7 @@ def unified_schema(row_groups: list[RowGroup], columns: Iterable[str]) -> pa.Sch
     for file in files_of(row_groups):
         for index, field in enumerate(unified):
             file_field = file.schema.field(field.name)
-            common = _promoted(field, file_field)
+            common = _promote(field, file_field)
             if common is None:
                 raise DataError(
                     f"{file.path}: pass-through column {field.name!r} is {type_name(file_field.type)}, but "
@@ -121,7 +121,7 @@ def rows_of_files(row_groups: Iterable[RowGroup]) -> list[dict[str, Any]]:
     return [{"path": path, "rows": count} for path, count in rows.items()]
 
 
-def _promoted(first: pa.Field, second: pa.Field) -> pa.Field | None:
+def _promote(first: pa.Field, second: pa.Field) -> pa.Field | None:
     """Return a field that holds every value of both; None if Arrow's promotion would lose values or is impossible."""
     try:
         schemas = [pa.schema([first]), pa.schema([second])]

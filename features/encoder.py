@@ -122,7 +122,7 @@ class Encoder:
     @cached_property
     def layout(self) -> dict[str, Any]:
         """Layout of the batches as plain values, for a model: see `Layout`."""
-        return self._layout.described()
+        return self._layout.to_dict()
 
     @property
     def id_features(self) -> list[str]:
@@ -179,7 +179,7 @@ class Encoder:
             log_odds = contents.get("log_odds")  # absent in earlier versions, like `seen`
             statistics = Statistics(fits, contents["meanings"], log_odds)
             seen = {
-                name: _unpacked(folder / f"seen-{number:03d}.parquet", rows)
+                name: _unpack(folder / f"seen-{number:03d}.parquet", rows)
                 for number, (name, rows) in enumerate(contents.get("seen", {}).items())
             }
             columns = contents["columns"] and Columns(**contents["columns"])
@@ -225,7 +225,7 @@ def _fit_classes(features: Features) -> dict[str, type[Fit]]:
     return classes
 
 
-def _unpacked(file: Path, rows: int) -> np.ndarray:
+def _unpack(file: Path, rows: int) -> np.ndarray:
     """Read a record of seen rows, bool `[rows]`."""
     bits = pq.read_table(file)["bits"].to_numpy()
     if len(bits) != -(-rows // 8):

@@ -47,13 +47,13 @@ def _pairs(path: str) -> dict[str, str]:
         key, equals, value = folder.partition("=")
         if not equals:
             continue
-        key, value = _decoded(key, path), _decoded(value, path)
+        key, value = _decode(key, path), _decode(value, path)
         if pairs.setdefault(key, value) != value:
             raise DataError(f"{path}: folder names give both {key}={pairs[key]} and {key}={value}. Rename one.")
     return pairs
 
 
-def _decoded(name: str, path: str) -> str:
+def _decode(name: str, path: str) -> str:
     try:
         decoded = unquote_to_bytes(name).decode()
     except UnicodeError as error:

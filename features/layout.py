@@ -95,7 +95,7 @@ class Layout:
         vectors = table if has_vectors else None
         self.sequences.append({"name": name, "rows": self.rows[name], "table": vectors, "crossed": crossed})
 
-    def described(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return tables, fields, categories, sequences, numerics and plain as plain values, for a model."""
         return {
             "tables": list(self.tables.values()),

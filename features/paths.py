@@ -44,7 +44,7 @@ def _match(filesystem: pa.fs.FileSystem, pattern: str) -> list[str]:
 
     `*` and `?` match within a name; `**/` matches any number of folders.
     """
-    fixed = _fixed(filesystem, pattern)
+    fixed = _literal_prefix(filesystem, pattern)
     base = fixed or ("/" if pattern.startswith("/") else ".")
     translated = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}
     tokens = re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", pattern[len(fixed) :].replace("[!", "[^"))
@@ -58,7 +58,7 @@ def _match(filesystem: pa.fs.FileSystem, pattern: str) -> list[str]:
     return [path for path in visible if regex.fullmatch(path) or _is_below(path, regex)]
 
 
-def _fixed(filesystem: pa.fs.FileSystem, pattern: str) -> str:
+def _literal_prefix(filesystem: pa.fs.FileSystem, pattern: str) -> str:
     """Return the leading folders of a glob that have no glob characters or exist under that exact name."""
     fixed: list[str] = []
     for folder in pattern.split("/")[:-1]:

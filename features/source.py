@@ -45,20 +45,22 @@ def open_data(
         except (pa.ArrowException, OSError, re.error) as error:
             raise DataError(f"{location}: cannot list files: {first_line(error)}. Check the path.") from error
     names = [os.path.normpath(name) for _, name in files]
-    places = [
+    real_paths = [
         os.path.realpath(name) if isinstance(filesystem, pa.fs.LocalFileSystem) else os.path.normpath(name)
         for filesystem, name in files
     ]
-    if repeated := [place for place, times in Counter(places).items() if times > 1]:
-        same = [name for name, place in zip(names, places, strict=True) if place == repeated[0]]
+    if repeated := [real_path for real_path, times in Counter(real_paths).items() if times > 1]:
+        same = [name for name, real_path in zip(names, real_paths, strict=True) if real_path == repeated[0]]
         first, second = sorted(same, key=len)[:2]
         if first == second:
             raise DataError(f"{first}: the dataset lists this file twice. Remove one of the paths.")
         raise DataError(f"{first}: the same file as {second}, by a link. Remove the link.")
     casts = casts or {}
     row_groups: list[RowGroup] = []
-    for (filesystem, name), place, values in zip(files, places, folder_values(names, {*text, *casts}), strict=True):
-        row_groups += open_file(filesystem, name, place, values, casts)
+    for (filesystem, name), real_path, values in zip(
+        files, real_paths, folder_values(names, {*text, *casts}), strict=True
+    ):
+        row_groups += open_file(filesystem, name, real_path, values, casts)
     if not row_groups:
         where = path if isinstance(path, str) else path[0]
         raise DataError(f"{where}: no rows in {len(files)} file(s). Choose files that have rows.")

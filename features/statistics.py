@@ -159,7 +159,7 @@ def fit(
     numbers = features.number_columns.union(columns.names)
     names = [*features.input_columns, *columns.names]
     meanings = check_agreement(row_groups, list(dict.fromkeys(names)), numbers, earlier.meanings)
-    unchanged, empty = _continued(features, earlier)
+    unchanged, empty = _continue_fits(features, earlier)
     fitted = [f for f in features.columns.values() if (state := f.fitting()) is not None and state.full_key in empty]
     fraction = EDGE_ROWS / count_rows(row_groups)
     number_of = {_identity(group): number for number, group in enumerate(row_groups)}
@@ -181,7 +181,7 @@ def fittings(features: Features) -> dict[tuple[str, str], Fitting]:
     return {state.full_key: state for state in states if state is not None}
 
 
-def _continued(
+def _continue_fits(
     features: Features, earlier: Statistics
 ) -> tuple[dict[tuple[str, str], Fit], dict[tuple[str, str], Fitting]]:
     """Return the earlier fits that do not change, and an empty state for each of the others."""

@@ -60,7 +60,7 @@ def categories(column: pa.Array, missing: list[str | int]) -> pa.Array:
         return _texts(column, missing)
     values = column if pa.types.is_uint64(column.type) else column.cast(pa.int64())
     low, high = (0, 2**64) if pa.types.is_uint64(values.type) else (-(2**63), 2**63)
-    return _without(values, [value for value in missing if isinstance(value, int) and low <= value < high])
+    return _with_nulls(values, [value for value in missing if isinstance(value, int) and low <= value < high])
 
 
 def _texts(column: pa.Array, missing: list[str | int]) -> pa.DictionaryArray:
@@ -68,7 +68,7 @@ def _texts(column: pa.Array, missing: list[str | int]) -> pa.DictionaryArray:
     if not pa.types.is_dictionary(column.type):
         column = column.cast(pa.large_string()).dictionary_encode()
     absent = [value for value in missing if isinstance(value, str)]
-    texts = _without(column.dictionary.cast(pa.large_string()), absent)
+    texts = _with_nulls(column.dictionary.cast(pa.large_string()), absent)
     indices = column.indices.cast(pa.int32())
     if texts.null_count:
         indices = pc.if_else(pc.take(texts.is_null(), indices), pa.scalar(None, pa.int32()), indices)
@@ -76,7 +76,7 @@ def _texts(column: pa.Array, missing: list[str | int]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(indices, texts)
 
 
-def _without(values: pa.Array, absent: list[Any]) -> pa.Array:
+def _with_nulls(values: pa.Array, absent: list[Any]) -> pa.Array:
     """Return values with null in place of `absent` ones."""
     if not absent:
         return values

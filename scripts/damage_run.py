@@ -33,7 +33,7 @@ import ctr
 from ctr.config.experiment import Experiment, load_experiment
 from ctr.config.training import WarmStart
 from ctr.errors import ConfigError
-from ctr.report import render_html, show_report
+from ctr.report import print_report, render_html
 from ctr.report.side_by_side import side_by_side, to_markdown
 from ctr.runs.run import BEGUN_WITH, LINES, Run
 from ctr.training.checkpoint import fingerprint, load_best
@@ -52,7 +52,7 @@ Reader: TypeAlias = Callable[[Path, Console], str]
 
 def shown(run: Path, console: Console) -> str:
     """Print the report in the terminal."""
-    show_report(Run(run).report(), console)
+    print_report(Run(run).report(), console)
     return ""
 
 

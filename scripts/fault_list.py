@@ -161,8 +161,8 @@ FAULTS = (
     Fault(
         "gauc_ignores_weights",
         "ctr/metrics/groups.py",
-        "auc, weight, exponent = groups.auc[both], groups.weight[both], groups.exponent[both]",
-        "auc, weight, exponent = groups.auc[both], groups.rows[both], groups.exponent[both]",
+        "auc, weight, exponent = groups.auc[has_auc], groups.weight[has_auc], groups.exponent[has_auc]",
+        "auc, weight, exponent = groups.auc[has_auc], groups.rows[has_auc], groups.exponent[has_auc]",
         (f"{METRICS}/test_groups.py", METRICS),
     ),
     Fault(

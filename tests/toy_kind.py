@@ -39,7 +39,7 @@ class Rounded(ColumnFeature):
 
     holds = property(lambda self: "category")
     unknown_ids = property(lambda self: "fitted")
-    _wanted = property(lambda self: "numbers")
+    _accepted_types = property(lambda self: "numbers")
 
     def _accepts(self, type_):
         return is_number(type_)

@@ -27,7 +27,7 @@ def fairness(pairs: Sequence[tuple[Result, Result]]) -> Start:
     Args:
         pairs: finished run of the variant and finished run of the baseline, for each seed.
     """
-    must_be_equal = all(not _changed(base, candidate, exclude=START_NEUTRAL) for candidate, base in pairs)
+    must_be_equal = all(not _changed_settings(base, candidate, exclude=START_NEUTRAL) for candidate, base in pairs)
     is_shared: dict[str, bool] = {}
     violations = []
     for candidate, base in pairs:
@@ -38,7 +38,7 @@ def fairness(pairs: Sequence[tuple[Result, Result]]) -> Start:
         differing = [name for name in names if base_start.get(name) != start.get(name)]
         if must_be_equal and differing:
             violations.append(f"{candidate.run.label}: differs from {base.run.label} in {', '.join(differing)}")
-        same_config = not _changed(base, candidate, include=("data*",))
+        same_config = not _changed_settings(base, candidate, include=("data*",))
         if same_config and not have_same_data(base.run.saved, candidate.run.saved):
             violations.append(f"{candidate.run.label}: trained on different data than {base.run.label}")
     return {
@@ -49,7 +49,7 @@ def fairness(pairs: Sequence[tuple[Result, Result]]) -> Start:
     }
 
 
-def _changed(
+def _changed_settings(
     base: Result, candidate: Result, include: tuple[str, ...] = ("*",), exclude: tuple[str, ...] = ()
 ) -> list[str]:
     return diff_experiments(base.run.experiment, candidate.run.experiment, include, exclude)

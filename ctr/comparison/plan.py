@@ -113,7 +113,7 @@ def check_same_settings(runs: Sequence[PlannedRun]) -> None:
     Raises:
         ConfigError: a setting differs.
     """
-    for run in _existing(runs):
+    for run in _existing_runs(runs):
         changed = diff_experiments(run.saved.experiment(), run.experiment, exclude=("name",))
         if changed:
             title = f"{run.folder}: cannot reuse this run with different settings:"
@@ -134,7 +134,7 @@ def check_same_data(runs: Sequence[PlannedRun], notify: Callable[[str], None]) -
         DataError: a file does not exist.
     """
     opened: dict[str, dict[str, list[RowGroup]]] = {}
-    for run in _existing(runs):
+    for run in _existing_runs(runs):
         key = f"{run.seed} {run.experiment.data.model_dump_json()}"
         if key not in opened:
             opened[key] = open_splits(run.experiment)
@@ -148,7 +148,7 @@ def check_same_data(runs: Sequence[PlannedRun], notify: Callable[[str], None]) -
             raise ConfigError(bullet_list(title, differences) + RESTORE)
 
 
-def _existing(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+def _existing_runs(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
     return [run for run in runs if run.saved.exists]
 
 

@@ -158,10 +158,10 @@ def failure_reason(code: int, log: str) -> str:
         return f"killed by {name}{hint}"
     lines = [line for line in log.splitlines() if line.strip()]
     errors = [line.removeprefix(prefix) for line in lines for prefix in PREFIXES if line.startswith(prefix)]
-    return next(iter([*errors, *_raised(lines), *lines[-1:]]), f"exited with code {code}")
+    return next(iter([*errors, *_error_lines(lines), *lines[-1:]]), f"exited with code {code}")
 
 
-def _raised(lines: list[str]) -> list[str]:
+def _error_lines(lines: list[str]) -> list[str]:
     """Return the error of the last traceback: the first line after it that is not indented, without notes."""
     starts = [index for index, line in enumerate(lines) if line.startswith("Traceback")]
     return [line for line in lines[starts[-1] + 1 :] if not line[0].isspace()][:1] if starts else []

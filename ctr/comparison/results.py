@@ -116,7 +116,7 @@ def load_result(run: PlannedRun) -> Result | None:
     if run.saved.exists and run.saved.is_finished:
         run.saved.check_code(run.experiment)  # the code might have changed while the run was trained
         return Result(run, run.saved.run_report(), None)
-    path = _failed(run)
+    path = _failure_file(run)
     if path.is_file():
         failure = read_json(path)
         if failure.get("config") == run.experiment.to_yaml():
@@ -126,17 +126,17 @@ def load_result(run: PlannedRun) -> Result | None:
 
 def write_failure(run: PlannedRun, failure: Failure) -> None:
     """Write the failure of a run to a file next to the run folder."""
-    path = _failed(run)
+    path = _failure_file(run)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {**asdict(failure), "config": run.experiment.to_yaml()})
 
 
 def delete_failure(run: PlannedRun) -> None:
     """Delete the failure of a run, so that the run is trained again."""
-    remove(_failed(run))
+    remove(_failure_file(run))
 
 
-def _failed(run: PlannedRun) -> Path:
+def _failure_file(run: PlannedRun) -> Path:
     return run.folder.with_name(run.folder.name + FAILED)
 
 

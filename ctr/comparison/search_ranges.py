@@ -9,7 +9,7 @@ from pydantic import ValidationError, model_validator
 from scipy.stats import qmc
 
 from ctr.config.messages import explain
-from ctr.config.yaml_file import copied, join_key, put
+from ctr.config.yaml_file import deep_copy, join_key, put
 from ctr.errors import ConfigError
 from features import Settings
 
@@ -69,7 +69,7 @@ def find_ranges(values: Mapping[str, Any]) -> dict[str, SearchRange]:
 
 def fill_ranges(values: Mapping[str, Any], sampled: Sampled) -> dict[str, Any]:
     """Return a copy of a config in which sampled values replace the search ranges."""
-    copy = copied(values)
+    copy = deep_copy(values)
     for key, _ in _ranges(values):
         put(copy, list(key), sampled[join_key(key)], join_key(key))
     return copy

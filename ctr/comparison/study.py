@@ -164,7 +164,7 @@ def list_variants(study: Study) -> list[Variant]:
     variants = []
     for names in itertools.product(*study.axes.values()):
         options = dict(zip(study.axes, names, strict=True))
-        values = yaml_file.copied(study.experiment)
+        values = yaml_file.deep_copy(study.experiment)
         _apply(values, study.settings, "settings")
         for axis, option in options.items():
             _apply(values, study.axes[axis][option], f"axes.{axis}.{option}")
@@ -207,7 +207,7 @@ def _apply(values: dict[str, Any], settings: Mapping[str, Any], where: str) -> N
             raise ConfigError(
                 f"{where}: the comparison sets {key!r}. Use `{STUDY_KEYS[path[0]]}` of the study instead."
             )
-        yaml_file.put(values, path, yaml_file.copied(value), f"{where}: {key}")
+        yaml_file.put(values, path, yaml_file.deep_copy(value), f"{where}: {key}")
 
 
 def _options(axis: str, declared: Any) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ctr.config.yaml_file import copied, join_key, put_default, split_key
+from ctr.config.yaml_file import deep_copy, join_key, put_default, split_key
 from features.earlier_versions import is_earlier, translate_features
 from features.settings import RENAMED
 
@@ -25,7 +25,7 @@ def translate_config(values: dict[str, Any]) -> dict[str, Any]:
     Args:
         values: resolved values of config.yaml.
     """
-    values = copied(values)
+    values = deep_copy(values)
     if is_earlier(values.get("features")):
         values["features"] = translate_features(values["features"])
         for path in RENAMED_PATHS:

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from ctr.config.yaml_file import copied
+from ctr.config.yaml_file import deep_copy
 from ctr.errors import ConfigError
 
 ABSENT = object()
@@ -42,7 +42,7 @@ def is_explicit(config: Mapping[str, Any], path: Path) -> bool:
     """
     from ctr.config.experiment import check_experiment  # needs TensorFlow, which takes seconds to import
 
-    shortened = copied(config)
+    shortened = deep_copy(config)
     parent = _value_at(shortened, path[:-1])
     del parent[path[-1]]
     try:

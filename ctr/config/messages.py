@@ -10,7 +10,7 @@ SHOWN, LONGEST = 8, 1000  # mistakes, and characters of each
 COMPLETE = ("missing", "unknown_key", "unknown_type", "user_code")  # types of errors that name the value themselves
 
 
-def _dotted(path: tuple[int | str, ...]) -> str:
+def _dotted_key(path: tuple[int | str, ...]) -> str:
     """Return the dotted key of a setting.
 
     >>> _dotted(("features", "columns", "age", "dim"))
@@ -19,7 +19,7 @@ def _dotted(path: tuple[int | str, ...]) -> str:
     return ".".join(map(str, path))
 
 
-def explain(error: ValidationError, called: Callable[[tuple[int | str, ...]], str] = _dotted) -> str:
+def explain(error: ValidationError, called: Callable[[tuple[int | str, ...]], str] = _dotted_key) -> str:
     """Return a line for each mistake: the setting, the problem and the received value.
 
     Args:

@@ -36,17 +36,17 @@ def read(path: str | Path) -> dict[str, Any]:
     return values
 
 
-def copied(values: Any) -> Any:
+def deep_copy(values: Any) -> Any:
     """Return a copy of the values in which a mapping that two aliases share becomes two mappings.
 
     >>> inner = {"a": 1}
-    >>> copy = copied({"x": inner, "y": inner})
+    >>> copy = deep_copy({"x": inner, "y": inner})
     >>> copy["x"] is copy["y"]
     False
     """
     if isinstance(values, dict):
-        return {key: copied(value) for key, value in values.items()}
-    return [copied(value) for value in values] if isinstance(values, list) else values
+        return {key: deep_copy(value) for key, value in values.items()}
+    return [deep_copy(value) for value in values] if isinstance(values, list) else values
 
 
 def parse_override(override: str) -> tuple[list[str], Any]:

@@ -36,7 +36,7 @@ def roc(counts: ScoreCounts) -> dict[str, list[float]]:
     is_corner = np.concatenate([[True], right[:-1] * up[1:] != right[1:] * up[:-1], [True]])
     x, y = alarms[is_corner] / alarms[-1], hits[is_corner] / hits[-1]
     points = _evenly((x + y) / 2)
-    return {"false_positive_rate": _rounded(x[points]), "true_positive_rate": _rounded(y[points])}
+    return {"false_positive_rate": _round(x[points]), "true_positive_rate": _round(y[points])}
 
 
 def precision_recall(counts: ScoreCounts) -> dict[str, list[float]]:
@@ -44,7 +44,7 @@ def precision_recall(counts: ScoreCounts) -> dict[str, list[float]]:
     _, hits, alarms = _from_the_top(counts)
     recall, precision = hits[1:] / hits[-1], hits[1:] / (hits[1:] + alarms[1:])
     points = _evenly(recall)
-    return {"recall": _rounded(recall[points]), "precision": _rounded(precision[points])}
+    return {"recall": _round(recall[points]), "precision": _round(precision[points])}
 
 
 def ks(counts: ScoreCounts) -> dict[str, list[float]]:
@@ -52,7 +52,7 @@ def ks(counts: ScoreCounts) -> dict[str, list[float]]:
     logit, hits, alarms = _from_the_top(counts)
     x, y = alarms[1:] / alarms[-1], hits[1:] / hits[-1]
     points = _evenly((x + y) / 2)
-    return {"logit": _rounded(logit[points]), "positives": _rounded(y[points]), "negatives": _rounded(x[points])}
+    return {"logit": _round(logit[points]), "positives": _round(y[points]), "negatives": _round(x[points])}
 
 
 def _from_the_top(counts: ScoreCounts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -103,7 +103,7 @@ def load_curves(run: Run) -> dict[str, Any]:
     return run.read_json(FILE)
 
 
-def _rounded(numbers: np.ndarray) -> list[float]:
+def _round(numbers: np.ndarray) -> list[float]:
     return np.round(numbers, 6).tolist()
 
 

@@ -43,7 +43,7 @@ class Binning:
         """Return bins of a sample, given in chunks: quantile bins for numbers, otherwise the most frequent values."""
         fitted: dict[str, Bins] = {}
         for name, chunks in sample.items():
-            values = _joined(chunks)
+            values = _concatenate(chunks)
             if pa.types.is_floating(values.type):
                 fitted[name] = QuantileBins.fitted(values.to_numpy(zero_copy_only=False), bins)
             else:
@@ -174,7 +174,7 @@ def _codes(values: Values, bins: Bins) -> Codes:
     return Codes(bins.assign(values), rows)
 
 
-def _joined(chunks: list[Values]) -> pa.Array:
+def _concatenate(chunks: list[Values]) -> pa.Array:
     """Return the values of several row groups, without chunks that are all null, which can have a different type."""
     flat = [decoded(chunk.flat if isinstance(chunk, Ragged) else chunk) for chunk in chunks]
     return pa.concat_arrays([values for values in flat if values.null_count < len(values)] or flat[:1])

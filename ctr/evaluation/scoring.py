@@ -69,10 +69,10 @@ class Scorer:
             self._predict({key: batch[key][start : start + self.batch_size] for key in self._inputs})
             for start in range(0, table.num_rows, self.batch_size)
         ]
-        logit = _joined([logit for logit, _ in outputs]) + self.correction
+        logit = _concatenate([logit for logit, _ in outputs]) + self.correction
         if not np.isfinite(logit).all():
             raise Diverged(f"{int((~np.isfinite(logit)).sum())} of {len(logit)} scores are not finite")
-        losses = {name: _joined([of_name[name] for _, of_name in outputs]) for name in self._losses}
+        losses = {name: _concatenate([of_name[name] for _, of_name in outputs]) for name in self._losses}
         return Scored(table, values, batch, logit, losses)
 
     def _outputs(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
@@ -81,7 +81,7 @@ class Scorer:
         return output.logit, output.losses_of(batch["label"]) if self._losses else {}
 
 
-def _joined(chunks: Sequence[tf.Tensor]) -> np.ndarray:
+def _concatenate(chunks: Sequence[tf.Tensor]) -> np.ndarray:
     return np.concatenate([np.empty(0, np.float32), *(chunk.numpy().astype(np.float32) for chunk in chunks)])
 
 

@@ -85,7 +85,7 @@ def _inspect_data(inspection: Inspection, experiment: Experiment, run: Run, plan
         known = parent.encoder if parent else None
     with inspection.stage("data"):
         memory_before = own_memory()
-        inspection.prepared, memory = _prepared(experiment, inspection.splits, known), own_memory()
+        inspection.prepared, memory = _prepare(experiment, inspection.splits, known), own_memory()
         inspection.own_memory = memory if memory.peak > memory_before.peak else memory._replace(peak=memory.current)
         inspection.findings += check_bad_rows(experiment.data, inspection.prepared.bad_rows)
         inspection.profiles, copies = profile_splits(experiment, inspection.prepared)
@@ -93,7 +93,7 @@ def _inspect_data(inspection: Inspection, experiment: Experiment, run: Run, plan
         inspection.findings.append(check_order(experiment.data, inspection.prepared.splits["train"]))
 
 
-def _prepared(experiment: Experiment, splits: dict[str, list[RowGroup]], known: Encoder | None) -> PreparedData:
+def _prepare(experiment: Experiment, splits: dict[str, list[RowGroup]], known: Encoder | None) -> PreparedData:
     """Return the data without its invalid rows, however many; other problems are errors as in `ctr train`."""
     data = experiment.data.model_copy(update={"bad_rows": ANY_FRACTION})
     try:

@@ -21,7 +21,7 @@ from ctr.evaluation.histograms import FEATURE, Binning, Histograms, by_feature
 from ctr.evaluation.timeline import Timeline
 from ctr.metrics.periods import periods_of
 from ctr.metrics.psi import MODERATE_ABOVE
-from ctr.report import show_report, write_html
+from ctr.report import print_report, write_html
 from ctr.runs.environment import environment
 from ctr.runs.files import write_json
 from ctr.runs.folders import check_replaceable, new_folder
@@ -179,7 +179,7 @@ def compare_data(
     if target is not None:
         bins = by_feature(histograms.describe({"current": current_histograms}))
         _write(target, report, bins, settings.psi.major_above)
-    show_report(report, console)
+    print_report(report, console)
     if target is not None:
         console.print(f"report: {write_html(target)}", highlight=False, markup=False, soft_wrap=True)
     return report

@@ -104,12 +104,12 @@ def replay(file: str | Path, console: Console | None = None) -> list[Replayed]:
     print_line = partial(console.print, highlight=False, markup=False, soft_wrap=True)
     position = newest(run.folder / "checkpoints", lambda message: print_line(f"warning: {message}"))
     try:
-        steps = [_replayed(model, batch, path.stem)]
+        steps = [_replay_step(model, batch, path.stem)]
         if position is not None:
             step = int(model.step.numpy())
             read_state(run.folder / "checkpoints" / position.name / "state", model)
             model.step.assign(step)  # dropout depends on it
-            steps.append(_replayed(model, batch, f"checkpoint {position.name}"))
+            steps.append(_replay_step(model, batch, f"checkpoint {position.name}"))
     except tf.errors.InvalidArgumentError as error:
         raise ConfigError(
             f"{path}: has ids that are not in the tables of this run. Use a step that this run saved."
@@ -128,7 +128,7 @@ def replay(file: str | Path, console: Console | None = None) -> list[Replayed]:
     return steps
 
 
-def _replayed(model: CTRModel, batch: Batch, weights: str) -> Replayed:
+def _replay_step(model: CTRModel, batch: Batch, weights: str) -> Replayed:
     tensors = {key: tf.constant(array) for key, array in batch.items()}
     with recorded() as calls:
         loss, gradients = model.loss_and_gradients(tensors)

@@ -6,9 +6,9 @@ from rich.console import Console
 
 from ctr.console import PLAIN
 from ctr.errors import ConfigError
-from ctr.report import show_report, write_html
+from ctr.report import print_report, write_html
 from ctr.report.comparison import FILE, show_comparison, write_comparison
-from ctr.report.side_by_side import check_markdown, show_side_by_side, side_by_side, to_markdown
+from ctr.report.side_by_side import check_markdown, print_side_by_side, side_by_side, to_markdown
 from ctr.runs.files import write_text
 from ctr.runs.run import Run
 
@@ -46,7 +46,7 @@ def report(folders: list[Path], out: Path | None, console: Console) -> None:
     except ConfigError as error:
         mistakes.append(str(error))
     if sections:
-        show_side_by_side(sections, console)
+        print_side_by_side(sections, console)
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     if out is not None:
@@ -57,6 +57,6 @@ def report(folders: list[Path], out: Path | None, console: Console) -> None:
 
 def _print_report(folder: Path, console: Console) -> Run:
     """Print the report of a run or an evaluation, and rewrite its pages."""
-    show_report(Run(folder).report(), console)
+    print_report(Run(folder).report(), console)
     console.print(f"report: {write_html(folder)}", **PLAIN)
     return Run(folder)

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ctr.console import PLAIN
-from ctr.report import show_report, write_html
+from ctr.report import print_report, write_html
 from ctr.schema.report import Report
 from features import BadRows
 from models import ComponentCost, CTRModel
@@ -21,7 +21,7 @@ MAX_NAMES = 6  # of tables in a line
 
 def print_results(report: Report, folder: Path, console: Console) -> None:
     """Print a report and write its pages, the last step of a command; its results are already in the folder."""
-    show_report(report, console)
+    print_report(report, console)
     console.print(f"report: {write_html(folder)}", **PLAIN)
 
 

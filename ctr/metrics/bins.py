@@ -52,7 +52,7 @@ class QuantileBins:
 
     def count(self, numbers: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
         """Return the weight in each bin, float64 [size]; without weights the number of rows."""
-        return _counted(self.assign(numbers), weight, self.size)
+        return _bin_weights(self.assign(numbers), weight, self.size)
 
     def labels(self, convert: Callable[[np.ndarray], np.ndarray] = np.asarray) -> list[str]:
         """Return a label for each bin, with the edges converted by `convert`.
@@ -129,11 +129,11 @@ class CategoryBins:
 
     def count(self, values: pa.Array, weight: np.ndarray | None = None) -> np.ndarray:
         """Return the weight in each bin, float64 [size]; without weights the number of rows."""
-        return _counted(self.assign(values), weight, self.size)
+        return _bin_weights(self.assign(values), weight, self.size)
 
     def labels(self) -> list[str]:
         """Return a label for each bin; a text that is empty or equals another label is quoted."""
-        return [*(_shown(value) for value in self.values.to_pylist()), OTHER, NEW, MISSING]
+        return [*(_label(value) for value in self.values.to_pylist()), OTHER, NEW, MISSING]
 
     def ascending(self) -> np.ndarray:
         """Return the bins with the values in ascending order, then others, new and missing; int64 [size].
@@ -165,7 +165,7 @@ def bins_from_json(json_values: dict[str, Any]) -> Bins:
     return CategoryBins(values, others)
 
 
-def _counted(assigned: np.ndarray, weight: np.ndarray | None, size: int) -> np.ndarray:
+def _bin_weights(assigned: np.ndarray, weight: np.ndarray | None, size: int) -> np.ndarray:
     return np.bincount(assigned, weight, size).astype(np.float64)
 
 
@@ -199,7 +199,7 @@ def _digits(number: float, digits: int) -> str:
     return f"{number:,.0f}" if "e+" in text and abs(number) < 1e15 else text
 
 
-def _shown(value: int | str) -> str:
+def _label(value: int | str) -> str:
     if isinstance(value, int):
         return str(value)
     text = value if len(value) <= LABEL_LENGTH else value[:LABEL_LENGTH] + "…"

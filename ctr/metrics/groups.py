@@ -91,7 +91,7 @@ class GroupMetrics:
             weight = None if weight is None else weight[grouped]
         exponent = np.zeros(len(values), np.int32)
         if weight is not None:
-            weight, exponent = _scaled(weight, code, len(values))
+            weight, exponent = _scale(weight, code, len(values))
         key = code.astype(np.uint64) << SCORE_BITS | _ordered_bits(logit)
         if weight is None:  # the label is the last bit of the key, which is faster than sorting by an index
             key = np.sort(key << np.uint64(1) | label.astype(np.uint64))
@@ -151,7 +151,7 @@ def gauc(groups: GroupMetrics) -> dict[str, Any]:
     return {"gauc": sum_of_products(auc, weight) / float(weight.sum()), "mean_group_auc": float(auc.mean()), **counted}
 
 
-def _scaled(weight: np.ndarray, code: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
+def _scale(weight: np.ndarray, code: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
     """Return weights in float64, scaled by group like `counts.scaled`, and the exponents, int32 [groups]."""
     exact = weight.astype(np.float64)
     positive = exact[exact > 0]

@@ -96,11 +96,11 @@ def deciles(counts: ScoreCounts) -> list[Decile]:
     p = counts.probability
     rows = counts.positives + counts.negatives
     variance = (counts.positive_squares + counts.negative_squares) * p * (1 - p)
-    reached = _running(rows)
+    reached = _cumulative(rows)
     borders = np.arange(GROUPS + 1) * reached[-1] / GROUPS
     # a fraction of the rows with one score has the same fraction of their sums, so interpolation is linear
     weight, label, score, variance = (
-        np.diff(np.interp(borders, reached, _running(sums))) for sums in (rows, counts.positives, rows * p, variance)
+        np.diff(np.interp(borders, reached, _cumulative(sums))) for sums in (rows, counts.positives, rows * p, variance)
     )
     for sums in (label, variance):
         sums[sums < 1e-12 * sums.sum()] = 0  # rounding of a border can leave a tiny fraction of a row
@@ -129,6 +129,6 @@ def _cut(counts: ScoreCounts, threshold: float) -> tuple[float, float]:
     return hits, hits + float(counts.negatives[first:].sum())
 
 
-def _running(sums: np.ndarray) -> np.ndarray:
+def _cumulative(sums: np.ndarray) -> np.ndarray:
     """Return cumulative sums from the highest score down, starting with 0, float64 [k + 1]."""
     return np.concatenate([np.zeros(1), np.cumsum(sums[::-1], dtype=np.float64)])

@@ -141,7 +141,10 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
             measured = {"valid_auc": trial["auc"], "valid_log_loss": trial["log_loss"], "reason": trial["reason"]}
             yield {**run, **trial["values"], **measured, "chosen": trial["chosen"]}
         for result, seconds in zip(variant["seeds"], variant["clock"]["curves"], strict=True):
-            yield {**_run_columns(variant, result["seed"]), **_measured(variant, result, seconds, study["evaluated"])}
+            yield {
+                **_run_columns(variant, result["seed"]),
+                **_metric_columns(variant, result, seconds, study["evaluated"]),
+            }
         for failure in [failure for failure in variant["failures"] if failure["trial"] is None]:
             yield {**_run_columns(variant, failure["seed"]), "reason": failure["reason"]}
 
@@ -151,7 +154,7 @@ def _run_columns(variant: VariantResult, seed: int) -> dict[str, Any]:
     return {**variant["options"], "run": f"seed {seed}", "seed": seed, **(variant["tuned"] or {})}
 
 
-def _measured(
+def _metric_columns(
     variant: VariantResult, result: SeedResult, seconds: list[float], evaluated: str | None
 ) -> dict[str, Any]:
     """Return the columns with metrics, duration and sizes of a reported run."""

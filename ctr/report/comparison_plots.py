@@ -19,8 +19,8 @@ def comparison_plots(comparison: Comparison) -> dict[str, Markup]:
     """Return name -> plot, without plots that have no data."""
     plots = {
         "differences": _differences(comparison),
-        "learning-by-rows": _learning(comparison, "rows", "training examples (millions)"),
-        "learning-by-time": _learning(comparison, "seconds", "training time (s)"),
+        "learning-by-rows": _learning_plot(comparison, "rows", "training examples (millions)"),
+        "learning-by-time": _learning_plot(comparison, "seconds", "training time (s)"),
         "sparsity": _scatter(
             comparison, "row_sparsity", lambda variant: variant["row_sparsity"], "row sparsity", "AUC by row sparsity"
         ),
@@ -63,7 +63,7 @@ def _differences(comparison: Comparison) -> Markup | None:
     return svg("differences", draw)
 
 
-def _learning(comparison: Comparison, along: str, label: str) -> Markup | None:
+def _learning_plot(comparison: Comparison, along: str, label: str) -> Markup | None:
     """Plot validation AUC of the best variants, one line per seed; the first seed's line is thicker."""
     variants = [variant for variant in ranked(comparison) if variant["seeds"]][:MAX_VARIANTS]
     curves = [
@@ -160,7 +160,7 @@ def _sensitivity(comparison: Comparison, key: str, number: int) -> Markup:
     variants = [variant for variant in ranked(comparison) if variant["trials"]]
     tuned = [variant for variant in variants if key in variant["trials"][0]["values"]][:MAX_VARIANTS]
     values = [trial["values"][key] for variant in tuned for trial in variant["trials"]]
-    points_of = [_finished(variant["trials"], key) for variant in tuned]
+    points_of = [_trial_points(variant["trials"], key) for variant in tuned]
 
     def draw(axes: Axes) -> None:
         for index, (variant, points) in enumerate(zip(tuned, points_of, strict=True)):
@@ -181,6 +181,6 @@ def _sensitivity(comparison: Comparison, key: str, number: int) -> Markup:
     return svg(f"sensitivity-{number}", draw)
 
 
-def _finished(trials: Sequence[Trial], key: str) -> list[tuple[float, float]]:
+def _trial_points(trials: Sequence[Trial], key: str) -> list[tuple[float, float]]:
     """Return sampled value and AUC of the trials that have an AUC, ordered by value."""
     return sorted((trial["values"][key], trial["auc"]) for trial in trials if trial["auc"] is not None)

@@ -254,10 +254,10 @@ def failures(comparison: Comparison) -> TextTable:
 
 def shared(comparison: Comparison) -> TextTable:
     """Return a note for each variant on the initial weights and data order that it shares with the baseline."""
-    return TextTable("initial weights and data order, compared by seed", [], [], list(_shared(comparison)))
+    return TextTable("initial weights and data order, compared by seed", [], [], list(_sharing_notes(comparison)))
 
 
-def _shared(comparison: Comparison) -> Iterable[str]:
+def _sharing_notes(comparison: Comparison) -> Iterable[str]:
     for variant in comparison["variants"]:
         if variant["difference"] is None:
             continue

@@ -36,7 +36,7 @@ def run_markdown(report: ScoredReport, name: str, is_run: bool) -> str:
         notes,
         _invalid_rows(report["bad_rows"]),
         _checks(report["checks"]),
-        _drifted(report["psi"], "feature", calendar),
+        _drifted_features(report["psi"], "feature", calendar),
         _unknown_ids(report),
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
@@ -49,7 +49,7 @@ def drift_markdown(report: DriftReport) -> str:
         f"{len(columns)} columns of {rows['current']:,} rows, compared with a reference of {rows['reference']:,} rows."
     )
     left_out = [f"Not compared: {', '.join(map(escaped, report['not_compared']))}."] if report["not_compared"] else []
-    sections = [["# PSI of two datasets"], [extent], _drifted(report["psi"], "column", set()), left_out]
+    sections = [["# PSI of two datasets"], [extent], _drifted_features(report["psi"], "column", set()), left_out]
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 
@@ -113,7 +113,7 @@ def _checks(checks: list[Check]) -> list[str]:
     return [*lines, f"- {passed} check{'s' if passed != 1 else ''} passed"]
 
 
-def _drifted(psi: FeatureDrift, noun: str, calendar: set[str]) -> list[str]:
+def _drifted_features(psi: FeatureDrift, noun: str, calendar: set[str]) -> list[str]:
     """Return a row for each feature that has drifted in any split or at the end of the data, the worst first.
 
     Args:

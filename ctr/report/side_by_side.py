@@ -82,7 +82,7 @@ def _scored(named_runs: Sequence[tuple[str, Run]]) -> Iterator[_Named]:
             yield _Named(name, run, report)
 
 
-def show_side_by_side(sections: Sequence[TextTable], console: Console) -> None:
+def print_side_by_side(sections: Sequence[TextTable], console: Console) -> None:
     """Print the tables."""
     console.print("\nside by side", style="bold")
     for section in sections:

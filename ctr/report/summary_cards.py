@@ -175,17 +175,17 @@ def drift_cards(report: DriftReport, columns: list[DistributionDrift]) -> list[C
     over_time = {} if report["psi"]["over_time"] is None else report["psi"]["over_time"]["features"]
     dated = sorted((column["since"], name) for name, column in over_time.items() if column["since"] is not None)
     if dated:
-        names = _listed(f"{name} (since {since})" for since, name in dated)
+        names = _join_texts(f"{name} (since {since})" for since, name in dated)
         cards.append(
             Card("Major drift since", dated[0][0], [f"By period, until the end of the data: {names}."], Drift.MAJOR)
         )
     undated = [name for name, column in over_time.items() if "reason" in column and Drift.MAJOR in column["drift"]]
     if undated:
-        sentences = [f"{_listed(undated)}: these columns follow the calendar, so their drift has no start date."]
+        sentences = [f"{_join_texts(undated)}: these columns follow the calendar, so their drift has no start date."]
         cards.append(Card("Not dated", formats.count(len(undated)), sentences))
     not_compared = report["not_compared"]
     if not_compared:
-        cards.append(Card("Not compared", formats.count(len(not_compared)), [f"{_listed(not_compared)}."]))
+        cards.append(Card("Not compared", formats.count(len(not_compared)), [f"{_join_texts(not_compared)}."]))
     return cards
 
 
@@ -197,7 +197,7 @@ def _feature_drift(drifts: list[DistributionDrift], noun: str, calendar: set[str
     sentences = []
     for word, of_level in by_level.items():
         if of_level:
-            names = _listed(f"{drift.name} ({formats.psi(drift.worst)})" for drift in of_level)
+            names = _join_texts(f"{drift.name} ({formats.psi(drift.worst)})" for drift in of_level)
             sentences.append(f"{formats.drift_phrase(word).capitalize()}: {names}.")
     unknown = sum(drift.level == Drift.TOO_LITTLE_DATA for drift in features)
     known = len(features) - unknown
@@ -209,7 +209,7 @@ def _feature_drift(drifts: list[DistributionDrift], noun: str, calendar: set[str
     left_out = [drift.name for drift in drifts if drift.name in calendar]
     if left_out:
         sentences.append(
-            f"Left out, because a split does not have all values of these date parts: {_listed(left_out)}."
+            f"Left out, because a split does not have all values of these date parts: {_join_texts(left_out)}."
         )
     level = features[0].level if features and (drifted or not unknown) else None
     title = f"{noun.capitalize()}s that have drifted"
@@ -254,7 +254,7 @@ def _warm_start(warm_start: dict[str, Any]) -> str:
 def _row_sparsity(report: ScoredReport) -> Card:
     sparse = [table for table in report["tables"] if table["all_zero_embeddings"]]
     sparse.sort(key=lambda table: -table["all_zero_embeddings"])
-    names = _listed(f"{table['name']} ({formats.percent(table['row_sparsity'])})" for table in sparse)
+    names = _join_texts(f"{table['name']} ({formats.percent(table['row_sparsity'])})" for table in sparse)
     return Card("Row sparsity", formats.percent(report["row_sparsity"]), [f"All-zero embeddings are in {names}."])
 
 
@@ -263,7 +263,7 @@ def _other_splits(metrics: dict[str, SplitMetrics], others: list[str], key: str)
     return [", ".join(values) + "."] if values else []
 
 
-def _listed(texts: Iterable[str]) -> str:
+def _join_texts(texts: Iterable[str]) -> str:
     """Return the first texts joined, with the number of the others."""
     items = list(texts)
     rest = len(items) - MAX_NAMES

@@ -78,7 +78,7 @@ def svg(name: str, draw: Callable[[Axes], None]) -> Markup:
         figure.savefig(out, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = out.getvalue()
     text = re.sub(r"<style.*?</style>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    return Markup(re.sub(r"<[^<>]*>", lambda tag: _adapted(tag[0], name), text))  # noqa: S704 - matplotlib escapes texts
+    return Markup(re.sub(r"<[^<>]*>", lambda tag: _adapt(tag[0], name), text))  # noqa: S704 - matplotlib escapes texts
 
 
 def standalone(plot: Markup) -> str:
@@ -94,7 +94,7 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
-def _adapted(tag: str, name: str) -> str:
+def _adapt(tag: str, name: str) -> str:
     """Return a tag with ids that are unique on the page, the colors of the page, and coordinates of two decimals."""
     tag = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", tag)
     if tag.startswith("<path"):

@@ -18,15 +18,15 @@ LEVELS = {Level.WARNING: "red", Level.NOTE: "yellow"}
 NUMBERS = ("PSI", "corrected", "p-value")  # columns of `ctr psi` that are aligned to the right
 
 
-def show_report(report: Report, console: Console) -> None:
+def print_report(report: Report, console: Console) -> None:
     """Print report.json of a run, of an evaluation or of `ctr psi`."""
     if report["kind"] == "psi":
-        _show_drift(report, console)
+        _print_drift(report, console)
     else:
-        _show_metrics(report, console)
+        _print_metrics(report, console)
 
 
-def _show_metrics(report: ScoredReport, console: Console) -> None:
+def _print_metrics(report: ScoredReport, console: Console) -> None:
     """Print the metrics of each split, the PSI of the score, and the checks that did not pass."""
     splits = report["metrics"]
     visible = [
@@ -88,7 +88,7 @@ def _count(number: int, noun: str) -> str:
     return f"{formats.count(number)} {noun}{'s' if number != 1 else ''}"
 
 
-def _show_drift(report: DriftReport, console: Console) -> None:
+def _print_drift(report: DriftReport, console: Console) -> None:
     """Print the PSI of each column, the worst drift first, and the columns that were not compared."""
     for name, files in report["files"].items():
         extent = f"{_count(report['rows'][name], 'row')} in {_count(len(files), 'file')}"

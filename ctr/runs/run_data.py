@@ -38,8 +38,8 @@ def describe_data(splits: Splits) -> dict[str, Any]:
     """
     return {
         name: [
-            {**listed, "bytes": size, "footer": file.footer, "modified": modified}
-            for file, listed in zip(files_of(row_groups), rows_of_files(row_groups), strict=True)
+            {**entry, "bytes": size, "footer": file.footer, "modified": modified}
+            for file, entry in zip(files_of(row_groups), rows_of_files(row_groups), strict=True)
             for size, modified in [file.version]
         ]
         for name, row_groups in splits.items()
@@ -68,7 +68,7 @@ def changed_files(splits: Splits, run: Run) -> list[str]:
     Raises:
         ConfigError: data.json is missing or damaged.
     """
-    old_splits, new_splits = _recorded(run), _by_path(describe_data(splits))
+    old_splits, new_splits = _read_record(run), _by_path(describe_data(splits))
     differences = []
     for name in {**old_splits, **new_splits}:
         old, new = old_splits.get(name, {}), new_splits.get(name, {})
@@ -178,7 +178,7 @@ def have_same_data(run: Run, other: Run) -> bool:
     Raises:
         ConfigError: a run's record of its data is damaged.
     """
-    files = [[(name, list(split.items())) for name, split in _recorded(pair).items()] for pair in (run, other)]
+    files = [[(name, list(split.items())) for name, split in _read_record(pair).items()] for pair in (run, other)]
     if files[0] != files[1]:
         return False
     keys = [name for name in HASHES.names if name != "hash"]
@@ -228,7 +228,7 @@ def _rows(contents: pa.Table) -> Iterator[tuple[str, str, int, int, int]]:
     return zip(*(contents[name].to_pylist() for name in HASHES.names), strict=True)
 
 
-def _recorded(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
+def _read_record(run: Run) -> dict[str, dict[str, dict[str, Any]]]:
     """Return split -> path -> file, from the data.json of a run."""
     if not (run.folder / FILES).is_file():
         raise ConfigError(

@@ -75,8 +75,8 @@ def report_of_0_4(values: Values) -> Values:
             **_feature_drift(values["psi"]),
             "score": {split: _psi(psi) for split, psi in values["psi"]["score"].items()},
         },
-        "slices": _grouped(values["slices"], lambda group: {"psi": _psi(group["psi"])}),
-        "frequency": _grouped(values["frequency"], lambda group: {"seen": BANDS[group["seen"]]}),
+        "slices": _translate_groups(values["slices"], lambda group: {"psi": _psi(group["psi"])}),
+        "frequency": _translate_groups(values["frequency"], lambda group: {"seen": BANDS[group["seen"]]}),
         "leakage": {
             split: {"duplicates": leaks["rows_in_training"], "single_feature_auc": leaks["single_feature_auc"]}
             for split, leaks in values["leakage"].items()
@@ -167,7 +167,7 @@ def _column(column: Values) -> Values:
     return {**translated, "drift": [DRIFT[level] for level in translated["drift"]]}
 
 
-def _grouped(by_split: Values, changed: Any) -> Values:
+def _translate_groups(by_split: Values, changed: Any) -> Values:
     """Return the metrics of the groups of each split and column, with the values that `changed` returns for each."""
     return {
         split: {

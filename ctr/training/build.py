@@ -69,11 +69,11 @@ def _tower(settings: Any, experiment: Experiment) -> Tower:
     """Make the tower of a `model` section. A tower with a `base` gets its weights from the base tower."""
     arguments = {name: value for name, value in settings if name != "type"}
     if "base" in arguments:
-        return _made(settings, {**arguments, "base": _tower(arguments["base"], experiment)})
-    return _made(settings, {**arguments, "initializer": experiment.initializer.towers, "seed": experiment.seed})
+        return _construct(settings, {**arguments, "base": _tower(arguments["base"], experiment)})
+    return _construct(settings, {**arguments, "initializer": experiment.initializer.towers, "seed": experiment.seed})
 
 
-def _made(settings: Any, arguments: Mapping[str, Any]) -> Any:
+def _construct(settings: Any, arguments: Mapping[str, Any]) -> Any:
     """Call the constructor that settings name; any error of a user's class becomes a ConfigError."""
     try:
         return settings.factory(**arguments)
@@ -93,18 +93,18 @@ def _router(experiment: Experiment, model: CTRModel, steps_per_epoch: int) -> Ro
             rate = getattr(settings, "learning_rate", None)  # optional in a user's optimizer
             if isinstance(rate, ScheduleSettings):
                 arguments["learning_rate"] = _schedule(rate, steps_per_epoch, total_steps)
-            return _made(settings, arguments)
+            return _construct(settings, arguments)
 
     sparse = {key: make(settings, f"optimizers.sparse.{key}") for key, settings in optimizers.sparse.items()}
     dense = {}
     for pattern, settings in optimizers.dense.items():
         optimizer = make(settings, f"optimizers.dense.{pattern}", *TowerOptimizer.model_fields)
         with as_config_error(f"optimizers.dense.{pattern}"):
-            dense[pattern] = _wrapped(optimizer, settings)
+            dense[pattern] = _wrap(optimizer, settings)
     return Router(sparse, dense, model.logical_variables, optimizers.clip_norm)
 
 
-def _wrapped(optimizer: tf_keras.optimizers.Optimizer, settings: TowerOptimizer) -> tf_keras.optimizers.Optimizer:
+def _wrap(optimizer: tf_keras.optimizers.Optimizer, settings: TowerOptimizer) -> tf_keras.optimizers.Optimizer:
     """Wrap an optimizer of the tower in the regularization, normalization and lookahead of its settings."""
     if settings.l1_gradient or settings.l2_gradient:
         optimizer = Regularized(optimizer, settings.l1_gradient, settings.l2_gradient)

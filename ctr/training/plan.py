@@ -98,7 +98,7 @@ class ModelPlan:
         Raises:
             ConfigError: tables that share a variable have too many rows.
         """
-        return _sized(self.experiment, encoder, self.blocks, self.updaters)
+        return _plan_for_encoder(self.experiment, encoder, self.blocks, self.updaters)
 
     def build(self, steps_per_epoch: int = 1) -> CTRModel:
         """Build the compiled model on its device, with all variables and optimizer state.
@@ -125,12 +125,12 @@ def plan_model(experiment: Experiment, encoder: Encoder) -> ModelPlan:
         ConfigError: a setting is invalid for the model or an optimizer, a pattern does not match the tables or blocks,
             or tables that share a variable have too many rows.
     """
-    plan = _sized(experiment, encoder, blocks={}, updaters={})
+    plan = _plan_for_encoder(experiment, encoder, blocks={}, updaters={})
     outline = outline_of(lambda: make_model(experiment, plan.inputs, plan.patterns))
     return replace(plan, blocks=_blocks(outline), updaters=_updaters(outline))
 
 
-def _sized(
+def _plan_for_encoder(
     experiment: Experiment, encoder: Encoder, blocks: Mapping[str, int], updaters: Mapping[str, Updater]
 ) -> ModelPlan:
     """Make the plan with the tables of an encoder; blocks and updaters do not depend on it."""
@@ -147,14 +147,14 @@ def _sized(
         experiment=experiment,
         inputs=inputs,
         base_logit=encoder.statistics.log_odds if experiment.initializer.head_bias == "log_odds" else None,
-        tables=tuple(_planned(table, patterns[table.name], experiment) for table in extended.tables),
+        tables=tuple(_plan_table(table, patterns[table.name], experiment) for table in extended.tables),
         groups=tuple(tuple(table.name for table in members) for members in groups.values()),
         blocks=blocks,
         updaters=updaters,
     )
 
 
-def _planned(table: Table, pattern: str, experiment: Experiment) -> PlannedTable:
+def _plan_table(table: Table, pattern: str, experiment: Experiment) -> PlannedTable:
     settings = experiment.optimizers.sparse[pattern]
     state = settings.factory.state_floats(table.dim, **settings.model_dump(exclude={"type"}))
     floats = 4 * table.rows  # bytes of one number per row

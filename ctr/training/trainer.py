@@ -265,11 +265,11 @@ def prefetch_to_device(batches: Generator[Batch, None, None], model: CTRModel) -
     """Yield each batch with its tensors on the model's device; a thread copies them before the step needs them."""
     device = model.distribute_strategy.extended.worker_devices[0]
 
-    def copied() -> Iterator[Placed]:
+    def placed_batches() -> Iterator[Placed]:
         with closing(batches):
             for batch in batches:
                 with tf.device(device):
                     tensors = {key: tf.identity(array) for key, array in batch.items()}
                 yield batch, tensors
 
-    return read_ahead(copied(), depth=2)
+    return read_ahead(placed_batches(), depth=2)

@@ -51,7 +51,7 @@ class Categorical(Embedded):
         return counts or pa.types.is_timestamp(type_) or pa.types.is_date(type_)
 
     @property
-    def _wanted(self) -> str:
+    def _accepted_types(self) -> str:
         if self.part is None:
             return "integers, strings or booleans"
         return "timestamps, or integers with `time_unit`"

@@ -113,7 +113,7 @@ class Feature(Settings, ABC):
             return
         raise DataError(
             f"{where}: column {column!r} has type {type_name(type_)}, "
-            f"but {self.type} feature {self.name!r} needs {self._wanted}.{self._hint(column, type_)}"
+            f"but {self.type} feature {self.name!r} needs {self._accepted_types}.{self._hint(column, type_)}"
         )
 
     def _accepts(self, type_: pa.DataType) -> bool:
@@ -121,7 +121,7 @@ class Feature(Settings, ABC):
         raise TypeError(f"{type(self).__name__} must define _accepts, because it reads columns")
 
     @property
-    def _wanted(self) -> str:
+    def _accepted_types(self) -> str:
         """Types that it accepts, for errors."""
         return "another type"
 

@@ -135,7 +135,7 @@ class Numeric(ColumnFeature):
         return is_flag_or_number(type_)
 
     @property
-    def _wanted(self) -> str:
+    def _accepted_types(self) -> str:
         return "numbers"
 
     def _hint(self, column: str, type_: pa.DataType) -> str:

@@ -43,7 +43,7 @@ class Sequence(Embedded):
         return is_list(type_) and (is_category(type_.value_type) or pa.types.is_null(type_.value_type))
 
     @property
-    def _wanted(self) -> str:
+    def _accepted_types(self) -> str:
         return "lists of integers, strings or booleans"
 
     def _hint(self, column: str, type_: pa.DataType) -> str:

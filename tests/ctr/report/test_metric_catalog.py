@@ -14,7 +14,7 @@ from ctr.comparison import build_comparison
 from ctr.metrics import BinaryMetrics
 from ctr.metrics.catalog import CATALOG
 from ctr.metrics.metric import Better, Companion, Metric, Place, Question
-from ctr.report import comparison_tables, show_report
+from ctr.report import comparison_tables, print_report
 from ctr.report.comparison import runs_csv
 from ctr.report.side_by_side import side_by_side
 from ctr.runs.run import Run
@@ -85,7 +85,7 @@ def test_report_md_has_a_column_for_it(toy, value):
 
 def test_the_terminal_has_a_column_for_it(toy, value):
     out = io.StringIO()
-    show_report(toy.report(), Console(file=out, width=200))
+    print_report(toy.report(), Console(file=out, width=200))
     lines = out.getvalue().splitlines()
     assert "toy" in lines[0]
     assert "accuracy" in lines[1]

@@ -18,7 +18,7 @@ from ctr.cli import app
 from ctr.config.experiment import load_experiment
 from ctr.evaluation.paired_scores import NotPaired, SavedScores, differing_rows
 from ctr.metrics import BinaryMetrics, Clusters, auc_difference
-from ctr.report.side_by_side import config_of, short_names, show_side_by_side, side_by_side, to_markdown
+from ctr.report.side_by_side import config_of, print_side_by_side, short_names, side_by_side, to_markdown
 from ctr.runs.files import read_json, write_json
 from ctr.runs.run import Run
 from tests.conftest import CONFIG, THREADS, click_log
@@ -424,7 +424,7 @@ def test_markdown_shows_every_text_as_it_is(tmp_path):
 def test_a_terminal_shows_texts_as_they_are(tmp_path):
     runs = [write_run(tmp_path / name, {"[red]": scored(k)}) for k, name in enumerate(("[bold]x", "b"))]
     console = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-    show_side_by_side(side_by_side(runs), console)
+    print_side_by_side(side_by_side(runs), console)
     shown = console.export_text()
     assert "[red], differences to [bold]x" in shown
     assert "examples of one user are not" in " ".join(shown.split())

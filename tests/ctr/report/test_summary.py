@@ -5,14 +5,14 @@ import io
 from rich.console import Console
 
 from ctr.metrics.psi import Drift
-from ctr.report import formats, show_report
+from ctr.report import formats, print_report
 from ctr.runs.run import Run
 from ctr.schema.levels import Level
 
 
 def shown(report, width=100):
     out = io.StringIO()
-    show_report(report, Console(file=out, width=width))
+    print_report(report, Console(file=out, width=width))
     return out.getvalue()
 
 
