@@ -2,7 +2,8 @@
 
     python scripts/run_pages.py [--update] [PAGE ...]
 
-Without pages: `README.md` and the tutorials. A page is run from top to bottom in a new copy of the project:
+Without pages: `README.md`, the tutorials, and the guides that have `console` blocks. A page is run from top to bottom
+in a new copy of the project:
 
 * a `yaml` or `python` block with `title="FILE"` writes FILE;
 * a `console` block holds commands, each after `$ `, and below each the output that the page shows. A line `...`
@@ -60,7 +61,8 @@ Run = Callable[[str], str]
 
 def default_pages() -> list[Path]:
     """Return the pages whose commands always work."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorials").glob("*.md"))]
+    guides = [page for page in sorted((ROOT / "docs" / "how-to").glob("*.md")) if "```console" in page.read_text()]
+    return [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorials").glob("*.md")), *guides]
 
 
 def commands_of(block: str) -> list[Command]:
@@ -108,8 +110,9 @@ def is_same(shown: str, real: str) -> bool:
 
 
 def _words(line: str) -> str:
-    """Return a line with numbers masked, and columns and rules of any width."""
-    return re.sub(r"([-─━═])\1+", r"\1", " ".join(NUMBER.sub("#", line).split()))
+    """Return a line with numbers and units of bytes masked, and columns and rules of any width."""
+    masked = re.sub(r"# [KMG]iB", "# B", NUMBER.sub("#", line))
+    return re.sub(r"([-─━═])\1+", r"\1", " ".join(masked.split()))
 
 
 def _is_metric(number: str) -> bool:
@@ -228,7 +231,12 @@ def shell(folder: Path) -> Run:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pages", nargs="*", type=Path, help="Markdown files; README.md and the tutorials by default")
+    parser.add_argument(
+        "pages",
+        nargs="*",
+        type=Path,
+        help="Markdown files; default: as above",
+    )
     parser.add_argument("--update", action="store_true", help="write the real output into the pages")
     arguments = parser.parse_args()
     failed = False

@@ -63,6 +63,8 @@ def test_a_missing_line_is_a_difference(tmp_path: Path):
         ("test  20,000  0.80861±0.009", "test 20,000 0.70861±0.009", False),
         ("1,000 examples/s", "999,123 examples/s", True),
         ("AUC 0.5000", "ROC 0.5000", False),
+        ("needs 990.5 MiB", "needs 1.0 GiB", True),
+        ("needs 990.5 MiB", "has 990.5 MiB", False),
         ("────────", "──", True),
         ("2 runs", "two runs", False),
     ],
