@@ -6,6 +6,7 @@ rows, if a split or the removal of invalid rows excludes others; it then carries
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -246,6 +247,11 @@ def open_file(
             with open_parquet(opened, footer) as parquet:
                 metadata, schema = parquet.metadata, parquet.schema_arrow
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # UnicodeDecodeError: in column names
+        if isinstance(error, OSError) and error.errno is not None:
+            reason = os.strerror(error.errno)
+            raise DataError(
+                f"{path}: cannot read the file: {reason}. Check that it exists and that you can read it."
+            ) from error
         raise DataError(f"{path}: not a readable Parquet file: {first_line(error)}. {REPLACE_FILE}") from error
     added = {name: value for name, value in folder_values.items() if name not in schema.names}
     types = [(field.name, _storage(field.type)) for field in schema] + [(name, added[name].type) for name in added]

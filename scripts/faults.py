@@ -182,8 +182,9 @@ def huge_table(place: Place, command: str) -> str:
         raise Failed(f"{run} was created")
     if command == "train":
         return ended.expect(2, "memory", "'user'", "2,000,000,00")
-    found = next((line for line in ended.shown.splitlines() if line.startswith("error")), "")
-    return Ended(ended.code, "", found).expect(2, "memory", "'user'", "2,000,000,00")
+    lines = ended.shown.splitlines()
+    first = next((number for number, line in enumerate(lines) if line.startswith("error")), 0)
+    return Ended(ended.code, "", "\n".join(lines[first : first + 3])).expect(2, "memory", "'user'", "2,000,000,00")
 
 
 def few_descriptors(place: Place, count: int) -> str:

@@ -229,6 +229,15 @@ def test_files_and_row_groups_without_rows_are_skipped(tmp_path):
     assert column(open_data(str(tmp_path))) == [1, 2]
 
 
+def test_a_file_that_the_system_does_not_open_is_an_error_with_its_reason(clicks, monkeypatch):
+    def refuse(filesystem, path):
+        raise PermissionError(13, f"Failed to open local file '{path}'. Detail: [errno 13] Permission denied")
+
+    monkeypatch.setattr("features.row_groups._version", refuse)
+    with pytest.raises(DataError, match=r"\.parquet: cannot read the file: Permission denied\. Check that it exists"):
+        open_data(str(clicks))
+
+
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
