@@ -58,7 +58,9 @@ def build_report(
         "version": VERSION,
         "main_split": main,
         "metrics": metrics,
-        "negative_sampling_rate": {name: tally.observed.negative_sampling_rate for name, tally in tallies.items()},
+        "negative_sampling_rate": {
+            name: tally.report_columns.negative_sampling_rate for name, tally in tallies.items()
+        },
         "deciles": {name: tally.metrics.deciles() for name, tally in tallies.items() if tally.is_labelled},
         "psi": psi,
         "slices": {name: _slices(tally, reference, major_above) for name, tally in labelled.items()},
@@ -75,7 +77,7 @@ def _curves(tallies: Mapping[str, SplitAccumulator], reference: Reference, major
     """Return the data of the plots."""
     histograms = {name: tally.histograms for name, tally in tallies.items() if not tally.is_reference}
     counts = {name: tally.metrics.counts() for name, tally in tallies.items() if tally.is_labelled}
-    date_parts = [FEATURE + name for name in next(iter(tallies.values())).observed.date_parts]
+    date_parts = [FEATURE + name for name in next(iter(tallies.values())).report_columns.date_parts]
     descriptions = reference.histograms.describe(histograms, date_parts)
     return {
         "psi": {"moderate_above": MODERATE_ABOVE, "unstable_above": major_above},
@@ -95,8 +97,8 @@ def _curves(tallies: Mapping[str, SplitAccumulator], reference: Reference, major
 
 def _leakage(tally: SplitAccumulator, reference: Reference) -> Leakage:
     return {
-        "duplicates": reference.rows.copied_fraction(tally.repeats, tally.observed.negative_sampling_rate),
-        "single_feature_auc": reference.joint.single_feature_auc(tally.joint),
+        "duplicates": reference.rows.copied_fraction(tally.repeats, tally.report_columns.negative_sampling_rate),
+        "single_feature_auc": reference.score_by_bin.single_feature_auc(tally.score_by_bin),
     }
 
 
@@ -137,8 +139,8 @@ def metrics_of_split(tally: SplitAccumulator) -> SplitMetrics:
         reasons = dict.fromkeys(unknown, "the data has no label")
         mean = tally.score_sum / tally.rows
         return {"rows": tally.rows, **dict.fromkeys(unknown), "mean_score": mean, "reasons": reasons}
-    metrics = tally.metrics.result(tally.observed.report.threshold, tally.observed.cluster)
-    if tally.observed.report.group is None:
+    metrics = tally.metrics.result(tally.report_columns.report.threshold, tally.report_columns.cluster)
+    if tally.report_columns.report.group is None:
         return metrics
     try:
         group_metrics = gauc(tally.metrics.by_group(GROUP))
@@ -149,7 +151,7 @@ def metrics_of_split(tally: SplitAccumulator) -> SplitMetrics:
             "reasons": dict.fromkeys(("gauc", "mean_group_auc"), str(reason)),
         }
     reasons = {**metrics.pop("reasons", {}), **group_metrics.pop("reasons", {})}
-    columns = {"cluster_column": tally.observed.report.group, "gauc_group": tally.observed.report.group}
+    columns = {"cluster_column": tally.report_columns.report.group, "gauc_group": tally.report_columns.report.group}
     return {**metrics, **columns, **group_metrics, **({"reasons": reasons} if reasons else {})}
 
 
@@ -157,27 +159,29 @@ def _drivers(reference: Reference, tally: SplitAccumulator, score: PSIResult) ->
     """Return the features that drive the drift of the score; empty if PSI is within its noise floor."""
     if score["psi"] is None or score["psi"] <= score["noise"]:
         return []
-    return reference.joint.drivers(tally.joint, reference.histograms.counts[SCORE], tally.histograms.counts[SCORE])
+    return reference.score_by_bin.drivers(
+        tally.score_by_bin, reference.histograms.counts[SCORE], tally.histograms.counts[SCORE]
+    )
 
 
 def _calendar(reference: Reference, tally: SplitAccumulator) -> list[str]:
     """Return the date parts, and crosses of them, of which the split or the training data lacks values."""
     return [
         name
-        for name, parts in tally.observed.calendar.items()
+        for name, parts in tally.report_columns.calendar.items()
         if any(lacks_values(reference.histograms, tally.histograms, FEATURE + part) for part in parts)
     ]
 
 
 def _over_time(tallies: list[SplitAccumulator], reference: Reference, major_above: float) -> OverTime | None:
     """Return PSI of every period of all splits together; None without a time column, or within one period."""
-    time = tallies[0].observed.time
+    time = tallies[0].report_columns.time
     if time is None:
         return None
     timeline = Timeline(reference.histograms.binning)
     for tally in tallies:
         timeline = timeline.merge(tally.timeline)
-    by_name = tallies[0].observed.calendar
+    by_name = tallies[0].report_columns.calendar
     calendar = {FEATURE + name: [FEATURE + part for part in parts] for name, parts in by_name.items()}
     periods = timeline.compare(reference.histograms, major_above, reference.periods, calendar)
     return None if periods is None else periods.over_time(time.column, time.by)
@@ -188,7 +192,7 @@ def _slices(tally: SplitAccumulator, reference: Reference, major_above: float) -
     slices: dict[str, list[SliceMetrics]] = {}
     for name, column in tally.slices.items():
         labels = reference.histograms.binning.labels(column)
-        expected, current = reference.joint.scores[column], tally.joint.scores[column]
+        expected, current = reference.score_by_bin.scores[column], tally.score_by_bin.scores[column]
         expected_rows = reference.histograms.rows * expected.sum(axis=1) / max(expected.sum(), 1)
         current_rows = tally.histograms.rows * current.sum(axis=1) / max(current.sum(), 1)
         slices[name] = [
@@ -206,7 +210,7 @@ def _by_frequency(tally: SplitAccumulator) -> dict[str, list[BandMetrics]]:
     """Return feature -> metrics by how often the training data has the id of an example, the rarest first."""
     return {
         name: [{"seen": BANDS[code], **metrics} for code, metrics in _by_group(tally, FREQUENCY + name)]
-        for name in tally.observed.frequencies.features
+        for name in tally.report_columns.frequencies.features
     }
 
 

@@ -36,12 +36,12 @@ def shared_columns(reference: list[RowGroup], current: list[RowGroup]) -> tuple[
     names = dict.fromkeys(name for files in datasets.values() for file in files for name in file.schema.names)
     reasons: dict[str, str] = {}
     for name in names:
-        having = [where for where, of_files in names_in.items() if any(name in names for names in of_files)]
-        if len(having) == 1:
-            reasons[name] = f"only in {having[0]}"
+        datasets_with = [where for where, of_files in names_in.items() if any(name in names for names in of_files)]
+        if len(datasets_with) == 1:
+            reasons[name] = f"only in {datasets_with[0]}"
         elif name not in everywhere:
-            without = next(file for files in datasets.values() for file in files if name not in file.schema.names)
-            reasons[name] = f"not in {without.path}"
+            file_without = next(file for files in datasets.values() for file in files if name not in file.schema.names)
+            reasons[name] = f"not in {file_without.path}"
     return [name for name in names if name in everywhere], reasons
 
 

@@ -25,7 +25,7 @@ class Reference:
 
     Attributes:
         histograms: histograms of the score and of features.
-        joint: score and label by bin of each feature.
+        score_by_bin: score and label by bin of each feature.
         rows: hashes of the sample, to find duplicates.
         score_edges: bin edges of the score plots, in log-odds.
         metrics: metrics of the sample.
@@ -34,7 +34,7 @@ class Reference:
     """
 
     histograms: Histograms
-    joint: ScoreByBin
+    score_by_bin: ScoreByBin
     rows: TrainingHashes
     score_edges: list[float]
     metrics: SplitMetrics
@@ -46,7 +46,7 @@ class Reference:
         folder.mkdir(parents=True)
         values = {
             "histograms": self.histograms.to_json(),
-            "joint": self.joint.to_json(),
+            "joint": self.score_by_bin.to_json(),
             "rows": self.rows.to_json(),
             "score_edges": self.score_edges,
             "metrics": self.metrics,

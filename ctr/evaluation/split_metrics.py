@@ -48,17 +48,19 @@ class SplitAccumulator:
 
     Args:
         binning: bins fitted on the training data.
-        observed: columns that the report needs.
+        report_columns: columns that the report needs.
         training_rows: hashes of training examples, to count duplicates; None: duplicates are not counted.
     """
 
-    def __init__(self, binning: Binning, observed: ReportColumns, training_rows: TrainingHashes | None = None) -> None:
-        self.binning, self.observed, self.training_rows = binning, observed, training_rows
-        self.slices = observed.slices(binning)
-        self.metrics = BinaryMetrics(exact_rows=observed.report.max_exact_rows)
-        self.histograms, self.joint, self.timeline = Histograms(binning), ScoreByBin(binning), Timeline(binning)
-        self.worst = WorstRows(observed.report.worst_rows)
-        self.unknown_ids = UnknownIds(observed.unknown_ids.columns)
+    def __init__(
+        self, binning: Binning, report_columns: ReportColumns, training_rows: TrainingHashes | None = None
+    ) -> None:
+        self.binning, self.report_columns, self.training_rows = binning, report_columns, training_rows
+        self.slices = report_columns.slices(binning)
+        self.metrics = BinaryMetrics(exact_rows=report_columns.report.max_exact_rows)
+        self.histograms, self.score_by_bin, self.timeline = Histograms(binning), ScoreByBin(binning), Timeline(binning)
+        self.worst = WorstRows(report_columns.report.worst_rows)
+        self.unknown_ids = UnknownIds(report_columns.unknown_ids.columns)
         self.rows, self.score_sum, self.is_labelled = 0, 0.0, False
         self.repeats = Repeats(0, np.zeros(0 if training_rows is None else len(training_rows.hashes), np.int64))
 
@@ -75,36 +77,38 @@ class SplitAccumulator:
             codes: bins of their values.
             counted: bool [rows], True for examples that count in distributions; all count in metrics.
         """
-        observed = self.observed
+        report_columns = self.report_columns
         label = chunk.batch.get("label")
         self.is_labelled = label is not None
         self.rows, self.score_sum = self.rows + len(chunk.logit), self.score_sum + float(sigmoid(chunk.logit).sum())
         self.unknown_ids.add(chunk.batch)
         weight = counted.astype(np.float64)
-        if label is not None and observed.negative_sampling_rate is not None:
-            weight *= sampling_weights(label, observed.negative_sampling_rate)
+        if label is not None and report_columns.negative_sampling_rate is not None:
+            weight *= sampling_weights(label, report_columns.negative_sampling_rate)
         self.histograms.add(codes, weight)
-        self.joint.add(codes, weight, label)
-        time = observed.time
+        self.score_by_bin.add(codes, weight, label)
+        time = report_columns.time
         if time is not None:
             dated = periods_of(chunk.table.column(time.column), time.by, time.time_zone, time.time_unit)
             self.timeline.add(codes, weight, dated)
         if label is None:
             return
-        weights = row_weights(chunk.batch, observed.weighted, observed.negative_sampling_rate)
+        weights = row_weights(chunk.batch, report_columns.weighted, report_columns.negative_sampling_rate)
         self.metrics.add(chunk.logit, label, weights, self._groups(chunk, codes))
         self.worst.add(chunk.table, chunk.logit, label)
         if self.training_rows is not None:
-            self.repeats = self.repeats.merge(self.training_rows.find(row_hashes(chunk.batch, observed.never_trained)))
+            self.repeats = self.repeats.merge(
+                self.training_rows.find(row_hashes(chunk.batch, report_columns.never_trained))
+            )
 
     def merge(self, other: "SplitAccumulator") -> "SplitAccumulator":
         """Return the state of both ranges together; the other range is the later one in the split."""
-        merged = SplitAccumulator(self.binning, self.observed, self.training_rows)
+        merged = SplitAccumulator(self.binning, self.report_columns, self.training_rows)
         merged.rows, merged.score_sum = self.rows + other.rows, self.score_sum + other.score_sum
         merged.is_labelled = self.is_labelled or other.is_labelled
         merged.metrics = self.metrics.merge(other.metrics)
         merged.histograms = self.histograms.merge(other.histograms)
-        merged.joint = self.joint.merge(other.joint)
+        merged.score_by_bin = self.score_by_bin.merge(other.score_by_bin)
         merged.timeline = self.timeline.merge(other.timeline)
         merged.worst = self.worst.merge(other.worst)
         merged.unknown_ids = self.unknown_ids.merge(other.unknown_ids)
@@ -113,11 +117,13 @@ class SplitAccumulator:
 
     def _groups(self, chunk: Scored, codes: Mapping[str, Codes]) -> dict[str, pa.Array]:
         """Return the group of each example, for every grouping that metrics are computed by."""
-        observed = self.observed
+        report_columns = self.report_columns
         groups = {name: pa.array(codes[name].bins) for name in self.slices.values()}
-        groups |= {FREQUENCY + name: pa.array(bucket) for name, bucket in observed.frequencies(chunk.batch).items()}
-        if observed.report.group is not None:
-            ids = values_of_column(chunk.table.column(observed.report.group))
+        groups |= {
+            FREQUENCY + name: pa.array(bucket) for name, bucket in report_columns.frequencies(chunk.batch).items()
+        }
+        if report_columns.report.group is not None:
+            ids = values_of_column(chunk.table.column(report_columns.report.group))
             assert isinstance(ids, pa.Array)
             groups[GROUP] = decoded(ids)
         return groups
@@ -135,7 +141,7 @@ def values_of_chunk(chunk: Scored, slice_columns: list[str]) -> dict[str, Values
 
 
 def build_reference(
-    scored: list[Scored], observed: ReportColumns, bins: int, total: int, seed: int
+    scored: list[Scored], report_columns: ReportColumns, bins: int, total: int, seed: int
 ) -> tuple[SplitAccumulator, Reference]:
     """Fit bins on a sample of the training data, and return its state and the reference for later splits.
 
@@ -144,31 +150,31 @@ def build_reference(
 
     Args:
         scored: sample, with a chunk for each row group of the training data, whose index seeds its halves.
-        observed: columns that the report needs.
+        report_columns: columns that the report needs.
         bins: number of bins of each distribution.
         total: number of training examples.
         seed: random seed of the halves.
     """
-    by_chunk = [values_of_chunk(chunk, observed.slice_columns) for chunk in scored]
+    by_chunk = [values_of_chunk(chunk, report_columns.slice_columns) for chunk in scored]
     halves = [np.random.default_rng([seed, 5, k]).random(len(chunk.logit)) < 0.5 for k, chunk in enumerate(scored)]
     fixing = [
         {name: filtered(column, ~half) for name, column in values.items()}
         for values, half in zip(by_chunk, halves, strict=True)
     ]
     binning = Binning.fitted({name: [values[name] for values in fixing] for name in by_chunk[0]}, bins)
-    tally = SplitAccumulator(binning, observed)
+    tally = SplitAccumulator(binning, report_columns)
     for chunk, values, half in zip(scored, by_chunk, halves, strict=True):
         tally.add(chunk, binning.assign(values), half)
-    hashes = [row_hashes(chunk.batch, observed.never_trained) for chunk in scored]
-    rows = TrainingHashes.of(hashes, halves, total, observed.negative_sampling_rate)
+    hashes = [row_hashes(chunk.batch, report_columns.never_trained) for chunk in scored]
+    rows = TrainingHashes.of(hashes, halves, total, report_columns.negative_sampling_rate)
     edges = score_edges(np.concatenate([chunk.logit for chunk in scored]))
-    periods = tally.timeline.training_periods(tally.histograms, observed.report.psi.major_above)
-    metrics, scores = tally.metrics.result(cluster=observed.cluster), class_scores(tally.metrics.counts())
-    return tally, Reference(tally.histograms, tally.joint, rows, edges, metrics, periods, scores)
+    periods = tally.timeline.training_periods(tally.histograms, report_columns.report.psi.major_above)
+    metrics, scores = tally.metrics.result(cluster=report_columns.cluster), class_scores(tally.metrics.counts())
+    return tally, Reference(tally.histograms, tally.score_by_bin, rows, edges, metrics, periods, scores)
 
 
 def evaluate_split(
-    scorer: Scorer, row_groups: list[RowGroup], reference: Reference, observed: ReportColumns, scores: ScoreWriter
+    scorer: Scorer, row_groups: list[RowGroup], reference: Reference, report_columns: ReportColumns, scores: ScoreWriter
 ) -> SplitAccumulator:
     """Score a split once: write its scores and return its state. Without labels it has no metrics.
 
@@ -176,14 +182,14 @@ def evaluate_split(
         scorer: scorer of the trained model.
         row_groups: row groups of the split, or a range of them, whose state merges with those of other ranges.
         reference: reference distributions of the training data.
-        observed: columns that the report needs.
+        report_columns: columns that the report needs.
         scores: writer of the score file.
     """
     binning = reference.histograms.binning
-    tally = SplitAccumulator(binning, observed, reference.rows)
+    tally = SplitAccumulator(binning, report_columns, reference.rows)
     with scores:
-        for chunk in scorer.score(row_groups, [*scores.passthrough.names, *observed.columns]):
+        for chunk in scorer.score(row_groups, [*scores.passthrough.names, *report_columns.columns]):
             scores.write(chunk)
-            codes = binning.assign(values_of_chunk(chunk, observed.slice_columns))
+            codes = binning.assign(values_of_chunk(chunk, report_columns.slice_columns))
             tally.add(chunk, codes, np.ones(len(chunk.logit), bool))
     return tally

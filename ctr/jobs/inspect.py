@@ -48,8 +48,8 @@ def inspect(
         with inspection.stage("device"):
             if inspection.prepared is not None:
                 plan = plan.completed(inspection.prepared.encoder)
-            inspection.needs = estimate_resources(plan, inspection.prepared, inspection.own_memory)
-            inspection.findings += findings_of(inspection.needs, Path(folder))
+            inspection.estimate = estimate_resources(plan, inspection.prepared, inspection.own_memory)
+            inspection.findings += findings_of(inspection.estimate, Path(folder))
     inspection.findings.sort(key=lambda finding: finding.level.rank)
     if console is not None:
         print_inspection(inspection, experiment, console, show_all)

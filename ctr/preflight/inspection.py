@@ -20,7 +20,7 @@ class Inspection:
 
     findings: list[Finding] = field(default_factory=list)
     splits: dict[str, list[RowGroup]] | None = None
-    needs: ResourceEstimate | None = None
+    estimate: ResourceEstimate | None = None
     prepared: PreparedData | None = None
     profiles: dict[str, SplitProfile] | None = None
     own_memory: OwnMemory | None = None

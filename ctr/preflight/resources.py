@@ -154,8 +154,8 @@ def check_fits(plan: ModelPlan, folder: Path, prepared: PreparedData | None = No
     """
     own_memory = machine.own_memory()
     # an earlier peak needs no memory now
-    needs = estimate_resources(plan, prepared, own_memory._replace(peak=own_memory.current))
-    findings = findings_of(needs, folder)
+    estimate = estimate_resources(plan, prepared, own_memory._replace(peak=own_memory.current))
+    findings = findings_of(estimate, folder)
     refuse_errors(findings)
     return [finding.sentence for finding in findings if finding.level == Level.WARNING]
 
@@ -170,40 +170,40 @@ def size(count: int) -> str:
     return f"{count / unit:,.1f} {name}"
 
 
-def _memory(needs: ResourceEstimate) -> Iterator[Finding]:
+def _memory(estimate: ResourceEstimate) -> Iterator[Finding]:
     free = machine.free_memory()
-    free = None if free is None else free + needs.own_memory.private
-    message = f"memory: the run needs {'at least ' if needs.at_least else ''}{size(needs.memory)}"
+    free = None if free is None else free + estimate.own_memory.private
+    message = f"memory: the run needs {'at least ' if estimate.at_least else ''}{size(estimate.memory)}"
     if free is None:
         yield Finding(Level.OK, "memory", f"{message}; free memory is unknown on this system")
-    elif needs.memory > free:
-        yield Finding(Level.ERROR, "memory", f"{message}, but only {size(free)} is free.\n{_advice(needs)}")
-    elif needs.at_most > free:
-        message += f", and up to {size(needs.at_most)} because TensorFlow keeps freed memory"
-        yield Finding(Level.WARNING, "memory", f"{message}, but only {size(free)} is free.\n{_advice(needs)}")
+    elif estimate.memory > free:
+        yield Finding(Level.ERROR, "memory", f"{message}, but only {size(free)} is free.\n{_advice(estimate)}")
+    elif estimate.at_most > free:
+        message += f", and up to {size(estimate.at_most)} because TensorFlow keeps freed memory"
+        yield Finding(Level.WARNING, "memory", f"{message}, but only {size(free)} is free.\n{_advice(estimate)}")
     else:
         yield Finding(Level.OK, "memory", f"{message}; {size(free)} is free")
 
 
-def _advice(needs: ResourceEstimate) -> str:
+def _advice(estimate: ResourceEstimate) -> str:
     """Return where the memory goes, and how to need less."""
-    plan = needs.plan
+    plan = estimate.plan
     largest = max(plan.tables, key=lambda table: table.weights + table.state, default=None)
     uses = [
         f"embedding tables {size(sum(table.weights for table in plan.tables))}",
         f"their optimizer state {size(sum(table.state for table in plan.tables))}",
         f"dense tower with optimizer state {size(plan.tower_bytes)}",
-        f"a copy of these while a checkpoint is saved {size(needs.checkpoint)}",
-        *([f"rows {size(needs.rows)}"] if needs.rows else []),
-        f"Python, TensorFlow and vocabularies {size(needs.own_memory.current)}",
+        f"a copy of these while a checkpoint is saved {size(estimate.checkpoint)}",
+        *([f"rows {size(estimate.rows)}"] if estimate.rows else []),
+        f"Python, TensorFlow and vocabularies {size(estimate.own_memory.current)}",
         *(
-            [f"peak while features are fitted {size(needs.own_memory.peak)}"]
-            if needs.own_memory.peak == needs.memory
+            [f"peak while features are fitted {size(estimate.own_memory.peak)}"]
+            if estimate.own_memory.peak == estimate.memory
             else []
         ),
     ]
-    if needs.replicas > 1:
-        uses.append(f"{needs.replicas} replicas")
+    if estimate.replicas > 1:
+        uses.append(f"{estimate.replicas} replicas")
     use = f"Memory is used by: {', '.join(uses)}."
     if largest is None or plan.tower_bytes > plan.table_bytes:
         block, block_bytes = max(plan.blocks.items(), key=lambda item: item[1])
@@ -215,25 +215,25 @@ def _advice(needs: ResourceEstimate) -> str:
     )
 
 
-def _disk(needs: ResourceEstimate, folder: Path) -> Iterator[Finding]:
+def _disk(estimate: ResourceEstimate, folder: Path) -> Iterator[Finding]:
     free = machine.free_disk(folder)
-    at_least = "at least " if needs.at_least else ""
-    checkpoints = f"{needs.checkpoints} checkpoints of {size(needs.checkpoint)}"
-    scores = f", scores {size(needs.scores)}" if needs.scores else ""
-    message = f"disk: {folder} needs {at_least}{size(needs.disk)} ({checkpoints}{scores})"
-    if needs.checkpoint + needs.scores > free:
+    at_least = "at least " if estimate.at_least else ""
+    checkpoints = f"{estimate.checkpoints} checkpoints of {size(estimate.checkpoint)}"
+    scores = f", scores {size(estimate.scores)}" if estimate.scores else ""
+    message = f"disk: {folder} needs {at_least}{size(estimate.disk)} ({checkpoints}{scores})"
+    if estimate.checkpoint + estimate.scores > free:
         message += f", but only {size(free)} is free, too little for one checkpoint and the scores"
         yield Finding(Level.ERROR, "disk", f"{message}. Free some space, or choose another disk with --run.")
-    elif needs.disk > free:
+    elif estimate.disk > free:
         message += f", but only {size(free)} is free"
         yield Finding(Level.WARNING, "disk", f"{message}. Free some space, or choose another disk with --run.")
     else:
         yield Finding(Level.OK, "disk", f"{message}; {size(free)} is free")
 
 
-def _device(needs: ResourceEstimate) -> Iterator[Finding]:
-    kind, gpus = needs.device
-    tables = size(needs.plan.table_bytes)
+def _device(estimate: ResourceEstimate) -> Iterator[Finding]:
+    kind, gpus = estimate.device
+    tables = size(estimate.plan.table_bytes)
     if gpus is None:
         yield Finding(Level.OK, "device", "device: CPU, set by `training.device`")
     elif not gpus:

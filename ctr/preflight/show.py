@@ -41,9 +41,9 @@ def print_inspection(inspection: Inspection, experiment: Experiment, console: Co
         _print_splits(inspection.profiles, console)
         console.print()
         _print_inputs(inspection.profiles, _types_of(experiment, inspection.splits), console, show_all)
-    if inspection.needs is not None:
+    if inspection.estimate is not None:
         console.print()
-        _print_tables(inspection.needs, console, show_all)
+        _print_tables(inspection.estimate, console, show_all)
 
 
 def _summary(inspection: Inspection) -> str:
@@ -81,10 +81,10 @@ def _print_inputs(
         console.print(f"and {len(names) - len(visible):,} more features and columns; --all lists them", **PLAIN)
 
 
-def _print_tables(needs: ResourceEstimate, console: Console, show_all: bool) -> None:
+def _print_tables(estimate: ResourceEstimate, console: Console, show_all: bool) -> None:
     """Print a line for each embedding table; of many only the largest, and a line for the others together."""
     table = _table("embedding table", "optimizer", "rows", "dim", "weights", "optimizer state", text=2)
-    tables = list(needs.plan.tables)
+    tables = list(estimate.plan.tables)
     if not show_all and _visible(len(tables), MAX_TABLES) < len(tables):
         tables.sort(key=lambda plan: -(plan.weights + plan.state))
     visible = tables if show_all else tables[: _visible(len(tables), MAX_TABLES)]

@@ -325,7 +325,7 @@ def test_rows_that_would_not_fit_are_told_before_tables_are_made(config, make_ex
 
 @pytest.mark.usefixtures("empty_process")
 def test_memory_that_is_only_just_enough_is_a_warning(look, monkeypatch):
-    needed = look().needs.memory
+    needed = look().estimate.memory
     for free, level in [(needed - 1, "error"), (needed, "warning"), (2 * needed, "ok")]:
         monkeypatch.setattr(machine, "free_memory", lambda free=free: free)
         assert any(told.startswith("memory: the run needs") for told in said(look(), level))
@@ -333,9 +333,9 @@ def test_memory_that_is_only_just_enough_is_a_warning(look, monkeypatch):
 
 def test_what_the_process_has_taken_already_is_needed_and_there(look, monkeypatch):
     set_own_memory(monkeypatch, 0, 0)
-    alone = look().needs
+    alone = look().estimate
     set_own_memory(monkeypatch, 3 * GIB, 4 * GIB)
-    needs = look().needs
+    needs = look().estimate
     assert needs.memory == alone.memory + 3 * GIB
     monkeypatch.setattr(machine, "free_memory", lambda: needs.memory - 3 * GIB)
     assert not [told for told in said(look(), "error") if told.startswith("memory")]
@@ -355,10 +355,10 @@ def test_large_row_groups_need_no_more_memory(look, data_folder, monkeypatch):
     set_own_memory(monkeypatch, 0, 0)
     monkeypatch.setattr(features.row_groups, "WHOLE_ROWS", 20)
     monkeypatch.setattr(features.row_groups, "SLICE_ROWS", 20)
-    sliced = look("data.shuffle_rows=100").needs.rows
+    sliced = look("data.shuffle_rows=100").estimate.rows
     for path in data_folder.glob("*.parquet"):
         pq.write_table(pq.read_table(path), path, row_group_size=20)
-    assert look("data.shuffle_rows=100").needs.rows == pytest.approx(sliced, rel=0.01)
+    assert look("data.shuffle_rows=100").estimate.rows == pytest.approx(sliced, rel=0.01)
 
 
 @pytest.mark.usefixtures("empty_process")
@@ -371,7 +371,7 @@ def test_inspect_tells_memory_and_disk_together(look, monkeypatch):
 
 
 def test_disk_for_one_checkpoint_but_not_all_is_a_warning(config, look, tmp_path, monkeypatch):
-    enough = look().needs.checkpoint + look().needs.scores
+    enough = look().estimate.checkpoint + look().estimate.scores
     monkeypatch.setattr(machine, "free_disk", lambda folder: enough)
     assert [told for told in said(look(), "warning") if told.startswith("disk")]
     monkeypatch.setattr(machine, "free_disk", lambda folder: enough - 1)
@@ -516,7 +516,7 @@ def test_a_gpu_that_holds_the_tables_leaves_memory_for_one_copy(look, gpu):
     on_gpu = look("training.device=auto")
     assert "device: CPU, set by `training.device`" in said(on_cpu, "ok")
     assert any(told.startswith("device: GPU with 1.0 GiB") for told in said(on_gpu, "ok"))
-    assert on_cpu.needs.memory - on_gpu.needs.memory == on_cpu.needs.checkpoint
+    assert on_cpu.estimate.memory - on_gpu.estimate.memory == on_cpu.estimate.checkpoint
 
 
 def test_a_gpu_that_does_not_hold_the_tables_is_a_warning_unless_it_is_asked_for(look, gpu):

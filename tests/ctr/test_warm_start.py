@@ -378,7 +378,7 @@ def test_new_data_of_another_type_is_an_error(next_of, first, place, tmp_path):
 def test_inspect_counts_the_rows_that_a_warm_start_carries(next_of, first, tmp_path):
     shown = io.StringIO()
     found = inspect(next_of(first), tmp_path / "run", Console(file=shown, width=200))
-    assert {table.name: table.rows for table in found.needs.plan.tables}["user"] == 3 + 8 + 1
+    assert {table.name: table.rows for table in found.estimate.plan.tables}["user"] == 3 + 8 + 1
     assert found.worst != "error", shown.getvalue()
     assert inspect(next_of(first, "model.cross_layers=2"), tmp_path / "run").worst == "error"
 
