@@ -144,7 +144,7 @@ def test_every_file_that_differs_from_the_first_is_named(look, data_folder):
 def test_other_width_of_integers_is_a_warning(look, data_folder):
     table = click_log(400)
     pq.write_table(table.set_column(1, "user", table["user"].cast(pa.int16())), data_folder / "part-2.parquet")
-    [warning] = [told for told in said(look(), "warning") if told.startswith("schema")]
+    [warning] = [sentence for sentence in said(look(), "warning") if sentence.startswith("schema")]
     assert "column 'user' is int16 in 1 of 3 files" in warning
     assert "but int64 in" in warning
 
@@ -157,9 +157,9 @@ def test_all_bad_rows_are_counted_by_reason_and_set(look, data_folder):
 
     rewrite(data_folder, spoil, part=0)
     rewrite(data_folder, spoil, part=2)
-    told = said(look(), "error")
-    assert [re.match(r"invalid rows: 3 in (\w+) \(", sentence)[1] for sentence in told] == ["train", "valid"]
-    assert "'price' is infinite or too large (1)" in told[0]
+    sentences = said(look(), "error")
+    assert [re.match(r"invalid rows: 3 in (\w+) \(", sentence)[1] for sentence in sentences] == ["train", "valid"]
+    assert "'price' is infinite or too large (1)" in sentences[0]
     allowed = look("data.bad_rows={skip: 0.05}")
     assert not said(allowed, "error")
     assert sum(one.startswith("invalid rows") for one in said(allowed, "warning")) == 2
@@ -202,7 +202,7 @@ def test_a_test_set_unlike_training_is_a_warning(case, look, data_folder, tmp_pa
     sets = f"data={{train: [{data_folder}/part-0.parquet, {data_folder}/part-1.parquet], "
     found = look(sets + f"test: {data_folder}/part-2.parquet, label: clicked}}")
     assert not said(found, "error")
-    assert any(words in told for told in said(found, "warning")), said(found, "warning")
+    assert any(words in sentence for sentence in said(found, "warning")), said(found, "warning")
 
 
 def test_rows_copied_from_the_training_data_are_a_warning(make_experiment, tmp_path):
@@ -223,7 +223,7 @@ def test_rows_copied_from_the_training_data_are_a_warning(make_experiment, tmp_p
         ),
         tmp_path / "run",
     )
-    [warning] = [told for told in said(found, "warning") if told.startswith("duplicates")]
+    [warning] = [sentence for sentence in said(found, "warning") if sentence.startswith("duplicates")]
     assert float(warning.split()[2].removesuffix("%")) == pytest.approx(25, abs=5)
 
 
@@ -245,7 +245,7 @@ def test_rows_copied_from_the_training_data_are_a_warning(make_experiment, tmp_p
     ],
 )
 def test_tables_unlike_their_ids_are_a_warning(user, words, look):
-    assert any(words in told for told in said(look(f"features.columns.visitor={user}"), "warning"))
+    assert any(words in sentence for sentence in said(look(f"features.columns.visitor={user}"), "warning"))
 
 
 # Resource estimate
@@ -328,7 +328,7 @@ def test_memory_that_is_only_just_enough_is_a_warning(look, monkeypatch):
     needed = look().estimate.memory
     for free, level in [(needed - 1, "error"), (needed, "warning"), (2 * needed, "ok")]:
         monkeypatch.setattr(machine, "free_memory", lambda free=free: free)
-        assert any(told.startswith("memory: the run needs") for told in said(look(), level))
+        assert any(sentence.startswith("memory: the run needs") for sentence in said(look(), level))
 
 
 def test_what_the_process_has_taken_already_is_needed_and_there(look, monkeypatch):
@@ -338,9 +338,9 @@ def test_what_the_process_has_taken_already_is_needed_and_there(look, monkeypatc
     needs = look().estimate
     assert needs.memory == alone.memory + 3 * GIB
     monkeypatch.setattr(machine, "free_memory", lambda: needs.memory - 3 * GIB)
-    assert not [told for told in said(look(), "error") if told.startswith("memory")]
+    assert not [sentence for sentence in said(look(), "error") if sentence.startswith("memory")]
     monkeypatch.setattr(machine, "free_memory", lambda: needs.memory - 3 * GIB - 1)
-    assert [told for told in said(look(), "error") if told.startswith("memory")]
+    assert [sentence for sentence in said(look(), "error") if sentence.startswith("memory")]
 
 
 def test_what_the_process_had_once_is_no_need_of_a_training(config, tmp_path, monkeypatch):
@@ -366,16 +366,16 @@ def test_inspect_tells_memory_and_disk_together(look, monkeypatch):
     monkeypatch.setattr(machine, "free_memory", lambda: 8 * GIB)
     monkeypatch.setattr(machine, "free_disk", lambda folder: GIB)
     errors = said(look(HUGE, "training.checkpoint.keep=3"), "error")
-    assert [told.split(":")[0] for told in errors] == ["memory", "disk"]
+    assert [sentence.split(":")[0] for sentence in errors] == ["memory", "disk"]
     assert "5 checkpoints of 119.2 GiB" in errors[1]
 
 
 def test_disk_for_one_checkpoint_but_not_all_is_a_warning(config, look, tmp_path, monkeypatch):
     enough = look().estimate.checkpoint + look().estimate.scores
     monkeypatch.setattr(machine, "free_disk", lambda folder: enough)
-    assert [told for told in said(look(), "warning") if told.startswith("disk")]
+    assert [sentence for sentence in said(look(), "warning") if sentence.startswith("disk")]
     monkeypatch.setattr(machine, "free_disk", lambda folder: enough - 1)
-    assert [told for told in said(look(), "error") if told.startswith("disk")]
+    assert [sentence for sentence in said(look(), "error") if sentence.startswith("disk")]
     result = ctr("train", config, "--run", tmp_path / "run")
     assert result.exit_code == 2
     assert "disk: " in result.stderr
@@ -404,8 +404,8 @@ def test_a_weight_of_too_many_numbers_is_told_before_anything_is_read(config, tm
     settings = ("--set", "model.hidden=[60000, 60000]", "--set", "data.path=no/such/folder")
     result = ctr("train", config, "--run", tmp_path / "run", *settings)
     assert result.exit_code == 2
-    told = "model: deep: a weight must have fewer than 2^31 numbers. Received: [60000, 60000]"
-    assert told in result.stderr
+    sentence = "model: deep: a weight must have fewer than 2^31 numbers. Received: [60000, 60000]"
+    assert sentence in result.stderr
 
 
 OOM = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[9,8] and type float")
@@ -431,9 +431,9 @@ def test_what_only_making_a_model_tells_is_told_in_one_line(make_experiment, mon
 def test_a_run_that_is_there_is_a_warning(look, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.yaml").touch()
-    assert any("already holds a run" in told for told in said(look(), "warning"))
+    assert any("already holds a run" in sentence for sentence in said(look(), "warning"))
     (tmp_path / "run" / "config.yaml").rename(tmp_path / "run" / "diary.txt")
-    assert any(": exists and is not a run" in told for told in said(look(), "error"))
+    assert any(": exists and is not a run" in sentence for sentence in said(look(), "error"))
 
 
 # Resources of the machine
@@ -515,14 +515,16 @@ def test_a_gpu_that_holds_the_tables_leaves_memory_for_one_copy(look, gpu):
     gpu(GIB)
     on_gpu = look("training.device=auto")
     assert "device: CPU, set by `training.device`" in said(on_cpu, "ok")
-    assert any(told.startswith("device: GPU with 1.0 GiB") for told in said(on_gpu, "ok"))
+    assert any(sentence.startswith("device: GPU with 1.0 GiB") for sentence in said(on_gpu, "ok"))
     assert on_cpu.estimate.memory - on_gpu.estimate.memory == on_cpu.estimate.checkpoint
 
 
 def test_a_gpu_that_does_not_hold_the_tables_is_a_warning_unless_it_is_asked_for(look, gpu):
     gpu(1000)
-    assert any("exceed the GPU's" in told for told in said(look("training.device=auto"), "warning"))
-    assert any("may take 80% of the GPU's 0.0 GiB" in told for told in said(look("training.device=gpu"), "error"))
+    assert any("exceed the GPU's" in sentence for sentence in said(look("training.device=auto"), "warning"))
+    assert any(
+        "may take 80% of the GPU's 0.0 GiB" in sentence for sentence in said(look("training.device=gpu"), "error")
+    )
 
 
 def test_no_gpu_is_ok_unless_it_is_asked_for(look):

@@ -253,8 +253,8 @@ def test_tuned_on_validation_reported_on_test_and_unjudged_while_a_trial_is_lost
         assert [one["chosen"] for one in variant["trials"]] == [auc == max(aucs) for auc in aucs]
         assert variant["tuned"] == variant["trials"][int(np.argmax(aucs))]["values"]
         assert variant["lacking"] == []
-        told = json.dumps(variant)
-        assert not any(str(report["metrics"]["test"]["auc"]) in told for report in reports)
+        content = json.dumps(variant)
+        assert not any(str(report["metrics"]["test"]["auc"]) in content for report in reports)
     assert "Only one seed was run" in printed
 
 
@@ -323,15 +323,15 @@ def test_if_nothing_comes_to_its_end_that_is_the_error(config, tmp_path, in_this
 
 
 @pytest.mark.parametrize(
-    ("values", "error", "told"),
+    ("values", "error", "message"),
     [
         ({"axes": {"sparse": {"a": {}, "b": {"optimizers.sparse": {"usr": {"type": "sgd"}}}}}}, ConfigError, "usr"),
         ({"axes": {"a": {"training.epochs": [1, 2]}}, "settings": {"data.label": "click"}}, DataError, "'click'"),
         ({"axes": {"a": {"training.epoch": [1, 2]}}}, ConfigError, "did you mean 'epochs'"),
     ],
 )
-def test_a_mistake_is_found_before_anything_is_written(config, tmp_path, in_this_process, values, error, told):
-    with pytest.raises(error, match=told):
+def test_a_mistake_is_found_before_anything_is_written(config, tmp_path, in_this_process, values, error, message):
+    with pytest.raises(error, match=message):
         compare(write_study(config, **values), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert in_this_process == []
@@ -340,12 +340,12 @@ def test_a_mistake_is_found_before_anything_is_written(config, tmp_path, in_this
 @pytest.mark.parametrize("is_tuned", [True, False])
 def test_data_without_the_sets_that_are_needed_is_refused(config, tmp_path, in_this_process, is_tuned):
     fractions = [0.8, 0.0, 0.2] if is_tuned else [1.0, 0.0, 0.0]
-    told = "has no validation data, which selects" if is_tuned else "no validation or test data to compare on"
+    message = "has no validation data, which selects" if is_tuned else "no validation or test data to compare on"
     tuned = {"axes": {"sparse": TUNED}, "tuning": {"trials": 2}}
     values = tuned if is_tuned else {"axes": {"a": {"training.epochs": [1, 2]}}}
     split = {"by": "time", "column": "ts", "fractions": fractions}
     study = write_study(config, settings={"data.split": split, "training.threads": 2}, **values)
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         compare(study, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -43,7 +43,7 @@ def test_a_key_called_tune_is_no_range():
 
 
 @pytest.mark.parametrize(
-    ("described", "told"),
+    ("described", "message"),
     [
         ({"tune": [1, 1]}, "`tune` must be [minimum, maximum]. Received: [1, 1]"),
         ({"tune": [2, 1]}, "must be [minimum, maximum]. Received: [2, 1]"),
@@ -53,11 +53,11 @@ def test_a_key_called_tune_is_no_range():
         ({"tune": [0.1, float("inf")]}, "finite"),
     ],
 )
-def test_a_range_that_is_none_is_told(described, told):
+def test_a_range_that_is_invalid_is_named(described, message):
     with pytest.raises(ConfigError) as error:
         find_ranges({"model": {"dropout": described}})
     assert "model.dropout" in str(error.value)
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 @given(

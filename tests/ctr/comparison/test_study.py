@@ -75,7 +75,7 @@ def test_cells_do_not_share_what_they_change(write):
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         ({"axes": {}}, "axes"),
         (axes(), "sparse: expected options with their settings"),
@@ -117,10 +117,10 @@ def test_cells_do_not_share_what_they_change(write):
         ({**axes(a={}, b={}), "experiment": 3}, "experiment"),
     ],
 )
-def test_a_mistake_is_one_message(write, values, told):
+def test_a_mistake_is_one_message(write, values, message):
     with pytest.raises(ConfigError) as error:
         write(values)
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 def test_a_wrong_setting_of_an_option_names_the_variant(write):

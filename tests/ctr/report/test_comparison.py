@@ -281,6 +281,6 @@ def test_ctr_report_writes_one_summary_of_one_comparison(found, tmp_path):
 def test_a_damaged_comparison_is_told(found, tmp_path, key):
     del found[key]
     write_sealed(tmp_path, found)
-    told = rf"comparison\.json: damaged: {key}: Field required. Run `ctr compare` again"
-    with pytest.raises(ConfigError, match=told):
+    message = rf"comparison\.json: damaged: {key}: Field required. Run `ctr compare` again"
+    with pytest.raises(ConfigError, match=message):
         write_comparison(tmp_path)

@@ -108,8 +108,8 @@ def test_a_comparison_is_read():
 def test_what_is_older_or_no_report_is_refused_in_one_line():
     saved, _ = both("run")
     del saved["checks"]
-    told = r"^report\.json: damaged, or older than version 0\.4: it lacks 'checks'\. Train or evaluate again\.$"
-    with pytest.raises(ConfigError, match=told):
+    message = r"^report\.json: damaged, or older than version 0\.4: it lacks 'checks'\. Train or evaluate again\.$"
+    with pytest.raises(ConfigError, match=message):
         read_report(Path("report.json"), saved)
     with pytest.raises(ConfigError, match=r"older than version 0\.4"):
         read_report(Path("report.json"), {})
