@@ -101,16 +101,16 @@ def cast_column(column: pa.ChunkedArray, cast: Cast, where: str) -> pa.ChunkedAr
     return pa.chunked_array([_cast_array(column.combine_chunks(), cast, where)], target)
 
 
-def cast_hint(column: str, type_: pa.DataType, wanted: Literal["category", "number", "time"]) -> str:
+def cast_hint(column: str, type_: pa.DataType, use: Literal["category", "number", "time"]) -> str:
     """Return the end of an error message: the cast that reads a column of `type_` as wanted, or other advice."""
     inner = innermost(type_)
-    if wanted == "category" and (is_bytes(inner) or is_uuid(inner)):
+    if use == "category" and (is_bytes(inner) or is_uuid(inner)):
         return f" To read it as text, set `data.cast: {{{column}: text}}` or `{{{column}: hex}}`."
-    if wanted == "category" and (pa.types.is_floating(inner) or pa.types.is_decimal(inner)):
+    if use == "category" and (pa.types.is_floating(inner) or pa.types.is_decimal(inner)):
         return f" For ids, set `data.cast: {{{column}: integer}}`; for a number, use `type: numeric`."
-    if wanted == "number" and is_text(inner):
+    if use == "number" and is_text(inner):
         return f" To read text as numbers, set `data.cast: {{{column}: number}}`."
-    if wanted == "time" and (is_text(inner) or pa.types.is_integer(inner)):
+    if use == "time" and (is_text(inner) or pa.types.is_integer(inner)):
         return f" To read text or integers, set `data.cast: {{{column}: {{timestamp: FORMAT}}}}`."
     return " Use another column."
 

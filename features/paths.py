@@ -44,37 +44,37 @@ def _match(filesystem: pa.fs.FileSystem, pattern: str) -> list[str]:
 
     `*` and `?` match within a name; `**/` matches any number of folders.
     """
-    fixed = _literal_prefix(filesystem, pattern)
-    base = fixed or ("/" if pattern.startswith("/") else ".")
+    prefix = _literal_prefix(filesystem, pattern)
+    base = prefix or ("/" if pattern.startswith("/") else ".")
     translated = {"**/": "(?:[^/]+/)*", "*": "[^/]*", "?": "[^/]"}
-    tokens = re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", pattern[len(fixed) :].replace("[!", "[^"))
+    tokens = re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", pattern[len(prefix) :].replace("[!", "[^"))
     translation = (
         translated.get(token, token if token[:1] == "[" and token[-1:] == "]" else re.escape(token)) for token in tokens
     )
-    regex = re.compile(re.escape(fixed) + "".join(translation))
+    regex = re.compile(re.escape(prefix) + "".join(translation))
     files = _files_below(filesystem, pa.fs.FileSelector(base, recursive=True, allow_not_found=True))
     paths = sorted(path.removeprefix("./") for path in files)
-    visible = [path for path in paths if not _is_hidden(path[len(fixed) :])]
+    visible = [path for path in paths if not _is_hidden(path[len(prefix) :])]
     return [path for path in visible if regex.fullmatch(path) or _is_below(path, regex)]
 
 
 def _literal_prefix(filesystem: pa.fs.FileSystem, pattern: str) -> str:
     """Return the leading folders of a glob that have no glob characters or exist under that exact name."""
-    fixed: list[str] = []
+    prefix: list[str] = []
     for folder in pattern.split("/")[:-1]:
-        deeper = "/".join([*fixed, folder])
-        if GLOB.search(folder) and filesystem.get_file_info(deeper).type != pa.fs.FileType.Directory:
+        path = "/".join([*prefix, folder])
+        if GLOB.search(folder) and filesystem.get_file_info(path).type != pa.fs.FileType.Directory:
             break
-        fixed.append(folder)
-    return "/".join(fixed)
+        prefix.append(folder)
+    return "/".join(prefix)
 
 
-def _files_below(filesystem: pa.fs.FileSystem, below: pa.fs.FileSelector) -> list[str]:
+def _files_below(filesystem: pa.fs.FileSystem, selector: pa.fs.FileSelector) -> list[str]:
     """Return all files, and broken local links, which pyarrow skips although their missing file must be reported."""
-    paths = [info.path for info in filesystem.get_file_info(below) if info.is_file]
+    paths = [info.path for info in filesystem.get_file_info(selector) if info.is_file]
     if not isinstance(filesystem, pa.fs.LocalFileSystem):
         return paths
-    names = (os.path.join(parent, name) for parent, _, files in os.walk(below.base_dir) for name in files)
+    names = (os.path.join(parent, name) for parent, _, files in os.walk(selector.base_dir) for name in files)
     return [*paths, *(name for name in names if not os.path.exists(name))]
 
 

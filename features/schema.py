@@ -95,23 +95,23 @@ class Features(Settings):
 
     @model_validator(mode="after")
     def _agree_on_shared_tables(self) -> "Features":
-        first: dict[str, Feature] = {}
+        first_users: dict[str, Feature] = {}
         for feature in self.columns.values():
             if not feature.has_table:
                 continue
-            other = first.setdefault(feature.table_name, feature)
-            table, other_table = feature.shared_table, other.shared_table
-            if other is feature:
+            first_user = first_users.setdefault(feature.table_name, feature)
+            table, other_table = feature.shared_table, first_user.shared_table
+            if first_user is feature:
                 continue
             if table is None or other_table is None:
-                owner, user = (feature, other) if table is None else (other, feature)
+                owner, user = (feature, first_user) if table is None else (first_user, feature)
                 raise ValueError(
                     f"{user.name!r} cannot use table {owner.table_name!r}, which belongs to a {owner.type} feature. "
                     f"Use another `table`."
                 )
             if differ := [key for key in {**table, **other_table} if table.get(key) != other_table.get(key)]:
                 raise ValueError(
-                    f"{other.name!r} and {feature.name!r} share table {feature.table_name!r} but differ in "
+                    f"{first_user.name!r} and {feature.name!r} share table {feature.table_name!r} but differ in "
                     f"{differ[0]}: {other_table.get(differ[0])!r} and {table.get(differ[0])!r}. Give both the same."
                 )
         return self

@@ -52,13 +52,13 @@ def calibration(report: Measured, training: SplitMetrics, main: str) -> Statemen
     metrics = report["metrics"][main]
     if metrics.get("calibration_z") is None:
         return
-    judged = judge_calibration(metrics)
-    if judged is None:  # no positives
+    outcome = judge_calibration(metrics)
+    if outcome is None:  # no positives
         numbers = f"the mean score is {metrics['mean_score']:.4f}, and none of {metrics['rows']:,} examples is positive"
         is_off = abs(metrics["calibration_z"]) > STANDARD_ERRORS
     else:
-        numbers = _describe(metrics, judged[1])
-        is_off = judged[0] == "off"
+        numbers = _describe(metrics, outcome[1])
+        is_off = outcome[0] == "off"
     if is_off:
         yield (
             Level.WARNING,
@@ -74,7 +74,7 @@ def calibration(report: Measured, training: SplitMetrics, main: str) -> Statemen
         and abs((decile["calibration"] or math.inf) - 1) > 0.1
     ]
     deciles = f"score decile{'s' * (len(off) > 1)} {', '.join(map(str, off))} (1 has the highest scores)"
-    if judged is not None and judged[0] == "holds":
+    if outcome is not None and outcome[0] == "holds":
         if off:
             yield Level.NOTE, main, f"Calibrated overall ({numbers}), but off by more than 10% in {deciles}."
         else:
@@ -87,13 +87,13 @@ def calibration(report: Measured, training: SplitMetrics, main: str) -> Statemen
 
 def _training_calibration(training: SplitMetrics) -> Statements:
     """Yield a warning if the scores are off on the training data itself: then drift is not the cause."""
-    judged = judge_calibration(training)
-    if judged is not None and judged[0] == "off":
+    outcome = judge_calibration(training)
+    if outcome is not None and outcome[0] == "off":
         yield (
             Level.WARNING,
             TRAIN,
-            f"Miscalibrated on the training data itself: {_describe(training, judged[1])}. Train longer, or choose the "
-            f"checkpoint by log loss (training.early_stopping.metric).",
+            f"Miscalibrated on the training data itself: {_describe(training, outcome[1])}. Train longer, or choose "
+            f"the checkpoint by log loss (training.early_stopping.metric).",
         )
 
 

@@ -97,9 +97,9 @@ class Pool:
                 while queue and self._fits(queue[0], running):
                     running.append(self._start(queue.popleft()))
                     started(running[-1].run)
-                for done in [job for job in running if job.process.poll() is not None]:
-                    running.remove(done)
-                    ended(done.run, self._failure(done))
+                for job in [job for job in running if job.process.poll() is not None]:
+                    running.remove(job)
+                    ended(job.run, self._failure(job))
                 waiting()
                 time.sleep(POLL_SECONDS)
         finally:

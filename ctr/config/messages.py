@@ -19,16 +19,16 @@ def _dotted_key(path: tuple[int | str, ...]) -> str:
     return ".".join(map(str, path))
 
 
-def explain(error: ValidationError, called: Callable[[tuple[int | str, ...]], str] = _dotted_key) -> str:
+def explain(error: ValidationError, name_of: Callable[[tuple[int | str, ...]], str] = _dotted_key) -> str:
     """Return a line for each mistake: the setting, the problem and the received value.
 
     Args:
         error: mistakes that pydantic reports.
-        called: function from the path of a setting to its name for the user.
+        name_of: function from the path of a setting to its name for the user.
     """
     lines, errors = [], error.errors()
     for detail in errors[:SHOWN]:
-        where = called(detail["loc"])
+        where = name_of(detail["loc"])
         is_missing = detail["type"] == "missing"
         message = "missing setting. Add it." if is_missing else detail["msg"].removeprefix("Value error, ")
         received = detail["input"]

@@ -157,11 +157,11 @@ def build_reference(
     """
     by_chunk = [values_of_chunk(chunk, report_columns.slice_columns) for chunk in scored]
     halves = [np.random.default_rng([seed, 5, k]).random(len(chunk.logit)) < 0.5 for k, chunk in enumerate(scored)]
-    fixing = [
+    edge_values = [
         {name: filtered(column, ~half) for name, column in values.items()}
         for values, half in zip(by_chunk, halves, strict=True)
     ]
-    binning = Binning.fitted({name: [values[name] for values in fixing] for name in by_chunk[0]}, bins)
+    binning = Binning.fitted({name: [values[name] for values in edge_values] for name in by_chunk[0]}, bins)
     tally = SplitAccumulator(binning, report_columns)
     for chunk, values, half in zip(scored, by_chunk, halves, strict=True):
         tally.add(chunk, binning.assign(values), half)

@@ -50,8 +50,8 @@ def report(folders: list[Path], out: Path | None, console: Console) -> None:
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     if out is not None:
-        only = runs[0].folder if runs else folders[0]
-        write_text(out, to_markdown(sections) if sections else (only / "report.md").read_text("utf-8"))
+        folder = runs[0].folder if runs else folders[0]
+        write_text(out, to_markdown(sections) if sections else (folder / "report.md").read_text("utf-8"))
         console.print(f"writing {out}", **PLAIN)
 
 

@@ -82,11 +82,11 @@ def check_order(data: Data, train: list[RowGroup]) -> Finding:
 def _labels(splits: Mapping[str, SplitProfile]) -> Iterator[str]:
     train = splits["train"]
     for name, profile in splits.items():
-        fewer = min(profile.positives, profile.rows - profile.positives)
-        if not fewer:
+        minority = min(profile.positives, profile.rows - profile.positives)
+        if not minority:
             yield f"{name} has labels of one class only, so it has no AUC"
-        elif fewer < FEW_POSITIVES:
-            yield f"{name} has only {fewer} rows of the rarer class, so its metrics will be noisy"
+        elif minority < FEW_POSITIVES:
+            yield f"{name} has only {minority} rows of the rarer class, so its metrics will be noisy"
         rate = profile.positive_rate
         is_different = _differ(rate, profile.rows, train.positive_rate, train.rows)
         if abs(rate / train.positive_rate - 1) > RATE_MARGIN and is_different:

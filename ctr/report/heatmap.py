@@ -115,5 +115,5 @@ def _tooltip(column: ColumnOverTime, periods: list[str], first: int, last: int) 
     """Return `2026-01-09 to 2026-01-10: PSI 0.3361 to 0.3458, major drift`."""
     psi = [value for value in column["psi"][first : last + 1] if value is not None]
     ends = dict.fromkeys(formats.psi(value) for value in (min(psi), max(psi))) if psi else ["-"]
-    when = " to ".join(dict.fromkeys([periods[first], periods[last]]))
-    return f"{when}: PSI {' to '.join(ends)}, {formats.drift_phrase(column['drift'][first])}"
+    dates = " to ".join(dict.fromkeys([periods[first], periods[last]]))
+    return f"{dates}: PSI {' to '.join(ends)}, {formats.drift_phrase(column['drift'][first])}"

@@ -49,12 +49,12 @@ def choose_device(settings: Training, needed: int) -> Device:
     requested = settings.device
     devices = [] if requested == "cpu" else device_lib.list_local_devices()
     gpus = [device.memory_limit for device in devices if device.device_type == "GPU"]
-    enough = len(gpus) >= settings.replicas
-    fits = enough and needed < 0.8 * min(gpus[: settings.replicas])
+    has_enough_gpus = len(gpus) >= settings.replicas
+    fits = has_enough_gpus and needed < 0.8 * min(gpus[: settings.replicas])
     if requested == "gpu" and not gpus:
         raise ConfigError("training.device: TensorFlow sees no GPU. Use `auto` or `cpu`.")
     only_gpus = requested == "gpu" or settings.replicas > len(tf.config.list_logical_devices("CPU"))
-    if only_gpus and not enough:
+    if only_gpus and not has_enough_gpus:
         raise ConfigError(
             f"training.replicas: {settings.replicas} replicas need {settings.replicas} GPUs, but TensorFlow sees "
             f"{len(gpus)}. Use fewer replicas."
