@@ -39,8 +39,9 @@ class FobosGroupLasso(RowOptimizer):
         beta: constant in the denominator of eta, at least 0. A larger value makes the first steps smaller.
         initial_accumulator: initial value of h, at least 0; above 0 it allows beta = 0. A larger value makes the first
             steps smaller.
-        l21: strength of the proximal penalty on row norms, at least 0, counted once. Above 0 it sets whole rows to
-            exactly zero; a larger value zeroes more rows.
+        l21: strength of the proximal penalty on row norms, at least 0, counted once, in units of a single gradient, so
+            values of `GroupLassoAdagrad` do not carry over. Above 0 it sets whole rows to exactly zero; a larger value
+            zeroes more rows.
         scale_sqrt_dim: True scales l21 by sqrt(d), as in `GroupLassoAdagrad`, so that tables of all widths can share
             one value. Monolith does not scale.
         catch_up: True also shrinks a row for the steps in which it was not updated, for one more number of state per

@@ -29,8 +29,9 @@ class GroupLassoAdagrad(FtrlProximal):
         beta: constant added to sqrt(n), at least 0. A larger value makes the first steps smaller.
         l1: strength of the proximal L1 penalty on single weights, at least 0. Above 0 it sets weights to exactly zero;
             a larger value zeroes more weights.
-        l21: strength of the proximal penalty on row norms, at least 0. Above 0 it sets whole rows to exactly zero; a
-            larger value zeroes more rows. Scaled by sqrt(d); see `scale_sqrt_dim`.
+        l21: strength of the proximal penalty on row norms, at least 0, in units of the sum of all gradients of a row.
+            Above 0 it sets whole rows to exactly zero; a larger value zeroes more rows. Scaled by sqrt(d); see
+            `scale_sqrt_dim`.
         l2: strength of the proximal L2 penalty, at least 0, counted once; other implementations count it twice. A
             larger value pulls weights closer to zero.
         keep_initial_weights: True starts each row from its initial weights. False overwrites them at the first update.

@@ -193,7 +193,7 @@ def run_page(text: str, folder: Path) -> tuple[str, list[str]]:
     """
     if text.startswith("---\njupyter:"):
         return run_notebook(text, folder)
-    return run_console(text, shell(folder), folder)
+    return run_console(text, bash_in(folder), folder)
 
 
 def make_copy(folder: Path) -> None:
@@ -216,7 +216,7 @@ def environment() -> dict[str, str]:
     return os.environ | {"PATH": path, "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
 
 
-def shell(folder: Path) -> Run:
+def bash_in(folder: Path) -> Run:
     """Return a function that runs a command in `folder`."""
 
     def run(command: str) -> str:

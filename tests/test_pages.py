@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from run_pages import default_pages, is_same, make_copy, run_console, run_page, shell
+from run_pages import bash_in, default_pages, is_same, make_copy, run_console, run_page
 
 PAGE = """# A page
 
@@ -36,7 +36,7 @@ def test_a_page_shows_what_its_commands_print(page: Path, tmp_path: Path):
 
 
 def test_output_as_shown_is_left_as_it_is(tmp_path: Path):
-    assert run_console(PAGE, shell(tmp_path), tmp_path) == (PAGE, [])
+    assert run_console(PAGE, bash_in(tmp_path), tmp_path) == (PAGE, [])
 
 
 @pytest.mark.parametrize(
@@ -44,14 +44,14 @@ def test_output_as_shown_is_left_as_it_is(tmp_path: Path):
 )
 def test_other_output_is_a_difference_and_is_replaced(tmp_path: Path, old: str, new: str):
     assert old in PAGE
-    text, differences = run_console(PAGE.replace(old, new), shell(tmp_path), tmp_path)
+    text, differences = run_console(PAGE.replace(old, new), bash_in(tmp_path), tmp_path)
     assert len(differences) == 1
-    assert run_console(text, shell(tmp_path), tmp_path)[1] == []
+    assert run_console(text, bash_in(tmp_path), tmp_path)[1] == []
 
 
 def test_a_missing_line_is_a_difference(tmp_path: Path):
     page = "```console\n$ printf 'a\\nb\\n'\na\n```\n"
-    text, differences = run_console(page, shell(tmp_path), tmp_path)
+    text, differences = run_console(page, bash_in(tmp_path), tmp_path)
     assert len(differences) == 1
     assert "a\nb\n```" in text
 
@@ -77,7 +77,7 @@ def test_commands_write_into_the_copy(tmp_path: Path):
     make_copy(tmp_path)
     assert (tmp_path / "README.md").exists()
     assert not (tmp_path / "runs").exists()
-    assert shell(tmp_path)("./scripts/install && python -c 'import ctr'") == ""
+    assert bash_in(tmp_path)("./scripts/install && python -c 'import ctr'") == ""
 
 
 NOTEBOOK = """---

@@ -6,8 +6,8 @@
 | 1 | a bug in ctr, with a traceback |
 | 2 | invalid input: a config, data, an option, the disk or the memory |
 | 3 | training diverged: loss, gradients or scores are not finite |
-| 75 | interrupted by SIGTERM or SIGINT after saving; `--resume` continues |
-| 130 | stopped with Ctrl-C |
+| 75 | training interrupted by SIGTERM or SIGINT (Ctrl-C), after a checkpoint was saved; `--resume` continues |
+| 130 | stopped with Ctrl-C before training, or in a command that does not train |
 """
 
 import sys

@@ -241,7 +241,9 @@ class Trainer:
             self.checkpoints.save(self._stepped)
             self.checkpoints.wait()
             step = self._stepped.step
-            raise Interrupted(f"{self.run.folder}: saved at step {step}. To continue, run `ctr train CONFIG --resume`.")
+            raise Interrupted(
+                f"{self.run.folder}: saved at step {step}. To continue, repeat the command with --resume."
+            )
 
     @property
     def _must_stop(self) -> bool:

@@ -137,7 +137,7 @@ def test_a_kill_may_come_between_any_two_writes(experiment_of, undisturbed, even
 def test_a_signal_ends_the_step_and_saves(experiment_of, undisturbed, tmp_path, number):
     experiment, run = experiment_of(*BY_STEPS), tmp_path / "run"
     before = signal.getsignal(number)
-    with pytest.raises(Interrupted, match=r"saved at step 8\. To continue, run `ctr train CONFIG --resume`\."):
+    with pytest.raises(Interrupted, match=r"saved at step 8\. To continue, repeat the command with --resume\."):
         ctr.train(experiment, run, callbacks=[After(8, lambda: signal.raise_signal(number))])
     assert signal.getsignal(number) is before
     assert newest(run / "checkpoints", pytest.fail).step == 8
