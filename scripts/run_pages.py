@@ -200,7 +200,7 @@ def make_copy(folder: Path) -> None:
     """Link the project into a folder, where commands can write `data/`, `runs/` and `comparisons/` of their own."""
     listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     tracked = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
-    for name in {Path(path).parts[0] for path in tracked} - {"scripts"}:
+    for name in {Path(path).parts[0] for path in tracked} - {"scripts", ".venv"}:
         (folder / name).symlink_to(ROOT / name)
     (folder / ".venv").symlink_to(sys.prefix)
     (folder / "scripts").mkdir()

@@ -114,15 +114,15 @@ class Fall(NamedTuple):
     """Decrease of an AUC from training, as a fraction of the AUC in training."""
 
     fraction: float
-    errors: float  # `share` in standard errors
-    interval: Interval  # 95% CI of `share`
+    errors: float  # `fraction` in standard errors
+    interval: Interval  # 95% CI of `fraction`
 
 
 def auc_fall(auc: float, interval: Interval, trained: float, trained_interval: Interval | None) -> Fall:
     """Return the fall of an AUC, from the 95% CIs of both; without a CI the AUC in training counts as exact.
 
     >>> fall = auc_fall(0.75, (0.74, 0.76), 0.80, (0.795, 0.805))
-    >>> round(fall.share, 4), round(fall.errors, 1)
+    >>> round(fall.fraction, 4), round(fall.errors, 1)
     (0.0625, 8.9)
     """
     error = (interval[1] - interval[0]) / (2 * Z95)

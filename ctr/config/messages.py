@@ -13,7 +13,7 @@ COMPLETE = ("missing", "unknown_key", "unknown_type", "user_code")  # types of e
 def _dotted_key(path: tuple[int | str, ...]) -> str:
     """Return the dotted key of a setting.
 
-    >>> _dotted(("features", "columns", "age", "dim"))
+    >>> _dotted_key(("features", "columns", "age", "dim"))
     'features.columns.age.dim'
     """
     return ".".join(map(str, path))

@@ -136,7 +136,7 @@ def _value(metric: Metric, metrics: SplitMetrics) -> list[str]:
 
 
 def _differences(name: str, runs: list[_Named]) -> TextTable:
-    """Return the differences to the first run on one split, with a row for each run and metric."""
+    """Return the differences from the first run on one split, with a row for each run and metric."""
     baseline, *others = runs
     rows: list[list[str]] = []
     notes: list[str] = []
@@ -145,7 +145,7 @@ def _differences(name: str, runs: list[_Named]) -> TextTable:
         notes += [f"{run.name}: {note}" for note in _notes(of_run)]
         by_metric = of_run.by_metric
         rows += [[run.name, entry(key).label, *_cells(difference)] for key, difference in by_metric.items()]
-    return TextTable(f"{name}, differences to {baseline.name}", DIFFERENCES, rows, notes, texts=2)
+    return TextTable(f"{name}, differences from {baseline.name}", DIFFERENCES, rows, notes, texts=2)
 
 
 def _notes(of_run: RunDifferences) -> list[str]:

@@ -94,9 +94,18 @@ def test_a_table_that_no_part_of_a_model_reads_is_not_made(make_experiment):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("model={type: din, targets: {histry: item}}", r"model: targets: no sequence .* 'histry'; known: history"),
-        ("model={type: can, pairs: [[item, past]], base: dnn}", "model: pairs: no categorical or sequence .* 'past'"),
-        ("features.columns.history.pooling=none", "features.columns.history: `pooling: none` leaves it"),
+        (
+            "model={type: din, targets: {histry: item}}",
+            r"model: targets: unknown sequence feature 'histry'\. Use one of: history",
+        ),
+        (
+            "model={type: can, pairs: [[item, past]], base: dnn}",
+            "model: pairs: unknown categorical or sequence feature 'past'. Use one of: user, item, hour, history",
+        ),
+        (
+            "features.columns.history.pooling=none",
+            "features.columns.history: `pooling: none` needs a model that reads single behaviors, but dcn_v2 does not",
+        ),
         ("optimizers.sparse.usr={type: ftrl}", "optimizers: .*usr"),
     ],
     ids=["din", "can", "pooling", "pattern"],

@@ -261,9 +261,10 @@ def test_a_cross_of_a_sequence_of_dim_1_is_refused_where_there_is_no_wide_part(m
     with pytest.raises(ConfigError) as caught:
         make_experiment(PAIRS)
 
-    assert "features.columns.user_x_history: a sequence_cross of dim 1 is a weight of the wide part, which dcn_v2" in (
-        str(caught.value)
-    )
+    assert (
+        "features.columns.user_x_history: a sequence_cross with `dim: 1` is a wide weight, but model dcn_v2 has no "
+        "wide weights"
+    ) in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -101,12 +101,12 @@ def grouped(folder, seed, column="user", **changes):
 def test_a_difference_is_clustered_by_the_group_of_both_runs(tmp_path):
     first, second = grouped(tmp_path / "a", 1), grouped(tmp_path / "b", 2)
     rows, notes = tables([first, second])
-    assert notes["test, differences to a"] == ["b: CIs are clustered by user (40 clusters)"]
+    assert notes["test, differences from a"] == ["b: CIs are clustered by user (40 clusters)"]
     a, b = load(first), load(second)
     clusters = Clusters((np.arange(ROWS) % 40).astype(np.int32), 40)
     expected = auc_difference(b.logit, a.logit, a.label, None, clusters)
     assert b.differences(a, b.clusters(a))["auc"] == expected
-    assert rows["test, differences to a"][0][3].startswith(f"{expected.low:+.5f} to {expected.high:+.5f}")
+    assert rows["test, differences from a"][0][3].startswith(f"{expected.low:+.5f} to {expected.high:+.5f}")
     assert expected.low != b.differences(a)["auc"].low
 
 
@@ -121,28 +121,28 @@ def test_a_difference_is_clustered_by_the_group_of_both_runs(tmp_path):
 def test_a_difference_takes_rows_as_independent_unless_both_runs_hold_one_group(columns, reason, tmp_path):
     runs = [grouped(tmp_path / name, k, column) for k, (name, column) in enumerate(zip("ab", columns, strict=True))]
     rows, notes = tables(runs)
-    assert notes["test, differences to a"] == [f"b: CIs assume independent examples: {reason}"]
+    assert notes["test, differences from a"] == [f"b: CIs assume independent examples: {reason}"]
     expected = load(runs[1]).differences(load(runs[0]))["auc"]
-    assert rows["test, differences to a"][0][3].startswith(f"{expected.low:+.5f} to {expected.high:+.5f}")
+    assert rows["test, differences from a"][0][3].startswith(f"{expected.low:+.5f} to {expected.high:+.5f}")
 
 
 def test_other_groups_are_other_rows(tmp_path):
     runs = [grouped(tmp_path / "a", 1), grouped(tmp_path / "b", 2, user=np.arange(ROWS) % 50)]
     _, notes = tables(runs)
-    (note,) = notes["test, differences to a"]
+    (note,) = notes["test, differences from a"]
     assert note.startswith("b: no difference: different examples: column 'user' differs")
 
 
 def test_one_group_alone_leaves_rows_independent(tmp_path):
     _, notes = tables([grouped(tmp_path / name, k, user=np.zeros(ROWS, int)) for k, name in enumerate("ab")])
-    (note,) = notes["test, differences to a"]
+    (note,) = notes["test, differences from a"]
     assert note == "b: CIs assume independent examples: all examples have the same value of 'user'"
 
 
 def test_few_groups_are_said(tmp_path):
     runs = [grouped(tmp_path / name, k, user=np.arange(ROWS) % 8) for k, name in enumerate("ab")]
     _, notes = tables(runs)
-    (note,) = notes["test, differences to a"]
+    (note,) = notes["test, differences from a"]
     assert note.endswith("by user (8 clusters, equivalent to 8 of equal weight: few, so intervals can be too narrow)")
 
 
@@ -152,10 +152,10 @@ def test_a_better_run_has_a_star_and_each_set_its_tables_in_order(tmp_path):
     second = write_run(tmp_path / "b", {name: scored(2, noise=0.1) for name in names})
     rows, _ = tables([first, second])
     assert list(rows) == [
-        *(title for name in ("test", "valid", "other") for title in (name, f"{name}, differences to a")),
+        *(title for name in ("test", "valid", "other") for title in (name, f"{name}, differences from a")),
         "how to read a difference",
     ]
-    (_, _, auc, auc_interval, p), (_, _, log_loss, _, _) = rows["test, differences to a"]
+    (_, _, auc, auc_interval, p), (_, _, log_loss, _, _) = rows["test, differences from a"]
     assert auc.startswith("+")
     assert log_loss.startswith("-")
     assert auc_interval.endswith(" *")
@@ -168,8 +168,8 @@ def test_a_copy_of_a_run_differs_by_nothing_and_has_no_interval(tmp_path):
     run = write_run(tmp_path / "a", {"test": scored(1)})
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     rows, notes = tables([run, Run(tmp_path / "b")])
-    assert [row[2:] for row in rows["test, differences to a"]] == [["0.00000", "-", "-"]] * 2
-    assert notes["test, differences to a"] == [
+    assert [row[2:] for row in rows["test, differences from a"]] == [["0.00000", "-", "-"]] * 2
+    assert notes["test, differences from a"] == [
         "b: no CI of the AUC: the estimated variance is 0",
         "b: no CI of the log loss: the estimated variance is 0",
     ]
@@ -210,8 +210,8 @@ def test_other_rows_give_a_reason_in_place_of_a_difference(case, tmp_path):
     changed = {**columns, **({"weight": np.ones(500, np.float32)} if case == "more rows" else {})}
     change(changed)
     rows, notes = tables([first, write_run(tmp_path / "b", {"test": changed})])
-    assert rows["test, differences to a"] == []
-    (note,) = notes["test, differences to a"]
+    assert rows["test, differences from a"] == []
+    (note,) = notes["test, differences from a"]
     assert note.startswith(f"b: no difference: {reason}")
     assert len(rows["test"]) == 2  # the metrics are displayed anyway
 
@@ -237,14 +237,14 @@ def test_missing_damaged_and_foreign_scores_are_said(broken, tmp_path):
     path = tmp_path / broken / "scores" / "test.parquet"
     pq.write_table(pa.table(scored(1, rows=10)), path)
     resealed(tmp_path / broken)
-    assert tables(runs)[1]["test, differences to a"] == [
+    assert tables(runs)[1]["test, differences from a"] == [
         f"b: no difference: {path} has 10 examples, the report 400",
     ]
     path.write_text("no Parquet")
     resealed(tmp_path / broken)
-    assert tables(runs)[1]["test, differences to a"][0].startswith(f"b: no difference: {path} cannot be read: ")
+    assert tables(runs)[1]["test, differences from a"][0].startswith(f"b: no difference: {path} cannot be read: ")
     path.unlink()
-    assert tables(runs)[1]["test, differences to a"] == [f"b: no difference: {path} is missing"]
+    assert tables(runs)[1]["test, differences from a"] == [f"b: no difference: {path} is missing"]
 
 
 def test_data_without_labels_has_its_rows_and_a_reason(tmp_path):
@@ -257,14 +257,14 @@ def test_data_without_labels_has_its_rows_and_a_reason(tmp_path):
     resealed(runs[1].folder)
     rows, notes = tables(runs)
     assert rows["day"][1] == ["b", "400", "-", "-", "-", "0.0100 stable"]
-    assert notes["day, differences to a"] == [f"b: no difference: {runs[1].folder}: the data has no label"]
+    assert notes["day, differences from a"] == [f"b: no difference: {runs[1].folder}: the data has no label"]
 
 
 def test_the_first_run_that_has_a_set_is_compared_with(tmp_path):
     first = write_run(tmp_path / "a", {"valid": scored(1)})
     others = [write_run(tmp_path / name, {"test": scored(2)}) for name in "bc"]
     rows, _ = tables([first, *others])
-    assert list(rows) == ["test", "test, differences to b", "how to read a difference"]
+    assert list(rows) == ["test", "test, differences from b", "how to read a difference"]
     assert tables([first, others[0]])[0] == {"no two of them have a split in common": []}
 
 
@@ -426,7 +426,7 @@ def test_a_terminal_shows_texts_as_they_are(tmp_path):
     console = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
     print_side_by_side(side_by_side(runs), console)
     shown = console.export_text()
-    assert "[red], differences to [bold]x" in shown
+    assert "[red], differences from [bold]x" in shown
     assert "examples of one user are not" in " ".join(shown.split())
 
 
@@ -480,7 +480,7 @@ def test_evaluations_stand_beside_runs_and_one_another(trained):
     folders = [trained / name / "evaluations" / "clicks" for name in "ab"]
     result = report(*folders, trained / "a")
     assert result.exit_code == 0
-    assert "clicks, differences to a/evaluations/clicks" in result.stdout
+    assert "clicks, differences from a/evaluations/clicks" in result.stdout
     assert "a negative counts 4 times and 1 times, because of the sampling rates" in result.stdout
 
 
@@ -489,7 +489,7 @@ def test_a_bad_folder_does_not_hide_the_others(trained, tmp_path):
     result = report(trained / "a", tmp_path / "nothing", trained / "b", "--out", tmp_path / "difference.md")
     assert result.exit_code == 2
     assert "nothing: no run in this folder" in result.stderr
-    assert "test, differences to a" in result.stdout
+    assert "test, differences from a" in result.stdout
     assert not (tmp_path / "difference.md").exists()
 
 
