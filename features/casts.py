@@ -109,7 +109,7 @@ def cast_hint(column: str, type_: pa.DataType, use: Literal["category", "number"
     if use == "category" and (pa.types.is_floating(inner) or pa.types.is_decimal(inner)):
         return f" For ids, set `data.cast: {{{column}: integer}}`; for a number, use `type: numeric`."
     if use == "number" and is_text(inner):
-        return f" To read text as numbers, set `data.cast: {{{column}: number}}`."
+        return f" If the text holds numbers, set `data.cast: {{{column}: number}}`; otherwise convert the column first."
     if use == "time" and (is_text(inner) or pa.types.is_integer(inner)):
         return f" To read text or integers, set `data.cast: {{{column}: {{timestamp: FORMAT}}}}`."
     return " Use another column."
