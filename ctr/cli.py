@@ -193,7 +193,7 @@ def evaluate(
 
 @app.command(cls=_Command)
 def compare(
-    config: Annotated[Path, typer.Argument(help="Study, a YAML file.")],
+    config: Annotated[Path, typer.Argument(metavar="STUDY", help="Study, a YAML file.")],
     out: Annotated[
         Path | None, typer.Option(help="Comparison folder. Default: comparisons/<name of the study>.")
     ] = None,
