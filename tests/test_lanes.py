@@ -39,7 +39,7 @@ def passed(pytester, monkeypatch):
         (pytester.path / folder).mkdir(parents=True, exist_ok=True)
     (pytester.path / "tests" / "test_some.py").write_text(SUITE)
     (pytester.path / "tests" / "ctr" / "test_runs.py").write_text("def test_of_a_run(): ...")
-    (pytester.path / "tests" / "ctr" / "report" / "test_pages.py").write_text("def test_of_a_page(): ...")
+    (pytester.path / "tests" / "ctr" / "report" / "test_lane_pages.py").write_text("def test_of_a_page(): ...")
 
     def run(*args):
         return {report.nodeid.split("::")[1] for report in pytester.inline_run(*args).getreports() if is_test(report)}

@@ -70,7 +70,7 @@ def test_files_of_the_run_are_known_by_what_they_hold(small_config, run, tmp_pat
     assert "data of the run" not in shown
     report, shown = evaluate_file(run, clicks / "part-0.parquet")
     assert report["files_of_run"] == {str(clicks / "part-0.parquet"): {"sets": ["train"], "unchanged": True}}
-    assert f"warning: {clicks / 'part-0.parquet'}: training data of the run, so the metrics do not show" in shown
+    assert f"warning: {clicks / 'part-0.parquet'}: training data of the run, so the metrics do not measure" in shown
     copy = Path(shutil.copy(clicks / "part-0.parquet", tmp_path / "part-9.parquet"))
     report, shown = evaluate_file(run, copy)
     assert report["files_of_run"] == {str(copy): {"sets": ["train"], "unchanged": True}}

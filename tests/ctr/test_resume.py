@@ -176,7 +176,7 @@ def test_a_signal_while_measuring_leaves_a_trained_run(experiment_of, undisturbe
     experiment, run = experiment_of(*BY_STEPS), tmp_path / "run"
     with monkeypatch.context() as patched:
         patched.setattr("ctr.jobs.train.build_report", lambda *_: signal.raise_signal(signal.SIGTERM))
-        with pytest.raises(Interrupted, match="trained, but not measured"):
+        with pytest.raises(Interrupted, match="trained, but not evaluated"):
             ctr.train(experiment, run)
     assert "resuming from step 36" in resume(experiment, run)
     assert ending(run) == undisturbed(*BY_STEPS)

@@ -403,4 +403,4 @@ def test_a_parent_without_a_record_of_its_ids_is_a_warning(place, tmp_path):
     with pytest.raises(Killed):
         ctr.train(load_experiment(place / "tiny.yaml", [warm]), tmp_path / "next", console=console, callbacks=[AT_ONCE])
 
-    assert "parent has no record of the ids that it was trained on" in console.file.getvalue()
+    assert "parent: no record of its training ids, so unseen ids keep their own embeddings" in console.file.getvalue()
