@@ -67,7 +67,7 @@ def test_examples_are_valid(page):
 def test_studies_are_valid(page, tmp_path):
     for values in studies(page.read_text("utf-8")):
         (tmp_path / "study.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
-        load_study(tmp_path / "study.yaml", None)
+        assert load_study(tmp_path / "study.yaml", None).name == values["name"]
 
 
 def test_the_reference_has_an_example_of_every_section():
@@ -86,4 +86,4 @@ def test_a_study_with_an_unknown_key_fails(tmp_path):
     [values] = studies("```yaml\naxes: {epochs: {training.epochs: [1, 2]}}\nseed: [1]\n```\n")
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(values))
     with pytest.raises(ConfigError, match="unknown key 'seed'; did you mean 'seeds'"):
-        load_study(tmp_path / "study.yaml", None)
+        assert load_study(tmp_path / "study.yaml", None).name == values["name"]
