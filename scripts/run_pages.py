@@ -167,14 +167,9 @@ def run_notebook(text: str, folder: Path) -> tuple[str, list[str]]:
 
 def _printed(outputs: list[Any]) -> list[str]:
     """Return the lines that a cell prints to stdout and those of its last value."""
-    texts = [
-        output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs if _is_shown(output)
-    ]
+    shown = [output for output in outputs if output.get("name") != "stderr"]
+    texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in shown]
     return [line.rstrip() for text in texts for line in text.splitlines()]
-
-
-def _is_shown(output: Any) -> bool:
-    return bool(output.get("name", "stdout") == "stdout")
 
 
 def _differences(title: str, shown: list[str], real: list[str]) -> list[str]:
