@@ -1,6 +1,7 @@
 """Metrics and distributions of a split, accumulated while it is scored once, by row group."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 
 import numpy as np
 import pyarrow as pa
@@ -174,7 +175,11 @@ def build_reference(
 
 
 def evaluate_split(
-    scorer: Scorer, row_groups: list[RowGroup], reference: Reference, report_columns: ReportColumns, scores: ScoreWriter
+    scorer: Scorer,
+    row_groups: list[RowGroup],
+    reference: Reference,
+    report_columns: ReportColumns,
+    scores: ScoreWriter | None,
 ) -> SplitAccumulator:
     """Score a split once: write its scores and return its state. Without labels it has no metrics.
 
@@ -183,13 +188,15 @@ def evaluate_split(
         row_groups: row groups of the split, or a range of them, whose state merges with those of other ranges.
         reference: reference distributions of the training data.
         report_columns: columns that the report needs.
-        scores: writer of the score file.
+        scores: writer of the score file; None writes no scores.
     """
+    keep = [] if scores is None else scores.passthrough.names
     binning = reference.histograms.binning
     tally = SplitAccumulator(binning, report_columns, reference.rows)
-    with scores:
-        for chunk in scorer.score(row_groups, [*scores.passthrough.names, *report_columns.columns]):
-            scores.write(chunk)
+    with scores or nullcontext():
+        for chunk in scorer.score(row_groups, [*keep, *report_columns.columns]):
+            if scores is not None:
+                scores.write(chunk)
             codes = binning.assign(values_of_chunk(chunk, report_columns.slice_columns))
             tally.add(chunk, codes, np.ones(len(chunk.logit), bool))
     return tally

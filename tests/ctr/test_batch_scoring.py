@@ -18,7 +18,7 @@ import ctr
 from ctr.cli import app
 from ctr.config.experiment import load_experiment
 from ctr.errors import ConfigError
-from ctr.jobs.evaluate import _name_of
+from ctr.jobs.evaluate import name_of
 from features import DataError
 from tests.conftest import click_log, swap_two_labels
 from tests.ctr.conftest import PLAIN_MODEL
@@ -134,10 +134,10 @@ def test_a_file_whose_name_holds_brackets_is_evaluated_under_its_name(run, table
         ("data [27]/*.parquet", "data 27"),
     ],
 )
-def test_an_evaluation_has_the_name_of_what_exists(tmp_path, monkeypatch, data, name):
+def test_an_evaluation_has_thename_of_what_exists(tmp_path, monkeypatch, data, name):
     (tmp_path / "data [2026]").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert _name_of(data) == name
+    assert name_of(data) == name
 
 
 def test_one_row_is_enough(run, table, tmp_path):

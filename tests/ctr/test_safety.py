@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import ctr
 from ctr.cli import app
 from ctr.config.experiment import load_experiment
-from ctr.jobs.evaluate import _name_of
+from ctr.jobs.evaluate import name_of
 from ctr.runs.checksums import write_checksums
 from ctr.runs.files import read_json, write_json, write_text
 from ctr.runs.folders import new_folder
@@ -130,7 +130,7 @@ def test_the_name_of_an_experiment_is_that_of_a_folder(place, name):
 )
 def test_the_name_of_an_evaluation_is_that_of_a_folder(data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    name = _name_of(data)
+    name = name_of(data)
     assert Path(name).parts == (name,)
     assert name not in ("", ".", "..")
 

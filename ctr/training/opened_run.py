@@ -1,0 +1,125 @@
+"""A finished run, opened to score data: its experiment, encoder, reference distributions and model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TypeAlias
+
+from ctr.config.experiment import Experiment
+from ctr.evaluation.reference import Reference
+from ctr.evaluation.scoring import Scorer
+from ctr.runs.run import Run
+from ctr.schema.report import RunReport
+from ctr.training.checkpoint import load_best
+from ctr.training.data import check_types, good_rows
+from ctr.training.plan import plan_model
+from ctr.training.resume import load_encoder
+from features import BadRows, DataError, Encoder, RowGroup, check_agreement, files_of, open_data
+from models import CTRModel
+
+Paths: TypeAlias = str | Path | Sequence[str | Path]
+"""A Parquet file, glob or folder, or several of them."""
+
+
+@dataclass(frozen=True)
+class OpenedRun:
+    """Finished run with all that scoring needs; everything but the model is read and checked."""
+
+    run: Run
+    """Folder of the run."""
+    report: RunReport
+    """Contents of report.json."""
+    experiment: Experiment
+    """Experiment of the run, as it was trained."""
+    encoder: Encoder
+    """Encoder fitted on the training data."""
+    reference: Reference
+    """Distributions of the training data."""
+
+    @cached_property
+    def model(self) -> CTRModel:
+        """Model with the best weights, built at the first access; on a GPU only if there is one.
+
+        Raises:
+            ConfigError: the checkpoint is damaged, or memory is too small for the weights.
+        """
+        training = self.experiment.training.model_copy(update={"device": "auto"})
+        experiment = self.experiment.model_copy(update={"training": training})
+        model = plan_model(experiment, self.encoder).build()
+        load_best(self.run, model)
+        return model
+
+    def scorer(self, encoder: Encoder) -> Scorer:
+        """Return a scorer of the model, whose scores are corrected for negative sampling.
+
+        Args:
+            encoder: encoder of the run, with or without label and weight.
+        """
+        rate = self.experiment.data.negative_sampling_rate
+        return Scorer(self.model, encoder, self.experiment.training.batch_size, rate)
+
+    def open_data(self, data: Paths) -> list[RowGroup]:
+        """List the row groups of a dataset, with the casts of the run.
+
+        Raises:
+            DataError: there is no path, or a file cannot be read.
+        """
+        paths = [str(data)] if isinstance(data, str | Path) else [str(path) for path in data]
+        if not paths:
+            raise DataError("data: an empty list of paths. Name at least one file.")
+        text = [name for name, meaning in self.encoder.statistics.meanings.items() if meaning == "text"]
+        return open_data(paths, text=text, casts=self.experiment.data.cast)
+
+    def checked(self, name: str, row_groups: list[RowGroup]) -> "Dataset":
+        """Check that a dataset has the columns of the run, and leave out invalid rows if the run does.
+
+        Args:
+            name: name of the dataset, for errors.
+            row_groups: the dataset.
+
+        Raises:
+            ConfigError, DataError: a column is missing or has another type, or there are too many invalid rows.
+        """
+        data, encoder = self.experiment.data, self.encoder
+        if not any(data.label in file.schema.names for file in files_of(row_groups)):
+            encoder = replace(encoder, columns=None)
+        check_types(row_groups, self.experiment, encoder)
+        numbers = encoder.features.number_columns.union([data.label, data.weight or data.label])
+        check_agreement(row_groups, encoder.input_columns, numbers, encoder.statistics.meanings)
+        return Dataset(name, *good_rows(name, row_groups, encoder, data), encoder)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Data to evaluate with a run, after its columns are checked."""
+
+    name: str
+    """Name of the dataset in a report."""
+    row_groups: list[RowGroup]
+    """Row groups without invalid rows, if the run leaves these out."""
+    bad_rows: BadRows
+    """Invalid rows that were left out."""
+    encoder: Encoder
+    """Encoder of the run; without label and weight if no file has the label."""
+
+    @property
+    def is_labelled(self) -> bool:
+        """True if the data has the label."""
+        return self.encoder.columns is not None
+
+
+def open_run(folder: str | Path) -> OpenedRun:
+    """Read and check a finished run.
+
+    Args:
+        folder: run folder.
+
+    Raises:
+        ConfigError: there is no finished run, a file is damaged, or the run names code that is not trusted.
+        DataError: the encoder is damaged.
+    """
+    run = Run(folder)
+    report = run.run_report()
+    reference = Reference.load(run)
+    return OpenedRun(run, report, run.experiment(), load_encoder(run), reference)
