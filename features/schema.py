@@ -143,16 +143,22 @@ def _complete(name: str, settings: Any, defaults: dict[str, Any]) -> Any:
     return {**KINDS[type_].completed(name, settings, defaults), "type": type_}
 
 
+def _without_test(fractions: Any) -> Any:
+    """Complete the fractions of train and valid by a fraction of 0 for test."""
+    return [*fractions, 0.0] if isinstance(fractions, list | tuple) and len(fractions) == 2 else fractions
+
+
 class Split(Settings):
-    """Division of one dataset into train, valid and test."""
+    """Division of one dataset into train, valid and test, or of the training files into train and valid."""
 
     by: Literal["rows", "time", "random"]
     """Rule of the split. `rows`: file order. `time`: the values of `column`. `random`: a draw for each row from the
     seed."""
     column: str | None = None
     """Time column of a split by time: a timestamp, a date or an integer, without nulls."""
-    fractions: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat]
-    """Fractions of train, valid and test. They sum to 1, and the first is above 0."""
+    fractions: Annotated[tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat], BeforeValidator(_without_test)]
+    """Fractions of train, valid and test. They sum to 1, and the first is above 0. Two fractions are those of train and
+    valid."""
 
     @model_validator(mode="after")
     def _is_complete(self) -> "Split":

@@ -39,6 +39,8 @@ from breakable_experiment import (
 PLAIN = {"compression": "none", "use_dictionary": False}
 DIVERGED = RUN / "diverged/step-000000001.parquet"
 CAN = {"type": "can", "base": "dnn", "pairs": [["item", "history"]]}
+SPLIT_TRAIN = {"train": "clicks/part-0.parquet", "label": "clicked"}
+TWO, THREE = ({"by": "random", "fractions": fractions} for fractions in ([0.9, 0.1], [0.8, 0.1, 0.1]))
 INFINITY, NAN = float("inf"), float("nan")
 
 
@@ -251,6 +253,8 @@ CONFIGS = [
     ),
     setting("the label as a feature", "features.columns.leak", {"column": "clicked"}),
     setting("fractions beyond 1", "data.split.fractions", [0.6, 0.2, 0.3], "data.split", "sum to 1"),
+    setting("a test fraction of the training files", "data", {**SPLIT_TRAIN, "split": THREE}, "train and valid only"),
+    setting("two validation sets", "data", {**SPLIT_TRAIN, "split": TWO, "valid": str(PART)}, "`valid` has its own"),
     setting("a fraction of NaN", "data.split.fractions", [0.6, NAN, 0.2], "data.split.fractions"),
     setting("a start of infinity", "model.initializer", {"tables": INFINITY}, "initializer.tables"),
     setting("a numeric head bias", "model.initializer", {"head_bias": -3}, "initializer.head_bias", "log_odds"),

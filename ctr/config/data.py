@@ -36,7 +36,8 @@ class Data(Settings):
     test: str | list[str] | None = None
     """Paths of the test data, next to `train`."""
     split: Split | None = None
-    """Division of `path` into train, valid and test. Required with `path`."""
+    """Division of `path` into train, valid and test, required with `path`. Next to `train` without `valid`: division of
+    `train` into train and valid, such as `{by: random, fractions: [0.9, 0.1]}`."""
     label: str
     """Column with the label: 0 and 1, or booleans."""
     weight: str | None = None
@@ -60,8 +61,10 @@ class Data(Settings):
     def _names_one_source(self) -> "Data":
         if (self.path is None) == (self.train is None):
             raise ValueError("no data. Set `path` with `split`, or `train` (and `valid`, `test`).")
-        if (self.path is None) != (self.split is None):
-            raise ValueError("`path` and `split` need each other. Set both or neither.")
+        if self.path is not None and self.split is None:
+            raise ValueError("`path` needs `split`. Set `split`, or name the files of each split.")
+        if self.train is not None and self.split is not None:
+            self._check_split_of_train(self.split)
         if self.path is not None and (self.valid or self.test):
             raise ValueError(
                 "`valid` and `test` cannot be combined with `path`. Use them with `train`, or set `split` only."
@@ -71,3 +74,13 @@ class Data(Settings):
             if paths is not None and not (paths and all(paths)):
                 raise ValueError(f"`{key}` must name at least one file. Received: {paths!r}")
         return self
+
+    def _check_split_of_train(self, split: Split) -> None:
+        """Raise ValueError if `split` cannot divide the files of `train`."""
+        if self.valid is not None:
+            raise ValueError("`split` divides `train` into train and valid, but `valid` has its own files. Remove one.")
+        if split.fractions[2]:
+            raise ValueError(
+                "`split` next to `train` must have the fractions of train and valid only, such as [0.9, 0.1]. "
+                f"Received: {list(split.fractions)}"
+            )

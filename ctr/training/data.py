@@ -207,24 +207,31 @@ def _check_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, columns
 
 
 def _split(data: Data, seed: int) -> dict[str, list[RowGroup]]:
-    """Split one path, or open one path per split."""
+    """Split one path, or open one path per split and divide the training data if `data.split` says so."""
     if data.path is not None:
-        assert data.split is not None
-        row_groups = open_data(data.path, data.root, casts=data.cast)
-        if data.split.column is not None:
-            check_columns(row_groups, [data.split.column], lambda schema, where: None)
-        splits = split_data(row_groups, data.split, seed)
+        splits = _divide(data, open_data(data.path, data.root, casts=data.cast), seed)
     else:
         assert data.train is not None
-        splits = {"train": open_data(data.train, data.root, casts=data.cast)}
-        values = {key: value for file in files_of(splits["train"]) for key, value in file.folder_values.items()}
+        train = open_data(data.train, data.root, casts=data.cast)
+        values = {key: value for file in files_of(train) for key, value in file.folder_values.items()}
         text = [key for key, value in values.items() if is_text(value.type)]
+        splits = {"train": train}
         others = {"valid": data.valid, "test": data.test}
         splits |= {
             name: open_data(path, data.root, text, data.cast) for name, path in others.items() if path is not None
         }
         _check_disjoint(splits)
+        if data.split is not None:
+            splits = {**_divide(data, train, seed), **{name: splits[name] for name in ("test",) if name in splits}}
     return {name: row_groups for name, row_groups in splits.items() if row_groups}
+
+
+def _divide(data: Data, row_groups: list[RowGroup], seed: int) -> dict[str, list[RowGroup]]:
+    """Divide row groups into splits by `data.split`."""
+    assert data.split is not None
+    if data.split.column is not None:
+        check_columns(row_groups, [data.split.column], lambda schema, where: None)
+    return split_data(row_groups, data.split, seed)
 
 
 def _check_disjoint(splits: dict[str, list[RowGroup]]) -> None:

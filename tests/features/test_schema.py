@@ -338,12 +338,12 @@ def test_a_default_as_and_buckets_reach_numerics():
         {"by": "rows", "fractions": [0.5, 0.2, 0.2]},
         {"by": "rows", "fractions": [0.0, 0.5, 0.5]},
         {"by": "rows", "fractions": [1.2, -0.1, -0.1]},
-        {"by": "rows", "fractions": [0.5, 0.5]},
+        {"by": "rows", "fractions": [1.0]},
         {"by": "time", "fractions": [0.8, 0.1, 0.1]},
         {"by": "rows", "column": "ts", "fractions": [0.8, 0.1, 0.1]},
         {"by": "day", "fractions": [0.8, 0.1, 0.1]},
     ],
-    ids=["sum", "no training", "negative", "two", "time without column", "column without time", "unknown"],
+    ids=["sum", "no training", "negative", "one", "time without column", "column without time", "unknown"],
 )
 def test_a_split_that_is_none_is_an_error(settings):
     with pytest.raises(ValidationError):
