@@ -25,27 +25,21 @@ class Scored:
     """Name -> float32 [rows], for each loss that the tower names; empty without labels."""
 
 
-class Scorer:
-    """Applies a model in inference mode.
+class BatchScorer:
+    """Scores Parquet data by row group in file order. A subclass turns a batch into logits.
 
     Args:
-        model: trained model.
         encoder: encoder fitted on the training data.
-        batch_size: examples per batch.
         negative_sampling_rate: sampling rate r of the training data's negatives; ln r is added to every logit. None: 1.
     """
 
-    def __init__(
-        self, model: CTRModel, encoder: Encoder, batch_size: int, negative_sampling_rate: float | None = None
-    ) -> None:
-        self.model, self.encoder, self.batch_size = model, encoder, batch_size
+    def __init__(self, encoder: Encoder, negative_sampling_rate: float | None = None) -> None:
+        self.encoder = encoder
         self.correction = np.float32(math.log(negative_sampling_rate or 1.0))
-        self._losses = list(model.mean_losses) if encoder.columns is not None else []
-        unread = ("weight",) if self._losses else ("label", "weight")
-        signature = batch_signature(encoder)
-        spec = {key: signature[key] for key in signature if key not in unread}
-        self._predict = tf.function(self._outputs, input_signature=[spec], autograph=False)
-        self._inputs = list(spec)
+
+    def outputs(self, batch: Batch) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return the logits of a batch of any size before the correction, float32 `[rows]`, and its named losses."""
+        raise NotImplementedError
 
     def score(self, row_groups: list[RowGroup], keep: Iterable[str] = ()) -> Iterator[Scored]:
         """Yield the scores of each row group; the columns `keep` are read in addition to the features."""
@@ -65,15 +59,42 @@ class Scorer:
             yield table, values, self.encoder.encode(table, values, str(group))
 
     def _scored(self, table: pa.Table, values: dict[str, Values], batch: Batch) -> Scored:
-        outputs = [
-            self._predict({key: batch[key][start : start + self.batch_size] for key in self._inputs})
-            for start in range(0, table.num_rows, self.batch_size)
-        ]
-        logit = _concatenate([logit for logit, _ in outputs]) + self.correction
+        logit, losses = self.outputs(batch)
+        logit = logit + self.correction
         if not np.isfinite(logit).all():
             raise Diverged(f"{int((~np.isfinite(logit)).sum())} of {len(logit)} scores are not finite")
-        losses = {name: _concatenate([of_name[name] for _, of_name in outputs]) for name in self._losses}
         return Scored(table, values, batch, logit, losses)
+
+
+class Scorer(BatchScorer):
+    """Applies a model in inference mode.
+
+    Args:
+        model: trained model.
+        encoder: encoder fitted on the training data.
+        batch_size: examples per batch.
+        negative_sampling_rate: sampling rate r of the training data's negatives; ln r is added to every logit. None: 1.
+    """
+
+    def __init__(
+        self, model: CTRModel, encoder: Encoder, batch_size: int, negative_sampling_rate: float | None = None
+    ) -> None:
+        super().__init__(encoder, negative_sampling_rate)
+        self.model, self.batch_size = model, batch_size
+        self._losses = list(model.mean_losses) if encoder.columns is not None else []
+        unread = ("weight",) if self._losses else ("label", "weight")
+        signature = batch_signature(encoder)
+        spec = {key: signature[key] for key in signature if key not in unread}
+        self._predict = tf.function(self._outputs, input_signature=[spec], autograph=False)
+        self._inputs = list(spec)
+
+    def outputs(self, batch: Batch) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        chunks = [
+            self._predict({key: batch[key][start : start + self.batch_size] for key in self._inputs})
+            for start in range(0, len(batch["ids"]), self.batch_size)
+        ]
+        losses = {name: _concatenate([of_name[name] for _, of_name in chunks]) for name in self._losses}
+        return _concatenate([logit for logit, _ in chunks]), losses
 
     def _outputs(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Return logit and losses of a batch in inference mode."""

@@ -13,7 +13,7 @@ from ctr.evaluation.overfitting import class_scores
 from ctr.evaluation.reference import Reference
 from ctr.evaluation.report_columns import GROUP, SLICE, ReportColumns, slice_values
 from ctr.evaluation.score_by_bin import ScoreByBin
-from ctr.evaluation.scoring import Scored, Scorer, sampling_weights
+from ctr.evaluation.scoring import BatchScorer, Scored, sampling_weights
 from ctr.evaluation.timeline import Timeline
 from ctr.evaluation.unknown_ids import UnknownIds
 from ctr.evaluation.worst_rows import WorstRows
@@ -175,7 +175,7 @@ def build_reference(
 
 
 def evaluate_split(
-    scorer: Scorer,
+    scorer: BatchScorer,
     row_groups: list[RowGroup],
     reference: Reference,
     report_columns: ReportColumns,

@@ -18,12 +18,7 @@ from rich.console import Console
 from ctr.config.experiment import Experiment
 from ctr.console import PLAIN, warn
 from ctr.errors import ConfigError, Diverged, Interrupted
-from ctr.evaluation.build_report import TRAIN, build_report
 from ctr.evaluation.curves import save_curves
-from ctr.evaluation.report_columns import ReportColumns
-from ctr.evaluation.scoring import Scorer
-from ctr.evaluation.split_metrics import build_reference, evaluate_split
-from ctr.evaluation.writer import ScoreWriter
 from ctr.jobs.show import print_bad_rows, print_cost, print_results, print_variables, print_warm_start
 from ctr.preflight.resources import check_fits
 from ctr.runs.environment import environment
@@ -36,6 +31,7 @@ from ctr.training.checkpoint import Position, fingerprint, part_fingerprints, re
 from ctr.training.data import PreparedData, bad_rows_records, empty_encoder, open_splits, prepare_splits
 from ctr.training.devices import set_threads
 from ctr.training.interruption import Interruption, interruptible
+from ctr.training.measure import measure_splits
 from ctr.training.plan import ModelPlan, plan_model
 from ctr.training.progress import Progress
 from ctr.training.resume import Unfinished, check_device, check_initial_weights, find_unfinished, resumed, save_encoder
@@ -47,7 +43,6 @@ from features import (
     RowGroup,
     batch_signature,
     count_rows,
-    draw_sample,
 )
 from models import ComponentCost, CTRModel, cost_of
 
@@ -147,7 +142,7 @@ def _train(job: _Job, callbacks: Callbacks) -> RunReport:
         interruption.at_once(
             f"{run.folder}: trained, but not evaluated. Run `ctr train CONFIG --resume` to evaluate it."
         )
-        measured, curves = _measure(job.experiment, opened.prepared, trainer.scorer, run)
+        measured, curves = measure_splits(job.experiment, opened.prepared, trainer.scorer, run)
         total = earlier + time.perf_counter() - started
         seconds = {"train": round(trainer.position.seconds, 3), "total": round(total, 3)}
         report = _report(measured, opened.prepared, trainer, built.components, seconds)
@@ -341,26 +336,3 @@ def _print_finished(run: Run, console: Console) -> RunReport:
     console.print(f"{run.folder} is already finished:", **PLAIN)
     print_results(report, run.folder, console)
     return report
-
-
-def _measure(
-    experiment: Experiment, prepared: PreparedData, scorer: Scorer, run: Run
-) -> tuple[Measured, dict[str, Any]]:
-    """Score every split with the trained model; return the contents of report.json and curves.json."""
-    data, psi = experiment.data, experiment.report.psi
-    all_groups = [group for groups in prepared.splits.values() for group in groups]
-    report_columns = ReportColumns.of(experiment, prepared.encoder, all_groups, data.negative_sampling_rate)
-    # a fixed sample of the training data is the reference of PSI, and the data of train metrics
-    columns = list(dict.fromkeys([*prepared.encoder.input_columns, *report_columns.columns]))
-    sample = draw_sample(prepared.splits[TRAIN], columns, experiment.seed)
-    scored = [scorer.score_table(table, "sample of the training data") for table in sample]
-    train_rows = count_rows(prepared.splits[TRAIN])
-    tally, reference = build_reference(scored, report_columns, psi.bins, train_rows, experiment.seed)
-    reference.save(run.folder / "reference")
-    tallies = {TRAIN: tally}
-    for name in [name for name in prepared.splits if name != TRAIN]:
-        writer = ScoreWriter(run.folder / "scores" / f"{name}.parquet", report_columns.weighted, prepared.passthrough)
-        tallies[name] = evaluate_split(scorer, prepared.splits[name], reference, report_columns, writer)
-    main = next(name for name in ("test", "valid", TRAIN) if name in tallies)
-    report, curves = build_report(tallies, main, reference, psi.major_above)
-    return report, {"run": experiment.name, **curves}

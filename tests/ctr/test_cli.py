@@ -272,7 +272,7 @@ def fail_while_measuring(monkeypatch, error):
     def fail(*arguments):
         raise error
 
-    monkeypatch.setattr("ctr.jobs.train._measure", fail)
+    monkeypatch.setattr("ctr.jobs.train.measure_splits", fail)
 
 
 def test_a_failure_after_training_leaves_the_run_that_was_to_be_replaced(trained, config, monkeypatch):

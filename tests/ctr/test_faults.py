@@ -39,7 +39,7 @@ def changed(*settings):
 @pytest.fixture
 def disk_fills_up_after_training(monkeypatch):
     """Fill the disk after training, until `monkeypatch.undo()`."""
-    monkeypatch.setattr("ctr.jobs.train._measure", full_disk)
+    monkeypatch.setattr("ctr.jobs.train.measure_splits", full_disk)
     return monkeypatch
 
 
