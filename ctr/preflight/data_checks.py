@@ -10,7 +10,8 @@ from ctr.checks.finding import Finding
 from ctr.checks.leaks import duplicate_share
 from ctr.checks.significance import RATE_MARGIN, STANDARD_ERRORS
 from ctr.config.data import Data
-from ctr.preflight.profile import InputProfile, SplitProfile
+from ctr.evaluation.input_profile import InputProfile
+from ctr.preflight.profile import SplitProfile
 from ctr.schema.levels import Level
 from ctr.schema.report import Duplicates
 from features import BadRows, Features, RowGroup, count_rows

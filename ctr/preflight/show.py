@@ -11,8 +11,9 @@ from rich.table import Table
 
 from ctr.config.experiment import Experiment
 from ctr.console import PLAIN
+from ctr.evaluation.input_profile import InputProfile
 from ctr.preflight.inspection import Inspection
-from ctr.preflight.profile import InputProfile, SplitProfile
+from ctr.preflight.profile import SplitProfile
 from ctr.preflight.resources import ResourceEstimate, size
 from ctr.schema.levels import Level
 from features import RowGroup, files_of, type_name

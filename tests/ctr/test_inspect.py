@@ -15,7 +15,7 @@ import features.row_groups
 from ctr.cli import app
 from ctr.errors import ConfigError
 from ctr.jobs.inspect import inspect
-from ctr.preflight.distinct import KEPT, DistinctCount
+from ctr.metrics.distinct import KEPT, DistinctCount
 from ctr.preflight.resources import estimate_resources
 from ctr.runs import machine
 from ctr.training.data import empty_encoder, prepare

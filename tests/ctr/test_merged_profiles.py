@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from ctr.config.report import Time
 from ctr.evaluation.histograms import Binning, Histograms
+from ctr.evaluation.input_profile import InputProfile
 from ctr.evaluation.timeline import Timeline
 from ctr.jobs.psi import DatasetCounts, _count
-from ctr.preflight import distinct
-from ctr.preflight.distinct import DistinctCount
-from ctr.preflight.profile import Chunk, InputProfile, SplitProfile
+from ctr.metrics import distinct
+from ctr.metrics.distinct import DistinctCount
+from ctr.preflight.profile import Chunk, SplitProfile
 from features import Columns, Features, Ragged, fit_encoder, open_data
 from tests.ctr.merging import Division, check_merges, divisions
 
