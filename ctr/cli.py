@@ -5,11 +5,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from typer.core import TyperCommand
+
+from ctr.options import Callbacks, Casts, Config, Overrides, TimeUnit, Trusted
 
 app = typer.Typer(
     help="Train click-through-rate (CTR) models on Parquet data. Every run ends with a report of ranking quality (AUC) "
@@ -20,51 +22,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-Config: TypeAlias = Annotated[Path, typer.Argument(help="Experiment config, a YAML file.")]
-Overrides: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Set a setting, such as training.epochs=3. VALUE is YAML. Repeatable. Default: none.",
-    ),
-]
-
-Callbacks: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--callback",
-        metavar="MODULE:NAME",
-        help="Add a tf_keras callback: a class or factory, called with the run folder. Repeatable. Default: none.",
-    ),
-]
-
-Trusted: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--trust",
-        metavar="PACKAGE",
-        help="Allow the config or run folder to import classes from this package of yours. Repeatable. "
-        "Default: only code of ctr itself runs.",
-    ),
-]
-
-TimeUnit: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        help="Unit of an integer --time column since 1970: s, ms, us or ns. Default: each integer is a period."
-    ),
-]
-
-Casts: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="COLUMN=TYPE",
-        help="Read a column as text, hex, integer, number or timestamp:FORMAT, as `data.cast` does. Repeatable. "
-        "Default: the type in the files.",
-    ),
-]
 
 
 class _Command(TyperCommand):

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("ctr", "features", "models", "optimizers")
 FLOORS = [  # from the top
     {"ctr.cli"},
-    {"ctr.jobs"},
+    {"ctr.jobs", "ctr.options"},
     {"ctr.comparison"},
     {"ctr.preflight", "ctr.report"},
     {"ctr.training"},
