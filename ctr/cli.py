@@ -81,12 +81,15 @@ def train(
 ) -> None:
     """Train a model, keep the best checkpoint, and report AUC and PSI."""
     with _command(trusted) as console:
+        from ctr.config.base_experiment import read_experiment
+
+        warm_start_settings = [] if warm_start is None else [f"training.warm_start.run={json.dumps(str(warm_start))}"]
+        values = read_experiment(config, [*(settings or []), *warm_start_settings])
         with _silent_stderr():
-            from ctr.config.experiment import load_experiment
+            from ctr.config.experiment import check_experiment
             from ctr.jobs import train as train_job
             from ctr.training.callbacks import load_callbacks, resolve_factories
-        warm_start_settings = [] if warm_start is None else [f"training.warm_start.run={json.dumps(str(warm_start))}"]
-        experiment = load_experiment(config, [*(settings or []), *warm_start_settings])
+        experiment = check_experiment(values, str(config))
         folder = run or Path("runs") / experiment.name
         resolve_factories(callbacks or [])  # a wrong name ends the command before any work
         train_job.train(experiment, folder, overwrite, resume, lambda: load_callbacks(callbacks or [], folder), console)
@@ -109,10 +112,13 @@ def inspect(
     Exits with 2 if training would fail.
     """
     with _command(trusted) as console:
+        from ctr.config.base_experiment import read_experiment
+
+        values = read_experiment(config, settings)
         with _silent_stderr():
-            from ctr.config.experiment import load_experiment
+            from ctr.config.experiment import check_experiment
             from ctr.jobs import inspect as inspect_job
-        experiment = load_experiment(config, settings)
+        experiment = check_experiment(values, str(config))
         folder = run or Path("runs") / experiment.name
         if inspect_job.inspect(experiment, folder, console, all_tables).worst == "error":
             raise typer.Exit(2)
@@ -177,10 +183,12 @@ def compare(
 ) -> None:
     """Train variants of one experiment, tune each equally, and report which differences are significant."""
     with _command(trusted) as console:
-        with _silent_stderr():
-            from ctr.comparison.study import load_study
-            from ctr.jobs import compare as compare_job
+        from ctr.comparison.study import check_variants, load_study
+
         study = load_study(config, settings)
+        check_variants(study)
+        with _silent_stderr():
+            from ctr.jobs import compare as compare_job
         folder = out or Path("comparisons") / study.name
         compare_job.compare(study, folder, overwrite, processes, memory, callbacks or [], console)
 

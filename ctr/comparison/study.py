@@ -5,18 +5,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
-from ctr.comparison.search_ranges import Sampled, SearchRange, fill_ranges, find_ranges
+from ctr.comparison.search_ranges import Sampled, SearchRange, fill_ranges, find_ranges, sample
 from ctr.config import yaml_file
-from ctr.config.experiment import Experiment, check_experiment, plain_name
+from ctr.config.base_experiment import check_base, plain_name
 from ctr.config.messages import explain
 from ctr.errors import ConfigError
 from ctr.metrics.catalog import shown_in
 from ctr.metrics.metric import Place
 from features import Settings, nearest
+
+if TYPE_CHECKING:
+    from ctr.config.experiment import Experiment
 
 THREADS = 1  # of each run, so that results do not depend on the number of concurrent runs
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.,=-]*")
@@ -117,14 +120,30 @@ class Variant:
     values: dict[str, Any]
     ranges: dict[str, SearchRange]
 
-    def experiment(self, sampled: Sampled, seed: int) -> Experiment:
+    def experiment(self, sampled: Sampled, seed: int) -> "Experiment":
         """Return the experiment with the sampled values of a trial.
 
         Raises:
             ConfigError: a setting is invalid.
         """
-        values = {**fill_ranges(self.values, sampled), "seed": seed, "name": f"{self.name}, seed {seed}"}
-        return check_experiment(values, f"variant {self.name}")
+        from ctr.config.experiment import check_experiment  # needs TensorFlow, which takes seconds to import
+
+        return check_experiment(self._filled(sampled, seed), self._where)
+
+    def check_base(self, sampled: Sampled, seed: int) -> None:
+        """Check what needs no TensorFlow: the settings with the sampled values, except `model` and `optimizers`.
+
+        Raises:
+            ConfigError: a setting is invalid.
+        """
+        check_base(self._filled(sampled, seed), self._where)
+
+    def _filled(self, sampled: Sampled, seed: int) -> dict[str, Any]:
+        return {**fill_ranges(self.values, sampled), "seed": seed, "name": f"{self.name}, seed {seed}"}
+
+    @property
+    def _where(self) -> str:
+        return f"variant {self.name}"
 
 
 def load_study(path: str | Path, overrides: list[str] | None = None) -> Study:
@@ -153,6 +172,20 @@ def load_study(path: str | Path, overrides: list[str] | None = None) -> Study:
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     return study
+
+
+def check_variants(study: Study) -> None:
+    """Check the settings of every variant, except `model` and `optimizers`, without TensorFlow.
+
+    Search ranges are filled as in the first trial, which is planned in any case.
+
+    Raises:
+        ConfigError: a setting is invalid.
+    """
+    for variant in list_variants(study):
+        seed = study.tuning.seed if study.tuning else study.seeds[0]
+        sampled = sample(variant.ranges, 1, seed)[0] if study.tuning else {}
+        variant.check_base(sampled, seed)
 
 
 def list_variants(study: Study) -> list[Variant]:

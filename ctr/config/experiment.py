@@ -2,61 +2,29 @@
 
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 
 from ctr.config import yaml_file
-from ctr.config.data import Data
+from ctr.config.base_experiment import BaseExperiment, put_overrides, read_experiment
 from ctr.config.earlier_versions import translate_config
 from ctr.config.messages import explain
-from ctr.config.model import Initializer, Model
+from ctr.config.model import Model
 from ctr.config.optimizers import Optimizers
-from ctr.config.report import Report
-from ctr.config.training import Training
 from ctr.config.user_code import is_user_code, source_sum
 from ctr.errors import CodeRefused, ConfigError
-from features import Features, Settings
 from models import Tower
 
-MAX_NAME = 200  # file systems allow 255 bytes; suffixes such as .unfinished need some
 
-
-def plain_name(name: str) -> str:
-    """Return the name if a folder can have it.
-
-    Raises:
-        ValueError: it cannot.
-    """
-    if not name or name[0] == "." or "/" in name or "\\" in name or not name.isprintable():
-        raise ValueError("the name must be usable as a folder: without slash, leading dot and control character")
-    if len(name.encode()) > MAX_NAME:
-        raise ValueError(f"the name must be usable as a folder: at most {MAX_NAME} bytes")
-    return name
-
-
-class Experiment(Settings):
+class Experiment(BaseExperiment):
     """All settings of a run."""
 
-    name: Annotated[str, AfterValidator(plain_name)]
-    """Name of the experiment, and of the run folder: `runs/<name>` unless `--run` names another."""
-    seed: int = Field(1, ge=0, lt=2**31)
-    """Seed of every random draw: splits, data order, initial weights, dropout."""
-    data: Data
-    """Files, splits, and the columns that are not features."""
-    features: Features
-    """Model inputs."""
     model: Model
     """Model, its arguments, and initial weights."""
-    initializer: Initializer = Initializer()
-    """Initial weights. A config has them in `model.initializer`."""
     optimizers: Optimizers = Optimizers()
     """Optimizer of each embedding table and each block of the dense tower."""
-    training: Training = Training()
-    """Batches, validation, checkpoints, devices and precision."""
-    report: Report = Report()
-    """Contents of the report."""
 
     @property
     def user_code(self) -> dict[str, str]:
@@ -81,16 +49,6 @@ class Experiment(Settings):
                     f"{self.model.type} has no wide weights. Use a dim above 1."
                 )
         return self
-
-    @model_validator(mode="before")
-    @classmethod
-    def _initializer_of_the_model(cls, values: Any) -> Any:
-        """Move `model.initializer`, where users write it, next to `model`, because it covers tables too."""
-        model = values.get("model") if isinstance(values, dict) else None
-        if isinstance(model, dict) and "initializer" in model:
-            rest = {key: value for key, value in model.items() if key != "initializer"}
-            return {**values, "model": rest, "initializer": model["initializer"]}
-        return values
 
     def to_yaml(self) -> str:
         """Return the resolved config, with every default written out."""
@@ -127,10 +85,7 @@ def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Exp
     Raises:
         ConfigError: the file is missing or not YAML, or a setting is wrong.
     """
-    values = yaml_file.read(path)
-    if {"experiment", "axes"} <= set(values):
-        raise ConfigError(f"{path}: a study, expected an experiment. Use `ctr compare {path}`.")
-    return _with_overrides(values, path, overrides)
+    return check_experiment(read_experiment(path, overrides), str(path))
 
 
 def load_saved_experiment(path: str | Path, overrides: list[str] | None = None) -> Experiment:
@@ -145,13 +100,8 @@ def load_saved_experiment(path: str | Path, overrides: list[str] | None = None) 
     Raises:
         ConfigError: as `load_experiment`.
     """
-    values = yaml_file.read(path)
-    return _with_overrides(translate_config(values), path, overrides)
-
-
-def _with_overrides(values: dict[str, Any], path: str | Path, overrides: list[str] | None) -> Experiment:
-    for override in overrides or []:
-        yaml_file.put(values, *yaml_file.parse_override(override), f"--set {override!r}")
+    values = translate_config(yaml_file.read(path))
+    put_overrides(values, overrides)
     return check_experiment(values, str(path))
 
 

@@ -7,34 +7,16 @@ from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError, create_model, model_validator
+from pydantic import BeforeValidator, TypeAdapter, ValidationError, create_model
 from pydantic_core import PydanticCustomError
 
+from ctr.config.lengths import EpochsOrSteps
 from ctr.config.user_code import import_class, is_user_code
 from ctr.errors import ConfigError
-from features import Count, Settings, nearest
+from features import Settings, nearest
 from optimizers import SCHEDULES
 
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-
-
-class EpochsOrSteps(Settings):
-    """A length of training, in epochs or in steps."""
-
-    epochs: Count | None = None
-    """Number of epochs. Excludes `steps`."""
-    steps: Count | None = None
-    """Number of training steps. Excludes `epochs`."""
-
-    @model_validator(mode="after")
-    def _is_one(self) -> "EpochsOrSteps":
-        if (self.epochs is None) == (self.steps is None):
-            raise ValueError("needs a length. Set either `epochs` or `steps`.")
-        return self
-
-    def in_steps(self, steps_per_epoch: int) -> int:
-        """Return the length in steps."""
-        return self.steps or (self.epochs or 0) * steps_per_epoch
 
 
 class PartSettings(Settings):

@@ -3,9 +3,9 @@
 import os
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field
 
-from ctr.config.registry_settings import EpochsOrSteps
+from ctr.config.lengths import EpochsOrSteps, StepsOrMinutes
 from features import Count, Settings
 
 
@@ -28,21 +28,6 @@ class Plateau(Settings):
 
     factor: float = Field(0.1, gt=0, lt=1)
     """Factor that multiplies every learning rate, at each validation without improvement."""
-
-
-class StepsOrMinutes(Settings):
-    """A number of training steps, or of minutes."""
-
-    steps: Count | None = None
-    """Number of training steps. Excludes `minutes`."""
-    minutes: PositiveFloat | None = None
-    """Minutes of training. Excludes `steps`."""
-
-    @model_validator(mode="after")
-    def _is_one(self) -> "StepsOrMinutes":
-        if (self.steps is None) == (self.minutes is None):
-            raise ValueError("needs a length. Set either `steps` or `minutes`.")
-        return self
 
 
 class Checkpointing(Settings):

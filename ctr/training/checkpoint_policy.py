@@ -2,7 +2,7 @@
 
 import time
 
-from ctr.config.training import StepsOrMinutes
+from ctr.config.lengths import StepsOrMinutes
 from ctr.training.checkpoint import CheckpointWriter, Position
 from models import CTRModel
 

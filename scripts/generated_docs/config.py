@@ -2,7 +2,7 @@
 
 from ctr.config.data import Data
 from ctr.config.experiment import Experiment
-from ctr.config.model import Initializer
+from ctr.config.initializer import Initializer
 from ctr.config.optimizers import Optimizers, TowerOptimizer
 from ctr.config.registry_settings import ScheduleSettings
 from ctr.config.report import Report
