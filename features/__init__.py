@@ -26,6 +26,7 @@ from features.encoder import Encoder
 from features.errors import DataError
 from features.fit_encoder import fit_encoder
 from features.fits.fit import Fit, Fitting
+from features.frames import is_table, open_table
 from features.kinds import KINDS
 from features.kinds.feature import ColumnFeature, Feature
 from features.labels import Columns
@@ -95,6 +96,7 @@ __all__ = [
     "innermost",
     "is_bytes",
     "is_number",
+    "is_table",
     "is_text",
     "is_uuid",
     "leave_out_bad_rows",
@@ -102,6 +104,7 @@ __all__ = [
     "map_tables",
     "nearest",
     "open_data",
+    "open_table",
     "read_ahead",
     "read_tables",
     "rows_of_files",

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -27,11 +28,21 @@ WHOLE_ROWS, SLICE_ROWS = 1 << 17, 1 << 16
 BUFFERS, LEAST_BUFFER = 1 << 25, 1 << 16  # bytes read ahead in a sliced row group: for all columns, for one
 
 
+class Files(Protocol):
+    """Part of `pa.fs.FileSystem` that reading needs."""
+
+    def get_file_info(self, path: str) -> pa.fs.FileInfo:
+        """Return size and modification time of a file."""
+
+    def open_input_file(self, path: str) -> pa.NativeFile:
+        """Open a file for reading at any position."""
+
+
 @dataclass(frozen=True)
 class DataFile:
     """Parquet file: its location and its contents."""
 
-    filesystem: pa.fs.FileSystem
+    filesystem: Files
     """File system that holds the file."""
     path: str
     """Path of the file, as given or found by a glob."""
@@ -79,6 +90,13 @@ class RowGroup:
     def piece(self) -> Piece:
         """Number of the row group and first row of the slice."""
         return self.index, 0 if self.slice is None else self.slice[0]
+
+    @property
+    def positions(self) -> np.ndarray:
+        """Positions of the selected rows in the row group or slice, from 0, int64 `[rows]`."""
+        if self.selected is None:
+            return np.arange(self.rows)
+        return np.flatnonzero(np.unpackbits(np.frombuffer(self.selected, np.uint8)))  # the padding is not selected
 
     def is_read(self, columns: Iterable[str]) -> bool:
         """Return True if this process has read these columns before, or the file does not store them."""
@@ -222,7 +240,7 @@ def count_rows(row_groups: Iterable[RowGroup]) -> int:
 
 
 def open_file(
-    filesystem: pa.fs.FileSystem,
+    filesystem: Files,
     path: str,
     real_path: str,
     folder_values: dict[str, pa.Scalar],
@@ -289,7 +307,7 @@ def _check_unchanged(group: RowGroup) -> None:
         raise DataError(f"{group}: the file {change} while it was in use. Run the command again.")
 
 
-def _version(filesystem: pa.fs.FileSystem, path: str) -> tuple[int, int | None]:
+def _version(filesystem: Files, path: str) -> tuple[int, int | None]:
     info = filesystem.get_file_info(path)
     return info.size, info.mtime_ns
 

@@ -56,6 +56,9 @@ class Experiment(BaseExperiment):
         dumped["model"]["initializer"] = dumped.pop("initializer")
         return yaml.safe_dump(dumped, sort_keys=False, allow_unicode=True)
 
+    def __str__(self) -> str:
+        return self.to_yaml()
+
 
 def with_default_optimizers(experiment: Experiment) -> Experiment:
     """Add the default optimizers that the towers of an experiment declare, for their tables that only `*` matches.

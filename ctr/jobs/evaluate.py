@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def evaluate(
     target = Path(out).resolve() if out is not None else opened.run.folder / "evaluations" / name
     check_replaceable(target, overwrite, "an evaluation", _is_evaluation)
     row_groups = opened.open_data(data)
-    dataset = opened.checked(name, row_groups)
+    dataset = opened.to_evaluate(name, row_groups, opened.experiment.data.keep)
     passthrough = unified_schema(row_groups, score_columns(opened.experiment))
     check_label(opened, dataset, negatives_sampled, str(data))
     if not dataset.is_labelled:
@@ -78,7 +79,8 @@ def evaluate(
         write_json(partial / "environment.json", environment())
         write_json(partial / "report.json", report)
     print_results(report, target, console)
-    _warn_about(report["files_of_run"], console)
+    for sentence in warnings_about(report["files_of_run"]):
+        warn(console, sentence)
     return report
 
 
@@ -131,8 +133,8 @@ def measure(
     return report, curves
 
 
-def _warn_about(shared: dict[str, FileOfRun], console: Console) -> None:
-    """Print a warning for files that are training data of the run, or have changed since the run read them."""
+def warnings_about(shared: dict[str, FileOfRun]) -> Iterator[str]:
+    """Yield a sentence on files that are training data of the run, or have changed since the run read them."""
     changed = [path for path, file in shared.items() if not file["unchanged"]]
     trained = [path for path, file in shared.items() if file["unchanged"] and "train" in file["sets"]]
     for paths, sentence in (
@@ -141,7 +143,7 @@ def _warn_about(shared: dict[str, FileOfRun], console: Console) -> None:
     ):
         if paths:
             others = f" and {len(paths) - 1:,} more" if paths[1:] else ""
-            warn(console, f"{paths[0]}{others}: {sentence}")
+            yield f"{paths[0]}{others}: {sentence}"
 
 
 def name_of(data: Paths) -> str:

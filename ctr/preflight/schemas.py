@@ -27,7 +27,7 @@ def check_schemas(experiment: Experiment, encoder: Encoder, splits: dict[str, li
     mistakes, valid = [], []  # valid: files that have all columns in suitable types
     for group in first_groups:
         try:
-            check_types([group], experiment, encoder)
+            check_types([group], experiment, encoder, experiment.data.keep)
             valid.append(group)
             check_agreement([valid[0], group], encoder.input_columns, numbers)
         except (DataError, ConfigError) as error:

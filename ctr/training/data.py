@@ -1,6 +1,6 @@
 """Data of an experiment: open and check the splits, and fit the features."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -107,7 +107,7 @@ def prepare_splits(
     columns = Columns(data.label, data.weight)
     unfitted = Encoder(experiment.features, columns)
     everything = [group for row_groups in splits.values() for group in row_groups]
-    check_types(everything, experiment, unfitted)
+    check_types(everything, experiment, unfitted, data.keep)
     numbers = experiment.features.number_columns.union(columns.names)
     check_agreement(everything, unfitted.input_columns, numbers)
     report_only = [name for name in report_columns(experiment) if name not in unfitted.input_columns]
@@ -172,8 +172,14 @@ def good_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, data: Dat
     return leave_out_bad_rows(name, row_groups, encoder, data.bad_rows.skip)
 
 
-def check_types(row_groups: list[RowGroup], experiment: Experiment, encoder: Encoder) -> None:
-    """Check that every file has the columns of the config, with types that suit their use.
+def check_types(row_groups: list[RowGroup], experiment: Experiment, encoder: Encoder, keep: Iterable[str]) -> None:
+    """Check that every file has the columns that it needs, with types that suit their use.
+
+    Args:
+        row_groups: row groups of the files.
+        experiment: experiment whose report needs columns.
+        encoder: encoder whose features, label and weight need columns.
+        keep: pass-through columns, of any type.
 
     Raises:
         ConfigError, DataError: a column is missing or has an unsuitable type.
@@ -183,7 +189,7 @@ def check_types(row_groups: list[RowGroup], experiment: Experiment, encoder: Enc
         encoder.check(schema, where)
         check_report(experiment, schema, where)
 
-    check_columns(row_groups, [*encoder.input_columns, *experiment.data.keep], check)
+    check_columns(row_groups, [*encoder.input_columns, *keep], check)
 
 
 def _check_rows(name: str, row_groups: list[RowGroup], encoder: Encoder, columns: Columns, monitors_auc: bool) -> None:

@@ -15,7 +15,7 @@ from ctr.training.checkpoint import load_best
 from ctr.training.data import check_types, good_rows
 from ctr.training.plan import plan_model
 from ctr.training.resume import load_encoder
-from features import BadRows, DataError, Encoder, RowGroup, check_agreement, files_of, open_data
+from features import BadRows, DataError, Encoder, RowGroup, check_agreement, check_columns, files_of, open_data
 from models import CTRModel
 
 Paths: TypeAlias = str | Path | Sequence[str | Path]
@@ -50,14 +50,22 @@ class OpenedRun:
         load_best(self.run, model)
         return model
 
+    @cached_property
+    def unlabelled(self) -> Encoder:
+        """Encoder for data without label and weight."""
+        return replace(self.encoder, columns=None)
+
     def scorer(self, encoder: Encoder) -> Scorer:
-        """Return a scorer of the model, whose scores are corrected for negative sampling.
+        """Return the scorer of the model, whose scores are corrected for negative sampling.
 
         Args:
-            encoder: encoder of the run, with or without label and weight.
+            encoder: `encoder` or `unlabelled`. Each has one scorer, so that its graph is traced once.
         """
-        rate = self.experiment.data.negative_sampling_rate
-        return Scorer(self.model, encoder, self.experiment.training.batch_size, rate)
+        is_labelled = encoder.columns is not None
+        if is_labelled not in self._scorers:
+            rate = self.experiment.data.negative_sampling_rate
+            self._scorers[is_labelled] = Scorer(self.model, encoder, self.experiment.training.batch_size, rate)
+        return self._scorers[is_labelled]
 
     def open_data(self, data: Paths) -> list[RowGroup]:
         """List the row groups of a dataset, with the casts of the run.
@@ -71,23 +79,45 @@ class OpenedRun:
         text = [name for name, meaning in self.encoder.statistics.meanings.items() if meaning == "text"]
         return open_data(paths, text=text, casts=self.experiment.data.cast)
 
-    def checked(self, name: str, row_groups: list[RowGroup]) -> "Dataset":
-        """Check that a dataset has the columns of the run, and leave out invalid rows if the run does.
+    def to_evaluate(self, name: str, row_groups: list[RowGroup], keep: Sequence[str] = ()) -> "Dataset":
+        """Check that a dataset has the columns of features and report, and leave out invalid rows if the run does.
 
         Args:
-            name: name of the dataset, for errors.
+            name: name of the dataset.
             row_groups: the dataset.
+            keep: pass-through columns that it must have, too.
 
         Raises:
             ConfigError, DataError: a column is missing or has another type, or there are too many invalid rows.
         """
-        data, encoder = self.experiment.data, self.encoder
-        if not any(data.label in file.schema.names for file in files_of(row_groups)):
-            encoder = replace(encoder, columns=None)
-        check_types(row_groups, self.experiment, encoder)
+        label = self.experiment.data.label
+        is_labelled = any(label in file.schema.names for file in files_of(row_groups))
+        encoder = self.encoder if is_labelled else self.unlabelled
+        check_types(row_groups, self.experiment, encoder, keep)
+        return self._checked(name, row_groups, encoder)
+
+    def to_score(self, name: str, row_groups: list[RowGroup]) -> "Dataset":
+        """Check that a dataset has the columns of the features, and leave out invalid rows if the run does.
+
+        Args:
+            name: name of the dataset.
+            row_groups: the dataset.
+
+        Raises:
+            DataError: as `to_evaluate`.
+        """
+        check_columns(row_groups, self.unlabelled.input_columns, self.unlabelled.check)
+        return self._checked(name, row_groups, self.unlabelled)
+
+    def _checked(self, name: str, row_groups: list[RowGroup], encoder: Encoder) -> "Dataset":
+        data = self.experiment.data
         numbers = encoder.features.number_columns.union([data.label, data.weight or data.label])
         check_agreement(row_groups, encoder.input_columns, numbers, encoder.statistics.meanings)
         return Dataset(name, *good_rows(name, row_groups, encoder, data), encoder)
+
+    @cached_property
+    def _scorers(self) -> dict[bool, Scorer]:
+        return {}
 
 
 @dataclass(frozen=True)

@@ -24,12 +24,15 @@ def _unwrapped(entry: Any) -> Any:
 PAGES: dict[ModuleType, dict[str, tuple[str, ...] | dict[str, Any]]] = {
     ctr: {
         "Train, evaluate, compare": ("train", "evaluate", "compare"),
+        "A trained run": ("load_run", "TrainedRun"),
         "Configs": ("load_experiment", "Experiment", "load_study", "Study", "trust"),
         "Models of a run": ("sparsity_report",),
         "Errors": ("ConfigError", "Diverged"),
     },
     features: {
-        "Read data": ("open_data", "split_data", "draw_sample", "fit_encoder", "Encoder", "Reader", "RowGroup"),
+        "Read data": (
+            "open_data", "open_table", "split_data", "draw_sample", "fit_encoder", "Encoder", "Reader", "RowGroup",
+        ),
         "Feed Keras": ("as_tf_dataset", "batch_signature"),
         "Decode ids": ("decode_ids", "decoded_batch", "describe_row"),
         "Settings": ("Features", "Split", "Columns"),
@@ -57,7 +60,7 @@ PAGES: dict[ModuleType, dict[str, tuple[str, ...] | dict[str, Any]]] = {
 }  # fmt: skip
 """Package -> heading -> attributes of the package, or a registry by config name."""
 INTRODUCTIONS = {
-    ctr: "Use this page to train, evaluate and compare from Python, as the `ctr` commands do.",
+    ctr: "Use this page to train, evaluate, score and compare from Python, as the `ctr` commands do.",
     features: "Use this page to read Parquet into batches from Python, and to decode ids.",
     models: "Use this page to build a model from Python, or to write a tower of your own.",
     optimizers: "Use this page to use the optimizers from Python, or to write one of your own.",

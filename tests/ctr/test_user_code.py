@@ -388,6 +388,8 @@ def test_a_config_or_run_from_a_stranger_imports_nothing(of_stranger, own):
             assert result.exit_code == 2, told
             assert "'stranger:TwoTower' is code outside the project, which runs only if you trust it." in told
             assert "--trust stranger" in told
+    with pytest.raises(ConfigError, match=r'code outside the project.* in Python ctr\.trust\("stranger"\)'):
+        ctr.load_run(of_stranger)
     assert command("report", of_stranger).exit_code == 0
     assert not (own / "imported.txt").exists()
     assert "stranger" not in sys.modules
@@ -399,6 +401,7 @@ def test_an_edit_refuses_resume_evaluation_and_warm_start_in_one_line(run, copy,
     refused = [
         lambda: ctr.train(experiment, copy, resume=True),
         lambda: ctr.evaluate(copy, str(own / "clicks" / "part-2.parquet"), tmp_path / "evaluation"),
+        lambda: ctr.load_run(copy),
         lambda: ctr.train(begun, tmp_path / "next"),
     ]
     for call in refused:
