@@ -35,10 +35,10 @@ from features.ragged import Ragged, list_lengths
 from features.reader import Reader
 from features.row_groups import DataFile, RowGroup, count_rows
 from features.sample import SAMPLE_ROWS, draw_sample
-from features.schema import Features, Split
+from features.schema import Features
 from features.settings import Count, Settings, TimeZone, nearest
 from features.source import open_data
-from features.splits import split_data
+from features.splits import GAP, Split, split_data
 from features.statistics import Statistics, fit
 from features.tables import map_tables, read_tables
 from features.times import as_microseconds, date_texts, wall_clock
@@ -46,6 +46,7 @@ from features.types import innermost, is_bytes, is_number, is_text, is_uuid, typ
 from features.values import Values, decoded, filtered, values_of_column
 
 __all__ = [
+    "GAP",
     "KINDS",
     "NULL",
     "OUT_OF_VOCABULARY",

@@ -10,6 +10,7 @@ from features.ragged import Ragged
 from features.values import Values
 
 CROSS_SEED = 0xDECAFCAFFE  # the default of tf.sparse.cross_hashed
+UNIFORM_SEED = 0x5EED0F5911757AB1  # any number that differs from CROSS_SEED
 MULTIPLIER = np.uint64(0xC6A4A7935BD1E995)
 SHIFT = np.uint64(47)
 
@@ -21,6 +22,19 @@ def fingerprints(values: pa.Array) -> np.ndarray:
     text = values.cast(pa.large_string()).to_numpy(zero_copy_only=False)
     with tf.device("CPU"):
         return tf.fingerprint(tf.constant(text, tf.string)).numpy().view("<u8")[:, 0]
+
+
+def uniform(values: pa.Array) -> np.ndarray:
+    """Return a number 0 <= x < 1 for each value, float64 `[values]`, that depends only on the value's text.
+
+    Over distinct values the numbers are uniformly distributed, and independent of hash buckets and of crosses. Values
+    must not be null.
+
+    >>> uniform(pa.array([7, 8])).round(4).tolist(), uniform(pa.array(["7"])).round(4).tolist()
+    ([0.9867, 0.9358], [0.9867])
+    """
+    hashed = _concatenated(np.array(UNIFORM_SEED, np.uint64), fingerprints(values))
+    return (hashed >> np.uint64(11)) / 2.0**53
 
 
 def cross(parts: Iterable[pa.Array], buckets: int) -> pa.Array:

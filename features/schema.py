@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeFloat, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 from pydantic_core import PydanticCustomError
 
 from features.kinds import KINDS
@@ -141,31 +141,3 @@ def _complete(name: str, settings: Any, defaults: dict[str, Any]) -> Any:
     if not isinstance(type_, str) or type_ not in KINDS:
         return {**settings, "type": type_}
     return {**KINDS[type_].completed(name, settings, defaults), "type": type_}
-
-
-def _without_test(fractions: Any) -> Any:
-    """Complete the fractions of train and valid by a fraction of 0 for test."""
-    return [*fractions, 0.0] if isinstance(fractions, list | tuple) and len(fractions) == 2 else fractions
-
-
-class Split(Settings):
-    """Division of one dataset into train, valid and test, or of the training files into train and valid."""
-
-    by: Literal["rows", "time", "random"]
-    """Rule of the split. `rows`: file order. `time`: the values of `column`. `random`: a draw for each row from the
-    seed."""
-    column: str | None = None
-    """Time column of a split by time: a timestamp, a date or an integer, without nulls."""
-    fractions: Annotated[tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat], BeforeValidator(_without_test)]
-    """Fractions of train, valid and test. They sum to 1, and the first is above 0. Two fractions are those of train and
-    valid."""
-
-    @model_validator(mode="after")
-    def _is_complete(self) -> "Split":
-        if abs(sum(self.fractions) - 1) > 1e-9 or self.fractions[0] == 0:
-            raise ValueError(
-                f"fractions must sum to 1, and the first must be above 0. Received: {list(self.fractions)}"
-            )
-        if (self.by == "time") != (self.column is not None):
-            raise ValueError("`by: time` needs `column`, and other splits do not have it. Set both or neither.")
-        return self

@@ -179,7 +179,7 @@ def slice_values(column: pa.ChunkedArray) -> Values | None:
 def _time_of_split(experiment: Experiment, row_groups: list[RowGroup]) -> Time | None:
     """Return the column of a split by time, if every file has it with a time type."""
     split = experiment.data.split
-    if split is None or split.column is None:
+    if split is None or split.by != "time" or split.column is None:
         return None
     for file in files_of(row_groups):
         index = file.schema.get_field_index(split.column)

@@ -21,7 +21,7 @@ from ctr.training.data import PreparedData, empty_encoder, open_splits, prepare_
 from ctr.training.devices import set_threads
 from ctr.training.plan import ModelPlan, plan_model
 from ctr.training.warm_start import open_parent
-from features import DataError, Encoder, RowGroup
+from features import GAP, DataError, Encoder, RowGroup
 
 ANY_FRACTION = SkipBadRows(skip=math.nextafter(1, 0))
 
@@ -75,7 +75,8 @@ def _inspect_data(inspection: Inspection, experiment: Experiment, run: Run, plan
     if inspection.splits is None:
         return
     with inspection.stage("schema"):
-        schemas = check_schemas(experiment, empty_encoder(experiment), inspection.splits)
+        read = {name: groups for name, groups in inspection.splits.items() if name != GAP}
+        schemas = check_schemas(experiment, empty_encoder(experiment), read)
         inspection.findings += schemas
         if any(finding.level == Level.ERROR for finding in schemas):
             return

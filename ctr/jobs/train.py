@@ -251,7 +251,8 @@ def _finish(run: Run, report: RunReport, curves: dict[str, Any], contents: pa.Ta
 
 def _print_data(prepared: PreparedData, parent: ParentRun | None, console: Console) -> None:
     """Print the number of examples of each split, and warnings about the data."""
-    console.print(", ".join(f"{name}: {count_rows(groups):,} examples" for name, groups in prepared.splits.items()))
+    parts = prepared.parts.items()
+    console.print(", ".join(f"{name}: {count_rows(groups):,} examples" for name, groups in parts))
     print_bad_rows(prepared.bad_rows, console)
     if parent is not None and prepared.encoder.lacks_record:
         warn(console, f"{parent.run.folder}: no record of its training ids, so unseen ids keep their own embeddings")
@@ -291,7 +292,7 @@ def _report(
         **measured,
         "kind": "run",
         "training": trainer.summary(),
-        "files": {name: file_rows(groups) for name, groups in prepared.splits.items()},
+        "files": {name: file_rows(groups) for name, groups in prepared.parts.items()},
         "bad_rows": bad_rows_records(prepared.bad_rows),
         "model": {
             "components": [

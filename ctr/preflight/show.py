@@ -16,7 +16,7 @@ from ctr.preflight.inspection import Inspection
 from ctr.preflight.profile import SplitProfile
 from ctr.preflight.resources import ResourceEstimate, size
 from ctr.schema.levels import Level
-from features import RowGroup, files_of, type_name
+from features import GAP, RowGroup, count_rows, files_of, type_name
 
 MAX_TABLES, MAX_INPUTS = 10, 20
 """Lines of the lists of tables and of inputs before they are folded; a list is folded if that hides over two."""
@@ -39,7 +39,7 @@ def print_inspection(inspection: Inspection, experiment: Experiment, console: Co
         console.print(f"[{STYLES[level]}]{level:7}[/] {indented}", highlight=False, soft_wrap=True)
     if inspection.profiles is not None and inspection.splits is not None:
         console.print()
-        _print_splits(inspection.profiles, console)
+        _print_splits(inspection.profiles, inspection.splits.get(GAP, []), console)
         console.print()
         _print_inputs(inspection.profiles, _types_of(experiment, inspection.splits), console, show_all)
     if inspection.estimate is not None:
@@ -55,10 +55,12 @@ def _summary(inspection: Inspection) -> str:
     return ", ".join([*problems, f"{counts[Level.OK]} check{'s' * (counts[Level.OK] != 1)} passed"])
 
 
-def _print_splits(profiles: Mapping[str, SplitProfile], console: Console) -> None:
+def _print_splits(profiles: Mapping[str, SplitProfile], gap: list[RowGroup], console: Console) -> None:
     table = _table("split", "files", "rows", "positive rate", text=1)
     for name, profile in profiles.items():
         table.add_row(name, f"{len(profile.files):,}", f"{profile.rows:,}", f"{profile.positive_rate:.4f}")
+    if gap:
+        table.add_row(GAP, f"{len(files_of(gap)):,}", f"{count_rows(gap):,}")
     console.print(table)
 
 

@@ -13,7 +13,7 @@ from ctr.errors import ConfigError
 from ctr.runs.files import read_json
 from ctr.runs.run import Run
 from ctr.schema.report import FileOfRun, FileRows
-from features import DataError, DataFile, RowGroup, files_of, read_tables, rows_of_files
+from features import GAP, DataError, DataFile, RowGroup, files_of, read_tables, rows_of_files
 from features.errors import first_line
 
 Splits: TypeAlias = Mapping[str, list[RowGroup]]
@@ -31,7 +31,7 @@ HASHES = pa.schema(
 
 
 def describe_data(splits: Splits) -> dict[str, Any]:
-    """Return the contents of data.json: the files of each split, in order.
+    """Return the contents of data.json: the files of each split and of the gap between splits, in order.
 
     Each file has its `path`, the number of its `rows` in the split, its `bytes`, the SHA-256 of its `footer`, and the
     time it was `modified` in nanoseconds since 1970 (null if the file system does not tell).
@@ -87,7 +87,8 @@ def changed_contents(
 ) -> list[str]:
     """Return a line for each file in which a column differs from what a run read.
 
-    Files with a different modification time are read now. All others are compared when they are read later.
+    Files with a different modification time are read now. All others are compared when they are read later. Of the rows
+    in a gap a run reads only the times, which `open_splits` has compared.
 
     Args:
         splits: splits without a difference that `changed_files` detects.
@@ -110,7 +111,7 @@ def changed_contents(
             except DataError as error:
                 differences.setdefault(path, str(error))
     columns = list(columns)
-    all_groups = [group for groups in splits.values() for group in groups]
+    all_groups = [group for name, groups in splits.items() if name != GAP for group in groups]
     unverified = [
         group
         for group in all_groups

@@ -189,7 +189,7 @@ class ScoredReport(Measured):
     """Keys that reports of runs and evaluations have in common."""
 
     files: dict[str, list[FileRows]]
-    """Split -> its files."""
+    """Split -> its files; also `gap`, for rows between the splits that are in none."""
     bad_rows: dict[str, BadRows]
     """Split -> invalid rows that were left out; splits without invalid rows are absent."""
     tables: list[TableSize]
@@ -256,7 +256,7 @@ class FileOfRun(TypedDict):
     """File of the evaluated dataset that the run has read, too."""
 
     sets: list[str]
-    """Splits of the run that contain rows of the file."""
+    """Splits of the run that contain rows of the file, and `gap` if rows of it are between the splits."""
     unchanged: bool
     """True if the file still has the values that the run read."""
 

@@ -12,6 +12,7 @@ from ctr.errors import ConfigError
 from ctr.evaluation.report_columns import check_report, report_columns
 from ctr.schema.report import BadRows as BadRowsRecord
 from features import (
+    GAP,
     BadRows,
     Columns,
     DataError,
@@ -47,8 +48,15 @@ class PreparedData:
     """Pass-through columns (`score_columns`), with types that fit the columns of every file."""
     bad_rows: dict[str, BadRows]
     """Name of a split -> invalid rows that were skipped, for splits that have any."""
+    gap: list[RowGroup]
+    """Rows in the gaps between splits, which are in no split."""
     row_bytes: int
     """Approximate memory of one row of the training data before encoding, in bytes."""
+
+    @property
+    def parts(self) -> dict[str, list[RowGroup]]:
+        """The splits, and `gap` if it has rows."""
+        return self.splits | ({GAP: self.gap} if self.gap else {})
 
 
 def empty_encoder(experiment: Experiment) -> Encoder:
@@ -68,7 +76,7 @@ def prepare(experiment: Experiment) -> PreparedData:
 
 
 def open_splits(experiment: Experiment) -> dict[str, list[RowGroup]]:
-    """Return the row groups of each split, reading only what splitting needs.
+    """Return the row groups of each split, and of the `gap` if it has rows, reading only what splitting needs.
 
     Raises:
         ConfigError: settings contradict each other.
@@ -104,6 +112,7 @@ def prepare_splits(
         DataError: the data is invalid.
     """
     data, splits = experiment.data, dict(splits)
+    gap = splits.pop(GAP, [])
     columns = Columns(data.label, data.weight)
     unfitted = Encoder(experiment.features, columns)
     everything = [group for row_groups in splits.values() for group in row_groups]
@@ -124,7 +133,8 @@ def prepare_splits(
         monitors_auc = name == "valid" and (stopping is None or stopping.metric == "auc")
         _check_rows(name, splits[name], encoder, columns, monitors_auc)
     bad_rows = {name: bad for name, bad in bad_rows.items() if bad.rows}
-    return PreparedData(splits, encoder, passthrough, bad_rows, _row_bytes(splits["train"][0], encoder.input_columns))
+    row_bytes = _row_bytes(splits["train"][0], encoder.input_columns)
+    return PreparedData(splits, encoder, passthrough, bad_rows, gap, row_bytes)
 
 
 def score_columns(experiment: Experiment) -> list[str]:

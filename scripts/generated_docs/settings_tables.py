@@ -23,7 +23,7 @@ FACTORIES = {available_cpus: "all CPUs"}
 """Function that computes a default -> the default in words."""
 SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
 """Bound of a setting -> its sign."""
-INLINE = ({"epochs", "steps"}, {"steps", "minutes"}, {"skip"})
+INLINE = ({"epochs", "steps"}, {"steps", "minutes"}, {"days", "hours", "minutes"}, {"skip"})
 """Keys of small mappings, which the description of their setting shows."""
 FEATURE = "<feature>"
 """Placeholder for the name of a feature."""
