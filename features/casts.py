@@ -101,13 +101,15 @@ def cast_column(column: pa.ChunkedArray, cast: Cast, where: str) -> pa.ChunkedAr
     return pa.chunked_array([_cast_array(column.combine_chunks(), cast, where)], target)
 
 
-def cast_hint(column: str, type_: pa.DataType, use: Literal["category", "number", "time"]) -> str:
+def cast_hint(column: str, type_: pa.DataType, use: Literal["category", "key", "number", "time"]) -> str:
     """Return the end of an error message: the cast that reads a column of `type_` as wanted, or other advice."""
     inner = innermost(type_)
-    if use == "category" and (is_bytes(inner) or is_uuid(inner)):
+    if use in ("category", "key") and (is_bytes(inner) or is_uuid(inner)):
         return f" To read it as text, set `data.cast: {{{column}: text}}` or `{{{column}: hex}}`."
     if use == "category" and (pa.types.is_floating(inner) or pa.types.is_decimal(inner)):
         return f" For ids, set `data.cast: {{{column}: integer}}`; for a number, use `type: numeric`."
+    if use == "key" and (pa.types.is_floating(inner) or pa.types.is_decimal(inner)):
+        return f" For ids, set `data.cast: {{{column}: integer}}`."
     if use == "number" and is_text(inner):
         return f" If the text holds numbers, set `data.cast: {{{column}: number}}`; otherwise convert the column first."
     if use == "time" and (is_text(inner) or pa.types.is_integer(inner)):

@@ -167,7 +167,7 @@ def _by_hash(row_groups: list[RowGroup], bounds: np.ndarray, column: str) -> Ite
         if not (is_category(values.type) or pa.types.is_null(values.type)):
             raise DataError(
                 f"{group}: cannot split by hash on {column!r} of type {type_name(values.type)}, expected integers, "
-                f"text or booleans.{cast_hint(column, values.type, 'category')}"
+                f"text or booleans.{cast_hint(column, values.type, 'key')}"
             )
         _check_no_nulls(values, group, column, "by hash needs a value in every row")
         encoded = categories(values, []).dictionary_encode()

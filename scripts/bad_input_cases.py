@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pyarrow as pa
+from bad_split_cases import SPLIT_CONFIGS, SPLIT_VALUES
 from breakable_experiment import (
     COMPARE,
     EVALUATE,
@@ -459,4 +460,4 @@ STUDIES = [
     study("an unknown callback", {}, "nowhere:a", line=f"{COMPARE} --callback nowhere:a"),
     command("a callback without a module", "train config.yaml --callback TensorBoard", "'TensorBoard'", "MODULE:NAME"),
 ]
-CASES = [*FILES, *SCHEMAS, *VALUES, *CONFIGS, *COMMANDS, *STUDIES]
+CASES = [*FILES, *SCHEMAS, *VALUES, *SPLIT_VALUES, *CONFIGS, *SPLIT_CONFIGS, *COMMANDS, *STUDIES]

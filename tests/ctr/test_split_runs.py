@@ -1,4 +1,4 @@
-"""Whole runs on splits by hash and with a gap: what they train on, and where the gap is shown."""
+"""Whole runs on splits by hash and with a gap: the rows of each split, and the places that count the gap."""
 
 import io
 import json
@@ -51,7 +51,7 @@ def test_inspect_counts_the_rows_of_a_gap(experiment_of, tmp_path):
 
 @pytest.fixture
 def stopped(experiment_of, tmp_path):
-    """Return experiment, data and run of a training with a gap that was killed; part-0 is training data alone."""
+    """Return experiment, data and folder of a killed run with a gap; part-0 is training data alone."""
     clicks = write_clicks(tmp_path / "clicks")
     experiment = experiment_of(f"data.path={clicks}", WITH_GAP, EVERY, "training.epochs=2")
     with pytest.raises(Killed):
