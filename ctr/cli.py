@@ -63,8 +63,8 @@ def train(
         bool,
         typer.Option(
             "--resume",
-            help="Resume the interrupted run in this folder. The result is identical to an uninterrupted run. "
-            "Default: an existing run is an error.",
+            help="Resume the run in this folder: an interrupted one, or a finished one with more training.epochs. The "
+            "result is identical to an uninterrupted run. Default: an existing run is an error.",
         ),
     ] = False,
     warm_start: Annotated[

@@ -37,6 +37,8 @@ from breakable_experiment import (
     value,
 )
 
+from ctr.runs.checksums import write_checksums
+
 PLAIN = {"compression": "none", "use_dictionary": False}
 DIVERGED = RUN / "diverged/step-000000001.parquet"
 CAN = {"type": "can", "base": "dnn", "pairs": [["item", "history"]]}
@@ -61,6 +63,18 @@ def latin_1() -> None:
     """Text in another encoding."""
     rewrite(lambda table: table, **PLAIN)
     put(PART, b"item 3", b"item \xe9")
+
+
+def train_two_epochs() -> None:
+    """The run has trained for two epochs."""
+    put(RUN / "config.yaml", b"\n  epochs: 1\n", b"\n  epochs: 2\n")
+    put(RUN / "report.json", b'"epochs": 1', b'"epochs": 2')
+
+
+def stop_early() -> None:
+    """Early stopping has ended the run."""
+    merge(saved("position.json"), misses=3)
+    write_checksums(saved("position.json").parent)
 
 
 def into_folder(name: str) -> None:
@@ -331,6 +345,20 @@ COMMANDS = [
     command("an existing run", "train config.yaml", "runs/tiny", "already holds a run"),
     command("--resume with --overwrite", f"{RESUME} --overwrite", "--resume", "--overwrite"),
     command("--resume with other settings", f"{RESUME} --set training.batch_size=32", "training.batch_size: 64"),
+    command(
+        "--resume with fewer epochs than trained",
+        RESUME,
+        "training.epochs: 1",
+        "trained 2",
+        damage=as_written(train_two_epochs),
+    ),
+    command(
+        "more epochs after an early stop",
+        f"{RESUME} --set training.epochs=2",
+        "training.early_stopping.patience: 3",
+        "above 3",
+        damage=as_written(stop_early),
+    ),
     command("--overwrite with bad data", "train config.yaml --overwrite --set data.path=klicks", "klicks"),
     command("a run folder that is a file", "train config.yaml --run config.yaml", "config.yaml"),
     command("a run folder that is not a run", "train config.yaml --run clicks --overwrite", "clicks", "not a run"),

@@ -1,5 +1,6 @@
 """The section `training`: batches, validation, checkpoints, devices and precision."""
 
+import math
 import os
 from typing import Literal
 
@@ -84,3 +85,8 @@ class Training(Settings):
     deterministic: bool = True
     """If true, a GPU uses slower kernels that always sum in the same order. On a CPU, the same command always gives the
     same bytes."""
+
+    @property
+    def patience(self) -> float:
+        """Validations in a row without improvement after which training stops; infinity without early stopping."""
+        return math.inf if self.early_stopping is None else self.early_stopping.patience

@@ -78,6 +78,7 @@ def evaluate(
         save_curves(partial, {"run": opened.experiment.name, **curves})
         write_json(partial / "environment.json", environment())
         write_json(partial / "report.json", report)
+        opened.check_unchanged()
     print_results(report, target, console)
     for sentence in warnings_about(report["files_of_run"]):
         warn(console, sentence)

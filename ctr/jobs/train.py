@@ -19,6 +19,7 @@ from ctr.config.experiment import Experiment
 from ctr.console import PLAIN, warn
 from ctr.errors import ConfigError, Diverged, Interrupted
 from ctr.evaluation.curves import save_curves
+from ctr.jobs.restore import restore_run
 from ctr.jobs.show import print_bad_rows, print_cost, print_results, print_variables, print_warm_start
 from ctr.preflight.resources import check_fits
 from ctr.runs.environment import environment
@@ -27,7 +28,8 @@ from ctr.runs.lock import lock_folder
 from ctr.runs.run import Run
 from ctr.runs.run_data import CONTENTS, contents_of, describe_data, file_rows
 from ctr.schema.report import Measured, RunReport
-from ctr.training.checkpoint import Position, fingerprint, part_fingerprints, restore
+from ctr.training.checkpoint import Position, fingerprint, part_fingerprints
+from ctr.training.continuation import asks_for_more, check_patience
 from ctr.training.data import PreparedData, bad_rows_records, empty_encoder, open_splits, prepare_splits
 from ctr.training.devices import set_threads
 from ctr.training.interruption import Interruption, interruptible
@@ -66,7 +68,8 @@ def train(
         experiment: the experiment.
         folder: the run folder; without `overwrite` or `resume` it must not hold a run.
         overwrite: replace an existing run after this one is trained.
-        resume: continue an unfinished run, print the report of a finished run, or start a new run.
+        resume: continue an unfinished run, or a finished one if the experiment has more epochs; otherwise print the
+            report of the finished run. Without a run, start one.
         callbacks: tf_keras callbacks, or a function that returns them after the folder is created.
         console: the console that prints progress; None prints nothing.
 
@@ -88,7 +91,7 @@ def train(
     with lock_folder(run.folder):
         if is_resumed:
             experiment = resumed(experiment, run)
-        if is_resumed and run.is_finished:
+        if is_resumed and run.is_finished and not asks_for_more(experiment, run):
             return _print_finished(run, console)
         return _train(_Job(experiment, run, is_resumed, console), callbacks)
 
@@ -135,6 +138,8 @@ def _train(job: _Job, callbacks: Callbacks) -> RunReport:
     started, run = time.perf_counter(), job.run
     opened = _open(job)
     built = _build(job, opened)
+    if opened.unfinished is not None:
+        callbacks = _made(callbacks)  # a mistake in them leaves a finished run as it is
     with _run_in(run), interruptible() as interruption:
         position = _begin(job, opened, built)
         earlier = position.seconds
@@ -163,6 +168,8 @@ def _open(job: _Job) -> _Opened:
     unfinished = (
         find_unfinished(run, splits, unfitted.input_columns, partial(warn, console)) if job.is_resumed else None
     )
+    if unfinished is not None and run.is_finished:
+        check_patience(experiment, unfinished.position, run)
     encoder = unfinished.encoder if unfinished else None
     parent = open_parent(plan, run) if encoder is None else None
     if parent is not None and unfinished is not None:
@@ -197,7 +204,9 @@ def _begin(job: _Job, opened: _Opened, built: _Built) -> Position:
         position = opened.unfinished.position
         check_device(run, built.device, partial(warn, console))
         check_initial_weights(run, built.model, position, partial(warn, console))
-        _restore(position, job.experiment, built.model, run, console)
+        is_validated = bool(opened.prepared.splits.get("valid"))
+        steps_per_epoch = opened.reader.batches_per_epoch
+        position = restore_run(run, job.experiment, built.model, position, steps_per_epoch, is_validated, console)
     else:
         position = Position(initial_weights=fingerprint(built.model))
         if job.is_resumed:
@@ -232,7 +241,7 @@ def _fit(
             opened.prepared.splits.get("valid", []),
             job.run,
             progress,
-            callbacks() if callable(callbacks) else callbacks,
+            _made(callbacks),
             position,
             stop_requested=lambda: interruption.stop_requested,
             contents=partial(contents_of, opened.files),
@@ -272,11 +281,9 @@ def _reader(experiment: Experiment, prepared: PreparedData) -> Reader:
     )
 
 
-def _restore(position: Position, experiment: Experiment, model: CTRModel, run: Run, console: Console) -> None:
-    """Restore model and run folder at a checkpoint."""
-    console.print(f"resuming from step {position.step:,}", **PLAIN)
-    restore(run.folder / "checkpoints", position, model)
-    run.rewind_to(experiment, run.folder / "checkpoints" / position.name)
+def _made(callbacks: Callbacks) -> Sequence[tf_keras.callbacks.Callback]:
+    """Return callbacks, called for if they are a function."""
+    return callbacks() if callable(callbacks) else callbacks
 
 
 def _report(

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from ctr.runs.checksums import FILE as CHECKSUMS
 from ctr.runs.checksums import check_file, read_sums, rewriting, sums_of, verify_checksums, write_checksums, write_sums
 from ctr.runs.files import check_writable, read_json, remove, write_json, write_text
 from ctr.runs.folders import REPORT
+from ctr.runs.run_evaluations import remove_evaluations
 from ctr.schema.codec import read_report
 from ctr.schema.report import EvaluationReport, Report, RunReport
 
@@ -21,6 +23,7 @@ CONFIG = "config.yaml"
 CODE = "code.json"
 LINES = ("metrics.jsonl", "timing.jsonl")
 BEGUN_WITH = (CONFIG, CODE, "data.json", "environment.json", "initial_weights.json", "warm_start.json")
+PAGES = ("report.html", "report.md")
 MEASURED = ("reference", "scores", "contents.parquet", "curves.json", REPORT)
 SEALED = (*BEGUN_WITH, *LINES, "encoder", "checkpoints", *MEASURED)
 UNRECOVERABLE = (CONFIG, CODE, "data.json", "initial_weights.json", "warm_start.json")  # --resume cannot rewrite them
@@ -245,25 +248,30 @@ class Run:
             os.replace(self.folder, self._sibling("replaced"))
         os.replace(partial, self.folder)
 
-    def rewind_to(self, experiment: "Experiment", checkpoint: Path) -> None:
-        """Restore the state of an unfinished run at a checkpoint.
+    def rewind_to(self, experiment: "Experiment", lines: Mapping[str, str], keep_evaluations: bool) -> None:
+        """Restore the state of an unfinished run at a checkpoint, whether it is unfinished now or not.
+
+        Report and scores are deleted.
 
         Args:
             experiment: the new content of config.yaml.
-            checkpoint: folder of the checkpoint, which holds the lines of the logs up to it.
+            lines: name of a log -> its text up to the checkpoint.
+            keep_evaluations: True if the weights do not change any more, so that evaluations of them stay valid.
         """
-        for path in self.folder.iterdir():
-            if path.is_symlink() and path.name not in CAN_BE_LINKS:
-                path.unlink()  # else the writes below would follow the link
         sums = self._sums() or {}
         begun = {name: sums[name] for name in BEGUN_WITH if name in sums and name != CONFIG}
         write_sums(self.folder, begun)  # a kill from here on leaves an unfinished run without a wrong SHA-256
+        for path in self.folder.iterdir():
+            if path.is_symlink() and path.name not in CAN_BE_LINKS:
+                path.unlink()  # else later writes would follow the link
+        for name in (*PAGES, *reversed(MEASURED)):
+            remove(self.folder / name)
+        if not keep_evaluations:
+            remove_evaluations(self.folder)
         write_text(self.folder / CONFIG, experiment.to_yaml())
         write_sums(self.folder, sums_of(self.folder, BEGUN_WITH) | begun)
-        for file in LINES:
-            write_text(self.folder / file, (checkpoint / file).read_text(encoding="utf-8"))
-        for name in ("reference", "scores"):  # left by a run that was killed while it was evaluated
-            remove(self.folder / name)
+        for file, text in lines.items():
+            write_text(self.folder / file, text)
 
     def replace(self, name: str, value: Any) -> None:
         """Rewrite a JSON file of an unfinished run."""

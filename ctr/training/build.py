@@ -123,6 +123,18 @@ def _schedule(settings: Any, steps_per_epoch: int, total_steps: int) -> Adjustab
     return Adjustable(SCHEDULES[settings.schedule](**arguments, unit=unit, total_steps=total_steps), warm_up_steps)
 
 
+def rates_of_whole_training(experiment: Experiment) -> list[str]:
+    """Return the keys of the learning rates whose schedule depends on the number of steps of the whole training."""
+    optimizers = experiment.optimizers
+    return [
+        f"optimizers.{section}.{pattern}.learning_rate"
+        for section, members in (("sparse", optimizers.sparse), ("dense", optimizers.dense))
+        for pattern, settings in members.items()
+        if isinstance(rate := getattr(settings, "learning_rate", None), ScheduleSettings)
+        and _schedule(rate, 1, 1).get_config() != _schedule(rate, 1, 2).get_config()
+    ]
+
+
 @contextmanager
 def as_config_error(key: str) -> Iterator[None]:
     """Turn a constructor's ValueError, or too little memory for the weights, into a ConfigError that names the key."""

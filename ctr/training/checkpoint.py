@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
 
+from ctr.config.training import Training
 from ctr.errors import ConfigError
 from ctr.runs.checksums import verify_checksums, write_checksums
 from ctr.runs.files import read_json, remove, sync, write_json
@@ -48,6 +49,10 @@ class Position:
     def name(self) -> str:
         """Name of the checkpoint at this position."""
         return f"step-{self.step:09d}"
+
+    def is_out_of_patience(self, settings: Training) -> bool:
+        """Return True if early stopping ends training here."""
+        return self.misses >= settings.patience
 
 
 class CheckpointWriter:
@@ -155,12 +160,16 @@ def newest(folder: Path, warn: Callable[[str], None]) -> Position | None:
 
 
 def restore(folder: Path, position: Position, model: CTRModel) -> None:
-    """Restore all variables from the checkpoint of a position, and delete later checkpoints.
+    """Restore all variables from the checkpoint of a position.
 
     Raises:
         ConfigError: the checkpoint belongs to a different model.
     """
     read_state(folder / position.name / "state", model)
+
+
+def delete_later(folder: Path, position: Position) -> None:
+    """Delete the checkpoints later than a position, and let `best.json` name its best one."""
     for checkpoint in _list_checkpoints(folder):
         if checkpoint.name > position.name:
             shutil.rmtree(checkpoint)

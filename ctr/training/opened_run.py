@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ctr.config.experiment import Experiment
+from ctr.errors import ConfigError
 from ctr.evaluation.reference import Reference
 from ctr.evaluation.scoring import Scorer
 from ctr.runs.run import Run
@@ -42,13 +43,24 @@ class OpenedRun:
         """Model with the best weights, built at the first access; on a GPU only if there is one.
 
         Raises:
-            ConfigError: the checkpoint is damaged, or memory is too small for the weights.
+            ConfigError: the checkpoint is damaged or of another training, or memory is too small for the weights.
         """
         training = self.experiment.training.model_copy(update={"device": "auto"})
         experiment = self.experiment.model_copy(update={"training": training})
         model = plan_model(experiment, self.encoder).build()
         load_best(self.run, model)
+        self.check_unchanged()
         return model
+
+    def check_unchanged(self) -> None:
+        """Check that the folder still holds the run that was opened.
+
+        Raises:
+            ConfigError: the run was replaced or has trained on, so weights and reference might not belong together.
+        """
+        run = Run(self.run.folder)
+        if not run.is_finished or run.run_report()["fingerprints"] != self.report["fingerprints"]:
+            raise ConfigError(f"{run.folder}: the run was trained meanwhile. Try again when it is finished.")
 
     @cached_property
     def unlabelled(self) -> Encoder:

@@ -58,7 +58,7 @@ def find_unfinished(
     if position is None:
         if run.was_finished:  # starting over would lose its report and evaluations
             raise ConfigError(
-                f"{run.folder}: the finished run has no usable checkpoint to evaluate again. Restore its checkpoints "
+                f"{run.folder}: the finished run has no usable checkpoint to continue from. Restore its checkpoints "
                 f"from a backup, or start a new run with --run or --overwrite."
             )
         return None

@@ -77,7 +77,7 @@ class Trainer:
     def __post_init__(self) -> None:
         settings = self.experiment.training
         self.every = settings.validate_every
-        self.stopping = settings.early_stopping or EarlyStopping(patience=10**12)
+        self.monitor = (settings.early_stopping or EarlyStopping()).metric
         self.step = compiled_step(self.model, self.reader.encoder)
         self.losses = LossWatch(self.progress.warn)
         self.scorer = Scorer(
@@ -194,9 +194,9 @@ class Trainer:
             position.validated_at = position.step
             self._take_as_best(None)
             return
-        value = self._measure()[self.stopping.metric]
-        best = position.best and position.best[self.stopping.metric]
-        is_better = best is None or (value > best if self.stopping.metric == "auc" else value < best)
+        value = self._measure()[self.monitor]
+        best = position.best and position.best[self.monitor]
+        is_better = best is None or (value > best if self.monitor == "auc" else value < best)
         self.progress.validated(position.epoch, position.step, position.logs, is_better)
         if is_better:
             position.misses = 0
@@ -224,7 +224,7 @@ class Trainer:
     def _take_as_best(self, value: float | None) -> None:
         position = self.position
         checkpoint = {"checkpoint": position.name, "epoch": position.epoch, "step": position.step}
-        position.best = {**checkpoint, self.stopping.metric: value}
+        position.best = {**checkpoint, self.monitor: value}
         self.checkpoints.found_best = True
 
     def _save_if_due(self) -> None:
@@ -248,7 +248,8 @@ class Trainer:
     @property
     def _must_stop(self) -> bool:
         """True if patience is exhausted, or a callback has stopped training."""
-        return self.position.misses >= self.stopping.patience or bool(self.model.stop_training)
+        is_out_of_patience = self.position.is_out_of_patience(self.experiment.training)
+        return is_out_of_patience or bool(self.model.stop_training)
 
     @property
     def _is_over(self) -> bool:

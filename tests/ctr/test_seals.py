@@ -171,7 +171,7 @@ def test_a_report_that_cannot_be_made_again_is_not_lost(run, small_config):
     before = (run / "report.json").read_bytes()
     result = command("train", small_config, "--run", run, "--resume")
     assert result.exit_code == 2
-    assert "the finished run has no usable checkpoint to evaluate again." in result.stderr
+    assert "the finished run has no usable checkpoint to continue from." in result.stderr
     assert (run / "report.json").read_bytes() == before
 
 
@@ -181,7 +181,7 @@ def test_evaluations_of_a_run_without_report_and_checkpoints_are_not_lost(run, s
     (run / "evaluations").mkdir(exist_ok=True)
     result = command("train", small_config, "--run", run, "--resume")
     assert result.exit_code == 2
-    assert "the finished run has no usable checkpoint to evaluate again." in result.stderr
+    assert "the finished run has no usable checkpoint to continue from." in result.stderr
     assert (run / "evaluations").is_dir()
 
 
