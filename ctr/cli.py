@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperCommand
 
-from ctr.options import Callbacks, Casts, Config, Overrides, TimeUnit, Trusted
+from ctr.options import Callbacks, Casts, Config, Overrides, TimeUnit, Trusted, Version
 
 app = typer.Typer(
     help="Train click-through-rate (CTR) models on Parquet data. Every run ends with a report of ranking quality (AUC) "
@@ -22,6 +22,11 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def program(version: Version = False) -> None:
+    """Take the options of the program itself, which come before a command."""
 
 
 class _Command(TyperCommand):

@@ -1,9 +1,40 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options that several commands share, and the options of the program itself."""
 
+import platform
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
+
+
+def _print_versions(is_wanted: bool) -> None:
+    """Print one line of versions and end the program. TensorFlow is not imported, which takes seconds."""
+    if is_wanted:
+        typer.echo(
+            f"ctr {_version('ctr-trainer')}, Python {platform.python_version()}, TensorFlow {_version('tensorflow')}"
+        )
+        raise typer.Exit
+
+
+def _version(distribution: str) -> str:
+    """Return the installed version of a distribution; the code can also run from a folder that is not installed."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+Version: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--version",
+        "-V",
+        callback=_print_versions,
+        is_eager=True,
+        help="Print the versions of ctr, Python and TensorFlow, and exit.",
+    ),
+]
 
 Config: TypeAlias = Annotated[Path, typer.Argument(help="Experiment config, a YAML file.")]
 Overrides: TypeAlias = Annotated[

@@ -12,6 +12,7 @@ from ctr.config.experiment import load_experiment
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("ctr", "features", "models", "optimizers")
 FLOORS = [  # from the top
+    {"ctr.__main__"},
     {"ctr.cli"},
     {"ctr.jobs", "ctr.options"},
     {"ctr.comparison"},

@@ -27,13 +27,15 @@ PLACEHOLDERS = {"Path": "PATH", "int": "N", "float": "X", "str": "TEXT"}
 
 def pages() -> dict[str, str]:
     """Return the page."""
-    commands = get_command(app).commands
+    program = get_command(app)
+    commands = program.commands
     names = [[f"[`ctr {name}`](#ctr-{name})", _first_line(command)] for name, command in commands.items()]
     parts = [
         "# Command line",
         "Use this page to look up the arguments, options and exit codes of every `ctr` command.",
         table(["command", "purpose"], names),
         "`ctr COMMAND --help` prints the same text in the terminal.",
+        table(["option of `ctr` itself", "meaning"], map(_option, program.params)),
         *(_section(name, command) for name, command in commands.items()),
         "## Exit codes",
         _exit_codes(),

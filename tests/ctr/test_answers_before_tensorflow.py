@@ -118,7 +118,7 @@ def test_no_such_mistake_imports_tensorflow(config, study, tmp_path):
         ["train", study],
         ["compare", spelled],
         ["compare", study, "--set", "training.epoch=3"],
-        ["--help"],
+        ["--version"],
     ]
     texts = json.dumps([[str(argument) for argument in command] for command in commands])
     result = subprocess.run([sys.executable, "-c", RUN, texts], capture_output=True, text=True, cwd=tmp_path)

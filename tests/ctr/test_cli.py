@@ -1,7 +1,10 @@
 """Mistakes of a first-time user give one clear message, exit code 2, no traceback, and no half-written files."""
 
 import json
+import platform
+import re
 import shutil
+from importlib.metadata import version
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,6 +36,16 @@ def damage_pages(path):
     content = bytearray(path.read_bytes())
     content[4:400] = bytes(396)
     path.write_bytes(content)
+
+
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_the_versions_are_one_line(option):
+    result = ctr(option)
+    assert result.exit_code == 0
+    versions = platform.python_version(), version("tensorflow")
+    assert re.fullmatch(
+        r"ctr \d+\.\d+\.\d+, Python {}, TensorFlow {}\n".format(*map(re.escape, versions)), result.stdout
+    )
 
 
 BAD_DATA = {
