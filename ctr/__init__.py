@@ -43,4 +43,5 @@ def __getattr__(name: str) -> Any:
     """Import a public name on first use, so that `ctr --help` does not wait for TensorFlow."""
     if name not in _HOMES:
         raise AttributeError(f"module 'ctr' has no attribute {name!r}")
+    import_module("ctr.own_packages").check_packages()
     return getattr(import_module(_HOMES[name]), name)

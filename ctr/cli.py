@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.console import Console
 from typer.core import TyperCommand
 
 from ctr.options import Callbacks, Casts, Config, Overrides, TimeUnit, Trusted, Version
+from ctr.own_packages import check_packages
 
 app = typer.Typer(
     help="Train click-through-rate (CTR) models on Parquet data. Every run ends with a report of ranking quality (AUC) "
@@ -330,6 +332,11 @@ def _split_names(names: str) -> tuple[str, ...]:
 def _command(trusted: list[str] | None = None) -> Iterator[Console]:
     """Trust packages, and yield the console of a command that ends with an exit code of `ctr.jobs.exit_codes`."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        check_packages()
+    except ImportError as error:
+        print(f"error: {error}", file=sys.stderr)  # exit_codes needs `features`
+        raise SystemExit(2) from error
     from ctr.config.user_code import trust
     from ctr.jobs.exit_codes import exit_codes
 

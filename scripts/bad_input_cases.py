@@ -486,6 +486,12 @@ STUDIES = [
     study("a comparison where a run is", {}, "runs/tiny", "not a comparison", line=f"{COMPARE} --out runs/tiny"),
     study("no process at once", {}, "--processes", line=f"{COMPARE} --processes 0"),
     study("an unknown callback", {}, "nowhere:a", line=f"{COMPARE} --callback nowhere:a"),
+    command(
+        "a callback in a package that is called as one of ctr",
+        "train config.yaml --callback models.callbacks:Log",
+        "No module named 'models.callbacks'",
+        "Rename your package: 'models' belongs to ctr itself.",
+    ),
     command("a callback without a module", "train config.yaml --callback TensorBoard", "'TensorBoard'", "MODULE:NAME"),
 ]
 CASES = [*FILES, *SCHEMAS, *VALUES, *SPLIT_VALUES, *CONFIGS, *SPLIT_CONFIGS, *COMMANDS, *STUDIES]

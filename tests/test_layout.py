@@ -23,7 +23,7 @@ FLOORS = [  # from the top
     {"ctr.schema"},
     {"ctr.config"},
     {"ctr.metrics"},
-    {"ctr.errors", "ctr.console"},
+    {"ctr.errors", "ctr.console", "ctr.own_packages"},
     {"features", "models", "optimizers"},
 ]
 """Floors of packages; a module imports from its own package and from the floors below it."""

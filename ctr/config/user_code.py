@@ -66,7 +66,9 @@ def import_name(name: str) -> Any:
     try:
         return getattr(import_module(module), target)
     except (ImportError, AttributeError) as error:
-        raise ConfigError(f"cannot import it: {error}. {INSTALL}") from error
+        package = module.partition(".")[0]
+        advice = f"Rename your package: {package!r} belongs to ctr itself." if package in PROJECT else INSTALL
+        raise ConfigError(f"cannot import it: {error}. {advice}") from error
     except (Exception, SystemExit) as error:  # user code can raise anything
         raise ConfigError(f"cannot import it: {type(error).__name__}: {error}. {INSTALL}") from error
 
@@ -131,7 +133,7 @@ def _why_refused(module: str) -> str | None:
     """Return why a module cannot be user code; None if it can."""
     package = module.partition(".")[0]
     if package in PROJECT:
-        return "belongs to the project itself. Use a registered name."
+        return "belongs to ctr itself. Use a registered name, or rename your package."
     if package in sys.stdlib_module_names or package == "__main__":
         return "is not a package of yours. Put the class in a module."
     return None

@@ -428,9 +428,9 @@ def test_a_run_whose_record_of_code_is_lost_is_refused(copy, own, trusted):
 WRONG = {
     "a name of the project": (
         "models.dnn:DNN",
-        "'models.dnn:DNN' belongs to the project itself. Use a registered name.",
+        "'models.dnn:DNN' belongs to ctr itself. Use a registered name, or rename your package.",
     ),
-    "another of the project": ("ctr.cli:app", "belongs to the project itself"),
+    "another of the project": ("ctr.cli:app", "belongs to ctr itself"),
     "no module": (":TwoTower", "is not a name of code. Use MODULE:NAME, such as my_package.towers:TwoTower."),
     "no class": ("my_package.towers:", "is not a name of code. Use MODULE:NAME"),
     "a path": ("../my_package:TwoTower", "is not a name of code. Use MODULE:NAME"),
@@ -537,4 +537,4 @@ def test_python_is_no_package_of_the_user(package):
 
 @pytest.mark.parametrize("package", ["ctr", "features", "models.dnn", "optimizers"])
 def test_the_project_needs_no_trust(package):
-    assert "belongs to the project itself" in only_line(command("train", "tiny.yaml", "--trust", package))
+    assert "belongs to ctr itself" in only_line(command("train", "tiny.yaml", "--trust", package))
