@@ -24,6 +24,7 @@ from features.dataset import as_tf_dataset, batch_signature
 from features.decoding import decode_ids, decoded_batch, describe_row
 from features.encoder import Encoder
 from features.errors import DataError
+from features.file_order import FileOrderReader
 from features.fit_encoder import fit_encoder
 from features.fits.fit import Fit, Fitting
 from features.frames import is_table, open_table
@@ -64,6 +65,7 @@ __all__ = [
     "Encoder",
     "Feature",
     "Features",
+    "FileOrderReader",
     "Fit",
     "Fitting",
     "Ragged",

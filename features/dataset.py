@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from features.batch import Batch
 from features.encoder import Encoder
+from features.file_order import FileOrderReader
 from features.reader import Reader
 
 if TYPE_CHECKING:
@@ -19,14 +20,15 @@ def batch_signature(encoder: Encoder) -> "dict[str, tf.TensorSpec]":
     return {key: tf.TensorSpec([None, *shape], dtype) for key, (shape, dtype) in encoder.batch_spec.items()}
 
 
-def as_tf_dataset(reader: Reader, first_epoch: int = 0) -> "tf.data.Dataset":
-    """Return the reader's batches as a `tf.data.Dataset`, for `keras.Model.fit`.
+def as_tf_dataset(reader: Reader | FileOrderReader, first_epoch: int = 0) -> "tf.data.Dataset":
+    """Return the reader's batches as a `tf.data.Dataset`, for `fit`, `evaluate` and `predict` of Keras.
 
-    Each pass over the dataset is the reader's next epoch, so `fit(dataset, epochs=3)` uses three orders. Elements are
-    dicts as `features.batch` describes, with an open batch dimension.
+    Each pass over the dataset is the reader's next epoch, so `fit(dataset, epochs=3)` uses three orders. Every pass
+    over a `FileOrderReader` is the same, for `validation_data` and `predict`. Elements are dicts as `features.batch`
+    describes, with an open batch dimension.
 
     Args:
-        reader: reader of the training data.
+        reader: reader of the data.
         first_epoch: epoch of the first pass, from 0.
     """
     import tensorflow as tf  # imported here, because the rest of `features` starts ten times faster without it

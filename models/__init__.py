@@ -13,6 +13,7 @@ if tf.keras.Model is not tf_keras.Model:
         "TF_USE_LEGACY_KERAS=1 before any use of tf.keras, or import `models` first."
     )
 
+from models.auc import AUC
 from models.blocks import MLP, Dropout
 from models.can import CAN
 from models.compressed_dot import CompressedDot
@@ -44,6 +45,7 @@ MODELS: dict[str, type[Tower]] = {
 """Config name -> tower. The constructor's arguments are the config's keys."""
 
 __all__ = [
+    "AUC",
     "CAN",
     "DCN",
     "DCNV2",

@@ -1,6 +1,7 @@
 """CTR model: embedding tables and a tower as a `tfrs.Model` that works with plain `compile` and `fit`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
@@ -18,7 +19,7 @@ class CTRModel(tfrs.Model):
 
     All variables exist after construction. The loss is binary cross-entropy in nats, as the batch's mean weighted by
     sample weights, plus that mean of each loss of the tower. `fit` reports as `loss` the mean cross-entropy over the
-    epoch so far, and as `loss/<name>` that of each other term.
+    epoch so far, as `loss/<name>` that of each other term, and the metrics of `compile`. `predict` returns logits.
 
     Args:
         inputs: layout of the batches. The tower adds its own tables, and tables that no field reads are left out.
@@ -51,6 +52,7 @@ class CTRModel(tfrs.Model):
         super().__init__(name="ctr_model", autocast=False)  # numerics and labels stay float32
         inputs = tower.extend(inputs).trimmed()
         tower.connect(inputs)
+        self.fit_metrics: Sequence[tf_keras.metrics.Metric] = ()
         self.tables = EmbeddingTables(inputs, stddev, seed, grouping)
         self.tower = tower
         aggregation = tf.VariableAggregation.ONLY_FIRST_REPLICA
@@ -60,6 +62,32 @@ class CTRModel(tfrs.Model):
         self.mean_losses = self._means_of_losses()
         if base_logit is not None:
             tower.start_at(base_logit)
+
+    def compile(
+        self, optimizer: Any = "rmsprop", metrics: Sequence[tf_keras.metrics.Metric] = (), **arguments: Any
+    ) -> None:
+        """Set the optimizer and the metrics of `fit` and `evaluate`.
+
+        Args:
+            optimizer: optimizer of all variables, such as a `Router`.
+            metrics: metrics of label and probability, weighted by sample weights, such as `[models.AUC()]`.
+            arguments: other arguments of `tf_keras.Model.compile`, except for the loss, which the model has.
+
+        Raises:
+            ValueError: a metric is not a `tf_keras` metric, or an argument would have no effect.
+        """
+        for name in ("loss", "loss_weights", "weighted_metrics"):
+            if arguments.get(name) is not None:
+                raise ValueError(
+                    f"compile: {name} has no effect: the model has its loss, and weights all `metrics`. Remove it."
+                )
+        for metric in metrics:
+            if not isinstance(metric, tf_keras.metrics.Metric):
+                raise ValueError(
+                    f"compile: metrics must be tf_keras metrics, such as models.AUC(). Received: {metric!r}"
+                )
+        super().compile(optimizer=optimizer, **arguments)
+        self.fit_metrics = tuple(metrics)
 
     @property
     def logical_variables(self) -> list[tuple[str, list[str]]]:
@@ -77,8 +105,8 @@ class CTRModel(tfrs.Model):
 
     @property
     def metrics(self) -> list[tf_keras.metrics.Metric]:
-        """Mean losses of the epoch so far, reset by Keras at the start of each epoch."""
-        return [self.mean_loss, *self.mean_losses.values()]
+        """Mean losses and metrics of the epoch so far, reset by Keras at the start of each epoch."""
+        return [self.mean_loss, *self.mean_losses.values(), *self.fit_metrics]
 
     def call(self, batch: Batch, training: bool = False) -> tf.Tensor:
         """Return the logits, float32 `[batch]`."""
@@ -91,7 +119,7 @@ class CTRModel(tfrs.Model):
         return output if isinstance(output, TowerOutput) else TowerOutput(output, {})
 
     def compute_loss(self, batch: Batch, training: bool = False) -> tf.Tensor:
-        """Return the weighted mean loss of a batch, all terms together, and update the means of the epoch.
+        """Return the weighted mean loss of a batch, all terms together, and update the metrics of the epoch.
 
         If replicas share a batch, each returns its part of that mean: the parts add up, as gradients do.
         """
@@ -109,6 +137,8 @@ class CTRModel(tfrs.Model):
             term = tf.reduce_sum(tf.cast(terms[name], tf.float32) * batch["weight"])
             mean.update_state(tf.math.divide_no_nan(term, total), sample_weight=total)
             loss += term
+        for metric in self.fit_metrics:
+            metric.update_state(batch["label"][:, None], tf.sigmoid(logit)[:, None], sample_weight=batch["weight"])
         context = tf.distribute.get_replica_context()
         if context is not None and context.num_replicas_in_sync > 1:
             total = context.all_reduce(tf.distribute.ReduceOp.SUM, total)
@@ -121,7 +151,7 @@ class CTRModel(tfrs.Model):
         return loss, tape.gradient(loss, self.trainable_variables)
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Take one gradient step and return the means of the losses."""
+        """Take one gradient step and return the metrics of the epoch."""
         loss, gradients = self.loss_and_gradients(batch)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
         with tf.control_dependencies([loss]):  # the end of the data computes no loss and must not count as a step
@@ -129,7 +159,7 @@ class CTRModel(tfrs.Model):
         return {mean.name: mean.result() for mean in self.metrics}
 
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Compute the loss of a batch in evaluation mode and return the means of the losses."""
+        """Compute the loss of a batch in evaluation mode and return the metrics of the epoch."""
         self.compute_loss(batch)
         return {mean.name: mean.result() for mean in self.metrics}
 

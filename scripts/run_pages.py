@@ -2,8 +2,8 @@
 
     python scripts/run_pages.py [--update] [PAGE ...]
 
-Without pages: `README.md`, the tutorials, and the guides that have `console` blocks. A page is run from top to bottom
-in a new copy of the project:
+Without pages: `README.md`, the tutorials, and the guides that are notebooks or have `console` blocks. A page is run
+from top to bottom in a new copy of the project:
 
 * a `yaml` or `python` block with `title="FILE"` writes FILE;
 * a `console` block holds commands, each after `$ `, and below each the output that the page shows. A line `...`
@@ -35,6 +35,7 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).parents[1]
 TOLERANCE = 0.02  # other CPUs round differently, so that the last digits of results differ
 SECONDS = 900
+NOTEBOOK = "---\njupyter:"
 VARIES = "<!-- output varies -->"
 CELL = re.compile(r"(^```python\n.*?^```\n)(?:\n```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -64,8 +65,13 @@ Run = Callable[[str], str]
 
 def default_pages() -> list[Path]:
     """Return the pages whose commands always work."""
-    guides = [page for page in sorted((ROOT / "docs" / "how-to").glob("*.md")) if "```console" in page.read_text()]
+    guides = [page for page in sorted((ROOT / "docs" / "how-to").glob("*.md")) if is_run(page.read_text())]
     return [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorials").glob("*.md")), *guides]
+
+
+def is_run(text: str) -> bool:
+    """Return True if a guide is a notebook or has `console` blocks."""
+    return text.startswith(NOTEBOOK) or "```console" in text
 
 
 def commands_of(block: str) -> list[Command]:
@@ -186,7 +192,7 @@ def run_page(text: str, folder: Path) -> tuple[str, list[str]]:
     Returns:
         The page with its real output, and a description of each difference.
     """
-    if text.startswith("---\njupyter:"):
+    if text.startswith(NOTEBOOK):
         return run_notebook(text, folder)
     return run_console(text, bash_in(folder), folder)
 

@@ -31,7 +31,8 @@ PAGES: dict[ModuleType, dict[str, tuple[str, ...] | dict[str, Any]]] = {
     },
     features: {
         "Read data": (
-            "open_data", "open_table", "split_data", "draw_sample", "fit_encoder", "Encoder", "Reader", "RowGroup",
+            "open_data", "open_table", "split_data", "draw_sample", "fit_encoder", "Encoder", "Reader",
+            "FileOrderReader", "RowGroup",
         ),
         "Feed Keras": ("as_tf_dataset", "batch_signature"),
         "Decode ids": ("decode_ids", "decoded_batch", "describe_row"),
@@ -39,7 +40,7 @@ PAGES: dict[ModuleType, dict[str, tuple[str, ...] | dict[str, Any]]] = {
         "Errors": ("DataError",),
     },
     models: {
-        "The model": ("CTRModel", "Inputs", "Category", "SequenceInput", "Table"),
+        "The model": ("CTRModel", "AUC", "Inputs", "Category", "SequenceInput", "Table"),
         "Towers": models.MODELS,
         "Parts of a tower": (
             "Tower", "TowerOutput", "Field", "Behaviors", "MLP", "Dropout", "PathInitializer", "seed_of",

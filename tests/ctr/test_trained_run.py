@@ -16,7 +16,7 @@ import ctr
 from ctr.cli import app
 from ctr.config.experiment import load_experiment
 from ctr.errors import ConfigError
-from features import DataError, decode_ids, describe_row
+from features import DataError, FileOrderReader, as_tf_dataset, decode_ids, describe_row, open_data
 from tests.conftest import click_log
 from tests.ctr.conftest import PLAIN_MODEL, flip
 from tests.ctr.undrawn import undrawn
@@ -140,6 +140,17 @@ def test_scores_skip_whole_row_groups(skipping, table, tmp_path):
     assert np.flatnonzero(np.isnan(scores)).tolist() == list(range(100, 120))
     rest = skipping.score(frame.drop(index=range(100, 120)))
     np.testing.assert_allclose(scores[~np.isnan(scores)], rest, rtol=CLOSE)
+
+
+@pytest.mark.parametrize("name", ["run", "skipping"])
+def test_predict_gives_the_logits_in_file_order(name, request, table, tmp_path):
+    run, path = request.getfixturevalue(name), written(table, tmp_path / "fresh.parquet")
+    expected = evaluated(run, path, tmp_path / "out")[1]["logit"].to_numpy()
+    reader = FileOrderReader(open_data(str(path)), run.encoder, batch_size=64)
+    logit = run.model.predict(as_tf_dataset(reader), verbose=0)
+    assert (logit.shape, logit.dtype) == ((300,), np.float32)
+    correction = np.log(run.config.data.negative_sampling_rate or 1)
+    np.testing.assert_allclose(logit + correction, expected, atol=CLOSE, rtol=CLOSE)
 
 
 def without_time(report):

@@ -6,8 +6,9 @@ import tensorflow as tf
 import tf_keras
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
-from models import DCNV2, CTRModel, Field, Inputs, Table, Tower
+from models import AUC, DCNV2, CTRModel, Field, Inputs, Table, Tower
 from optimizers import RMSPropV2, Router, adam
 
 USERS, ITEMS, HOURS = 601, 402, 27  # sizes that no other dimension of a batch has
@@ -372,3 +373,45 @@ def test_a_tower_without_a_head_starts_at_no_base_rate():
     CTRModel(INPUTS, Headless())
     with pytest.raises(ValueError, match=r"Headless must have a head with a bias to start at a logit of -2\.5"):
         CTRModel(INPUTS, Headless(), base_logit=-2.5)
+
+
+def test_fit_reports_metrics_weighted_by_sample_weights():
+    model, rows, valid = model_of(), rows_of(300, users=13), rows_of(200, seed=1, users=13)
+    model.compile(optimizer=router(model), metrics=[AUC(), tf_keras.metrics.BinaryAccuracy("accuracy")])
+    history = model.fit(dataset(rows, 64), validation_data=dataset(valid, 64), epochs=3, verbose=0).history
+    assert list(history) == ["loss", "auc", "accuracy", "val_loss", "val_auc", "val_accuracy"]
+    logit = model.predict(dataset(valid, 64), verbose=0)
+    expected = roc_auc_score(valid["label"], logit, sample_weight=valid["weight"])
+    assert expected > 0.9
+    assert history["val_auc"][-1] == pytest.approx(expected, abs=1e-3)
+    correct = (logit > 0) == valid["label"]
+    assert history["val_accuracy"][-1] == pytest.approx(np.average(correct, weights=valid["weight"]), rel=1e-5)
+    assert history["val_loss"][-1] == pytest.approx(
+        weighted_mean_loss(logit, valid["label"], valid["weight"]), rel=1e-5
+    )
+    assert model.evaluate(dataset(valid, 32), verbose=0, return_dict=True) == pytest.approx(
+        {name: history[f"val_{name}"][-1] for name in ("loss", "auc", "accuracy")}, rel=1e-5
+    )
+
+
+def test_metrics_do_not_change_the_training():
+    weights = []
+    for metrics in ([], [AUC()]):
+        model = model_of()
+        model.compile(optimizer=router(model), metrics=metrics)
+        model.fit(dataset(rows_of(300), 64), verbose=0)
+        weights.append(model.trainable_variables)
+    assert_same_bits(*weights)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"metrics": ["AUC"]}, r"compile: metrics must be tf_keras metrics, such as models\.AUC\(\)\. Received: 'AUC'"),
+        ({"loss": "mse"}, r"compile: loss has no effect: .* Remove it\."),
+        ({"weighted_metrics": [AUC()]}, r"compile: weighted_metrics has no effect"),
+    ],
+)
+def test_arguments_of_compile_without_an_effect_are_errors(shared_model, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        shared_model.compile(optimizer="sgd", **arguments)
