@@ -21,12 +21,19 @@ class FileOrderReader:
         encoder: encoder from row groups to batches. For data without a label, use `replace(encoder, columns=None)`.
         batch_size: number of examples in a batch; the last batch has the rest.
         threads: number of row groups or slices that are read and encoded at a time; does not affect the batches.
+
+    Raises:
+        ValueError: the batch size is less than 1.
     """
 
     row_groups: list[RowGroup]
     encoder: Encoder
     batch_size: int
     threads: int = 2
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1. Received: {self.batch_size}")
 
     @property
     def rows_per_epoch(self) -> int:

@@ -34,6 +34,9 @@ class Reader:
             them.
         shuffle_rows: minimum number of rows in a window. A larger value shuffles more thoroughly and uses more memory.
         threads: number of row groups or slices that are read and encoded at a time; does not affect the batches.
+
+    Raises:
+        ValueError: the batch size is less than 1.
     """
 
     row_groups: list[RowGroup]
@@ -43,6 +46,10 @@ class Reader:
     last_batch: Literal["keep", "drop"] = "keep"
     shuffle_rows: int = 1 << 18
     threads: int = 2
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1. Received: {self.batch_size}")
 
     @property
     def rows_per_epoch(self) -> int:

@@ -122,7 +122,12 @@ class CTRModel(tfrs.Model):
         """Return the weighted mean loss of a batch, all terms together, and update the metrics of the epoch.
 
         If replicas share a batch, each returns its part of that mean: the parts add up, as gradients do.
+
+        Raises:
+            ValueError: the batch has no label, or the losses of the tower have changed.
         """
+        if "label" not in batch:
+            raise ValueError("batch: no label, which a loss needs. Use `predict`, or an encoder with the label.")
         output = self.output(batch, training)
         logit, terms = output.logit, output.losses_of(batch["label"])
         if terms.keys() != self.mean_losses.keys():

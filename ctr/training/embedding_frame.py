@@ -56,7 +56,8 @@ def _find(model: CTRModel, encoder: Encoder, name: str) -> tuple[str, str]:
     if name in readers:
         return name, readers[name]
     if name not in declared:
-        raise ConfigError(f"embeddings: no feature or table {name!r}; {nearest(name, [*declared, *readers])}")
+        known = list(dict.fromkeys([*declared, *readers]))
+        raise ConfigError(f"embeddings: no feature or table {name!r}; {nearest(str(name), known)}")
     own = [table for table, reader in readers.items() if reader == name]
     if len(own) == 1:  # such as the wide weight of a cross
         return own[0], name

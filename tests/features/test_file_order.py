@@ -1,6 +1,7 @@
 """Batches in file order have every row once, in the order of the files, in every epoch."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import Columns, DataError, Encoder, Features, FileOrderReader, as_tf_dataset, open_table
+from features import Columns, DataError, Encoder, Features, FileOrderReader, Reader, as_tf_dataset, open_table
 from features.batch import batch_rows, concatenate
 from features.tables import read_tables
 from tests.features.test_reader import as_bytes, flat, reader
@@ -53,6 +54,12 @@ def test_data_without_a_label_and_selected_rows_are_read():
     batches = list(one.epoch())
     assert flat(batches) == [1, 3, 5, 7, 9]
     assert set(batches[0]) == {"ids", "numerics"}
+
+
+@pytest.mark.parametrize("kind", [FileOrderReader, partial(Reader, seed=1)])
+def test_an_empty_batch_is_an_error(kind):
+    with pytest.raises(ValueError, match=r"batch_size must be at least 1\. Received: 0"):
+        kind([], ENCODER, batch_size=0)
 
 
 def test_an_invalid_value_is_an_error():

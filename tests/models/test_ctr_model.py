@@ -415,3 +415,14 @@ def test_metrics_do_not_change_the_training():
 def test_arguments_of_compile_without_an_effect_are_errors(shared_model, arguments, message):
     with pytest.raises(ValueError, match=message):
         shared_model.compile(optimizer="sgd", **arguments)
+
+
+def test_a_batch_without_a_label_has_logits_but_no_loss(shared_model):
+    rows = rows_of(4, NUMERICS["plain numerics"])
+    unlabelled = {key: value for key, value in rows.items() if key not in ("label", "weight")}
+    shared_model.compile(optimizer="sgd")
+    np.testing.assert_array_equal(
+        shared_model.predict(dataset(unlabelled, 4), verbose=0), shared_model.predict(dataset(rows, 4), verbose=0)
+    )
+    with pytest.raises(ValueError, match=r"batch: no label, which a loss needs\. Use `predict`"):
+        shared_model.evaluate(dataset(unlabelled, 4), verbose=0)
