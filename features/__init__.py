@@ -37,7 +37,7 @@ from features.reader import Reader
 from features.row_groups import DataFile, RowGroup, count_rows
 from features.sample import SAMPLE_ROWS, draw_sample
 from features.schema import Features
-from features.settings import Count, Settings, TimeZone, nearest
+from features.settings import ONE_AS_LIST, Count, Names, Settings, TimeZone, nearest
 from features.source import open_data
 from features.splits import GAP, Split, split_data
 from features.statistics import Statistics, fit
@@ -50,6 +50,7 @@ __all__ = [
     "GAP",
     "KINDS",
     "NULL",
+    "ONE_AS_LIST",
     "OUT_OF_VOCABULARY",
     "PADDING",
     "SAMPLE_ROWS",
@@ -68,6 +69,7 @@ __all__ = [
     "FileOrderReader",
     "Fit",
     "Fitting",
+    "Names",
     "Ragged",
     "Reader",
     "RowGroup",

@@ -5,7 +5,7 @@ import zoneinfo
 from functools import cache
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 RENAMED = {
@@ -57,6 +57,17 @@ def _zones() -> set[str]:
     """Return the names of all time zones, cached because listing them takes 16 ms."""
     return zoneinfo.available_timezones()
 
+
+def _one_as_list(value: Any) -> Any:
+    """Return a list of one for a single string or integer, and any other value as it is."""
+    return [value] if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+
+ONE_AS_LIST = BeforeValidator(_one_as_list)
+"""Rule of a setting that is a list: a single value means a list of one. It is for lists where one value makes sense and
+has no other meaning; `seeds: 5` of a study could mean five seeds."""
+Names = Annotated[list[str], ONE_AS_LIST]
+"""Names, such as `[user, item]`; `user` means `[user]`."""
 
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 """Name of a time zone, such as Europe/Paris."""

@@ -273,6 +273,7 @@ CONFIGS = [
     setting("a fraction of NaN", "data.split.fractions", [0.6, NAN, 0.2], "data.split.fractions"),
     setting("a start of infinity", "model.initializer", {"tables": INFINITY}, "initializer.tables"),
     setting("a numeric head bias", "model.initializer", {"head_bias": -3}, "initializer.head_bias", "log_odds"),
+    setting("a word for null that YAML converts", "features.columns.user.missing", [False], "Quote them", '["null"]'),
     setting("unseen ids left out", "features.unseen", "skip", "features.unseen", "shared"),
     setting("a norm of NaN", "optimizers.clip_norm", NAN),
     setting("a negative size", "training.batch_size", -1),

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from features import Cast, Count, Settings, Split
+from features import Cast, Count, Names, Settings, Split
 
 
 class SkipBadRows(Settings):
@@ -45,7 +45,7 @@ class Data(Settings):
     negative_sampling_rate: float | None = Field(None, gt=0, le=1)
     """Fraction r of the negatives that the data kept, if negatives were downsampled. Scoring adds ln r to each logit;
     metrics and PSI count a negative 1/r times."""
-    keep: list[str] = []
+    keep: Names = []
     """Pass-through columns, which are copied into the score files."""
     cast: dict[str, Cast] = {}
     """Column to the type that it is read as, wherever it is used: `text`, `hex`, `integer`, `number` or

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from ctr.metrics.periods import Period
 from ctr.metrics.psi import MODERATE_ABOVE
-from features import Count, DataError, Settings, TimeZone, is_text, type_name
+from features import Count, DataError, Names, Settings, TimeZone, is_text, type_name
 
 
 class PSI(Settings):
@@ -52,7 +52,7 @@ class Report(Settings):
     as independent. It is copied into the score files."""
     time: Time | None = None
     """Time of an example, for PSI over time. `null`: the column of a split by time, by day, if it holds times."""
-    slices: list[str] | None = None
+    slices: Names | None = None
     """Features or columns whose values each get their own metrics. `null`: every categorical with at most 20 distinct
     values."""
     threshold: float = Field(0.5, gt=0, lt=1)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
-from pydantic import model_validator
+from pydantic import BeforeValidator, model_validator
 
 from features.fits.fit import Fitting
 from features.fits.vocabulary import ValueCounts, Vocabulary
 from features.kinds.encodings import ByHash, ByIdentity, ByVocabulary, Encoding
 from features.kinds.feature import ColumnFeature, UnknownIds
 from features.ragged import Ragged
-from features.settings import Size, Width
+from features.settings import ONE_AS_LIST, Size, Width
 from features.values import Values, outside
 
 ENCODINGS = ("vocabulary", "hash", "identity", "part")
@@ -23,6 +23,16 @@ ENCODINGS = ("vocabulary", "hash", "identity", "part")
 def without_encodings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings without those that choose an encoding."""
     return {key: value for key, value in settings.items() if key not in ENCODINGS}
+
+
+def _quoted(values: Any) -> Any:
+    """Return the values that mean null, unless YAML has converted one: pydantic would take `no` for the integer 0."""
+    for value in values if isinstance(values, list) else [values]:
+        if value is None or isinstance(value, bool):
+            raise ValueError(
+                'must be strings or integers, but YAML converts words such as null and no. Quote them, as in ["null"].'
+            )
+    return values
 
 
 class Embedded(ColumnFeature):
@@ -41,8 +51,9 @@ class Embedded(ColumnFeature):
     """Encoding by FarmHash64 of the text into this many buckets, as `tf.strings.to_hash_bucket_fast`."""
     identity: Size | None = None
     """Encoding of a column that already holds ids, from 0 to this number minus 1."""
-    missing: list[str | int] = []
-    """Values that mean null: strings for a string column, integers for an integer column."""
+    missing: Annotated[list[str | int], BeforeValidator(_quoted), ONE_AS_LIST] = []
+    """Values that mean null: strings for a string column, integers for an integer column. Quote words that YAML
+    converts: `"null"` is the text, `null` is not."""
 
     @model_validator(mode="after")
     def _has_one_encoding(self) -> Embedded:

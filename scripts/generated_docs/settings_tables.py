@@ -13,7 +13,7 @@ import yaml
 from pydantic.fields import FieldInfo
 
 from ctr.config.training import available_cpus
-from features import Settings
+from features import ONE_AS_LIST, Settings
 from generated_docs.markdown import table
 
 LARGEST_BOUND = 10**5
@@ -116,6 +116,8 @@ def type_in_words(annotation: Any, bounds: Any = ()) -> str:
 
     >>> type_in_words(int | None), type_in_words(tuple[str, ...])
     ('integer or `null`', 'list of strings')
+    >>> type_in_words(Annotated[list[str], ONE_AS_LIST])
+    'string or list of strings'
     >>> type_in_words(Literal["keep", "drop"])
     '`keep` or `drop`'
     """
@@ -129,7 +131,8 @@ def type_in_words(annotation: Any, bounds: Any = ()) -> str:
     if origin is Literal:
         return _any_of(_alternatives(annotation, bounds))
     if origin in (list, tuple):
-        return f"list of {_plural(args)}"
+        words = f"list of {_plural(args)}"
+        return _any_of([*_members(args), words]) if ONE_AS_LIST in bounds else words
     if origin is dict or (isinstance(annotation, type) and issubclass(annotation, Settings)):
         return "mapping"
     return _with_bounds(NAMES.get(annotation, "value"), bounds)
@@ -160,10 +163,15 @@ def _with_bounds(words: str, bounds: Any) -> str:
 def _plural(args: tuple[Any, ...]) -> str:
     """Return the items of a list in words."""
     is_fixed = len(args) > 1 and args[1] is not Ellipsis
-    members = get_args(args[0]) if get_origin(args[0]) in (Union, types.UnionType) else args[:1]
-    items = [type_in_words(member).replace(" ≥ 0", "") for member in members]
+    items = _members(args)
     plural = _any_of([item.replace("list", "lists") if item.startswith("list") else f"{item}s" for item in items])
     return f"{len(args)} {plural}" if is_fixed else plural
+
+
+def _members(args: tuple[Any, ...]) -> list[str]:
+    """Return the types that an item of a list can have, in words."""
+    members = get_args(args[0]) if get_origin(args[0]) in (Union, types.UnionType) else args[:1]
+    return [type_in_words(member).replace(" ≥ 0", "") for member in members]
 
 
 def _any_of(words: list[str]) -> str:
