@@ -30,14 +30,14 @@ from features.fits.fit import Fit, Fitting
 from features.frames import is_table, open_table
 from features.kinds import KINDS
 from features.kinds.feature import ColumnFeature, Feature
-from features.labels import Columns
+from features.labels import OTHER_LABELS, Columns
 from features.numbers import as_floats
 from features.ragged import Ragged, list_lengths
 from features.reader import Reader
 from features.row_groups import DataFile, RowGroup, count_rows
 from features.sample import SAMPLE_ROWS, draw_sample
 from features.schema import Features
-from features.settings import ONE_AS_LIST, Count, Names, Settings, TimeZone, nearest
+from features.settings import ONE_AS_LIST, Count, Names, Settings, TimeZone, nearest, plain
 from features.source import open_data
 from features.splits import GAP, Split, split_data
 from features.statistics import Statistics, fit
@@ -51,6 +51,7 @@ __all__ = [
     "KINDS",
     "NULL",
     "ONE_AS_LIST",
+    "OTHER_LABELS",
     "OUT_OF_VOCABULARY",
     "PADDING",
     "SAMPLE_ROWS",
@@ -110,6 +111,7 @@ __all__ = [
     "nearest",
     "open_data",
     "open_table",
+    "plain",
     "read_ahead",
     "read_tables",
     "rows_of_files",

@@ -10,6 +10,7 @@ import pyarrow as pa
 from features.encoder import Encoder
 from features.errors import DataError
 from features.kinds.feature import Feature
+from features.labels import MANY_LABELS, NOT_A_LABEL, OTHER_LABELS
 from features.row_groups import RowGroup, count_rows
 from features.tables import read_tables
 
@@ -27,6 +28,11 @@ class BadRows:
     """Fraction of the split's rows that were removed, 0 to 1."""
     reasons: dict[str, int] = field(default_factory=dict)
     """Reason -> number of rows; the numbers add up to `rows`."""
+
+    @property
+    def has_other_labels(self) -> bool:
+        """True if so many labels are neither 0 nor 1 that the column must have another meaning."""
+        return bool(self.rows) and self.reasons.get(NOT_A_LABEL, 0) / self.rows * self.fraction > MANY_LABELS
 
 
 def leave_out_bad_rows(
@@ -68,15 +74,16 @@ def leave_out_bad_rows(
     if not reasons:
         return row_groups, BadRows()
     fraction = reasons.total() / count_rows(row_groups)
+    removed = BadRows(reasons.total(), fraction, dict(reasons))
     if fraction > at_most:
         lines = [f"{reason}: {count:,}, first in {first_group[reason]}" for reason, count in reasons.items()]
         raise DataError(
             f"{name}: {reasons.total():,} of {count_rows(row_groups):,} rows are invalid ({100 * fraction:.3g}%), "
             f"more than `bad_rows: {{skip: {at_most:g}}}` allows:\n  "
             + "\n  ".join(lines)
-            + "\nCorrect the rows, or raise `skip`."
+            + ("\n" + OTHER_LABELS if removed.has_other_labels else "\nCorrect the rows, or raise `skip`.")
         )
-    return remaining, BadRows(reasons.total(), fraction, dict(reasons))
+    return remaining, removed
 
 
 def _faults(encoder: Encoder, features: list[Feature], table: pa.Table, where: str) -> Iterator[tuple[str, np.ndarray]]:

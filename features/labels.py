@@ -11,6 +11,11 @@ from features.errors import DataError
 from features.numbers import as_floats
 from features.types import is_number, type_name
 
+NOT_A_LABEL = "label is neither 0 nor 1"
+"""Reason of `Columns.faults` for a label with another value."""
+MANY_LABELS = 0.1  # fraction of rows
+OTHER_LABELS = "Map its values to 0 and 1 in the files, or set `data.label` to another column."
+"""Advice if more than `MANY_LABELS` of the rows have a label that is neither 0 nor 1. Skipping them would not help."""
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
@@ -34,7 +39,14 @@ class Columns:
         """
         column = self._label(table, where)
         numbers = _floats(column)
-        return _checked(column, numbers, _is_label(numbers), f"{where}: {self.label!r}", "but a label must be 0 or 1")
+        rule, what = "but a label must be 0 or 1", f"{where}: {self.label!r}"
+        is_other = ~_is_label(numbers) & ~np.isnan(numbers)
+        if is_other.sum() <= MANY_LABELS * len(numbers):
+            return _checked(column, numbers, _is_label(numbers), what, rule)
+        distinct = np.unique(numbers[~np.isnan(numbers)])
+        if len(distinct) == 2 and (distinct == np.round(distinct)).all() and np.isfinite(distinct).all():
+            raise DataError(f"{what} has the values {distinct[0]:g} and {distinct[1]:g}, {rule}. {OTHER_LABELS}")
+        return _checked(column, numbers, ~is_other, what, rule, OTHER_LABELS)
 
     def weights(self, table: pa.Table, where: str) -> np.ndarray:
         """Return the sample weights, float32 `[rows]`; all 1 without a weight column.
@@ -56,7 +68,7 @@ class Columns:
         """
         label = self._label(table, where)
         yield "label is null", _nulls(label)
-        yield "label is neither 0 nor 1", ~_is_label(_floats(label))
+        yield NOT_A_LABEL, ~_is_label(_floats(label))
         if self.weight is not None:
             weight = self._weight(table, where)
             numbers = _floats(weight)
@@ -83,12 +95,19 @@ class Columns:
         return column
 
 
-def _checked(column: pa.Array, numbers: np.ndarray, is_good: np.ndarray, what: str, rule: str) -> np.ndarray:
+def _checked(
+    column: pa.Array,
+    numbers: np.ndarray,
+    is_good: np.ndarray,
+    what: str,
+    rule: str,
+    advice: str = "Correct the rows, or set `data.bad_rows`.",
+) -> np.ndarray:
     if not is_good.all():
         value = column[int(is_good.argmin())].as_py()
         count = int((~is_good).sum())
         text = "null" if value is None else value
-        raise DataError(f"{what} is {text} ({count:,} such rows), {rule}. Correct the rows, or set `data.bad_rows`.")
+        raise DataError(f"{what} is {text} ({count:,} such rows), {rule}. {advice}")
     return numbers.astype(np.float32)
 
 

@@ -25,10 +25,10 @@ def list_files(path: str) -> list[tuple[pa.fs.FileSystem, str]]:
     kind = filesystem.get_file_info(base).type
     if kind == pa.fs.FileType.NotFound:
         if not GLOB.search(base):
-            raise DataError(f"{path}: no such file or folder. Check the path.")
+            raise DataError(f"{path}: no such file or folder{_place(path)}. Check the path.")
         matches = _match(filesystem, base if "://" in path else os.path.normpath(base))
         if not matches:
-            raise DataError(f"{path}: no file matches. Check the pattern.")
+            raise DataError(f"{path}: no file matches{_place(path)}. Check the pattern.")
         return [(filesystem, name) for name in matches]
     if kind == pa.fs.FileType.File:
         return [(filesystem, base)]
@@ -37,6 +37,11 @@ def list_files(path: str) -> list[tuple[pa.fs.FileSystem, str]]:
     if not visible:
         raise DataError(f"{path}: no *.parquet files in this folder. Choose another folder.")
     return [(filesystem, name) for name in visible]
+
+
+def _place(path: str) -> str:
+    """Return where a path that does not exist was looked for, unless the path says so itself."""
+    return "" if "://" in path or os.path.isabs(path) else f" in {os.getcwd()}, the working directory"
 
 
 def _match(filesystem: pa.fs.FileSystem, pattern: str) -> list[str]:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from features.casts import Cast, cast_column, cast_type
 from features.contents import Contents, Piece
 from features.errors import DataError, first_line
-from features.parquet import open_parquet, read_footer
+from features.parquet import OtherFormatError, open_parquet, read_footer
 from features.types import is_list, is_uuid, type_name
 
 REPLACE_FILE = "Write or download the file again."
@@ -264,6 +264,8 @@ def open_file(
             footer = read_footer(opened)
             with open_parquet(opened, footer) as parquet:
                 metadata, schema = parquet.metadata, parquet.schema_arrow
+    except OtherFormatError as error:
+        raise DataError(f"{path}: not a readable Parquet file: {error}") from error
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # UnicodeDecodeError: in column names
         if isinstance(error, OSError) and error.errno is not None:
             reason = os.strerror(error.errno)

@@ -1,6 +1,7 @@
 """Base class of all settings in a config file."""
 
 import difflib
+import re
 import zoneinfo
 from functools import cache
 from typing import Annotated, Any
@@ -26,11 +27,23 @@ def nearest(name: str, known: list[str]) -> str:
 
     >>> nearest("epoch", ["epochs", "threads"])
     "did you mean 'epochs'?"
+    >>> nearest("DCNv2", ["dcn", "dcn_v2"])
+    "did you mean 'dcn_v2'?"
     >>> nearest("xyz", ["epochs", "threads"])
     'known: epochs, threads'
     """
-    close = difflib.get_close_matches(name, known, n=1)
+    same = [one for one in known if plain(one) == plain(name)]
+    close = same or difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+
+
+def plain(name: str) -> str:
+    """Return a name without case, spaces, hyphens and underscores, by which names of other libraries are recognized.
+
+    >>> plain("Wide_Deep")
+    'widedeep'
+    """
+    return re.sub(r"[\s_-]", "", name).lower()
 
 
 def unknown_key(key: Any, known: list[str]) -> str:

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from bad_split_cases import SPLIT_CONFIGS, SPLIT_VALUES
 from breakable_experiment import (
     COMPARE,
@@ -84,6 +85,12 @@ def into_folder(name: str) -> None:
     PART.rename(folder / PART.name)
 
 
+def one_and_two(table: pa.Table) -> pa.Table:
+    """Labels of 1 and 2 in place of 0 and 1."""
+    labels = pc.add(table["clicked"].cast(pa.int64()), 1)
+    return table.set_column(table.schema.get_field_index("clicked"), "clicked", labels)
+
+
 def rates(schedule: dict[str, object]) -> dict[str, object]:
     """A tower's optimizer with a schedule."""
     return {"dense": {"type": "adam", "learning_rate": schedule}}
@@ -91,6 +98,8 @@ def rates(schedule: dict[str, object]) -> dict[str, object]:
 
 FILES = [
     files("text called .parquet", lambda: PART.write_text("user,item\n1,2\n"), str(PART), "not a readable Parquet"),
+    files("an ORC file called .parquet", lambda: PART.write_bytes(b"ORC" + bytes(100)), str(PART), "ORC", "Convert it"),
+    files("a file of JSON", lambda: PART.write_text('[{"user": 1}]'), str(PART), "JSON", "Convert it"),
     files("an empty file", lambda: PART.write_bytes(b""), str(PART), "0 bytes"),
     files("a file whose end is missing", lambda: cut(PART, end=-100), str(PART)),
     files("a file whose beginning is missing", lambda: cut(PART, start=200), str(PART)),
@@ -149,6 +158,7 @@ SCHEMAS = [
 ]
 VALUES = [
     value("a label of 2", has_one("clicked", 2), "row group 0", "'clicked' is 2"),
+    value("labels of 1 and 2", one_and_two, "'clicked' has the values 1 and 2", "Map its values to 0 and 1"),
     value("a null label", has_one("clicked", None), "row group 0", "'clicked' is null"),
     value("a label of NaN", has_one("clicked", NAN, pa.float64()), "row group 0", "'clicked' is nan"),
     value("a weight of NaN", has_one("w", NAN), "row group 0", "'w' is nan"),
@@ -219,6 +229,7 @@ CONFIGS = [
         "an unknown type of a feature", "features.columns.user", {"type": "categoric"}, "'categoric'", "'categorical'"
     ),
     setting("an unknown model", "model.type", "dcn_v3", "model", "'dcn_v3'", "'dcn_v2'"),
+    setting("a model of other libraries", "model.type", "DeepFM", "type 'DeepFM'", "compressed_dot", "migrate.md"),
     setting(
         "an unknown optimizer", "optimizers.sparse", {"*": {"type": "adagard"}}, "optimizers.sparse.*", "'adagrad'"
     ),
@@ -318,6 +329,13 @@ CONFIGS = [
     setting("10^12 worst rows", "report.worst_rows", 10**12),
 ]
 COMMANDS = [
+    command(
+        "inspecting labels of 1 and 2",
+        "inspect config.yaml",
+        "'clicked' has the values 1 and 2",
+        "Map its values to 0 and 1",
+        damage=lambda: rewrite_all(one_and_two),
+    ),
     command(
         "a warm start from no run", "train config.yaml --run runs/new --warm-start clicks", "warm_start.run", "clicks"
     ),

@@ -39,6 +39,8 @@ from generated_docs import DOCS, error_catalog
 
 LINES, MEMORY_GB, SECONDS = 10, 8, 60
 ROOT = Path(__file__).parents[1]
+WORKING_DIRECTORY = "/home/ada/shop"
+"""Place of the experiment in the messages of the catalog."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ def check_case(case: Case, run: Command) -> tuple[str, list[str]]:
     case.damage()
     original = contents(Path())
     outcome = run(shlex.split(case.command))
-    message, final = outcome.message.replace(f"{Path.cwd()}/", ""), contents(Path())
+    message = outcome.message.replace(f"{Path.cwd()}/", "").replace(str(Path.cwd()), WORKING_DIRECTORY)
+    final = contents(Path())
     lines, changed = message.splitlines(), sorted(dict(original.items() ^ final.items()))
     demands = [
         (outcome.code == case.code, f"exit code {outcome.code}, expected {case.code}"),

@@ -5,10 +5,31 @@ from typing import TypeAlias
 from ctr.config.registry_settings import settings_from_registry
 from models import MODELS, Tower
 
+PAGE = "See Models of other libraries in docs/how-to/migrate.md."
+MODELS_ELSEWHERE = {
+    **dict.fromkeys(("wdl", "wide&deep", "wideanddeep"), "wide_deep"),
+    **dict.fromkeys(("mlp", "fnn", "deep"), "dnn"),
+    **dict.fromkeys(("crossnet", "dcnv1"), "dcn"),
+    **dict.fromkeys(("dcnm", "crossnetv2"), "dcn_v2"),
+    **dict.fromkeys(("fm", "ffm", "fwfm", "afm", "nfm", "pnn", "ipnn", "opnn", "deepfm", "dlrm"), "compressed_dot"),
+    **dict.fromkeys(("xdeepfm", "autoint", "fibinet", "masknet", "finalmlp", "gdcn", "edcn"), "dcn_v2"),
+    **dict.fromkeys(("dien", "dsin", "bst", "sim", "multitowerdin"), "din"),
+}
+"""Name of a model in other libraries, without case, hyphens and underscores -> the model to try first here."""
+ELSEWHERE = {
+    **{name: f"Use {ours}, the nearest here. {PAGE}" for name, ours in MODELS_ELSEWHERE.items()},
+    **dict.fromkeys(("mmoe", "ple", "esmm"), f"Train one model for each label. {PAGE}"),
+}
+"""Name of a model in other libraries -> what to do."""
 Base: TypeAlias = settings_from_registry(  # type: ignore[valid-type]
-    MODELS, "seed", "initializer", unfit={"can": "cannot be its own base. Choose another model."}, user_base=Tower
+    MODELS,
+    "seed",
+    "initializer",
+    unfit={"can": "cannot be its own base. Choose another model."},
+    user_base=Tower,
+    elsewhere=ELSEWHERE,
 )
 """The tower that `can` extends."""
 Model: TypeAlias = settings_from_registry(  # type: ignore[valid-type]
-    MODELS, "seed", "initializer", arguments={"base": Base}, user_base=Tower
+    MODELS, "seed", "initializer", arguments={"base": Base}, user_base=Tower, elsewhere=ELSEWHERE
 )

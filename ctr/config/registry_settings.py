@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from ctr.config.lengths import EpochsOrSteps
 from ctr.config.user_code import import_class, is_user_code
 from ctr.errors import ConfigError
-from features import Settings, nearest
+from features import Settings, nearest, plain
 from optimizers import SCHEDULES
 
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -43,6 +43,7 @@ def settings_from_registry(
     unfit: Mapping[str, str] = MappingProxyType({}),
     arguments: Mapping[str, Any] = MappingProxyType({}),
     user_base: type | None = None,
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
 ) -> Any:
     """Return the type of a setting `{type: NAME, ...}`, whose other keys are the arguments of the class called NAME.
 
@@ -54,6 +55,7 @@ def settings_from_registry(
         unfit: names that exist but are not allowed here -> reason.
         arguments: argument -> type of its setting, if its annotation cannot be a setting.
         user_base: base class of user classes named `MODULE:NAME`; None: only registered names are allowed.
+        elsewhere: names that other libraries have, without case, hyphens and underscores -> what to use here.
     """
 
     @cache  # made on first use: all of them take seconds
@@ -86,8 +88,11 @@ def settings_from_registry(
                 values if isinstance(values, dict) else {key: name}
             )
         if not isinstance(name, str) or name not in registry:
-            hint = {"key": key, "name": repr(name), "hint": nearest(str(name), list(registry))}
-            raise PydanticCustomError("unknown_type", "unknown {key} {name}; {hint}", hint)
+            why = {"key": key, "name": repr(name), "hint": nearest(str(name), list(registry))}
+            if advice := elsewhere.get(plain(str(name))):
+                why["hint"] = advice
+                raise PydanticCustomError("unknown_type", "unknown {key} {name}. {hint}", why)
+            raise PydanticCustomError("unknown_type", "unknown {key} {name}; {hint}", why)
         return settings_of(name, registry[name]).model_validate(values if isinstance(values, dict) else {key: name})
 
     return Annotated[Settings, BeforeValidator(check)]

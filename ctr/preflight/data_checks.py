@@ -14,7 +14,7 @@ from ctr.evaluation.input_profile import InputProfile
 from ctr.preflight.profile import SplitProfile
 from ctr.schema.levels import Level
 from ctr.schema.report import Duplicates
-from features import BadRows, Features, RowGroup, count_rows
+from features import OTHER_LABELS, BadRows, Features, RowGroup, count_rows
 
 FEW_POSITIVES = 100
 MAX_UNKNOWN = 0.5  # fraction of values
@@ -61,7 +61,8 @@ def check_bad_rows(data: Data, bad_rows: Mapping[str, BadRows]) -> list[Finding]
         message = f"invalid rows: {bad.rows:,} in {name} ({100 * bad.fraction:.3g}%): {reasons}."
         if bad.fraction > at_most:
             allowed = f" `data.bad_rows` allows {100 * at_most:g}%." if at_most else ""
-            message += f"{allowed} Correct them, or set `data.bad_rows: {{skip: FRACTION}}`."
+            correct = "Correct them, or set `data.bad_rows: {skip: FRACTION}`."
+            message += f"{allowed} {OTHER_LABELS if bad.has_other_labels else correct}"
         findings.append(Finding(Level.ERROR if bad.fraction > at_most else Level.WARNING, "invalid rows", message))
     return findings or [Finding(Level.OK, "invalid rows", "invalid rows: none")]
 

@@ -294,7 +294,7 @@ def test_a_bad_frame_is_the_error_of_the_same_file(name, run, table, tmp_path):
         (lambda frame: pd.concat([frame, frame["user"]], axis=1), "DataFrame: duplicate column 'user'. Rename one of"),
         (lambda frame: frame.assign(item=[1, *frame["item"][1:]]), "DataFrame: column 'item' (object) cannot be conv"),
         (lambda frame: pd.concat({"a": frame}, axis=1), "DataFrame: column names have 2 levels."),
-        (lambda frame: "nowhere.parquet", "nowhere.parquet: no such file or folder. Check the path."),
+        (lambda frame: "nowhere.parquet", "nowhere.parquet: no such file or folder in "),
     ],
 )
 def test_what_cannot_be_scored_is_an_error_of_one_line(run, table, change, message):

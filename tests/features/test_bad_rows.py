@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import Columns, DataError, Encoder, Features, count_rows, leave_out_bad_rows, open_data
+from ctr.config.data import Data
+from ctr.preflight.data_checks import check_bad_rows
+from features import OTHER_LABELS, Columns, DataError, Encoder, Features, count_rows, leave_out_bad_rows, open_data
 from features.fits.moments import Moments
 from tests.features.fits import statistics_of
 
@@ -182,3 +184,19 @@ def test_a_type_that_no_row_is_to_blame_for_is_an_error(tmp_path):
         pq.write_table(texts, tmp_path / "a.parquet")
         with pytest.raises(DataError, match=message):
             leave_out_bad_rows("train", open_data(str(tmp_path / "a.parquet")), UNFITTED, 0.5)
+
+
+@pytest.mark.parametrize(("others", "is_to_be_mapped"), [(1, False), (5, True)])
+def test_skipping_is_not_advised_where_many_labels_have_other_values(tmp_path, others, is_to_be_mapped):
+    row_groups = write(tmp_path / "a.parquet", [{"y": 2.0}] * others + [{}] * (10 - others))
+    with pytest.raises(DataError) as error:
+        leave_out_bad_rows("valid", row_groups, UNFITTED, 0.05)
+    advice = OTHER_LABELS if is_to_be_mapped else "Correct the rows, or raise `skip`."
+    assert str(error.value).splitlines()[-1] == advice
+    _, bad = leave_out_bad_rows("valid", row_groups, UNFITTED, 0.9)
+    assert bad.has_other_labels == is_to_be_mapped
+    [finding] = check_bad_rows(Data(label="y", train="a.parquet"), {"valid": bad})
+    assert (OTHER_LABELS in finding.sentence, "skip: FRACTION" in finding.sentence) == (
+        is_to_be_mapped,
+        not is_to_be_mapped,
+    )

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from features import Columns, DataError
+from features import OTHER_LABELS, Columns, DataError
 
 WHERE = "clicks.parquet, row group 3"
 
@@ -47,6 +47,26 @@ def test_a_label_other_than_0_and_1_is_an_error_that_says_where(column, value, c
         labels(pa.array(column))
     for part in (WHERE, "'y'", f"is {value} ({count} such rows)", "0 or 1"):
         assert part in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "found"),
+    [
+        ([1, 2, 1, 1], "'y' has the values 1 and 2, but"),
+        ([-1, 1, None], "'y' has the values -1 and 1, but"),
+        ([2.0, 1.0, float("nan")], "'y' has the values 1 and 2, but"),
+        ([1, 5, 3], "'y' is 5 (2 such rows), but"),
+        ([0.1, 0.7, 0.0], "'y' is 0.1 (2 such rows), but"),
+        ([0] * 9 + [2], "'y' is 2 (1 such rows), but"),
+    ],
+    ids=str,
+)
+def test_labels_with_other_values_are_to_be_mapped_unless_they_are_few(column, found):
+    with pytest.raises(DataError) as error:
+        labels(pa.array(column))
+    advice = "Correct the rows, or set `data.bad_rows`." if len(column) == 10 else OTHER_LABELS
+    assert str(error.value).startswith(f"{WHERE}: {found}")
+    assert str(error.value).endswith(f"a label must be 0 or 1. {advice}")
 
 
 @pytest.mark.parametrize("type_", [pa.string(), pa.null(), pa.timestamp("s"), pa.list_(pa.int64())], ids=str)

@@ -238,6 +238,16 @@ def test_a_file_that_the_system_does_not_open_is_an_error_with_its_reason(clicks
         open_data(str(clicks))
 
 
+def test_a_relative_path_that_does_not_exist_names_the_working_directory(clicks, monkeypatch):
+    monkeypatch.chdir(clicks)
+    place = f"in {clicks}, the working directory. Check the p"
+    for path, root in (("absent", None), ("b/x-*.parquet", None), ("absent", "b")):
+        with pytest.raises(DataError, match=re.escape(place)):
+            open_data(path, root)
+    with pytest.raises(DataError, match=r"/b/absent: no such file or folder\. Check the path\.$"):
+        open_data("absent", str(clicks / "b"))
+
+
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
