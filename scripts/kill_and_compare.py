@@ -39,11 +39,14 @@ def finish(study: Path, settings: list[str], out: Path) -> float:
 
 
 def results(out: Path) -> dict[str, Any]:
-    """Return the results that kills must not change."""
+    """Return the results that kills must not change. A trial that ended early can have trained on by then."""
     found = json.loads((out / "comparison.json").read_text())
+    ended = set()
     for variant in found["variants"]:
         del variant["clock"]
+        ended |= {(variant["name"], f"trial-{trial['trial']}") for trial in variant["trials"] if trial["ended"]}
     runs = sorted((out / "runs").glob("*/*/report.json"))
+    runs = [path for path in runs if (path.parts[-3], path.parts[-2]) not in ended]
     of_runs = {str(path.parent.relative_to(out)): ending(path.parent) for path in runs}
     return {"comparison.json": found, "trials": trials(out), **of_runs}
 

@@ -51,7 +51,9 @@ def build_comparison(study: Study, variants: Sequence[VariantRuns]) -> Compariso
             "axes": {axis: list(options) for axis, options in study.axes.items()},
             "baseline": baseline.variant.name,
             "seeds": study.seeds,
-            "tuning": None if tuning is None else {"trials": tuning.trials, "seed": tuning.seed},
+            "tuning": None
+            if tuning is None
+            else {"trials": tuning.trials, "seed": tuning.seed, "stop_losers": tuning.stop_losers},
             "target_auc": target,
             "evaluated": next((result.evaluated for runs in variants for result in runs.finished), None),
         },
@@ -94,21 +96,23 @@ def _variant_result(runs: VariantRuns, target: float | None) -> VariantResult:
         "state_bytes": _mean(sum(report["state_bytes"].values()) for report in reports),
         "lacking": missing_runs(runs),
         "difference": None,
-        "clock": _clock(reports, curves, target),
+        "clock": {**_clock(reports, curves, target), "trial_seconds_saved": _seconds_saved(runs.trials)},
     }
 
 
 def _trial(result: Result, is_best: bool) -> Trial:
     """Return the entry of a trial. It has validation metrics only: trials must not be selected by test data."""
     valid = result.report["metrics"]["valid"] if result.report else {}
+    ended = result.ended
     assert result.run.trial is not None
     return {
         "trial": result.run.trial,
         "values": result.run.sampled,
-        "auc": valid.get("auc"),
-        "log_loss": valid.get("log_loss"),
+        "auc": valid.get("auc") if ended is None else ended.auc,
+        "log_loss": valid.get("log_loss") if ended is None else ended.log_loss,
         "reason": None if result.failure is None else result.failure.reason,
         "chosen": is_best,
+        "ended": None if ended is None else ended.ending,
     }
 
 
@@ -168,6 +172,14 @@ def _clock(reports: Sequence[RunReport], curves: Sequence[Curve], target: float 
         "seconds_to_target": _mean(curve.seconds[index] for curve, index in reached if index is not None),
         "curves": [curve.seconds for curve in curves],
     }
+
+
+def _seconds_saved(trials: Sequence[Result]) -> float:
+    """Return how much longer the trials that ended early would have trained at most, at the speed of the others."""
+    reports = [result.report for result in trials if result.report is not None]
+    per_epoch = _mean(report["seconds"]["train"] / report["training"]["epochs"] for report in reports) or 0.0
+    ended = [result.ended for result in trials if result.ended is not None and not result.run.saved.is_finished]
+    return per_epoch * sum(trial.ending["last_epoch"] - trial.ending["epochs"] for trial in ended)
 
 
 def _mean(values: Iterable[float]) -> float | None:

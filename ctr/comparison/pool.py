@@ -50,6 +50,7 @@ class _Running:
     run: PlannedRun
     process: subprocess.Popen[bytes]
     memory: int
+    is_stopped: bool = False
 
 
 class Pool:
@@ -81,6 +82,7 @@ class Pool:
         started: Callable[[PlannedRun], None],
         ended: Callable[[PlannedRun, Failure | None], None],
         waiting: Callable[[], None],
+        needs_no_more: Callable[[PlannedRun], bool] = lambda run: False,
     ) -> None:
         """Train all runs in the given order, until all have ended or a stop is requested.
 
@@ -90,20 +92,29 @@ class Pool:
             ended: function that is called when a run ends, with its failure if it failed. It is not called for runs
                 that are stopped.
             waiting: function that is called every tenth of a second.
+            needs_no_more: function that returns True for a run that must save and stop, or not start. It is called
+                repeatedly. Such a run ends without a failure, however its process ends.
         """
         queue, running = deque(runs), list[_Running]()
         try:
             while (queue or running) and not self.stop_requested():
                 while queue and self._fits(queue[0], running):
-                    running.append(self._start(queue.popleft()))
-                    started(running[-1].run)
+                    run = queue.popleft()
+                    started(run)
+                    if needs_no_more(run):
+                        ended(run, None)
+                    else:
+                        running.append(self._start(run))
+                for job in [job for job in running if not job.is_stopped and needs_no_more(job.run)]:
+                    job.process.send_signal(signal.SIGTERM)
+                    job.is_stopped = True
                 for job in [job for job in running if job.process.poll() is not None]:
                     running.remove(job)
                     ended(job.run, self._failure(job))
                 waiting()
                 time.sleep(POLL_SECONDS)
         finally:
-            for job in running:
+            for job in [job for job in running if not job.is_stopped]:  # a second signal would end it before it saved
                 job.process.send_signal(signal.SIGTERM)
             for job in running:
                 job.process.wait()
@@ -135,7 +146,7 @@ class Pool:
 
     def _failure(self, job: _Running) -> Failure | None:
         code = job.process.returncode
-        if code == 0:
+        if code == 0 or job.is_stopped:
             return None
         log = self._file_of(job.run, "log").read_text(encoding="utf-8", errors="replace")
         return Failure(code, failure_reason(code, log))

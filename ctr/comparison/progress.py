@@ -8,10 +8,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from ctr.comparison.losing_trials import EndedTrial
 from ctr.comparison.plan import PlannedRun
 from ctr.comparison.pool import Failure
 from ctr.console import PLAIN
 from ctr.report import formats
+from ctr.report.ended_trials import ending_text
 from ctr.schema.report import RunReport
 
 REFRESH_SECONDS = 1.0
@@ -54,14 +56,23 @@ class ComparisonProgress:
         bar = self._bars.add_task(escape(run.label), total=run.experiment.training.epochs, status="")
         self._running[run.label] = run, bar, time.perf_counter()
 
-    def ended(self, run: PlannedRun, failure: Failure | None) -> None:
-        """Print a line for a run that ended."""
+    def ended(self, run: PlannedRun, failure: Failure | None, lost: EndedTrial | None = None) -> None:
+        """Print a line for a run that ended.
+
+        Args:
+            run: the run.
+            failure: its failure; None if it did not fail.
+            lost: its end as a losing trial; None for any other run.
+        """
         _, bar, started = self._running.pop(run.label)
         self._bars.remove_task(bar)
         self.done += 1
         self._bars.update(self._all, completed=self.done)
         seconds = formats.duration(time.perf_counter() - started)
-        outcome = f"failed: {failure.reason}" if failure else _metrics(run.saved.run_report())
+        if lost is not None:
+            outcome = ending_text(lost.ending)
+        else:
+            outcome = f"failed: {failure.reason}" if failure else _metrics(run.saved.run_report())
         self.console.print(f"{self.done:4d}/{self.total}  {run.label}: {outcome}  ({seconds})", **PLAIN)
 
     def waiting(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ctr.comparison.losing_trials import EndedTrial
 from ctr.comparison.plan import PlannedRun
 from ctr.comparison.pool import Failure
 from ctr.comparison.study import Variant
@@ -49,11 +50,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class Result:
-    """Result of a run that ended: its report or its failure."""
+    """Result of a run that ended: its report, its failure, or how it ended as a losing trial."""
 
     run: PlannedRun
     report: RunReport | None
     failure: Failure | None
+    ended: EndedTrial | None = None
 
     @property
     def evaluated(self) -> str:
@@ -122,6 +124,11 @@ def load_result(run: PlannedRun) -> Result | None:
         if failure.get("config") == run.experiment.to_yaml():
             return Result(run, None, Failure(failure["code"], failure["reason"]))
     return None
+
+
+def is_pending(result: Result | None) -> bool:
+    """Return True for a run to train: a new run, or a run whose failure might not repeat."""
+    return result is None or (result.failure is not None and not result.failure.is_final)
 
 
 def write_failure(run: PlannedRun, failure: Failure) -> None:

@@ -42,6 +42,8 @@ class Tuning(Settings):
     """Number of trials of each variant."""
     seed: Seed = 0
     """Seed of the sampled settings and of the trial runs. Must not be one of `seeds`."""
+    stop_losers: bool = False
+    """If true, a trial that falls clearly behind an earlier trial of its variant is ended early."""
 
 
 class Study(Settings):

@@ -22,8 +22,9 @@ from ctr.comparison.plan import (
 from ctr.comparison.pool import Failure, Pool
 from ctr.comparison.progress import ComparisonProgress
 from ctr.comparison.resources import estimate_memory_and_disk, hide_gpus, make_budget, trials_differ_in_size
-from ctr.comparison.results import Result, VariantRuns, delete_failure, load_result, write_failure
+from ctr.comparison.results import Result, VariantRuns, delete_failure, is_pending, write_failure
 from ctr.comparison.study import Study, Variant, list_variants
+from ctr.comparison.trial_decisions import TrialDecisions
 from ctr.console import PLAIN, warn
 from ctr.errors import ConfigError, Interrupted
 from ctr.preflight.resources import size
@@ -70,7 +71,8 @@ def compare(
     _check_folder(folder)
     resolve_factories(callbacks)
     with lock_folder(folder):
-        stage = _Stage(folder, processes, memory, callbacks, console)
+        stops_losers = study.tuning is not None and study.tuning.stop_losers
+        stage = _Stage(folder, processes, memory, callbacks, console, stops_losers)
         variants, trials, pending = _prepare(study, folder, overwrite, stage)
         trial_results = stage.train("tuning", trials, pending) if trials else []
         best = {variant.name: best_trial(_of(variant, trial_results)) for variant in variants}
@@ -88,10 +90,17 @@ class _Stage:
     """Checks and trains the unfinished runs of a stage: tuning or comparing."""
 
     def __init__(
-        self, folder: Path, processes: int | None, memory: float | None, callbacks: Sequence[str], console: Console
+        self,
+        folder: Path,
+        processes: int | None,
+        memory: float | None,
+        callbacks: Sequence[str],
+        console: Console,
+        stops_losers: bool,
     ) -> None:
         self.folder, self.processes, self.memory = folder, processes, memory
         self.callbacks, self.console = callbacks, console
+        self.stops_losers, self.losers = stops_losers, TrialDecisions([])
         self.memory_of: dict[str, int] = {}
         self.known: list[PlannedRun] = []
 
@@ -110,10 +119,11 @@ class _Stage:
                 ComparisonProgress(self.console, len(runs), len(runs) - len(pending)) as progress,
             ):
                 pool = Pool(budget, self.memory_of, self._logs(), self.callbacks, lambda: interruption.stop_requested)
-                pool.train(pending, partial(_start, progress), partial(_end, progress), progress.waiting)
+                ended = partial(_end, progress, self.losers)
+                pool.train(pending, partial(_start, progress), ended, progress.waiting, self.losers.has_ended)
                 if interruption.stop_requested:
                     raise Interrupted(f"{self.folder}: finished runs are kept. Run the same command to continue.")
-        return [_result(run) for run in runs]
+        return [_result(run, self.losers) for run in runs]
 
     def check(self, runs: Sequence[PlannedRun]) -> list[PlannedRun]:
         """Check that runs match existing runs and the data, and return the runs to train; nothing is written.
@@ -123,7 +133,9 @@ class _Stage:
             DataError: the data is invalid.
         """
         check_same_settings(runs)
-        pending = [run for run in runs if _is_pending(load_result(run))]
+        if self.stops_losers:
+            self.losers = TrialDecisions([run for run in runs if run.trial is not None])
+        pending = [run for run in runs if is_pending(self.losers.result(run))]
         self.known += runs
         if pending:
             check_same_data(self.known, partial(warn, self.console))
@@ -205,19 +217,15 @@ def _start(progress: ComparisonProgress, run: PlannedRun) -> None:
     progress.started(run)
 
 
-def _end(progress: ComparisonProgress, run: PlannedRun, failure: Failure | None) -> None:
+def _end(progress: ComparisonProgress, losers: TrialDecisions, run: PlannedRun, failure: Failure | None) -> None:
     if failure is not None:
         write_failure(run, failure)
-    progress.ended(run, failure)
+    losers.note_end(run)
+    progress.ended(run, failure, losers.find(run))
 
 
-def _is_pending(result: Result | None) -> bool:
-    """Return True for a run to train: a new run, or a run whose failure might not repeat."""
-    return result is None or (result.failure is not None and not result.failure.is_final)
-
-
-def _result(run: PlannedRun) -> Result:
-    result = load_result(run)
+def _result(run: PlannedRun, losers: TrialDecisions) -> Result:
+    result = losers.result(run)
     assert result is not None
     return result
 

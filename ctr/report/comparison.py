@@ -16,6 +16,7 @@ from ctr.metrics.metric import Place
 from ctr.report import comparison_tables as tables
 from ctr.report import formats
 from ctr.report.comparison_sentences import sentences
+from ctr.report.ended_trials import ending_text
 from ctr.report.html import rendered
 from ctr.report.markdown import escaped
 from ctr.report.summary_cards import Card
@@ -138,7 +139,8 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
     for variant in comparison["variants"]:
         for trial in variant["trials"]:
             run = {**variant["options"], "run": f"trial {trial['trial']}", "seed": tuning and tuning["seed"]}
-            measured = {"valid_auc": trial["auc"], "valid_log_loss": trial["log_loss"], "reason": trial["reason"]}
+            reason = ending_text(ending) if (ending := trial.get("ended")) is not None else trial["reason"]
+            measured = {"valid_auc": trial["auc"], "valid_log_loss": trial["log_loss"], "reason": reason}
             yield {**run, **trial["values"], **measured, "chosen": trial["chosen"]}
         for result, seconds in zip(variant["seeds"], variant["clock"]["curves"], strict=True):
             yield {

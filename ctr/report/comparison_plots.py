@@ -166,6 +166,8 @@ def _sensitivity(comparison: Comparison, key: str, number: int) -> Markup:
         for index, (variant, points) in enumerate(zip(tuned, points_of, strict=True)):
             style = style_of_series(index)
             axes.plot(*zip(*points, strict=True), marker="o", markersize=3.5, label=printable(variant["name"]), **style)
+        if ended := [point for variant in tuned for point in _trial_points(variant["trials"], key, ended=True)]:
+            axes.plot(*zip(*ended, strict=True), marker="v", color=ORANGE, linestyle="none", label="ended early")
         aucs = [auc for points in points_of for _, auc in points]
         failed = [trial["values"][key] for variant in tuned for trial in variant["trials"] if trial["auc"] is None]
         if failed and aucs:
@@ -181,6 +183,13 @@ def _sensitivity(comparison: Comparison, key: str, number: int) -> Markup:
     return svg(f"sensitivity-{number}", draw)
 
 
-def _trial_points(trials: Sequence[Trial], key: str) -> list[tuple[float, float]]:
-    """Return sampled value and AUC of the trials that have an AUC, ordered by value."""
-    return sorted((trial["values"][key], trial["auc"]) for trial in trials if trial["auc"] is not None)
+def _trial_points(trials: Sequence[Trial], key: str, ended: bool = False) -> list[tuple[float, float]]:
+    """Return sampled value and AUC of the trials that have an AUC, ordered by value.
+
+    Args:
+        trials: trials of a variant.
+        key: sampled setting.
+        ended: True for the trials that ended early, False for those that trained to their end.
+    """
+    chosen = [trial for trial in trials if (trial.get("ended") is not None) == ended]
+    return sorted((trial["values"][key], trial["auc"]) for trial in chosen if trial["auc"] is not None)

@@ -3,6 +3,7 @@
 from ctr.metrics.catalog import entry, paired_metrics
 from ctr.report import formats
 from ctr.report.comparison_tables import WORDS, best_of, interval, lowest_loss, mean, ranked, signed
+from ctr.report.ended_trials import ended_sentence
 from ctr.schema.comparison import Comparison, DifferenceToBaseline, MetricDifference, VariantResult, Verdict
 
 ONE_SEED = "Only one seed was run, so differences hold for these trained models, not for training with other seeds."
@@ -22,6 +23,8 @@ def sentences(comparison: Comparison) -> list[str]:
         for variant in ranked(comparison)
         if variant["difference"] is not None
     ]
+    if (ended := ended_sentence(comparison)) is not None:
+        texts.append(ended)
     if len(study["seeds"]) == 1:
         texts.append(ONE_SEED)
     differences = [variant["difference"] for variant in comparison["variants"]]

@@ -6,6 +6,7 @@ from typing import Any
 from ctr.metrics.catalog import entry, paired_metrics, shown_in
 from ctr.metrics.metric import Metric, Place
 from ctr.report import formats
+from ctr.report.ended_trials import trial_outcome
 from ctr.report.interval_notes import cluster_note
 from ctr.report.text_table import TextTable
 from ctr.schema.comparison import (
@@ -235,9 +236,8 @@ def trials(comparison: Comparison) -> TextTable:
     for variant in variants:
         for trial in variant["trials"]:
             values = [f"{trial['values'][key]:g}" if key in trial["values"] else ABSENT for key in keys]
-            outcome = trial["reason"] or formats.metric(trial["auc"])
             best = "yes" if trial["chosen"] else ""
-            rows.append([*_options(variant), str(trial["trial"]), *values, outcome, best])
+            rows.append([*_options(variant), str(trial["trial"]), *values, trial_outcome(trial), best])
     tuned = [variant for variant in variants if variant["outermost"]]
     extreme = [f"{variant['name']} ({', '.join(variant['outermost'])})" for variant in tuned]
     advice = "The best trial has the smallest or largest sampled value. Consider a wider search range for"

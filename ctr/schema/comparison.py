@@ -133,6 +133,30 @@ class DifferenceToBaseline(Independence):
 
 
 @record
+class TrialEnding(TypedDict):
+    """The end of a losing trial, see `tuning.stop_losers`."""
+
+    validation: int
+    """Number of the validation after which the trial was ended, from 1."""
+    validations: int
+    """Number of validations in `last_epoch` epochs."""
+    epochs: float
+    """Epochs until this validation."""
+    last_epoch: float
+    """Maximum number of epochs."""
+    metric: str
+    """Monitor: `auc` or `log_loss`."""
+    value: float
+    """Best value of the monitor until then."""
+    bound: float
+    """Value that the trial could still reach, by the rule."""
+    best: float
+    """Value of the best earlier trial of the variant."""
+    best_trial: int
+    """Number of that trial."""
+
+
+@record
 class Trial(TypedDict):
     """A tuning run, measured on the valid split."""
 
@@ -145,9 +169,11 @@ class Trial(TypedDict):
     log_loss: float | None
     """Validation log loss."""
     reason: str | None
-    """Reason for a failure; null if the trial finished."""
+    """Reason for a failure; null if the trial finished or was ended early."""
     chosen: bool
     """True for the best trial."""
+    ended: NotRequired[TrialEnding | None]
+    """The end of a losing trial; its metrics are those of its best validation until then. Null for other trials."""
 
 
 @record
@@ -227,6 +253,8 @@ class Clock(TypedDict):
     """Seconds until the target AUC, mean over the runs that reach it."""
     curves: list[list[float]]
     """Seconds until each validation, by seed."""
+    trial_seconds_saved: NotRequired[float]
+    """Seconds that the trials that were ended early would have trained longer at most, at the speed of the others."""
 
 
 @record
@@ -275,6 +303,8 @@ class Tuning(TypedDict):
     """Number of trials per variant."""
     seed: int
     """Seed of the samples and of the trial runs."""
+    stop_losers: NotRequired[bool]
+    """True if losing trials were ended early."""
 
 
 @record

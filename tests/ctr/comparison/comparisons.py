@@ -26,7 +26,7 @@ class InThisProcess:
     def __init__(self, budget, memory_of, folder, callbacks, stop_requested):
         self.memory_of = memory_of
 
-    def train(self, runs, started, ended, waiting):
+    def train(self, runs, started, ended, waiting, needs_no_more):
         for run in runs:
             assert self.memory_of[run.variant.name] > 2**29  # a process that imports TensorFlow
             started(run)

@@ -381,7 +381,7 @@ def test_one_other_label_between_the_runs_is_noticed(begun, two_runs):
 
 
 def test_asked_to_end_it_says_how_to_go_on(config, tmp_path, in_this_process, monkeypatch):
-    def end(self, runs, started, ended, waiting):
+    def end(self, runs, started, ended, waiting, needs_no_more):
         signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(InThisProcess, "train", end)

@@ -71,8 +71,8 @@ class Seen:
     def waiting(self):
         pass
 
-    def train(self, pool, runs):
-        pool.train(runs, self.started, self.ended, self.waiting)
+    def train(self, pool, runs, *needs_no_more):
+        pool.train(runs, self.started, self.ended, self.waiting, *needs_no_more)
 
 
 def test_no_more_run_at_once_than_there_are_processes_for(pool_of):
@@ -117,6 +117,37 @@ def test_when_asked_to_end_it_asks_every_training_to_and_waits(pool_of):
     assert [process.signals for process in processes.values()] == [[signal.SIGTERM], [signal.SIGTERM], []]
     assert [process.returncode for process in processes.values()] == [75, 75, None]
     assert seen.ends == {}
+
+
+@pytest.mark.parametrize("code", [0, 75, 3, -15])
+def test_a_run_that_needs_no_more_is_asked_once_to_end_and_has_not_failed(pool_of, code):
+    processes = {"losing": Process(5, code), "good": Process(9)}
+    seen, calls = Seen(), []
+
+    def needs_no_more(run):
+        calls.append(run.label)
+        return run.label == "losing" and calls.count("losing") > 3
+
+    seen.train(pool_of(processes, Budget(2, 10), {"small": 1}), [run_named(name) for name in processes], needs_no_more)
+    assert [process.signals for process in processes.values()] == [[signal.SIGTERM], []]
+    assert seen.ends == {"losing": None, "good": None}
+
+
+def test_a_run_that_needs_no_more_before_its_turn_is_not_started(pool_of):
+    seen = Seen()
+    runs = [run_named("losing"), run_named("good")]
+    seen.train(pool_of({"good": Process(1)}, Budget(1, 10), {"small": 1}), runs, lambda run: run.label == "losing")
+    assert (seen.order, seen.ends) == (["losing", "good"], {"losing": None, "good": None})
+
+
+def test_a_run_that_was_asked_to_end_is_not_asked_again_when_all_are(pool_of):
+    processes = {"losing": Process(99), "good": Process(99)}
+    asked = iter([False, False, True])
+    seen = Seen()
+    pool = pool_of(processes, Budget(2, 10), {"small": 1}, lambda: next(asked))
+    calls = iter([False, False, True, False, False])
+    seen.train(pool, [run_named(name) for name in processes], lambda run: next(calls))
+    assert [process.signals for process in processes.values()] == [[signal.SIGTERM], [signal.SIGTERM]]
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def run(tmp_path):
     return SimpleNamespace(label="[ftrl], seed 1", folder=folder, saved=Run(folder), experiment=experiment)
 
 
-def watched(run, failure, is_terminal, monkeypatch):
+def watched(run, failure, is_terminal, monkeypatch, lost=None):
     monkeypatch.setattr(watch_module, "REFRESH_SECONDS", 0)
     console = Console(file=io.StringIO(), width=100, force_terminal=is_terminal, color_system=None)
     with ComparisonProgress(console, total=5, done=3) as watch:
@@ -37,7 +37,7 @@ def watched(run, failure, is_terminal, monkeypatch):
         watch.waiting()
         if is_terminal:
             watch._bars.refresh()
-        watch.ended(run, failure)
+        watch.ended(run, failure, lost)
     return console.file.getvalue()
 
 
@@ -61,6 +61,14 @@ def test_a_file_gets_a_line_for_each_end(run, monkeypatch):
     (line,) = watched(run, None, False, monkeypatch).splitlines()
     assert line.startswith("   4/5  [ftrl], seed 1: valid AUC 0.80000, log loss 0.40000  (")
     assert "0.70000" not in line  # test data is looked at once, at the end
+
+
+def test_a_losing_trial_gets_the_numbers_that_ended_it(run, monkeypatch):
+    ending = {"validation": 3, "validations": 10, "metric": "log_loss", "value": 0.5, "bound": 0.41, "best": 0.4}
+    lost = SimpleNamespace(ending={**ending, "best_trial": 2})
+    shown = watched(run, None, False, monkeypatch, lost)
+    expected = "log loss 0.50000, at least 0.41000 by extrapolation, trial 2 has 0.40000"
+    assert f"[ftrl], seed 1: ended after validation 3 of 10: {expected}" in " ".join(shown.split())
 
 
 def test_a_run_that_has_not_begun_is_no_matter(run, monkeypatch):
