@@ -70,7 +70,7 @@ class TrainedRun:
         """Return the score of each example, float64 `[rows]`, in the order of the data.
 
         The scores are those of a score file: click probabilities, corrected for negative sampling. They are equal to
-        those of `ctr evaluate` bit for bit if the data has the same row groups, and otherwise to about 1e-7. Only the
+        those of `ctr evaluate` bit for bit if the data has the same row groups, and otherwise to about 1e-6. Only the
         columns of the features are read, so no label is needed. If the run skips invalid rows, their scores are NaN,
         and a warning counts them.
 

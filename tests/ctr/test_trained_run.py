@@ -2,6 +2,7 @@
 
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ import ctr
 from ctr.cli import app
 from ctr.config.experiment import load_experiment
 from ctr.errors import ConfigError
+from ctr.training.embedding_frame import embedding_frame
+from ctr.training.plan import plan_model
 from features import DataError, FileOrderReader, as_tf_dataset, decode_ids, describe_row, open_data
 from tests.conftest import click_log
 from tests.ctr.conftest import PLAIN_MODEL, flip
@@ -231,6 +234,24 @@ def test_embeddings_of_hashes_ranges_crosses_and_own_tables(skipping):
     wide = skipping.embeddings("wide/item")
     assert wide["value"].equals(skipping.embeddings("item")["value"])
     assert wide.shape[1] == 4
+
+
+def test_every_table_of_a_model_is_found_by_its_name(run):
+    """CAN adds tables, one of them for a sequence, and a number has a table of one value."""
+    model = "{type: can, base: dnn, pairs: [[item, history], [user, item]], micro_mlp: [4, 2]}"
+    experiment = load_experiment(run.folder / "config.yaml", [f"model={model}", "features.columns.price.as=embedding"])
+    encoder = replace(run.encoder, features=experiment.features)
+    built = plan_model(experiment, encoder).build()
+    own = {"item_x_history/item": "item", "item_x_history/user": "history", "user_x_item/item": "user"}
+    features = {f"can/{side}": feature for side, feature in own.items()} | {"can/user_x_item/user": "item"}
+    features |= {name: name for name in ("user", "item", "hour", "price")}
+    assert {table.name for table in built.tables.inputs.tables} == features.keys()
+    for name, feature in features.items():
+        frame = embedding_frame(built, encoder, name)
+        np.testing.assert_array_equal(frame.filter(like="dim_"), np.concatenate(list(built.tables.table_blocks(name))))
+        assert frame["value"].equals(embedding_frame(built, encoder, feature)["value"])
+        assert len(frame) == built.tables.inputs.table(name).rows
+    assert embedding_frame(built, encoder, "price")["value"].tolist() == [pd.NA, pd.NA, pd.NA, "any number"]
 
 
 @pytest.mark.parametrize(
