@@ -12,7 +12,18 @@ import typer
 from rich.console import Console
 from typer.core import TyperCommand
 
-from ctr.options import Callbacks, Casts, Config, Overrides, TimeUnit, Trusted, Version
+from ctr.options import (
+    Callbacks,
+    Casts,
+    Categorical,
+    Config,
+    DeclaredBy,
+    Numeric,
+    Overrides,
+    TimeUnit,
+    Trusted,
+    Version,
+)
 from ctr.own_packages import check_packages
 
 app = typer.Typer(
@@ -242,20 +253,9 @@ def psi(
     columns: Annotated[
         str | None, typer.Option(metavar="A,B,...", help="Columns to compare. Default: all that both datasets have.")
     ] = None,
-    categorical: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B,...",
-            help="Columns whose numbers are categories. Default: integers with at most --bins distinct values.",
-        ),
-    ] = None,
-    numeric: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B,...",
-            help="Columns whose integers or booleans are numbers. Default: integers with over --bins distinct values.",
-        ),
-    ] = None,
+    categorical: Categorical = None,
+    numeric: Numeric = None,
+    config: DeclaredBy = None,
     bins: Annotated[
         int | None,
         typer.Option(
@@ -285,15 +285,19 @@ def psi(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the report in --out. Default: an existing report is an error.")
     ] = False,
+    trusted: Trusted = None,
 ) -> None:
     """Measure the drift (PSI) of every column between two Parquet datasets, without a model."""
-    with _command() as console:
+    with _command(trusted) as console:
         from pydantic import ValidationError
 
         from ctr.config.messages import explain
         from ctr.errors import ConfigError
-        from ctr.jobs.psi import DriftSettings, compare_data, parse_casts
+        from ctr.jobs.psi import DriftSettings, compare_data, declared_types, parse_casts
 
+        if config is not None:
+            with _silent_stderr():
+                import ctr.config.experiment  # noqa: F401
         casts = parse_casts(cast or [])
         lists = {"columns": columns, "categorical": categorical, "numeric": numeric}
         periods = _set_options({"by": by, "time_zone": time_zone, "time_unit": time_unit})
@@ -303,6 +307,7 @@ def psi(
             settings = DriftSettings.model_validate(
                 {
                     **{name: _split_names(names) for name, names in _set_options(lists).items()},
+                    "declared": {} if config is None else declared_types(config),
                     "cast": casts,
                     "psi": _set_options({"bins": bins, "major_above": major_above}),
                     "time": None if time is None else {"column": time, **periods},

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, and the options of the program itself."""
+"""Arguments and options that several commands share or that are long, and the options of the program itself."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -78,5 +78,29 @@ Casts: TypeAlias = Annotated[
         metavar="COLUMN=TYPE",
         help="Read a column as text, hex, integer, number or timestamp:FORMAT, as `data.cast` does. Repeatable. "
         "Default: the type in the files.",
+    ),
+]
+
+Categorical: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B,...",
+        help="Columns whose numbers are categories. Default: integers that look like ids, or have at most --bins "
+        "distinct values.",
+    ),
+]
+
+Numeric: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B,...",
+        help="Columns whose integers or booleans are numbers. Default: integers that do not look like ids.",
+    ),
+]
+
+DeclaredBy: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        help="Config or run folder whose features say which integer columns are numbers. Default: rules decide."
     ),
 ]

@@ -463,6 +463,8 @@ COMMANDS = [
         damage=lambda: table({"shop": [1]})(Path("other.parquet")),
     ),
     command("psi of an unknown column", "psi clicks clicks --columns usr", "'usr'", "'user'"),
+    command("psi with a config that does not exist", "psi clicks clicks --config no.yaml", "no.yaml"),
+    command("psi with a folder that is not a run", "psi clicks clicks --config clicks", "clicks/config.yaml"),
     command("10^12 bins of psi", "psi clicks clicks --bins 1000000000000", "--bins"),
     command("replay of no step", "replay clicks/part-0.parquet", "clicks/part-0.parquet"),
     command(

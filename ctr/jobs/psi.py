@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from pyarrow.types import is_integer
 from pydantic import Field, ValidationInfo, field_validator
 from rich.console import Console
 
@@ -18,6 +18,7 @@ from ctr.errors import ConfigError
 from ctr.evaluation.column_types import ColumnType, infer_column_types, shared_columns, values_of_type
 from ctr.evaluation.curves import save_curves
 from ctr.evaluation.histograms import FEATURE, Binning, Histograms, by_feature
+from ctr.evaluation.integer_columns import classify_integers
 from ctr.evaluation.timeline import Timeline
 from ctr.metrics.periods import periods_of
 from ctr.metrics.psi import MODERATE_ABOVE
@@ -25,6 +26,7 @@ from ctr.report import print_report, write_html
 from ctr.runs.environment import environment
 from ctr.runs.files import write_json
 from ctr.runs.folders import check_replaceable, new_folder
+from ctr.runs.run import Run
 from ctr.runs.run_data import file_rows
 from ctr.schema.codec import kind_of
 from ctr.schema.drift import OverTime
@@ -58,8 +60,10 @@ class DriftSettings(Settings):
     categorical: tuple[str, ...] = ()
     """Columns whose numbers are categories."""
     numeric: tuple[str, ...] = ()
-    """Columns whose integers or booleans are numbers. Other integers are numbers if the rows that set the bin edges
-    have more than `psi.bins` distinct values; integers in lists are categories."""
+    """Columns whose integers or booleans are numbers. Integers in lists are categories."""
+    declared: dict[str, Literal["numeric", "categorical"]] = {}
+    """Types of integer columns that a config declares. `classify_integers` decides for all others, on the rows that set
+    the bin edges."""
     cast: dict[str, Cast] = {}
     """Columns of both datasets to read as another type, as in `data.cast` of a config."""
     psi: PSI = PSI()
@@ -72,6 +76,22 @@ class DriftSettings(Settings):
         if both := [name for name in names if name in others.data.get("categorical", ())]:
             raise ValueError(f"{both[0]!r} is categorical too. Remove it from one of the two.")
         return names
+
+
+def declared_types(config: Path) -> dict[str, Literal["numeric", "categorical"]]:
+    """Return the types of the columns that the features of a config, or of a run, read.
+
+    Raises:
+        ConfigError: there is no config, it is invalid, or it names code that is not trusted.
+    """
+    from ctr.config.experiment import load_experiment  # imports TensorFlow
+
+    features = (Run(config).experiment() if config.is_dir() else load_experiment(config)).features
+    numbers = features.number_columns
+    times = {name for feature in features.columns.values() if feature.is_date_part for name in feature.columns}
+    return {
+        name: "numeric" if name in numbers else "categorical" for name in features.input_columns if name not in times
+    }
 
 
 def parse_casts(options: Sequence[str]) -> dict[str, Any]:
@@ -144,12 +164,10 @@ def compare_data(
     by_type, without_type = infer_column_types(old, new, names, settings.categorical, settings.numeric)
     not_compared |= without_type
     if not by_type:
-        reasons = "; ".join(f"{name!r}: {reason}" for name, reason in list(not_compared.items())[:MAX_REASONS])
-        reasons += f"; and {len(not_compared) - MAX_REASONS} more" if len(not_compared) > MAX_REASONS else ""
-        raise ConfigError(
-            f"{current}: no column to compare with {reference} ({reasons}). Use datasets with a common column."
-        )
-    types, edge_rows, edge_row_count = _sample_edges(old, by_type, settings.psi.bins)
+        raise _nothing_to_compare(reference, current, not_compared)
+    given_reasons = _given_reasons(by_type, old, settings)
+    by_type |= {name: type_ for name, type_ in settings.declared.items() if by_type.get(name, "") is None}
+    types, chosen_reasons, edge_rows, edge_row_count = _sample_edges(old, by_type, settings.psi.bins)
     chunks = {name: [chunk[name] for chunk in edge_rows] for name in edge_rows[0]}
     binning = Binning.fitted(chunks, settings.psi.bins)
     sampled = time.perf_counter()
@@ -165,6 +183,7 @@ def compare_data(
             "over_time": _over_time(timeline, histograms, settings),
         },
         "column_types": {name: str(type_) for name, type_ in types.items()},
+        "type_reasons": chosen_reasons | given_reasons,
         "not_compared": not_compared,
         "shared_files": sorted({file.path for file in files_of(old)} & {file.path for file in files_of(new)}),
         "files": {"reference": file_rows(old), "current": file_rows(new)},
@@ -183,6 +202,15 @@ def compare_data(
     if target is not None:
         console.print(f"report: {write_html(target)}", highlight=False, markup=False, soft_wrap=True)
     return report
+
+
+def _nothing_to_compare(reference: Any, current: Any, not_compared: Mapping[str, str]) -> ConfigError:
+    """Return the error for datasets without a common column, with the reasons for the first columns."""
+    reasons = "; ".join(f"{name!r}: {reason}" for name, reason in list(not_compared.items())[:MAX_REASONS])
+    reasons += f"; and {len(not_compared) - MAX_REASONS} more" if len(not_compared) > MAX_REASONS else ""
+    return ConfigError(
+        f"{current}: no column to compare with {reference} ({reasons}). Use datasets with a common column."
+    )
 
 
 def _write(target: Path, report: DriftReport, bins: dict[str, Any], major_above: float) -> None:
@@ -213,8 +241,12 @@ def _columns(old: list[RowGroup], new: list[RowGroup], settings: DriftSettings) 
 
 def _sample_edges(
     row_groups: list[RowGroup], by_type: Mapping[str, ColumnType | None], bins: int
-) -> tuple[dict[str, ColumnType], list[dict[str, Values]], int]:
-    """Return the type of every column, the chunks of rows that set the bins, and the number of these rows."""
+) -> tuple[dict[str, ColumnType], dict[str, str], list[dict[str, Values]], int]:
+    """Choose the type of each integer column without a type, on the rows that set the bins.
+
+    Returns:
+        The type of every column, the reasons for the chosen ones, the chunks of these rows, and their number.
+    """
     edge_rows: list[dict[str, Values]] = []
     rows = 0
     for index, table in enumerate(draw_sample(row_groups, list(by_type), SEED)):
@@ -222,13 +254,29 @@ def _sample_edges(
         rows += half.num_rows
         edge_rows.append(_values(half, by_type))
     types: dict[str, ColumnType] = {name: type_ or "categorical" for name, type_ in by_type.items()}
+    reasons: dict[str, str] = {}
     for name in [name for name, type_ in by_type.items() if type_ is None]:
-        numbers = [as_floats(chunk[FEATURE + name]) for chunk in edge_rows]
-        if len(pc.unique(pa.chunked_array(numbers)).drop_null()) > bins:
-            types[name] = "numeric"
-            for chunk, values in zip(edge_rows, numbers, strict=True):
-                chunk[FEATURE + name] = values
-    return types, edge_rows, rows
+        chosen = classify_integers((chunk[FEATURE + name] for chunk in edge_rows), bins)
+        types[name], reasons[name] = chosen.column_type, chosen.reason
+        if chosen.column_type == "numeric":
+            for chunk in edge_rows:
+                chunk[FEATURE + name] = as_floats(chunk[FEATURE + name])
+    return types, reasons, edge_rows, rows
+
+
+def _given_reasons(
+    by_type: Mapping[str, ColumnType | None], row_groups: list[RowGroup], settings: DriftSettings
+) -> dict[str, str]:
+    """Return why an integer column has its type, for the columns that an option or the config decides."""
+    schemas = [file.schema for file in files_of(row_groups)]
+    given = {
+        **{name: "declared in the config" for name in settings.declared if by_type.get(name, "") is None},
+        **dict.fromkeys(settings.categorical, "--categorical"),
+        **dict.fromkeys(settings.numeric, "--numeric"),
+    }
+    return {
+        name: reason for name, reason in given.items() if any(is_integer(schema.field(name).type) for schema in schemas)
+    }
 
 
 def _subtract(edge_rows: list[dict[str, Values]], rows: int, histograms: Histograms) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ctr.metrics.psi import Drift, PSIResult
-from ctr.schema.report import Report, ScoredReport
+from ctr.schema.report import DriftReport, Report, ScoredReport
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,18 @@ def feature_drift(report: Report, curves: dict[str, Any]) -> list[DistributionDr
         for name in names
     ]
     return sorted(drifts, key=lambda drift: (drift.level.rank, -(drift.worst or 0)))
+
+
+def integer_columns(report: DriftReport) -> list[tuple[str, str, list[str]]]:
+    """Return `numbers` or `categories`, the reason, and the integer columns that `ctr psi` compared so for it.
+
+    An integer column can be either, so a report says what was chosen, and why.
+    """
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name, reason in sorted(report.get("type_reasons", {}).items()):
+        as_ = "numbers" if report["column_types"][name] == "numeric" else "categories"
+        groups.setdefault((as_, reason), []).append(name)
+    return [(*group, names) for group, names in sorted(groups.items())]
 
 
 def sort_positions(drifts: list[DistributionDrift], splits: Sequence[str]) -> dict[str, dict[str, int]]:

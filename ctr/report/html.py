@@ -11,7 +11,7 @@ from ctr.console import strip_control_characters
 from ctr.errors import ConfigError
 from ctr.evaluation.curves import load_curves
 from ctr.report import formats
-from ctr.report.drift import feature_drift, score_drift, sort_positions
+from ctr.report.drift import feature_drift, integer_columns, score_drift, sort_positions
 from ctr.report.heatmap import MAX_VISIBLE, heat_map
 from ctr.report.history import History
 from ctr.report.interval_notes import CLUSTERED, INDEPENDENT_EXAMPLES, interval_notes
@@ -146,6 +146,7 @@ def _drift(run: Run, report: DriftReport, curves: dict[str, Any]) -> dict[str, A
         "report": report,
         "cards": drift_cards(report, columns),
         "columns": columns,
+        "integers": integer_columns(report),
         "orders": sort_positions(columns, ["current"]),
         **_over_time(report, curves),
         "environment": run.read_json("environment.json"),

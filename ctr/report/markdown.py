@@ -8,6 +8,7 @@ from ctr.metrics.catalog import shown_in
 from ctr.metrics.metric import Metric, Place
 from ctr.metrics.psi import Drift, PSIResult
 from ctr.report import formats
+from ctr.report.drift import integer_columns
 from ctr.report.interval_notes import interval_notes
 from ctr.report.unknown_ids import unknown_ids
 from ctr.schema.drift import FeatureDrift
@@ -49,7 +50,12 @@ def drift_markdown(report: DriftReport) -> str:
         f"{len(columns)} columns of {rows['current']:,} rows, compared with a reference of {rows['reference']:,} rows."
     )
     left_out = [f"Not compared: {', '.join(map(escaped, report['not_compared']))}."] if report["not_compared"] else []
-    sections = [["# PSI of two datasets"], [extent], _drifted_features(report["psi"], "column", set()), left_out]
+    integers = [
+        f"- Integers as {as_}: {', '.join(map(escaped, names))}: {escaped(reason)}."
+        for as_, reason, names in integer_columns(report)
+    ]
+    drifted = _drifted_features(report["psi"], "column", set())
+    sections = [["# PSI of two datasets"], [extent], drifted, integers, left_out]
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
 

@@ -4,10 +4,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ctr.console import PLAIN
 from ctr.metrics.catalog import shown_in
 from ctr.metrics.metric import Metric, Place
 from ctr.metrics.psi import Drift, PSIResult
 from ctr.report import formats
+from ctr.report.drift import integer_columns
 from ctr.report.interval_notes import interval_notes
 from ctr.schema.levels import Level
 from ctr.schema.report import DriftReport, Report, ScoredReport
@@ -113,6 +115,8 @@ def _print_drift(report: DriftReport, console: Console) -> None:
             *([escape(since[name] or "-")] if since else []),
         )
     _print_table(table, console)
+    for type_, why, columns in integer_columns(report):
+        console.print(f"integers as {type_}: {', '.join(columns)}: {why}", **PLAIN)
     if report["shared_files"]:
         shared = _count(len(report["shared_files"]), "file")
         console.print(f"[yellow]note[/yellow]: the reference and the current data share {shared}", highlight=False)

@@ -281,6 +281,8 @@ class DriftReport(TypedDict):
     """Drift of the columns."""
     column_types: dict[str, str]
     """Column -> `numeric`, `categorical`, `list` (of categories) or `list of numbers`."""
+    type_reasons: NotRequired[dict[str, str]]
+    """Integer column -> why it is numeric or categorical: an option, the config, or a rule."""
     not_compared: dict[str, str]
     """Column that is not compared -> reason."""
     shared_files: list[str]

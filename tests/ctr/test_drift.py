@@ -5,7 +5,9 @@ References have fewer than 100,000 rows here, so all rows are in the sample; `co
 
 import datetime
 import decimal
+import io
 import json
+import shutil
 import subprocess
 import sys
 from itertools import pairwise
@@ -23,7 +25,7 @@ from ctr.config.report import Time
 from ctr.errors import ConfigError
 from ctr.evaluation.timeline import FOLLOWS
 from ctr.jobs import psi
-from ctr.jobs.psi import DriftSettings, compare_data
+from ctr.jobs.psi import DriftSettings, compare_data, declared_types
 from ctr.metrics.periods import MAX_PERIODS
 from features import DataError, sample
 
@@ -272,6 +274,90 @@ def test_the_user_decides_what_numbers_are(compare):
     }
     assert bins_of(compare.folder, "flag")["labels"] == ["< 0", "= 0", "0 to 1", "= 1", "> 1", "missing"]
     assert sorted(bins_of(compare.folder, "float")["labels"][:4]) == ["0", "1", "2", "3"]
+
+
+def test_ids_are_categories_and_quantities_numbers_and_the_report_says_why(compare):
+    rng = np.random.default_rng(0)
+    ages = rng.poisson(40, 4000)
+    codes = rng.integers(2**62, 2**63, 70)  # neighbors are equal as float64
+    columns = {
+        "age": ages,
+        "code": codes[ages % 70],
+        "few": ages % 7,
+        "flag": ages > 40,
+        "id": rng.permutation(70)[ages % 70],
+    }
+    console = Console(file=io.StringIO(), width=200)
+    report = compare(columns, columns, console)
+    assert report["column_types"] == {
+        "age": "numeric",
+        "code": "categorical",
+        "few": "categorical",
+        "flag": "categorical",
+        "id": "categorical",
+    }
+    assert report["type_reasons"] == {
+        "age": "frequencies follow the order of the values",
+        "code": "few distinct values for their range",
+        "few": "at most 10 distinct values",
+        "id": "frequencies are in no order",
+    }
+    lines = [
+        "integers as categories: few: at most 10 distinct values",
+        "integers as categories: code: few distinct values for their range",
+        "integers as categories: id: frequencies are in no order",
+        "integers as numbers: age: frequencies follow the order of the values",
+    ]
+    assert "\n".join(lines) in console.file.getvalue()
+    summary = (compare.folder / "report.md").read_text()
+    assert "- Integers as numbers: age: frequencies follow the order of the values." in summary
+    page = (compare.folder / "report.html").read_text()
+    assert '<td class="text">age</td><td class="text">numbers</td><td class="text">frequencies follow the order' in page
+    frequent = np.argsort(np.bincount(ages % 70, minlength=70))[-1]
+    assert str(codes[frequent]) in bins_of(compare.folder, "code")["labels"]  # exact, although above 2^53
+
+
+def test_a_config_decides_for_integers_and_options_go_first(compare):
+    few = np.arange(400) % 4
+    columns = {"few": few, "two": few, "flag": few == 0, "other": few, "float": few / 2}
+    report = compare(
+        columns,
+        columns,
+        declared={"few": "numeric", "two": "numeric", "flag": "numeric", "float": "categorical", "none": "numeric"},
+        categorical=("two",),
+    )
+    assert report["column_types"] == {
+        "few": "numeric",
+        "two": "categorical",
+        "flag": "categorical",
+        "other": "categorical",
+        "float": "numeric",
+    }
+    assert report["type_reasons"] == {
+        "few": "declared in the config",
+        "two": "--categorical",
+        "other": "at most 10 distinct values",
+    }
+    assert len(bins_of(compare.folder, "few")["labels"]) > 5  # of a number: < 0, = 0, ...
+
+
+def test_a_config_declares_the_columns_of_its_features(small_config, tmp_path):
+    expected = {"user": "categorical", "item": "categorical", "history": "categorical", "price": "numeric"}
+    assert declared_types(small_config) == expected  # `ts` is read as a time
+    (tmp_path / "run").mkdir()
+    shutil.copy(small_config, tmp_path / "run" / "config.yaml")
+    assert declared_types(tmp_path / "run") == expected
+
+
+@pytest.mark.medium
+def test_the_command_reads_the_types_from_a_config(small_config):
+    data = small_config.parent / "clicks" / "part-0.parquet"
+    result = ctr("psi", data, small_config.parent / "clicks" / "part-2.parquet", "--config", small_config)
+    assert result.exit_code == 0, result.stderr
+    assert "integers as categories: user: declared in the config\n" in result.stdout
+    missing = ctr("psi", data, data, "--config", data.parent)
+    assert missing.exit_code == 2
+    assert f"{data.parent / 'config.yaml'}: no such config file." in missing.stderr
 
 
 def test_the_user_decides_what_numbers_in_lists_are(compare):
@@ -559,8 +645,10 @@ def test_the_report_is_written_whole(sets, tmp_path):
         "report.md",
     ]
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    parts = ["version", "kind", "psi", "column_types", "not_compared", "shared_files", "files", "rows", "settings"]
+    types = ["column_types", "type_reasons"]
+    parts = ["version", "kind", "psi", *types, "not_compared", "shared_files", "files", "rows", "settings"]
     assert list(report) == [*parts, "seconds"]
+    assert report["type_reasons"] == {"hour": "--categorical"}
     assert report["column_types"] == {
         "price": "numeric",
         "item": "categorical",
@@ -573,6 +661,7 @@ def test_the_report_is_written_whole(sets, tmp_path):
         "columns": None,
         "categorical": ["hour", "item"],
         "numeric": [],
+        "declared": {},
         "cast": {},
         "psi": {"bins": 5, "major_above": 0.2},
         "time": None,
