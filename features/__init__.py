@@ -38,7 +38,7 @@ from features.row_groups import DataFile, RowGroup, count_rows
 from features.sample import SAMPLE_ROWS, draw_sample
 from features.schema import Features
 from features.settings import ONE_AS_LIST, Count, Names, Settings, TimeZone, nearest, plain
-from features.source import open_data
+from features.source import columns_of_first_file, open_data
 from features.splits import GAP, Split, split_data
 from features.statistics import Statistics, fit
 from features.tables import map_tables, read_tables
@@ -88,6 +88,7 @@ __all__ = [
     "check_agreement",
     "check_columns",
     "check_known",
+    "columns_of_first_file",
     "count_rows",
     "date_texts",
     "decode_ids",

@@ -258,21 +258,7 @@ def open_file(
     Raises:
         DataError: the file is not a readable Parquet file, or a column cannot be cast.
     """
-    try:
-        version = _version(filesystem, path)
-        with filesystem.open_input_file(path) as opened:
-            footer = read_footer(opened)
-            with open_parquet(opened, footer) as parquet:
-                metadata, schema = parquet.metadata, parquet.schema_arrow
-    except OtherFormatError as error:
-        raise DataError(f"{path}: not a readable Parquet file: {error}") from error
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # UnicodeDecodeError: in column names
-        if isinstance(error, OSError) and error.errno is not None:
-            reason = os.strerror(error.errno)
-            raise DataError(
-                f"{path}: cannot read the file: {reason}. Check that it exists and that you can read it."
-            ) from error
-        raise DataError(f"{path}: not a readable Parquet file: {first_line(error)}. {REPLACE_FILE}") from error
+    version, footer, metadata, schema = _opened(filesystem, path)
     added = {name: value for name, value in folder_values.items() if name not in schema.names}
     types = [(field.name, _storage(field.type)) for field in schema] + [(name, added[name].type) for name in added]
     casts = {name: casts[name] for name, _ in types if name in casts}
@@ -286,6 +272,41 @@ def open_file(
     contents = Contents((k, slice_[0]) for k, slice_ in slices)
     file = DataFile(filesystem, path, real_path, version, digest, pa.schema(types), contents, added, casts)
     return [RowGroup(file, k, slice_[1], slice=None if slice_[1] == counts[k] else slice_) for k, slice_ in slices]
+
+
+def column_names(filesystem: pa.fs.FileSystem, path: str, folder_keys: Iterable[str]) -> list[str]:
+    """Return the columns of a file, then those of its `key=value` folders, each once. Only the footer is read.
+
+    Raises:
+        DataError: the file is not a readable Parquet file.
+    """
+    *_, schema = _opened(filesystem, path)
+    return list(dict.fromkeys([*schema.names, *folder_keys]))
+
+
+def _opened(
+    filesystem: pa.fs.FileSystem, path: str
+) -> tuple[tuple[int, int | None], bytes, pq.FileMetaData, pa.Schema]:
+    """Return the version, the footer, its metadata and the schema of a file.
+
+    Raises:
+        DataError: the file is not a readable Parquet file.
+    """
+    try:
+        version = _version(filesystem, path)
+        with filesystem.open_input_file(path) as opened:
+            footer = read_footer(opened)
+            with open_parquet(opened, footer) as parquet:
+                return version, footer, parquet.metadata, parquet.schema_arrow
+    except OtherFormatError as error:
+        raise DataError(f"{path}: not a readable Parquet file: {error}") from error
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # UnicodeDecodeError: in column names
+        if isinstance(error, OSError) and error.errno is not None:
+            reason = os.strerror(error.errno)
+            raise DataError(
+                f"{path}: cannot read the file: {reason}. Check that it exists and that you can read it."
+            ) from error
+        raise DataError(f"{path}: not a readable Parquet file: {first_line(error)}. {REPLACE_FILE}") from error
 
 
 def _slices(rows: int) -> Iterator[tuple[int, int]]:

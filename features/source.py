@@ -12,7 +12,7 @@ from features.casts import Cast
 from features.errors import DataError, first_line
 from features.folders import folder_values
 from features.paths import list_files
-from features.row_groups import RowGroup, open_file
+from features.row_groups import RowGroup, column_names, open_file
 
 
 def open_data(
@@ -39,11 +39,7 @@ def open_data(
     """
     files: list[tuple[pa.fs.FileSystem, str]] = []
     for entry in [path] if isinstance(path, str) else path:
-        location = entry if root is None or "://" in entry or entry.startswith("/") else f"{root.rstrip('/')}/{entry}"
-        try:
-            files += list_files(location)
-        except (pa.ArrowException, OSError, re.error) as error:
-            raise DataError(f"{location}: cannot list files: {first_line(error)}. Check the path.") from error
+        files += _files(entry, root)
     names = [os.path.normpath(name) for _, name in files]
     real_paths = [
         os.path.realpath(name) if isinstance(filesystem, pa.fs.LocalFileSystem) else os.path.normpath(name)
@@ -65,3 +61,33 @@ def open_data(
         where = path if isinstance(path, str) else path[0]
         raise DataError(f"{where}: no rows in {len(files)} file(s). Choose files that have rows.")
     return row_groups
+
+
+def columns_of_first_file(path: str | list[str], root: str | None = None) -> tuple[str, list[str]]:
+    """Return the path and the columns of the first file of a dataset, in file order; only its footer is read.
+
+    The columns of its `key=value` folders follow those of the file.
+
+    Args:
+        path: path, glob, folder, or a list of them, as in `open_data`.
+        root: folder that relative paths start from; None: the working directory.
+
+    Raises:
+        DataError: a path does not exist, or the file is not Parquet.
+    """
+    filesystem, name = _files(path if isinstance(path, str) else path[0], root)[0]
+    name = os.path.normpath(name)
+    return name, column_names(filesystem, name, folder_values([name])[0])
+
+
+def _files(path: str, root: str | None) -> list[tuple[pa.fs.FileSystem, str]]:
+    """Return (file system, path) of each file behind a path, sorted.
+
+    Raises:
+        DataError: the path does not exist, or there is no file behind it.
+    """
+    location = path if root is None or "://" in path or path.startswith("/") else f"{root.rstrip('/')}/{path}"
+    try:
+        return list_files(location)
+    except (pa.ArrowException, OSError, re.error) as error:
+        raise DataError(f"{location}: cannot list files: {first_line(error)}. Check the path.") from error
