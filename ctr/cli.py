@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -100,9 +101,10 @@ def train(
     """Train a model, keep the best checkpoint, and report AUC and PSI."""
     with _command(trusted) as console:
         from ctr.config.base_experiment import read_experiment
+        from ctr.console import warn
 
         warm_start_settings = [] if warm_start is None else [f"training.warm_start.run={json.dumps(str(warm_start))}"]
-        values = read_experiment(config, [*(settings or []), *warm_start_settings])
+        values = read_experiment(config, [*(settings or []), *warm_start_settings], partial(warn, console))
         with _silent_stderr():
             from ctr.config.experiment import check_experiment
             from ctr.jobs import train as train_job
@@ -131,8 +133,9 @@ def inspect(
     """
     with _command(trusted) as console:
         from ctr.config.base_experiment import read_experiment
+        from ctr.console import warn
 
-        values = read_experiment(config, settings)
+        values = read_experiment(config, settings, partial(warn, console))
         with _silent_stderr():
             from ctr.config.experiment import check_experiment
             from ctr.jobs import inspect as inspect_job

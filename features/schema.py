@@ -33,7 +33,8 @@ class Features(Settings):
     defaults: dict[str, Any] = {}
     """Settings of all features whose type has them. A feature's own encoding replaces the default encoding."""
     columns: dict[str, DeclaredFeature] = Field(min_length=1)
-    """Feature name to its settings."""
+    """Feature name to its settings. In a config file, a key can be a pattern of column names, and a value can be
+    `drop`."""
     unseen: Literal["shared", "own"] = "shared"
     """Embedding of an id that the training data never contains, for ids from `hash`, `identity`, `part` or a cross.
     `shared`: the out-of-vocabulary embedding. `own`: the id's own embedding, which is untrained."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from bad_feature_cases import FEATURES
 from bad_split_cases import SPLIT_CONFIGS, SPLIT_VALUES
 from breakable_experiment import (
     COMPARE,
@@ -515,4 +516,4 @@ STUDIES = [
     ),
     command("a callback without a module", "train config.yaml --callback TensorBoard", "'TensorBoard'", "MODULE:NAME"),
 ]
-CASES = [*FILES, *SCHEMAS, *VALUES, *SPLIT_VALUES, *CONFIGS, *SPLIT_CONFIGS, *COMMANDS, *STUDIES]
+CASES = [*FILES, *SCHEMAS, *VALUES, *SPLIT_VALUES, *CONFIGS, *SPLIT_CONFIGS, *FEATURES, *COMMANDS, *STUDIES]

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +12,8 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from ctr.comparison.search_ranges import Sampled, SearchRange, fill_ranges, find_ranges, sample
 from ctr.config import yaml_file
 from ctr.config.base_experiment import check_base, plain_name
+from ctr.config.dropped_features import put_setting
+from ctr.config.feature_expansion import FeatureExpander, Notify, ignore
 from ctr.config.messages import explain
 from ctr.errors import ConfigError
 from ctr.metrics.catalog import shown_in
@@ -115,12 +117,14 @@ class Variant:
         options: axis -> option.
         values: config with search ranges.
         ranges: dotted key -> search range.
+        expander: expands patterns of features, the same for all variants of a study.
     """
 
     name: str
     options: dict[str, str]
     values: dict[str, Any]
     ranges: dict[str, SearchRange]
+    expander: FeatureExpander = field(default_factory=FeatureExpander, compare=False, repr=False)
 
     def experiment(self, sampled: Sampled, seed: int) -> "Experiment":
         """Return the experiment with the sampled values of a trial.
@@ -141,7 +145,8 @@ class Variant:
         check_base(self._filled(sampled, seed), self._where)
 
     def _filled(self, sampled: Sampled, seed: int) -> dict[str, Any]:
-        return {**fill_ranges(self.values, sampled), "seed": seed, "name": f"{self.name}, seed {seed}"}
+        values = {**fill_ranges(self.values, sampled), "seed": seed, "name": f"{self.name}, seed {seed}"}
+        return self.expander.expand(values, self._where)
 
     @property
     def _where(self) -> str:
@@ -190,13 +195,17 @@ def check_variants(study: Study) -> None:
         variant.check_base(sampled, seed)
 
 
-def list_variants(study: Study) -> list[Variant]:
+def list_variants(study: Study, notify: Notify = ignore) -> list[Variant]:
     """Return every combination of options, the baseline first.
+
+    Args:
+        study: study with the axes.
+        notify: function that is called with a line about columns that a warm start ignores.
 
     Raises:
         ConfigError: a setting cannot be applied, or search ranges and tuning budget do not match.
     """
-    variants = []
+    variants, expander = [], FeatureExpander(notify)
     for names in itertools.product(*study.axes.values()):
         options = dict(zip(study.axes, names, strict=True))
         values = yaml_file.deep_copy(study.experiment)
@@ -206,7 +215,7 @@ def list_variants(study: Study) -> list[Variant]:
         training = values.setdefault("training", {})
         if isinstance(training, dict):
             training.setdefault("threads", THREADS)
-        variants.append(Variant(JOIN.join(names), options, values, find_ranges(values)))
+        variants.append(Variant(JOIN.join(names), options, values, find_ranges(values), expander))
     _check_budget(study, variants)
     first = {axis: next(iter(options)) for axis, options in study.axes.items()}
     return sorted(variants, key=lambda variant: variant.options != {**first, **study.baseline})
@@ -242,7 +251,7 @@ def _apply(values: dict[str, Any], settings: Mapping[str, Any], where: str) -> N
             raise ConfigError(
                 f"{where}: the comparison sets {key!r}. Use `{STUDY_KEYS[path[0]]}` of the study instead."
             )
-        yaml_file.put(values, path, yaml_file.deep_copy(value), f"{where}: {key}")
+        put_setting(values, path, yaml_file.deep_copy(value), f"{where}: {key}")
 
 
 def _options(axis: str, declared: Any) -> Any:

@@ -10,6 +10,8 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from ctr.config import yaml_file
 from ctr.config.data import Data
+from ctr.config.dropped_features import put_setting
+from ctr.config.feature_expansion import FeatureExpander, Notify, ignore
 from ctr.config.initializer import Initializer
 from ctr.config.messages import explain
 from ctr.config.report import Report
@@ -69,20 +71,23 @@ class BaseExperiment(Settings):
         return values
 
 
-def read_experiment(path: str | Path, overrides: list[str] | None = None) -> dict[str, Any]:
+def read_experiment(path: str | Path, overrides: list[str] | None = None, notify: Notify = ignore) -> dict[str, Any]:
     """Return the values of a config file with overrides, of which `check_base` has accepted what needs no TensorFlow.
 
     Args:
         path: path of the YAML file.
         overrides: `KEY=VALUE` with a dotted KEY, such as `training.epochs=3`; key parts that contain dots are quoted.
+        notify: function that is called with a line about columns that a warm start ignores.
 
     Raises:
         ConfigError: the file is missing, not YAML, or a study, or a setting is wrong.
+        DataError: the config has patterns, and the first file of the training data cannot be read.
     """
     values = yaml_file.read(path)
     if {"experiment", "axes"} <= set(values):
         raise ConfigError(f"{path}: a study, expected an experiment. Use `ctr compare {path}`.")
     put_overrides(values, overrides)
+    values = FeatureExpander(notify).expand(values, str(path))
     check_base(values, str(path))
     return values
 
@@ -94,7 +99,7 @@ def put_overrides(values: dict[str, Any], overrides: list[str] | None) -> None:
         ConfigError: a text is not of this form, or a parent of its key is not a mapping.
     """
     for override in overrides or []:
-        yaml_file.put(values, *yaml_file.parse_override(override), f"--set {override!r}")
+        put_setting(values, *yaml_file.parse_override(override), f"--set {override!r}")
 
 
 def check_base(values: dict[str, Any], where: str) -> None:

@@ -10,6 +10,7 @@ from pydantic import ValidationError, model_validator
 from ctr.config import yaml_file
 from ctr.config.base_experiment import BaseExperiment, put_overrides, read_experiment
 from ctr.config.earlier_versions import translate_config
+from ctr.config.feature_expansion import Notify, ignore
 from ctr.config.messages import explain
 from ctr.config.model import Model
 from ctr.config.optimizers import Optimizers
@@ -78,17 +79,21 @@ def with_default_optimizers(experiment: Experiment) -> Experiment:
     return experiment.model_copy(update={"optimizers": optimizers})
 
 
-def load_experiment(path: str | Path, overrides: list[str] | None = None) -> Experiment:
+def load_experiment(path: str | Path, overrides: list[str] | None = None, notify: Notify = ignore) -> Experiment:
     """Read and check a YAML file.
+
+    If `features.columns` has patterns, the columns of the first file of the training data replace them.
 
     Args:
         path: path of the file.
         overrides: `KEY=VALUE` with a dotted KEY, such as `training.epochs=3`; key parts that contain dots are quoted.
+        notify: function that is called with a line about columns that a warm start ignores.
 
     Raises:
         ConfigError: the file is missing or not YAML, or a setting is wrong.
+        DataError: the config has patterns, and the first file of the training data cannot be read.
     """
-    return check_experiment(read_experiment(path, overrides), str(path))
+    return check_experiment(read_experiment(path, overrides, notify), str(path))
 
 
 def load_saved_experiment(path: str | Path, overrides: list[str] | None = None) -> Experiment:

@@ -163,7 +163,7 @@ def _prepare(
 ) -> tuple[list[Variant], list[PlannedRun], list[PlannedRun]]:
     """Return the variants, their trials, and the runs to train in the first stage; write the plan if checks pass."""
     hide_gpus()
-    variants = list_variants(study)
+    variants = list_variants(study, partial(warn, stage.console))
     with _set_aside(folder, overwrite):
         trials = planned_trials(study, variants, folder)
         pending = stage.check(trials or planned_seeds(study, {}, variants, folder))

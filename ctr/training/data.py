@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from ctr.config.data import Data
 from ctr.config.experiment import Experiment
+from ctr.config.feature_patterns import GLOB
 from ctr.config.training import Training
 from ctr.errors import ConfigError
 from ctr.evaluation.report_columns import check_report, report_columns
@@ -87,8 +88,20 @@ def open_splits(experiment: Experiment) -> dict[str, list[RowGroup]]:
     if leak := [name for name, feature in experiment.features.of_columns.items() if data.label in feature.columns]:
         raise ConfigError(f"features.columns.{leak[0]}: must not read the label column {data.label!r}. Remove it.")
     splits = _split(data, experiment.seed)
-    check_known([group for groups in splits.values() for group in groups], data.cast, "data.cast")
+    everything = [group for groups in splits.values() for group in groups]
+    check_known(everything, data.cast, "data.cast")
+    _refuse_patterns(experiment, {name for file in files_of(everything) for name in file.schema.names})
     return splits
+
+
+def _refuse_patterns(experiment: Experiment, columns: set[str]) -> None:
+    """Raise ConfigError for a feature whose name is a pattern and no column: only config files can have patterns."""
+    for name, feature in experiment.features.of_columns.items():
+        if feature.columns == (name,) and GLOB.search(name) and name not in columns:
+            raise ConfigError(
+                f"features.columns.{name}: no column {name!r} in the data. Use `ctr.load_experiment` for a config with "
+                f"patterns: it replaces them by columns."
+            )
 
 
 def prepare_splits(
