@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
+from ctr.comparison import drop_axis
 from ctr.comparison.search_ranges import Sampled, SearchRange, fill_ranges, find_ranges, sample
 from ctr.config import yaml_file
 from ctr.config.base_experiment import check_base, plain_name
@@ -58,7 +59,8 @@ class Study(Settings):
     settings: dict[str, Any] = {}
     """Settings of every run, by dotted key. They override `experiment`."""
     axes: dict[str, dict[str, Any]] = Field(min_length=1)
-    """Axis -> option -> settings by dotted key. Short form: axis -> one dotted key -> list of values."""
+    """Axis -> option -> settings by dotted key. Short form: axis -> one dotted key -> list of values. The axis `drop`
+    is a list of features to leave out in turn, or group -> list of features."""
     baseline: dict[str, str] = {}
     """Axis -> option of the baseline. Default: the first option of each axis."""
     seeds: list[Seed] = Field([1], min_length=1)
@@ -256,6 +258,8 @@ def _apply(values: dict[str, Any], settings: Mapping[str, Any], where: str) -> N
 
 def _options(axis: str, declared: Any) -> Any:
     """Return the options of an axis; a dotted key with a list of values is expanded to one option per value."""
+    if axis == drop_axis.AXIS and drop_axis.is_short_form(declared):
+        declared = drop_axis.drop_options(declared)
     if isinstance(declared, dict) and any(isinstance(values, list) for values in declared.values()):
         (key, values), *others = declared.items()
         if others or not values or any(isinstance(value, dict | list) for value in values):
