@@ -27,6 +27,8 @@ from ctr.schema.report import EvaluationReport, RunReport
 from ctr.schema.split_metrics import SplitMetrics
 
 MAX_KEYS = 20
+MAX_NAMES = 5  # of features in one row
+FEATURES = "features.columns."
 TEXT_LENGTH = 40
 NONE = "-"
 DIFFERENCES = ["run", "metric", "difference", "95% CI", "p"]
@@ -222,16 +224,24 @@ def _setting(config: dict[str, Any], path: tuple[str, ...], value: Any) -> str:
 
 
 def _joined_features(rows: list[list[str]]) -> list[list[str]]:
-    """Return rows of which those that change the same setting of several features in the same way are one row."""
+    """Return rows of which those that change several features in the same way are one row."""
     joined: dict[tuple[str, ...], list[str]] = {}
     for key, *cells in rows:
-        match = re.fullmatch(r'features\.columns\.("[^"]*"|[^."]+)\.(.+)', key)
-        of_all = f"features.columns.*.{match[2]}" if match else key
+        match = re.fullmatch(r'features\.columns\.(?:"[^"]*"|[^."]+)(\..+)?', key)
+        of_all = f"{FEATURES}*{match[1] or ''}" if match else key
         joined.setdefault((of_all, *cells), []).append(key)
-    return [
-        [keys[0] if len(keys) == 1 else f"{of_all} ({len(keys)} features)", *cells]
-        for (of_all, *cells), keys in joined.items()
-    ]
+    return [[_joined_key(of_all, keys), *cells] for (of_all, *cells), keys in joined.items()]
+
+
+def _joined_key(of_all: str, keys: Sequence[str]) -> str:
+    """Return the key of a row for these keys; features that a run lacks are named."""
+    if len(keys) == 1:
+        return keys[0]
+    if of_all != f"{FEATURES}*":
+        return f"{of_all} ({len(keys)} features)"
+    names = [key.removeprefix(FEATURES) for key in keys]
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return f"{FEATURES}*: {', '.join(names[:MAX_NAMES])}{more}"
 
 
 def config_of(run: Run) -> dict[str, Any] | None:

@@ -335,6 +335,17 @@ SET_DIFFERENTLY = {
         ["features.defaults.dim=6"],
         [["features.columns.*.dim (5 features)", "4", "6"]],
     ),
+    "a dropped feature": (
+        ["features.columns.hour=drop"],
+        [["features.columns.hour", "{column: ts, dim: 4, part: hour}", "-"]],
+    ),
+    "features that were dropped alike": (
+        ["features.columns.user=drop", "features.columns.item=drop", "features.columns.price=drop"],
+        [
+            ["features.columns.*: user, item", "{dim: 4, vocabulary: {}}", "-"],
+            ["features.columns.price", "{type: numeric, tran…cator: true, dim: 4}", "-"],
+        ],
+    ),
     "a table for which all is set": (
         ["optimizers.sparse.user={type: ftrl, l1: 0.5}"],
         [["optimizers.sparse.user", "-", "{type: ftrl, l1: 0.5}"]],
