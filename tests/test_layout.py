@@ -3,6 +3,8 @@
 import ast
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ctr.comparison.plan import planned_seeds, planned_trials
@@ -151,9 +153,18 @@ CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 STUDIES = [path for path in CONFIGS if path.parent.name == "compare"]
 
 
+@pytest.fixture(scope="module")
+def criteo_columns(tmp_path_factory):
+    """Return a folder with a file that has the columns of the Criteo data, which patterns of a config match."""
+    folder = tmp_path_factory.mktemp("criteo")
+    names = ["label", *(f"I{k}" for k in range(1, 14)), *(f"C{k}" for k in range(1, 27))]
+    pq.write_table(pa.table(dict.fromkeys(names, pa.array([], pa.int64()))), folder / "data.parquet")
+    return folder
+
+
 @pytest.mark.parametrize("path", [path for path in CONFIGS if path not in STUDIES], ids=lambda path: path.stem)
-def test_a_shipped_config_is_valid(path):
-    assert load_experiment(path).name
+def test_a_shipped_config_is_valid(path, criteo_columns):
+    assert load_experiment(path, [f"data.root={criteo_columns}"]).name
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
