@@ -339,7 +339,7 @@ SET_DIFFERENTLY = {
         ["features.columns.hour=drop"],
         [["features.columns.hour", "{column: ts, dim: 4, part: hour}", "-"]],
     ),
-    "features that were dropped alike": (
+    "several dropped features": (
         ["features.columns.user=drop", "features.columns.item=drop", "features.columns.price=drop"],
         [
             ["features.columns.*: user, item", "{dim: 4, vocabulary: {}}", "-"],
