@@ -155,6 +155,8 @@ def _with_advice(message: str) -> str:
     """Return the message of an error in YAML as one line that ends with what to do."""
     line = " ".join(message.split())
     line = line if len(line) <= LONGEST else f"{line[:LONGEST].rstrip()} ..."
+    if line.startswith("while scanning an alias"):
+        return f"{line.rstrip('.')}. Quote text that starts with `*`, or correct this place."
     return line if line.endswith(("for example.", "epochs.")) else f"{line.rstrip('.')}. Correct this place."
 
 

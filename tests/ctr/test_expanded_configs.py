@@ -97,6 +97,12 @@ def test_the_python_class_refuses_a_pattern_that_is_no_column(wide_config):
         prepare(Experiment.model_validate(values))
 
 
+def test_a_star_without_quotes_is_an_error_that_says_so(config):
+    config.write_text(config.read_text().replace("user: {}", "*: {}"))
+    with pytest.raises(ConfigError, match=r"while scanning an alias.* Quote text that starts with `\*`, or correct"):
+        load_experiment(config)
+
+
 def test_expansion_imports_no_tensorflow():
     code = "import sys, ctr.config.feature_expansion; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
