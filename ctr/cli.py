@@ -67,6 +67,27 @@ def _refuse_renamed(name: str, known: set[str]) -> None:
 
 
 @app.command(cls=_Command)
+def init(
+    data: Annotated[
+        list[str],
+        typer.Argument(metavar="DATA...", help="Dataset: a folder, Parquet files or globs.", show_default=False),
+    ],
+    label: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column with the label, 0 or 1. Default: the only column that can be it."),
+    ] = None,
+) -> None:
+    """Print a commented config for a dataset, to start from.
+
+    Write it into a file: ctr init DATA > config.yaml
+    """
+    with _command():
+        from ctr.jobs import init as init_job
+
+        init_job.init(data, label)
+
+
+@app.command(cls=_Command)
 def train(
     config: Config,
     run: Annotated[Path | None, typer.Option(help="Run folder. Default: runs/<name of the experiment>.")] = None,

@@ -32,6 +32,7 @@ from features.kinds import KINDS
 from features.kinds.feature import ColumnFeature, Feature
 from features.labels import OTHER_LABELS, Columns
 from features.numbers import as_floats
+from features.paths import list_files
 from features.ragged import Ragged, list_lengths
 from features.reader import Reader
 from features.row_groups import DataFile, RowGroup, count_rows
@@ -43,7 +44,7 @@ from features.splits import GAP, Split, split_data
 from features.statistics import Statistics, fit
 from features.tables import map_tables, read_tables
 from features.times import as_microseconds, date_texts, wall_clock
-from features.types import innermost, is_bytes, is_number, is_text, is_uuid, type_name
+from features.types import innermost, is_bytes, is_list, is_number, is_text, is_uuid, type_name
 from features.values import Values, decoded, filtered, values_of_column
 
 __all__ = [
@@ -102,11 +103,13 @@ __all__ = [
     "fit_encoder",
     "innermost",
     "is_bytes",
+    "is_list",
     "is_number",
     "is_table",
     "is_text",
     "is_uuid",
     "leave_out_bad_rows",
+    "list_files",
     "list_lengths",
     "map_tables",
     "nearest",

@@ -330,6 +330,21 @@ CONFIGS = [
     setting("10^12 worst rows", "report.worst_rows", 10**12),
 ]
 COMMANDS = [
+    command("a config for no files", "init klicks", "klicks", "no such file"),
+    command("a config for an unknown label", "init clicks --label click", "no column 'click'", "'clicked'"),
+    command("a config for a label of text", "init clicks --label item", "'item'", "expected 0 and 1"),
+    command(
+        "a config without a label",
+        "init clicks",
+        "no column holds only 0 and 1",
+        damage=lambda: rewrite_all(lambda t: t.drop_columns(["clicked"])),
+    ),
+    command(
+        "a config with several labels",
+        "init clicks",
+        "2 columns hold 0 and 1",
+        damage=lambda: rewrite_all(lambda t: t.append_column("click", t["clicked"])),
+    ),
     command(
         "inspecting labels of 1 and 2",
         "inspect config.yaml",

@@ -18,7 +18,7 @@ FLOORS = [  # from the top
     {"ctr.cli"},
     {"ctr.jobs", "ctr.options"},
     {"ctr.comparison"},
-    {"ctr.preflight", "ctr.report"},
+    {"ctr.preflight", "ctr.report", "ctr.starter"},
     {"ctr.training"},
     {"ctr.evaluation"},
     {"ctr.checks", "ctr.runs"},

@@ -93,19 +93,15 @@ class ScoreByBin:
 
         A single class in the other data gives None. An empty bin of this data has the overall rate.
         """
-        aucs: dict[str, float | None] = {}
-        for name in self.features:
-            hits, sizes = self.positives[name], self.scores[name].sum(axis=1)
-            overall = hits.sum() / max(sizes.sum(), 1)
-            rate = (hits + PRIOR_ROWS * overall) / (sizes + PRIOR_ROWS)
-            other_sizes, other_hits = other.scores[name].sum(axis=1), other.positives[name]
-            rates, index = np.unique(rate.astype(np.float32), return_inverse=True)
-            positives = np.bincount(index, other_hits)
-            negatives = np.maximum(np.bincount(index, other_sizes) - positives, 0)
-            counts = ScoreCounts(rates, positives, negatives, positives, negatives)
-            has_both_classes = positives.any() and negatives.any()
-            aucs[name.removeprefix(FEATURE)] = auc(counts) if has_both_classes else None
-        return aucs
+        return {
+            name.removeprefix(FEATURE): auc_of_bins(
+                self.positives[name],
+                self.scores[name].sum(axis=1),
+                other.positives[name],
+                other.scores[name].sum(axis=1),
+            )
+            for name in self.features
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Return the sums by bin as JSON values, without the bins."""
@@ -121,3 +117,26 @@ class ScoreByBin:
             kind: {name: np.array(counts) for name, counts in values[kind].items()} for kind in ("scores", "positives")
         }
         return cls(binning, arrays["scores"], arrays["positives"])
+
+
+def auc_of_bins(hits: np.ndarray, sizes: np.ndarray, other_hits: np.ndarray, other_sizes: np.ndarray) -> float | None:
+    """Return the AUC of bins on other data, ranked by their positive rate in this data.
+
+    An empty bin of this data has the overall rate.
+
+    Args:
+        hits: weight of the positives in each bin, float64 `[bins]`.
+        sizes: weight of all rows in each bin, float64 `[bins]`.
+        other_hits: `hits` of the other data.
+        other_sizes: `sizes` of the other data.
+
+    Returns:
+        AUC; None if the other data has a single class.
+    """
+    overall = hits.sum() / max(sizes.sum(), 1)
+    rate = (hits + PRIOR_ROWS * overall) / (sizes + PRIOR_ROWS)
+    rates, index = np.unique(rate.astype(np.float32), return_inverse=True)
+    positives = np.bincount(index, other_hits)
+    negatives = np.maximum(np.bincount(index, other_sizes) - positives, 0)
+    counts = ScoreCounts(rates, positives, negatives, positives, negatives)
+    return auc(counts) if positives.any() and negatives.any() else None

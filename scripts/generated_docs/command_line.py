@@ -12,6 +12,7 @@ from generated_docs.markdown import escaped, table
 
 PAGE = "reference/cli.md"
 EXAMPLES = {
+    "init": "ctr init shop/ --label purchased > shop.yaml",
     "train": "ctr train shop.yaml --run runs/short --set training.epochs=3",
     "inspect": "ctr inspect shop.yaml",
     "evaluate": "ctr evaluate runs/shop /data/clicks/dt=2026-02-01",
