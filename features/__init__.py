@@ -31,6 +31,7 @@ from features.frames import is_table, open_table
 from features.kinds import KINDS
 from features.kinds.feature import ColumnFeature, Feature
 from features.labels import OTHER_LABELS, Columns
+from features.negatives import NegativeSample
 from features.numbers import as_floats
 from features.paths import list_files
 from features.ragged import Ragged, list_lengths
@@ -72,6 +73,7 @@ __all__ = [
     "Fit",
     "Fitting",
     "Names",
+    "NegativeSample",
     "Ragged",
     "Reader",
     "RowGroup",

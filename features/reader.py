@@ -12,6 +12,7 @@ import pyarrow as pa
 from features.ahead import read_ahead
 from features.batch import Batch, batch_rows, concatenate, take
 from features.encoder import Encoder
+from features.negatives import NegativeSample
 from features.row_groups import RowGroup, count_rows
 from features.tables import map_tables
 
@@ -34,6 +35,7 @@ class Reader:
             them.
         shuffle_rows: minimum number of rows in a window. A larger value shuffles more thoroughly and uses more memory.
         threads: number of row groups or slices that are read and encoded at a time; does not affect the batches.
+        negatives: sample of the negatives of `row_groups` that each epoch draws; None: all of them.
 
     Raises:
         ValueError: the batch size is less than 1.
@@ -46,6 +48,7 @@ class Reader:
     last_batch: Literal["keep", "drop"] = "keep"
     shuffle_rows: int = 1 << 18
     threads: int = 2
+    negatives: NegativeSample | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -54,7 +57,7 @@ class Reader:
     @property
     def rows_per_epoch(self) -> int:
         """Number of examples in an epoch."""
-        rows = count_rows(self.row_groups)
+        rows = count_rows(self.row_groups) if self.negatives is None else self.negatives.rows_per_epoch
         return rows - rows % self.batch_size if self.last_batch == "drop" else rows
 
     @property
@@ -113,7 +116,7 @@ class Reader:
         Reading a slice is cheap if the slice before it was the last one read.
         """
         by_location: dict[tuple[str, int], list[RowGroup]] = {}
-        for group_or_slice in self.row_groups:
+        for group_or_slice in self.row_groups if self.negatives is None else self.negatives.epoch(epoch):
             by_location.setdefault(group_or_slice.location, []).append(group_or_slice)
         slices = list(by_location.values())
         order = iter(np.random.default_rng([self.seed, 4, epoch]).permutation(len(slices)))

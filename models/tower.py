@@ -59,14 +59,18 @@ class Tower(Recorded):
         """
         raise TypeError(f"{type(self).__name__} must define blocks")
 
+    @property
+    def logit_bias(self) -> tf.Variable | None:
+        """Bias of the logit, `[1]`; None if the block `head` has none, or before its variables exist."""
+        return getattr(self.blocks.get("head", [None])[-1], "bias", None)
+
     def start_at(self, logit: float) -> None:
         """Set the bias of the logit, so that an untrained model predicts about `logit`.
 
         Raises:
             ValueError: the tower does not have a `head` with a bias, or its variables do not exist yet.
         """
-        bias = getattr(self.blocks.get("head", [None])[-1], "bias", None)
-        if bias is None:
+        if (bias := self.logit_bias) is None:
             raise ValueError(f"{type(self).__name__} must have a head with a bias to start at a logit of {logit:.6g}")
         bias.assign([logit])
 

@@ -45,6 +45,9 @@ class Data(Settings):
     negative_sampling_rate: float | None = Field(None, gt=0, le=1)
     """Fraction r of the negatives that the data kept, if negatives were downsampled. Scoring adds ln r to each logit;
     metrics and PSI count a negative 1/r times."""
+    sample_negatives: float | None = Field(None, gt=0, le=1)
+    """Fraction of the negatives of the training data that each epoch trains on, drawn anew for each epoch. `null`: all.
+    Scoring adds its logarithm to each logit. Features are fitted, and all splits are measured, on all negatives."""
     keep: Names = []
     """Pass-through columns, which are copied into the score files."""
     cast: dict[str, Cast] = {}
@@ -56,6 +59,13 @@ class Data(Settings):
     bad_rows: Annotated[Literal["error"] | SkipBadRows, BeforeValidator(_error_or_skip)] = "error"
     """Treatment of rows with an unusable label, weight, number or id. `error` stops; `{skip: 0.001}` leaves them out,
     up to this fraction of a split."""
+
+    @property
+    def trained_negatives(self) -> float | None:
+        """Fraction of all negatives that a model learns from, by which scores are corrected; None for all."""
+        if self.sample_negatives is None:
+            return self.negative_sampling_rate
+        return self.sample_negatives * (self.negative_sampling_rate or 1.0)
 
     @model_validator(mode="after")
     def _names_one_source(self) -> "Data":

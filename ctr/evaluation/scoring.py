@@ -30,12 +30,12 @@ class BatchScorer:
 
     Args:
         encoder: encoder fitted on the training data.
-        negative_sampling_rate: sampling rate r of the training data's negatives; ln r is added to every logit. None: 1.
+        trained_negatives: fraction r of all negatives that the model saw; ln r is added to every logit. None: 1.
     """
 
-    def __init__(self, encoder: Encoder, negative_sampling_rate: float | None = None) -> None:
+    def __init__(self, encoder: Encoder, trained_negatives: float | None = None) -> None:
         self.encoder = encoder
-        self.correction = np.float32(math.log(negative_sampling_rate or 1.0))
+        self.correction = np.float32(math.log(trained_negatives or 1.0))
 
     def outputs(self, batch: Batch) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return the logits of a batch of any size before the correction, float32 `[rows]`, and its named losses."""
@@ -73,13 +73,13 @@ class Scorer(BatchScorer):
         model: trained model.
         encoder: encoder fitted on the training data.
         batch_size: examples per batch.
-        negative_sampling_rate: sampling rate r of the training data's negatives; ln r is added to every logit. None: 1.
+        trained_negatives: fraction r of all negatives that the model saw; ln r is added to every logit. None: 1.
     """
 
     def __init__(
-        self, model: CTRModel, encoder: Encoder, batch_size: int, negative_sampling_rate: float | None = None
+        self, model: CTRModel, encoder: Encoder, batch_size: int, trained_negatives: float | None = None
     ) -> None:
-        super().__init__(encoder, negative_sampling_rate)
+        super().__init__(encoder, trained_negatives)
         self.model, self.batch_size = model, batch_size
         self._losses = list(model.mean_losses) if encoder.columns is not None else []
         unread = ("weight",) if self._losses else ("label", "weight")

@@ -8,7 +8,7 @@ from rich.console import Console
 from ctr.checks.finding import Finding
 from ctr.config.data import SkipBadRows
 from ctr.config.experiment import Experiment
-from ctr.preflight.data_checks import check_bad_rows, check_data, check_order
+from ctr.preflight.data_checks import check_bad_rows, check_data, check_negatives, check_order
 from ctr.preflight.inspection import Inspection
 from ctr.preflight.profile import profile_splits
 from ctr.preflight.resources import estimate_resources, findings_of
@@ -91,7 +91,9 @@ def _inspect_data(inspection: Inspection, experiment: Experiment, run: Run, plan
         inspection.findings += check_bad_rows(experiment.data, inspection.prepared.bad_rows)
         inspection.profiles, copies = profile_splits(experiment, inspection.prepared)
         inspection.findings += check_data(experiment.data, experiment.features, inspection.profiles, copies)
-        inspection.findings.append(check_order(experiment.data, inspection.prepared.splits["train"]))
+        negatives = inspection.prepared.negatives
+        inspection.findings.append(check_order(experiment.data, inspection.prepared.splits["train"], negatives))
+        inspection.findings += check_negatives(negatives)
 
 
 def _prepare(experiment: Experiment, splits: dict[str, list[RowGroup]], known: Encoder | None) -> PreparedData:

@@ -13,7 +13,7 @@ from rich.table import Table
 from ctr.console import PLAIN
 from ctr.report import print_report, write_html
 from ctr.schema.report import Report
-from features import BadRows
+from features import BadRows, NegativeSample
 from models import ComponentCost, CTRModel
 
 MAX_NAMES = 6  # of tables in a line
@@ -33,6 +33,16 @@ def print_bad_rows(bad_rows: dict[str, BadRows], console: Console) -> None:
     ]
     if skipped:
         console.print(f"skipping invalid rows: {', '.join(skipped)}", **PLAIN)
+
+
+def print_negatives(negatives: NegativeSample | None, console: Console) -> None:
+    """Print how many negatives an epoch trains on; nothing if it trains on all of them."""
+    if negatives is not None:
+        console.print(
+            f"sampling negatives: {negatives.kept:,} of {negatives.all_negatives:,} in each epoch, which has "
+            f"{negatives.rows_per_epoch:,} examples",
+            **PLAIN,
+        )
 
 
 def print_warm_start(warm_start: dict[str, Any] | None, console: Console) -> None:

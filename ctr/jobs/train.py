@@ -20,7 +20,7 @@ from ctr.console import PLAIN, warn
 from ctr.errors import ConfigError, Diverged, Interrupted
 from ctr.evaluation.curves import save_curves
 from ctr.jobs.restore import restore_run
-from ctr.jobs.show import print_bad_rows, print_cost, print_results, print_variables, print_warm_start
+from ctr.jobs.show import print_bad_rows, print_cost, print_negatives, print_results, print_variables, print_warm_start
 from ctr.preflight.resources import check_fits
 from ctr.runs.environment import environment
 from ctr.runs.files import name_folder, write_json
@@ -263,6 +263,7 @@ def _print_data(prepared: PreparedData, parent: ParentRun | None, console: Conso
     parts = prepared.parts.items()
     console.print(", ".join(f"{name}: {count_rows(groups):,} examples" for name, groups in parts))
     print_bad_rows(prepared.bad_rows, console)
+    print_negatives(prepared.negatives, console)
     if parent is not None and prepared.encoder.lacks_record:
         warn(console, f"{parent.run.folder}: no record of its training ids, so unseen ids keep their own embeddings")
 
@@ -278,6 +279,7 @@ def _reader(experiment: Experiment, prepared: PreparedData) -> Reader:
         settings.last_batch,
         experiment.data.shuffle_rows,
         settings.threads,
+        prepared.negatives,
     )
 
 

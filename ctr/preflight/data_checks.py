@@ -14,7 +14,7 @@ from ctr.evaluation.input_profile import InputProfile
 from ctr.preflight.profile import SplitProfile
 from ctr.schema.levels import Level
 from ctr.schema.report import Duplicates
-from features import OTHER_LABELS, BadRows, Features, RowGroup, count_rows
+from features import OTHER_LABELS, BadRows, Features, NegativeSample, RowGroup, count_rows
 
 FEW_POSITIVES = 100
 MAX_UNKNOWN = 0.5  # fraction of values
@@ -67,10 +67,24 @@ def check_bad_rows(data: Data, bad_rows: Mapping[str, BadRows]) -> list[Finding]
     return findings or [Finding(Level.OK, "invalid rows", "invalid rows: none")]
 
 
-def check_order(data: Data, train: list[RowGroup]) -> Finding:
+def check_negatives(negatives: NegativeSample | None) -> list[Finding]:
+    """Return how many negatives an epoch draws, a warning if they are few; nothing without a draw."""
+    if negatives is None:
+        return []
+    message = (
+        f"negatives: each epoch draws {negatives.kept:,} of {negatives.all_negatives:,} and has "
+        f"{negatives.rows_per_epoch:,} examples"
+    )
+    if negatives.kept >= FEW_POSITIVES:
+        return [Finding(Level.OK, "negatives", message)]
+    return [Finding(Level.WARNING, "negatives", f"{message}. Raise `data.sample_negatives`.")]
+
+
+def check_order(data: Data, train: list[RowGroup], negatives: NegativeSample | None) -> Finding:
     """Return a warning if the training data is one row group with more rows than are shuffled together."""
     rows = count_rows(train)
-    if train[0].slice is None or len({group.location for group in train}) > 1 or rows <= data.shuffle_rows:
+    trained = rows if negatives is None else negatives.rows_per_epoch
+    if train[0].slice is None or len({group.location for group in train}) > 1 or trained <= data.shuffle_rows:
         return Finding(Level.OK, "order", "order: every epoch mixes different row groups, or all rows")
     return Finding(
         Level.WARNING,

@@ -110,8 +110,9 @@ def _while_trained(experiment: Experiment, prepared: PreparedData) -> int:
     """Return the bytes of rows in memory while training: windows, slices encoded ahead, and the tensors of a step."""
     train, threads = prepared.splits["train"], experiment.training.threads
     rows, at_once = count_rows(train), _at_once(train)
-    window = min(experiment.data.shuffle_rows + at_once, rows)
-    ahead = min((threads + 1) * at_once, rows)
+    trained = rows if prepared.negatives is None else prepared.negatives.rows_per_epoch
+    window = min(experiment.data.shuffle_rows + at_once, trained)
+    ahead = min((threads + 1) * at_once, trained)
     raw = min(threads * at_once, rows) * prepared.row_bytes * WHILE_ENCODED
     return STEP + raw + _encoded_row(prepared.encoder) * (WINDOWS * window + ahead)
 

@@ -45,7 +45,7 @@ class History:
                 [line for line in lines if line["kind"] == "valid"],
                 training["epochs"],
                 (training["early_stopping"] or {"metric": "auc"})["metric"],
-                config["data"]["negative_sampling_rate"] is not None,
+                any(config["data"].get(key) is not None for key in ("negative_sampling_rate", "sample_negatives")),
             )
         except (ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
             raise ConfigError(f"{run.folder}: metrics.jsonl or config.yaml is damaged: {error}") from error

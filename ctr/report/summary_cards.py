@@ -220,6 +220,10 @@ def _training(report: RunReport, history: History) -> Card:
     training = report["training"]
     epochs = training["epochs"]
     sentences = [f"{epochs} of at most {history.max_epochs} epochs. With reading and evaluation: {_total(report)}."]
+    if "negatives" in training:
+        negatives = training["negatives"]
+        kept, in_data = formats.count(negatives["kept"]), formats.count(negatives["all"])
+        sentences.append(f"Each epoch trained on {kept} of {in_data} negatives.")
     if report["warm_start"] is not None:
         sentences.append(_warm_start(report["warm_start"]))
     best = history.best

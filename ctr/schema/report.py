@@ -203,6 +203,16 @@ class ScoredReport(Measured):
 
 
 @record
+class SampledNegatives(TypedDict):
+    """Negatives of an epoch, if `data.sample_negatives` draws them."""
+
+    kept: int
+    """Number of negatives that an epoch trains on."""
+    all: int
+    """Number of negatives in the training data."""
+
+
+@record
 class Training(TypedDict):
     """Length of the training."""
 
@@ -214,6 +224,8 @@ class Training(TypedDict):
     """Number of examples, counted once per epoch."""
     stopped_early: bool
     """True if training ended before the last step of `training.epochs`."""
+    negatives: NotRequired[SampledNegatives]
+    """Number of negatives in an epoch; absent if every epoch trains on all of them."""
 
 
 @record

@@ -18,6 +18,7 @@ from features import (
     Columns,
     DataError,
     Encoder,
+    NegativeSample,
     RowGroup,
     Statistics,
     check_agreement,
@@ -49,6 +50,8 @@ class PreparedData:
     """Pass-through columns (`score_columns`), with types that fit the columns of every file."""
     bad_rows: dict[str, BadRows]
     """Name of a split -> invalid rows that were skipped, for splits that have any."""
+    negatives: NegativeSample | None
+    """Sample of the training data's negatives that each epoch draws; None: each epoch trains on all of them."""
     gap: list[RowGroup]
     """Rows in the gaps between splits, which are in no split."""
     row_bytes: int
@@ -137,7 +140,8 @@ def prepare_splits(
     passthrough = unified_schema(everything, score_columns(experiment))
     bad_rows = {}
     splits["train"], bad_rows["train"] = good_rows("train", splits["train"], unfitted, data)
-    _check_some_batch(experiment.training, count_rows(splits["train"]))
+    negatives = _sample_negatives(data, columns, splits["train"], experiment.seed)
+    _check_some_batch(experiment.training, count_rows(splits["train"]), negatives)
     if encoder is None:
         encoder = fit_encoder(experiment.features, columns, splits["train"], experiment.seed, known)
     stopping = experiment.training.early_stopping
@@ -147,7 +151,7 @@ def prepare_splits(
         _check_rows(name, splits[name], encoder, columns, monitors_auc)
     bad_rows = {name: bad for name, bad in bad_rows.items() if bad.rows}
     row_bytes = _row_bytes(splits["train"][0], encoder.input_columns)
-    return PreparedData(splits, encoder, passthrough, bad_rows, gap, row_bytes)
+    return PreparedData(splits, encoder, passthrough, bad_rows, negatives, gap, row_bytes)
 
 
 def score_columns(experiment: Experiment) -> list[str]:
@@ -169,10 +173,31 @@ def _row_bytes(group: RowGroup, columns: list[str]) -> int:
     return -(-group.read(columns).nbytes // group.rows)
 
 
-def _check_some_batch(training: Training, rows: int) -> None:
-    if training.last_batch == "drop" and rows < training.batch_size:
+def _sample_negatives(data: Data, columns: Columns, train: list[RowGroup], seed: int) -> NegativeSample | None:
+    """Return the sample of negatives to train on; None for all of them.
+
+    Raises:
+        ConfigError: the sample is empty.
+        DataError: a label is invalid.
+    """
+    if data.sample_negatives is None:
+        return None
+    sample = NegativeSample.of(train, columns, data.sample_negatives, seed)
+    if sample.all_negatives and not sample.kept:
         raise ConfigError(
-            f"training.batch_size: {training.batch_size} with `last_batch: drop`, but the training data has only "
+            f"data.sample_negatives: {data.sample_negatives:g} of the {sample.all_negatives:,} negatives of the "
+            f"training data is less than one. Raise it."
+        )
+    return sample
+
+
+def _check_some_batch(training: Training, rows: int, negatives: NegativeSample | None) -> None:
+    if negatives is not None:
+        rows = negatives.rows_per_epoch
+    if training.last_batch == "drop" and rows < training.batch_size:
+        where = "the training data has" if negatives is None else "an epoch with sampled negatives has"
+        raise ConfigError(
+            f"training.batch_size: {training.batch_size} with `last_batch: drop`, but {where} only "
             f"{rows} examples. Reduce batch_size, or use `last_batch: keep`."
         )
 

@@ -75,7 +75,7 @@ class OpenedRun:
         """
         is_labelled = encoder.columns is not None
         if is_labelled not in self._scorers:
-            rate = self.experiment.data.negative_sampling_rate
+            rate = self.experiment.data.trained_negatives
             self._scorers[is_labelled] = Scorer(self.model, encoder, self.experiment.training.batch_size, rate)
         return self._scorers[is_labelled]
 

@@ -146,12 +146,20 @@ def _plan_for_encoder(
     return ModelPlan(
         experiment=experiment,
         inputs=inputs,
-        base_logit=encoder.statistics.log_odds if experiment.initializer.head_bias == "log_odds" else None,
+        base_logit=_base_logit(experiment, encoder),
         tables=tuple(_plan_table(table, patterns[table.name], experiment) for table in extended.tables),
         groups=tuple(tuple(table.name for table in members) for members in groups.values()),
         blocks=blocks,
         updaters=updaters,
     )
+
+
+def _base_logit(experiment: Experiment, encoder: Encoder) -> float | None:
+    """Return the log-odds of the labels that the model trains on; None for no bias before training."""
+    log_odds = encoder.statistics.log_odds  # of all training data
+    if log_odds is None or experiment.initializer.head_bias != "log_odds":
+        return None
+    return log_odds - math.log(experiment.data.sample_negatives or 1.0)
 
 
 def _plan_table(table: Table, pattern: str, experiment: Experiment) -> PlannedTable:

@@ -81,7 +81,7 @@ class Trainer:
         self.step = compiled_step(self.model, self.reader.encoder)
         self.losses = LossWatch(self.progress.warn)
         self.scorer = Scorer(
-            self.model, self.reader.encoder, settings.batch_size, self.experiment.data.negative_sampling_rate
+            self.model, self.reader.encoder, settings.batch_size, self.experiment.data.trained_negatives
         )
         self.clock = Stopwatch(self.position.seconds)
         writer = CheckpointWriter(self.run.folder / "checkpoints", settings.checkpoint.keep, self.contents)
@@ -118,12 +118,15 @@ class Trainer:
     def summary(self) -> Training:
         """Return epochs, steps and examples of the training so far."""
         planned = self.experiment.training.epochs * self.reader.batches_per_epoch
-        return {
+        summary: Training = {
             "epochs": self.position.epoch,
             "steps": self.position.step,
             "rows": self.position.rows,
             "stopped_early": self.position.step < planned,
         }
+        if (negatives := self.reader.negatives) is not None:
+            summary["negatives"] = {"kept": negatives.kept, "all": negatives.all_negatives}
+        return summary
 
     def _train_epoch(self, epoch: int) -> None:
         position = self.position

@@ -1,5 +1,6 @@
 """Warm start: copy embeddings of known ids and the tower from another run; new ids get fresh embeddings."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -81,6 +82,7 @@ def open_parent(plan: ModelPlan, run: Run) -> ParentRun | None:
                 f"new run casts it to {cast}, so all its ids would be new. Use the same `data.cast`."
             )
     encoder = load_encoder(parent)
+    _check_bias_can_move(old, plan)
     old_plan = plan_model(old, encoder)
     _check_optimizers(old_plan.updaters, plan.updaters, settings.optimizer_state)
     return ParentRun(parent, old_plan, encoder, _encoder_sum(parent))
@@ -103,7 +105,8 @@ def check_unchanged(parent: ParentRun, run: Run) -> None:
 def copy_weights(parent: ParentRun, model: CTRModel, experiment: Experiment) -> dict[str, Any]:
     """Copy the best weights of a run into a new model, and the optimizer state with `optimizer_state: keep`.
 
-    New embeddings keep their initial values. Learning rate schedules restart.
+    New embeddings keep their initial values. Learning rate schedules restart. If the two runs train on different
+    fractions of the negatives, the bias of the logit moves by the logarithm of their ratio, so that scores stay equal.
 
     Args:
         parent: run returned by `open_parent`.
@@ -136,6 +139,7 @@ def copy_weights(parent: ParentRun, model: CTRModel, experiment: Experiment) -> 
             states = model.optimizer.state_of(variable)
             for name, state in old.optimizer.state_of(old_variable).items():
                 _assign(states[name], state, model.distribute_strategy)
+    _move_bias(model, _bias_change(parent.plan.experiment, experiment))
     if is_kept:
         model.optimizer.iterations.assign(steps)
         model.optimizer.restart_schedules()
@@ -151,6 +155,44 @@ def copy_weights(parent: ParentRun, model: CTRModel, experiment: Experiment) -> 
             for table in model.tables.inputs.tables
         },
     }
+
+
+def _bias_change(old: Experiment, new: Experiment) -> float:
+    """Return the change of the logit's bias by which scores, which are corrected for sampled negatives, stay equal."""
+    return math.log((old.data.sample_negatives or 1.0) / (new.data.sample_negatives or 1.0))
+
+
+def _check_bias_can_move(old: Experiment, plan: ModelPlan) -> None:
+    """Raise ConfigError if the bias of the logit has to move, but its optimizer derives it from the state it keeps."""
+    settings, head = plan.experiment.training.warm_start, plan.updaters.get("tower head")
+    if settings is None or settings.optimizer_state == "reset" or head is None:
+        return
+    if _bias_change(old, plan.experiment) and getattr(innermost(head.optimizer), "weights_in_state", False):
+        raise ConfigError(
+            f"data.sample_negatives: {plan.experiment.data.sample_negatives}, but {old.data.sample_negatives} in the "
+            f"run of the warm start, whose {head.optimizer.name} keeps the bias of the logit in its state. Use the "
+            f"same fraction, or `optimizer_state: reset`."
+        )
+
+
+def _move_bias(model: CTRModel, change: float) -> None:
+    """Add to the bias of the logit, and to the slow weight that Lookahead keeps of it.
+
+    Raises:
+        ConfigError: the tower does not have a bias.
+    """
+    if not change:
+        return
+    bias = model.tower.logit_bias
+    if bias is None:
+        raise ConfigError(
+            f"data.sample_negatives: it differs from the run of the warm start, but {type(model.tower).__name__} has "
+            f"no bias of the logit to correct. Use the same fraction."
+        )
+    slow = model.optimizer.state_of(bias).get("slow")
+    for variable in [bias] if slow is None else [bias, slow]:
+        for replica in model.distribute_strategy.experimental_local_results(variable):
+            replica.assign_add([change])
 
 
 def _encoder_sum(run: Run) -> str:
