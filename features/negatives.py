@@ -1,4 +1,4 @@
-"""Sample of the negatives to train on: as many in every epoch, but drawn anew for each."""
+"""Sample of the negatives to train on: as many in every epoch, from a different draw each time."""
 
 from dataclasses import dataclass, fields
 from functools import cached_property

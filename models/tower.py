@@ -61,7 +61,7 @@ class Tower(Recorded):
 
     @property
     def logit_bias(self) -> tf.Variable | None:
-        """Bias of the logit, `[1]`; None if the block `head` has none, or before its variables exist."""
+        """Bias of the logit, `[1]`; None if the block `head` does not have one, or its variables do not exist yet."""
         return getattr(self.blocks.get("head", [None])[-1], "bias", None)
 
     def start_at(self, logit: float) -> None:

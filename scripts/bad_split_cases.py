@@ -1,4 +1,4 @@
-"""Invalid splits, and data that cannot be split, for the cases of `bad_inputs.py`."""
+"""Invalid splits and samples, and data that cannot be divided so, for the cases of `bad_inputs.py`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -46,6 +46,9 @@ SPLIT_CONFIGS = [
         "a gap longer than the validation data", by_time({"hours": 3}), "data.split.gap", "valid", "276 of 480 rows"
     ),
     unsplit("a gap longer than the data", by_time({"days": 365}), "data.split.gap", "train", "384 of 480 rows"),
+    setting("a sample without negatives", "data.sample_negatives", 0),
+    setting("a sample of more than all negatives", "data.sample_negatives", 1.5),
+    setting("less than one negative", "data.sample_negatives", 1e-9, "data.sample_negatives", "less than one"),
 ]
 SPLIT_VALUES = [
     unsplittable(

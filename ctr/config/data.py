@@ -46,8 +46,8 @@ class Data(Settings):
     """Fraction r of the negatives that the data kept, if negatives were downsampled. Scoring adds ln r to each logit;
     metrics and PSI count a negative 1/r times."""
     sample_negatives: float | None = Field(None, gt=0, le=1)
-    """Fraction of the negatives of the training data that each epoch trains on, drawn anew for each epoch. `null`: all.
-    Scoring adds its logarithm to each logit. Features are fitted, and all splits are measured, on all negatives."""
+    """Fraction r of the negatives of the training data that an epoch trains on. Each epoch draws a different sample;
+    `null`: all. Scoring adds ln r to each logit. Features are fitted on all negatives, and metrics count them all."""
     keep: Names = []
     """Pass-through columns, which are copied into the score files."""
     cast: dict[str, Cast] = {}

@@ -30,6 +30,7 @@ SETTINGS = {
         "training.epochs=6",
         "optimizers.dense.learning_rate=0.3",
     ],
+    "sampled negatives": ["data.sample_negatives=0.4", "data.split.gap={minutes: 30}", "training.last_batch=drop"],
     "no validation data": ["data.split.fractions=[0.8, 0, 0.2]"],
     "schedule, lookahead, clipping": [
         "features.columns={user: {}, item: {}, history: {type: sequence, table: item, max_length: 4}, "
