@@ -1,6 +1,6 @@
 """Sample of the negatives to train on: as many in every epoch, from a different draw each time."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 
@@ -67,17 +67,16 @@ class NegativeSample:
         Args:
             epoch: epoch, from 0.
         """
-        drawn = []
-        for number, (group, all_, kept) in enumerate(
-            zip(self.row_groups, self.negatives, self._shares(epoch), strict=True)
-        ):
-            rows = group.rows - all_ + kept
-            if kept == all_:
+        drawn: list[RowGroup] = []
+        shares = zip(self.row_groups, self.negatives, self._shares(epoch), strict=True)
+        for number, (group, negatives, kept) in enumerate(shares):
+            rows = group.rows - negatives + kept
+            if kept == negatives:
                 drawn.append(group)
             elif rows:
-                same = {field.name: getattr(group, field.name) for field in fields(group) if field.name != "rows"}
+                place = (group.file, group.index, rows, group.selected, group.slice)
                 draw = (self.seed, 6, epoch, number)
-                drawn.append(_Drawn(**same, rows=rows, whole=group, columns=self.columns, kept=kept, draw=draw))
+                drawn.append(_Drawn(*place, whole=group, columns=self.columns, kept=kept, draw=draw))
         return drawn
 
     def _shares(self, epoch: int) -> list[int]:
