@@ -237,9 +237,9 @@ FAULTS = (
     ),
     Fault(
         "patience_is_one_validation_longer",
-        "ctr/training/trainer.py",
-        "self.position.misses >= self.stopping.patience",
-        "self.position.misses > self.stopping.patience",
+        "ctr/training/checkpoint.py",
+        "self.misses >= settings.patience",
+        "self.misses > settings.patience",
         ("tests/ctr/test_trainer.py", RUNS),
     ),
     Fault(
