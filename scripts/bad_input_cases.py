@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from bad_classical_cases import CLASSICAL_STUDIES
 from bad_feature_cases import FEATURES
 from bad_split_cases import SPLIT_CONFIGS, SPLIT_VALUES
 from breakable_experiment import (
@@ -523,6 +524,7 @@ STUDIES = [
     study("a comparison where a run is", {}, "runs/tiny", "not a comparison", line=f"{COMPARE} --out runs/tiny"),
     study("no process at once", {}, "--processes", line=f"{COMPARE} --processes 0"),
     study("an unknown callback", {}, "nowhere:a", line=f"{COMPARE} --callback nowhere:a"),
+    *CLASSICAL_STUDIES,
     command(
         "a callback in a package that is called as one of ctr",
         "train config.yaml --callback models.callbacks:Log",

@@ -3,7 +3,8 @@
     python scripts/kill_and_compare.py STUDY [--kills 5] [--signal KILL|TERM] [--set KEY=VALUE]... [--seed 1]
                                        [--folder FOLDER]
 
-comparison.json without durations, and weights, scores and metrics.jsonl of every run, must be the same, byte for byte.
+comparison.json without durations, weights, scores and metrics.jsonl of every run, and the scores of every classical
+model must be the same, byte for byte.
 Prints a line per kill and a summary; exit code 1 if anything differs.
 """
 
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from kill_and_resume import INTERRUPTED, ending
+
+from ctr.runs.checksums import sha256
 
 
 def start(study: Path, settings: list[str], out: Path) -> subprocess.Popen[bytes]:
@@ -48,7 +51,9 @@ def results(out: Path) -> dict[str, Any]:
     runs = sorted((out / "runs").glob("*/*/report.json"))
     runs = [path for path in runs if (path.parts[-3], path.parts[-2]) not in ended]
     of_runs = {str(path.parent.relative_to(out)): ending(path.parent) for path in runs}
-    return {"comparison.json": found, "trials": trials(out), **of_runs}
+    scores = sorted(out.glob("classical/*/*/scores/*.parquet"))
+    of_fits = {str(path.relative_to(out)): sha256(path) for path in scores}
+    return {"comparison.json": found, "trials": trials(out), **of_runs, **of_fits}
 
 
 def trials(out: Path) -> str | None:
@@ -92,7 +97,8 @@ def main() -> None:
         finish(given.study, given.set, folder / "killed")
         expected, found = results(folder / "undisturbed"), results(folder / "killed")
         wrong += [name for name in {**expected, **found} if expected.get(name) != found.get(name)]
-        print(f"{given.kills} kills with {number.name}, {len(found) - 2} runs: {', '.join(wrong) or 'nothing'} differs")
+        differing = ", ".join(wrong) or "nothing"
+        print(f"{given.kills} kills with {number.name}, {len(found) - 2} results: {differing} differs")
     sys.exit(1 if wrong else 0)
 
 

@@ -18,7 +18,7 @@ FLOORS = [  # from the top
     {"ctr.cli"},
     {"ctr.jobs", "ctr.options"},
     {"ctr.comparison"},
-    {"ctr.preflight", "ctr.report", "ctr.starter"},
+    {"ctr.classical", "ctr.preflight", "ctr.report", "ctr.starter"},
     {"ctr.training"},
     {"ctr.evaluation"},
     {"ctr.checks", "ctr.runs"},
@@ -168,8 +168,8 @@ def test_a_shipped_config_is_valid(path, criteo_columns):
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_a_shipped_study_is_valid_with_all_its_options(path, tmp_path):
-    study = load_study(path)
+def test_a_shipped_study_is_valid_with_all_its_options(path, tmp_path, criteo_columns):
+    study = load_study(path, [f"data.root={criteo_columns}"])
     variants = list_variants(study)
     trials = planned_trials(study, variants, tmp_path)
     assert len(trials) == (study.tuning.trials * len(variants) if study.tuning else 0)

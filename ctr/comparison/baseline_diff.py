@@ -119,7 +119,8 @@ def missing_runs(runs: VariantRuns) -> list[str]:
     if lost:
         missing.append(f"{name}: trial {', '.join(lost)} did not finish (run the same command to retry)")
     if not runs.seeds:
-        missing.append(f"{name}: every trial failed")
+        baseline = runs.variant.tuned_as
+        missing.append(f"{name}: every trial {f'of {baseline} ' if baseline else ''}failed")
     elif failed:
         missing.append(f"{name}: no finished run with seed {', '.join(failed)}")
     return missing

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ctr.comparison.baseline_diff import assign_verdicts, compare_with_baseline, missing_runs, to_estimate
 from ctr.comparison.results import Curve, Result, VariantRuns
@@ -11,7 +12,17 @@ from ctr.metrics import metric_over_seeds
 from ctr.metrics.catalog import entry, paired_metrics, shown_in
 from ctr.metrics.metric import Metric, Place
 from ctr.runs.environment import environment
-from ctr.schema.comparison import Clock, Comparison, Estimate, SeedResult, ToTarget, Trial, VariantResult
+from ctr.schema.comparison import (
+    Clock,
+    Comparison,
+    Estimate,
+    LearningCurve,
+    SeedResult,
+    ToTarget,
+    Trained,
+    Trial,
+    VariantResult,
+)
 from ctr.schema.report import VERSION, RunReport
 
 
@@ -49,6 +60,7 @@ def build_comparison(study: Study, variants: Sequence[VariantRuns]) -> Compariso
         "study": {
             "name": study.name,
             "axes": {axis: list(options) for axis, options in study.axes.items()},
+            "classical_models": list(study.classical_models),
             "baseline": baseline.variant.name,
             "seeds": study.seeds,
             "tuning": None
@@ -64,12 +76,10 @@ def build_comparison(study: Study, variants: Sequence[VariantRuns]) -> Compariso
 
 def _variant_result(runs: VariantRuns, target: float | None) -> VariantResult:
     """Return the entry of a variant, without its difference from the baseline."""
-    reports = [result.report for result in runs.finished if result.report is not None]
-    tables = [report["tables"] for report in reports]
-    curves = [result.curve() for result in runs.finished]
     return {
         "name": runs.variant.name,
         "options": runs.variant.options,
+        "classical_model": runs.variant.classical_model,
         "tuned": None if runs.best_trial is None else runs.best_trial.run.sampled,
         "outermost": _extreme_settings(runs),
         "trials": [_trial(result, result is runs.best_trial) for result in runs.trials],
@@ -84,19 +94,47 @@ def _variant_result(runs: VariantRuns, target: float | None) -> VariantResult:
             for result in (*runs.trials, *runs.seeds)
             if result.failure is not None
         ],
-        "seeds": [
-            {"seed": result.run.seed, **_seed_result(result, curve)}
-            for result, curve in zip(runs.finished, curves, strict=True)
-        ],
         "metrics": {metric.key: _over_seeds(runs.finished, metric) for metric in shown_in(Place.COMPARISON)},
+        "lacking": missing_runs(runs),
+        "difference": None,
+        **(_trained(runs, target) if runs.variant.classical_model is None else _fitted(runs)),
+    }
+
+
+def _trained(runs: VariantRuns, target: float | None) -> Trained:
+    """Return what a variant has because its runs train steps: learning curves, tables, and the cost of the target."""
+    reports = [result.run_report for result in runs.finished]
+    tables = [report["tables"] for report in reports]
+    curves = [result.curve() for result in runs.finished]
+    return {
+        "seeds": [_seed_result(result, curve) for result, curve in zip(runs.finished, curves, strict=True)],
         "to_target": _to_target(curves, target),
         "row_sparsity": _mean(report["row_sparsity"] for report in reports),
         "table_bytes": _mean(sum(table["weight_bytes"] for table in of_run) for of_run in tables),
         "nonzero_table_bytes": _mean(sum(table["nonzero_weight_bytes"] for table in of_run) for of_run in tables),
         "state_bytes": _mean(sum(report["state_bytes"].values()) for report in reports),
-        "lacking": missing_runs(runs),
-        "difference": None,
         "clock": {**_clock(reports, curves, target), "trial_seconds_saved": _seconds_saved(runs.trials)},
+    }
+
+
+def _fitted(runs: VariantRuns) -> Trained:
+    """Return the same keys of a classical model, which has no steps, tables or optimizer state."""
+    results = runs.finished
+    seconds = [result.classical_report["seconds"]["train"] for result in results]
+    return {
+        "seeds": [_fit_result(result) for result in results],
+        "to_target": None,
+        "row_sparsity": None,
+        "table_bytes": None,
+        "nonzero_table_bytes": None,
+        "state_bytes": None,
+        "clock": {
+            "seconds": _mean(seconds),
+            "rows_per_second": None,
+            "seconds_to_target": None,
+            "curves": [[] for _ in results],
+            "fits": seconds,
+        },
     }
 
 
@@ -117,14 +155,29 @@ def _trial(result: Result, is_best: bool) -> Trial:
 
 
 def _seed_result(result: Result, curve: Curve) -> SeedResult:
-    assert result.report is not None
-    training = result.report["training"]
+    training = result.run_report["training"]
     return {
+        **_seed_metrics(result),
+        **{name: training[name] for name in ("epochs", "steps", "rows", "stopped_early")},
+        "curve": {"rows": curve.rows, "auc": curve.auc, "log_loss": curve.log_loss},
+    }
+
+
+def _fit_result(result: Result) -> SeedResult:
+    """Return the entry of a seed of a classical model."""
+    fit = result.classical_report["fit"]
+    unknown = dict.fromkeys(("epochs", "steps", "stopped_early"))
+    curve: LearningCurve = {"rows": [], "auc": [], "log_loss": []}
+    return {**_seed_metrics(result), **unknown, "rows": fit["examples"], "curve": curve, "fit": fit}
+
+
+def _seed_metrics(result: Result) -> dict[str, Any]:
+    assert result.report is not None
+    return {
+        "seed": result.run.seed,
         **{metric.key: result.metrics.get(metric.key) for metric in shown_in(Place.COMPARISON)},
         "auc_interval": result.metrics.get("auc_interval"),
         "valid_auc": result.report["metrics"].get("valid", {}).get("auc"),
-        **{name: training[name] for name in ("epochs", "steps", "rows", "stopped_early")},
-        "curve": {"rows": curve.rows, "auc": curve.auc, "log_loss": curve.log_loss},
     }
 
 
@@ -176,7 +229,7 @@ def _clock(reports: Sequence[RunReport], curves: Sequence[Curve], target: float 
 
 def _seconds_saved(trials: Sequence[Result]) -> float:
     """Return how much longer the trials that ended early would have trained at most, at the speed of the others."""
-    reports = [result.report for result in trials if result.report is not None]
+    reports = [result.run_report for result in trials if result.report is not None]
     per_epoch = _mean(report["seconds"]["train"] / report["training"]["epochs"] for report in reports) or 0.0
     ended = [result.ended for result in trials if result.ended is not None and not result.run.saved.is_finished]
     return per_epoch * sum(trial.ending["last_epoch"] - trial.ending["epochs"] for trial in ended)

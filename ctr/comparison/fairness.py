@@ -27,6 +27,8 @@ def fairness(pairs: Sequence[tuple[Result, Result]]) -> Start:
     Args:
         pairs: finished run of the variant and finished run of the baseline, for each seed.
     """
+    if any(candidate.run.variant.classical_model for candidate, _ in pairs):
+        return {"equal": False, "shared": [], "differing": [], "violations": _different_data(pairs)}
     must_be_equal = all(not _changed_settings(base, candidate, exclude=START_NEUTRAL) for candidate, base in pairs)
     is_shared: dict[str, bool] = {}
     violations = []
@@ -38,15 +40,23 @@ def fairness(pairs: Sequence[tuple[Result, Result]]) -> Start:
         differing = [name for name in names if base_start.get(name) != start.get(name)]
         if must_be_equal and differing:
             violations.append(f"{candidate.run.label}: differs from {base.run.label} in {', '.join(differing)}")
-        same_config = not _changed_settings(base, candidate, include=("data*",))
-        if same_config and not have_same_data(base.run.saved, candidate.run.saved):
-            violations.append(f"{candidate.run.label}: trained on different data than {base.run.label}")
+    violations += _different_data(pairs)
     return {
         "equal": must_be_equal and not violations and is_shared.get(ORDER, False),
         "shared": [name for name, shared in is_shared.items() if shared],
         "differing": [name for name, shared in is_shared.items() if not shared],
         "violations": violations,
     }
+
+
+def _different_data(pairs: Sequence[tuple[Result, Result]]) -> list[str]:
+    """Return a sentence for each pair whose data differs although it has the same `data` settings."""
+    return [
+        f"{candidate.run.label}: trained on different data than {base.run.label}"
+        for candidate, base in pairs
+        if not _changed_settings(base, candidate, include=("data*",))
+        and not have_same_data(base.run.saved, candidate.run.saved)
+    ]
 
 
 def _changed_settings(
@@ -57,11 +67,9 @@ def _changed_settings(
 
 def _starts(base: Result, candidate: Result) -> tuple[dict[str, str], dict[str, str]]:
     """Return the SHA-256 of initial weights and data order, by name, of both runs."""
-    assert base.report is not None
-    assert candidate.report is not None
     weights = [result.run.saved.read_json("initial_weights.json") for result in (base, candidate)]
-    trained = [report["training"] for report in (base.report, candidate.report)]
-    orders = [{ORDER: report["fingerprints"]["data_order"]} for report in (base.report, candidate.report)]
+    trained = [result.run_report["training"] for result in (base, candidate)]
+    orders = [{ORDER: result.run_report["fingerprints"]["data_order"]} for result in (base, candidate)]
     # the fingerprint covers the first epoch, or a part of it if the run stopped within it
     if (
         any(training["epochs"] <= 1 and training["stopped_early"] for training in trained)

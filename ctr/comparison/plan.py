@@ -12,11 +12,11 @@ from ctr.comparison.search_ranges import Sampled, sample
 from ctr.comparison.study import Study, Variant
 from ctr.config.config_diff import bullet_list, diff_experiments
 from ctr.config.earlier_versions import translate_trials
-from ctr.config.experiment import Experiment
+from ctr.config.experiment import Experiment, load_saved_experiment
 from ctr.errors import ConfigError
 from ctr.runs.checksums import check_file, read_sums, rewriting
 from ctr.runs.files import read_json, write_json, write_text
-from ctr.runs.run import Run
+from ctr.runs.run import CONFIG, Run
 from ctr.runs.run_data import CONTENTS, changed_contents, changed_files
 from ctr.training.data import empty_encoder, open_splits
 from features import RowGroup
@@ -72,7 +72,7 @@ def planned_trials(study: Study, variants: list[Variant], folder: Path) -> list[
     count, seed = study.tuning.trials, study.tuning.seed
     written = _written_trials(folder)
     runs = []
-    for variant in variants:
+    for variant in [variant for variant in variants if variant.classical_model is None]:
         old = written.get(variant.name, {})
         is_same = old.get("ranges") == _ranges(variant) and old.get("seed") == seed
         known = old["trials"] if is_same else []
@@ -86,7 +86,7 @@ def planned_trials(study: Study, variants: list[Variant], folder: Path) -> list[
 def planned_seeds(
     study: Study, best: dict[str, PlannedRun | None], variants: list[Variant], folder: Path
 ) -> list[PlannedRun]:
-    """Return the reported runs: one per variant and seed, with the sampled values of the variant's best trial.
+    """Return the reported runs: one per variant and seed, with the sampled values of the best trial.
 
     Args:
         study: study with the seeds.
@@ -97,12 +97,15 @@ def planned_seeds(
     runs = []
     for seed in study.seeds:
         for variant in variants:
-            trial = best.get(variant.name)
-            if variant.name in best and trial is None:
+            tuned_as = variant.tuned_as or variant.name
+            trial = best.get(tuned_as)
+            if tuned_as in best and trial is None:
                 continue
             sampled = trial.sampled if trial else {}
-            prefix = f"trial-{trial.trial}-" if trial else ""  # more trials may have another best trial
-            run = folder / "runs" / variant.name / f"{prefix}seed-{seed}"
+            # more trials may have another best trial
+            prefix = f"trial-{trial.trial}-" if trial and variant.depends_on(sampled) else ""
+            kind = "runs" if variant.classical_model is None else "classical"
+            run = folder / kind / variant.name / f"{prefix}seed-{seed}"
             runs.append(PlannedRun(variant, None, sampled, seed, variant.experiment(sampled, seed), run))
     return runs
 
@@ -114,7 +117,8 @@ def check_same_settings(runs: Sequence[PlannedRun]) -> None:
         ConfigError: a setting differs.
     """
     for run in _existing_runs(runs):
-        changed = diff_experiments(run.saved.experiment(), run.experiment, exclude=("name",))
+        saved = load_saved_experiment(run.saved.file(CONFIG)) if run.variant.classical_model else run.saved.experiment()
+        changed = diff_experiments(saved, run.experiment, run.variant.reads, exclude=("name",))
         if changed:
             title = f"{run.folder}: cannot reuse this run with different settings:"
             raise ConfigError(bullet_list(title, changed) + RESTORE)

@@ -130,7 +130,7 @@ class Pool:
         config, log = self._file_of(run, "yaml"), self._file_of(run, "log")
         write_text(config, run.experiment.to_yaml())
         user_code = [",".join(trusted_packages()), os.pathsep.join(sys.path)]
-        arguments = [str(config), str(run.folder), *user_code, *self.callbacks]
+        arguments = [str(config), str(run.folder), *user_code, run.variant.classical_model or "", *self.callbacks]
         sys_path = [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
         with log.open("wb") as out:
             process = subprocess.Popen(

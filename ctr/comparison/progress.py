@@ -11,10 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from ctr.comparison.losing_trials import EndedTrial
 from ctr.comparison.plan import PlannedRun
 from ctr.comparison.pool import Failure
+from ctr.comparison.results import read_report
 from ctr.console import PLAIN
 from ctr.report import formats
 from ctr.report.ended_trials import ending_text
-from ctr.schema.report import RunReport
+from ctr.schema.report import ScoredReport
 
 REFRESH_SECONDS = 1.0
 
@@ -52,8 +53,9 @@ class ComparisonProgress:
         self._bars.stop()
 
     def started(self, run: PlannedRun) -> None:
-        """Add a bar for a run, which counts epochs."""
-        bar = self._bars.add_task(escape(run.label), total=run.experiment.training.epochs, status="")
+        """Add a bar for a run, which counts epochs, or one fit for a classical model."""
+        epochs = run.experiment.training.epochs if run.variant.classical_model is None else 1
+        bar = self._bars.add_task(escape(run.label), total=epochs, status="")
         self._running[run.label] = run, bar, time.perf_counter()
 
     def ended(self, run: PlannedRun, failure: Failure | None, lost: EndedTrial | None = None) -> None:
@@ -72,7 +74,7 @@ class ComparisonProgress:
         if lost is not None:
             outcome = ending_text(lost.ending)
         else:
-            outcome = f"failed: {failure.reason}" if failure else _metrics(run.saved.run_report())
+            outcome = f"failed: {failure.reason}" if failure else _metrics(read_report(run))
         self.console.print(f"{self.done:4d}/{self.total}  {run.label}: {outcome}  ({seconds})", **PLAIN)
 
     def waiting(self) -> None:
@@ -87,7 +89,7 @@ class ComparisonProgress:
                 self._bars.update(bar, completed=line["epoch"], status=f"valid AUC {formats.metric(line['auc'])}")
 
 
-def _metrics(report: RunReport) -> str:
+def _metrics(report: ScoredReport) -> str:
     """Return the validation metrics of a run; test metrics appear only at the end of the comparison."""
     split = "valid" if "valid" in report["metrics"] else "train"
     metrics = report["metrics"][split]

@@ -4,17 +4,23 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from ctr.classical.examples import MAX_EXAMPLES
 from ctr.comparison.plan import PlannedRun
 from ctr.comparison.pool import Budget
 from ctr.comparison.study import Variant
+from ctr.config.experiment import Experiment
 from ctr.config.training import available_cpus
 from ctr.errors import ConfigError
-from ctr.preflight.resources import estimate_resources
+from ctr.preflight.resources import encoded_row, estimate_resources, memory_while_measured, score_file_bytes
+from ctr.runs import machine
 from ctr.runs.machine import free_memory
 from ctr.training.data import PreparedData, empty_encoder, prepare
 from ctr.training.plan import ModelPlan, plan_model
+from features import count_rows
 
 UNKNOWN = 1 << 62  # more bytes than any machine has
+FITTED = ("train", "valid")  # splits that a classical model holds in memory
+BYTES_OF_VALUE, COPIES = 12, 3  # of a value of its inputs, at most: a float64 and its column
 
 
 def estimate_memory_and_disk(runs: Sequence[PlannedRun]) -> tuple[dict[str, int], int]:
@@ -29,17 +35,22 @@ def estimate_memory_and_disk(runs: Sequence[PlannedRun]) -> tuple[dict[str, int]
         ConfigError: a setting of a model or optimizer is invalid, or there is no validation or test data.
         DataError: the data is invalid.
     """
-    plans = [_plan(run) for run in runs]
+    plans = {run.folder: _plan(run) for run in runs if run.variant.classical_model is None}
     prepared: dict[str, PreparedData] = {}
     memory_of: dict[str, int] = {}
     disk = 0
-    for run, plan in zip(runs, plans, strict=True):
-        experiment = plan.experiment
+    for run in runs:
+        plan = plans.get(run.folder)
+        experiment = run.experiment if plan is None else plan.experiment
         data = experiment.model_dump_json(include={"data", "features"}, serialize_as_any=True)
         if data not in prepared:
             prepared[data] = prepare(experiment)
             _check_splits(run, prepared[data])
         name = run.variant.name
+        if plan is None:
+            memory_of[name] = _classical_memory(experiment, prepared[data])
+            disk = max(disk, score_file_bytes(prepared[data]))
+            continue
         try:
             estimate = estimate_resources(plan.completed(prepared[data].encoder), prepared[data])
         except ConfigError:
@@ -48,6 +59,14 @@ def estimate_memory_and_disk(runs: Sequence[PlannedRun]) -> tuple[dict[str, int]
         memory_of[name] = max(memory_of.get(name, 0), estimate.at_most)
         disk = max(disk, estimate.disk)
     return memory_of, disk
+
+
+def _classical_memory(experiment: Experiment, prepared: PreparedData) -> int:
+    """Return the bytes of memory that fitting and measuring a classical model needs, at most."""
+    examples = sum(min(count_rows(prepared.splits[name]), MAX_EXAMPLES) for name in FITTED if name in prepared.splits)
+    values = encoded_row(prepared.encoder) // 4
+    fit = examples * values * (4 + COPIES * BYTES_OF_VALUE)
+    return machine.own_memory().current + fit + memory_while_measured(experiment, prepared)
 
 
 def _plan(run: PlannedRun) -> ModelPlan:

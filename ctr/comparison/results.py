@@ -14,7 +14,7 @@ from ctr.comparison.study import Variant
 from ctr.errors import ConfigError
 from ctr.runs.files import read_json, remove, write_json
 from ctr.runs.run import LINES
-from ctr.schema.report import RunReport
+from ctr.schema.report import ClassicalReport, RunReport
 from ctr.schema.split_metrics import SplitMetrics
 
 FAILED = ".failed.json"  # suffix of a file next to the run folder
@@ -53,9 +53,23 @@ class Result:
     """Result of a run that ended: its report, its failure, or how it ended as a losing trial."""
 
     run: PlannedRun
-    report: RunReport | None
+    report: RunReport | ClassicalReport | None
     failure: Failure | None
     ended: EndedTrial | None = None
+
+    @property
+    def run_report(self) -> RunReport:
+        """Report of a run that trained steps, not of a classical model."""
+        assert self.report is not None
+        assert self.report["kind"] == "run"
+        return self.report
+
+    @property
+    def classical_report(self) -> ClassicalReport:
+        """Report of a classical model."""
+        assert self.report is not None
+        assert self.report["kind"] == "classical"
+        return self.report
 
     @property
     def evaluated(self) -> str:
@@ -116,8 +130,9 @@ class VariantRuns:
 def load_result(run: PlannedRun) -> Result | None:
     """Return the result of a planned run; None if the run is new or unfinished."""
     if run.saved.exists and run.saved.is_finished:
-        run.saved.check_code(run.experiment)  # the code might have changed while the run was trained
-        return Result(run, run.saved.run_report(), None)
+        if run.variant.classical_model is None:
+            run.saved.check_code(run.experiment)  # the code might have changed while the run was trained
+        return Result(run, read_report(run), None)
     path = _failure_file(run)
     if path.is_file():
         failure = read_json(path)
@@ -129,6 +144,13 @@ def load_result(run: PlannedRun) -> Result | None:
 def is_pending(result: Result | None) -> bool:
     """Return True for a run to train: a new run, or a run whose failure might not repeat."""
     return result is None or (result.failure is not None and not result.failure.is_final)
+
+
+def read_report(run: PlannedRun) -> RunReport | ClassicalReport:
+    """Return the report of a finished run."""
+    if run.variant.classical_model is not None:
+        return run.saved.classical_report()
+    return run.saved.run_report()
 
 
 def write_failure(run: PlannedRun, failure: Failure) -> None:

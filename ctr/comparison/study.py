@@ -2,8 +2,9 @@
 
 import itertools
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ from ctr.config.messages import explain
 from ctr.errors import ConfigError
 from ctr.metrics.catalog import shown_in
 from ctr.metrics.metric import Place
+from ctr.schema.classical import ClassicalModel
 from features import Settings, nearest
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ COLUMNS = {  # columns of runs.csv in addition to the axes
 }
 STUDY_KEYS = {"seed": "seeds", "name": "name"}
 """Settings that the comparison sets for each run -> the key of the study to use instead."""
+
+CLASSICAL_READS = ("seed", "data*", "features*", "report*", "training.threads")
+"""Patterns of the settings that a classical model depends on."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -61,6 +66,9 @@ class Study(Settings):
     axes: dict[str, dict[str, Any]] = Field(min_length=1)
     """Axis -> option -> settings by dotted key. Short form: axis -> one dotted key -> list of values. The axis `drop`
     is a list of features to leave out in turn, or group -> list of features."""
+    classical_models: list[ClassicalModel] = []
+    """Models of scikit-learn to compare with: `logistic` (logistic regression) and `trees` (gradient-boosted trees).
+    They are added to the variants of the axes, and need the extra `classical`."""
     baseline: dict[str, str] = {}
     """Axis -> option of the baseline. Default: the first option of each axis."""
     seeds: list[Seed] = Field([1], min_length=1)
@@ -99,6 +107,15 @@ class Study(Settings):
         return self
 
     @model_validator(mode="after")
+    def _check_classical_models(self) -> "Study":
+        for index, name in enumerate(self.classical_models):
+            if name in self.classical_models[:index]:
+                raise ValueError(f"classical_models: duplicate model {name!r}. Models must be distinct.")
+            if axis := next((axis for axis, options in self.axes.items() if name in options), None):
+                raise ValueError(f"axes.{axis}.{name}: is also the name of a classical model. Rename the option.")
+        return self
+
+    @model_validator(mode="after")
     def _check_baseline(self) -> "Study":
         for axis, option in self.baseline.items():
             if axis not in self.axes:
@@ -112,14 +129,16 @@ class Study(Settings):
 
 @dataclass(frozen=True)
 class Variant:
-    """A combination of options, one of each axis.
+    """A combination of options, one of each axis, or a classical model.
 
     Attributes:
-        name: options joined by `+`, which is also the name of a folder.
-        options: axis -> option.
-        values: config with search ranges.
+        name: options joined by `+`, or the name of the classical model; also the name of a folder.
+        options: axis -> option; empty for a classical model.
+        values: config with search ranges; for a classical model, that of the baseline.
         ranges: dotted key -> search range.
         expander: expands patterns of features, the same for all variants of a study.
+        classical_model: name of the classical model; None for a combination of options.
+        tuned_as: variant whose best trial sets the search ranges: the baseline for a classical model; None: itself.
     """
 
     name: str
@@ -127,6 +146,17 @@ class Variant:
     values: dict[str, Any]
     ranges: dict[str, SearchRange]
     expander: FeatureExpander = field(default_factory=FeatureExpander, compare=False, repr=False)
+    classical_model: ClassicalModel | None = None
+    tuned_as: str | None = None
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Patterns of the settings that decide the result of a run."""
+        return ("*",) if self.classical_model is None else CLASSICAL_READS
+
+    def depends_on(self, keys: Iterable[str]) -> bool:
+        """Return True if one of the settings decides the result of a run."""
+        return any(fnmatchcase(key, pattern) for key in keys for pattern in self.reads)
 
     def experiment(self, sampled: Sampled, seed: int) -> "Experiment":
         """Return the experiment with the sampled values of a trial.
@@ -198,7 +228,10 @@ def check_variants(study: Study) -> None:
 
 
 def list_variants(study: Study, notify: Notify = ignore) -> list[Variant]:
-    """Return every combination of options, the baseline first.
+    """Return every combination of options, the baseline first, then the classical models.
+
+    A classical model has no options. It reads the data, features and report settings of the baseline, so that its
+    examples are those of the baseline.
 
     Args:
         study: study with the axes.
@@ -220,12 +253,18 @@ def list_variants(study: Study, notify: Notify = ignore) -> list[Variant]:
         variants.append(Variant(JOIN.join(names), options, values, find_ranges(values), expander))
     _check_budget(study, variants)
     first = {axis: next(iter(options)) for axis, options in study.axes.items()}
-    return sorted(variants, key=lambda variant: variant.options != {**first, **study.baseline})
+    variants.sort(key=lambda variant: variant.options != {**first, **study.baseline})
+    base = variants[0]
+    classical = [
+        replace(base, name=name, options={}, classical_model=name, tuned_as=base.name)
+        for name in study.classical_models
+    ]
+    return [*variants, *classical]
 
 
 def _check_budget(study: Study, variants: list[Variant]) -> None:
     """Raise ConfigError unless there are two variants, and all or none have search ranges."""
-    if len(variants) < 2:
+    if len(variants) + len(study.classical_models) < 2:
         raise ConfigError("axes: a comparison needs at least two variants, found 1. Add an option to an axis.")
     tuned = [variant for variant in variants if variant.ranges]
     if tuned and study.tuning is None:
@@ -249,6 +288,11 @@ def _apply(values: dict[str, Any], settings: Mapping[str, Any], where: str) -> N
             path = yaml_file.split_key(key)
         except ValueError as error:
             raise ConfigError(f"{where}: {error}") from error
+        if path in (["baseline"], ["classical_models"]):
+            raise ConfigError(
+                f"{where}: {key!r} is a key of the study. To compare with a classical model, add "
+                f"`classical_models: [logistic, trees]` to the study."
+            )
         if path[0] in STUDY_KEYS:
             raise ConfigError(
                 f"{where}: the comparison sets {key!r}. Use `{STUDY_KEYS[path[0]]}` of the study instead."

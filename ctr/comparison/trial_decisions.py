@@ -81,7 +81,7 @@ class TrialDecisions:
             return False
         result = load_result(run)
         if result is not None and result.report is not None:
-            self._add(variant, run, result.report)
+            self._add(variant, run, result.run_report)
         return result is not None
 
     def _is_lost(self, variant: _Variant, run: PlannedRun) -> bool:

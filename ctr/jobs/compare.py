@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ctr.classical.fit import check_installed
 from ctr.comparison.build_comparison import best_trial, build_comparison
 from ctr.comparison.plan import (
     STUDY,
@@ -164,6 +165,8 @@ def _prepare(
     """Return the variants, their trials, and the runs to train in the first stage; write the plan if checks pass."""
     hide_gpus()
     variants = list_variants(study, partial(warn, stage.console))
+    if study.classical_models:
+        check_installed()
     with _set_aside(folder, overwrite):
         trials = planned_trials(study, variants, folder)
         pending = stage.check(trials or planned_seeds(study, {}, variants, folder))

@@ -92,9 +92,8 @@ def estimate_resources(
     """
     experiment, rows, scores = plan.experiment, 0, 0
     if prepared is not None:
-        scored = sum(count_rows(groups) for name, groups in prepared.splits.items() if name != "train")
-        rows = max(_while_trained(experiment, prepared), _while_measured(experiment, prepared, scored))
-        scores = scored * (ROW_OF_SCORES + PASSTHROUGH_VALUE * len(prepared.passthrough))
+        rows = max(_while_trained(experiment, prepared), memory_while_measured(experiment, prepared))
+        scores = score_file_bytes(prepared)
     return ResourceEstimate(
         plan=plan,
         device=plan.device,
@@ -106,6 +105,15 @@ def estimate_resources(
     )
 
 
+def score_file_bytes(prepared: PreparedData) -> int:
+    """Return the bytes of the score files of a run, before they are compressed."""
+    return _scored_rows(prepared) * (ROW_OF_SCORES + PASSTHROUGH_VALUE * len(prepared.passthrough))
+
+
+def _scored_rows(prepared: PreparedData) -> int:
+    return sum(count_rows(groups) for name, groups in prepared.splits.items() if name != "train")
+
+
 def _while_trained(experiment: Experiment, prepared: PreparedData) -> int:
     """Return the bytes of rows in memory while training: windows, slices encoded ahead, and the tensors of a step."""
     train, threads = prepared.splits["train"], experiment.training.threads
@@ -114,12 +122,13 @@ def _while_trained(experiment: Experiment, prepared: PreparedData) -> int:
     window = min(experiment.data.shuffle_rows + at_once, trained)
     ahead = min((threads + 1) * at_once, trained)
     raw = min(threads * at_once, rows) * prepared.row_bytes * WHILE_ENCODED
-    return STEP + raw + _encoded_row(prepared.encoder) * (WINDOWS * window + ahead)
+    return STEP + raw + encoded_row(prepared.encoder) * (WINDOWS * window + ahead)
 
 
-def _while_measured(experiment: Experiment, prepared: PreparedData, scored: int) -> int:
+def memory_while_measured(experiment: Experiment, prepared: PreparedData) -> int:
     """Return the bytes of rows in memory while scoring: slices, the sample of the training data, scores, the report."""
-    encoded = _encoded_row(prepared.encoder)
+    scored = _scored_rows(prepared)
+    encoded = encoded_row(prepared.encoder)
     at_once = max(_at_once(groups) for groups in prepared.splits.values())
     total = sum(map(count_rows, prepared.splits.values()))
     slices = min(SLICES_IN_MEMORY * at_once, total) * (encoded + prepared.row_bytes * WHILE_ENCODED // 2)
@@ -132,7 +141,7 @@ def _at_once(row_groups: list[RowGroup]) -> int:
     return max(8 * len(group.selected) if group.selected is not None else group.rows for group in row_groups)
 
 
-def _encoded_row(encoder: Encoder) -> int:
+def encoded_row(encoder: Encoder) -> int:
     """Return the bytes of an example of a batch."""
     return sum(math.prod(shape) * np.dtype(kind).itemsize for shape, kind in encoder.batch_spec.values())
 

@@ -36,6 +36,7 @@ DETAIL_TABLES: dict[str, TableFunction] = {
     "Results by seed": tables.by_seed,
     "Cost to target": tables.to_target,
     "Trials": tables.trials,
+    "Classical models": tables.classical,
     "Failed runs": tables.failures,
     "Fairness": tables.shared,
 }
@@ -86,7 +87,7 @@ def write_comparison(folder: Path) -> None:
         "comparison.html",
         {
             "study": comparison["study"],
-            "variants": len(comparison["variants"]),
+            "variants": tables.count_variants(comparison),
             "cards": _cards(comparison),
             "orders": {},
             "sentences": sentences(comparison),
@@ -142,18 +143,22 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
             reason = ending_text(ending) if (ending := trial.get("ended")) is not None else trial["reason"]
             measured = {"valid_auc": trial["auc"], "valid_log_loss": trial["log_loss"], "reason": reason}
             yield {**run, **trial["values"], **measured, "chosen": trial["chosen"]}
-        for result, seconds in zip(variant["seeds"], variant["clock"]["curves"], strict=True):
+        clock = variant["clock"]
+        times = [[seconds] for seconds in clock["fits"]] if "fits" in clock else clock["curves"]
+        for result, seconds in zip(variant["seeds"], times, strict=True):
             yield {
-                **_run_columns(variant, result["seed"]),
+                **_run_columns(variant, result["seed"], comparison),
                 **_metric_columns(variant, result, seconds, study["evaluated"]),
             }
         for failure in [failure for failure in variant["failures"] if failure["trial"] is None]:
-            yield {**_run_columns(variant, failure["seed"]), "reason": failure["reason"]}
+            yield {**_run_columns(variant, failure["seed"], comparison), "reason": failure["reason"]}
 
 
-def _run_columns(variant: VariantResult, seed: int) -> dict[str, Any]:
-    """Return the columns that identify a reported run."""
-    return {**variant["options"], "run": f"seed {seed}", "seed": seed, **(variant["tuned"] or {})}
+def _run_columns(variant: VariantResult, seed: int, comparison: Comparison) -> dict[str, Any]:
+    """Return the columns that identify a reported run; a classical model has its name in that of the first axis."""
+    first = next(iter(comparison["study"]["axes"]))
+    options = {first: variant["name"]} if variant.get("classical_model") else variant["options"]
+    return {**options, "run": f"seed {seed}", "seed": seed, **(variant["tuned"] or {})}
 
 
 def _metric_columns(
@@ -176,14 +181,19 @@ def _cards(comparison: Comparison) -> list[Card]:
     """Return the summary cards at the top of the page."""
     variants = comparison["variants"]
     compared = [variant["difference"] for variant in variants if variant["difference"] is not None]
-    same_start = [difference for difference in compared if difference["start"]["equal"]]
+    trained = [
+        variant["difference"]
+        for variant in variants
+        if variant["difference"] is not None and variant.get("classical_model") is None
+    ]
+    same_start = [difference for difference in trained if difference["start"]["equal"]]
     failed = sum(len(variant["failures"]) for variant in variants)
     return [
         _best_card(comparison),
         _verdict_card(compared, comparison["study"]["baseline"]),
         Card(
             "Same start",
-            f"{len(same_start)} of {len(compared)}",
+            f"{len(same_start)} of {len(trained)}",
             ["Variants with the baseline's initial weights and data order, for every seed."],
         ),
         Card("Failed runs", str(failed), ["The reasons are listed under Failed runs."] if failed else []),

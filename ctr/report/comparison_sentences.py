@@ -2,6 +2,7 @@
 
 from ctr.metrics.catalog import entry, paired_metrics
 from ctr.report import formats
+from ctr.report.classical import examples
 from ctr.report.comparison_tables import WORDS, best_of, interval, lowest_loss, mean, ranked, signed
 from ctr.report.ended_trials import ended_sentence
 from ctr.schema.comparison import Comparison, DifferenceToBaseline, MetricDifference, VariantResult, Verdict
@@ -25,6 +26,7 @@ def sentences(comparison: Comparison) -> list[str]:
     ]
     if (ended := ended_sentence(comparison)) is not None:
         texts.append(ended)
+    texts += _classical_models(comparison)
     if len(study["seeds"]) == 1:
         texts.append(ONE_SEED)
     differences = [variant["difference"] for variant in comparison["variants"]]
@@ -53,6 +55,23 @@ def _best(comparison: Comparison) -> list[str]:
         f"{_name(lowest)} has the lowest mean {evaluated} log loss, {mean(lowest, 'log_loss')}; its mean AUC is "
         f"{mean(lowest, 'auc')}.",
     ]
+
+
+def _classical_models(comparison: Comparison) -> list[str]:
+    """Say that the settings of classical models are fixed, and which models were fitted on a sample."""
+    names = comparison["study"].get("classical_models", [])
+    fits = [result["fit"] for variant in comparison["variants"] for result in variant["seeds"] if "fit" in result]
+    if not names or not fits:
+        return []
+    is_selected = any(fit["valid_examples"] for fit in fits)
+    fixed = "fixed settings except one, which validation selects" if is_selected else "fixed settings"
+    have, they = ("have", "they") if len(names) > 1 else ("has", "it")
+    texts = [f"{' and '.join(names)} {have} {fixed}, and no trials. Tuned, {they} could score higher."]
+    sampled = dict.fromkeys(fit["model"] for fit in fits if fit["examples"] < fit["total_examples"])
+    for name in sampled:
+        fit = next(fit for fit in fits if fit["model"] == name)
+        texts.append(f"{name} was fitted on {examples(fit)}, the other variants on all of them.")
+    return texts
 
 
 def _name(variant: VariantResult) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from ctr.metrics.catalog import entry, paired_metrics, shown_in
 from ctr.metrics.metric import Metric, Place
 from ctr.report import formats
+from ctr.report.classical import examples, selection
 from ctr.report.ended_trials import trial_outcome
 from ctr.report.interval_notes import cluster_note
 from ctr.report.text_table import TextTable
@@ -95,12 +96,22 @@ def _unit(difference: DifferenceToBaseline) -> str:
     return f"{EXAMPLES} To cluster by user, set report.group to the user column."
 
 
+def count_variants(comparison: Comparison) -> str:
+    """Return the number of variants and of classical models, as text."""
+    classical_models = len(comparison["study"].get("classical_models", []))
+    variants = len(comparison["variants"]) - classical_models
+    text = f"{variants} variant{'s' if variants != 1 else ''}"
+    if not classical_models:
+        return text
+    return f"{text} and {classical_models} classical model{'s' if classical_models != 1 else ''}"
+
+
 def leaderboard(comparison: Comparison) -> TextTable:
     """Return a table of the variants with their metrics and their differences from the baseline."""
     study = comparison["study"]
     rows = [
         [
-            *_options(variant),
+            *options_of(variant, comparison),
             mean(variant, "auc") + _seed_count(variant, study),
             mean(variant, "log_loss"),
             *_auc_difference(variant),
@@ -117,7 +128,7 @@ def costs(comparison: Comparison) -> TextTable:
     """Return a table of the cost of each variant: table sizes, optimizer state, speed and time."""
     rows = [
         [
-            *_options(variant),
+            *options_of(variant, comparison),
             _or_absent(variant["row_sparsity"], formats.percent),
             *(_or_absent(variant[key], formats.megabytes) for key in ("nonzero_table_bytes", "state_bytes")),
             _or_absent(variant["clock"]["rows_per_second"], formats.count),
@@ -139,7 +150,7 @@ def to_target(comparison: Comparison) -> TextTable:
         if reached is not None:
             counts = [_or_absent(reached[name], formats.count) for name in ("steps", "rows")]
             time = _or_absent(variant["clock"]["seconds_to_target"], formats.duration)
-            rows.append([*_options(variant), f"{reached['reached']} of {reached['of']}", *counts, time])
+            rows.append([*options_of(variant, comparison), f"{reached['reached']} of {reached['of']}", *counts, time])
     title = f"cost of reaching a validation AUC of {formats.metric(target)}"
     notes = ["Steps, examples and time are means over the seeds that reach the target.", CLOCKS] if rows else []
     header = [*axes, "seeds that reach it", "steps", "examples", "training time"]
@@ -161,7 +172,7 @@ def metrics(comparison: Comparison) -> TextTable:
             estimate = _over_seeds(variant, metric)
             texts += [metric.text(None if estimate is None else estimate["value"]), interval(estimate)]
         drift = variant["difference"] and variant["difference"]["psi"]
-        rows.append([*_options(variant), *texts, formats.psi(drift)])
+        rows.append([*options_of(variant, comparison), *texts, formats.psi(drift)])
     header = [text for metric in visible for text in (metric.label, "95% CI")]
     notes = [
         "The CIs cover variation over seeds (Student's t), on the log-odds of AUC and GAUC and on the logarithm of log "
@@ -182,7 +193,7 @@ def differences(comparison: Comparison) -> TextTable:
             over_both = difference["over_both"]
             rows.append(
                 [
-                    *_options(variant),
+                    *options_of(variant, comparison),
                     entry(key).label,
                     signed(over_both["value"]),
                     interval(difference["over_seeds"], signed=True),
@@ -209,7 +220,7 @@ def by_seed(comparison: Comparison) -> TextTable:
             difference = difference_of.get(result["seed"], NO_DIFFERENCE)
             rows.append(
                 [
-                    *_options(variant),
+                    *options_of(variant, comparison),
                     str(result["seed"]),
                     formats.metric(result["valid_auc"]),
                     formats.metric(result["auc"]),
@@ -217,7 +228,7 @@ def by_seed(comparison: Comparison) -> TextTable:
                     signed(difference["value"]),
                     interval(difference, signed=True),
                     formats.p_value(difference["p_value"]),
-                    str(result["epochs"]),
+                    _or_absent(result["epochs"], str),
                 ]
             )
     header = ["seed", "valid AUC", "AUC", "log loss", "ΔAUC", "per-seed 95% CI", "p", "epochs"]
@@ -237,13 +248,25 @@ def trials(comparison: Comparison) -> TextTable:
         for trial in variant["trials"]:
             values = [f"{trial['values'][key]:g}" if key in trial["values"] else ABSENT for key in keys]
             best = "yes" if trial["chosen"] else ""
-            rows.append([*_options(variant), str(trial["trial"]), *values, trial_outcome(trial), best])
+            rows.append([*options_of(variant, comparison), str(trial["trial"]), *values, trial_outcome(trial), best])
     tuned = [variant for variant in variants if variant["outermost"]]
     extreme = [f"{variant['name']} ({', '.join(variant['outermost'])})" for variant in tuned]
     advice = "The best trial has the smallest or largest sampled value. Consider a wider search range for"
     notes = [f"{advice} {', '.join(extreme)}."] if extreme else []
     header = [*axes, "trial", *keys, "valid AUC", "best"]
     return TextTable("trials, measured on the valid split", header, rows, notes, texts=len(axes))
+
+
+def classical(comparison: Comparison) -> TextTable:
+    """Return a table of how each classical model was fitted with each seed."""
+    rows = [
+        [variant["name"], str(result["seed"]), f"{fit['inputs']:,}", examples(fit), selection(fit)]
+        for variant in ranked(comparison)
+        for result in variant["seeds"]
+        if (fit := result.get("fit")) is not None
+    ]
+    header = ["model", "seed", "columns", "fitted on", "setting"]
+    return TextTable("classical models, by scikit-learn", header, rows, texts=1)
 
 
 def failures(comparison: Comparison) -> TextTable:
@@ -264,6 +287,8 @@ def _sharing_notes(comparison: Comparison) -> Iterable[str]:
         start, name = variant["difference"]["start"], variant["name"]
         if start["violations"]:
             yield from (f"{violation}." for violation in start["violations"])
+        elif variant.get("classical_model") is not None:
+            yield f"{name}: a classical model on the data of the baseline. It has no initial weights and no data order."
         elif not start["shared"] and not start["differing"]:
             yield f"{name}: no pair of runs to compare."
         elif start["equal"]:
@@ -287,8 +312,11 @@ def _word(verdict: Verdict | None) -> str:
     return ABSENT if verdict is None else WORDS[verdict]
 
 
-def _options(variant: VariantResult) -> list[str]:
-    return list(variant["options"].values())
+def options_of(variant: VariantResult, comparison: Comparison) -> list[str]:
+    """Return the first cells of a row, one for each axis; a classical model has its name in the first."""
+    if variant.get("classical_model") is None:
+        return list(variant["options"].values())
+    return [variant["name"], *[ABSENT] * (len(comparison["study"]["axes"]) - 1)]
 
 
 def _over_seeds(variant: VariantResult, metric: Metric) -> Estimate | None:

@@ -22,7 +22,7 @@ from ctr.report.summary_cards import drift_cards, summary_cards
 from ctr.report.unknown_ids import unknown_ids
 from ctr.runs.files import write_text
 from ctr.runs.run import Run
-from ctr.schema.report import DriftReport, EvaluationReport, Report, RunReport
+from ctr.schema.report import ClassicalReport, DriftReport, EvaluationReport, Report, RunReport
 
 FILTERS = (
     formats.metric,
@@ -90,11 +90,11 @@ def _templates() -> Environment:
     return environment
 
 
-def _run(run: Run, report: RunReport | EvaluationReport, curves: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of the page of a run or an evaluation."""
+def _run(run: Run, report: RunReport | EvaluationReport | ClassicalReport, curves: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of the page of a run, an evaluation or a classical model."""
     from ctr.report import plots  # importing matplotlib takes a second, which training should not wait for
 
-    history = History.load(run) if run.exists else None
+    history = History.load(run) if run.exists and report["kind"] != "classical" else None
     metrics, main = report["metrics"], report["main_split"]
     score, features = score_drift(report, curves), feature_drift(report, curves)
     splits = list(report["psi"]["score"])
@@ -134,6 +134,8 @@ def _run(run: Run, report: RunReport | EvaluationReport, curves: dict[str, Any])
         "min_rows": MIN_ROWS,
         "worst_rows": curves["worst_rows"].get(main, []),
         "components": report["model"]["components"] if report["kind"] == "run" else [],
+        "tables": report["tables"] if report["kind"] != "classical" else [],
+        "fingerprints": report["fingerprints"] if report["kind"] != "classical" else {},
         "config": run.read_text("config.yaml") if run.exists else None,
         "environment": run.read_json("environment.json"),
     }

@@ -23,7 +23,7 @@ from ctr.report import formats
 from ctr.report.interval_notes import cluster_note
 from ctr.report.text_table import TextTable
 from ctr.runs.run import Run
-from ctr.schema.report import EvaluationReport, RunReport
+from ctr.schema.report import ScoredReport
 from ctr.schema.split_metrics import SplitMetrics
 
 MAX_KEYS = 20
@@ -46,7 +46,7 @@ class _Named:
 
     name: str
     run: Run
-    report: RunReport | EvaluationReport
+    report: ScoredReport
 
 
 def side_by_side(runs: Sequence[Run]) -> list[TextTable]:
@@ -174,7 +174,8 @@ def _settings(runs: Sequence[tuple[str, Run]]) -> list[TextTable]:
 
     A difference counts if a run has neither the default nor a value that follows from its other settings.
     """
-    saved = [(name, config_of(run)) for name, run in runs]
+    classical = [name for name, run in runs if run.report()["kind"] == "classical"]
+    saved = [(name, config_of(run)) for name, run in runs if name not in classical]
     configs = [(name, config) for name, config in saved if config is not None]
     if len(configs) < 2:
         return []
@@ -201,6 +202,7 @@ def _settings(runs: Sequence[tuple[str, Run]]) -> list[TextTable]:
         follow = "differ" if hidden > 1 else "differs"
         notes.append(f"not listed: {hidden} more that {follow} only because of defaults or other settings")
     notes += [f"{name}: no config.yaml to compare" for name, config in saved if config is None]
+    notes += [f"{name}: a classical model, without settings of model and optimizers" for name in classical]
     title = (
         "settings that differ"
         if rows

@@ -8,9 +8,10 @@ from ctr.checks.significance import STANDARD_ERRORS, judge_calibration, judge_ex
 from ctr.metrics.catalog import entry
 from ctr.metrics.psi import MODERATE_ABOVE, Drift
 from ctr.report import formats
+from ctr.report.classical import fit_sentences
 from ctr.report.drift import DistributionDrift
 from ctr.report.history import History
-from ctr.schema.report import DriftReport, EvaluationReport, RunReport, ScoredReport
+from ctr.schema.report import ClassicalReport, DriftReport, EvaluationReport, ModelReport, RunReport, ScoredReport
 from ctr.schema.split_metrics import SplitMetrics
 
 MAX_NAMES = 8  # features that a card names before it counts the rest
@@ -36,12 +37,15 @@ class Card:
 
 
 def summary_cards(
-    report: RunReport | EvaluationReport,
+    report: RunReport | EvaluationReport | ClassicalReport,
     score: DistributionDrift | None,
     features: list[DistributionDrift],
     history: History | None,
 ) -> list[Card]:
-    """Return the cards of a run or an evaluation. Metrics are those of the main split: test, or else the last one."""
+    """Return the cards of a run, an evaluation or a classical model.
+
+    Metrics are those of the main split: test, or else the last one.
+    """
     metrics, main = report["metrics"], report["main_split"]
     others = [name for name in reversed(metrics) if name != main]
     if metrics[main]["positive_rate"] is None and metrics[main]["mean_score"] is not None:
@@ -60,9 +64,13 @@ def summary_cards(
         cards.append(_feature_drift(features, "feature", calendar))
     if report["kind"] == "run" and history is not None:
         cards.append(_training(report, history))
+    elif report["kind"] == "classical":
+        seconds = formats.duration(report["seconds"]["train"])
+        sentences = [*fit_sentences(report["fit"]), f"With reading and evaluation: {_total(report)}."]
+        cards.append(Card("Fitting time", seconds, sentences))
     else:
         cards.append(Card("Evaluation time", _total(report), ["For reading, scoring and computing metrics."]))
-    if report["row_sparsity"]:
+    if report["kind"] != "classical" and report["row_sparsity"]:
         cards.append(_row_sparsity(report))
     return cards
 
@@ -255,7 +263,7 @@ def _warm_start(warm_start: dict[str, Any]) -> str:
     )
 
 
-def _row_sparsity(report: ScoredReport) -> Card:
+def _row_sparsity(report: ModelReport) -> Card:
     sparse = [table for table in report["tables"] if table["all_zero_embeddings"]]
     sparse.sort(key=lambda table: -table["all_zero_embeddings"])
     names = _join_texts(f"{table['name']} ({formats.percent(table['row_sparsity'])})" for table in sparse)

@@ -9,10 +9,19 @@ from typing import Any
 PACKAGES = ("tensorflow", "tf-keras", "tensorflow-recommenders", "numpy", "pandas", "pyarrow", "scipy", "pydantic")
 
 
-def environment() -> dict[str, Any]:
-    """Return the versions of Python and of the packages that determine results, and the git commit."""
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+def environment(*optional: str) -> dict[str, Any]:
+    """Return the versions of Python and of the packages that determine results, and the git commit.
+
+    Args:
+        optional: names of optional packages that determine results, too.
+    """
+    versions = {name: version_of(name) for name in (*PACKAGES, *optional)}
     return {"python": platform.python_version(), "packages": versions, "git_commit": _git_commit()}
+
+
+def version_of(package: str) -> str:
+    """Return the version of an installed package."""
+    return importlib.metadata.version(package)
 
 
 def _git_commit() -> str | None:

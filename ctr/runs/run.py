@@ -14,7 +14,7 @@ from ctr.runs.files import check_writable, read_json, remove, write_json, write_
 from ctr.runs.folders import REPORT
 from ctr.runs.run_evaluations import remove_evaluations
 from ctr.schema.codec import read_report
-from ctr.schema.report import EvaluationReport, Report, RunReport
+from ctr.schema.report import ClassicalReport, EvaluationReport, Report, RunReport
 
 if TYPE_CHECKING:
     from ctr.config.experiment import Experiment  # imports TensorFlow
@@ -155,8 +155,8 @@ class Run:
             raise ConfigError(f"{self.folder}: {self._why_no_report()}")
         return read_report(self.folder / REPORT, self.read_json(REPORT))
 
-    def scored_report(self) -> RunReport | EvaluationReport:
-        """Return the report of a run or an evaluation.
+    def scored_report(self) -> RunReport | EvaluationReport | ClassicalReport:
+        """Return the report of a run, an evaluation or a classical model.
 
         Raises:
             ConfigError: as in `report`, or it is a report of `ctr psi`.
@@ -175,6 +175,17 @@ class Run:
         report = self.report()
         if report["kind"] != "run":
             raise ConfigError(f"{self.folder}: not a run. Choose the folder of a run.")
+        return report
+
+    def classical_report(self) -> ClassicalReport:
+        """Return the report of a classical model.
+
+        Raises:
+            ConfigError: as in `report`, or it is another report.
+        """
+        report = self.report()
+        if report["kind"] != "classical":
+            raise ConfigError(f"{self.folder}: not a classical model. {self.remedy(REPORT)}")
         return report
 
     def _why_no_report(self) -> str:

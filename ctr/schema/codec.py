@@ -45,7 +45,7 @@ def json_schema(schema: Any) -> Values:
 
 
 def kind_of(values: Values) -> str | None:
-    """Return `run`, `evaluation` or `psi` for the values of a report.json, unchecked; None for other values."""
+    """Return the `kind` of the values of a report.json, such as `run`, unchecked; None for other values."""
     if values.get("version") is None:
         try:
             values = earlier.report_of_0_4(values)

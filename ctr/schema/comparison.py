@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 from ctr.metrics.catalog import shown_in
 from ctr.metrics.metric import Place
 from ctr.metrics.records import record
+from ctr.schema.classical import ClassicalFit, ClassicalModel
 
 
 class Verdict(StrEnum):
@@ -210,11 +211,15 @@ def _fields_of_seed() -> dict[str, Any]:
         "seed": Annotated[int, Field(description="seed of the run")],
         "auc_interval": Annotated[list[float] | None, Field(description="95% CI of `auc`")],
         "valid_auc": Annotated[float | None, Field(description="validation AUC")],
-        "epochs": Annotated[int, Field(description="finished epochs")],
-        "steps": Annotated[int, Field(description="training steps")],
+        "epochs": Annotated[int | None, Field(description="finished epochs; null for a classical model")],
+        "steps": Annotated[int | None, Field(description="training steps; null for a classical model")],
         "rows": Annotated[int, Field(description="training examples over all epochs")],
-        "stopped_early": Annotated[bool, Field(description="true if training ended before the last step")],
-        "curve": Annotated[LearningCurve, Field(description="validations")],
+        "stopped_early": Annotated[
+            bool | None,
+            Field(description="true if training ended before the last step; null for a classical model"),
+        ],
+        "curve": Annotated[LearningCurve, Field(description="validations; empty for a classical model")],
+        "fit": NotRequired[Annotated[ClassicalFit, Field(description="fit of a classical model, and absent else")]],
     }
     for metric in shown_in(Place.COMPARISON):
         fields[metric.key] = Annotated[float | None, Field(description=metric.definition)]
@@ -255,16 +260,40 @@ class Clock(TypedDict):
     """Seconds until each validation, by seed."""
     trial_seconds_saved: NotRequired[float]
     """Seconds that the trials that were ended early would have trained longer at most, at the speed of the others."""
+    fits: NotRequired[list[float]]
+    """Seconds of fitting a classical model, by seed; absent for other variants."""
 
 
 @record
-class VariantResult(TypedDict):
-    """A combination of options, one of each axis."""
+class Trained(TypedDict):
+    """Reported runs of a variant, and their cost."""
+
+    seeds: list[SeedResult]
+    """Runs with a report."""
+    to_target: ToTarget | None
+    """Cost of reaching the target AUC; null without a target, and for a classical model."""
+    row_sparsity: float | None
+    """Fraction of all-zero embeddings, mean over seeds; null for a classical model."""
+    table_bytes: float | None
+    """Bytes of all tables, mean over seeds; null for a classical model."""
+    nonzero_table_bytes: float | None
+    """Bytes of the tables without all-zero embeddings, mean over seeds; null for a classical model."""
+    state_bytes: float | None
+    """Bytes of optimizer state, mean over seeds; null for a classical model."""
+    clock: Clock
+    """Durations."""
+
+
+@record
+class VariantResult(Trained):
+    """A combination of options, one of each axis, or a classical model."""
 
     name: str
-    """Options joined by `+`."""
+    """Options joined by `+`, or the name of the classical model."""
     options: dict[str, str]
-    """Axis -> option."""
+    """Axis -> option; empty for a classical model."""
+    classical_model: NotRequired[ClassicalModel | None]
+    """Name of the classical model; null for a combination of options."""
     tuned: dict[str, Any] | None
     """Sampled settings of the best trial; null without tuning, or if all trials failed."""
     outermost: list[str]
@@ -273,26 +302,12 @@ class VariantResult(TypedDict):
     """Tuning runs."""
     failures: list[FailedRun]
     """Runs without a report."""
-    seeds: list[SeedResult]
-    """Runs with a report."""
     metrics: dict[str, Estimate | None]
     """Metric -> mean over seeds; null if a run lacks the metric."""
-    to_target: ToTarget | None
-    """Cost of reaching the target AUC; null without a target."""
-    row_sparsity: float | None
-    """Fraction of all-zero embeddings, mean over seeds."""
-    table_bytes: float | None
-    """Bytes of all tables, mean over seeds."""
-    nonzero_table_bytes: float | None
-    """Bytes of the tables without all-zero embeddings, mean over seeds."""
-    state_bytes: float | None
-    """Bytes of optimizer state, mean over seeds."""
     lacking: list[str]
     """Runs that are missing, in sentences."""
     difference: DifferenceToBaseline | None
     """Differences from the baseline; null for the baseline."""
-    clock: Clock
-    """Durations."""
 
 
 @record
@@ -315,6 +330,8 @@ class StudyRecord(TypedDict):
     """Name of the study."""
     axes: dict[str, list[str]]
     """Axis -> options."""
+    classical_models: NotRequired[list[ClassicalModel]]
+    """Classical models that the variants are compared with."""
     baseline: str
     """Name of the baseline."""
     seeds: list[int]
@@ -336,6 +353,6 @@ class Comparison(TypedDict):
     study: StudyRecord
     """Study of the comparison."""
     variants: list[VariantResult]
-    """Results of all variants, the baseline first."""
+    """Results of all variants, the baseline first, the classical models last."""
     environment: dict[str, Any]
     """Versions of Python and of packages."""

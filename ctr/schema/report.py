@@ -1,4 +1,4 @@
-"""Records of report.json: of a run, of an evaluation and of `ctr psi`."""
+"""Records of report.json: of a run, of an evaluation, of a classical model and of `ctr psi`."""
 
 from typing import Annotated, Any, Literal, NotRequired, TypeAlias
 
@@ -9,6 +9,7 @@ from ctr.metrics.frequency_bands import Band
 from ctr.metrics.psi import PSIResult
 from ctr.metrics.records import record
 from ctr.metrics.thresholds import Decile
+from ctr.schema.classical import ClassicalFit
 from ctr.schema.drift import FeatureDrift, ScoreDrift
 from ctr.schema.levels import Level
 from ctr.schema.split_metrics import SplitMetrics
@@ -186,20 +187,26 @@ class Measured(TypedDict):
 
 @record
 class ScoredReport(Measured):
-    """Keys that reports of runs and evaluations have in common."""
+    """Keys that reports of runs, evaluations and classical models have in common."""
 
     files: dict[str, list[FileRows]]
     """Split -> its files; also `gap`, for rows between the splits that are in none."""
     bad_rows: dict[str, BadRows]
     """Split -> invalid rows that were left out; splits without invalid rows are absent."""
+    seconds: dict[str, float]
+    """Elapsed seconds: `total`; except for an evaluation, also `train`."""
+
+
+@record
+class ModelReport(ScoredReport):
+    """Keys that reports of runs and evaluations have in common."""
+
     tables: list[TableSize]
     """Size of every embedding table."""
     row_sparsity: float
     """Fraction of all-zero embeddings in all tables, 0 to 1."""
     fingerprints: dict[str, str]
     """SHA-256 of the final weights; for a run, also of the initial weights and of the order of examples."""
-    seconds: dict[str, float]
-    """Elapsed seconds: `total`; for a run, also `train`."""
 
 
 @record
@@ -249,7 +256,7 @@ class Model(TypedDict):
 
 
 @record
-class RunReport(ScoredReport):
+class RunReport(ModelReport):
     """Report of a run."""
 
     kind: Literal["run"]
@@ -274,12 +281,21 @@ class FileOfRun(TypedDict):
 
 
 @record
-class EvaluationReport(ScoredReport):
+class EvaluationReport(ModelReport):
     """Report of an evaluation."""
 
     kind: Literal["evaluation"]
     files_of_run: dict[str, FileOfRun]
     """Path -> use of the file by the run."""
+
+
+@record
+class ClassicalReport(ScoredReport):
+    """Report of a classical model of a comparison."""
+
+    kind: Literal["classical"]
+    fit: ClassicalFit
+    """Examples, settings and library of the fit."""
 
 
 @record
@@ -309,4 +325,4 @@ class DriftReport(TypedDict):
     """Elapsed seconds: `sample`, `count` and `total`."""
 
 
-Report: TypeAlias = Annotated[RunReport | EvaluationReport | DriftReport, Field(discriminator="kind")]
+Report: TypeAlias = Annotated[RunReport | EvaluationReport | ClassicalReport | DriftReport, Field(discriminator="kind")]

@@ -15,7 +15,12 @@ from ctr.schema.report import Report
 from generated_docs.markdown import escaped, table
 
 PAGE = "reference/report-schema.md"
-KINDS = {"run": "RunReport", "evaluation": "EvaluationReport", "psi": "DriftReport"}
+KINDS = {
+    "run": "RunReport",
+    "evaluation": "EvaluationReport",
+    "classical": "ClassicalReport",
+    "psi": "DriftReport",
+}
 """Kind of a report.json -> record of its keys."""
 ENUMS: dict[str, type[StrEnum]] = {cls.__name__: cls for cls in (Band, Drift, Level, Verdict)}
 DESCRIPTIONS = {
@@ -38,8 +43,8 @@ def pages() -> dict[str, str]:
         "JSON Schema, for programs. A number that cannot be computed is `null`. Null is allowed only where the type "
         "says so, and a key is always present unless it is optional.",
         "## `report.json`",
-        "`kind` tells whether a report describes a run, an evaluation of new data, or a comparison of two datasets by "
-        "`ctr psi`. The second column names the kinds that have a key.",
+        "`kind` tells whether a report describes a run, an evaluation of new data, a classical model of a "
+        "comparison, or two datasets of `ctr psi`. The second column names the kinds that have a key.",
         table(["key", "kinds", "type", "meaning"], _keys_by_kind(records)),
         "## `comparison.json`",
         _keys(comparison, records),

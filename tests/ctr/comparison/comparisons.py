@@ -11,6 +11,7 @@ from ctr.comparison.pool import Failure
 from ctr.comparison.study import load_study
 from ctr.errors import ConfigError, Diverged
 from ctr.jobs import compare as compare_job
+from ctr.jobs.classical import train_classical
 from tests.conftest import write_clicks, write_config
 from tests.ctr.undrawn import undrawn
 
@@ -38,7 +39,10 @@ class InThisProcess:
     def _failure(self, run):
         try:
             with undrawn():
-                ctr.train(run.experiment, run.folder, resume=True)
+                if run.variant.classical_model is not None:
+                    train_classical(run.variant.classical_model, run.experiment, run.folder)
+                else:
+                    ctr.train(run.experiment, run.folder, resume=True)
         except Diverged as error:
             return Failure(3, str(error))
         except ConfigError as error:

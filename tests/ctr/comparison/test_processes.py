@@ -19,6 +19,7 @@ STUDY = {
     "experiment": "tiny.yaml",
     "settings": {"training.threads": THREADS, "training.checkpoint": {"every": {"steps": 5}}},
     "axes": {"sparse": {"base": {}, "adagrad": ADAGRAD}},
+    "classical_models": ["trees"],
     "seeds": [3],
 }
 
@@ -86,10 +87,10 @@ def test_one_that_raises_is_a_row_and_a_file_called_as_a_package_is_no_matter(he
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert done.returncode == 0, done.stderr
-    base, adagrad = json.loads((out / "comparison.json").read_text())["variants"]
+    base, adagrad, trees = json.loads((out / "comparison.json").read_text())["variants"]
     (failure,) = adagrad["failures"]
     assert (failure["run"], failure["code"], failure["reason"]) == ("adagrad, seed 3", 1, "ZeroDivisionError: boom")
-    assert base["failures"] == []
+    assert base["failures"] == trees["failures"] == []
     undisturbed = json.loads((here / "out" / "comparison.json").read_text())["variants"][0]
     assert base["seeds"] == undisturbed["seeds"]
     assert "adagrad, seed 3: failed: ZeroDivisionError: boom" in done.stdout

@@ -26,7 +26,10 @@ def run(tmp_path):
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"kind": "va')
     training = SimpleNamespace(epochs=3)
     experiment = SimpleNamespace(training=training)
-    return SimpleNamespace(label="[ftrl], seed 1", folder=folder, saved=Run(folder), experiment=experiment)
+    variant = SimpleNamespace(classical_model=None)
+    return SimpleNamespace(
+        label="[ftrl], seed 1", variant=variant, folder=folder, saved=Run(folder), experiment=experiment
+    )
 
 
 def watched(run, failure, is_terminal, monkeypatch, lost=None):
