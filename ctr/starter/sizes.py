@@ -25,7 +25,7 @@ class Sizes:
 STEPS = {
     30_000: Sizes(4, 1, (32,), 0.3, 0.005, 0.01, 256, 20, 0.3),
     150_000: Sizes(8, 2, (128, 64), 0.2, 0.02, 0.01, 1024, 20, 0.3),
-    1_000_000: Sizes(16, 2, (256, 128), 0.2, 0.02, 0.05, 1024, 30, 0.1),
+    1_000_000: Sizes(16, 2, (256, 128), 0.2, 0.02, 0.02, 1024, 30, 0.3),
     10_000_000: Sizes(16, 3, (256, 128), 0.1, 0.02, 0.01, 4096, 10, 0.1),
 }
 """Number of rows -> settings for fewer rows. With few rows, models and embeddings are small and learn slowly, because
