@@ -75,7 +75,7 @@ def choose(column: Column, time: TimeColumn | None, auc: float | None, taken: Co
     elif is_key:
         reason = f"{_about(column)} distinct values in {profile.values:,} rows, so it identifies rows"
     if reason is not None:
-        return Choice(name, reason, choice.features, False, choice.cast, is_key)
+        return Choice(name, reason, choice.features, False, choice.cast, is_key and not profile.nulls)
     note = choice.note
     if auc is not None and auc > SUSPECT_AUC:
         note += f"; CHECK: alone it has AUC {auc:.4f}. Is it known before the label?"
