@@ -12,7 +12,7 @@ SAMPLE_ROWS = 100_000
 
 
 def draw_sample(
-    row_groups: list[RowGroup], columns: list[str], seed: int, part: range | None = None, rows: int = SAMPLE_ROWS
+    row_groups: list[RowGroup], columns: list[str], seed: int, part: range | None = None, rows: int | None = None
 ) -> Iterator[pa.Table]:
     """Yield about `rows` rows, each equally likely, row group by row group, in file order.
 
@@ -23,9 +23,9 @@ def draw_sample(
         part: numbers of the row groups to sample from, for processes that share the dataset. A sample depends on the
             number of its row group in the whole dataset, so the samples of the parts, in order, are the sample of the
             whole. None: all row groups.
-        rows: expected number of rows. All rows of a smaller dataset are sampled.
+        rows: expected number of rows; None: `SAMPLE_ROWS`. All rows of a smaller dataset are sampled.
     """
-    fraction = rows / count_rows(row_groups)
+    fraction = (SAMPLE_ROWS if rows is None else rows) / count_rows(row_groups)
     numbers = range(len(row_groups)) if part is None else part
     tables = read_tables([row_groups[number] for number in numbers], columns)
     for number, (_, table) in zip(numbers, tables, strict=True):

@@ -176,7 +176,7 @@ def test_a_signal_does_not_wait_for_a_validation(experiment_of, undisturbed, tmp
 def test_a_signal_while_measuring_leaves_a_trained_run(experiment_of, undisturbed, tmp_path, monkeypatch):
     experiment, run = experiment_of(*BY_STEPS), tmp_path / "run"
     with monkeypatch.context() as patched:
-        patched.setattr("ctr.jobs.train.build_report", lambda *_: signal.raise_signal(signal.SIGTERM))
+        patched.setattr("ctr.training.measure.build_report", lambda *_: signal.raise_signal(signal.SIGTERM))
         with pytest.raises(Interrupted, match="trained, but not evaluated"):
             ctr.train(experiment, run)
     assert "resuming from step 36" in resume(experiment, run)

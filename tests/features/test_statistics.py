@@ -316,7 +316,7 @@ def test_labels_of_one_class_in_each_row_group_are_two_classes(file):
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"y": [1, 2]}, "'y' is 2"),
+        ({"y": [1, 2]}, "'y' has the values 1 and 2"),
         ({"w": [-1.0, 1.0]}, "'w' is -1.0"),
         ({"n": [0.5, float("inf")]}, "'n' holds inf"),
     ],
