@@ -1,6 +1,7 @@
 """Apply a trained model to Parquet data, by row group in file order."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -25,7 +26,7 @@ class Scored:
     """Name -> float32 [rows], for each loss that the tower names; empty without labels."""
 
 
-class BatchScorer:
+class BatchScorer(ABC):
     """Scores Parquet data by row group in file order. A subclass turns a batch into logits.
 
     Args:
@@ -37,9 +38,9 @@ class BatchScorer:
         self.encoder = encoder
         self.correction = np.float32(math.log(trained_negatives or 1.0))
 
+    @abstractmethod
     def outputs(self, batch: Batch) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return the logits of a batch of any size before the correction, float32 `[rows]`, and its named losses."""
-        raise NotImplementedError
 
     def score(self, row_groups: list[RowGroup], keep: Iterable[str] = ()) -> Iterator[Scored]:
         """Yield the scores of each row group; the columns `keep` are read in addition to the features."""
