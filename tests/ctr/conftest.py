@@ -55,6 +55,33 @@ def kill():
     raise Killed
 
 
+class DiskChanges:
+    """Counter of calls that change the disk, which kills the run at one of them.
+
+    Args:
+        monkeypatch: pytest's fixture.
+        calls: owner and name of each function to count.
+    """
+
+    def __init__(self, monkeypatch, *calls):
+        self.count, self.last = 0, None
+        for owner, name in calls:
+            monkeypatch.setattr(owner, name, self._watched(getattr(owner, name)))
+
+    def kill_at(self, last=None):
+        """Count from 0, and kill the run at the call with this number; None never kills it."""
+        self.count, self.last = 0, last
+
+    def _watched(self, function):
+        def watched(*arguments, **named):
+            self.count += 1
+            if self.last is not None and self.count >= self.last:  # a killed process writes nothing
+                raise Killed
+            return function(*arguments, **named)
+
+        return watched
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_wait_for_the_disk():
     """Let `os.fsync` return at once: a run calls it fifty times, and no test cuts the power."""

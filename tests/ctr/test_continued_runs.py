@@ -17,7 +17,7 @@ from ctr.runs.run import Run
 from ctr.training.callbacks import load_callbacks
 from ctr.training.checkpoint import load_best
 from tests.conftest import swap_two_labels, write_clicks
-from tests.ctr.conftest import After, Killed, ending, flip, kill, resume
+from tests.ctr.conftest import After, DiskChanges, Killed, ending, flip, kill, resume
 
 pytestmark = pytest.mark.usefixtures("every_checkpoint_is_saved", "undrawn_plots")
 MORE = "training.epochs=3"  # of the config; an epoch has 12 steps
@@ -101,25 +101,7 @@ def test_evaluations_on_a_larger_disk_are_removed_there_and_the_link_stays(exper
     assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == ["linked", "notes.txt"]
 
 
-class Writes:
-    """Counter of the changes to the disk, which kills the run at one of them."""
-
-    def __init__(self, monkeypatch):
-        self.count, self.last = 0, None
-        for owner, name in ((os, "replace"), (os, "unlink"), (os, "rmdir"), (Run, "append")):
-            monkeypatch.setattr(owner, name, self._watched(getattr(owner, name)))
-
-    def kill_at(self, last):
-        self.count, self.last = 0, last
-
-    def _watched(self, function):
-        def watched(*arguments, **named):
-            self.count += 1
-            if self.last is not None and self.count >= self.last:  # a killed process writes nothing
-                raise Killed
-            return function(*arguments, **named)
-
-        return watched
+REMOVALS = ((os, "replace"), (os, "unlink"), (os, "rmdir"), (Run, "append"))
 
 
 def begin(experiment, run):
@@ -136,7 +118,7 @@ def restorable(evaluated, experiment_of, monkeypatch):
     copy = evaluated.with_name("copy")
     shutil.copytree(evaluated, copy)
     with pytest.MonkeyPatch.context() as patched:
-        writes = Writes(patched)
+        writes = DiskChanges(patched, *REMOVALS)
         begin(experiment_of(), copy)
     assert writes.count > 20
     return evaluated, copy, writes.count
@@ -162,7 +144,7 @@ def test_a_kill_at_any_removal_leaves_a_run_that_continues(experiment_of, undist
         shutil.rmtree(copy)
         shutil.copytree(run, copy)
         with monkeypatch.context() as patched:
-            writes = Writes(patched)
+            writes = DiskChanges(patched, *REMOVALS)
             writes.kill_at(last)
             with pytest.raises(Killed):
                 ctr.train(experiment_of(), copy, resume=True)
@@ -188,7 +170,7 @@ def test_without_the_option_a_run_killed_at_its_removal_finishes_as_it_was(
     run, _, count = restorable
     expected = ending(run)
     with monkeypatch.context() as patched:
-        Writes(patched).kill_at(round(share * count))
+        DiskChanges(patched, *REMOVALS).kill_at(round(share * count))
         with pytest.raises(Killed):
             ctr.train(experiment_of(), run, resume=True)
     resume(experiment_of(TWO), run)

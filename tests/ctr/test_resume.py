@@ -17,7 +17,7 @@ from ctr.evaluation.scoring import Scorer
 from ctr.runs.checksums import verify_checksums, write_checksums
 from ctr.runs.run import Run
 from ctr.training.checkpoint import newest
-from tests.ctr.conftest import BY_STEPS, After, Killed, ending, kill, resume
+from tests.ctr.conftest import BY_STEPS, After, DiskChanges, Killed, ending, kill, resume
 
 pytestmark = pytest.mark.usefixtures("every_checkpoint_is_saved", "undrawn_plots")
 SCRIPT = Path(__file__).parents[2] / "scripts" / "kill_and_resume.py"
@@ -74,43 +74,25 @@ def test_a_run_killed_after_a_step_ends_as_if_it_had_not_been(experiment_of, und
     assert ending(run) == undisturbed(*SETTINGS[name])
 
 
-class Disk:
-    """Counter of the events that change the disk, which can kill the run at one of them."""
-
-    def __init__(self, monkeypatch):
-        self.count, self.last = 0, None
-        for owner, name in ((os, "replace"), (os, "fsync"), (shutil, "rmtree"), (Run, "append")):
-            monkeypatch.setattr(owner, name, self._watched(getattr(owner, name)))
-
-    def reset(self, last=None):
-        self.count, self.last = 0, last
-
-    def _watched(self, function):
-        def watched(*arguments, **named):
-            self.count += 1
-            if self.last is not None and self.count >= self.last:  # a killed process writes nothing
-                raise Killed
-            return function(*arguments, **named)
-
-        return watched
+CHANGES = ((os, "replace"), (os, "fsync"), (shutil, "rmtree"), (Run, "append"))
 
 
 @pytest.fixture(scope="module")
 def events(experiment_of, place):
     """Return how many events change the disk in an uninterrupted run."""
     with pytest.MonkeyPatch.context() as patched:
-        disk = Disk(patched)
+        disk = DiskChanges(patched, *CHANGES)
         ctr.train(experiment_of(*BY_STEPS), place / "counted")
     return disk.count
 
 
 def test_a_resumed_run_may_be_killed_between_two_writes(experiment_of, undisturbed, unfinished, monkeypatch):
-    expected, disk, experiment = undisturbed(*BY_STEPS), Disk(monkeypatch), experiment_of(*BY_STEPS)
-    disk.reset(60)
+    expected, disk, experiment = undisturbed(*BY_STEPS), DiskChanges(monkeypatch, *CHANGES), experiment_of(*BY_STEPS)
+    disk.kill_at(60)
     with pytest.raises(Killed):
         ctr.train(experiment, unfinished, resume=True)
     assert newest(unfinished / "checkpoints", pytest.fail).step > 6
-    disk.reset()
+    disk.kill_at()
     resume(experiment, unfinished)
     assert ending(unfinished) == expected
     assert not list(unfinished.rglob(".*"))
@@ -121,14 +103,14 @@ def test_a_resumed_run_may_be_killed_between_two_writes(experiment_of, undisturb
 def test_a_kill_may_come_between_any_two_writes(experiment_of, undisturbed, events, tmp_path, monkeypatch, share):
     """Kill between the rename of a checkpoint and best.json, before the first checkpoint, and during reports."""
     expected = undisturbed(*BY_STEPS)
-    disk, experiment, run = Disk(monkeypatch), experiment_of(*BY_STEPS), tmp_path / "run"
-    disk.reset(share * events)
+    disk, experiment, run = DiskChanges(monkeypatch, *CHANGES), experiment_of(*BY_STEPS), tmp_path / "run"
+    disk.kill_at(share * events)
     with pytest.raises(Killed):
         ctr.train(experiment, run)
-    disk.reset(0.4 * events)
+    disk.kill_at(0.4 * events)
     with suppress(Killed):  # there can be less left to do
         ctr.train(experiment, run, resume=True)
-    disk.reset()
+    disk.kill_at()
     resume(experiment, run)
     assert ending(run) == expected
     assert not list(run.rglob(".*"))

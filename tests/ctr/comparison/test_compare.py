@@ -14,7 +14,6 @@ from sklearn.metrics import roc_auc_score
 from ctr.comparison.fairness import ORDER
 from ctr.comparison.pool import Failure
 from ctr.errors import ConfigError, Interrupted
-from ctr.jobs import compare as compare_job
 from ctr.metrics import Clusters, auc_difference, holm, log_loss_difference
 from ctr.report.comparison import write_comparison
 from features import DataError
@@ -41,14 +40,6 @@ TUNED = {
         }
     },
 }
-
-
-@pytest.fixture
-def in_this_process(monkeypatch):
-    """Train runs in this process; return the list of labels of trained runs."""
-    monkeypatch.setattr(compare_job, "Pool", InThisProcess)
-    monkeypatch.setattr(InThisProcess, "trained", trained := [])
-    return trained
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,11 @@ from ctr.comparison.plan import planned_seeds
 from ctr.comparison.study import list_variants
 from ctr.errors import ConfigError
 from ctr.jobs import classical as classical_job
-from ctr.jobs import compare as compare_job
 from ctr.jobs.report import report as report_job
 from ctr.metrics import auc_difference
 from ctr.runs.run import Run
 from tests.ctr.comparison.comparisons import (
     ADAGRAD,
-    InThisProcess,
     compare,
     compared_anew,
     variant_named,
@@ -32,14 +30,6 @@ from tests.ctr.conftest import flip
 BOTH = ["logistic", "trees"]
 ONE = {"sparse": {"base": {}}}
 TWO = {"sparse": {"base": {}, "adagrad": ADAGRAD}}
-
-
-@pytest.fixture
-def in_this_process(monkeypatch):
-    """Train runs in this process; return the list of labels of trained runs."""
-    monkeypatch.setattr(compare_job, "Pool", InThisProcess)
-    monkeypatch.setattr(InThisProcess, "trained", trained := [])
-    return trained
 
 
 @pytest.fixture(scope="module")
