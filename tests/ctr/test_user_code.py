@@ -251,6 +251,7 @@ def edited(own):
     ctr.trust("my_package")
     yield
     path.write_text(TOWERS)
+    forget()
 
 
 def test_a_run_records_the_code_of_its_classes(run):
