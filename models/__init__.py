@@ -14,7 +14,7 @@ if tf.keras.Model is not tf_keras.Model:
     )
 
 from models.auc import AUC
-from models.blocks import MLP, Dropout
+from models.blocks import MLP, BatchNorm, Dropout, batch_norm_layer
 from models.can import CAN
 from models.compressed_dot import CompressedDot
 from models.cost import ComponentCost, cost_of
@@ -53,6 +53,7 @@ __all__ = [
     "DNN",
     "MLP",
     "MODELS",
+    "BatchNorm",
     "Behaviors",
     "CTRModel",
     "Category",
@@ -70,6 +71,7 @@ __all__ = [
     "Tower",
     "TowerOutput",
     "WideDeep",
+    "batch_norm_layer",
     "cost_of",
     "fuse",
     "recorded",

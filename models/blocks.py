@@ -1,6 +1,7 @@
 """Building blocks of towers: MLP, activations, dropout and the logit head."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 import tensorflow as tf
@@ -11,7 +12,44 @@ from models.seeds import PathInitializer, seed_of
 
 Activation: TypeAlias = Literal["relu", "prelu", "dice"]
 MAX_WIDTH, MAX_LAYERS = 2**16, 100  # larger sizes are typing errors that would fill the memory before any check
-BATCH_NORM_MOMENTUM = 0.9  # on small data, Keras's 0.99 would lag behind at the first validation
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """Settings of batch normalization.
+
+    Raises:
+        ValueError: epsilon is not above 0, or momentum is not in [0, 1).
+
+    >>> BatchNorm(epsilon=1e-5)
+    BatchNorm(epsilon=1e-05, momentum=0.9)
+    """
+
+    epsilon: float = 1e-3
+    """Number that is added to the variance, above 0. A smaller value amplifies narrow inputs, such as embeddings with
+    small initial values, more. Keras has 1e-3, PyTorch 1e-5."""
+    momentum: float = 0.9
+    """Part of the moving mean and variance that each step keeps, 0 to below 1. On small data, Keras's 0.99 would lag
+    behind at the first validation. PyTorch's 0.1 is 0.9 here."""
+
+    def __post_init__(self) -> None:
+        if not self.epsilon > 0:
+            raise ValueError(f"batch_norm: epsilon must be above 0. Received: {self.epsilon}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"batch_norm: momentum must be in [0, 1). Received: {self.momentum}")
+
+
+def batch_norm_layer(batch_norm: bool | BatchNorm, name: str) -> BatchNormalization | None:
+    """Return a layer of batch normalization.
+
+    Args:
+        batch_norm: settings; True: the defaults; False: no layer.
+        name: name of the layer.
+    """
+    if batch_norm is False:
+        return None
+    settings = BatchNorm() if batch_norm is True else batch_norm
+    return BatchNormalization(momentum=settings.momentum, epsilon=settings.epsilon, name=name)
 
 
 def check_maximum(maximum: int, **sizes: int) -> None:
@@ -65,7 +103,7 @@ class Dice(Recorded):
 
     def build(self, input_shape: tf.TensorShape) -> None:
         self.norm = BatchNormalization(
-            momentum=BATCH_NORM_MOMENTUM, epsilon=1e-8, center=False, scale=False, name="norm"
+            momentum=BatchNorm.momentum, epsilon=1e-8, center=False, scale=False, name="norm"
         )
         self.alpha = self.add_weight(name="alpha", shape=input_shape[-1:], initializer="zeros")
         super().build(input_shape)
@@ -97,7 +135,8 @@ class MLP(Recorded):
 
     Args:
         hidden: widths of the layers, first to last. More or wider layers fit more and cost more.
-        batch_norm: True adds batch normalization before each activation.
+        batch_norm: True adds batch normalization before each activation; a `BatchNorm`, such as
+            `{epsilon: 1.0e-5}`, sets its numbers.
         dropout: fraction of activations set to zero in training, 0 to below 1. A larger value regularizes more; 0 turns
             it off.
         initializer: Keras name of the initializer of the kernels, such as `glorot_uniform` or `he_normal`.
@@ -111,7 +150,7 @@ class MLP(Recorded):
     def __init__(
         self,
         hidden: Sequence[int],
-        batch_norm: bool,
+        batch_norm: bool | BatchNorm,
         dropout: float,
         initializer: str,
         seed: int,
@@ -125,7 +164,7 @@ class MLP(Recorded):
             layer_path = f"{path}/{index}"
             kernel = PathInitializer(initializer, seed, layer_path)
             dense = Dense(units, use_bias=not batch_norm, kernel_initializer=kernel, name=f"dense_{index}")
-            norm = BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"batch_norm_{index}") if batch_norm else None
+            norm = batch_norm_layer(batch_norm, f"batch_norm_{index}")
             self.blocks.append((dense, norm, activation_layer(activation), Dropout(dropout, seed, layer_path)))
 
     def call(self, x: tf.Tensor, step: tf.Tensor, training: bool = False) -> tf.Tensor:

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias, get_args
 import tensorflow as tf
 import tf_keras
 
-from models.blocks import MAX_WIDTH, MLP, check_maximum, check_widths, logit_head
+from models.blocks import MAX_WIDTH, MLP, BatchNorm, check_maximum, check_widths, logit_head
 from models.inputs import Inputs
 from models.recording import Dense, Recorded
 from models.seeds import PathInitializer
@@ -97,7 +97,8 @@ class CompressedDot(Tower):
             of all fields.
         structure: arrangement of the dot products and the MLP: `stacked` (below it) or `parallel`.
         hidden: widths of the layers of the MLP `deep`, first to last. More or wider layers fit more and cost more.
-        batch_norm: True adds batch normalization before each activation of the MLP.
+        batch_norm: True adds batch normalization before each activation of the MLP; a `BatchNorm`, such as
+            `{epsilon: 1.0e-5}`, sets its numbers.
         dropout: fraction of the MLP's activations set to zero in training, 0 to below 1. A larger value regularizes
             more; 0 turns it off.
         initializer: Keras name of the initializer of the kernels, such as `glorot_uniform` or `he_normal`.
@@ -113,7 +114,7 @@ class CompressedDot(Tower):
         groups: tuple[tuple[str, ...], ...] | None = None,
         structure: Structure = "stacked",
         hidden: tuple[int, ...] = (400, 400, 400),
-        batch_norm: bool = True,
+        batch_norm: bool | BatchNorm = True,
         dropout: float = 0.0,
         initializer: str = "glorot_uniform",
         seed: int = 0,

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from models.blocks import MAX_LAYERS, check_maximum
+from models.blocks import MAX_LAYERS, BatchNorm, check_maximum
 from models.deep_cross import DeepCross, Structure
 from models.recording import Recorded
 from models.seeds import PathInitializer
@@ -44,7 +44,8 @@ class DCN(DeepCross):
             `parallel` (both on x_0), `stacked_parallel` (two MLPs, one of each) or `cross_only` (no MLP).
         cross_layers: number of cross layers, at least 1. More layers model interactions of more features.
         hidden: widths of the layers of the MLP `deep`, first to last. More or wider layers fit more and cost more.
-        batch_norm: True adds batch normalization before each activation of the MLP.
+        batch_norm: True adds batch normalization before each activation of the MLP; a `BatchNorm`, such as
+            `{epsilon: 1.0e-5}`, sets its numbers.
         dropout: fraction of the MLP's activations set to zero in training, 0 to below 1. A larger value regularizes
             more; 0 turns it off.
         initializer: Keras name of the initializer of the kernels, such as `glorot_uniform` or `he_normal`.
@@ -58,7 +59,7 @@ class DCN(DeepCross):
         structure: Structure = "parallel",
         cross_layers: int = 3,
         hidden: tuple[int, ...] = (400, 400, 400),
-        batch_norm: bool = True,
+        batch_norm: bool | BatchNorm = True,
         dropout: float = 0.0,
         initializer: str = "glorot_uniform",
         seed: int = 0,

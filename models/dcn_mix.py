@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import tensorflow as tf
 import tf_keras
 
-from models.blocks import MAX_LAYERS, MAX_WIDTH, check_maximum
+from models.blocks import MAX_LAYERS, MAX_WIDTH, BatchNorm, check_maximum
 from models.deep_cross import DeepCross, Structure
 from models.recording import Recorded
 from models.seeds import PathInitializer
@@ -101,7 +101,8 @@ class DCNMix(DeepCross):
         gate: gate of the experts: `softmax` over all of them or `sigmoid` of each.
         activation: activation inside an expert: `tanh`, `relu` or `linear`.
         hidden: widths of the layers of the MLP `deep`, first to last. More or wider layers fit more and cost more.
-        batch_norm: True adds batch normalization before each activation of the MLP.
+        batch_norm: True adds batch normalization before each activation of the MLP; a `BatchNorm`, such as
+            `{epsilon: 1.0e-5}`, sets its numbers.
         dropout: fraction of the MLP's activations set to zero in training, 0 to below 1. A larger value regularizes
             more; 0 turns it off.
         initializer: Keras name of the initializer of the kernels, such as `glorot_uniform` or `he_normal`.
@@ -119,7 +120,7 @@ class DCNMix(DeepCross):
         gate: Gate = "softmax",
         activation: ExpertActivation = "tanh",
         hidden: tuple[int, ...] = (400, 400, 400),
-        batch_norm: bool = True,
+        batch_norm: bool | BatchNorm = True,
         dropout: float = 0.0,
         initializer: str = "glorot_uniform",
         seed: int = 0,

@@ -3,7 +3,7 @@
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from models.blocks import MAX_LAYERS, check_maximum
+from models.blocks import MAX_LAYERS, BatchNorm, check_maximum
 from models.deep_cross import DeepCross, Structure
 from models.recording import Recorded
 from models.seeds import PathInitializer
@@ -30,7 +30,8 @@ class DCNV2(DeepCross):
         rank: rank of W, at least 1 and below the width of the input; None: full rank. A larger value fits more and
             costs more.
         hidden: widths of the layers of the MLP `deep`, first to last. More or wider layers fit more and cost more.
-        batch_norm: True adds batch normalization before each activation of the MLP.
+        batch_norm: True adds batch normalization before each activation of the MLP; a `BatchNorm`, such as
+            `{epsilon: 1.0e-5}`, sets its numbers.
         dropout: fraction of the MLP's activations set to zero in training, 0 to below 1. A larger value regularizes
             more; 0 turns it off.
         initializer: Keras name of the initializer of the kernels, such as `glorot_uniform` or `he_normal`.
@@ -45,7 +46,7 @@ class DCNV2(DeepCross):
         cross_layers: int = 3,
         rank: int | None = None,
         hidden: tuple[int, ...] = (400, 400, 400),
-        batch_norm: bool = True,
+        batch_norm: bool | BatchNorm = True,
         dropout: float = 0.0,
         initializer: str = "glorot_uniform",
         seed: int = 0,

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias, get_args
 import tensorflow as tf
 import tf_keras
 
-from models.blocks import MLP, logit_head
+from models.blocks import MLP, BatchNorm, logit_head
 from models.tower import Tower
 
 Structure: TypeAlias = Literal["stacked", "parallel", "stacked_parallel", "cross_only"]
@@ -25,7 +25,8 @@ class DeepCross(Tower):
         cross: cross layers, first to last, at least one.
         structure: arrangement of the layers, `stacked`, `parallel`, `stacked_parallel` or `cross_only`.
         hidden: widths of the layers of the MLP `deep`, first to last. More or wider layers fit more and cost more.
-        batch_norm: True adds batch normalization before each activation of the MLP.
+        batch_norm: True adds batch normalization before each activation of the MLP; a `BatchNorm`, such as
+            `{epsilon: 1.0e-5}`, sets its numbers.
         dropout: fraction of the MLP's activations set to zero in training, 0 to below 1. A larger value regularizes
             more; 0 turns it off.
         initializer: Keras name of the initializer of the kernels of the MLP and the head.
@@ -44,7 +45,7 @@ class DeepCross(Tower):
         cross: Sequence[tf_keras.layers.Layer],
         structure: Structure,
         hidden: Sequence[int],
-        batch_norm: bool,
+        batch_norm: bool | BatchNorm,
         dropout: float,
         initializer: str,
         seed: int,

@@ -6,7 +6,7 @@ from typing import Literal
 import tensorflow as tf
 import tf_keras
 
-from models.blocks import MLP, Activation, check_widths, logit_head
+from models.blocks import MLP, Activation, BatchNorm, check_widths, logit_head
 from models.inputs import Behaviors, Field, Inputs
 from models.recording import Dense, Recorded
 from models.seeds import PathInitializer
@@ -86,7 +86,8 @@ class DIN(Tower):
         softmax: True normalizes the scores of a sequence by a softmax; the paper does not.
         hidden: widths of the layers of the MLP `deep`, first to last. More or wider layers fit more and cost more.
         activation: activation of the MLP: `relu`, `prelu` or `dice`.
-        batch_norm: True adds batch normalization before each activation of the MLP.
+        batch_norm: True adds batch normalization before each activation of the MLP; a `BatchNorm`, such as
+            `{epsilon: 1.0e-5}`, sets its numbers.
         dropout: fraction of the MLP's activations set to zero in training, 0 to below 1. A larger value regularizes
             more; 0 turns it off.
         initializer: Keras name of the initializer of the kernels, such as `glorot_uniform` or `he_normal`.
@@ -104,7 +105,7 @@ class DIN(Tower):
         softmax: bool = False,
         hidden: tuple[int, ...] = (200, 80),
         activation: Activation = "dice",
-        batch_norm: bool = True,
+        batch_norm: bool | BatchNorm = True,
         dropout: float = 0.0,
         initializer: str = "glorot_uniform",
         seed: int = 0,

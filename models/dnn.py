@@ -3,7 +3,7 @@
 import tensorflow as tf
 import tf_keras
 
-from models.blocks import MLP, Activation, logit_head
+from models.blocks import MLP, Activation, BatchNorm, logit_head
 from models.tower import Tower
 
 
@@ -13,7 +13,8 @@ class DNN(Tower):
     Args:
         hidden: widths of the layers of the MLP `deep`, first to last. More or wider layers fit more and cost more.
         activation: activation of the MLP: `relu`, `prelu` or `dice`.
-        batch_norm: True adds batch normalization before each activation of the MLP.
+        batch_norm: True adds batch normalization before each activation of the MLP; a `BatchNorm`, such as
+            `{epsilon: 1.0e-5}`, sets its numbers.
         dropout: fraction of the MLP's activations set to zero in training, 0 to below 1. A larger value regularizes
             more; 0 turns it off.
         initializer: Keras name of the initializer of the kernels, such as `glorot_uniform` or `he_normal`.
@@ -26,7 +27,7 @@ class DNN(Tower):
         self,
         hidden: tuple[int, ...] = (400, 400, 400),
         activation: Activation = "relu",
-        batch_norm: bool = True,
+        batch_norm: bool | BatchNorm = True,
         dropout: float = 0.0,
         initializer: str = "glorot_uniform",
         seed: int = 0,

@@ -297,6 +297,7 @@ CONFIGS = [
     setting("10^18 checkpoints", "training.checkpoint.keep", 10**18),
     setting("a seed of 10^30", "seed", 10**30),
     setting("a layer of 10^12", "model.hidden", [10**12], "model: hidden"),
+    setting("an epsilon of 0", "model.batch_norm", {"epsilon": 0}, "model.batch_norm.epsilon"),
     setting("a weight of 2^32 numbers", "model.hidden", [2**16] * 2, "model: deep", "fewer than 2^31 numbers"),
     setting("layers that memory does not hold", "model.hidden", [2**15] * 90, "memory: ", "narrower layers"),
     setting("10^9 cross layers", "model", {"type": "dcn_v2", "cross_layers": 10**9}, "model: cross_layers"),

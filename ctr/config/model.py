@@ -2,6 +2,7 @@
 
 from typing import TypeAlias
 
+from ctr.config.batch_norm import BatchNormSetting
 from ctr.config.registry_settings import settings_from_registry
 from models import MODELS, Tower
 
@@ -25,11 +26,17 @@ Base: TypeAlias = settings_from_registry(  # type: ignore[valid-type]
     MODELS,
     "seed",
     "initializer",
+    arguments={"batch_norm": BatchNormSetting},
     unfit={"can": "cannot be its own base. Choose another model."},
     user_base=Tower,
     elsewhere=ELSEWHERE,
 )
 """The tower that `can` extends."""
 Model: TypeAlias = settings_from_registry(  # type: ignore[valid-type]
-    MODELS, "seed", "initializer", arguments={"base": Base}, user_base=Tower, elsewhere=ELSEWHERE
+    MODELS,
+    "seed",
+    "initializer",
+    arguments={"batch_norm": BatchNormSetting, "base": Base},
+    user_base=Tower,
+    elsewhere=ELSEWHERE,
 )

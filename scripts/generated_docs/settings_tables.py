@@ -234,6 +234,8 @@ def _argument_type(parameter: inspect.Parameter) -> str:
         return "number or schedule"
     if parameter.name == "base":
         return "a model"
+    if parameter.name == "batch_norm":
+        return "`true`, `false` or numbers"
     return type_in_words(parameter.annotation)
 
 

@@ -5,7 +5,7 @@ from types import MappingProxyType
 import pytest
 
 from ctr.config.experiment import ConfigError, load_experiment
-from models import DNN, MODELS
+from models import DNN, MODELS, BatchNorm
 
 
 def test_the_resolved_config_loads_to_the_same_experiment(make_experiment, tmp_path):
@@ -39,7 +39,22 @@ def test_a_model_by_its_name_alone_has_its_defaults(make_experiment):
     assert make_experiment("model=dcn_v2").model.structure == "parallel"
 
 
+def test_batch_norm_is_on_off_or_numbers(make_experiment, tmp_path):
+    assert make_experiment("model=dcn_v2").model.batch_norm is True
+    assert make_experiment("model={type: dcn_v2, batch_norm: no}").model.batch_norm is False
+    experiment = make_experiment("model={type: can, base: {type: dnn, batch_norm: {epsilon: 1e-5}}, pairs: [[a, b]]}")
+    assert experiment.model.base.batch_norm == BatchNorm(epsilon=1e-5)
+    (tmp_path / "config.yaml").write_text(experiment.to_yaml())
+    assert load_experiment(tmp_path / "config.yaml") == experiment
+
+
 MISTAKES = [
+    ("model.batch_norm={eps: 1e-5}", "model.batch_norm: unknown key 'eps'; did you mean 'epsilon'?"),
+    ("model.batch_norm={momentum: 1}", "model.batch_norm.momentum: Input should be less than 1. Received: 1"),
+    (
+        "model.batch_norm=1e-5",
+        "model.batch_norm: must be true, false, or numbers such as {epsilon: 1.0e-5}. Received: '1e-5'",
+    ),
     ("training.batchsize=3", "training: unknown key 'batchsize'; did you mean 'batch_size'?"),
     ("training.batch_size=0", "training.batch_size: Input should be greater than 0. Received: 0"),
     (

@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import MLP, Dropout
+from models import MLP, BatchNorm, Dropout
 from models.blocks import logit_head
 from tests.reference import dcn_v2 as reference
 
@@ -152,3 +152,32 @@ def test_mixed_precision_computes_in_bfloat16_with_float32_weights_and_a_float32
     assert hidden.dtype == tf.bfloat16
     assert logit.dtype == tf.float32
     assert {v.dtype for v in (*layer.variables, *head.variables)} == {tf.float32}
+
+
+def test_an_mlp_normalizes_with_its_numbers():
+    x = np.random.default_rng(0).normal(0, 0.01, [50, 3])  # a variance of the order of epsilon
+    mlp = MLP([4], BatchNorm(epsilon=1e-5, momentum=0.5), 0.0, "glorot_uniform", 1, "deep")
+
+    y = mlp(tf.constant(x, tf.float32), 0, training=True).numpy()
+
+    [(dense, norm, *_)] = mlp.blocks
+    h = x @ dense.kernel.numpy().astype(np.float64)
+    np.testing.assert_allclose(y, np.maximum((h - h.mean(0)) / np.sqrt(h.var(0) + 1e-5), 0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(norm.moving_mean, 0.5 * h.mean(0), rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(norm.moving_variance, 0.5 + 0.5 * h.var(0), rtol=1e-6)
+    assert not dense.use_bias
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ({"epsilon": 0.0}, "epsilon must be above 0. Received: 0.0"),
+        ({"epsilon": float("nan")}, "epsilon must be above 0. Received: nan"),
+        ({"momentum": 1.0}, r"momentum must be in \[0, 1\). Received: 1.0"),
+        ({"momentum": -0.1}, r"momentum must be in \[0, 1\). Received: -0.1"),
+    ],
+    ids=str,
+)
+def test_batch_norm_refuses(numbers, message):
+    with pytest.raises(ValueError, match=f"batch_norm: {message}"):
+        BatchNorm(**numbers)
