@@ -176,7 +176,14 @@ class MLP(Recorded):
         return x
 
 
-def logit_head(initializer: str, seed: int) -> Dense:
-    """Return the last layer of a tower, `[batch, width]` -> `[batch, 1]`, in float32 even under mixed precision."""
-    kernel = PathInitializer(initializer, seed, "head")
-    return Dense(1, kernel_initializer=kernel, dtype="float32", name="head")
+def logit_head(initializer: str, seed: int, path: str = "head", use_bias: bool = True) -> Dense:
+    """Return the last layer of a tower, `[batch, width]` -> `[batch, 1]`, in float32 even under mixed precision.
+
+    Args:
+        initializer: Keras name of the initializer of the kernel.
+        seed: seed of the experiment, from which initial weights are derived.
+        path: path of the layer, unique in the tower.
+        use_bias: True gives it a bias. A tower that adds several heads needs only one.
+    """
+    kernel = PathInitializer(initializer, seed, path)
+    return Dense(1, use_bias=use_bias, kernel_initializer=kernel, dtype="float32", name=path.replace("/", "_"))

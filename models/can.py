@@ -141,6 +141,11 @@ class CAN(Tower):
         """Blocks of the base, because CAN's own weights are all in tables."""
         return self.base.blocks
 
+    @property
+    def logit_biases(self) -> list[tf.Variable]:
+        """Biases of the base's logit."""
+        return self.base.logit_biases
+
     def extend(self, inputs: Inputs) -> Inputs:
         """Return the base's inputs with the tables and fields of the pairs."""
         inputs = self.base.extend(inputs)

@@ -60,19 +60,25 @@ class Tower(Recorded):
         raise TypeError(f"{type(self).__name__} must define blocks")
 
     @property
-    def logit_bias(self) -> tf.Variable | None:
-        """Bias of the logit, `[1]`; None if the block `head` does not have one, or its variables do not exist yet."""
-        return getattr(self.blocks.get("head", [None])[-1], "bias", None)
+    def logit_biases(self) -> list[tf.Variable]:
+        """Biases of the logit, `[1]` each: the logit rises by any number that is added to all of them.
+
+        By default the bias of the last layer of the block `head`. A tower whose logit is the mean of several heads
+        returns the bias of each head. Empty if there is no bias, or its variables do not exist yet.
+        """
+        bias = getattr(self.blocks.get("head", [None])[-1], "bias", None)
+        return [] if bias is None else [bias]
 
     def start_at(self, logit: float) -> None:
-        """Set the bias of the logit, so that an untrained model predicts about `logit`.
+        """Set the biases of the logit, so that an untrained model predicts about `logit`.
 
         Raises:
             ValueError: the tower does not have a `head` with a bias, or its variables do not exist yet.
         """
-        if (bias := self.logit_bias) is None:
+        if not self.logit_biases:
             raise ValueError(f"{type(self).__name__} must have a head with a bias to start at a logit of {logit:.6g}")
-        bias.assign([logit])
+        for bias in self.logit_biases:
+            bias.assign([logit])
 
     def extend(self, inputs: Inputs) -> Inputs:
         """Return the inputs with the tables and fields that this tower reads in addition to x_0; by default, unchanged.

@@ -176,21 +176,21 @@ def _check_bias_can_move(old: Experiment, plan: ModelPlan) -> None:
 
 
 def _move_bias(model: CTRModel, change: float) -> None:
-    """Add to the bias of the logit, and to the slow weight that Lookahead keeps of it.
+    """Add to the biases of the logit, and to the slow weights that Lookahead keeps of them.
 
     Raises:
         ConfigError: the tower does not have a bias.
     """
     if not change:
         return
-    bias = model.tower.logit_bias
-    if bias is None:
+    biases = model.tower.logit_biases
+    if not biases:
         raise ConfigError(
             f"data.sample_negatives: it differs from the run of the warm start, but {type(model.tower).__name__} has "
             f"no bias of the logit to correct. Use the same fraction."
         )
-    slow = model.optimizer.state_of(bias).get("slow")
-    for variable in [bias] if slow is None else [bias, slow]:
+    states = [model.optimizer.state_of(bias) for bias in biases]
+    for variable in (*biases, *(state["slow"] for state in states if "slow" in state)):
         for replica in model.distribute_strategy.experimental_local_results(variable):
             replica.assign_add([change])
 

@@ -1,5 +1,7 @@
 """A model joins tables and a tower under one loss, is complete once constructed, and trains by `compile` and `fit`."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from models import AUC, DCNV2, CTRModel, Field, Inputs, Table, Tower
+from models import AUC, CAN, DCNV2, Category, CTRModel, Field, Inputs, Table, Tower
+from models.blocks import logit_head
 from optimizers import RMSPropV2, Router, adam
 
 USERS, ITEMS, HOURS = 601, 402, 27  # sizes that no other dimension of a batch has
@@ -373,6 +376,43 @@ def test_a_tower_without_a_head_starts_at_no_base_rate():
     CTRModel(INPUTS, Headless())
     with pytest.raises(ValueError, match=r"Headless must have a head with a bias to start at a logit of -2\.5"):
         CTRModel(INPUTS, Headless(), base_logit=-2.5)
+
+
+class TwoHeads(Tower):
+    """The mean of two heads on the inputs."""
+
+    def __init__(self, seed=0):
+        super().__init__(name="two_heads")
+        self.heads = [logit_head("glorot_uniform", seed, path) for path in ("head/0", "head/1")]
+
+    @property
+    def blocks(self):
+        return {"head": self.heads}
+
+    @property
+    def logit_biases(self):
+        return [head.bias for head in self.heads]
+
+    def call(self, x0, step, training=False):
+        return sum(head(x0)[:, 0] for head in self.heads) / 2
+
+
+@pytest.mark.parametrize(
+    "make", [TwoHeads, lambda: CAN(TwoHeads(), (("user", "hour"),), micro_mlp=(2, 1))], ids=["alone", "below can"]
+)
+def test_a_tower_with_several_heads_starts_at_the_base_rate(make):
+    inputs = replace(INPUTS, categories=(Category("user", 0, USERS, "user"), Category("hour", 1, HOURS, "hour")))
+    model = CTRModel(inputs, make(), stddev=0.0, base_logit=-2.5)
+    np.testing.assert_allclose(model(tensors(rows_of(5))), np.full(5, -2.5), rtol=1e-6)
+
+
+def test_heads_of_different_paths_start_differently_and_one_without_a_bias_has_none():
+    first, second = TwoHeads().heads
+    bare = logit_head("glorot_uniform", 0, "head/0", use_bias=False)
+    for head in (first, second, bare):
+        head(tf.zeros([1, 3]))
+    assert (first.kernel.numpy() != second.kernel.numpy()).all()
+    assert_same_bits([first.kernel], bare.weights)
 
 
 def test_fit_reports_metrics_weighted_by_sample_weights():
