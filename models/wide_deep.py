@@ -1,14 +1,12 @@
 """Wide & Deep: a linear model that memorizes, combined with an MLP that generalizes."""
 
-from dataclasses import replace
-from types import MappingProxyType
-
 import tensorflow as tf
 import tf_keras
 
 from models.blocks import MLP, BatchNorm, logit_head
-from models.inputs import Field, Inputs, Table
+from models.inputs import Inputs
 from models.tower import Tower
+from models.wide import WIDE_OPTIMIZERS, weighted_categories, with_wide_weights
 
 
 class WideDeep(Tower):
@@ -33,7 +31,7 @@ class WideDeep(Tower):
     """
 
     has_wide_weights = True
-    default_optimizers = MappingProxyType({"wide/*": {"type": "ftrl", "learning_rate": 0.1, "l1": 0.001}})
+    default_optimizers = WIDE_OPTIMIZERS
 
     def __init__(
         self,
@@ -56,14 +54,10 @@ class WideDeep(Tower):
 
     def extend(self, inputs: Inputs) -> Inputs:
         """Return the inputs with a table `wide/<name>` for each category and each cross of a sequence."""
-        categories = {f"wide/{category.name}": category for category in inputs.categories}
-        crossed = {f"wide/{sequence.name}": sequence for sequence in inputs.sequences if sequence.crossed}
-        if not categories and not crossed:
+        weighted = weighted_categories(inputs)
+        if not weighted:
             raise ValueError("wide_deep needs a categorical feature or a cross for its wide weights. Add one.")
-        tables = [Table(name, feature.rows, 1, stddev=0.0) for name, feature in (categories | crossed).items()]
-        fields = [Field(name, name, category.column, branch="wide") for name, category in categories.items()]
-        fields += [Field(n, n, sequence=sequence.name, pooling="sum", branch="wide") for n, sequence in crossed.items()]
-        return replace(inputs, tables=(*inputs.tables, *tables), fields=(*inputs.fields, *fields))
+        return with_wide_weights(inputs, weighted)
 
     def call(self, x0: tf.Tensor, step: tf.Tensor, wide: tf.Tensor, training: bool = False) -> tf.Tensor:
         deep = self.head(self.deep(x0, step, training=training))
