@@ -25,6 +25,7 @@ from models.dcn_v2 import DCNV2
 from models.din import DIN
 from models.dnn import DNN
 from models.inputs import Behaviors, Category, Field, Inputs, SequenceInput, Table
+from models.qnn import QNN
 from models.recording import Recorded, recorded
 from models.seeds import PathInitializer, seed_of
 from models.streams import with_streams
@@ -39,6 +40,7 @@ MODELS: dict[str, type[Tower]] = {
     "dcn_v2": DCNV2,
     "dcn_mix": DCNMix,
     "compressed_dot": CompressedDot,
+    "qnn": QNN,
     "din": DIN,
     "can": CAN,
 }
@@ -53,6 +55,7 @@ __all__ = [
     "DNN",
     "MLP",
     "MODELS",
+    "QNN",
     "BatchNorm",
     "Behaviors",
     "CTRModel",

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from bad_classical_cases import CLASSICAL_STUDIES
 from bad_feature_cases import FEATURES
+from bad_qnn_cases import QNN_CONFIGS
 from bad_split_cases import SPLIT_CONFIGS, SPLIT_VALUES
 from breakable_experiment import (
     COMPARE,
@@ -534,4 +535,15 @@ STUDIES = [
     ),
     command("a callback without a module", "train config.yaml --callback TensorBoard", "'TensorBoard'", "MODULE:NAME"),
 ]
-CASES = [*FILES, *SCHEMAS, *VALUES, *SPLIT_VALUES, *CONFIGS, *SPLIT_CONFIGS, *FEATURES, *COMMANDS, *STUDIES]
+CASES = [
+    *FILES,
+    *SCHEMAS,
+    *VALUES,
+    *SPLIT_VALUES,
+    *CONFIGS,
+    *SPLIT_CONFIGS,
+    *QNN_CONFIGS,
+    *FEATURES,
+    *COMMANDS,
+    *STUDIES,
+]

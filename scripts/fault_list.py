@@ -110,6 +110,13 @@ FAULTS = (
         (f"{MODELS}/test_can.py", MODELS),
     ),
     Fault(
+        "quadratic_heads_hold_whole_fields",
+        "models/qnn.py",
+        "tf.transpose(chunks, [0, 2, 1, 3])",
+        "chunks",
+        (f"{MODELS}/test_qnn.py", MODELS),
+    ),
+    Fault(
         "columns_come_in_the_order_of_the_batch",
         "models/tables.py",
         "tf.gather(array, columns, axis=1)",

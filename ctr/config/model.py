@@ -14,6 +14,7 @@ MODELS_ELSEWHERE = {
     **dict.fromkeys(("dcnm", "crossnetv2"), "dcn_v2"),
     **dict.fromkeys(("fm", "ffm", "fwfm", "afm", "nfm", "pnn", "ipnn", "opnn", "deepfm", "dlrm"), "compressed_dot"),
     **dict.fromkeys(("xdeepfm", "autoint", "fibinet", "masknet", "finalmlp", "gdcn", "edcn"), "dcn_v2"),
+    "qnnalpha": "qnn",
     **dict.fromkeys(("dien", "dsin", "bst", "sim", "multitowerdin"), "din"),
 }
 """Name of a model in other libraries, without case, hyphens and underscores -> the model to try first here."""
