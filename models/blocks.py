@@ -67,6 +67,12 @@ def check_widths(name: str, widths: Sequence[int]) -> None:
         raise ValueError(f"{name} must be widths of at least 1 and at most {MAX_WIDTH}. Received: {list(widths)}")
 
 
+def check_dropout(name: str, rate: float) -> None:
+    """Raise ValueError, naming the argument, unless it is a valid rate of dropout."""
+    if not 0 <= rate < 1:
+        raise ValueError(f"{name} must be in [0, 1). Received: {rate}")
+
+
 class Dropout(Recorded):
     """Inverted dropout as a pure function of seed, path, step and, if several replicas share a batch, the replica.
 
@@ -81,8 +87,7 @@ class Dropout(Recorded):
 
     def __init__(self, rate: float, seed: int, path: str) -> None:
         super().__init__(name=path.replace("/", "_"))
-        if not 0 <= rate < 1:
-            raise ValueError(f"dropout must be in [0, 1). Received: {rate}")
+        check_dropout("dropout", rate)
         self.rate, self.layer_seed = rate, seed_of(seed, path)
 
     def call(self, x: tf.Tensor, step: tf.Tensor, training: bool = False) -> tf.Tensor:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from bad_classical_cases import CLASSICAL_STUDIES
 from bad_feature_cases import FEATURES
+from bad_final_cases import FINAL_CONFIGS
 from bad_qnn_cases import QNN_CONFIGS
 from bad_split_cases import SPLIT_CONFIGS, SPLIT_VALUES
 from breakable_experiment import (
@@ -543,6 +544,7 @@ CASES = [
     *CONFIGS,
     *SPLIT_CONFIGS,
     *QNN_CONFIGS,
+    *FINAL_CONFIGS,
     *FEATURES,
     *COMMANDS,
     *STUDIES,

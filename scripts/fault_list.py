@@ -110,6 +110,13 @@ FAULTS = (
         (f"{MODELS}/test_can.py", MODELS),
     ),
     Fault(
+        "the_score_that_teaches_blocks_has_a_gradient",
+        "models/final_net.py",
+        "score = tf.stop_gradient(tf.sigmoid(logit))",
+        "score = tf.sigmoid(logit)",
+        (f"{MODELS}/test_final_net.py", MODELS),
+    ),
+    Fault(
         "quadratic_heads_hold_whole_fields",
         "models/qnn.py",
         "tf.transpose(chunks, [0, 2, 1, 3])",

@@ -148,24 +148,29 @@ def test_a_run_does_not_resume_with_another_fraction(experiment_of, tmp_path):
 # Warm starts
 
 
+ADAM = "optimizers.dense={type: adam}"
+LOOKAHEAD = "optimizers.dense={type: adam, lookahead: {every: 3}}"
+TWO_HEADS = "model={type: final_net, hidden: [8], hidden_2: [6]}"
+
+
 def experiment_from(place, fraction, *settings):
     sample = "null" if fraction is None else fraction
     return load_experiment(place / "tiny.yaml", ["training.epochs=1", f"data.sample_negatives={sample}", *settings])
 
 
 @pytest.mark.parametrize(
-    ("parent", "child", "dense"),
+    ("parent", "child", "settings"),
     [
-        (None, 0.2, "{type: adam, lookahead: {every: 3}}"),
-        pytest.param(0.2, None, "{type: adam}", marks=pytest.mark.slow),
-        pytest.param(0.2, 0.5, "{type: adam, lookahead: {every: 3}}", marks=pytest.mark.slow),
-        pytest.param(0.2, 0.2, "{type: adam}", marks=pytest.mark.slow),
+        (None, 0.2, [LOOKAHEAD]),
+        pytest.param(0.2, None, [ADAM], marks=pytest.mark.slow),
+        pytest.param(0.2, 0.5, [LOOKAHEAD], marks=pytest.mark.slow),
+        pytest.param(0.2, 0.2, [ADAM], marks=pytest.mark.slow),
+        pytest.param(0.2, 0.5, [LOOKAHEAD, TWO_HEADS], marks=pytest.mark.slow),
     ],
 )
-def test_a_warm_start_keeps_the_scores_when_the_fraction_changes(place, tmp_path, parent, child, dense):
-    optimizer = f"optimizers.dense={dense}"
-    ctr.train(experiment_from(place, parent, optimizer), tmp_path / "parent")
-    new = experiment_from(place, child, optimizer, f"training.warm_start.run={tmp_path / 'parent'}")
+def test_a_warm_start_keeps_the_scores_when_the_fraction_changes(place, tmp_path, parent, child, settings):
+    ctr.train(experiment_from(place, parent, *settings), tmp_path / "parent")
+    new = experiment_from(place, child, *settings, f"training.warm_start.run={tmp_path / 'parent'}")
     opened = open_parent(plan_model(new, empty_encoder(new)), Run(tmp_path / "child"))
     model, old = plan_model(new, opened.encoder).build(), ctr.load_run(tmp_path / "parent").model
     copy_weights(opened, model, new)
@@ -173,9 +178,9 @@ def test_a_warm_start_keeps_the_scores_when_the_fraction_changes(place, tmp_path
     prepared = prepare(new)
     batch = next(Reader(prepared.splits["train"], prepared.encoder, 64, seed=1).epoch(0))
     np.testing.assert_allclose(model(batch).numpy(), old(batch).numpy() + change, atol=1e-5)
-    if "lookahead" in dense:
-        slow = [one.optimizer.state_of(one.tower.logit_biases[0])["slow"].numpy() for one in (model, old)]
-        np.testing.assert_allclose(slow[0], slow[1] + change, atol=1e-6)
+    if LOOKAHEAD in settings:
+        slow = [[one.optimizer.state_of(v)["slow"].numpy() for v in one.tower.logit_biases] for one in (model, old)]
+        np.testing.assert_allclose(slow[0], np.add(slow[1], change), atol=1e-6)
 
 
 @pytest.mark.slow

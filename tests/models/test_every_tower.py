@@ -21,7 +21,7 @@ OTHERS = replace(INPUTS, tables=(Table("item", 9, DIM), INPUTS.tables[1]), plain
 
 def small(make):
     """Return a tower with narrow layers, if it has layers."""
-    return make(**({"hidden": (5,)} if "hidden" in inspect.signature(make).parameters else {}))
+    return make(**({"hidden": (6,)} if "hidden" in inspect.signature(make).parameters else {}))
 
 
 TOWERS = {
