@@ -12,11 +12,10 @@ from ctr.config.base_experiment import BaseExperiment, put_overrides, read_exper
 from ctr.config.earlier_versions import translate_config
 from ctr.config.feature_expansion import Notify, ignore
 from ctr.config.messages import explain
-from ctr.config.model import Model
+from ctr.config.model import Model, model_parts
 from ctr.config.optimizers import Optimizers
 from ctr.config.user_code import is_user_code, source_sum
 from ctr.errors import CodeRefused, ConfigError
-from models import Tower
 
 
 class Experiment(BaseExperiment):
@@ -31,18 +30,12 @@ class Experiment(BaseExperiment):
     def user_code(self) -> dict[str, str]:
         """The user's own classes in this experiment: `MODULE:NAME` -> SHA-256 of the file."""
         optimizers = [*self.optimizers.sparse.values(), *self.optimizers.dense.values()]
-        parts = [self.model, getattr(self.model, "base", None), *optimizers]
-        return {part.type: source_sum(part.factory) for part in parts if part and is_user_code(part.type)}
-
-    @property
-    def towers(self) -> list[type[Tower]]:
-        """The class of the model's tower, then the class of its `base`, if it has one."""
-        base = getattr(self.model, "base", None)
-        return [settings.factory for settings in (self.model, base) if settings is not None]
+        parts = [*(part.settings for part in model_parts(self.model)), *optimizers]
+        return {part.type: source_sum(part.factory) for part in parts if is_user_code(part.type)}
 
     @model_validator(mode="after")
     def _crosses_have_a_place(self) -> "Experiment":
-        has_wide_weights = any(tower.has_wide_weights for tower in self.towers)
+        has_wide_weights = any(part.settings.factory.has_wide_weights for part in model_parts(self.model))
         for name, feature in self.features.columns.items():
             if feature.is_wide_only and not has_wide_weights:
                 raise ValueError(
@@ -62,15 +55,16 @@ class Experiment(BaseExperiment):
 
 
 def with_default_optimizers(experiment: Experiment) -> Experiment:
-    """Add the default optimizers that the towers of an experiment declare, for their tables that only `*` matches.
+    """Add the default optimizers that the models of an experiment declare, for their tables that only `*` matches.
 
     The key of a default optimizer is the declared pattern. If the config has patterns for some of these tables, the
     declared pattern might overrule them, so each remaining table is named instead.
     """
     features, sparse = experiment.features, dict(experiment.optimizers.sparse)
     keys = [pattern for pattern in sparse if pattern != "*"]
-    for tower in experiment.towers:
-        for pattern, settings in tower.default_optimizers.items():
+    for part in model_parts(experiment.model):
+        for own, settings in part.settings.factory.default_optimizers.items():
+            pattern = part.tables + own
             tables = [pattern.replace("*", name) for name in dict.fromkeys([*features.categories, *features.crosses])]
             free = [table for table in tables if not any(fnmatchcase(table, key) for key in keys)]
             names = [pattern] if free == tables else free

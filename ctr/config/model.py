@@ -1,10 +1,11 @@
 """The section `model`: a registered model or a class of the user's own, with its arguments."""
 
-from typing import TypeAlias
+from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeAlias
 
 from ctr.config.batch_norm import BatchNormSetting
-from ctr.config.registry_settings import settings_from_registry
-from models import MODELS, Tower
+from ctr.config.registry_settings import PartSettings, settings_from_registry
+from models import MODELS, BatchNorm, Tower
 
 PAGE = "See Models of other libraries in docs/how-to/migrate.md."
 MODELS_ELSEWHERE = {
@@ -24,12 +25,15 @@ ELSEWHERE = {
     **dict.fromkeys(("mmoe", "ple", "esmm"), f"Train one model for each label. {PAGE}"),
 }
 """Name of a model in other libraries -> what to do."""
+BATCH_NORM = bool | BatchNorm
+"""Annotation of an argument of towers."""
+NESTED = {"can": "cannot be its own base. Choose another model."}
 Base: TypeAlias = settings_from_registry(  # type: ignore[valid-type]
     MODELS,
     "seed",
     "initializer",
-    arguments={"batch_norm": BatchNormSetting},
-    unfit={"can": "cannot be its own base. Choose another model."},
+    unfit=NESTED,
+    arguments={BATCH_NORM: BatchNormSetting},
     user_base=Tower,
     elsewhere=ELSEWHERE,
 )
@@ -38,7 +42,29 @@ Model: TypeAlias = settings_from_registry(  # type: ignore[valid-type]
     MODELS,
     "seed",
     "initializer",
-    arguments={"batch_norm": BatchNormSetting, "base": Base},
+    arguments={BATCH_NORM: BatchNormSetting, Tower: Base},
     user_base=Tower,
     elsewhere=ELSEWHERE,
 )
+
+
+class ModelPart(NamedTuple):
+    """A model, or a model inside another: the `base` of `can`."""
+
+    settings: Any
+    """Settings of the model."""
+    tables: str
+    """What precedes the names of its tables: empty, or text that ends with a slash."""
+
+
+def model_parts(settings: Any, tables: str = "") -> Iterator[ModelPart]:
+    """Yield a model, then the models inside it.
+
+    Args:
+        settings: settings of the model.
+        tables: what precedes the names of its tables.
+    """
+    yield ModelPart(settings, tables)
+    for _, value in settings:
+        if isinstance(value, PartSettings):
+            yield from model_parts(value, tables)

@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
@@ -41,7 +41,7 @@ def settings_from_registry(
     key: str = "type",
     base: type[PartSettings] = PartSettings,
     unfit: Mapping[str, str] = MappingProxyType({}),
-    arguments: Mapping[str, Any] = MappingProxyType({}),
+    arguments: Mapping[Any, Any] = MappingProxyType({}),
     user_base: type | None = None,
     elsewhere: Mapping[str, str] = MappingProxyType({}),
 ) -> Any:
@@ -53,14 +53,14 @@ def settings_from_registry(
         key: key of the name.
         base: settings that every name accepts.
         unfit: names that exist but are not allowed here -> reason.
-        arguments: argument -> type of its setting, if its annotation cannot be a setting.
+        arguments: annotation of an argument -> type of its setting, if the annotation cannot be a setting.
         user_base: base class of user classes named `MODULE:NAME`; None: only registered names are allowed.
         elsewhere: names that other libraries have, without case, hyphens and underscores -> what to use here.
     """
 
     @cache  # made on first use: all of them take seconds
     def settings_of(name: str, target: Callable[..., Any]) -> type[PartSettings]:
-        return _settings_of(name, target, passed, key, base, {"learning_rate": LearningRate, **arguments})
+        return _settings_of(name, target, passed, key, base, arguments)
 
     def settings_of_user_class(name: str, parent: type) -> type[PartSettings]:
         try:
@@ -104,7 +104,7 @@ def _settings_of(
     passed: tuple[str, ...],
     key: str,
     base: type[PartSettings],
-    types: Mapping[str, Any],
+    types: Mapping[Any, Any],
 ) -> type[PartSettings]:
     """Return the settings class of one name.
 
@@ -157,11 +157,14 @@ def _check_takes(passed: tuple[str, ...], parameters: Iterable[inspect.Parameter
         raise TypeError(f"it must take {' and '.join(missing)}")
 
 
-def _field(parameter: inspect.Parameter, types: Mapping[str, Any]) -> tuple[Any, Any]:
+def _field(parameter: inspect.Parameter, types: Mapping[Any, Any]) -> tuple[Any, Any]:
     """Return type and default of the setting of an argument; ... means no default."""
-    type_ = types.get(parameter.name, parameter.annotation)
-    if type_ is parameter.empty:
+    annotation = parameter.annotation
+    if annotation is parameter.empty:
         raise TypeError(f"{parameter.name} has no type annotation")
+    type_ = types.get(annotation, annotation) if isinstance(annotation, Hashable) else annotation
+    if parameter.name == "learning_rate":
+        type_ = LearningRate
     return type_, ... if parameter.default is parameter.empty else parameter.default
 
 
