@@ -32,6 +32,7 @@ from models.seeds import PathInitializer, seed_of
 from models.streams import with_streams
 from models.tables import EmbeddingTables, fuse
 from models.tower import Tower, TowerOutput
+from models.two_stream import Stream, TwoStream
 from models.wide_deep import WideDeep
 
 MODELS: dict[str, type[Tower]] = {
@@ -45,6 +46,7 @@ MODELS: dict[str, type[Tower]] = {
     "qnn": QNN,
     "din": DIN,
     "can": CAN,
+    "two_stream": TwoStream,
 }
 """Config name -> tower. The constructor's arguments are the config's keys."""
 
@@ -73,9 +75,11 @@ __all__ = [
     "PathInitializer",
     "Recorded",
     "SequenceInput",
+    "Stream",
     "Table",
     "Tower",
     "TowerOutput",
+    "TwoStream",
     "WideDeep",
     "batch_norm_layer",
     "cost_of",

@@ -9,7 +9,7 @@ import tf_keras
 
 from models.inputs import Inputs
 from models.tables import EmbeddingTables
-from models.tower import Tower, TowerOutput
+from models.tower import Tower, TowerOutput, as_output
 
 Batch = Mapping[str, tf.Tensor]
 
@@ -115,8 +115,7 @@ class CTRModel(tfrs.Model):
     def output(self, batch: Batch, training: bool = False) -> TowerOutput:
         """Return the logits and the losses of the tower."""
         branches = self.tables(batch)
-        output = self.tower(branches.pop("deep"), step=self.step, training=training, **branches)
-        return output if isinstance(output, TowerOutput) else TowerOutput(output, {})
+        return as_output(self.tower(branches.pop("deep"), step=self.step, training=training, **branches))
 
     def compute_loss(self, batch: Batch, training: bool = False) -> tf.Tensor:
         """Return the weighted mean loss of a batch, all terms together, and update the metrics of the epoch.

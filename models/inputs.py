@@ -38,7 +38,13 @@ class Field:
     scale: int | None = None
     """Column of `numerics` that multiplies the embedding; None: no scaling."""
     branch: str = "deep"
-    """Input of the tower that the field feeds: `deep` is x_0, any other branch is passed to the tower by its name."""
+    """Input of the tower that the field feeds: `deep` is x_0, any other branch is passed to the tower by its name. A
+    name that ends with `/deep` is the x_0 of a tower inside the tower, with the plain numeric features."""
+
+    @property
+    def feeds_x0(self) -> bool:
+        """True if the field is part of the x_0 of the tower, or of a tower inside it."""
+        return self.branch.rpartition("/")[2] == "deep"
 
     @property
     def is_unpooled(self) -> bool:

@@ -1,4 +1,4 @@
-"""Streams: separate inputs for several blocks of a tower, with shared or separate embedding tables."""
+"""Streams: separate inputs for several blocks of a tower, or several towers, with shared or separate tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -53,3 +53,51 @@ def _checked(stream: str, names: Sequence[str], x0: Mapping[str, Field]) -> Sequ
         fault = f"unknown field {unknown[0]!r}" if unknown else "no field"
         raise ValueError(f"streams: {stream}: {fault}. Use fields of x0: {', '.join(x0) or 'none'}")
     return names
+
+
+def stream_prefix(name: str) -> str:
+    """Return what precedes the names of a stream's tables, fields and branches."""
+    return f"streams/{name}/"
+
+
+def with_dim(inputs: Inputs, dim: int | None) -> Inputs:
+    """Return the inputs with tables of a width; None: unchanged."""
+    if dim is None:
+        return inputs
+    return replace(inputs, tables=tuple(replace(table, dim=dim) for table in inputs.tables))
+
+
+def into_stream(name: str, inputs: Inputs, kept: frozenset[str]) -> Inputs:
+    """Return the inputs of a stream's model with the prefix of the stream, except for tables that keep their names."""
+    prefix = stream_prefix(name)
+    tables = {table.name: table.name if table.name in kept else prefix + table.name for table in inputs.tables}
+    return replace(
+        inputs,
+        tables=tuple(replace(table, name=tables[table.name]) for table in inputs.tables),
+        fields=tuple(
+            replace(field, name=prefix + field.name, table=tables[field.table], branch=prefix + field.branch)
+            for field in inputs.fields
+        ),
+    )
+
+
+def out_of_stream(name: str, inputs: Inputs) -> Inputs:
+    """Return the inputs that the model of a stream declared, from those of both streams."""
+    prefix = stream_prefix(name)
+    fields = [field for field in inputs.fields if field.branch.startswith(prefix)]
+    used = {field.table for field in fields}
+    return replace(
+        inputs,
+        tables=tuple(
+            replace(table, name=table.name.removeprefix(prefix)) for table in inputs.tables if table.name in used
+        ),
+        fields=tuple(
+            replace(
+                field,
+                name=field.name.removeprefix(prefix),
+                table=field.table.removeprefix(prefix),
+                branch=field.branch.removeprefix(prefix),
+            )
+            for field in fields
+        ),
+    )

@@ -31,15 +31,16 @@ class EmbeddingTables(Recorded):
         grouping: table -> group, such as the optimizer of the table; None: one group.
 
     Call: batch (dict) -> branch -> float `[batch, width]`: the branch's fields in declared order. The plain numeric
-    features follow in `deep`, which has the precision of the tower. The branch of an unpooled sequence is `Behaviors`.
+    features follow in `deep`, which has the precision of the tower, and can have width 0. So they do in the x_0 of a
+    tower inside the tower, such as `streams/easy/deep`. The branch of an unpooled sequence is `Behaviors`.
     """
 
     def __init__(
         self, inputs: Inputs, stddev: float, seed: int, grouping: Mapping[str, str] | None = None, name: str = "tables"
     ) -> None:
         super().__init__(name=name, autocast=False)
-        if not inputs.plain and all(field.branch != "deep" for field in inputs.fields):
-            raise ValueError("tables: a tower needs an embedding or a plain numeric feature. Add a feature with one.")
+        if not inputs.plain and not inputs.fields:
+            raise ValueError("tables: a model needs an embedding, a wide weight or a plain number. Add a feature.")
         self.inputs = inputs
         groups = fuse(inputs.tables, grouping)
         # immutable, so that Keras does not add them to checkpoints
@@ -64,6 +65,7 @@ class EmbeddingTables(Recorded):
         dims = {table.name: table.dim for table in inputs.tables}
         deep = [field for field in inputs.fields if field.branch == "deep"]
         self.width = sum(dims[field.table] for field in deep) + len(inputs.plain)
+        self._x0_branches = tuple(dict.fromkeys(["deep", *(one.branch for one in inputs.fields if one.feeds_x0)]))
 
     def call(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         used = {self._group_of[field.table]: 0 for field in self.inputs.fields}
@@ -83,10 +85,12 @@ class EmbeddingTables(Recorded):
             if used[key] - start < vectors.shape[1]:
                 vectors = vectors[:, start : used[key]]
             pieces.setdefault(branch, []).append(tf.reshape(vectors, [-1, vectors.shape[1] * vectors.shape[2]]))
-        if self.inputs.plain:
-            pieces["deep"].append(_columns(batch["numerics"], self.inputs.plain))
+        for branch in self._x0_branches:
+            if self.inputs.plain or not pieces[branch]:
+                pieces[branch].append(_columns(batch["numerics"], self.inputs.plain))
         branches = {branch: _concatenate(arrays) for branch, arrays in pieces.items()}
-        return {**branches, **unpooled, "deep": tf.cast(branches["deep"], self.compute_dtype)}
+        x0 = {branch: tf.cast(branches[branch], self.compute_dtype) for branch in self._x0_branches}
+        return {**branches, **unpooled, **x0}
 
     def table_blocks(self, name: str) -> Iterator[np.ndarray]:
         """Yield the weights of a logical table, up to `READ_ROWS` rows at a time, because a full read would copy it."""
@@ -142,7 +146,9 @@ def fuse(tables: Sequence[Table], grouping: Mapping[str, str] | None = None) -> 
 
 def _columns(array: tf.Tensor, columns: Sequence[int | None]) -> tf.Tensor:
     """Return columns of an array; the array itself if they are all its columns in order."""
-    return array if list(columns) == list(range(array.shape[1])) else tf.gather(array, columns, axis=1)
+    if list(columns) == list(range(array.shape[1])):
+        return array
+    return tf.gather(array, tf.constant(columns, tf.int32), axis=1)
 
 
 def _concatenate(arrays: Sequence[tf.Tensor]) -> tf.Tensor:

@@ -34,6 +34,11 @@ class TowerOutput(NamedTuple):
         return {name: loss(label) if callable(loss) else loss for name, loss in self.losses.items()}
 
 
+def as_output(result: "tf.Tensor | TowerOutput") -> TowerOutput:
+    """Return the result of a tower as a `TowerOutput`, without losses if it is a logit."""
+    return result if isinstance(result, TowerOutput) else TowerOutput(result, {})
+
+
 class Tower(Recorded):
     """Base class of towers, which compute a logit from the embeddings of a batch.
 

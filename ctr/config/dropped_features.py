@@ -155,5 +155,8 @@ def _names_in_model(settings: Any, key: str) -> Iterator[tuple[str, str]]:
     for name, value in settings.items() if isinstance(settings, dict) else ():
         if name == "base":
             yield from _names_in_model(value, f"{key}.base")
-        elif name != "initializer" and isinstance(value, list | dict):
+        elif name == "streams" and isinstance(value, dict):
+            for stream, model in value.items():
+                yield from _names_in_model(model, f"{key}.streams.{stream}")
+        elif name not in ("initializer", "batch_norm") and isinstance(value, list | dict):
             yield from ((f"{key}.{name}", text) for text in _names_in(value))

@@ -1,11 +1,14 @@
 """The section `model`: a registered model or a class of the user's own, with its arguments."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
+
+from pydantic import PositiveInt
 
 from ctr.config.batch_norm import BatchNormSetting
 from ctr.config.registry_settings import PartSettings, settings_from_registry
-from models import MODELS, BatchNorm, Tower
+from features import Settings
+from models import MODELS, BatchNorm, Stream, Tower
 
 PAGE = "See Models of other libraries in docs/how-to/migrate.md."
 MODELS_ELSEWHERE = {
@@ -27,34 +30,67 @@ ELSEWHERE = {
 """Name of a model in other libraries -> what to do."""
 BATCH_NORM = bool | BatchNorm
 """Annotation of an argument of towers."""
-NESTED = {"can": "cannot be its own base. Choose another model."}
+UNFIT_BASES = {
+    "can": "cannot be its own base. Choose another model.",
+    "two_stream": "cannot be a base. Make can a stream of two_stream.",
+}
 Base: TypeAlias = settings_from_registry(  # type: ignore[valid-type]
     MODELS,
     "seed",
     "initializer",
-    unfit=NESTED,
+    unfit=UNFIT_BASES,
     arguments={BATCH_NORM: BatchNormSetting},
     user_base=Tower,
     elsewhere=ELSEWHERE,
 )
 """The tower that `can` extends."""
-Model: TypeAlias = settings_from_registry(  # type: ignore[valid-type]
+
+
+class StreamSettings(PartSettings):
+    """Settings that every model accepts in a stream of `two_stream`."""
+
+    dim: PositiveInt | None = None
+    """Width of the embeddings of all features in the stream; `null`: the width of each feature."""
+
+
+StreamModel: TypeAlias = settings_from_registry(  # type: ignore[valid-type]
     MODELS,
     "seed",
     "initializer",
+    base=StreamSettings,
+    unfit={"two_stream": "cannot be its own stream. Choose another model."},
     arguments={BATCH_NORM: BatchNormSetting, Tower: Base},
     user_base=Tower,
     elsewhere=ELSEWHERE,
 )
 
 
+class Streams(Settings):
+    """The two streams of `two_stream`."""
+
+    easy: StreamModel
+    """Model of the stream `easy`."""
+    hard: StreamModel
+    """Model of the stream `hard`."""
+
+
+Model: TypeAlias = settings_from_registry(  # type: ignore[valid-type]
+    MODELS,
+    "seed",
+    "initializer",
+    arguments={BATCH_NORM: BatchNormSetting, Tower: Base, Mapping[str, Stream]: Streams},
+    user_base=Tower,
+    elsewhere=ELSEWHERE,
+)
+
+
 class ModelPart(NamedTuple):
-    """A model, or a model inside another: the `base` of `can`."""
+    """A model, or a model inside another: the `base` of `can`, a stream of `two_stream`."""
 
     settings: Any
     """Settings of the model."""
     tables: str
-    """What precedes the names of its tables: empty, or text that ends with a slash."""
+    """Text in front of the names of its own tables: empty, or text that ends with a slash."""
 
 
 def model_parts(settings: Any, tables: str = "") -> Iterator[ModelPart]:
@@ -62,9 +98,12 @@ def model_parts(settings: Any, tables: str = "") -> Iterator[ModelPart]:
 
     Args:
         settings: settings of the model.
-        tables: what precedes the names of its tables.
+        tables: text in front of the names of its own tables.
     """
     yield ModelPart(settings, tables)
-    for _, value in settings:
+    for name, value in settings:
         if isinstance(value, PartSettings):
             yield from model_parts(value, tables)
+        if isinstance(value, Streams):
+            for stream, model in value:
+                yield from model_parts(model, f"{tables}{name}/{stream}/")

@@ -9,11 +9,12 @@ import tensorflow as tf
 import tf_keras
 
 from ctr.config.experiment import Experiment
+from ctr.config.model import Streams, StreamSettings
 from ctr.config.optimizers import TowerOptimizer
-from ctr.config.registry_settings import ScheduleSettings
+from ctr.config.registry_settings import PartSettings, ScheduleSettings
 from ctr.config.user_code import is_user_code
 from ctr.errors import ConfigError
-from models import CTRModel, Inputs, Tower
+from models import CTRModel, Inputs, Stream, Tower, seed_of
 from optimizers import (
     SCHEDULES,
     Adjustable,
@@ -32,7 +33,7 @@ def make_tower(experiment: Experiment) -> Tower:
         ConfigError: a setting is invalid for the tower.
     """
     with _precision(experiment.training.precision), as_config_error("model"):
-        return _tower(experiment.model, experiment)
+        return _tower(experiment.model, experiment.initializer.towers, experiment.seed)
 
 
 def make_model(
@@ -65,12 +66,23 @@ def make_model(
     return model
 
 
-def _tower(settings: Any, experiment: Experiment) -> Tower:
-    """Make the tower of a `model` section. A tower with a `base` gets its weights from the base tower."""
-    arguments = {name: value for name, value in settings if name != "type"}
-    if "base" in arguments:
-        return _construct(settings, {**arguments, "base": _tower(arguments["base"], experiment)})
-    return _construct(settings, {**arguments, "initializer": experiment.initializer.towers, "seed": experiment.seed})
+def _tower(settings: Any, initializer: str, seed: int) -> Tower:
+    """Make the tower of a `model` section, with the towers inside it.
+
+    A tower with a `base` gets its weights from the base. Each stream has a seed of its own, so that two models of one
+    kind start differently.
+    """
+    arguments = {name: value for name, value in settings if name not in ("type", *StreamSettings.model_fields)}
+    for name, value in arguments.items():
+        if isinstance(value, PartSettings):
+            arguments[name] = _tower(value, initializer, seed)
+        elif isinstance(value, Streams):
+            arguments[name] = {
+                stream: Stream(_tower(model, initializer, seed_of(seed, f"{name}/{stream}")), model.dim)
+                for stream, model in value
+            }
+    passed = {} if "base" in arguments else {"initializer": initializer, "seed": seed}
+    return _construct(settings, {**arguments, **passed})
 
 
 def _construct(settings: Any, arguments: Mapping[str, Any]) -> Any:

@@ -174,7 +174,7 @@ def _plan_table(table: Table, pattern: str, experiment: Experiment) -> PlannedTa
 def _check_sequences_are_read(experiment: Experiment, extended: Inputs) -> None:
     """Raise ConfigError if no branch of the tower reads the embeddings of an unpooled sequence."""
     # wide weights are summed, so they do not count as reading the embeddings of a crossed sequence
-    read = {field.sequence for field in extended.fields if field.branch != "wide"}
+    read = {field.sequence for field in extended.fields if field.branch.rpartition("/")[2] != "wide"}
     if unread := {sequence.name for sequence in extended.sequences if sequence.table is not None} - read:
         raise ConfigError(
             f"features.columns.{min(unread)}: `pooling: none` needs a model that reads single behaviors, but "

@@ -43,7 +43,7 @@ PAGES: dict[ModuleType, dict[str, tuple[str, ...] | dict[str, Any]]] = {
         "The model": ("CTRModel", "AUC", "Inputs", "Category", "SequenceInput", "Table"),
         "Towers": models.MODELS,
         "Parts of a tower": (
-            "Tower", "TowerOutput", "Field", "Behaviors", "MLP", "BatchNorm", "batch_norm_layer", "Dropout",
+            "Tower", "TowerOutput", "Stream", "Field", "Behaviors", "MLP", "BatchNorm", "batch_norm_layer", "Dropout",
             "PathInitializer", "seed_of", "with_streams", "Recorded", "recorded",
         ),
         "Embedding tables": ("EmbeddingTables", "fuse"),

@@ -236,6 +236,8 @@ def _argument_type(parameter: inspect.Parameter) -> str:
         return "a model"
     if parameter.name == "batch_norm":
         return "`true`, `false` or numbers"
+    if parameter.name == "streams":
+        return "mapping of `easy` and `hard` to a model"
     return type_in_words(parameter.annotation)
 
 

@@ -23,6 +23,12 @@ MODEL_PAIRINGS = {
         "rowwise_adagrad",
         "adagrad",
     ),
+    "two_stream": (
+        "{type: two_stream, streams: {easy: {type: wide_deep, dim: 3, hidden: [6], dropout: 0.1}, "
+        "hard: {type: din, targets: {history: item}, attention: [4], hidden: [8], dropout: 0.1}}}",
+        "rmsprop_v2",
+        "adam",
+    ),
 }
 """Model -> its settings, its table optimizer, its tower optimizer."""
 SMALL_MODEL = "{type: dcn_v2, structure: stacked, cross_layers: 1, hidden: [4]}"

@@ -17,7 +17,7 @@ GIB = 2**30
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_plan_is_what_is_built_of_it(make_experiment, name):
-    experiment = make_experiment(*settings_of(name), "optimizers.sparse.user={type: sgd, learning_rate: 0.1}")
+    experiment = make_experiment(*settings_of(name), "optimizers.sparse.*user={type: sgd, learning_rate: 0.1}")
     plan = plan_model(experiment, prepare(experiment).encoder)
     model = plan.build()
     owned = model.optimizer.owned(model.trainable_variables)

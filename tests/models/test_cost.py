@@ -7,7 +7,22 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from models import DCNV2, DIN, DNN, MODELS, Category, CTRModel, Field, Inputs, SequenceInput, Table, Tower, WideDeep
+from models import (
+    DCNV2,
+    DIN,
+    DNN,
+    MODELS,
+    Category,
+    CTRModel,
+    Field,
+    Inputs,
+    SequenceInput,
+    Stream,
+    Table,
+    Tower,
+    TwoStream,
+    WideDeep,
+)
 from models.cost import cost_of
 
 LENGTH = 5  # of the longest history
@@ -67,6 +82,7 @@ def every_model():
     arguments = {
         "din": lambda: {"targets": {"history": "item"}},
         "can": lambda: {"base": DNN(hidden=[8]), "pairs": (("item", "history"),)},
+        "two_stream": lambda: {"streams": {"easy": Stream(DNN(hidden=[8])), "hard": Stream(DCNV2(hidden=[8]))}},
     }
     return {name: lambda name=name, make=make: make(**arguments.get(name, dict)()) for name, make in MODELS.items()}
 
@@ -91,6 +107,16 @@ def test_a_batch_norm_instead_of_a_bias_costs_a_multiplication_and_an_addition_a
 
 def test_a_dropout_costs_nothing_in_evaluation():
     assert costs(DNN(hidden=[8], dropout=0.5)) == costs(DNN(hidden=[8]))
+
+
+def test_a_stream_costs_what_its_model_costs_alone():
+    streams = {"easy": Stream(DNN(hidden=[8])), "hard": Stream(DCNV2(cross_layers=1, hidden=[6]))}
+    found = costs(TwoStream(streams))
+
+    for name, tower in (("easy", DNN(hidden=[8])), ("hard", DCNV2(cross_layers=1, hidden=[6]))):
+        alone = costs(tower)
+        assert found[name] == [sum(counts) for counts in zip(*(alone[block] for block in tower.blocks), strict=True)]
+    assert found["fusion"] == [2, 4]
 
 
 @pytest.mark.parametrize("layers", [1, 3])

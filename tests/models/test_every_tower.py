@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from models import CAN, DIN, DNN, MODELS, Category, CTRModel, Field, Inputs, SequenceInput, Table
+from models import CAN, DIN, DNN, MODELS, Category, CTRModel, Field, Inputs, SequenceInput, Stream, Table, TwoStream
 
 ITEMS, SHOPS, DIM = 30, 12, 4
 INPUTS = Inputs(
@@ -25,9 +25,10 @@ def small(make):
 
 
 TOWERS = {
-    **{name: lambda make=make: small(make) for name, make in MODELS.items() if make not in (CAN, DIN)},
+    **{name: lambda make=make: small(make) for name, make in MODELS.items() if make not in (CAN, DIN, TwoStream)},
     "din": lambda: DIN({"past": "item"}, attention=(3,), hidden=(5,)),
     "can": lambda: CAN(DNN(hidden=(5,)), (("item", "past"),), micro_mlp=(4, 3)),
+    "two_stream": lambda: TwoStream({"easy": Stream(DNN(hidden=(5,))), "hard": Stream(DIN({"past": "item"}), dim=3)}),
 }
 every_tower = pytest.mark.parametrize("make", TOWERS.values(), ids=TOWERS)
 
