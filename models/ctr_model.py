@@ -1,13 +1,16 @@
 """CTR model: embedding tables and a tower as a `tfrs.Model` that works with plain `compile` and `fit`."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 import tf_keras
 
+from models import self_ensemble as ensemble
 from models.inputs import Inputs
+from models.recording import recorded_below
 from models.tables import EmbeddingTables
 from models.tower import Tower, TowerOutput, as_output
 
@@ -21,6 +24,12 @@ class CTRModel(tfrs.Model):
     sample weights, plus that mean of each loss of the tower. `fit` reports as `loss` the mean cross-entropy over the
     epoch so far, as `loss/<name>` that of each other term, and the metrics of `compile`. `predict` returns logits.
 
+    With `self_ensemble`, training calls the tower twice on one lookup of the tables, with different dropout masks. Then
+    `loss` is the cross-entropy of the mean probability of both passes, and the metrics of `compile` are of that
+    probability too. `models.self_ensemble` adds `loss/self_ensemble`, which pulls both passes toward the mean. Losses
+    of the tower are means over the passes. Both passes update the moving averages of batch normalization, the first
+    pass before the second. Evaluation and `predict` use one pass.
+
     Args:
         inputs: layout of the batches. The tower adds its own tables, and tables that no field reads are left out.
         tower: tower, such as `DCNV2`.
@@ -29,9 +38,10 @@ class CTRModel(tfrs.Model):
         grouping: table -> group; tables with one width and one group share a variable. None: by width alone.
         base_logit: bias of the logit before training; None: 0. With the log-odds of the training labels, the loss
             starts near that of a constant prediction, however rare positives are.
+        self_ensemble: True trains with the self-ensemble loss, for a tower with dropout.
 
     Raises:
-        ValueError: the tower cannot use the inputs.
+        ValueError: the tower cannot use the inputs, or has a loss with a name of the model's.
 
     >>> from models import DCNV2, Field, Inputs, Table
     >>> inputs = Inputs((Table("user", 10, 4),), (Field("user", "user", column=0),), ("age",), (0,))
@@ -48,6 +58,7 @@ class CTRModel(tfrs.Model):
         seed: int = 0,
         grouping: Mapping[str, str] | None = None,
         base_logit: float | None = None,
+        self_ensemble: bool = False,
     ) -> None:
         super().__init__(name="ctr_model", autocast=False)  # numerics and labels stay float32
         inputs = tower.extend(inputs).trimmed()
@@ -58,6 +69,7 @@ class CTRModel(tfrs.Model):
         aggregation = tf.VariableAggregation.ONLY_FIRST_REPLICA
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step", aggregation=aggregation)
         self.mean_loss = tf_keras.metrics.Mean(name="loss", dtype="float64")
+        self.mean_self_ensemble = _mean_of_loss(ensemble.NAME) if self_ensemble else None
         self(self.tables.inputs.empty_batch())
         self.mean_losses = self._means_of_losses()
         if base_logit is not None:
@@ -106,16 +118,27 @@ class CTRModel(tfrs.Model):
     @property
     def metrics(self) -> list[tf_keras.metrics.Metric]:
         """Mean losses and metrics of the epoch so far, reset by Keras at the start of each epoch."""
-        return [self.mean_loss, *self.mean_losses.values(), *self.fit_metrics]
+        in_training = [] if self.mean_self_ensemble is None else [self.mean_self_ensemble]
+        return [self.mean_loss, *self.mean_losses.values(), *in_training, *self.fit_metrics]
 
     def call(self, batch: Batch, training: bool = False) -> tf.Tensor:
         """Return the logits, float32 `[batch]`."""
         return self.output(batch, training).logit
 
     def output(self, batch: Batch, training: bool = False) -> TowerOutput:
-        """Return the logits and the losses of the tower."""
+        """Return the logits and the losses of the tower in one pass."""
+        return self._outputs(batch, training, passes=1)[0]
+
+    def _outputs(self, batch: Batch, training: bool, passes: int) -> list[TowerOutput]:
+        """Return the output of each pass of the tower, with dropout masks of its own, on one lookup of the tables."""
         branches = self.tables(batch)
-        return as_output(self.tower(branches.pop("deep"), step=self.step, training=training, **branches))
+        x0, outputs = branches.pop("deep"), []
+        for number in range(passes):
+            with recorded_below(f"pass {number + 1}") if number else nullcontext():
+                step = ensemble.step_of_pass(self.step, number)
+                output = self.tower(x0, step=step, training=training, **branches)
+            outputs.append(as_output(output))
+        return outputs
 
     def compute_loss(self, batch: Batch, training: bool = False) -> tf.Tensor:
         """Return the weighted mean loss of a batch, all terms together, and update the metrics of the epoch.
@@ -127,22 +150,29 @@ class CTRModel(tfrs.Model):
         """
         if "label" not in batch:
             raise ValueError("batch: no label, which a loss needs. Use `predict`, or an encoder with the label.")
-        output = self.output(batch, training)
-        logit, terms = output.logit, output.losses_of(batch["label"])
+        is_ensemble = training and self.mean_self_ensemble is not None
+        outputs = self._outputs(batch, training, ensemble.PASSES if is_ensemble else 1)
+        logits, terms = [output.logit for output in outputs], ensemble.mean_losses(outputs, batch["label"])
         if terms.keys() != self.mean_losses.keys():
             expected, received = (", ".join(names) or "none" for names in (self.mean_losses, terms))
             raise ValueError(
                 f"{self.tower.name}: the losses must be the same at every call, {expected}. Received: {received}"
             )
-        losses = tf.nn.sigmoid_cross_entropy_with_logits(batch["label"], logit)
+        means = dict(self.mean_losses)
+        if is_ensemble:
+            losses = ensemble.cross_entropy_of_mean(batch["label"], logits)
+            terms[ensemble.NAME], means[ensemble.NAME] = ensemble.self_ensemble_loss(logits), self.mean_self_ensemble
+        else:
+            losses = tf.nn.sigmoid_cross_entropy_with_logits(batch["label"], logits[0])
         total, loss = tf.reduce_sum(batch["weight"]), tf.reduce_sum(losses * batch["weight"])
         self.mean_loss.update_state(tf.math.divide_no_nan(loss, total), sample_weight=total)
-        for name, mean in self.mean_losses.items():
-            term = tf.reduce_sum(tf.cast(terms[name], tf.float32) * batch["weight"])
+        for name, mean in means.items():
+            term = tf.reduce_sum(terms[name] * batch["weight"])
             mean.update_state(tf.math.divide_no_nan(term, total), sample_weight=total)
             loss += term
         for metric in self.fit_metrics:
-            metric.update_state(batch["label"][:, None], tf.sigmoid(logit)[:, None], sample_weight=batch["weight"])
+            probability = ensemble.mean_probability(logits)
+            metric.update_state(batch["label"][:, None], probability[:, None], sample_weight=batch["weight"])
         context = tf.distribute.get_replica_context()
         if context is not None and context.num_replicas_in_sync > 1:
             total = context.all_reduce(tf.distribute.ReduceOp.SUM, total)
@@ -165,19 +195,23 @@ class CTRModel(tfrs.Model):
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Compute the loss of a batch in evaluation mode and return the metrics of the epoch."""
         self.compute_loss(batch)
-        return {mean.name: mean.result() for mean in self.metrics}
+        return {mean.name: mean.result() for mean in self.metrics if mean is not self.mean_self_ensemble}
 
     def _means_of_losses(self) -> dict[str, tf_keras.metrics.Mean]:
         """Return a mean over the epoch for each loss of the tower.
 
         Raises:
-            ValueError: a loss does not have one number per example.
+            ValueError: a loss does not have one number per example, or has a name of the model's.
         """
         two = {key: tf.concat([array, array], axis=0) for key, array in self.tables.inputs.empty_batch().items()}
         output = self.output(two)
         if not isinstance(output.losses, Mapping):
             raise ValueError(f"{self.tower.name}: losses must be a dictionary. Received: {output.losses!r}")
         losses = output.losses_of(tf.zeros([2]))
+        if self.mean_self_ensemble is not None and ensemble.NAME in losses:
+            raise ValueError(
+                f"{self.tower.name}: the loss {ensemble.NAME!r} has the name of the self-ensemble loss. Rename it."
+            )
         for name, loss in losses.items():
             shape = tf.convert_to_tensor(loss).shape
             if not shape.is_compatible_with([2]):
@@ -185,4 +219,8 @@ class CTRModel(tfrs.Model):
                     f"{self.tower.name}: the loss {name!r} must be [batch], one number per example. "
                     f"Received, for 2 examples: {shape.as_list()}"
                 )
-        return {name: tf_keras.metrics.Mean(name=f"loss/{name}", dtype="float64") for name in losses}
+        return {name: _mean_of_loss(name) for name in losses}
+
+
+def _mean_of_loss(name: str) -> tf_keras.metrics.Mean:
+    return tf_keras.metrics.Mean(name=f"loss/{name}", dtype="float64")

@@ -66,6 +66,18 @@ def recorded() -> Iterator[list[Call]]:
         _recording.reset(token)
 
 
+@contextmanager
+def recorded_below(name: str) -> Iterator[None]:
+    """Record the calls in the context below a name, as if a layer of that name enclosed them."""
+    recording = _recording.get()
+    if recording is None:
+        yield
+        return
+    recording.open.append(name)
+    yield
+    recording.open.pop()
+
+
 class Dense(Recorded, tf_keras.layers.Dense):
     """Keras's dense layer, recorded."""
 

@@ -131,6 +131,20 @@ FAULTS = (
         (f"{MODELS}/test_two_stream.py", MODELS),
     ),
     Fault(
+        "both_passes_of_self_ensemble_have_the_same_masks",
+        "models/self_ensemble.py",
+        "step + number * STEPS_APART if number else step",
+        "step",
+        (f"{MODELS}/test_self_ensemble.py", MODELS),
+    ),
+    Fault(
+        "the_mean_of_self_ensemble_learns_from_its_passes",
+        "models/self_ensemble.py",
+        "tf.stop_gradient(mean_probability(signed))",
+        "mean_probability(signed)",
+        (f"{MODELS}/test_self_ensemble.py", MODELS),
+    ),
+    Fault(
         "columns_come_in_the_order_of_the_batch",
         "models/tables.py",
         "tf.constant(columns, tf.int32), axis=1)",

@@ -12,6 +12,7 @@ START_NEUTRAL = (  # settings that change neither initial weights nor the order 
     "optimizers*",
     "report*",
     "training.precision",
+    "training.self_ensemble",
     "training.reduce_lr_on_plateau*",
     "training.early_stopping*",
     "training.epochs",

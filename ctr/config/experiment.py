@@ -12,7 +12,7 @@ from ctr.config.base_experiment import BaseExperiment, put_overrides, read_exper
 from ctr.config.earlier_versions import translate_config
 from ctr.config.feature_expansion import Notify, ignore
 from ctr.config.messages import explain
-from ctr.config.model import Model, model_parts
+from ctr.config.model import Model, has_dropout, model_parts
 from ctr.config.optimizers import Optimizers
 from ctr.config.user_code import is_user_code, source_sum
 from ctr.errors import CodeRefused, ConfigError
@@ -42,6 +42,16 @@ class Experiment(BaseExperiment):
                     f"features.columns.{name}: a {feature.type} with `dim: 1` is a wide weight, but model "
                     f"{self.model.type} has no wide weights. Use a dim above 1."
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _passes_differ(self) -> "Experiment":
+        if self.training.self_ensemble and not (drops_out := has_dropout(self.model)):
+            advice = "Choose a model with dropout" if drops_out is None else "Set its `dropout` above 0"
+            raise ValueError(
+                f"training.self_ensemble: model {self.model.type} has no dropout, so both passes would be equal. "
+                f"{advice}, or remove self_ensemble."
+            )
         return self
 
     def to_yaml(self) -> str:

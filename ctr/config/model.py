@@ -7,6 +7,7 @@ from pydantic import PositiveInt
 
 from ctr.config.batch_norm import BatchNormSetting
 from ctr.config.registry_settings import PartSettings, settings_from_registry
+from ctr.config.user_code import is_user_code
 from features import Settings
 from models import MODELS, BatchNorm, Stream, Tower
 
@@ -107,3 +108,18 @@ def model_parts(settings: Any, tables: str = "") -> Iterator[ModelPart]:
         if isinstance(value, Streams):
             for stream, model in value:
                 yield from model_parts(model, f"{tables}{name}/{stream}/")
+
+
+def has_dropout(model: Any) -> bool | None:
+    """Return True if a model drops out, False if each `dropout` is 0, and None if it has no such setting.
+
+    The models inside it count. A class of the user's own counts as True, because it can have dropout without a setting.
+
+    Args:
+        model: settings of the section `model`.
+    """
+    parts = [part.settings for part in model_parts(model)]
+    dropouts = [value for settings in parts for name, value in settings if name.startswith("dropout")]
+    if any(is_user_code(settings.type) for settings in parts):
+        return True
+    return any(value > 0 for value in dropouts) if dropouts else None

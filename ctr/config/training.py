@@ -61,6 +61,12 @@ class Training(Settings):
     batch, `drop` leaves them out."""
     epochs: int = Field(10, gt=0, le=10**6)
     """Maximum number of passes over the training data."""
+    self_ensemble: bool = False
+    """If true, each step passes the batch through the dense tower twice, with different dropout masks. The mean of both
+    probabilities learns from the label, and each pass from that mean. The model needs dropout. In metrics.jsonl, `loss`
+    is the log loss of the mean, and `loss/self_ensemble` is the sum of each pass's cross-entropy with it. Both passes
+    update the moving averages of batch normalization, the first pass before the second. Validation and scores use one
+    pass without dropout."""
     validate_every: EpochsOrSteps = EpochsOrSteps(epochs=1)
     """Interval between validations, `{epochs: N}` or `{steps: N}`. The end of training is always validated."""
     early_stopping: EarlyStopping | None = EarlyStopping()

@@ -32,10 +32,13 @@ class Stage:
     """Table, layer or value of a step, with Euclidean norms; None for a norm that does not apply."""
 
     name: str
-    """Name, such as `numerics`, `table user`, `dcn_v2/cross_0` or `loss`."""
+    """Name, such as `numerics`, `table user`, `dcn_v2/cross_0` or `loss`. `pass 2/dcn_v2/cross_0` is a layer in the
+    second pass of the self-ensemble loss."""
     output: float | None = None
     weights: float | None = None
-    """Norm of the weights, moving averages included, after the forward pass; of the looked-up embeddings of a table."""
+    """Norm of the weights, moving averages included, after the forward pass; of the looked-up embeddings of a table.
+    A layer that is called several times shows its trained weights, and their gradient over all calls, in the first
+    stage, and its moving averages after all calls in the last."""
     gradient: float | None = None
 
     @property
@@ -136,10 +139,13 @@ def _replay_step(model: CTRModel, batch: Batch, weights: str) -> Replayed:
     gradient_of = {id(variable): gradient for variable, gradient in zip(variables, gradients, strict=True)}
     stages = [Stage("numerics", output=_norm([batch["numerics"]]))] if batch["numerics"].size else []
     stages += _tables(model, batch, gradient_of)
-    for name, layer, output in calls:
+    last = {id(layer): index for index, (_, layer, _) in enumerate(calls)}
+    first = {id(layer): index for index, (_, layer, _) in reversed(list(enumerate(calls)))}
+    for index, (name, layer, output) in enumerate(calls):
         inner = [module for module in layer.submodules if isinstance(module, Recorded)]
         below = {id(variable) for recorded_layer in inner for variable in recorded_layer.variables}
-        own_weights = [] if layer is model.tables else [weight for weight in layer.variables if id(weight) not in below]
+        own = [] if layer is model.tables else [weight for weight in layer.variables if id(weight) not in below]
+        own_weights = [weight for weight in own if index == (first if weight.trainable else last)[id(layer)]]
         trained = [gradient_of[id(weight)] for weight in own_weights if weight.trainable]
         stages.append(
             Stage(name, _norm(output), _norm(own_weights) if own_weights else None, _norm(trained) if trained else None)

@@ -59,7 +59,15 @@ def make_model(
         tf_keras.utils.set_random_seed(experiment.seed)
     tower = make_tower(experiment)
     with _precision(experiment.training.precision), as_config_error("model"):
-        model = CTRModel(inputs, tower, experiment.initializer.tables, experiment.seed, patterns, base_logit)
+        model = CTRModel(
+            inputs,
+            tower,
+            stddev=experiment.initializer.tables,
+            seed=experiment.seed,
+            grouping=patterns,
+            base_logit=base_logit,
+            self_ensemble=experiment.training.self_ensemble,
+        )
         router = _router(experiment, model, steps_per_epoch)
         model.compile(optimizer=router)
         router.build(model.trainable_variables)

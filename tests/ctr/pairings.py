@@ -42,6 +42,8 @@ OPTIMIZER_PAIRINGS = {
     "optimizers_rows": ({"*": "momentum"}, {"cross": "group_adam", "deep": "rmsprop_v2", "head": "adam"}),
 }
 """Name -> optimizers of tables and blocks of the small model, for optimizers that no model above is paired with."""
+SELF_ENSEMBLE = ("{type: qnn, layers: 1, rows: 2}", {"*": "adagrad"}, {"*": "adam"})
+"""Model, and optimizers of its tables and blocks, for the trajectory `self_ensemble`."""
 EVERY_TERM = {
     "adafactor": {"epsilon_1": 0.0001},
     "adagrad": {"initial_accumulator": 0.01, "epsilon": 0.001},
@@ -80,7 +82,8 @@ def golden_pairings():
     """Return the overrides of the small experiment by name of the golden trajectory."""
     of_models = {name: (model, {"*": sparse}, {"*": dense}) for name, (model, sparse, dense) in MODEL_PAIRINGS.items()}
     of_optimizers = {name: (SMALL_MODEL, *both) for name, both in OPTIMIZER_PAIRINGS.items()}
-    return {name: _golden_settings(*pairing) for name, pairing in (of_models | of_optimizers).items()}
+    pairings = {name: _golden_settings(*pairing) for name, pairing in (of_models | of_optimizers).items()}
+    return pairings | {"self_ensemble": [*_golden_settings(*SELF_ENSEMBLE), "training.self_ensemble=true"]}
 
 
 def _golden_settings(model, sparse, dense):
