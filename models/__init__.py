@@ -24,6 +24,7 @@ from models.dcn_mix import DCNMix
 from models.dcn_v2 import DCNV2
 from models.din import DIN
 from models.dnn import DNN
+from models.final_mlp import FinalMLP
 from models.final_net import FinalNet
 from models.inputs import Behaviors, Category, Field, Inputs, SequenceInput, Table
 from models.qnn import QNN
@@ -42,6 +43,7 @@ MODELS: dict[str, type[Tower]] = {
     "dcn_v2": DCNV2,
     "dcn_mix": DCNMix,
     "compressed_dot": CompressedDot,
+    "final_mlp": FinalMLP,
     "final_net": FinalNet,
     "qnn": QNN,
     "din": DIN,
@@ -70,6 +72,7 @@ __all__ = [
     "Dropout",
     "EmbeddingTables",
     "Field",
+    "FinalMLP",
     "FinalNet",
     "Inputs",
     "PathInitializer",

@@ -135,6 +135,18 @@ class Inputs:
         used = {field.table for field in self.fields}
         return replace(self, tables=tuple(table for table in self.tables if table.name in used))
 
+    def field(self, name: str, key: str) -> Field:
+        """Return the field of x_0 called `name`; `key` is the setting that names it, for the error.
+
+        Raises:
+            ValueError: there is no such feature, or it does not have an embedding in x_0.
+        """
+        fields = {field.name: field for field in self.fields if field.branch == "deep"}
+        others = {*self.numerics, *(one.name for one in self.categories), *(one.name for one in self.sequences)}
+        if name in others - fields.keys():
+            raise ValueError(f"{key}: {name!r} has no embedding in x_0. Use one of: {', '.join(fields) or 'none'}")
+        return _feature(name, [*fields.values()], "embedded", key)
+
     def category(self, name: str, key: str) -> Category:
         """Return the categorical feature called `name`; `key` is the setting that names it, for the error.
 

@@ -110,6 +110,13 @@ FAULTS = (
         (f"{MODELS}/test_can.py", MODELS),
     ),
     Fault(
+        "both_mlps_have_the_first_gate",
+        "models/final_mlp.py",
+        "zip(self.deep, inputs, strict=True)",
+        "zip(self.deep, [inputs[0]] * 2, strict=True)",
+        (f"{MODELS}/test_final_mlp.py", MODELS),
+    ),
+    Fault(
         "the_score_that_teaches_blocks_has_a_gradient",
         "models/final_net.py",
         "score = tf.stop_gradient(tf.sigmoid(logit))",

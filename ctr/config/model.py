@@ -18,9 +18,10 @@ MODELS_ELSEWHERE = {
     **dict.fromkeys(("crossnet", "dcnv1"), "dcn"),
     **dict.fromkeys(("dcnm", "crossnetv2"), "dcn_v2"),
     **dict.fromkeys(("fm", "ffm", "fwfm", "afm", "nfm", "pnn", "ipnn", "opnn", "deepfm", "dlrm"), "compressed_dot"),
-    **dict.fromkeys(("xdeepfm", "autoint", "fibinet", "masknet", "finalmlp", "gdcn", "edcn"), "dcn_v2"),
+    **dict.fromkeys(("xdeepfm", "autoint", "fibinet", "masknet", "gdcn", "edcn"), "dcn_v2"),
     "qnnalpha": "qnn",
     "final": "final_net",
+    "dualmlp": "final_mlp",
     **dict.fromkeys(("dien", "dsin", "bst", "sim", "multitowerdin"), "din"),
 }
 """Name of a model in other libraries, without case, hyphens and underscores -> the model to try first here."""

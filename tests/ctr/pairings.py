@@ -14,6 +14,11 @@ MODEL_PAIRINGS = {
     "dcn_v2": ("{type: dcn_v2, cross_layers: 2, rank: 3, hidden: [8]}", "rmsprop_v2", "lamb"),
     "dcn_mix": ("{type: dcn_mix, experts: 2, hidden: [8]}", "ftrl", "adam"),
     "compressed_dot": ("{type: compressed_dot, compressed: 2, compress_hidden: [4], hidden: [8]}", "momentum", "lion"),
+    "final_mlp": (
+        "{type: final_mlp, hidden: [8], hidden_2: [6], heads: 2, context_2: [user, history], gate_hidden: [4]}",
+        "lazy_adam",
+        "adam",
+    ),
     "final_net": ("{type: final_net, hidden: [8], hidden_2: [6]}", "rmsprop_v2", "adamw"),
     "qnn": ("{type: qnn, rows: 2, cross_layers: 1}", "adagrad", "adam"),
     "din": ("{type: din, targets: {history: item}, attention: [4], hidden: [8]}", "rmsprop", "rmsprop"),
