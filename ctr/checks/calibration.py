@@ -7,6 +7,7 @@ from ctr.checks.significance import (
     STANDARD_ERRORS,
     Interval,
     Outcome,
+    criterion,
     judge,
     judge_calibration,
     judge_excess,
@@ -36,11 +37,16 @@ def positive_rate(report: Measured, training: SplitMetrics, main: str) -> Statem
     numbers = f"{expected:.4f} in training, {rate:.4f} in {main} ({percents(rate / expected - 1, interval)}; "
     numbers += f"{positives_of(training)} and {positives_of(metrics)} positives)"
     error = math.hypot(training_error, sampling_error)  # 0 if all examples of both are positive
-    outcome = judge(rate / expected - 1, (rate - expected) / error if error else 0.0, interval, RATE_MARGIN)
+    errors = (rate - expected) / error if error else 0.0
+    outcome = judge(rate / expected - 1, errors, interval, RATE_MARGIN)
     statements: dict[Outcome, Statement] = {
         "off": (Level.WARNING, main, f"The positive rate changed: {numbers}."),
         "holds": (Level.OK, main, f"The positive rate is within {100 * RATE_MARGIN:.0f}% of training: {numbers}."),
-        "too few": (Level.NOTE, main, f"{too_few(metrics)} to tell whether the positive rate changed: {numbers}."),
+        "too few": (
+            Level.NOTE,
+            main,
+            f"{too_few(metrics)} to tell whether the positive rate changed: {numbers}.{criterion(errors)}",
+        ),
     }
     yield statements[outcome]
 
@@ -80,7 +86,8 @@ def calibration(report: Measured, training: SplitMetrics, main: str) -> Statemen
         else:
             yield Level.OK, main, f"Calibrated overall: {numbers}."
         return
-    yield Level.NOTE, main, f"{too_few(metrics)} to tell whether the scores are calibrated: {numbers}."
+    note = criterion(metrics["calibration_z"])
+    yield Level.NOTE, main, f"{too_few(metrics)} to tell whether the scores are calibrated: {numbers}.{note}"
     if off:
         yield Level.NOTE, main, f"Miscalibrated by more than 10% in {deciles}."
 
@@ -115,7 +122,7 @@ def constant(report: Measured, training: SplitMetrics, main: str) -> Statements:
         return
     excess, error, loss = metrics["log_loss_excess"], metrics["log_loss_excess_error"], metrics["log_loss"]
     side = "above" if excess > 0 else "below"
-    numbers = f"log loss {loss:.5f} is {abs(excess):.5f} (± {error:.5f}) {side} {loss - excess:.5f}"
+    numbers = f"log loss {loss:.5f} is {abs(excess):.5f} (SE {error:.5f}) {side} {loss - excess:.5f}"
     statements: dict[Outcome, Statement] = {
         "off": (
             Level.WARNING,
@@ -126,8 +133,8 @@ def constant(report: Measured, training: SplitMetrics, main: str) -> Statements:
         "too few": (
             Level.NOTE,
             main,
-            f"Not significantly different from always predicting the positive rate: {numbers} "
-            f"({positives_of(metrics)} positives).",
+            f"Inconclusive against always predicting the positive rate: {numbers} ({positives_of(metrics)} positives)."
+            f"{criterion(excess / error, 'difference')}",
         ),
     }
     yield statements[outcome]

@@ -33,7 +33,7 @@ def single_features(report: Measured, training: SplitMetrics, main: str) -> Stat
         if name == main and known and not suspects:
             best = max(known, key=lambda feature: known[feature])
             error = auc_error(known[best], metrics)
-            numbers = f"the best, {best}, has AUC {known[best]:.4f} (± {error:.4f})"
+            numbers = f"the best, {best}, has AUC {known[best]:.4f} (SE {error:.4f})"
             if known[best] + Z95 * error <= 0.95:
                 yield Level.OK, name, f"No single feature reveals the label: {numbers}."
             else:
@@ -60,12 +60,12 @@ def duplicate_share(duplicates: Duplicates, name: str) -> str:
     """Return the share of a split that duplicates training examples, as the end of a sentence.
 
     >>> found = {"share": 0.2, "error": 0.011, "upper": 0.22, "identified_rows": 5000, "is_suspect": True}
-    >>> duplicate_share(found, "test")[:53]
-    '20.0% (± 1.1%) of the 5,000 identifiable examples of '
+    >>> duplicate_share(found, "test")[:54]
+    '20.0% (SE 1.1%) of the 5,000 identifiable examples of '
     """
     share, error = 100 * (duplicates["share"] or 0), 100 * (duplicates["error"] or 0)
     return (
-        f"{share:.1f}% (± {error:.1f}%) of the {duplicates['identified_rows']:,} identifiable examples of {name} "
+        f"{share:.1f}% (SE {error:.1f}%) of the {duplicates['identified_rows']:,} identifiable examples of {name} "
         f"duplicate training examples, label and features included, beyond the natural duplicate rate"
     )
 

@@ -93,6 +93,21 @@ def too_few(metrics: Mapping[str, Any]) -> str:
     return f"Too few positives{by}"
 
 
+def criterion(errors: float, what: str = "deviation") -> str:
+    """Return a sentence if a deviation is significant at 95%, but does not reach the criterion; else nothing.
+
+    Args:
+        errors: the deviation in standard errors, of either sign.
+        what: name of the deviation.
+
+    >>> criterion(-2.94), criterion(1.5)
+    (' The deviation is 2.9 standard errors, and the criterion is 4.', '')
+    """
+    if not Z95 < abs(errors) <= STANDARD_ERRORS:
+        return ""
+    return f" The {what} is {abs(errors):.1f} standard errors, and the criterion is {STANDARD_ERRORS:.0f}."
+
+
 def largest_psi(psi: PSIResult) -> float:
     """Return the upper end of the 95% CI of a PSI, as `ctr.metrics.psi.compare` describes it.
 

@@ -159,7 +159,7 @@ FINDINGS = {
         changing("leakage", "test", "single_feature_auc", channel=0.97),
         "warning",
     ),
-    "Possible leak: about 40.0% (± 1.4%) of the 16,000 identifiable examples of test duplicate training examples": (
+    "Possible leak: about 40.0% (SE 1.4%) of the 16,000 identifiable examples of test duplicate training examples": (
         "duplicates",
         changing("leakage", "test", "duplicates", share=0.4, error=0.014, identified_rows=16_000, is_suspect=True),
         "warning",
@@ -437,7 +437,8 @@ CALIBRATIONS = {
         measured(0.005, 8_600, 1.793),  # z is -3.9
         "note",
         "Too few positives to tell whether the scores are calibrated: the scores predict 79.3% more positives than "
-        "observed (95% CI +33.4% to +141.0%, 43 positives).",
+        "observed (95% CI +33.4% to +141.0%, 43 positives). The deviation is 3.9 standard "
+        "errors, and the criterion is 4.",
     ),
     "within the margin, but too few": (measured(0.005, 8_600, 1.0), "note", "Too few positives to tell"),
     "an interval that only begins beyond the margin": (
@@ -514,7 +515,7 @@ EXCESSES = {
     "too close": (
         measured(0.005, 8_600, 2.5),
         "note",
-        "Not significantly different from always predicting the positive rate: log loss",
+        "Inconclusive against always predicting the positive rate: log loss",
     ),
 }
 
@@ -524,7 +525,7 @@ def test_log_loss_is_compared_with_that_of_a_constant(case):
     metrics, level, words = EXCESSES[case]
     sentence = assert_said("constant", metrics, level, words)
     constant = metrics["log_loss"] / metrics["normalized_entropy"]
-    assert f"(± {metrics['log_loss_excess_error']:.5f})" in sentence
+    assert f"(SE {metrics['log_loss_excess_error']:.5f})" in sentence
     assert f"{constant:.5f}" in sentence
 
 
@@ -545,7 +546,7 @@ UNBACKED = {  # passed in earlier versions, although so few rows cannot support 
             report["leakage"]["test"]["single_feature_auc"].update(channel=0.93),
             report["metrics"]["test"].update(positives=25),
         ),
-        "Cannot tell whether one feature reveals the label: the best, channel, has AUC 0.9300 (± 0.0",
+        "Cannot tell whether one feature reveals the label: the best, channel, has AUC 0.9300 (SE 0.0",
     ),
     "a score that could have moved": (
         "score_drift",
