@@ -290,6 +290,12 @@ CONFIGS = [
     setting("a numeric head bias", "model.initializer", {"head_bias": -3}, "initializer.head_bias", "log_odds"),
     setting("a word for null that YAML converts", "features.columns.user.missing", [False], "Quote them", '["null"]'),
     setting("unseen ids left out", "features.unseen", "skip", "features.unseen", "shared"),
+    setting(
+        "a monitor without its groups",
+        "training.early_stopping",
+        {"metric": "auc + gauc"},
+        "training.early_stopping.metric: 'auc + gauc'",
+    ),
     setting("a norm of NaN", "optimizers.clip_norm", NAN),
     setting("a negative size", "training.batch_size", -1),
     setting("a batch of 10^15 rows", "training.batch_size", 10**15),

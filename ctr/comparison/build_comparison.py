@@ -8,8 +8,8 @@ from ctr.comparison.baseline_diff import assign_verdicts, compare_with_baseline,
 from ctr.comparison.results import Curve, Result, VariantRuns
 from ctr.comparison.search_ranges import is_extreme
 from ctr.comparison.study import Study
-from ctr.metrics import metric_over_seeds
-from ctr.metrics.catalog import entry, paired_metrics, shown_in
+from ctr.metrics import MONITORS, metric_over_seeds
+from ctr.metrics.catalog import paired_metrics, shown_in
 from ctr.metrics.metric import Metric, Place
 from ctr.runs.environment import environment
 from ctr.schema.comparison import (
@@ -32,9 +32,9 @@ def best_trial(trials: Sequence[Result]) -> Result | None:
     def goodness(result: Result) -> float:
         assert result.report is not None
         stopping = result.run.experiment.training.early_stopping
-        metric = entry("auc" if stopping is None else stopping.metric)
-        value = result.report["metrics"]["valid"][metric.key]
-        return -math.inf if value is None else metric.better.sign * value
+        monitor = MONITORS["auc" if stopping is None else stopping.metric]
+        value = monitor.value(result.report["metrics"]["valid"])
+        return -math.inf if value is None else monitor.sign * value
 
     return max((result for result in trials if result.report is not None), key=goodness, default=None)
 

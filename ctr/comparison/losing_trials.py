@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ctr.metrics.catalog import entry
+from ctr.metrics import MONITORS
 from ctr.schema.comparison import TrialEnding
 
 MARGIN = 3.0  # standard errors of the best earlier trial's monitor on the valid split
@@ -26,7 +26,7 @@ class TrialCurve:
     """Monitor of a trial at its validations, in order.
 
     Attributes:
-        metric: monitor, `auc` or `log_loss`.
+        metric: monitor, a key of `ctr.metrics.MONITORS`.
         epochs: epochs until each validation, increasing, with fractions.
         values: monitor at each validation; None if it is undefined.
         last_epoch: maximum number of epochs.
@@ -48,7 +48,7 @@ class TrialCurve:
 
         It is -inf until the first value is known.
         """
-        sign, best, bests = entry(self.metric).better.sign, -math.inf, []
+        sign, best, bests = MONITORS[self.metric].sign, -math.inf, []
         for value in self.values:
             best = best if value is None or not math.isfinite(value) else max(best, sign * value)
             bests.append(best)
@@ -110,7 +110,7 @@ def ending_of(curve: TrialCurve, finished: Sequence[FinishedTrial]) -> TrialEndi
     best = max(known, key=lambda trial: trial.best, default=None)  # the first of equal trials
     if best is None or best.error is None:
         return None
-    sign, gains = entry(curve.metric).better.sign, curve.gains()
+    sign, gains = MONITORS[curve.metric].sign, curve.gains()
     for index in _decisive(curve, gains):
         epochs = curve.epochs[index]
         later = max(trial.gain_after(epochs / curve.last_epoch) for trial in known)

@@ -16,10 +16,10 @@ from ctr.comparison.plan import PlannedRun
 from ctr.comparison.results import Result, is_pending, load_result
 from ctr.config.experiment import Experiment
 from ctr.config.lengths import EpochsOrSteps
+from ctr.metrics import MONITORS
 from ctr.runs.run import LINES
 from ctr.schema.report import RunReport
 
-LINE_KEYS = {"auc": "auc", "log_loss": "loss"}
 """Metric -> its key in the lines of metrics.jsonl."""
 NUMBERS = {"train": ("rows",), "valid": ("auc", "loss")}
 """Kind of a line of metrics.jsonl -> numbers that it has, or null."""
@@ -95,7 +95,7 @@ class TrialDecisions:
         ending = ending_of(curve_of(run.experiment, lines, variant.rows), variant.finished)
         if ending is None:
             return False
-        best = next(line for line in lines if line[LINE_KEYS[ending["metric"]]] == ending["value"])
+        best = next(line for line in lines if MONITORS[ending["metric"]].value_of_line(line) == ending["value"])
         self._ended[run.label] = EndedTrial(ending, best["auc"], best["loss"])
         return True
 
@@ -141,7 +141,7 @@ def curve_of(experiment: Experiment, lines: Sequence[Line], rows: int) -> TrialC
     return TrialCurve(
         metric=metric,
         epochs=tuple(line["step"] / steps_per_epoch for line in lines),
-        values=tuple(line[LINE_KEYS[metric]] for line in lines),
+        values=tuple(MONITORS[metric].value_of_line(line) for line in lines),
         last_epoch=training.epochs,
         validations=-(-training.epochs * steps_per_epoch // every),
         warm_up=max(_warm_ups(experiment.optimizers.model_dump(serialize_as_any=True), steps_per_epoch), default=0.0),
@@ -192,6 +192,8 @@ def validations(lines: Sequence[Line]) -> list[Line]:
 def _error(report: RunReport, metric: str) -> float | None:
     """Return the standard error of a trial's monitor on the valid split; None if it is unknown."""
     metrics = report["metrics"]["valid"]
+    if metric not in ("auc", "log_loss"):
+        return None
     if metric == "log_loss":
         return metrics.get("log_loss_error")
     interval = metrics.get("auc_interval")

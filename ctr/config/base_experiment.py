@@ -70,6 +70,16 @@ class BaseExperiment(Settings):
             return {**values, "model": rest, "initializer": model["initializer"]}
         return values
 
+    @model_validator(mode="after")
+    def _monitor_has_groups(self) -> "BaseExperiment":
+        stopping = self.training.early_stopping
+        if stopping is not None and stopping.needs_groups and self.report.group is None:
+            raise ValueError(
+                f"training.early_stopping.metric: {stopping.metric!r} needs groups to rank within. Set "
+                f"report.group to a column, such as the user id."
+            )
+        return self
+
 
 def read_experiment(path: str | Path, overrides: list[str] | None = None, notify: Notify = ignore) -> dict[str, Any]:
     """Return the values of a config file with overrides, of which `check_base` has accepted what needs no TensorFlow.

@@ -18,10 +18,17 @@ def available_cpus() -> int:
 class EarlyStopping(Settings):
     """The end of training after `patience` validations in a row without improvement."""
 
-    metric: Literal["auc", "log_loss"] = "auc"
-    """Monitor: the validation metric that must improve. It also selects the best checkpoint."""
+    metric: Literal["auc", "log_loss", "auc - log_loss", "auc + gauc"] = "auc"
+    """Monitor: the validation metric, or sum of metrics, that must improve. It also selects the best checkpoint. After
+    the learning rate falls, AUC can rise while log loss gets worse: `auc - log_loss` weighs both. `auc + gauc` also
+    ranks within the groups of `report.group`, which it needs."""
     patience: Count = 3
     """Validations in a row without improvement after which training stops."""
+
+    @property
+    def needs_groups(self) -> bool:
+        """True if the monitor needs `report.group`."""
+        return "gauc" in self.metric
 
 
 class Plateau(Settings):

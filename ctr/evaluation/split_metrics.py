@@ -18,7 +18,7 @@ from ctr.evaluation.timeline import Timeline
 from ctr.evaluation.unknown_ids import UnknownIds
 from ctr.evaluation.worst_rows import WorstRows
 from ctr.evaluation.writer import ScoreWriter
-from ctr.metrics import BinaryMetrics
+from ctr.metrics import BinaryMetrics, Undefined, gauc
 from ctr.metrics.counts import sigmoid
 from ctr.metrics.periods import periods_of
 from features import Batch, RowGroup, Values, decoded, filtered, values_of_column
@@ -26,12 +26,39 @@ from features import Batch, RowGroup, Values, decoded, filtered, values_of_colum
 FREQUENCY = "frequency/"
 
 
-def metrics_of(chunks: Iterable[Scored], weighted: bool, negative_sampling_rate: float | None) -> BinaryMetrics:
-    """Return the metrics of scored examples; negatives count 1/r if they were sampled at rate r."""
+def metrics_of(
+    chunks: Iterable[Scored], weighted: bool, negative_sampling_rate: float | None, group: str | None = None
+) -> BinaryMetrics:
+    """Return the metrics of scored examples.
+
+    Args:
+        chunks: scored examples with labels.
+        weighted: True if examples have weights.
+        negative_sampling_rate: sampling rate r of the negatives, which count 1/r; None: 1.
+        group: column of the groups of `gauc_of`; None: no groups.
+    """
     metrics = BinaryMetrics()
     for chunk in chunks:
-        metrics.add(chunk.logit, chunk.batch["label"], row_weights(chunk.batch, weighted, negative_sampling_rate))
+        weights = row_weights(chunk.batch, weighted, negative_sampling_rate)
+        groups = {} if group is None else {GROUP: group_values(chunk, group)}
+        metrics.add(chunk.logit, chunk.batch["label"], weights, groups)
     return metrics
+
+
+def gauc_of(metrics: BinaryMetrics) -> float | None:
+    """Return the GAUC of `metrics_of` with a group; None if it is undefined."""
+    try:
+        value: float | None = gauc(metrics.by_group(GROUP))["gauc"]
+    except Undefined:
+        return None
+    return value
+
+
+def group_values(chunk: Scored, column: str) -> pa.Array:
+    """Return the group of each example, a column of the data."""
+    values = values_of_column(chunk.table.column(column))
+    assert isinstance(values, pa.Array)
+    return decoded(values)
 
 
 def row_weights(batch: Batch, weighted: bool, negative_sampling_rate: float | None) -> np.ndarray | None:
@@ -124,9 +151,7 @@ class SplitAccumulator:
             FREQUENCY + name: pa.array(bucket) for name, bucket in report_columns.frequencies(chunk.batch).items()
         }
         if report_columns.report.group is not None:
-            ids = values_of_column(chunk.table.column(report_columns.report.group))
-            assert isinstance(ids, pa.Array)
-            groups[GROUP] = decoded(ids)
+            groups[GROUP] = group_values(chunk, report_columns.report.group)
         return groups
 
 

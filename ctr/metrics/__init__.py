@@ -5,6 +5,7 @@ from ctr.metrics.bins import CategoryBins, QuantileBins, bins_from_json
 from ctr.metrics.clusters import Clusters
 from ctr.metrics.counts import ScoreCounts, Undefined, sigmoid
 from ctr.metrics.groups import GroupMetrics, gauc
+from ctr.metrics.monitor import MONITORS, Monitor
 from ctr.metrics.paired import (
     Difference,
     RowDifferences,
@@ -18,11 +19,13 @@ from ctr.metrics.scales import log_interval, log_odds_interval
 from ctr.metrics.seeds import difference_over_both, holm, mean_over_seeds, metric_over_seeds
 
 __all__ = [
+    "MONITORS",
     "BinaryMetrics",
     "CategoryBins",
     "Clusters",
     "Difference",
     "GroupMetrics",
+    "Monitor",
     "QuantileBins",
     "RowDifferences",
     "ScoreCounts",

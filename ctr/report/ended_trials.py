@@ -1,6 +1,6 @@
 """Words for losing trials, which `tuning.stop_losers` ends early."""
 
-from ctr.metrics.catalog import entry
+from ctr.metrics import MONITORS
 from ctr.report import formats
 from ctr.schema.comparison import Comparison, Trial, TrialEnding
 
@@ -12,8 +12,8 @@ def ending_text(ending: TrialEnding) -> str:
     ...     "value": 0.7012, "bound": 0.719, "best": 0.7411, "best_trial": 1})
     'ended after validation 3 of 10: AUC 0.70120, at most 0.71900 by extrapolation, trial 1 has 0.74110'
     """
-    metric = entry(ending["metric"])
-    limit = "at most" if metric.better.sign > 0 else "at least"
+    metric = MONITORS[ending["metric"]]
+    limit = "at most" if metric.sign > 0 else "at least"
     return (
         f"ended after validation {ending['validation']} of {ending['validations']}: {metric.label} "
         f"{metric.text(ending['value'])}, {limit} {metric.text(ending['bound'])} by extrapolation, "

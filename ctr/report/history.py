@@ -1,12 +1,14 @@
 """History of a run, read from metrics.jsonl and config.yaml."""
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from ctr.errors import ConfigError
+from ctr.metrics import MONITORS
 from ctr.runs.run import Run
 
 
@@ -18,7 +20,7 @@ class History:
         train: lines of training, one per epoch.
         valid: lines of validations.
         max_epochs: `training.epochs`.
-        monitor: metric of early stopping, `auc` or `log_loss`.
+        monitor: metric of early stopping, a key of `ctr.metrics.MONITORS`.
         is_sampled: True if the negatives of the training data are sampled.
     """
 
@@ -55,9 +57,13 @@ class History:
         """The validation whose weights were kept, the first among equals; None without validation."""
         if not self.valid:
             return None
-        if self.monitor == "auc":
-            return max(self.valid, key=lambda line: line["auc"])
-        return min(self.valid, key=lambda line: line["loss"])
+        monitor = MONITORS[self.monitor]
+
+        def goodness(line: dict[str, Any]) -> float:
+            value = monitor.value_of_line(line)
+            return -math.inf if value is None else monitor.sign * value
+
+        return max(self.valid, key=goodness)
 
     @property
     def misses(self) -> int:

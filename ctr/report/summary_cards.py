@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ctr.checks.significance import STANDARD_ERRORS, judge_calibration, judge_excess, largest_psi, too_few
-from ctr.metrics.catalog import entry
+from ctr.metrics import MONITORS
 from ctr.metrics.psi import MODERATE_ABOVE, Drift
 from ctr.report import formats
 from ctr.report.classical import fit_sentences
@@ -238,11 +238,11 @@ def _training(report: RunReport, history: History) -> Card:
     if best is None:
         sentences.append("There is no validation split, so the final weights were kept.")
     else:
-        metric = entry(history.monitor).label
-        value = best["auc"] if history.monitor == "auc" else best["loss"]
+        monitor = MONITORS[history.monitor]
+        value = monitor.value_of_line(best)
         sentences.append(
-            f"The best validation has {metric} {formats.metric(value)}, at step {formats.count(best['step'])} after "
-            f"{best['epoch']} full epoch{'s' if best['epoch'] != 1 else ''}. Its weights were kept."
+            f"The best validation has {monitor.label} {formats.metric(value)}, at step {formats.count(best['step'])} "
+            f"after {best['epoch']} full epoch{'s' if best['epoch'] != 1 else ''}. Its weights were kept."
         )
         if training["stopped_early"]:
             sentences.append(f"Training stopped early, {history.misses} validations after the best.")

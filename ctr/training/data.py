@@ -147,7 +147,7 @@ def prepare_splits(
     stopping = experiment.training.early_stopping
     for name in [name for name in ("valid", "test") if name in splits]:
         splits[name], bad_rows[name] = good_rows(name, splits[name], encoder, data)
-        monitors_auc = name == "valid" and (stopping is None or stopping.metric == "auc")
+        monitors_auc = name == "valid" and (stopping is None or "auc" in stopping.metric)
         _check_rows(name, splits[name], encoder, columns, monitors_auc)
     bad_rows = {name: bad for name, bad in bad_rows.items() if bad.rows}
     row_bytes = _row_bytes(splits["train"][0], encoder.input_columns)

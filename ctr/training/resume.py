@@ -132,7 +132,10 @@ def resumed(experiment: Experiment, run: Run) -> Experiment:
             for section, name in KEPT_UNLESS_SET
         }
     )
-    if changed := diff_experiments(saved, experiment, exclude=MAY_CHANGE):
+    changed = diff_experiments(saved, experiment, exclude=MAY_CHANGE)
+    if (stopping := saved.training.early_stopping) is not None and stopping.needs_groups:
+        changed += diff_experiments(saved, experiment, include=("report.group",))
+    if changed:
         title = f"{run.folder}: cannot resume with different settings:"
         raise ConfigError(f"{bullet_list(title, changed)}\n{RESTORE.format('them')}")
     return experiment

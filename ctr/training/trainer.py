@@ -29,8 +29,9 @@ from ctr.config.experiment import Experiment
 from ctr.config.training import EarlyStopping
 from ctr.errors import Interrupted
 from ctr.evaluation.scoring import Scored, Scorer
-from ctr.evaluation.split_metrics import metrics_of
+from ctr.evaluation.split_metrics import gauc_of, metrics_of
 from ctr.evaluation.tower_losses import MeanLosses
+from ctr.metrics import MONITORS
 from ctr.runs.run import Run
 from ctr.runs.run_data import HASHES
 from ctr.schema.report import Training
@@ -39,7 +40,7 @@ from ctr.training.checkpoint_policy import CheckpointPolicy, Stopwatch
 from ctr.training.divergence import LossWatch, explain_divergence
 from ctr.training.progress import Progress
 from ctr.training.step import compiled_step
-from features import Batch, Reader, RowGroup, read_ahead
+from features import Batch, DataError, Reader, RowGroup, read_ahead
 from models import CTRModel
 
 Placed: TypeAlias = tuple[Batch, dict[str, tf.Tensor]]
@@ -77,7 +78,8 @@ class Trainer:
     def __post_init__(self) -> None:
         settings = self.experiment.training
         self.every = settings.validate_every
-        self.monitor = (settings.early_stopping or EarlyStopping()).metric
+        self.stopping = settings.early_stopping or EarlyStopping()
+        self.monitor = MONITORS[self.stopping.metric]
         self.step = compiled_step(self.model, self.reader.encoder)
         self.losses = LossWatch(self.progress.warn)
         self.scorer = Scorer(
@@ -197,9 +199,14 @@ class Trainer:
             position.validated_at = position.step
             self._take_as_best(None)
             return
-        value = self._measure()[self.monitor]
-        best = position.best and position.best[self.monitor]
-        is_better = best is None or (value > best if self.monitor == "auc" else value < best)
+        value = self.monitor.value(self._measure())
+        if value is None:
+            raise DataError(
+                f"valid: the monitor `{self.monitor.key}` is undefined. Use data where it is defined, or another "
+                f"training.early_stopping.metric."
+            )
+        best = None if position.best is None else position.best[self.monitor.key]
+        is_better = best is None or self.monitor.sign * value > self.monitor.sign * best
         self.progress.validated(position.epoch, position.step, position.logs, is_better)
         if is_better:
             position.misses = 0
@@ -214,11 +221,15 @@ class Trainer:
         position, data, started = self.position, self.experiment.data, time.perf_counter()
         weighting = data.weight is not None, data.negative_sampling_rate
         losses = MeanLosses(*weighting)
-        chunks = losses.counted(self._until_stopped(self.scorer.score(self.valid)))
-        metrics = metrics_of(chunks, *weighting).result()
+        group = self.experiment.report.group if self.stopping.needs_groups else None
+        scored = self.scorer.score(self.valid, [] if group is None else [group])
+        state = metrics_of(losses.counted(self._until_stopped(scored)), *weighting, group)
+        metrics = state.result()
         seconds = time.perf_counter() - started
         position.validated_at = position.step
         line = {"loss": metrics["log_loss"], **losses.result(), "auc": metrics["auc"]}
+        if group is not None:
+            line["gauc"] = metrics["gauc"] = gauc_of(state)
         logs = {f"val_{name}": value for name, value in line.items() if value is not None}
         position.logs = {**position.logs, **logs}
         self._write("valid", metrics["rows"], line, seconds)
@@ -227,7 +238,7 @@ class Trainer:
     def _take_as_best(self, value: float | None) -> None:
         position = self.position
         checkpoint = {"checkpoint": position.name, "epoch": position.epoch, "step": position.step}
-        position.best = {**checkpoint, self.monitor: value}
+        position.best = {**checkpoint, self.monitor.key: value}
         self.checkpoints.found_best = True
 
     def _save_if_due(self) -> None:
