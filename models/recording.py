@@ -18,6 +18,8 @@ class Call(NamedTuple):
     """Layer that was called."""
     outputs: list[tf.Tensor]
     """Outputs of the call, flattened."""
+    averages: dict[int, tf.Tensor]
+    """Id of each variable of the layer that is not trained, such as a moving average -> its value after the call."""
 
 
 class _Recording:
@@ -50,7 +52,8 @@ class Recorded(tf_keras.layers.Layer):
         recording.open.append(self.name)
         outputs = super().__call__(*args, **kwargs)
         # flattened immediately, because a caller can remove entries from a dictionary of outputs
-        recording.calls.append(Call("/".join(recording.open), self, tf.nest.flatten(outputs)))
+        averages = {id(variable): tf.identity(variable) for variable in self.non_trainable_variables}
+        recording.calls.append(Call("/".join(recording.open), self, tf.nest.flatten(outputs), averages))
         recording.open.pop()
         return outputs
 

@@ -36,9 +36,9 @@ class Stage:
     second pass of the self-ensemble loss."""
     output: float | None = None
     weights: float | None = None
-    """Norm of the weights, moving averages included, after the forward pass; of the looked-up embeddings of a table.
+    """Norm of the weights, moving averages included, after the call of a layer; of the looked-up embeddings of a table.
     A layer that is called several times shows its trained weights, and their gradient over all calls, in the first
-    stage, and its moving averages after all calls in the last."""
+    stage."""
     gradient: float | None = None
 
     @property
@@ -139,16 +139,19 @@ def _replay_step(model: CTRModel, batch: Batch, weights: str) -> Replayed:
     gradient_of = {id(variable): gradient for variable, gradient in zip(variables, gradients, strict=True)}
     stages = [Stage("numerics", output=_norm([batch["numerics"]]))] if batch["numerics"].size else []
     stages += _tables(model, batch, gradient_of)
-    last = {id(layer): index for index, (_, layer, _) in enumerate(calls)}
-    first = {id(layer): index for index, (_, layer, _) in reversed(list(enumerate(calls)))}
-    for index, (name, layer, output) in enumerate(calls):
+    shown: set[int] = set()
+    for name, layer, output, averages in calls:
         inner = [module for module in layer.submodules if isinstance(module, Recorded)]
         below = {id(variable) for recorded_layer in inner for variable in recorded_layer.variables}
         own = [] if layer is model.tables else [weight for weight in layer.variables if id(weight) not in below]
-        own_weights = [weight for weight in own if index == (first if weight.trainable else last)[id(layer)]]
-        trained = [gradient_of[id(weight)] for weight in own_weights if weight.trainable]
+        trained = [weight for weight in own if weight.trainable and id(layer) not in shown]
+        own_weights = [*trained, *(averages[id(weight)] for weight in own if not weight.trainable)]
+        gradient = [gradient_of[id(weight)] for weight in trained]
+        shown.add(id(layer))
         stages.append(
-            Stage(name, _norm(output), _norm(own_weights) if own_weights else None, _norm(trained) if trained else None)
+            Stage(
+                name, _norm(output), _norm(own_weights) if own_weights else None, _norm(gradient) if gradient else None
+            )
         )
     return Replayed(weights, float(loss), [*stages, Stage("loss", output=abs(float(loss)))])
 
