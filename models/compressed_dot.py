@@ -149,13 +149,7 @@ class CompressedDot(Tower):
         Raises:
             ValueError: the embeddings differ in width or are fewer than two, or `groups` does not name each field once.
         """
-        fields = [(field.name, inputs.table(field.table).dim) for field in inputs.fields if field.branch == "deep"]
-        if len(fields) < 2 or len({dim for _, dim in fields}) > 1:
-            received = ", ".join(f"{name} {dim}" for name, dim in fields)
-            raise ValueError(
-                f"compressed_dot needs at least two embeddings, all of one `dim`. Received: {received or 'none'}"
-            )
-        known = [name for name, _ in fields]
+        known, width = inputs.fields_of_one_width("compressed_dot")
         groups = [known] if self._groups is None else self._groups
         grouped = [name for group in groups for name in group]
         faults = {
@@ -170,7 +164,7 @@ class CompressedDot(Tower):
         self.compression = FeatureCompression(
             positions, self.compressed, self.compress_hidden, self.initializer, self.seed
         )
-        self.fields, self.width = len(fields), fields[0][1]
+        self.fields, self.width = len(known), width
 
     def call(self, x0: tf.Tensor, step: tf.Tensor, training: bool = False) -> tf.Tensor:
         assert self.compression is not None, "call connect first"

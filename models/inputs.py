@@ -127,6 +127,23 @@ class Inputs:
         """Return the table called `name`."""
         return next(table for table in self.tables if table.name == name)
 
+    def fields_of_one_width(self, needed_by: str) -> tuple[tuple[str, ...], int]:
+        """Return the fields of x_0 by name, and the width that their embeddings have in common.
+
+        Args:
+            needed_by: config name of the model, for the error.
+
+        Raises:
+            ValueError: x_0 has fewer than two embeddings, or their widths differ.
+        """
+        dims = {field.name: self.table(field.table).dim for field in self.fields if field.branch == "deep"}
+        if len(dims) < 2 or len(set(dims.values())) > 1:
+            received = ", ".join(f"{name} {dim}" for name, dim in dims.items())
+            raise ValueError(
+                f"{needed_by} needs at least two embeddings, all of one `dim`. Received: {received or 'none'}"
+            )
+        return tuple(dims), next(iter(dims.values()))
+
     def trimmed(self) -> "Inputs":
         """Return the inputs without tables that no field reads.
 

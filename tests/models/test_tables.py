@@ -168,6 +168,22 @@ def test_only_numerics_need_no_table():
     np.testing.assert_array_equal(x0, [[2.0, 1.0], [4.0, 3.0]])
 
 
+@pytest.mark.parametrize("numerics", [(), ("age", "price")], ids=["no numbers", "numbers of others"])
+def test_without_embeddings_and_plain_numbers_the_input_of_the_tower_has_width_0(policy, numerics):
+    fields = tuple(replace(field, branch="other") for field in INPUTS.fields if field.scale is None)
+    inputs = replace(INPUTS, fields=fields, numerics=numerics, plain=())
+    tables = EmbeddingTables(inputs, STDDEV, 0)
+
+    x0 = tables(a_batch(inputs))["deep"]
+
+    assert (x0.shape, x0.dtype, tables.width) == ((6, 0), tf.as_dtype(policy.removeprefix("mixed_")), 0)
+
+
+def test_inputs_without_field_and_number_are_refused():
+    with pytest.raises(ValueError, match=r"tables: a model needs an embedding, a wide weight or a plain number\. Add"):
+        EmbeddingTables(Inputs((), (), ("age",), ()), STDDEV, 0)
+
+
 def test_a_table_that_no_field_uses_changes_nothing():
     batch = a_batch(INPUTS)
     spare = (Table("unused, of a width in use", 5, 4), Table("unused, of its own width", 5, 7))
