@@ -22,11 +22,14 @@ from models.ctr_model import CTRModel
 from models.dcn import DCN
 from models.dcn_mix import DCNMix
 from models.dcn_v2 import DCNV2
+from models.deepfm import DeepFM
 from models.din import DIN
 from models.dnn import DNN
 from models.final_mlp import FinalMLP
 from models.final_net import FinalNet
+from models.fm import FM
 from models.inputs import Behaviors, Category, Field, Inputs, SequenceInput, Table
+from models.linear import Linear
 from models.qnn import QNN
 from models.recording import Recorded, recorded
 from models.seeds import PathInitializer, seed_of
@@ -38,7 +41,10 @@ from models.wide_deep import WideDeep
 
 MODELS: dict[str, type[Tower]] = {
     "dnn": DNN,
+    "linear": Linear,
     "wide_deep": WideDeep,
+    "fm": FM,
+    "deepfm": DeepFM,
     "dcn": DCN,
     "dcn_v2": DCNV2,
     "dcn_mix": DCNMix,
@@ -59,6 +65,7 @@ __all__ = [
     "DCNV2",
     "DIN",
     "DNN",
+    "FM",
     "MLP",
     "MODELS",
     "QNN",
@@ -69,12 +76,14 @@ __all__ = [
     "ComponentCost",
     "CompressedDot",
     "DCNMix",
+    "DeepFM",
     "Dropout",
     "EmbeddingTables",
     "Field",
     "FinalMLP",
     "FinalNet",
     "Inputs",
+    "Linear",
     "PathInitializer",
     "Recorded",
     "SequenceInput",

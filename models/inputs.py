@@ -140,7 +140,8 @@ class Inputs:
         if len(dims) < 2 or len(set(dims.values())) > 1:
             received = ", ".join(f"{name} {dim}" for name, dim in dims.items())
             raise ValueError(
-                f"{needed_by} needs at least two embeddings, all of one `dim`. Received: {received or 'none'}"
+                f"{needed_by} needs at least two embeddings, all of one width. Set their `dim`. "
+                f"Received: {received or 'none'}"
             )
         return tuple(dims), next(iter(dims.values()))
 

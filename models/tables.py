@@ -148,7 +148,7 @@ def _columns(array: tf.Tensor, columns: Sequence[int | None]) -> tf.Tensor:
     """Return columns of an array; the array itself if they are all its columns in order."""
     if list(columns) == list(range(array.shape[1])):
         return array
-    return tf.gather(array, columns, axis=1) if columns else array[:, :0]
+    return tf.gather(array, tf.constant(columns, tf.int32), axis=1)
 
 
 def _concatenate(arrays: Sequence[tf.Tensor]) -> tf.Tensor:

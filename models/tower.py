@@ -53,6 +53,8 @@ class Tower(Recorded):
     """Names that a subclass must define."""
     has_wide_weights: ClassVar[bool] = False
     """True if each categorical feature and each cross has a wide weight, so that a cross needs no embedding."""
+    has_first_order: ClassVar[bool] = False
+    """True if each sequence and each number `as: embedding` has wide weights, too."""
     default_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
     """Pattern of the tower's own tables, `*` for a feature's name -> settings of their default optimizer."""
 

@@ -64,8 +64,9 @@ class TwoStream(Tower):
     Raises:
         ValueError: a stream is missing or unknown, or an argument is out of its range.
 
-    Call: x_0 `[batch, plain numeric features]`, which it does not read, step (scalar, for dropout), and the branches of
-    each stream's model as `streams/<stream>/<branch>` -> `TowerOutput`: logit `[batch]`, losses of the streams.
+    Call: x_0 `[batch, plain numeric features]`, for a stream without embeddings, step (scalar, for dropout), and the
+    branches of each stream's model as `streams/<stream>/<branch>` -> `TowerOutput`: logit `[batch]`, losses of the
+    streams.
 
     >>> from models import DCNV2, DNN
     >>> tower = TwoStream({"easy": Stream(DNN([8], seed=1), dim=4), "hard": Stream(DCNV2(hidden=[8], seed=2))})
@@ -149,7 +150,7 @@ class TwoStream(Tower):
         for name, stream in self.streams.items():
             prefix = stream_prefix(name)
             own = {key.removeprefix(prefix): value for key, value in branches.items() if key.startswith(prefix)}
-            inputs.append(own.pop("deep"))
+            inputs.append(own.pop("deep", x0))  # a model without embeddings reads the plain numeric features alone
             output = stream(inputs[-1], step, training=training, **own)
             logits.append(output.logit)
             losses |= self.losses_of(name, output)

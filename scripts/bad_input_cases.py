@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from bad_classical_cases import CLASSICAL_STUDIES
 from bad_feature_cases import FEATURES
 from bad_final_cases import FINAL_CONFIGS
+from bad_first_order_cases import FIRST_ORDER_CONFIGS
 from bad_qnn_cases import QNN_CONFIGS
 from bad_split_cases import SPLIT_CONFIGS, SPLIT_VALUES
 from breakable_experiment import (
@@ -233,7 +234,7 @@ CONFIGS = [
         "an unknown type of a feature", "features.columns.user", {"type": "categoric"}, "'categoric'", "'categorical'"
     ),
     setting("an unknown model", "model.type", "dcn_v3", "model", "'dcn_v3'", "'dcn_v2'"),
-    setting("a model of other libraries", "model.type", "DeepFM", "type 'DeepFM'", "compressed_dot", "migrate.md"),
+    setting("a model of other libraries", "model.type", "PNN", "type 'PNN'", "compressed_dot", "migrate.md"),
     setting(
         "an unknown optimizer", "optimizers.sparse", {"*": {"type": "adagard"}}, "optimizers.sparse.*", "'adagrad'"
     ),
@@ -551,6 +552,7 @@ CASES = [
     *SPLIT_CONFIGS,
     *QNN_CONFIGS,
     *FINAL_CONFIGS,
+    *FIRST_ORDER_CONFIGS,
     *FEATURES,
     *COMMANDS,
     *STUDIES,

@@ -96,6 +96,27 @@ FAULTS = (
         (f"{MODELS}/test_blocks.py", MODELS),
     ),
     Fault(
+        "pairs_count_each_field_with_itself",
+        "models/fm.py",
+        " - tf.reduce_sum(tf.square(v), axis=1), axis=1) / 2",
+        ", axis=1) / 2",
+        (f"{MODELS}/test_fm.py", MODELS),
+    ),
+    Fault(
+        "deepfm_loses_its_first_order",
+        "models/deepfm.py",
+        "return self.first_order(numbers, wide) + self.pairs(vectors) + deep",
+        "return self.pairs(vectors) + deep",
+        (f"{MODELS}/test_deepfm.py", MODELS),
+    ),
+    Fault(
+        "a_cross_of_a_sequence_takes_its_own_pooling",
+        "models/wide.py",
+        "{**of_x0, **of_crosses}",
+        "{**of_crosses, **of_x0}",
+        (f"{MODELS}/test_linear.py", MODELS),
+    ),
+    Fault(
         "softmax_counts_padding",
         "models/din.py",
         "tf.nn.softmax(tf.where(mask > 0, scores, scores.dtype.min))",

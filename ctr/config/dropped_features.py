@@ -117,12 +117,17 @@ def without_their_optimizers(
 ) -> dict[str, Any]:
     """Return `optimizers.sparse` without the keys of tables that only dropped features have: `user`, `wide/user`.
 
+    Features that share an embedding table have separate tables `wide/<feature>`.
+
+    >>> item = {"table": "item"}
+    >>> without_their_optimizers({"item": {}, "wide/past": {}, "wide/item": {}}, {"item": item}, {"past": item})
+    {'item': {}, 'wide/item': {}}
     >>> without_their_optimizers({"*": {}, "user": {}, "wide/user": {}}, {"item": {}}, {"user": {}})
     {'*': {}}
     """
     remaining = {_table(name, settings) for name, settings in kept.items()}
     gone = {_table(name, settings) for name, settings in removed.items()} - remaining
-    ends = tuple(f"/{table}" for table in gone)
+    ends = (*(f"/{table}" for table in gone), *(f"wide/{name}" for name in removed))
     return {
         key: settings
         for key, settings in sparse.items()

@@ -71,14 +71,18 @@ def with_default_optimizers(experiment: Experiment) -> Experiment:
     declared pattern might overrule them, so each remaining table is named instead.
     """
     features, sparse = experiment.features, dict(experiment.optimizers.sparse)
+    categories_and_crosses = dict.fromkeys([*features.categories, *features.crosses])
+    first_order = [name for name, feature in features.columns.items() if feature.has_first_order]
     keys = [pattern for pattern in sparse if pattern != "*"]
     for part in model_parts(experiment.model):
-        for own, settings in part.settings.factory.default_optimizers.items():
+        tower = part.settings.factory
+        for own, settings in tower.default_optimizers.items():
             pattern = part.tables + own
-            tables = [pattern.replace("*", name) for name in dict.fromkeys([*features.categories, *features.crosses])]
+            names = first_order if tower.has_first_order else categories_and_crosses
+            tables = [pattern.replace("*", name) for name in names]
             free = [table for table in tables if not any(fnmatchcase(table, key) for key in keys)]
-            names = [pattern] if free == tables else free
-            sparse |= Optimizers.model_validate({"sparse": dict.fromkeys(names, settings)}).sparse
+            patterns = [pattern] if tables and free == tables else free
+            sparse |= Optimizers.model_validate({"sparse": dict.fromkeys(patterns, settings)}).sparse
     optimizers = experiment.optimizers.model_copy(update={"sparse": sparse})
     return experiment.model_copy(update={"optimizers": optimizers})
 

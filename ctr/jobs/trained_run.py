@@ -132,7 +132,8 @@ class TrainedRun:
 
         The index is the id in a batch. A bucket of a hash or a cross holds many values, so its `value` is the number
         of the bucket; for a numeric feature it is the range as text. Features that share a table have the same
-        embeddings, and `count` covers all of them. A cross of width 1 has only its wide weight.
+        embeddings, and `count` covers all of them. A cross of width 1, and every
+        feature of `linear`, has only its wide weights.
 
         Args:
             name: feature, or one of the model's own tables, such as `wide/item`.

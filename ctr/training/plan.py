@@ -140,7 +140,7 @@ def _plan_for_encoder(
     with as_config_error("model"):
         extended = make_tower(experiment).extend(inputs).trimmed()
         patterns = resolve(experiment.optimizers.sparse, [table.name for table in extended.tables])
-    _check_sequences_are_read(experiment, extended)
+    _check_sequences_are_read(experiment, inputs, extended)
     with as_config_error("features"):
         groups = fuse(extended.tables, patterns)
     return ModelPlan(
@@ -171,15 +171,16 @@ def _plan_table(table: Table, pattern: str, experiment: Experiment) -> PlannedTa
     )
 
 
-def _check_sequences_are_read(experiment: Experiment, extended: Inputs) -> None:
+def _check_sequences_are_read(experiment: Experiment, inputs: Inputs, extended: Inputs) -> None:
     """Raise ConfigError if no branch of the tower reads the embeddings of an unpooled sequence."""
     # wide weights are summed, so they do not count as reading the embeddings of a crossed sequence
-    read = {field.sequence for field in extended.fields if field.branch.rpartition("/")[2] != "wide"}
+    fields = (*inputs.fields, *extended.fields)
+    read = {field.sequence for field in fields if field.branch.rpartition("/")[2] != "wide"}
     if unread := {sequence.name for sequence in extended.sequences if sequence.table is not None} - read:
         raise ConfigError(
             f"features.columns.{min(unread)}: `pooling: none` needs a model that reads single behaviors, but "
-            f"{experiment.model.type} does not read this feature. Use `mean` or `sum`, or name the feature in the "
-            f"`targets` of din or the `pairs` of can."
+            f"{experiment.model.type} does not. Use `mean` or `sum`, or name the feature in "
+            f"`targets` of din or `pairs` of can."
         )
 
 

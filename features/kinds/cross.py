@@ -89,7 +89,8 @@ class Cross(_Crossed):
     hash: Size
     """Number of hash buckets, by `tf.sparse.cross_hashed` of the texts."""
     dim: Width = 1
-    """Width of the embeddings. 1: a wide weight only, for `wide_deep`. Above 1: also an input of the dense tower."""
+    """Width of the embeddings. 1: a wide weight only, for `linear`, `wide_deep`, `fm` and `deepfm`. Above 1: also an
+    input of the dense tower."""
 
     _made_of: ClassVar[str] = "categorical"
 
@@ -121,7 +122,8 @@ class SequenceCross(_Crossed):
     hash: Size
     """Number of hash buckets, by `tf.sparse.cross_hashed` of the texts."""
     dim: Width = 1
-    """Width of the embeddings. 1: wide weights only, for `wide_deep`. Above 1: also an input of the dense tower."""
+    """Width of the embeddings. 1: wide weights only, for `linear`, `wide_deep`, `fm` and `deepfm`. Above 1: also an
+    input of the dense tower."""
     pooling: Literal["mean", "sum", "none"] = "sum"
     """Pooling of the embeddings, see `sequence`. The wide weights are always summed."""
 

@@ -225,6 +225,11 @@ class Feature(Settings, ABC):
         """True if it has a wide weight and no embedding."""
         return False
 
+    @property
+    def has_first_order(self) -> bool:
+        """True if its ids have wide weights in a model with all first-order terms, such as `linear`."""
+        return self.has_table
+
     # unknown ids
 
     @property

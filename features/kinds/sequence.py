@@ -32,6 +32,10 @@ class Sequence(Embedded):
     def holds(self) -> Holds:
         return "sequence"
 
+    @property
+    def has_first_order(self) -> bool:
+        return self.pooling != "none"
+
     def max_values(self, declared: Mapping[str, Feature]) -> int:
         return self.max_length
 

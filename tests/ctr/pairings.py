@@ -10,6 +10,9 @@ from models import MODELS
 MODEL_PAIRINGS = {
     "dnn": ("{type: dnn, hidden: [8], activation: prelu}", "adagrad", "sgd"),
     "wide_deep": ("{type: wide_deep, hidden: [8]}", "group_lasso_adagrad", "adamw"),
+    "linear": ("{type: linear}", "ftrl", "sgd"),
+    "fm": ("{type: fm}", "adagrad", "adam"),
+    "deepfm": ("{type: deepfm, hidden: [8]}", "lazy_adam", "adam"),
     "dcn": ("{type: dcn, cross_layers: 2, hidden: [8]}", "lazy_adam", "adam"),
     "dcn_v2": ("{type: dcn_v2, cross_layers: 2, rank: 3, hidden: [8]}", "rmsprop_v2", "lamb"),
     "dcn_mix": ("{type: dcn_mix, experts: 2, hidden: [8]}", "ftrl", "adam"),

@@ -19,12 +19,13 @@ def message_of(config, *settings):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("DeepFM", f"model: unknown type 'DeepFM'. Use compressed_dot, the nearest here. {PAGE}"),
+        ("PNN", f"model: unknown type 'PNN'. Use compressed_dot, the nearest here. {PAGE}"),
+        ("DeepFM", "model: unknown type 'DeepFM'; did you mean 'deepfm'?"),
         ("x_deep_fm", f"model: unknown type 'x_deep_fm'. Use dcn_v2, the nearest here. {PAGE}"),
         ("MMoE", f"model: unknown type 'MMoE'. Train one model for each label. {PAGE}"),
         ("DCNv2", "model: unknown type 'DCNv2'; did you mean 'dcn_v2'?"),
         ("wide-deep", "model: unknown type 'wide-deep'; did you mean 'wide_deep'?"),
-        ("transformer", "model: unknown type 'transformer'; known: dnn, wide_deep"),
+        ("transformer", "model: unknown type 'transformer'; known: dnn, linear, wide_deep"),
     ],
 )
 def test_the_error_says_what_to_use(small_config, name, words):
@@ -32,8 +33,8 @@ def test_the_error_says_what_to_use(small_config, name, words):
 
 
 def test_the_base_of_can_has_the_same_advice(small_config):
-    can = "model={type: can, base: deepfm, pairs: [[item, history]]}"
-    assert "model.base: unknown type 'deepfm'. Use compressed_dot" in message_of(small_config, can)
+    can = "model={type: can, base: ipnn, pairs: [[item, history]]}"
+    assert "model.base: unknown type 'ipnn'. Use compressed_dot" in message_of(small_config, can)
 
 
 def test_every_name_is_plain_and_leads_to_a_model_and_to_the_page():

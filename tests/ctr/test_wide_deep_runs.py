@@ -309,8 +309,8 @@ def test_a_sequence_that_is_not_pooled_is_refused_by_a_model_that_reads_no_behav
 
     assert str(caught.value) == (
         "features.columns.history: `pooling: none` needs a model that reads single behaviors, but "
-        f"{experiment.model.type} does not read this feature. Use `mean` or `sum`, or name the feature in the "
-        "`targets` of din or the `pairs` of can."
+        f"{experiment.model.type} does not. Use `mean` or `sum`, or name the feature in "
+        "`targets` of din or `pairs` of can."
     )
 
 

@@ -564,7 +564,6 @@ def test_groups_that_do_not_name_each_field_once_are_refused(groups, message):
     ids=["two widths", "one field", "no field of x_0"],
 )
 def test_fields_that_cannot_meet_are_refused(fields, received):
-    with pytest.raises(
-        ValueError, match=f"compressed_dot needs at least two embeddings, all of one `dim`. Received: {received}$"
-    ):
+    message = r"compressed_dot needs at least two embeddings, all of one width\. Set their `dim`\. Received: "
+    with pytest.raises(ValueError, match=f"{message}{received}$"):
         CompressedDot().connect(replace(INPUTS, fields=fields))
