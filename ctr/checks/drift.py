@@ -1,7 +1,7 @@
 """Checks for drift of the score and of features."""
 
 from ctr.checks.significance import largest_psi
-from ctr.checks.statements import NAMED, Statements
+from ctr.checks.statements import NAMED, Statements, drifted_features
 from ctr.metrics.psi import MODERATE_ABOVE, Drift, PSIResult
 from ctr.schema.drift import Overfitting, OverTime
 from ctr.schema.levels import Level
@@ -65,7 +65,7 @@ def feature_drift(report: Measured, training: SplitMetrics, main: str) -> Statem
     calendar = set(report["psi"]["calendar"].get(main, ()))
     judged = [name for name in features if name not in calendar]
     judged.sort(key=lambda name: -(features[name]["psi"] or 0))
-    major = [name for name in judged if features[name]["drift"] == Drift.MAJOR]
+    major = drifted_features(report, main)
     for name in major[:NAMED]:
         timed = by_period.get(name)
         since, reason = (None, None) if timed is None else (timed["since"], timed.get("reason"))

@@ -12,7 +12,7 @@ from ctr.checks.significance import (
     lower_end,
     ratio_interval,
 )
-from ctr.checks.statements import NAMED, Statements, percents, too_few_of_a_class
+from ctr.checks.statements import NAMED, Statements, drifted_features, percents, too_few_of_a_class
 from ctr.metrics.frequency_bands import Band
 from ctr.schema.levels import Level
 from ctr.schema.report import Measured
@@ -61,7 +61,16 @@ def overfitting(report: Measured, training: SplitMetrics, main: str) -> Statemen
     fall = auc_fall(auc, interval, trained, training.get("auc_interval"))
     change = percents(-fall.fraction, (-fall.interval[1], -fall.interval[0]))
     numbers = f"AUC {trained:.4f} in training, {auc:.4f} in {main} ({change})"
-    if fall.fraction > MAX_FALL and fall.errors > STANDARD_ERRORS:
+    drifted = drifted_features(report, main)
+    if fall.fraction > MAX_FALL and fall.errors > STANDARD_ERRORS and drifted:
+        names = f"{', '.join(drifted[:NAMED])}{' and others' * (len(drifted) > NAMED)}"
+        yield (
+            Level.WARNING,
+            main,
+            f"The AUC falls from training: {numbers}. The cause can be the major drift of {names}, overfitting, or "
+            f"both. Look at the drift first.",
+        )
+    elif fall.fraction > MAX_FALL and fall.errors > STANDARD_ERRORS:
         yield (
             Level.WARNING,
             main,

@@ -5,13 +5,23 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from ctr.checks.significance import Interval
+from ctr.metrics.psi import Drift
 from ctr.schema.levels import Level
+from ctr.schema.report import Measured
 from ctr.schema.split_metrics import SplitMetrics
 
 Statement: TypeAlias = tuple[Level, str, str]
 """Level, split and sentence."""
 Statements: TypeAlias = Iterator[Statement]
 NAMED = 5
+
+
+def drifted_features(report: Measured, main: str) -> list[str]:
+    """Return the features with major drift, the largest PSI first, without date parts that the split does not cover."""
+    features = report["psi"]["features"].get(main, {})
+    calendar = report["psi"]["calendar"].get(main, ())
+    major = [name for name in features if features[name]["drift"] == Drift.MAJOR and name not in calendar]
+    return sorted(major, key=lambda name: -(features[name]["psi"] or 0))
 
 
 def too_few_of_a_class(metrics: SplitMetrics) -> str:

@@ -529,6 +529,15 @@ def test_log_loss_is_compared_with_that_of_a_constant(case):
     assert f"{constant:.5f}" in sentence
 
 
+def test_a_fall_of_the_auc_with_drift_is_not_called_overfitting():
+    report = changing("metrics", "test", auc=0.75, auc_interval=[0.74, 0.76])
+    drifted = changing("psi", "features", "test", price=stable(1.4, "major"), channel=stable(2.5, "major"))
+    level, sentence = checked(lambda found: (report(found), drifted(found)))["overfitting"]
+    assert level == "warning"
+    assert sentence.startswith("The AUC falls from training: AUC 0.8000 in training, 0.7500 in test (-6.2%, 95% CI -")
+    assert sentence.endswith("major drift of channel, price, overfitting, or both. Look at the drift first.")
+
+
 UNBACKED = {  # passed in earlier versions, although so few rows cannot support it
     "an AUC that could be near chance": (
         "ranking",
