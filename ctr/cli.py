@@ -104,7 +104,8 @@ def train(
         typer.Option(
             "--resume",
             help="Resume the run in this folder: an interrupted one, or a finished one with more training.epochs. The "
-            "result is identical to an uninterrupted run. Default: an existing run is an error.",
+            "result is identical to an uninterrupted run. Without a run in the folder, training starts from scratch. "
+            "Default: an existing run is an error.",
         ),
     ] = False,
     warm_start: Annotated[

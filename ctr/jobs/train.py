@@ -88,6 +88,8 @@ def train(
     is_resumed = resume and run.exists
     if not is_resumed:
         run.check_free(overwrite)
+        if resume:
+            console.print(f"no run in {run.folder}: starting from scratch", **PLAIN)
     with lock_folder(run.folder):
         if is_resumed:
             experiment = resumed(experiment, run)

@@ -1,5 +1,6 @@
 """An interrupted and resumed run ends byte for byte like an uninterrupted run."""
 
+import io
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import ctr
 from ctr.errors import ConfigError, Interrupted
@@ -232,6 +234,13 @@ def test_a_run_that_replaces_another_is_resumed_and_the_other_kept_until_then(ex
     report = ctr.train(experiment, run, resume=True)
     assert report["training"]["epochs"] == 2
     assert not replaced.exists()
+
+
+def test_a_folder_without_a_run_is_named_before_training_starts(experiment_of, tmp_path):
+    console = Console(file=io.StringIO(), width=200)
+    with pytest.raises(Killed):
+        ctr.train(experiment_of(), tmp_path / "typo", resume=True, callbacks=[After(1, kill)], console=console)
+    assert console.file.getvalue().startswith(f"no run in {tmp_path / 'typo'}: starting from scratch\n")
 
 
 def test_a_checkpoint_that_cannot_be_written_is_an_error_and_the_ones_before_stay(experiment_of, tmp_path, monkeypatch):
