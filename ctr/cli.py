@@ -217,7 +217,10 @@ def compare(
     memory: Annotated[
         float | None,
         typer.Option(
-            min=0.1, metavar="GIB", help="Memory limit for all concurrent runs together, in GiB. Default: free memory."
+            min=0.1,
+            metavar="GIB",
+            help="Memory limit for all concurrent runs together, in GiB; a run that needs more fails. Default: free "
+            "memory.",
         ),
     ] = None,
     callbacks: Callbacks = None,

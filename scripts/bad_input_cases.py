@@ -9,6 +9,7 @@ from bad_classical_cases import CLASSICAL_STUDIES
 from bad_feature_cases import FEATURES
 from bad_final_cases import FINAL_CONFIGS
 from bad_first_order_cases import FIRST_ORDER_CONFIGS
+from bad_option_cases import STUDY_OPTIONS
 from bad_qnn_cases import QNN_CONFIGS
 from bad_split_cases import SPLIT_CONFIGS, SPLIT_VALUES
 from breakable_experiment import (
@@ -535,6 +536,7 @@ STUDIES = [
     study("no process at once", {}, "--processes", line=f"{COMPARE} --processes 0"),
     study("an unknown callback", {}, "nowhere:a", line=f"{COMPARE} --callback nowhere:a"),
     *CLASSICAL_STUDIES,
+    *STUDY_OPTIONS,
     command(
         "a callback in a package that is called as one of ctr",
         "train config.yaml --callback models.callbacks:Log",

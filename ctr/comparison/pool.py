@@ -8,15 +8,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from ctr.comparison.plan import PlannedRun
 from ctr.config.user_code import trusted_packages
 from ctr.errors import Diverged
+from ctr.preflight.resources import size
 from ctr.runs.files import remove, write_text
 
 POLL_SECONDS = 0.1
+INVALID_INPUT = 2  # exit code, as of a run that does not fit
 ROOT = Path(__file__).parents[2]  # folder of the packages
+UNKNOWN = 1 << 62  # more bytes than any machine has: an estimate that failed, or free memory that is not known
 PREFIXES = ("error: ", "diverged: ", "interrupted: ")  # of the line that `ctr` prints when it fails
 
 
@@ -43,6 +47,21 @@ class Budget:
     """Maximum number of processes."""
     memory: int
     """Maximum memory in bytes."""
+    is_limit: bool = False
+    """True if the user set the memory: a run that needs more of it fails before it starts."""
+
+    def refuses(self, memory: int) -> bool:
+        """Return True if a run that needs this memory must not start, even alone."""
+        return self.is_limit and self.memory < memory < UNKNOWN
+
+    def concurrent(self, needs: Sequence[int]) -> int:
+        """Return how many runs train concurrently, at most.
+
+        Args:
+            needs: bytes of memory that each run needs.
+        """
+        smallest = accumulate(sorted(need for need in needs if not self.refuses(need)))
+        return min(self.processes, max(1, sum(total <= self.memory for total in smallest)))
 
 
 @dataclass
@@ -59,7 +78,8 @@ class Pool:
     Args:
         budget: limits for all concurrent runs.
         memory_of: name of a variant -> bytes of memory that one of its runs needs. A run that needs more than the
-            budget is trained alone, and fails by itself if memory is too small.
+            budget fails before it starts if the user set the memory. Otherwise it is trained alone, and fails by itself
+            if memory is too small.
         folder: folder for the config and the output of each run.
         callbacks: `--callback` arguments of every run.
         stop_requested: function that returns True once all runs must save and stop; it is called repeatedly.
@@ -98,11 +118,13 @@ class Pool:
         queue, running = deque(runs), list[_Running]()
         try:
             while (queue or running) and not self.stop_requested():
-                while queue and self._fits(queue[0], running):
+                while queue and (self._is_refused(queue[0]) or self._fits(queue[0], running)):
                     run = queue.popleft()
                     started(run)
                     if needs_no_more(run):
                         ended(run, None)
+                    elif self._is_refused(run):
+                        ended(run, Failure(INVALID_INPUT, self._refusal(run)))
                     else:
                         running.append(self._start(run))
                 for job in [job for job in running if not job.is_stopped and needs_no_more(job.run)]:
@@ -118,6 +140,13 @@ class Pool:
                 job.process.send_signal(signal.SIGTERM)
             for job in running:
                 job.process.wait()
+
+    def _is_refused(self, run: PlannedRun) -> bool:
+        return self.budget.refuses(self.memory_of[run.variant.name])
+
+    def _refusal(self, run: PlannedRun) -> str:
+        need, limit = size(self.memory_of[run.variant.name]), size(self.budget.memory)
+        return f"memory: the run needs up to {need}, but the limit for all runs is {limit}. Raise --memory."
 
     def _fits(self, run: PlannedRun, running: list[_Running]) -> bool:
         memory = sum(job.memory for job in running) + self.memory_of[run.variant.name]

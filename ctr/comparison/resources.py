@@ -1,24 +1,23 @@
 """Memory, disk and devices that the runs of a comparison need, estimated before the first run starts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
 from ctr.classical.examples import MAX_EXAMPLES
 from ctr.comparison.plan import PlannedRun
-from ctr.comparison.pool import Budget
+from ctr.comparison.pool import UNKNOWN, Budget
 from ctr.comparison.study import Variant
 from ctr.config.experiment import Experiment
 from ctr.config.training import available_cpus
 from ctr.errors import ConfigError
-from ctr.preflight.resources import encoded_row, estimate_resources, memory_while_measured, score_file_bytes
+from ctr.preflight.resources import encoded_row, estimate_resources, memory_while_measured, score_file_bytes, size
 from ctr.runs import machine
 from ctr.runs.machine import free_memory
 from ctr.training.data import PreparedData, empty_encoder, prepare
 from ctr.training.plan import ModelPlan, plan_model
 from features import count_rows
 
-UNKNOWN = 1 << 62  # more bytes than any machine has
 FITTED = ("train", "valid")  # splits that a classical model holds in memory
 BYTES_OF_VALUE, COPIES = 12, 3  # of a value of its inputs, at most: a float64 and its column
 
@@ -111,7 +110,23 @@ def make_budget(runs: Sequence[PlannedRun], processes: int | None, memory: float
         on_gpu = _sees_gpu() and any(run.experiment.training.device != "cpu" for run in runs)
         processes = 1 if on_gpu else max(1, available_cpus() // threads)
     free = free_memory() if memory is None else round(memory * 2**30)
-    return Budget(processes, UNKNOWN if free is None else free)
+    return Budget(processes, UNKNOWN if free is None else free, is_limit=memory is not None)
+
+
+def check_memory_limit(memory: float | None, memory_of: Mapping[str, int]) -> None:
+    """Raise ConfigError if the memory for all runs together is too small for any one of them.
+
+    Args:
+        memory: memory in GiB that the user set; None for no limit.
+        memory_of: name of a variant -> bytes of memory that one of its runs needs.
+    """
+    need = min(memory_of.values(), default=0)
+    if memory is not None and memory * 2**30 < need < UNKNOWN:
+        limit = size(round(memory * 2**30))
+        raise ConfigError(
+            f"--memory: the smallest run needs up to {size(need)}, but the limit for all runs is {limit}. Raise the "
+            f"limit, or leave it out to use the free memory."
+        )
 
 
 def hide_gpus() -> None:

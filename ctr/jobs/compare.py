@@ -22,7 +22,13 @@ from ctr.comparison.plan import (
 )
 from ctr.comparison.pool import Failure, Pool
 from ctr.comparison.progress import ComparisonProgress
-from ctr.comparison.resources import estimate_memory_and_disk, hide_gpus, make_budget, trials_differ_in_size
+from ctr.comparison.resources import (
+    check_memory_limit,
+    estimate_memory_and_disk,
+    hide_gpus,
+    make_budget,
+    trials_differ_in_size,
+)
 from ctr.comparison.results import Result, VariantRuns, delete_failure, is_pending, write_failure
 from ctr.comparison.study import Study, Variant, list_variants
 from ctr.comparison.trial_decisions import TrialDecisions
@@ -58,7 +64,8 @@ def compare(
         folder: folder of the comparison.
         overwrite: True to replace an existing comparison, after all checks that need no training have passed.
         processes: number of concurrent runs; None for as many as the CPUs have room for, or one on a GPU.
-        memory: memory in GiB for all concurrent runs; None for the free memory.
+        memory: memory in GiB for all concurrent runs. A run that needs more fails before it starts. None for the free
+            memory, of which a run can need more, by an estimate, if it is trained alone.
         callbacks: `MODULE:NAME` of tf_keras callbacks for every run, see `ctr.training.callbacks`.
         console: output for progress; None for no output.
 
@@ -113,7 +120,7 @@ class _Stage:
         """
         if pending:
             budget = make_budget(pending, self.processes, self.memory)
-            parallel = min(budget.processes, len(pending))
+            parallel = budget.concurrent([self.memory_of[run.variant.name] for run in pending])
             self.console.print(f"{name}: {len(runs)} runs, {len(pending)} to train, {parallel} in parallel", **PLAIN)
             with (
                 interruptible() as interruption,
@@ -147,6 +154,7 @@ class _Stage:
             self.console.print(f"reading data to estimate memory ({len(one_of_each)} variants)", **PLAIN)
             memory_of, disk = estimate_memory_and_disk(sized)
             self.memory_of |= memory_of
+            check_memory_limit(self.memory, {run.variant.name: self.memory_of[run.variant.name] for run in pending})
             free, needed = free_disk(self.folder), disk * len(pending)
             if needed > free:
                 message = f"disk: {len(pending)} runs might need {size(needed)}, but only {size(free)} is free"

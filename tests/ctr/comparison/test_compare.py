@@ -328,6 +328,13 @@ def test_a_mistake_is_found_before_anything_is_written(config, tmp_path, in_this
     assert in_this_process == []
 
 
+def test_a_limit_of_memory_below_every_run_is_found_before_anything_is_written(config, tmp_path, in_this_process):
+    with pytest.raises(ConfigError, match=r"--memory: the smallest run needs .* limit for all runs is 102\.4 MiB"):
+        compare(write_study(config, axes=TWO, seeds=[3]), tmp_path / "out", memory=0.1)
+    assert not (tmp_path / "out").exists()
+    assert in_this_process == []
+
+
 @pytest.mark.parametrize("is_tuned", [True, False])
 def test_data_without_the_sets_that_are_needed_is_refused(config, tmp_path, in_this_process, is_tuned):
     fractions = [0.8, 0.0, 0.2] if is_tuned else [1.0, 0.0, 0.0]

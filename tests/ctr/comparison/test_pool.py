@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from ctr.comparison import pool as pool_module
-from ctr.comparison.pool import Budget, Failure, Pool, failure_reason
+from ctr.comparison.pool import UNKNOWN, Budget, Failure, Pool, failure_reason
 
 
 @dataclass
@@ -97,6 +97,39 @@ def test_what_needs_more_than_there_is_runs_alone(pool_of):
     seen = Seen()
     seen.train(pool_of(processes, Budget(4, 10), {"small": 1, "large": 99}), runs)
     assert (seen.most, seen.order) == (1, ["small-1", "large", "small-2"])
+
+
+def test_what_needs_more_than_the_limit_of_the_user_fails_before_it_starts(pool_of):
+    """The large run has no process that could start, and it does not wait for the others."""
+    processes = {"small-1": Process(3), "small-2": Process(1)}
+    runs = [run_named("small-1"), run_named("large", "large"), run_named("small-2")]
+    seen = Seen()
+    seen.train(pool_of(processes, Budget(4, 3 << 30, is_limit=True), {"small": 1, "large": 4 << 30}), runs)
+    reason = "memory: the run needs up to 4.0 GiB, but the limit for all runs is 3.0 GiB. Raise --memory."
+    assert (seen.most, list(seen.ends)) == (2, ["large", "small-2", "small-1"])
+    assert seen.ends == {"large": Failure(2, reason), "small-1": None, "small-2": None}
+
+
+@pytest.mark.parametrize(
+    ("budget", "concurrent"),
+    [
+        (Budget(4, 10), 2),  # 3 and 5
+        (Budget(1, 10), 1),
+        (Budget(4, 2), 1),  # alone
+        (Budget(4, 17), 3),
+        (Budget(4, 4, is_limit=True), 1),
+        (Budget(4, UNKNOWN), 4),
+    ],
+)
+def test_the_number_of_concurrent_runs_is_what_processes_and_memory_hold(budget, concurrent):
+    assert budget.concurrent([9, 5, 3, 9, 9]) == concurrent
+
+
+def test_a_run_whose_estimate_failed_is_started_under_any_limit(pool_of):
+    seen = Seen()
+    pool = pool_of({"odd": Process(1, code=2)}, Budget(1, 10, is_limit=True), {"small": UNKNOWN})
+    seen.train(pool, [run_named("odd")])
+    assert seen.ends == {"odd": Failure(2, "odd is wrong")}
 
 
 def test_a_failure_is_told_and_the_others_go_on(pool_of):
