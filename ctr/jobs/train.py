@@ -1,6 +1,5 @@
 """`ctr train`: train an experiment and write a run folder with its report."""
 
-import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -147,7 +146,7 @@ def _train(job: _Job, callbacks: Callbacks) -> RunReport:
         earlier = position.seconds
         trainer = _fit(job, opened, built, position, callbacks, interruption)
         interruption.at_once(
-            f"{run.folder}: trained, but not evaluated. Run `ctr train CONFIG --resume` to evaluate it."
+            f"{run.folder}: trained, but not evaluated. Run `{run.resume_command}` to evaluate it."
         )
         measured, curves = measure_splits(job.experiment, opened.prepared, trainer.scorer, run)
         total = earlier + time.perf_counter() - started
@@ -336,7 +335,7 @@ def _run_in(run: Run) -> Iterator[None]:
     except BaseException as error:
         name_folder(error, run.folder)
         if (failed_folder := run.restore_replaced("unfinished")) is not None:
-            command = f"ctr train CONFIG --run {shlex.quote(str(failed_folder))} --resume"
+            command = Run(failed_folder).resume_command
             error.add_note(f"The checkpoints are kept. To resume after correcting the error, run: {command}")
         raise
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -192,10 +193,10 @@ class Run:
         """Return why there is no report, and what to do."""
         if (self.folder / REPORT).is_file() and self._sums() is None:
             reason = f"no {CHECKSUMS}: it was deleted, or an earlier version made the folder."
-            advice = "Run `ctr train CONFIG --resume` to evaluate the run again."
+            advice = f"Run `{self.resume_command}` to evaluate the run again."
             return f"{reason} {advice if self.exists else 'Make the folder again with --overwrite.'}"
         if self.exists:
-            return "unfinished run. Use `ctr train CONFIG --resume` to continue it, or --overwrite to start over."
+            return f"unfinished run. Use `{self.resume_command}` to continue it, or --overwrite to start over."
         return "no run in this folder. Train one with `ctr train`, or choose another folder."
 
     def warm_start(self) -> dict[str, Any] | None:
@@ -215,7 +216,12 @@ class Run:
         if name != CHECKSUMS and (name in UNRECOVERABLE or not can_be_measured):
             return "Restore it, or start a new run with --run or --overwrite."
         deleted = "it" if name == CHECKSUMS else REPORT
-        return f"Restore it, or delete {deleted} and run `ctr train CONFIG --resume`, or use --overwrite."
+        return f"Restore it, or delete {deleted} and run `{self.resume_command}`, or use --overwrite."
+
+    @property
+    def resume_command(self) -> str:
+        """Command that resumes the run, whatever the name of its experiment."""
+        return f"ctr train CONFIG --run {shlex.quote(str(self.folder))} --resume"
 
     def _sums(self) -> dict[str, str] | None:
         """Return the entries of checksums.json; None if it is missing."""

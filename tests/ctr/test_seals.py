@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.conftest import click_log
 from tests.ctr.conftest import flip
 from tests.ctr.undrawn import undrawn
 
-MEASURED = "Restore it, or delete report.json and run `ctr train CONFIG --resume`, or use --overwrite."
+MEASURED = "Restore it, or delete report.json and run `ctr train CONFIG --run {} --resume`, or use --overwrite."
 LOST = "Restore it, or start a new run with --run or --overwrite."
 
 
@@ -87,7 +88,7 @@ READ = {
     "curves.json": (REPORT, MEASURED),
     "metrics.jsonl": (REPORT, MEASURED),
     "environment.json": (REPORT, MEASURED),
-    "checksums.json": (REPORT, "Restore it, or delete it and run `ctr train CONFIG --resume`, or use --overwrite."),
+    "checksums.json": (REPORT, "Restore it, or delete it and run `ctr train CONFIG --run {} --resume`, or use --overwrite."),
     "config.yaml": (EVALUATE, LOST),
     "encoder/encoder.json": (EVALUATE, MEASURED),
     "encoder/checksums.json": (EVALUATE, MEASURED),
@@ -109,7 +110,7 @@ def test_a_command_names_a_damaged_file_without_a_traceback(evaluated, run, smal
     assert result.exit_code == 2
     assert Path(file).name in result.stderr
     assert "damaged: " in result.stderr
-    assert what_to_do in result.stderr
+    assert what_to_do.format(shlex.quote(str(run))) in result.stderr
     first, *reason = result.stderr.splitlines()
     assert bool(reason) == (": no usable checkpoint." in first)
     assert len(reason) <= 1
@@ -158,7 +159,7 @@ def test_a_run_without_checksums_is_measured_again(run, small_config, undrawn_pl
         result = command(*arguments)
         assert result.exit_code == 2
         assert "no checksums.json: it was deleted, or an earlier version made the folder. " in result.stderr
-        assert "Run `ctr train CONFIG --resume` to evaluate the run again." in result.stderr
+        assert f"Run `ctr train CONFIG --run {shlex.quote(str(run))} --resume` to evaluate the run again." in result.stderr
         assert len(result.stderr.splitlines()) == 1
     assert command("train", small_config, "--run", run, "--resume").exit_code == 0
     after = Run(run).report()
