@@ -220,6 +220,7 @@ def _report(study: Study, folder: Path, variants: list[VariantRuns], console: Co
         write_json(folder / FILE, comparison)
     write_comparison(folder)
     show_comparison(folder, console)
+    console.print(f"report: {folder / 'report.html'}", **PLAIN)
     return comparison
 
 

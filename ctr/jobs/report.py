@@ -6,7 +6,8 @@ from rich.console import Console
 
 from ctr.console import PLAIN
 from ctr.errors import ConfigError
-from ctr.report import print_report, write_html
+from ctr.jobs.pages import rewrite_pages
+from ctr.report import print_report
 from ctr.report.comparison import FILE, show_comparison, write_comparison
 from ctr.report.side_by_side import check_markdown, print_side_by_side, side_by_side, to_markdown
 from ctr.runs.files import write_text
@@ -34,8 +35,8 @@ def report(folders: list[Path], out: Path | None, console: Console) -> None:
             console.print(str(folder), style="bold", **PLAIN)
         try:
             if (folder / FILE).is_file():
-                write_comparison(folder)
                 show_comparison(folder, console)
+                rewrite_pages(folder, console, write_comparison)
             else:
                 runs.append(_print_report(folder, console))
         except ConfigError as error:
@@ -58,5 +59,5 @@ def report(folders: list[Path], out: Path | None, console: Console) -> None:
 def _print_report(folder: Path, console: Console) -> Run:
     """Print the report of a run or an evaluation, and rewrite its pages."""
     print_report(Run(folder).report(), console)
-    console.print(f"report: {write_html(folder)}", **PLAIN)
+    rewrite_pages(folder, console)
     return Run(folder)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,17 +18,19 @@ from ctr.config.experiment import Experiment
 from ctr.console import PLAIN, warn
 from ctr.errors import ConfigError, Diverged, Interrupted
 from ctr.evaluation.curves import save_curves
+from ctr.jobs.pages import rewrite_pages
 from ctr.jobs.restore import restore_run
 from ctr.jobs.show import print_bad_rows, print_cost, print_negatives, print_results, print_variables, print_warm_start
 from ctr.preflight.resources import check_fits
+from ctr.report import print_report
 from ctr.runs.environment import environment
-from ctr.runs.files import name_folder, write_json
+from ctr.runs.files import check_writable, is_read_only, name_folder, write_json
 from ctr.runs.lock import lock_folder
 from ctr.runs.run import Run
 from ctr.runs.run_data import CONTENTS, contents_of, describe_data, file_rows
 from ctr.schema.report import Measured, RunReport
 from ctr.training.checkpoint import Position, fingerprint, part_fingerprints
-from ctr.training.continuation import asks_for_more, check_patience
+from ctr.training.continuation import asks_for_more, check_patience, without_effect
 from ctr.training.data import PreparedData, bad_rows_records, empty_encoder, open_splits, prepare_splits
 from ctr.training.devices import set_threads
 from ctr.training.interruption import Interruption, interruptible
@@ -89,11 +91,13 @@ def train(
         run.check_free(overwrite)
         if resume:
             console.print(f"no run in {run.folder}: starting from scratch", **PLAIN)
-    with lock_folder(run.folder):
+    with nullcontext() if is_resumed and is_read_only(run.folder) else lock_folder(run.folder):
         if is_resumed:
             experiment = resumed(experiment, run)
         if is_resumed and run.is_finished and not asks_for_more(experiment, run):
-            return _print_finished(run, console)
+            return _print_finished(experiment, run, console)
+        if is_resumed:
+            check_writable(run.folder)
         return _train(_Job(experiment, run, is_resumed, console), callbacks)
 
 
@@ -145,9 +149,7 @@ def _train(job: _Job, callbacks: Callbacks) -> RunReport:
         position = _begin(job, opened, built)
         earlier = position.seconds
         trainer = _fit(job, opened, built, position, callbacks, interruption)
-        interruption.at_once(
-            f"{run.folder}: trained, but not evaluated. Run `{run.resume_command}` to evaluate it."
-        )
+        interruption.at_once(f"{run.folder}: trained, but not evaluated. Run `{run.resume_command}` to evaluate it.")
         measured, curves = measure_splits(job.experiment, opened.prepared, trainer.scorer, run)
         total = earlier + time.perf_counter() - started
         seconds = {"train": round(trainer.position.seconds, 3), "total": round(total, 3)}
@@ -340,10 +342,17 @@ def _run_in(run: Run) -> Iterator[None]:
         raise
 
 
-def _print_finished(run: Run, console: Console) -> RunReport:
-    """Print the report of a finished run; a kill could have come before the last lines of `_train`."""
-    run.delete_replaced()
+def _print_finished(experiment: Experiment, run: Run, console: Console) -> RunReport:
+    """Print the report of a finished run, and the settings that it does not have.
+
+    A kill could have come before the last lines of `_train`.
+    """
     report = run.run_report()
+    if not is_read_only(run.folder):
+        run.delete_replaced()
     console.print(f"{run.folder} is already finished:", **PLAIN)
-    print_results(report, run.folder, console)
+    print_report(report, console)
+    rewrite_pages(run.folder, console)
+    if ignored := without_effect(experiment, run):
+        warn(console, ignored)
     return report

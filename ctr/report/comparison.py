@@ -68,7 +68,6 @@ def show_comparison(folder: Path, console: Console) -> None:
     console.print()
     for sentence in sentences(comparison):
         console.print(Text(f"- {sentence}"))
-    console.print(f"report: {folder / 'report.html'}", highlight=False, markup=False, soft_wrap=True)
 
 
 def write_comparison(folder: Path) -> None:

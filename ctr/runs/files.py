@@ -18,6 +18,11 @@ def check_writable(folder: Path) -> None:
         )
 
 
+def is_read_only(folder: Path) -> bool:
+    """Return True if nothing can be written into an existing folder or next to it."""
+    return not any(os.access(path, os.W_OK) for path in (folder, folder.absolute().parent))
+
+
 def name_folder(error: BaseException, folder: Path) -> None:
     """Add the folder to an OSError without a file name: for a full disk, neither Python nor Arrow sets it."""
     if isinstance(error, OSError) and error.errno is not None and error.filename is None:

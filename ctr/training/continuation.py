@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from ctr.config.config_diff import bullet_list, diff_experiments
 from ctr.config.experiment import Experiment
 from ctr.errors import ConfigError
 from ctr.runs.run import LINES, Run
@@ -32,6 +33,21 @@ def asks_for_more(experiment: Experiment, run: Run) -> bool:
         )
     is_more_patient = trained["stopped_early"] and now.patience > before.patience
     return now.epochs > trained["epochs"] and (now.epochs > before.epochs or is_more_patient)
+
+
+def without_effect(experiment: Experiment, run: Run) -> str | None:
+    """Return a sentence on the settings that differ from those of a finished run that is not trained on; None if equal.
+
+    Args:
+        experiment: experiment of the current config.
+        run: finished run.
+    """
+    differing = diff_experiments(run.experiment(), experiment, exclude=("training.warm_start.run",))
+    if not differing:
+        return None
+    title = f"{run.folder} is finished, so these settings have no effect:"
+    how = "To use them, train on with more training.epochs, or train again with another --run or with --overwrite."
+    return f"{bullet_list(title, differing)}\n{how}"
 
 
 def check_patience(experiment: Experiment, position: Position, run: Run) -> None:

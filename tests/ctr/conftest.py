@@ -1,5 +1,6 @@
 """A shared run of the small experiment, and a run of a plainer model that is killed and resumed."""
 
+import errno
 import io
 import json
 import os
@@ -53,6 +54,22 @@ class After(tf_keras.callbacks.Callback):
 
 def kill():
     raise Killed
+
+
+def refuse_writes(monkeypatch, *folders):
+    """Refuse new files in these folders and report them as not writable, as a read-only disk does even to root."""
+    allowed, opened = os.access, Path.open
+
+    def access(path, mode, **named):
+        return allowed(path, mode, **named) and not (mode & os.W_OK and Path(path).absolute() in folders)
+
+    def open_(path, mode="r", *arguments, **named):
+        if set(mode) & set("wax+") and path.parent in folders:
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        return opened(path, mode, *arguments, **named)
+
+    monkeypatch.setattr(os, "access", access)
+    monkeypatch.setattr(Path, "open", open_)
 
 
 class DiskChanges:

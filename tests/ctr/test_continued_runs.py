@@ -1,5 +1,6 @@
 """A finished run that trains on ends like a run that had as many epochs from the start."""
 
+import io
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import tf_keras
+from rich.console import Console
 from typer.testing import CliRunner
 
 import ctr
@@ -17,7 +19,7 @@ from ctr.runs.run import Run
 from ctr.training.callbacks import load_callbacks
 from ctr.training.checkpoint import load_best
 from tests.conftest import swap_two_labels, write_clicks
-from tests.ctr.conftest import After, DiskChanges, Killed, ending, flip, kill, resume
+from tests.ctr.conftest import After, DiskChanges, Killed, ending, flip, kill, refuse_writes, resume
 
 pytestmark = pytest.mark.usefixtures("every_checkpoint_is_saved", "undrawn_plots")
 MORE = "training.epochs=3"  # of the config; an epoch has 12 steps
@@ -254,7 +256,40 @@ def test_a_state_that_cannot_be_read_leaves_the_run_finished(experiment_of, fini
 def test_settings_that_ask_for_nothing_more_print_the_report(experiment_of, evaluated, settings):
     shown = resume(experiment_of(*settings), evaluated)
     assert "is already finished:" in shown
+    assert ("  training.early_stopping.patience: " in shown) == (len(settings) == 2)
+    assert ("is finished, so these settings have no effect:" in shown) == (len(settings) == 2)
     assert (evaluated / "evaluations" / "part-2").exists()
+
+
+def test_settings_of_the_report_of_a_finished_run_are_named_and_not_recomputed(experiment_of, evaluated):
+    report = (evaluated / "report.json").read_bytes()
+    shown = resume(experiment_of(TWO, "report.psi.bins=20", "report.max_exact_rows=99"), evaluated)
+    assert f"warning: {evaluated} is finished, so these settings have no effect:" in shown
+    assert "  report.psi.bins: 10 in the run, 20 now\n" in shown
+    assert "  report.max_exact_rows: 20000000 in the run, 99 now\n" in shown
+    assert "To use them, train on with more training.epochs, or train again with" in shown
+    assert (evaluated / "report.json").read_bytes() == report
+
+
+def test_a_run_that_cannot_be_written_is_refused_before_its_data_is_read(experiment_of, finished, monkeypatch):
+    printed = io.StringIO()
+    refuse_writes(monkeypatch, finished)
+    with pytest.raises(ConfigError, match=r"run: cannot write, because .*run is not a writable folder\. Choose"):
+        ctr.train(experiment_of(), finished, resume=True, console=Console(file=printed))
+    assert printed.getvalue() == ""
+    assert Run(finished).is_finished
+
+
+@pytest.mark.parametrize("is_parent_read_only", [False, True])
+def test_a_finished_run_that_cannot_be_written_prints_its_report(
+    experiment_of, finished, monkeypatch, is_parent_read_only
+):
+    files = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
+    refuse_writes(monkeypatch, finished, *([finished.parent] if is_parent_read_only else []))
+    shown = resume(experiment_of(TWO), finished)
+    assert "is already finished:" in shown
+    assert f"report.html was not rewritten, because {finished} is read-only\n" in shown
+    assert {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()} == files
 
 
 EARLY = [

@@ -88,7 +88,7 @@ READ = {
     "curves.json": (REPORT, MEASURED),
     "metrics.jsonl": (REPORT, MEASURED),
     "environment.json": (REPORT, MEASURED),
-    "checksums.json": (REPORT, "Restore it, or delete it and run `ctr train CONFIG --run {} --resume`, or use --overwrite."),
+    "checksums.json": (REPORT, MEASURED.replace("report.json", "it")),
     "config.yaml": (EVALUATE, LOST),
     "encoder/encoder.json": (EVALUATE, MEASURED),
     "encoder/checksums.json": (EVALUATE, MEASURED),
@@ -159,7 +159,7 @@ def test_a_run_without_checksums_is_measured_again(run, small_config, undrawn_pl
         result = command(*arguments)
         assert result.exit_code == 2
         assert "no checksums.json: it was deleted, or an earlier version made the folder. " in result.stderr
-        assert f"Run `ctr train CONFIG --run {shlex.quote(str(run))} --resume` to evaluate the run again." in result.stderr
+        assert f"Run `{Run(run).resume_command}` to evaluate the run again." in result.stderr
         assert len(result.stderr.splitlines()) == 1
     assert command("train", small_config, "--run", run, "--resume").exit_code == 0
     after = Run(run).report()
