@@ -18,7 +18,7 @@
 from features.ahead import read_ahead
 from features.bad_rows import BadRows, leave_out_bad_rows
 from features.batch import NULL, OUT_OF_VOCABULARY, PADDING, SPECIAL_ROWS, Batch, table_rows, take
-from features.casts import Cast, cast_column, cast_hint
+from features.casts import Cast, cast_advice, cast_column
 from features.columns import check_agreement, check_columns, check_known, files_of, rows_of_files, unified_schema
 from features.dataset import as_tf_dataset, batch_signature
 from features.decoding import decode_ids, decoded_batch, describe_row
@@ -86,8 +86,8 @@ __all__ = [
     "as_microseconds",
     "as_tf_dataset",
     "batch_signature",
+    "cast_advice",
     "cast_column",
-    "cast_hint",
     "check_agreement",
     "check_columns",
     "check_known",

@@ -8,11 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from features.encoder import Encoder
-from features.errors import DataError
+from features.errors import Advice, DataError
 from features.kinds.feature import Feature
-from features.labels import MANY_LABELS, NOT_A_LABEL, OTHER_LABELS
+from features.labels import MANY_LABELS, MAP_LABELS, NOT_A_LABEL
 from features.row_groups import RowGroup, count_rows
 from features.tables import read_tables
+
+CORRECT_OR_SKIP = Advice("Correct the rows, or raise `skip`.", "Correct the rows.")
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,8 @@ def leave_out_bad_rows(
         lines = [f"{reason}: {count:,}, first in {first_group[reason]}" for reason, count in reasons.items()]
         raise DataError(
             f"{name}: {reasons.total():,} of {count_rows(row_groups):,} rows are invalid ({100 * fraction:.3g}%), "
-            f"more than `bad_rows: {{skip: {at_most:g}}}` allows:\n  "
-            + "\n  ".join(lines)
-            + ("\n" + OTHER_LABELS if removed.has_other_labels else "\nCorrect the rows, or raise `skip`.")
+            f"more than `bad_rows: {{skip: {at_most:g}}}` allows:\n  " + "\n  ".join(lines) + "\n",
+            MAP_LABELS if removed.has_other_labels else CORRECT_OR_SKIP,
         )
     return remaining, removed
 

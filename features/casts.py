@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BeforeValidator, field_validator
 
-from features.errors import DataError
+from features.errors import Advice, DataError
 from features.numbers import as_floats
 from features.ragged import list_lengths
 from features.settings import Settings
@@ -82,7 +82,8 @@ def cast_type(type_: pa.DataType, cast: Cast, where: str) -> pa.DataType:
     if not (pa.types.is_null(inner) or _accepts(cast, inner)):
         name = "timestamp" if isinstance(cast, TimestampFormat) else cast
         raise DataError(
-            f"{where} has type {type_name(type_)}, but `cast: {name}` needs {ACCEPTED[name]}. Use a different cast."
+            f"{where} has type {type_name(type_)}, but `cast: {name}` needs {ACCEPTED[name]}.",
+            Advice("Use a different cast.", "Convert the column in the data."),
         )
     return _within_lists(type_, _target(cast))
 
@@ -101,20 +102,31 @@ def cast_column(column: pa.ChunkedArray, cast: Cast, where: str) -> pa.ChunkedAr
     return pa.chunked_array([_cast_array(column.combine_chunks(), cast, where)], target)
 
 
-def cast_hint(column: str, type_: pa.DataType, use: Literal["category", "key", "number", "time"]) -> str:
+def cast_advice(column: str, type_: pa.DataType, use: Literal["category", "key", "number", "time"]) -> Advice:
     """Return the end of an error message: the cast that reads a column of `type_` as wanted, or other advice."""
     inner = innermost(type_)
+    is_fraction = pa.types.is_floating(inner) or pa.types.is_decimal(inner)
     if use in ("category", "key") and (is_bytes(inner) or is_uuid(inner)):
-        return f" To read it as text, set `data.cast: {{{column}: text}}` or `{{{column}: hex}}`."
-    if use == "category" and (pa.types.is_floating(inner) or pa.types.is_decimal(inner)):
-        return f" For ids, set `data.cast: {{{column}: integer}}`; for a number, use `type: numeric`."
-    if use == "key" and (pa.types.is_floating(inner) or pa.types.is_decimal(inner)):
-        return f" For ids, set `data.cast: {{{column}: integer}}`."
+        cast = f"To read it as text, set `data.cast: {{{column}: text}}` or `{{{column}: hex}}`."
+        return Advice(cast, "Convert it to text in the data.")
+    if use in ("category", "key") and is_fraction:
+        number = "; for a number, use `type: numeric`" if use == "category" else ""
+        return Advice(
+            f"For ids, set `data.cast: {{{column}: integer}}`{number}.",
+            "Convert it to integers in the data.",
+            f'Pass `frame.astype({{"{column}": "Int64"}})`.' if inner is type_ else None,
+        )
     if use == "number" and is_text(inner):
-        return f" If the text holds numbers, set `data.cast: {{{column}: number}}`; otherwise convert the column first."
+        return Advice(
+            f"If the text holds numbers, set `data.cast: {{{column}: number}}`; otherwise convert the column first.",
+            "Convert it to numbers in the data.",
+            f'Pass `frame.astype({{"{column}": "float64"}})`.' if inner is type_ else None,
+        )
     if use == "time" and (is_text(inner) or pa.types.is_integer(inner)):
-        return f" To read text or integers, set `data.cast: {{{column}: {{timestamp: FORMAT}}}}`."
-    return " Use another column."
+        cast = f"To read text or integers, set `data.cast: {{{column}: {{timestamp: FORMAT}}}}`."
+        frame = f'Pass `frame.astype({{"{column}": "datetime64[us]"}})`.' if is_text(type_) else None
+        return Advice(cast, "Convert it to timestamps in the data.", frame)
+    return Advice("Use another column.", "Convert it to its type in the training data.")
 
 
 def to_hex(values: pa.Array) -> pa.LargeStringArray:
@@ -278,4 +290,5 @@ def _check(values: pa.Array, is_good: pa.Array, where: str, rule: str) -> None:
         value, count = values[pc.index(is_bad, True).as_py()].as_py(), pc.sum(is_bad).as_py()
         text = repr(value) if isinstance(value, str | bytes) else str(value)
         text = text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
-        raise DataError(f"{where} holds {text} ({count:,} such values), which {rule}. Correct the data or the cast.")
+        message = f"{where} holds {text} ({count:,} such values), which {rule}."
+        raise DataError(message, Advice("Correct the data or the cast.", "Correct the data."))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from features.errors import DataError
+from features.errors import Advice, DataError
 from features.row_groups import DataFile, RowGroup
 from features.settings import nearest
 from features.types import is_list, is_number, is_text, type_name
@@ -79,8 +79,11 @@ def check_agreement(
                 if first is not None:
                     expected_text = f"{type_name(first.schema.field(name).type)} in {first.path}"
                 raise DataError(
-                    f"{file.path}: column {name!r} is {type_name(type_)}, but {expected_text}. "
-                    f"Use one type in all files, or cast the column."
+                    f"{file.path}: column {name!r} is {type_name(type_)}, but {expected_text}.",
+                    Advice(
+                        "Use one type in all files, or cast the column.",
+                        "Convert the column to that type." if first is None else "Use one type in all files.",
+                    ),
                 )
             first, expected = first or file, meaning
         if expected is not None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from features.casts import cast_hint
-from features.errors import DataError
+from features.casts import cast_advice
+from features.errors import CORRECT_ROWS, Advice, DataError
 from features.numbers import as_floats
 from features.types import is_number, type_name
 
@@ -15,6 +15,7 @@ NOT_A_LABEL = "label is neither 0 nor 1"
 """Reason of `Columns.faults` for a label with another value."""
 MANY_LABELS = 0.1  # fraction of rows
 OTHER_LABELS = "Map its values to 0 and 1 in the files, or set `data.label` to another column."
+MAP_LABELS = Advice(OTHER_LABELS, "Map its values to 0 and 1 in the data.")
 """Advice if more than `MANY_LABELS` of the rows have a label that is neither 0 nor 1. Skipping them would not help."""
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -45,8 +46,8 @@ class Columns:
             return _checked(column, numbers, _is_label(numbers), what, rule)
         distinct = np.unique(numbers[~np.isnan(numbers)])
         if len(distinct) == 2 and (distinct == np.round(distinct)).all() and np.isfinite(distinct).all():
-            raise DataError(f"{what} has the values {distinct[0]:g} and {distinct[1]:g}, {rule}. {OTHER_LABELS}")
-        return _checked(column, numbers, ~is_other, what, rule, OTHER_LABELS)
+            raise DataError(f"{what} has the values {distinct[0]:g} and {distinct[1]:g}, {rule}.", MAP_LABELS)
+        return _checked(column, numbers, ~is_other, what, rule, MAP_LABELS)
 
     def weights(self, table: pa.Table, where: str) -> np.ndarray:
         """Return the sample weights, float32 `[rows]`; all 1 without a weight column.
@@ -80,8 +81,8 @@ class Columns:
         column = table.column(self.label).combine_chunks()
         if not (is_number(column.type) or pa.types.is_boolean(column.type)):
             raise DataError(
-                f"{where}: label {self.label!r} has type {type_name(column.type)}, expected 0 and 1, or booleans."
-                f"{cast_hint(self.label, column.type, 'number')}"
+                f"{where}: label {self.label!r} has type {type_name(column.type)}, expected 0 and 1, or booleans.",
+                cast_advice(self.label, column.type, "number"),
             )
         return column
 
@@ -89,8 +90,8 @@ class Columns:
         column = table.column(self.weight).combine_chunks()
         if not is_number(column.type):
             raise DataError(
-                f"{where}: weight {self.weight!r} has type {type_name(column.type)}, expected numbers."
-                f"{cast_hint(str(self.weight), column.type, 'number')}"
+                f"{where}: weight {self.weight!r} has type {type_name(column.type)}, expected numbers.",
+                cast_advice(str(self.weight), column.type, "number"),
             )
         return column
 
@@ -101,13 +102,13 @@ def _checked(
     is_good: np.ndarray,
     what: str,
     rule: str,
-    advice: str = "Correct the rows, or set `data.bad_rows`.",
+    advice: Advice = CORRECT_ROWS,
 ) -> np.ndarray:
     if not is_good.all():
         value = column[int(is_good.argmin())].as_py()
         count = int((~is_good).sum())
         text = "null" if value is None else value
-        raise DataError(f"{what} is {text} ({count:,} such rows), {rule}. {advice}")
+        raise DataError(f"{what} is {text} ({count:,} such rows), {rule}.", advice)
     return numbers.astype(np.float32)
 
 

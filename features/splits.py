@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BeforeValidator, NonNegativeFloat, PositiveFloat, model_validator
 
-from features.casts import cast_hint
+from features.casts import cast_advice
 from features.columns import check_agreement
 from features.errors import DataError
 from features.hashing import uniform
@@ -167,7 +167,8 @@ def _by_hash(row_groups: list[RowGroup], bounds: np.ndarray, column: str) -> Ite
         if not (is_category(values.type) or pa.types.is_null(values.type)):
             raise DataError(
                 f"{group}: cannot split by hash on {column!r} of type {type_name(values.type)}, expected integers, "
-                f"text or booleans.{cast_hint(column, values.type, 'key')}"
+                f"text or booleans.",
+                cast_advice(column, values.type, "key"),
             )
         _check_no_nulls(values, group, column, "by hash needs a value in every row")
         encoded = categories(values, []).dictionary_encode()
@@ -260,7 +261,8 @@ def _as_integers(values: pa.Array, group: RowGroup, column: str) -> np.ndarray:
     if not (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type) or pa.types.is_integer(values.type)):
         raise DataError(
             f"{group}: cannot split by time on {column!r} of type {type_name(values.type)}, expected a timestamp, date "
-            f"or integer.{cast_hint(column, values.type, 'time')}"
+            f"or integer.",
+            cast_advice(column, values.type, "time"),
         )
     _check_no_nulls(values, group, column, "by time needs a time in every row")
     if pa.types.is_integer(values.type):

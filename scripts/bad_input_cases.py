@@ -9,7 +9,7 @@ from bad_classical_cases import CLASSICAL_STUDIES
 from bad_feature_cases import FEATURES
 from bad_final_cases import FINAL_CONFIGS
 from bad_first_order_cases import FIRST_ORDER_CONFIGS
-from bad_option_cases import STUDY_OPTIONS
+from bad_option_cases import STUDY_OPTIONS, TRAINED_RUNS
 from bad_qnn_cases import QNN_CONFIGS
 from bad_split_cases import SPLIT_CONFIGS, SPLIT_VALUES
 from breakable_experiment import (
@@ -557,5 +557,6 @@ CASES = [
     *FIRST_ORDER_CONFIGS,
     *FEATURES,
     *COMMANDS,
+    *TRAINED_RUNS,
     *STUDIES,
 ]

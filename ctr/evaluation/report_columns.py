@@ -19,7 +19,7 @@ from features import (
     Features,
     RowGroup,
     Values,
-    cast_hint,
+    cast_advice,
     date_texts,
     files_of,
     nearest,
@@ -157,7 +157,8 @@ def check_report(experiment: Experiment, schema: pa.Schema, where: str) -> None:
         if not isinstance(slice_values(pa.chunked_array([pa.nulls(0, type_)])), pa.Array):
             raise DataError(
                 f"{where}: report.slices: column {name!r} is {type_name(type_)}; "
-                f"a slice needs one number, text, date or flag per example.{cast_hint(name, type_, 'category')}"
+                f"a slice needs one number, text, date or flag per example.",
+                cast_advice(name, type_, "category"),
             )
     if report.group is not None:
         type_ = schema.field(report.group).type
@@ -165,7 +166,8 @@ def check_report(experiment: Experiment, schema: pa.Schema, where: str) -> None:
         if not isinstance(values, pa.Array) or pa.types.is_floating(values.type):
             raise DataError(
                 f"{where}: report.group: column {report.group!r} is {type_name(type_)}; "
-                f"a group needs integers or text.{cast_hint(report.group, type_, 'category')}"
+                f"a group needs integers or text.",
+                cast_advice(report.group, type_, "category"),
             )
 
 

@@ -26,11 +26,12 @@ from ctr.schema.report import EvaluationReport, FileOfRun
 from ctr.training.checkpoint import fingerprint
 from ctr.training.data import bad_rows_records, score_columns
 from ctr.training.devices import set_threads
-from ctr.training.opened_run import Dataset, OpenedRun, Paths, open_run
+from ctr.training.opened_run import Dataset, OpenedRun, Paths, fixed_settings, open_run
 from ctr.training.sparsity import row_sparsity, sparsity_report
 from features import unified_schema
 
 
+@fixed_settings()
 def evaluate(
     run_folder: str | Path,
     data: Paths,

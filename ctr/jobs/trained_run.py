@@ -19,7 +19,7 @@ from ctr.metrics.counts import sigmoid
 from ctr.schema.report import EvaluationReport, RunReport
 from ctr.training.devices import set_threads
 from ctr.training.embedding_frame import embedding_frame
-from ctr.training.opened_run import Dataset, OpenedRun, Paths, open_run
+from ctr.training.opened_run import Dataset, OpenedRun, Paths, fixed_settings, open_run
 from features import DataError, Encoder, RowGroup, count_rows, is_table, open_table
 from models import CTRModel
 
@@ -82,14 +82,15 @@ class TrainedRun:
             ConfigError, DataError: the data is invalid.
         """
         opened = self._opened
-        name, row_groups = self._open(data, opened.unlabelled.input_columns)
-        dataset = opened.to_score(name, row_groups)
-        first_rows = np.cumsum([0, *(group.rows for group in row_groups)])
-        first_row = {(group.file.path, group.piece): first_rows[k] for k, group in enumerate(row_groups)}
-        scores = np.full(count_rows(row_groups), np.nan)
-        scored = opened.scorer(dataset.encoder).score(dataset.row_groups)
-        for group, chunk in zip(dataset.row_groups, scored, strict=True):
-            scores[first_row[group.file.path, group.piece] + group.positions] = sigmoid(chunk.logit)
+        with fixed_settings(is_frame=isinstance(data, pd.DataFrame)):
+            name, row_groups = self._open(data, opened.unlabelled.input_columns)
+            dataset = opened.to_score(name, row_groups)
+            first_rows = np.cumsum([0, *(group.rows for group in row_groups)])
+            first_row = {(group.file.path, group.piece): first_rows[k] for k, group in enumerate(row_groups)}
+            scores = np.full(count_rows(row_groups), np.nan)
+            scored = opened.scorer(dataset.encoder).score(dataset.row_groups)
+            for group, chunk in zip(dataset.row_groups, scored, strict=True):
+                scores[first_row[group.file.path, group.piece] + group.positions] = sigmoid(chunk.logit)
         _warn_about_bad_rows(dataset, len(scores), "their score is NaN")
         return scores
 
@@ -111,10 +112,11 @@ class TrainedRun:
         split = opened.experiment.data.split
         times = [split.column] if split is not None and split.column is not None else []
         needed = [*opened.encoder.input_columns, *report_columns(opened.experiment), *times]
-        name, row_groups = self._open(data, needed)
-        dataset = opened.to_evaluate(name, row_groups)
-        check_label(opened, dataset, negatives_sampled, name)
-        report, _ = measure(opened, dataset, columns_of(opened, dataset, negatives_sampled), started)
+        with fixed_settings(is_frame=isinstance(data, pd.DataFrame)):
+            name, row_groups = self._open(data, needed)
+            dataset = opened.to_evaluate(name, row_groups)
+            check_label(opened, dataset, negatives_sampled, name)
+            report, _ = measure(opened, dataset, columns_of(opened, dataset, negatives_sampled), started)
         _warn_about_bad_rows(dataset, count_rows(row_groups), "they are left out")
         for sentence in warnings_about(report["files_of_run"]):
             warnings.warn(sentence, stacklevel=2)

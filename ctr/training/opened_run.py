@@ -1,6 +1,7 @@
 """A finished run, opened to score data: its experiment, encoder, reference distributions and model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -149,6 +150,21 @@ class Dataset:
     def is_labelled(self) -> bool:
         """True if the data has the label."""
         return self.encoder.columns is not None
+
+
+@contextmanager
+def fixed_settings(is_frame: bool = False) -> Iterator[None]:
+    """Give each error about data the advice for data of a trained run, whose settings cannot change.
+
+    Args:
+        is_frame: True if the data is a pandas DataFrame.
+    """
+    try:
+        yield
+    except DataError as error:
+        if error.advice is None:
+            raise
+        raise error.with_fixed_settings(is_frame) from error
 
 
 def open_run(folder: str | Path) -> OpenedRun:

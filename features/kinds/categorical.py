@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from features.casts import cast_hint
-from features.errors import DataError, first_line
+from features.casts import cast_advice
+from features.errors import Advice, DataError, first_line
 from features.kinds.date_part import ByDatePart, DatePart, date_part
 from features.kinds.embedded import Embedded
 from features.kinds.encodings import Encoding
@@ -56,12 +56,12 @@ class Categorical(Embedded):
             return "integers, strings or booleans"
         return "timestamps, or integers with `time_unit`"
 
-    def _hint(self, column: str, type_: pa.DataType) -> str:
+    def _advice(self, column: str, type_: pa.DataType) -> Advice:
         if self.part is not None:
-            return cast_hint(column, type_, "time")
+            return cast_advice(column, type_, "time")
         if pa.types.is_timestamp(type_) or pa.types.is_date(type_):
-            return " Choose a `part` of it."
-        return cast_hint(column, type_, "category")
+            return Advice("Choose a `part` of it.", "Convert it to its type in the training data.")
+        return cast_advice(column, type_, "category")
 
     def _values(self, column: pa.Array, where: str) -> pa.Array:
         if self.part is None:

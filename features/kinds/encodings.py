@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.batch import NULL, OUT_OF_VOCABULARY, SPECIAL_ROWS, table_rows
-from features.errors import DataError
+from features.errors import Advice, DataError
 from features.fits.vocabulary import FittedVocabulary
 from features.hashing import fingerprints
 from features.kinds.feature import UnknownIds
@@ -142,7 +142,11 @@ class ByIdentity(Encoding):
             value, count = values[pc.index(is_outside, True).as_py()].as_py(), pc.sum(is_outside).as_py()
             raise DataError(
                 f"{where}: column {self.column!r} holds the id {value} ({count:,} such values), but "
-                f"`identity: {self.limit}` allows 0 to {self.limit - 1}. Raise `identity`, or use `hash`."
+                f"`identity: {self.limit}` allows 0 to {self.limit - 1}.",
+                Advice(
+                    "Raise `identity`, or use `hash`.",
+                    "Correct the rows, or train another run with a larger `identity`.",
+                ),
             )
         return table_rows(values)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from features.errors import DataError
+from features.errors import Advice, DataError
 from features.fits.fit import Fitting
 from features.layout import Layout
 from features.settings import Settings
@@ -113,7 +113,8 @@ class Feature(Settings, ABC):
             return
         raise DataError(
             f"{where}: column {column!r} has type {type_name(type_)}, "
-            f"but {self.type} feature {self.name!r} needs {self._accepted_types}.{self._hint(column, type_)}"
+            f"but {self.type} feature {self.name!r} needs {self._accepted_types}.",
+            self._advice(column, type_),
         )
 
     def _accepts(self, type_: pa.DataType) -> bool:
@@ -125,9 +126,9 @@ class Feature(Settings, ABC):
         """Types that it accepts, for errors."""
         return "another type"
 
-    def _hint(self, column: str, type_: pa.DataType) -> str:
+    def _advice(self, column: str, type_: pa.DataType) -> Advice | None:
         """Return the end of an error message: how to read a column of `type_`."""
-        return ""
+        return None
 
     @abstractmethod
     def values(self, table: pa.Table, parts: list[Values], where: str) -> Values:

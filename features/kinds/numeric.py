@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from pydantic import Field, PositiveFloat
 
 from features.batch import table_rows
-from features.casts import cast_hint
-from features.errors import DataError
+from features.casts import cast_advice
+from features.errors import CORRECT_ROWS, Advice, DataError
 from features.fits.edges import Edges, EdgeSample
 from features.fits.fit import Fitting
 from features.fits.moments import Moments, Sums
@@ -105,7 +105,8 @@ class Numeric(ColumnFeature):
         x = self.scaled(values, fit)
         if self.standardize and (np.abs(x) > FLOAT32_MAX).any():
             raise DataError(
-                f"{where}: column {self.column!r} holds a value that exceeds float32 once standardized. Set `clip`."
+                f"{where}: column {self.column!r} holds a value that exceeds float32 once standardized.",
+                Advice("Set `clip`.", "Correct the rows."),
             )
         assert isinstance(values, pa.Array)
         if values.null_count:  # the embedding of a null is that of the null row, scaled by 1
@@ -138,8 +139,8 @@ class Numeric(ColumnFeature):
     def _accepted_types(self) -> str:
         return "numbers"
 
-    def _hint(self, column: str, type_: pa.DataType) -> str:
-        return cast_hint(column, type_, "number")
+    def _advice(self, column: str, type_: pa.DataType) -> Advice:
+        return cast_advice(column, type_, "number")
 
     def _values(self, column: pa.Array, where: str) -> pa.Array:
         """Return float64 with null for NaN.
@@ -155,8 +156,8 @@ class Numeric(ColumnFeature):
             value = column[pc.index(is_too_large, True).as_py()].as_py()
             count = pc.sum(is_too_large).as_py()
             raise DataError(
-                f"{where}: column {self.column!r} holds {value} ({count:,} such rows), but a number must fit float32. "
-                f"Correct the rows, or set `data.bad_rows`."
+                f"{where}: column {self.column!r} holds {value} ({count:,} such rows), but a number must fit float32.",
+                CORRECT_ROWS,
             )
         return pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
 

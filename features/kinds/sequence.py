@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from features.casts import cast_hint
+from features.casts import cast_advice
+from features.errors import Advice
 from features.kinds.embedded import Embedded
 from features.kinds.feature import Feature, Holds
 from features.layout import Layout
@@ -50,8 +51,8 @@ class Sequence(Embedded):
     def _accepted_types(self) -> str:
         return "lists of integers, strings or booleans"
 
-    def _hint(self, column: str, type_: pa.DataType) -> str:
-        return cast_hint(column, type_, "category")
+    def _advice(self, column: str, type_: pa.DataType) -> Advice:
+        return cast_advice(column, type_, "category")
 
     def _values(self, column: pa.Array, where: str) -> Ragged:
         """Return the last `max_length` values of each list; a null list is empty."""

@@ -290,6 +290,13 @@ BAD = {
 }
 
 
+ADVICE = {  # of a file, and of a DataFrame
+    "a number as text": ("Convert it to numbers in the data.", 'Pass `frame.astype({"price": "float64"})`.'),
+    "ids as floats": ("Convert it to integers in the data.", 'Pass `frame.astype({"user": "Int64"})`.'),
+    "text for times": ("Convert it to timestamps in the data.", 'Pass `frame.astype({"ts": "datetime64[us]"})`.'),
+}
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_frame_is_the_error_of_the_same_file(name, run, table, tmp_path):
     frame, path = BAD[name](table.to_pandas()), tmp_path / "bad.parquet"
@@ -298,7 +305,11 @@ def test_a_bad_frame_is_the_error_of_the_same_file(name, run, table, tmp_path):
     assert result.exit_code == 2
     with pytest.raises((DataError, ConfigError)) as error:
         run.evaluate(frame)
-    assert f"error: {error.value}\n" == result.stderr.replace(str(path), "DataFrame")
+    of_file, of_frame = ADVICE.get(name, ("", ""))
+    assert of_file in result.stderr
+    assert "`data." not in result.stderr  # the config of a run does not change
+    assert f"error: {error.value}\n" == result.stderr.replace(str(path), "DataFrame").replace(of_file, of_frame)
+    assert not violations(str(error.value))
     if "label" not in name:
         with pytest.raises((DataError, ConfigError)) as of_score:
             run.score(frame)
