@@ -28,6 +28,7 @@ from models.dnn import DNN
 from models.final_mlp import FinalMLP
 from models.final_net import FinalNet
 from models.fm import FM
+from models.gdcn import GDCN
 from models.inputs import Behaviors, Category, Field, Inputs, SequenceInput, Table
 from models.linear import Linear
 from models.qnn import QNN
@@ -48,6 +49,7 @@ MODELS: dict[str, type[Tower]] = {
     "dcn": DCN,
     "dcn_v2": DCNV2,
     "dcn_mix": DCNMix,
+    "gdcn": GDCN,
     "compressed_dot": CompressedDot,
     "final_mlp": FinalMLP,
     "final_net": FinalNet,
@@ -66,6 +68,7 @@ __all__ = [
     "DIN",
     "DNN",
     "FM",
+    "GDCN",
     "MLP",
     "MODELS",
     "QNN",

@@ -131,6 +131,13 @@ FAULTS = (
         (f"{MODELS}/test_can.py", MODELS),
     ),
     Fault(
+        "the_gate_of_a_cross_layer_reads_x0",
+        "models/gdcn.py",
+        "self.gate(x)",
+        "self.gate(x0)",
+        (f"{MODELS}/test_gdcn.py", MODELS),
+    ),
+    Fault(
         "both_mlps_have_the_first_gate",
         "models/final_mlp.py",
         "zip(self.deep, inputs, strict=True)",

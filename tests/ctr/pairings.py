@@ -16,6 +16,7 @@ MODEL_PAIRINGS = {
     "dcn": ("{type: dcn, cross_layers: 2, hidden: [8]}", "lazy_adam", "adam"),
     "dcn_v2": ("{type: dcn_v2, cross_layers: 2, rank: 3, hidden: [8]}", "rmsprop_v2", "lamb"),
     "dcn_mix": ("{type: dcn_mix, experts: 2, hidden: [8]}", "ftrl", "adam"),
+    "gdcn": ("{type: gdcn, cross_layers: 2, hidden: [8]}", "adagrad", "adam"),
     "compressed_dot": ("{type: compressed_dot, compressed: 2, compress_hidden: [4], hidden: [8]}", "momentum", "lion"),
     "final_mlp": (
         "{type: final_mlp, hidden: [8], hidden_2: [6], heads: 2, context_2: [user, history], gate_hidden: [4]}",
