@@ -124,9 +124,9 @@ class FinalNet(Tower):
     as plain numeric features, reaches both blocks as it is.
 
     Args:
-        hidden: widths of the layers of the first block, first to last, even for `residual: concat`. More or wider
-            layers fit more and cost more.
-        hidden_2: widths of the layers of the second block; empty: one block, without further losses.
+        hidden: widths of the layers of the first block, first to last: even numbers with `residual: concat`. More or
+            wider layers fit more and cost more.
+        hidden_2: widths of the layers of the second block; empty: one block, and no losses besides that of the logit.
         residual: form of a layer: `concat` is [h_2, h_1 * h_2] with half of the width each, `sum` is h_2 + h_1 * h_2.
         field_gate: True adds the gated embeddings to the input of the first block.
         distillation: factor of the losses of the blocks, at least 0. A larger value draws the blocks nearer to their
