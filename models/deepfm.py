@@ -7,7 +7,7 @@ from models.blocks import MLP, BatchNorm, logit_head
 from models.fm import PairSum, split_x0
 from models.inputs import Inputs
 from models.tower import Tower
-from models.wide import WIDE_OPTIMIZERS, FirstOrder, weighted_features, with_wide_weights
+from models.wide import FIRST_ORDER_OPTIMIZERS, FirstOrder, weighted_features, with_wide_weights
 
 
 class DeepFM(Tower):
@@ -35,7 +35,7 @@ class DeepFM(Tower):
 
     has_wide_weights = True
     has_first_order = True
-    default_optimizers = WIDE_OPTIMIZERS
+    default_optimizers = FIRST_ORDER_OPTIMIZERS
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ import tf_keras
 from models.inputs import Inputs
 from models.recording import Recorded
 from models.tower import Tower
-from models.wide import WIDE_OPTIMIZERS, FirstOrder, weighted_features, with_wide_weights
+from models.wide import FIRST_ORDER_OPTIMIZERS, FirstOrder, weighted_features, with_wide_weights
 
 
 class PairSum(Recorded):
@@ -46,7 +46,7 @@ class FM(Tower):
 
     has_wide_weights = True
     has_first_order = True
-    default_optimizers = WIDE_OPTIMIZERS
+    default_optimizers = FIRST_ORDER_OPTIMIZERS
 
     def __init__(self, initializer: str = "zeros", seed: int = 0) -> None:
         super().__init__(name="fm")

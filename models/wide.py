@@ -11,7 +11,12 @@ from models.inputs import Field, Inputs, Table
 from models.recording import Recorded
 
 WIDE_OPTIMIZERS = MappingProxyType({"wide/*": {"type": "ftrl", "learning_rate": 0.1, "l1": 0.001}})
-"""Default optimizer of the tables of wide weights."""
+"""Default optimizer of the tables of wide weights that accompany an MLP."""
+FIRST_ORDER_OPTIMIZERS = MappingProxyType(
+    {"wide/*": {"type": "ftrl", "learning_rate": 0.1, "beta": 0.001, "l1": 0.0001}}
+)
+"""Default optimizer of the tables of wide weights of all features. The loss is a mean over the batch, so the gradients
+of rare values are small: with a beta of 1, they would take many epochs to learn."""
 
 
 class Weighted(NamedTuple):

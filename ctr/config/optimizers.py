@@ -47,8 +47,9 @@ class Optimizers(Settings):
     """The optimizer of each embedding table and each block of the dense tower."""
 
     sparse: dict[str, SparseOptimizer] = Field({"*": {"type": "rmsprop_v2"}}, validate_default=True)
-    """Pattern of table names to optimizer. In `linear`, `wide_deep`, `fm` and `deepfm`, tables `wide/<feature>` that
-    only `*` matches train with `{type: ftrl, learning_rate: 0.1, l1: 0.001}`."""
+    """Pattern of table names to optimizer. Tables `wide/<feature>` that only `*` matches train with
+    `{type: ftrl, learning_rate: 0.1, l1: 0.001}` in `wide_deep`, and with
+    `{type: ftrl, learning_rate: 0.1, beta: 0.001, l1: 0.0001}` in `linear`, `fm` and `deepfm`."""
     dense: dict[str, DenseOptimizer] = Field({"*": {"type": "adam"}}, validate_default=True)
     """Pattern of block names to optimizer, or one optimizer for the whole dense tower."""
     clip_norm: PositiveFloat | None = None

@@ -48,6 +48,8 @@ def linear(small_config, tmp_path_factory):
 @every_model
 def test_all_first_order_weights_train_with_ftrl_unless_the_config_names_them(make, name):
     assert sparse_of(make(name)) == {"wide/*": "ftrl", "*": "rmsprop_v2"}
+    default = make(name).optimizers.sparse["wide/*"]
+    assert (default.learning_rate, default.beta, default.l1) == (0.1, 0.001, 0.0001)
     named = sparse_of(make(name, "optimizers.sparse.wide/history={type: adagrad}"))
     others = {f"wide/{feature}": "ftrl" for feature in WIDE - {"history"}}
     assert named == {"*": "rmsprop_v2", "wide/history": "adagrad", **others}
