@@ -24,6 +24,7 @@ from models.dcn_mix import DCNMix
 from models.dcn_v2 import DCNV2
 from models.deepfm import DeepFM
 from models.din import DIN
+from models.dlrm import DLRM
 from models.dnn import DNN
 from models.final_mlp import FinalMLP
 from models.final_net import FinalNet
@@ -51,6 +52,7 @@ MODELS: dict[str, type[Tower]] = {
     "dcn_mix": DCNMix,
     "gdcn": GDCN,
     "compressed_dot": CompressedDot,
+    "dlrm": DLRM,
     "final_mlp": FinalMLP,
     "final_net": FinalNet,
     "qnn": QNN,
@@ -66,6 +68,7 @@ __all__ = [
     "DCN",
     "DCNV2",
     "DIN",
+    "DLRM",
     "DNN",
     "FM",
     "GDCN",

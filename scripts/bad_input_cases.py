@@ -10,6 +10,7 @@ from bad_feature_cases import FEATURES
 from bad_final_cases import FINAL_CONFIGS
 from bad_first_order_cases import FIRST_ORDER_CONFIGS
 from bad_option_cases import STUDY_OPTIONS, TRAINED_RUNS
+from bad_pair_cases import PAIR_CONFIGS
 from bad_qnn_cases import QNN_CONFIGS
 from bad_split_cases import SPLIT_CONFIGS, SPLIT_VALUES
 from breakable_experiment import (
@@ -554,6 +555,7 @@ CASES = [
     *SPLIT_CONFIGS,
     *QNN_CONFIGS,
     *FINAL_CONFIGS,
+    *PAIR_CONFIGS,
     *FIRST_ORDER_CONFIGS,
     *FEATURES,
     *COMMANDS,

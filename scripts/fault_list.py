@@ -138,6 +138,13 @@ FAULTS = (
         (f"{MODELS}/test_gdcn.py", MODELS),
     ),
     Fault(
+        "dlrm_leaves_the_numbers_out_of_the_pairs",
+        "models/dlrm.py",
+        "vectors = tf.concat([vectors, parts[0][:, None]], axis=1)",
+        "vectors = vectors + 0 * parts[0][:, None]",
+        (f"{MODELS}/test_dlrm.py", MODELS),
+    ),
+    Fault(
         "both_mlps_have_the_first_gate",
         "models/final_mlp.py",
         "zip(self.deep, inputs, strict=True)",

@@ -21,7 +21,7 @@ MODELS_ELSEWHERE = {
     **dict.fromkeys(("lr", "logistic", "logisticregression"), "linear"),
     **dict.fromkeys(("ffm", "fwfm", "fmfm", "afm"), "fm"),
     **dict.fromkeys(("nfm",), "deepfm"),
-    **dict.fromkeys(("pnn", "ipnn", "opnn", "dlrm"), "compressed_dot"),
+    **dict.fromkeys(("pnn", "ipnn", "opnn"), "compressed_dot"),
     **dict.fromkeys(("xdeepfm", "autoint", "fibinet", "masknet", "edcn"), "dcn_v2"),
     "qnnalpha": "qnn",
     "final": "final_net",

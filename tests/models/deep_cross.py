@@ -54,15 +54,16 @@ def check_towers(tower, structure):
     assert all(named.values())
 
 
-def check_gradients(tower, reference_logits):
+def check_gradients(tower, reference_logits, width=WIDTH):
     """Check gradients of the input and of every weight against finite differences of the reference.
 
     Args:
         tower: built tower without batch norm.
         reference_logits: function of x_0 and of `value`, which reads a variable.
+        width: width of x_0.
     """
     randomize(tower)
-    point, h, random = tf.constant(x0(seed=2)), 1e-6, np.random.default_rng(3)
+    point, h, random = tf.constant(x0(width=width, seed=2)), 1e-6, np.random.default_rng(3)
 
     with tf.GradientTape() as tape:
         tape.watch(point)

@@ -1,0 +1,16 @@
+"""Mistakes with DLRM, AutoInt and FCN, and what each must be answered with."""
+
+from breakable_experiment import TRAIN, Case, set_to, setting
+
+
+def pairs_of_two_widths() -> None:
+    """Multiply pairs of embeddings that differ in width."""
+    set_to("model", {"type": "dlrm"})
+    set_to("features.columns.user.dim", 3)
+
+
+PAIR_CONFIGS = [
+    setting("an unknown interaction of DLRM", "model", {"type": "dlrm", "interaction": "sum"}, "'dot' or 'cat'", "sum"),
+    setting("no width in the bottom of DLRM", "model", {"type": "dlrm", "bottom_hidden": [0]}, "bottom_hidden", "[0]"),
+    Case("configs", "pairs of two widths", pairs_of_two_widths, TRAIN, ("dlrm needs", "user 3", "`dim`")),
+]
