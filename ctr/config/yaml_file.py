@@ -12,7 +12,16 @@ from ctr.config.messages import shorten
 from ctr.errors import ConfigError
 from features.errors import first_line
 
-LONGEST = 120  # characters of an error in YAML
+LONGEST = 120  # characters of what is wrong in YAML
+WORDS = {
+    "'<stream end>'": "the end",
+    "<block end>": "the end of a block",
+    "a flow sequence": "a list in brackets",
+    "a flow mapping": "a mapping in braces",
+    "a block mapping": "a mapping",
+    "a block collection": "a list",
+}
+"""Word of the YAML standard in an error -> plain words."""
 MAX_CHARACTERS = 2**23  # a resolved config has about 300 per feature
 MAX_VALUES = 1_000_000  # with aliases expanded
 
@@ -145,19 +154,42 @@ def parse(text: str) -> Any:
         raise yaml.YAMLError(f"{len(text):,} characters, expected at most {MAX_CHARACTERS:,}")
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        raise yaml.YAMLError(_with_place(error)) from error
     except yaml.YAMLError as error:
         raise yaml.YAMLError(" ".join(str(error).replace('in "<unicode string>", ', "at ").split())) from error
     except RecursionError as error:
         raise yaml.YAMLError("nested too deeply") from error
 
 
+def _with_place(error: yaml.MarkedYAMLError) -> str:
+    """Return the message of an error in YAML: its place, which is never cut, then what is wrong there."""
+    problem = " ".join((error.problem or error.context or "invalid").split())
+    problem = problem if len(problem) <= LONGEST else f"{problem[:LONGEST].rstrip()} ..."
+    mark, start = error.problem_mark or error.context_mark, error.context_mark
+    if problem.startswith("but "):
+        problem = f"{error.context}, {problem}"
+    elif error.problem and error.context and start:
+        problem += f" {error.context}"
+        problem += f" that starts at {_place(start)}" if mark and mark.line != start.line else ""
+    for word, plain in WORDS.items():
+        problem = problem.replace(word, plain)
+    return f"{_place(mark)}: {problem}" if mark else problem
+
+
+def _place(mark: yaml.Mark) -> str:
+    return f"line {mark.line + 1}, column {mark.column + 1}"
+
+
 def _with_advice(message: str) -> str:
     """Return the message of an error in YAML as one line that ends with what to do."""
     line = " ".join(message.split())
-    line = line if len(line) <= LONGEST else f"{line[:LONGEST].rstrip()} ..."
-    if line.startswith("while scanning an alias"):
-        return f"{line.rstrip('.')}. Quote text that starts with `*`, or correct this place."
-    return line if line.endswith(("for example.", "epochs.")) else f"{line.rstrip('.')}. Correct this place."
+    if line.endswith(("for example.", "epochs.")):
+        return line
+    line = line if line.endswith("...") else f"{line.rstrip('.')}."
+    if "while scanning an alias" in line or "undefined alias" in line:
+        return f"{line} Quote text that starts with `*`, or correct this place."
+    return f"{line} Correct this place."
 
 
 class _Loader(yaml.SafeLoader):
@@ -191,7 +223,7 @@ class _Loader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, Hashable):
                 if key in seen:
-                    raise ConstructorError(None, None, f"duplicate key {key!r}", node.start_mark)
+                    raise ConstructorError(None, None, f"duplicate key {key!r}", key_node.start_mark)
                 seen.add(key)
         return super().construct_mapping(node, deep)
 
