@@ -1,9 +1,18 @@
 """Declared features: what a config declares about the columns of the data."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from features.kinds import KINDS
@@ -19,9 +28,12 @@ def _feature(values: Any) -> Any:
         raise ValueError("must be a mapping of settings, such as {type: numeric}")
     name = values.get("type")
     if not isinstance(name, str) or name not in KINDS:
-        message = f"unknown type {name!r}; {nearest(str(name), list(KINDS))}"
-        raise PydanticCustomError("unknown_type", "{message}", {"message": message})
+        raise PydanticCustomError("unknown_type", "{message}", {"message": _unknown_type(name)})
     return KINDS[name].model_validate(values)
+
+
+def _unknown_type(name: Any) -> str:
+    return f"unknown type {name!r}; {nearest(str(name), list(KINDS))}"
 
 
 DeclaredFeature = Annotated[SerializeAsAny[Feature], BeforeValidator(_feature)]
@@ -89,6 +101,7 @@ class Features(Settings):
         known = {"type"}.union(*(kind.config_keys() for kind in KINDS.values()))
         if unknown := [key for key in defaults if key not in known]:
             raise ValueError(f"defaults: {unknown_key(unknown[0], sorted(known))}")
+        _check_defaults(defaults)
         columns = {
             str(name): _complete(str(name), settings or {}, defaults) for name, settings in values["columns"].items()
         }
@@ -130,6 +143,48 @@ class Features(Settings):
                     f"columns.{feature.name}: {nested[0]!r} is made of other features. Use features that read columns."
                 )
         return self
+
+
+def _check_defaults(defaults: dict[str, Any]) -> None:
+    """Check the defaults by themselves, so that a mistake in one is not a mistake of every feature.
+
+    Raises:
+        ValidationError: no feature type that has the setting accepts the value of a default.
+    """
+    if "type" in defaults and (not isinstance(defaults["type"], str) or defaults["type"] not in KINDS):
+        raise ValueError(f"defaults: {_unknown_type(defaults['type'])}")
+    for key, value in defaults.items():
+        mistakes = [_mistake(kind, name, value) for kind, name in _users(key)]
+        if mistakes and mistakes[0] is not None and None not in mistakes:
+            raise mistakes[0]
+
+
+def _users(key: str) -> list[tuple[type[Feature], str]]:
+    """Return the feature types with the setting `key`, each with the name of its field."""
+    return [
+        (kind, name)
+        for kind in KINDS.values()
+        for name, field in kind.model_fields.items()
+        if (field.alias or name) == key != "type"
+    ]
+
+
+def _mistake(kind: type[Feature], name: str, value: Any) -> ValidationError | None:
+    """Return what is wrong with the default of a setting; None if the feature type accepts it."""
+    model = _default_model(kind, name)
+    try:
+        model.model_validate({"defaults": {kind.model_fields[name].alias or name: value}})
+    except ValidationError as error:
+        return error
+    return None
+
+
+@cache
+def _default_model(kind: type[Feature], name: str) -> type[BaseModel]:
+    """Return a model of `{defaults: {key: value}}` for one setting of a feature type."""
+    field = kind.model_fields[name]
+    settings: dict[str, Any] = {field.alias or name: (field.rebuild_annotation(), ...)}
+    return create_model("features", defaults=(create_model("defaults", __base__=Settings, **settings), ...))
 
 
 def _complete(name: str, settings: Any, defaults: dict[str, Any]) -> Any:

@@ -3,10 +3,21 @@
 import difflib
 import re
 import zoneinfo
+from collections.abc import Sequence
 from functools import cache
-from typing import Annotated, Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 RENAMED = {
@@ -84,13 +95,41 @@ Names = Annotated[list[str], ONE_AS_LIST]
 
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 """Name of a time zone, such as Europe/Paris."""
-Count = Annotated[int, Field(gt=0, le=10**12)]
+MAX_COUNT = 10**12
+Count = Annotated[int, Field(gt=0, le=MAX_COUNT)]
 """A positive number of things, which stays within int64."""
 
 Size = Annotated[int, Field(gt=0, le=2**31 - 4)]
 """Number of distinct ids of a table. Ids are int32, and three rows of a table are special."""
 Width = Annotated[int, Field(gt=0, le=2**16)]
 """Width of an embedding."""
+
+
+def _alternatives(annotation: Any) -> set[Any]:
+    """Return the types that an annotation allows, lists with their arguments.
+
+    >>> _alternatives(Annotated[int, "rows"] | None) == {int, type(None)}
+    True
+    """
+    if get_origin(annotation) is Annotated:
+        return _alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return set().union(*map(_alternatives, get_args(annotation)))
+    return {annotation}
+
+
+def _number_instead_of(value: Any, annotation: Any) -> str | None:
+    """Return what an annotation allows, if that is numbers and the value is a boolean or a list with a boolean."""
+    allowed = _alternatives(annotation)
+    if isinstance(value, bool) and not allowed & {bool, str, Any}:
+        return "a number" if float in allowed else "an integer" if int in allowed else None
+    if isinstance(value, list | tuple):
+        lists = [get_args(type_) for type_ in allowed if get_origin(type_) in (list, tuple, Sequence)]
+        numbers = [_number_instead_of(entry, type_) for types in lists for type_ in types for entry in value]
+        return {"a number": "a list of numbers", "an integer": "a list of integers"}.get(
+            next(filter(None, numbers), "")
+        )
+    return None
 
 
 class Settings(BaseModel):
@@ -108,3 +147,12 @@ class Settings(BaseModel):
             if key not in known and key not in cls.model_fields:
                 raise PydanticCustomError("unknown_key", "{message}", {"message": unknown_key(key, known)})
         return values
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _keep_booleans_out_of_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false, which pydantic would turn into 1 and 0, as the value of a number or a list of them."""
+        expected = _number_instead_of(value, cls.model_fields[str(info.field_name)].annotation)
+        if expected is not None:
+            raise PydanticCustomError("boolean", "must be {expected}, not true or false", {"expected": expected})
+        return value

@@ -12,7 +12,7 @@ from features.columns import check_agreement
 from features.errors import DataError
 from features.hashing import uniform
 from features.row_groups import RowGroup, count_rows
-from features.settings import Count, Settings
+from features.settings import MAX_COUNT, Count, Settings
 from features.tables import read_tables
 from features.times import DAY, HOUR, PER_SECOND, as_microseconds
 from features.types import type_name
@@ -53,14 +53,19 @@ class TimeGap(Settings):
 def _gap(value: Any) -> Any:
     if isinstance(value, dict):
         return TimeGap.model_validate(value)
-    if isinstance(value, bool) or not isinstance(value, int | TimeGap | None):
-        raise ValueError("must be a length of time such as {hours: 24}, or a whole number for a column of integers")
+    is_length = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_COUNT
+    if not (is_length or value is None or isinstance(value, TimeGap)):
+        raise ValueError(
+            "must be a length of time such as {hours: 24}, or a whole number above 0 for a column of integers"
+        )
     return value
 
 
 def _without_test(fractions: Any) -> Any:
     """Complete the fractions of train and valid by a fraction of 0 for test."""
-    return [*fractions, 0.0] if isinstance(fractions, list | tuple) and len(fractions) == 2 else fractions
+    if not isinstance(fractions, list | tuple) or len(fractions) not in (2, 3):
+        raise ValueError("must be 2 or 3 numbers, such as [0.9, 0.1] or [0.8, 0.1, 0.1]")
+    return [*fractions, 0.0] if len(fractions) == 2 else fractions
 
 
 class Split(Settings):

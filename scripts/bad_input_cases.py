@@ -13,6 +13,7 @@ from bad_option_cases import STUDY_OPTIONS, TRAINED_RUNS
 from bad_pair_cases import PAIR_CONFIGS
 from bad_qnn_cases import QNN_CONFIGS
 from bad_split_cases import SPLIT_CONFIGS, SPLIT_VALUES
+from bad_type_cases import TYPE_CONFIGS
 from breakable_experiment import (
     COMPARE,
     EVALUATE,
@@ -552,6 +553,7 @@ CASES = [
     *VALUES,
     *SPLIT_VALUES,
     *CONFIGS,
+    *TYPE_CONFIGS,
     *SPLIT_CONFIGS,
     *QNN_CONFIGS,
     *FINAL_CONFIGS,

@@ -22,18 +22,30 @@ def _error_or_skip(value: Any) -> Any:
     return value
 
 
+def _path_or_list(value: Any) -> Any:
+    if value is None or isinstance(value, str):
+        return value
+    if not isinstance(value, list | tuple) or not all(isinstance(path, str) for path in value):
+        raise ValueError("must be a path, or a list of paths")
+    return value
+
+
+DataPaths = Annotated[str | list[str] | None, BeforeValidator(_path_or_list)]
+"""Paths of a dataset: a file, a glob or a folder, or a list of these."""
+
+
 class Data(Settings):
     """Files, splits, and the columns that are not features."""
 
     root: str | None = None
     """Folder that relative paths start from. `null` is the working directory."""
-    path: str | list[str] | None = None
+    path: DataPaths = None
     """Paths of one dataset, which `split` divides. Excludes `train`, `valid` and `test`."""
-    train: str | list[str] | None = None
+    train: DataPaths = None
     """Paths of the training data, if each split has its own files."""
-    valid: str | list[str] | None = None
+    valid: DataPaths = None
     """Paths of the validation data, next to `train`. Without it there is no early stopping."""
-    test: str | list[str] | None = None
+    test: DataPaths = None
     """Paths of the test data, next to `train`."""
     split: Split | None = None
     """Division of `path` into train, valid and test, required with `path`. Next to `train` without `valid`: division of
@@ -69,8 +81,12 @@ class Data(Settings):
 
     @model_validator(mode="after")
     def _names_one_source(self) -> "Data":
-        if (self.path is None) == (self.train is None):
+        if self.path is None and self.train is None:
             raise ValueError("no data. Set `path` with `split`, or `train` (and `valid`, `test`).")
+        if self.path is not None and self.train is not None:
+            raise ValueError(
+                "`path` excludes `train`. Remove one of the two; the value null does, as in --set data.path=null."
+            )
         if self.path is not None and self.split is None:
             raise ValueError("`path` needs `split`. Set `split`, or name the files of each split.")
         if self.train is not None and self.split is not None:

@@ -7,7 +7,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError, create_model
+from pydantic import BeforeValidator, TypeAdapter, create_model
 from pydantic_core import PydanticCustomError
 
 from ctr.config.lengths import EpochsOrSteps
@@ -172,8 +172,10 @@ def _rate_or_schedule(value: Any) -> Any:
     if isinstance(value, dict | ScheduleSettings):
         return TypeAdapter(Schedule).validate_python(value)
     try:
+        if isinstance(value, bool):
+            raise ValueError
         return TypeAdapter(float).validate_python(value)  # YAML reads 1e-3 as text
-    except ValidationError as error:
+    except ValueError as error:
         raise ValueError("must be a number, or a schedule such as {schedule: cosine, initial: 0.001}") from error
 
 

@@ -15,9 +15,9 @@ from ctr.errors import ConfigError
 MISTAKES = {
     "train.epochs=3": "unknown key 'train'; did you mean 'training'?",
     "name=a/b": "name: the name must be usable as a folder",
-    "seed=-1": "seed: Input should be greater than or equal to 0. Received: -1",
+    "seed=-1": "seed: must be at least 0. Received: -1",
     "data.labels=clicked": "data: unknown key 'labels'; did you mean 'label'?",
-    "data.split.by=day": "data.split.by: Input should be 'rows', 'time'",
+    "data.split.by=day": "data.split.by: must be 'rows', 'time'",
     "features.columns.user={type: categories}": "unknown type 'categories'; did you mean 'categorical'?",
     "features.columns.user={dims: 3}": "unknown key 'dims'; did you mean 'dim'?",
     "features.unseen=mine": "features.unseen: ",

@@ -695,7 +695,7 @@ MISTAKES = {
         "before.parquet: no column 'prise'; did you mean 'price'?",
     ),
     "column of one set": (["BEFORE", "AFTER", "--columns", "only before"], "after.parquet: no column 'only before'"),
-    "no columns": (["BEFORE", "AFTER", "--columns", ","], "--columns: Tuple should have at least 1 item"),
+    "no columns": (["BEFORE", "AFTER", "--columns", ","], "--columns: must have at least 1 entry"),
     "times alone": (["BEFORE", "AFTER", "--columns", "ts"], "before.parquet ('ts': timestamp["),
     "both kinds": (
         ["BEFORE", "AFTER", "--numeric", "hour", "--categorical", "item,hour"],
@@ -726,28 +726,28 @@ MISTAKES = {
     ),
     "unknown period": (
         ["BEFORE", "AFTER", "--time", "ts", "--by", "days"],
-        "--by: Input should be 'hour', 'day', 'week' or 'month'. Received: 'days'",
+        "--by: must be 'hour', 'day', 'week' or 'month'. Received: 'days'",
     ),
     "unknown unit": (
         ["BEFORE", "AFTER", "--time", "ts", "--time-unit", "h"],
-        "--time-unit: Input should be 's', 'ms', 'us' or 'ns'. Received: 'h'",
+        "--time-unit: must be 's', 'ms', 'us' or 'ns'. Received: 'h'",
     ),
     "unknown zone": (["BEFORE", "AFTER", "--time", "ts", "--time-zone", "Mars"], "--time-zone: unknown time zone"),
     "unknown time": (["BEFORE", "AFTER", "--time", "tss"], "after.parquet: no column 'tss'; did you mean 'ts'?"),
     "no time": (["BEFORE", "AFTER", "--time", "price"], "after.parquet: column 'price' is double. Use a timestamp"),
     "too few bins": (
         ["BEFORE", "AFTER", "--bins", "1"],
-        "--bins: Input should be greater than or equal to 2. Received: 1",
+        "--bins: must be at least 2. Received: 1",
     ),
     "too many bins": (
         ["BEFORE", "AFTER", "--bins", "101"],
-        "--bins: Input should be less than or equal to 100. Received: 101",
+        "--bins: must be at most 100. Received: 101",
     ),
     "too low a bound": (
         ["BEFORE", "AFTER", "--major-above", "0.1"],
-        "--major-above: Input should be greater than 0.1. Received: 0.1",
+        "--major-above: must be above 0.1. Received: 0.1",
     ),
-    "no bound": (["BEFORE", "AFTER", "--major-above", "inf"], "--major-above: Input should be a finite number"),
+    "no bound": (["BEFORE", "AFTER", "--major-above", "inf"], "--major-above: must be a finite number"),
     "out is not a folder": (["BEFORE", "AFTER", "--out", "AFTER"], "after.parquet"),
 }
 

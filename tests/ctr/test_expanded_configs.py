@@ -190,7 +190,7 @@ CROSS = "features.columns.both={type: cross, of: [user, hour], hash: 9, dim: 2}"
             "report.slices: the dropped feature 'hour' is not a column of the data.",
         ),
         (["features.columns.user=drop", "features.columns.user.dim=2"], "'user' is not a mapping"),
-        (["features.columns=drop"], "features.columns: Input should be a valid dictionary. Received: 'drop'"),
+        (["features.columns=drop"], "features.columns: must be a mapping. Received: 'drop'"),
     ],
 )
 def test_a_drop_that_cannot_be(make_experiment, sets, message):

@@ -50,13 +50,13 @@ def test_batch_norm_is_on_off_or_numbers(make_experiment, tmp_path):
 
 MISTAKES = [
     ("model.batch_norm={eps: 1e-5}", "model.batch_norm: unknown key 'eps'; did you mean 'epsilon'?"),
-    ("model.batch_norm={momentum: 1}", "model.batch_norm.momentum: Input should be less than 1. Received: 1"),
+    ("model.batch_norm={momentum: 1}", "model.batch_norm.momentum: must be below 1. Received: 1"),
     (
         "model.batch_norm=1e-5",
         "model.batch_norm: must be true, false, or numbers such as {epsilon: 1.0e-5}. Received: '1e-5'",
     ),
     ("training.batchsize=3", "training: unknown key 'batchsize'; did you mean 'batch_size'?"),
-    ("training.batch_size=0", "training.batch_size: Input should be greater than 0. Received: 0"),
+    ("training.batch_size=0", "training.batch_size: must be above 0. Received: 0"),
     (
         "training.validate_every={epochs: 1, steps: 5}",
         "training.validate_every: needs a length. Set either `epochs` or `steps`",
@@ -66,7 +66,7 @@ MISTAKES = [
         "training.warm_start={run: runs/first, state: carry}",
         "training.warm_start: unknown key 'state': renamed to 'optimizer_state' in 0.5.0",
     ),
-    ("training.warm_start={run: runs/first, optimizer_state: carry}", "Input should be 'keep' or 'reset'"),
+    ("training.warm_start={run: runs/first, optimizer_state: carry}", "must be 'keep' or 'reset'"),
     ("report.psi.unstable_above=0.3", "report.psi: unknown key 'unstable_above': renamed to 'major_above' in 0.5.0"),
     ("report.exact_rows=9", "report: unknown key 'exact_rows': renamed to 'max_exact_rows' in 0.5.0"),
     (
@@ -80,8 +80,8 @@ MISTAKES = [
     ("model.type=dcn_v3", "model: unknown type 'dcn_v3'; did you mean 'dcn_v2'?"),
     ("model={type: can, pairs: [[a, b]], base: can}", "model.base: 'can' cannot be its own base"),
     ("model={type: can, pairs: [[a, b]], base: din}", "model.base.targets: missing setting. Add it."),
-    ("model={type: can, pairs: [a, b], base: dnn}", "model.pairs.0: Input should be a valid tuple"),
-    ("model.structure=paralel", "model.structure: Input should be 'stacked', 'parallel'"),
+    ("model={type: can, pairs: [a, b], base: dnn}", "model.pairs.0: must be a list"),
+    ("model.structure=paralel", "model.structure: must be 'stacked', 'parallel'"),
     ("model.hiden=[8]", "model: unknown key 'hiden'; did you mean 'hidden'?"),
     ("optimizers.sparse.*.lr=1", "optimizers.sparse.*: unknown key 'lr'"),
     (

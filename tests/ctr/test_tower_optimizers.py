@@ -74,9 +74,9 @@ def test_an_l2_on_towers_makes_their_matrices_smaller(make_experiment, tmp_path)
     ("setting", "message"),
     [
         ("l2: 0.1", "optimizers.dense.*: unknown key 'l2'; known: l1_gradient, l2_gradient"),
-        ("l2_gradient: -1", "optimizers.dense.*.l2_gradient: Input should be greater than or equal to 0"),
-        ("lookahead: {every: 0}", "optimizers.dense.*.lookahead.every: Input should be greater than 0"),
-        ("lookahead: {alpha: 2}", "optimizers.dense.*.lookahead.alpha: Input should be less than or equal to 1"),
+        ("l2_gradient: -1", "optimizers.dense.*.l2_gradient: must be at least 0"),
+        ("lookahead: {every: 0}", "optimizers.dense.*.lookahead.every: must be above 0"),
+        ("lookahead: {alpha: 2}", "optimizers.dense.*.lookahead.alpha: must be at most 1"),
     ],
 )
 def test_a_wrong_setting_is_named(make_experiment, setting, message):

@@ -505,7 +505,7 @@ def test_a_run_whose_code_is_not_trusted_is_not_called_damaged(copy, own):
 
 def test_arguments_are_checked_by_their_annotations(own, trusted):
     for setting, message in {
-        "model={type: my_package.towers:TwoTower, hidden: [wide]}": "model.hidden.0: Input should be a valid integer",
+        "model={type: my_package.towers:TwoTower, hidden: [wide]}": "model.hidden.0: must be an integer",
         "model={type: my_package.towers:TwoTower, hiden: [4]}": "unknown key 'hiden'; did you mean 'hidden'?",
         "model={type: my_package.towers:TwoTower, seed: 4}": "unknown key 'seed'",
         "optimizers.sparse.user={type: my_package.others:Descent}": "learning_rate: missing setting. Add it.",
