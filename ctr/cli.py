@@ -14,18 +14,25 @@ from rich.console import Console
 from typer.core import TyperCommand
 
 from ctr.options import (
+    Bins,
     Callbacks,
     Casts,
     Categorical,
     Config,
     DeclaredBy,
+    MajorAbove,
     Numeric,
     Overrides,
+    Period,
+    Processes,
     TimeUnit,
+    TimeZone,
     Trusted,
     Version,
 )
 from ctr.own_packages import check_packages
+
+QUOTE = "A dataset is one argument. Name its folder, or quote a glob, such as 'data/day-*.parquet'."
 
 app = typer.Typer(
     help="Train click-through-rate (CTR) models on Parquet data. Every run ends with a report of ranking quality (AUC) "
@@ -44,15 +51,30 @@ def program(version: Version = False) -> None:
 
 
 class _Command(TyperCommand):
-    """Command that answers an option of an earlier version with its new name."""
+    """Command that answers common mistakes: an option of an earlier version, --set, and a glob without quotes."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Check the options, then parse them."""
         known = {option for parameter in self.params for option in parameter.opts}
         for name in (argument.partition("=")[0] for argument in args):
+            if name == "--set" and name not in known:
+                _refuse(f"--set: `ctr {self.name}` does not read a config. Remove it; `ctr train` has this option.")
             if name.startswith("--") and name not in (*known, "--help"):
                 _refuse_renamed(name, known)
-        return super().parse_args(ctx, args)
+        ctx.allow_extra_args = True
+        rest = super().parse_args(ctx, args)
+        if rest:
+            hint = QUOTE if self.name in ("evaluate", "psi") else f"Remove it, or see `ctr {self.name} --help`."
+            _refuse(f"{rest[0]}: unexpected argument of `ctr {self.name}`. {hint}")
+        return rest
+
+
+def _refuse(message: str) -> None:
+    """End the command with a message."""
+    with _command():
+        from ctr.errors import ConfigError
+
+        raise ConfigError(message)
 
 
 def _refuse_renamed(name: str, known: set[str]) -> None:
@@ -206,14 +228,7 @@ def compare(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start the comparison in this folder over. Default: continue it.")
     ] = False,
-    processes: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Number of runs that train concurrently. Default: the available CPUs divided by training.threads; 1 "
-            "on a GPU.",
-        ),
-    ] = None,
+    processes: Processes = None,
     memory: Annotated[
         float | None,
         typer.Option(
@@ -263,6 +278,9 @@ def report(
             help="Markdown file: several runs side by side, or the report.md of one. Default: no file.",
         ),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file in --out. Default: an existing file is an error.")
+    ] = False,
 ) -> None:
     """Print reports, several runs side by side, and rewrite the report.html and report.md of each folder."""
     with _command() as console:
@@ -271,7 +289,7 @@ def report(
         if len(runs) > 1:  # to list the settings that differ, configs are resolved, which imports TensorFlow
             with _silent_stderr():
                 import ctr.config.experiment  # noqa: F401
-        report_job.report(runs, out, console)
+        report_job.report(runs, out, console, overwrite)
 
 
 @app.command(cls=_Command)
@@ -284,27 +302,14 @@ def psi(
     categorical: Categorical = None,
     numeric: Numeric = None,
     config: DeclaredBy = None,
-    bins: Annotated[
-        int | None,
-        typer.Option(
-            help="Bins of a numeric column, or values of a categorical column that get their own bin: 2 to 100. "
-            "Default: 10."
-        ),
-    ] = None,
-    major_above: Annotated[
-        float | None, typer.Option(help="PSI above which drift is major; moderate drift is above 0.1. Default: 0.2.")
-    ] = None,
+    bins: Bins = None,
+    major_above: MajorAbove = None,
     time: Annotated[
         str | None,
         typer.Option(metavar="COLUMN", help="Time column of CURRENT, for PSI over time. Default: no PSI over time."),
     ] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(metavar="PERIOD", help="Period of PSI over time: hour, day, week or month. Default: day."),
-    ] = None,
-    time_zone: Annotated[
-        str | None, typer.Option(help="Time zone of the hours and days of --by, such as Europe/Paris. Default: UTC.")
-    ] = None,
+    by: Period = None,
+    time_zone: TimeZone = None,
     time_unit: TimeUnit = None,
     cast: Casts = None,
     out: Annotated[

@@ -104,3 +104,33 @@ DeclaredBy: TypeAlias = Annotated[
         help="Config or run folder whose features say which integer columns are numbers. Default: rules decide."
     ),
 ]
+
+Bins: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        help="Bins of a numeric column, or values of a categorical column that get their own bin: 2 to 100. "
+        "Default: 10."
+    ),
+]
+
+MajorAbove: TypeAlias = Annotated[
+    float | None, typer.Option(help="PSI above which drift is major; moderate drift is above 0.1. Default: 0.2.")
+]
+
+TimeZone: TypeAlias = Annotated[
+    str | None, typer.Option(help="Time zone of the hours and days of --by, such as Europe/Paris. Default: UTC.")
+]
+
+Period: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="PERIOD", help="Period of PSI over time: hour, day, week or month. Default: day."),
+]
+
+Processes: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Number of runs that train concurrently. Default: the available CPUs divided by training.threads; 1 "
+        "on a GPU.",
+    ),
+]

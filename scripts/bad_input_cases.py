@@ -9,6 +9,7 @@ from bad_classical_cases import CLASSICAL_STUDIES
 from bad_feature_cases import FEATURES
 from bad_final_cases import FINAL_CONFIGS
 from bad_first_order_cases import FIRST_ORDER_CONFIGS
+from bad_folder_cases import FOLDERS
 from bad_option_cases import STUDY_OPTIONS, TRAINED_RUNS
 from bad_pair_cases import PAIR_CONFIGS
 from bad_qnn_cases import QNN_CONFIGS
@@ -562,5 +563,6 @@ CASES = [
     *FEATURES,
     *COMMANDS,
     *TRAINED_RUNS,
+    *FOLDERS,
     *STUDIES,
 ]

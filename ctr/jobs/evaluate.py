@@ -19,7 +19,7 @@ from ctr.evaluation.writer import ScoreWriter
 from ctr.jobs.show import print_bad_rows, print_results
 from ctr.runs.environment import environment
 from ctr.runs.files import write_json
-from ctr.runs.folders import check_replaceable, new_folder
+from ctr.runs.folders import check_replaceable, new_folder, target_folder
 from ctr.runs.run_data import CONTENTS, file_rows, files_of_run
 from ctr.schema.codec import kind_of
 from ctr.schema.report import EvaluationReport, FileOfRun
@@ -61,7 +61,7 @@ def evaluate(
     opened.run.file(CONTENTS)  # an error before the work, not after it
     check_sampling(opened, negatives_sampled)
     name = name_of(data)
-    target = Path(out).resolve() if out is not None else opened.run.folder / "evaluations" / name
+    target = target_folder(out) if out is not None else opened.run.folder / "evaluations" / name
     check_replaceable(target, overwrite, "an evaluation", _is_evaluation)
     row_groups = opened.open_data(data)
     dataset = opened.to_evaluate(name, row_groups, opened.experiment.data.keep)

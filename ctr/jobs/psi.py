@@ -25,7 +25,7 @@ from ctr.metrics.psi import MODERATE_ABOVE
 from ctr.report import print_report, write_html
 from ctr.runs.environment import environment
 from ctr.runs.files import write_json
-from ctr.runs.folders import check_replaceable, new_folder
+from ctr.runs.folders import check_replaceable, new_folder, target_folder
 from ctr.runs.run import Run
 from ctr.runs.run_data import file_rows
 from ctr.schema.codec import kind_of
@@ -153,7 +153,7 @@ def compare_data(
     """
     started = time.perf_counter()
     settings, console = settings or DriftSettings(), console or Console(quiet=True)
-    target = None if out is None else Path(out).resolve()
+    target = None if out is None else target_folder(out)
     if target is not None:
         check_replaceable(target, overwrite, "a report of `ctr psi`", _is_psi)
     old, new = (open_data(path, casts=settings.cast) for path in (reference, current))

@@ -77,6 +77,14 @@ class Replayed:
         return "a sum of gradients, or the norm that optimizers.clip_norm bounds"
 
 
+def _saved_steps(folder: Path) -> str:
+    """Return which steps a folder holds, as advice."""
+    steps = sorted([*folder.glob("diverged/step-*.parquet"), *folder.glob("step-*.parquet")])
+    if steps:
+        return f"Use {steps[0]}{f', or one of {len(steps) - 1} more' if steps[1:] else ''}."
+    return "`ctr train` saves RUN/diverged/step-N.parquet only when training diverges. Choose a run that diverged."
+
+
 def replay(file: str | Path, console: Console | None = None) -> list[Replayed]:
     """Repeat a saved step, forward and backward, on one device.
 
@@ -92,6 +100,8 @@ def replay(file: str | Path, console: Console | None = None) -> list[Replayed]:
     """
     path, console = Path(file), console or Console(quiet=True)
     run = Run(path.parent.parent)
+    if path.is_dir():
+        raise ConfigError(f"{path}: a folder, expected a saved step. {_saved_steps(path)}")
     if not path.is_file():
         raise ConfigError(f"{path}: no such file. Check the path.")
     if path.parent.name != "diverged" or not run.exists:

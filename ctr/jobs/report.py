@@ -14,19 +14,21 @@ from ctr.runs.files import write_text
 from ctr.runs.run import Run
 
 
-def report(folders: list[Path], out: Path | None, console: Console) -> None:
+def report(folders: list[Path], out: Path | None, console: Console, overwrite: bool = False) -> None:
     """Print the report of each folder, and several runs side by side; rewrite each report.html and report.md.
 
     Args:
         folders: trained runs, evaluations or comparisons.
         out: Markdown file for the runs side by side, or for a copy of report.md of the only one; None: no file.
         console: the console that prints the reports.
+        overwrite: replace an existing file `out`.
 
     Raises:
-        ConfigError: some folders have no report, named after the other reports are printed; or `out` is unsuitable.
+        ConfigError: some folders have no report, named after the other reports are printed; or `out` is unsuitable or
+            exists.
     """
     if out is not None:
-        check_markdown(out)
+        check_markdown(out, overwrite)
         if len(folders) > 1 and (comparisons := [folder for folder in folders if (folder / FILE).is_file()]):
             raise ConfigError(f"--out: {comparisons[0]} is a comparison. Run `ctr report` with this folder only.")
     runs, mistakes = [], []

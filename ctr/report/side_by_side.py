@@ -22,6 +22,7 @@ from ctr.metrics.metric import Metric, Place
 from ctr.report import formats
 from ctr.report.interval_notes import cluster_note
 from ctr.report.text_table import TextTable
+from ctr.runs.files import check_writable
 from ctr.runs.run import Run
 from ctr.schema.report import ScoredReport
 from ctr.schema.split_metrics import SplitMetrics
@@ -96,12 +97,15 @@ def to_markdown(sections: Sequence[TextTable]) -> str:
     return "\n\n".join(["### Side by side", *(section.markdown() for section in sections)]) + "\n"
 
 
-def check_markdown(path: Path) -> None:
-    """Raise ConfigError unless `path` can be a Markdown file to write."""
+def check_markdown(path: Path, overwrite: bool) -> None:
+    """Raise ConfigError unless `path` can be a Markdown file to write; only with `overwrite` it can exist."""
     if path.is_dir() or path.suffix != ".md":
         raise ConfigError(f"--out: {path} is not a Markdown file. Use a file name that ends in .md.")
     if not path.absolute().parent.is_dir():
         raise ConfigError(f"--out: {path.parent} is not a folder. Use a path in an existing folder.")
+    if not overwrite and (path.exists() or path.is_symlink()):
+        raise ConfigError(f"--out: {path} already exists. Choose another file, or add --overwrite.")
+    check_writable(path.absolute().parent)
 
 
 def short_names(runs: Sequence[Run]) -> list[str]:

@@ -119,7 +119,12 @@ def _print_drift(report: DriftReport, console: Console) -> None:
         console.print(f"integers as {type_}: {', '.join(columns)}: {why}", **PLAIN)
     if report["shared_files"]:
         shared = _count(len(report["shared_files"]), "file")
-        console.print(f"[yellow]note[/yellow]: the reference and the current data share {shared}", highlight=False)
+        console.print(
+            f"[yellow]note[/yellow]: the reference and the current data share {shared}. Rows in both make columns of "
+            "many ids seem to drift, so compare different data",
+            highlight=False,
+            soft_wrap=True,
+        )
     not_compared: dict[str, str] = report["not_compared"]
     for reason in dict.fromkeys(not_compared.values()):
         names = ", ".join(name for name in not_compared if not_compared[name] == reason)

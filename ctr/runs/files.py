@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,19 @@ from ctr.errors import ConfigError
 
 
 def check_writable(folder: Path) -> None:
-    """Raise ConfigError unless `folder` is a writable folder or can be created."""
+    """Raise ConfigError unless `folder` is a writable folder or can be created.
+
+    A file without a name is created and deleted there, because access rights do not say all: nobody can create a file
+    in /proc, and a network disk can refuse even root.
+    """
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            return
+    except OSError as error:
         raise ConfigError(
             f"{folder}: cannot write, because {existing} is not a writable folder. Choose another folder."
-        )
+        ) from error
 
 
 def is_read_only(folder: Path) -> bool:

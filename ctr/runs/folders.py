@@ -14,6 +14,15 @@ from ctr.runs.lock import lock_folder
 REPORT = "report.json"
 
 
+def target_folder(out: str | Path) -> Path:
+    """Return the folder that a user named, as named; if it is a link, `.` or `..`, the folder that this is.
+
+    `new_folder` replaces the folder, so it needs a name, and a link would be replaced instead of its target.
+    """
+    path = Path(os.path.normpath(out))
+    return path.resolve() if path.is_symlink() or not path.name.strip(".") else path
+
+
 def check_replaceable(target: Path, overwrite: bool, kind: str, is_of_kind: Callable[[dict[str, Any]], bool]) -> None:
     """Raise ConfigError unless a report can be written to `target`; only a report of the same kind is replaced.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ctr.errors import ConfigError
+from ctr.runs.files import check_writable
 
 
 @contextmanager
@@ -17,7 +18,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
     stayed empty. The lock file of a killed process remains without effect until the next process deletes it.
 
     Raises:
-        ConfigError: another process has locked the folder.
+        ConfigError: another process has locked the folder, or its parent folder cannot be written.
     """
     above = folder.absolute().parents
     created = [path for path in above if not path.exists()]
@@ -31,6 +32,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
                 with suppress(OSError):  # on a disk that became read-only it remains, without effect
                     Path(lock.lock_file).unlink()
     except Timeout as error:
+        check_writable(folder.parent)  # filelock waits for a file that it cannot create, too
         raise ConfigError(
             f"{folder}: another process is using this folder. Wait until it ends, or choose another folder."
         ) from error

@@ -28,6 +28,13 @@ PAGES = ("report.html", "report.md")
 MEASURED = ("reference", "scores", "contents.parquet", "curves.json", REPORT)
 SEALED = (*BEGUN_WITH, *LINES, "encoder", "checkpoints", *MEASURED)
 UNRECOVERABLE = (CONFIG, CODE, "data.json", "initial_weights.json", "warm_start.json")  # --resume cannot rewrite them
+MAX_RUNS = 3  # in an error
+NOT_A_RUN = {
+    "classical": "a classical model of a study: not a run, because the fitted model is not saved. Choose a run.",
+    "evaluation": "an evaluation, not a run. Choose the run that was evaluated.",
+    "psi": "a report of `ctr psi`, not a run. Choose the folder of a run.",
+}
+"""Kind of a report -> what its folder is, and what to do."""
 CAN_BE_LINKS = ("checkpoints", "evaluations")  # to a larger disk
 
 
@@ -65,13 +72,18 @@ class Run:
         return (self.folder / CONFIG).is_file()
 
     @property
+    def has_report(self) -> bool:
+        """True if there is a report.json, of a run, an evaluation or `ctr psi`, finished or not."""
+        return (self.folder / REPORT).is_file()
+
+    @property
     def is_finished(self) -> bool:
         """True if report.json exists and checksums.json, the last file that a run writes, lists it.
 
         Raises:
             Damaged: checksums.json is damaged.
         """
-        return (self.folder / REPORT).is_file() and REPORT in (self._sums() or {})
+        return self.has_report and REPORT in (self._sums() or {})
 
     def file(self, name: str) -> Path:
         """Return the path of a file after its bytes are checked.
@@ -175,7 +187,7 @@ class Run:
         """
         report = self.report()
         if report["kind"] != "run":
-            raise ConfigError(f"{self.folder}: not a run. Choose the folder of a run.")
+            raise ConfigError(f"{self.folder}: {NOT_A_RUN[report['kind']]}")
         return report
 
     def classical_report(self) -> ClassicalReport:
@@ -191,12 +203,17 @@ class Run:
 
     def _why_no_report(self) -> str:
         """Return why there is no report, and what to do."""
-        if (self.folder / REPORT).is_file() and self._sums() is None:
+        if self.has_report and self._sums() is None:
             reason = f"no {CHECKSUMS}: it was deleted, or an earlier version made the folder."
             advice = f"Run `{self.resume_command}` to evaluate the run again."
             return f"{reason} {advice if self.exists else 'Make the folder again with --overwrite.'}"
         if self.exists:
             return f"unfinished run. Use `{self.resume_command}` to continue it, or --overwrite to start over."
+        if self.folder.is_file():
+            return f"a file, expected a folder. Use {self.folder.parent}."
+        if below := sorted(path for path in self.folder.glob("[!.]*") if Run(path).has_report or Run(path).exists):
+            more = f" or one of {len(below) - MAX_RUNS} more" if len(below) > MAX_RUNS else ""
+            return f"no run in this folder, but below it. Choose {', '.join(map(str, below[:MAX_RUNS]))}{more}."
         return "no run in this folder. Train one with `ctr train`, or choose another folder."
 
     def warm_start(self) -> dict[str, Any] | None:
@@ -212,7 +229,7 @@ class Run:
             return self._remedy
         if not self.exists:
             return "Restore it, or make the folder again with --overwrite."
-        can_be_measured = (self.folder / REPORT).is_file() and self._has_checkpoint
+        can_be_measured = self.has_report and self._has_checkpoint
         if name != CHECKSUMS and (name in UNRECOVERABLE or not can_be_measured):
             return "Restore it, or start a new run with --run or --overwrite."
         deleted = "it" if name == CHECKSUMS else REPORT
@@ -341,7 +358,7 @@ class Run:
     @property
     def may_be_finished(self) -> bool:
         """True if report.json exists and checksums.json does not omit it: a run to restore."""
-        return (self.folder / REPORT).is_file() and self.was_finished
+        return self.has_report and self.was_finished
 
     @property
     def was_finished(self) -> bool:
@@ -350,7 +367,7 @@ class Run:
             sums = read_sums(self.folder)
         except Damaged:
             sums = None
-        return (self.folder / REPORT).is_file() if sums is None else REPORT in sums
+        return self.has_report if sums is None else REPORT in sums
 
     @property
     def _has_checkpoint(self) -> bool:

@@ -410,6 +410,9 @@ def test_what_cannot_be_replayed_is_named(saved, data_folder, tmp_path):
         return result.stderr
 
     assert "no such file" in message_of(tmp_path / "nothing.parquet")
+    for folder in (saved.parent, saved.parent.parent):
+        assert f"{folder}: a folder, expected a saved step. Use {saved}" in message_of(folder)
+    assert "`ctr train` saves RUN/diverged/step-N.parquet only when training diverges" in message_of(data_folder)
     assert "not in the folder `diverged` of a run" in message_of(data_folder / "part-0.parquet")
     kept = pq.read_table(saved)
     ids = kept[f"{RAW}ids"].combine_chunks()

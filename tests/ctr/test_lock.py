@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from ctr.cli import app
 from ctr.errors import ConfigError
+from ctr.runs.files import check_writable
 from ctr.runs.folders import new_folder
 from ctr.runs.lock import lock_folder
 
@@ -43,6 +44,23 @@ def test_what_a_killed_process_leaves_keeps_nobody_out(tmp_path):
     with lock_folder(tmp_path / "run"):
         pass
     assert not (tmp_path / ".run.lock").exists()
+
+
+def test_a_lock_that_cannot_be_created_is_not_held_by_another_process():
+    with pytest.raises(ConfigError) as error, lock_folder(Path("/proc/run")):
+        pytest.fail("it is locked")
+    assert str(error.value) == "/proc: cannot write, because /proc is not a writable folder. Choose another folder."
+
+
+def test_a_folder_in_which_nobody_can_write_is_refused_before_the_lock():
+    with pytest.raises(ConfigError, match="/proc/a/run: cannot write, because /proc is not a writable folder"):
+        check_writable(Path("/proc/a/run"))
+
+
+def test_checking_a_folder_leaves_nothing_in_it(tmp_path):
+    check_writable(tmp_path / "a" / "b")
+    check_writable(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_nothing_is_left_of_folders_that_were_made_for_the_lock(tmp_path):

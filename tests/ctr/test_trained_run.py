@@ -361,7 +361,7 @@ def test_a_damaged_or_unfinished_run_is_not_loaded(trained, tmp_path):
 
 def test_an_evaluation_is_not_loaded(run, table, tmp_path):
     evaluated(run, written(table, tmp_path / "fresh.parquet"), tmp_path / "out")
-    with pytest.raises(ConfigError, match=r"out: not a run\. Choose the folder of a run"):
+    with pytest.raises(ConfigError, match=r"out: an evaluation, not a run\. Choose the run that was evaluated\."):
         ctr.load_run(tmp_path / "out")
 
 

@@ -132,7 +132,7 @@ def test_its_folder_has_a_report_and_runs_no_code(compared):
     assert suffixes == {".json", ".yaml", ".parquet", ".npy", ".html", ".md"}
     environment = json.loads((folder / "classical/trees/seed-3/environment.json").read_text())
     assert "scikit-learn" in environment["packages"]
-    with pytest.raises(ConfigError, match="not a run"):
+    with pytest.raises(ConfigError, match="not a run, because the fitted model is not saved"):
         Run(folder / "classical/trees/seed-3").run_report()
 
 

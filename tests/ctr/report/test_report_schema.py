@@ -117,9 +117,9 @@ def test_a_later_version_is_refused(folders):
 def test_reports_are_read_as_their_kind(folders):
     with pytest.raises(ConfigError, match=r"a report of `ctr psi`\. Use the folder of a run or an evaluation"):
         Run(folders["psi"]).scored_report()
-    with pytest.raises(ConfigError, match=r"not a run\. Choose the folder of a run"):
+    with pytest.raises(ConfigError, match=r"an evaluation, not a run\. Choose the run that was evaluated"):
         Run(folders["evaluation"]).run_report()
-    with pytest.raises(ConfigError, match="not a run"):
+    with pytest.raises(ConfigError, match=r"a report of `ctr psi`, not a run\. Choose the folder of a run"):
         ctr.evaluate(folders["psi"], str(folders["psi"].parent / "current.parquet"))
 
 

@@ -505,23 +505,33 @@ def test_a_bad_folder_does_not_hide_the_others(trained, tmp_path):
 
 
 @pytest.mark.medium
-def test_only_markdown_is_ever_replaced(trained, tmp_path):
+def test_a_file_is_replaced_only_with_overwrite_and_only_markdown(trained, tmp_path):
     precious = tmp_path / "thesis.txt"
     precious.write_text("years of work")
     for out in (precious, tmp_path, tmp_path / "nowhere" / "x.md"):
-        result = report(trained / "a", trained / "b", "--out", out)
+        result = report(trained / "a", trained / "b", "--out", out, "--overwrite")
         assert result.exit_code == 2
         assert "--out: " in result.stderr
     assert precious.read_text() == "years of work"
-    (tmp_path / "old.md").write_text("old")
-    assert report(trained / "a", trained / "b", "--out", tmp_path / "old.md").exit_code == 0
-    assert (tmp_path / "old.md").read_text().startswith("### Side by side")
+    old = tmp_path / "old.md"
+    old.write_text("old")
+    refused = report(trained / "a", trained / "b", "--out", old)
+    assert refused.exit_code == 2
+    assert refused.stderr == f"error: --out: {old} already exists. Choose another file, or add --overwrite.\n"
+    assert refused.stdout == ""  # before any work
+    assert old.read_text() == "old"
+    assert report(trained / "a", trained / "b", "--out", old, "--overwrite").exit_code == 0
+    assert old.read_text().startswith("### Side by side")
 
 
 @pytest.mark.medium
 def test_of_one_run_its_own_summary_is_written(trained, tmp_path):
     assert report(trained / "a", "--out", tmp_path / "one.md").exit_code == 0
     assert (tmp_path / "one.md").read_text() == (trained / "a" / "report.md").read_text()
+    link = tmp_path / "link.md"
+    link.symlink_to(tmp_path / "nowhere.md")
+    assert "link.md already exists" in report(trained / "a", "--out", link).stderr
+    assert "cannot write, because /proc is not" in report(trained / "a", "--out", "/proc/x.md").stderr
 
 
 def test_reports_of_an_earlier_version_are_compared_as_far_as_they_go(tmp_path):

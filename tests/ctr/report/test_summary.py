@@ -73,5 +73,7 @@ def test_no_name_and_no_hour_is_cut_in_a_narrow_terminal():
     }
     text = shown(report, 80)
     assert "reference: 1 row in 1 file\ncurrent: 2,000 rows in 2 files\n" in text
-    assert all(part in text for part in (name, since, "share 1 file"))
+    assert all(part in text for part in (name, since))
+    note = "note: the reference and the current data share 1 file. Rows in both make columns of many ids seem to drift"
+    assert note in text
     assert "…" not in text
