@@ -40,9 +40,24 @@ def test_a_feature_is_named_whichever_lacks_it(make_experiment, without):
 
     [removed], [added] = diff_experiments(whole, lacking), diff_experiments(lacking, whole)
 
-    assert removed.startswith("features.columns.hour: {'column': 'ts'")
-    assert removed.endswith("in the run, absent now")
-    assert added.startswith("features.columns.hour: absent in the run, {'column': 'ts'")
+    assert removed == "features.columns, only in the run: hour"
+    assert added == "features.columns, only now: hour"
+
+
+def test_features_of_another_dataset_are_listed_by_name(make_experiment, edit_config, config):
+    whole = make_experiment()
+    others = {name: {"type": "numeric"} for name in ("ad", "app", "banner", "hour of day", "ip", "site.id")}
+
+    def replace_features(values):
+        values["features"]["columns"] = others
+        values["training"]["epochs"] = 7
+
+    edit_config(replace_features)
+    assert diff_experiments(whole, load_experiment(config)) == [
+        "features.columns, only in the run: user, item, history, hour, price",
+        "features.columns, only now: ad, app, banner, hour of day, ip and 1 more",
+        "training.epochs: 3 in the run, 7 now",
+    ]
 
 
 def test_an_optimizer_of_a_pattern_is_named_whichever_lacks_it(make_experiment):

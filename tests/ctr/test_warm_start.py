@@ -234,7 +234,7 @@ def test_the_command_begins_with_a_run_and_says_so(place, first, tmp_path):
 
 OTHERS = {
     "a feature's width": (["features.columns.user.dim=8"], "features.columns.user.dim: 4 in the run, 8 now"),
-    "a new feature": (["features.columns.w={type: numeric}"], "features.columns.w: absent in the run"),
+    "a new feature": (["features.columns.w={type: numeric}"], "features.columns, only now: w\nRestore"),
     "the model": (["model.cross_layers=2"], "model.cross_layers: 1 in the run, 2 now"),
     "a table's optimizer": (
         ["optimizers.sparse.user.type=adagrad"],
