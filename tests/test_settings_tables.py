@@ -99,6 +99,8 @@ def test_an_argument_without_a_description_is_an_error():
         (dict[str, int], "mapping"),
         (bool | None, "`true`, `false` or `null`"),
         (list[str | int], "list of strings or integers"),
+        (list[Literal["logistic", "trees"]], "list of `logistic` or `trees`"),
+        (list[bool], "list of `true` or `false`"),
         (Annotated[int, Field(ge=2, le=100)], "integer from 2 to 100"),
         (Annotated[int, Field(gt=0, le=10**12)], "integer ≥ 1"),
         (Annotated[int, Field(ge=0, lt=2**31)] | None, "integer ≥ 0 or `null`"),

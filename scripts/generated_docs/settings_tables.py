@@ -161,11 +161,22 @@ def _with_bounds(words: str, bounds: Any) -> str:
 
 
 def _plural(args: tuple[Any, ...]) -> str:
-    """Return the items of a list in words."""
+    """Return the items of a list in words: the plurals of types, or values such as `a` or `b`."""
     is_fixed = len(args) > 1 and args[1] is not Ellipsis
     items = _members(args)
-    plural = _any_of([item.replace("list", "lists") if item.startswith("list") else f"{item}s" for item in items])
+    plural = _any_of([_plural_of(item) for item in items])
     return f"{len(args)} {plural}" if is_fixed else plural
+
+
+def _plural_of(item: str) -> str:
+    """Return the plural of a type in words; values in backticks stay.
+
+    >>> _plural_of("integer"), _plural_of("list of strings"), _plural_of("`trees`")
+    ('integers', 'lists of strings', '`trees`')
+    """
+    if item.startswith("list"):
+        return item.replace("list", "lists", 1)
+    return item if item.endswith("`") else f"{item}s"
 
 
 def _members(args: tuple[Any, ...]) -> list[str]:
