@@ -375,11 +375,11 @@ def _command(trusted: list[str] | None = None) -> Iterator[Console]:
     except ImportError as error:
         print(f"error: {error}", file=sys.stderr)  # exit_codes needs `features`
         raise SystemExit(2) from error
-    from ctr.config.user_code import trust
+    from ctr.config.user_code import trust_installed
     from ctr.jobs.exit_codes import exit_codes
 
     with exit_codes() as console:
-        trust(*(trusted or []))
+        trust_installed(*(trusted or []))
         yield console
 
 

@@ -415,10 +415,11 @@ COMMANDS = [
     command("inspecting a damaged file", "inspect config.yaml", str(PART), damage=lambda: cut(PART, end=-100)),
     command(
         "a trusted tower that does not exist",
-        f"{TRAIN} --trust nowhere --set model=nowhere:Tower",
-        "'nowhere:Tower'",
+        f"{TRAIN} --trust yaml --set model=yaml.nowhere:Tower",
+        "'yaml.nowhere:Tower'",
         "No module named",
     ),
+    command("trust in a package that does not exist", f"{TRAIN} --trust nowhere", "--trust", "'nowhere'"),
     command(
         "a trusted class that is not a tower",
         f"{TRAIN} --trust yaml --set model=yaml:SafeLoader",

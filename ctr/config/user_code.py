@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,20 @@ def trust(*packages: str) -> None:
         if reason := _why_refused(package):
             raise ConfigError(f"--trust: {package!r} {reason}")
     _trusted.update(packages)
+
+
+def trust_installed(*packages: str) -> None:
+    """Trust packages that exist, as `trust`. A name that is wrong would otherwise be found late, or never.
+
+    Raises:
+        ConfigError: as `trust`, or no such package is installed or in the working directory.
+    """
+    trust(*packages)
+    places = [*sys.path, str(Path.cwd())]
+    for package in packages:
+        name = package.partition(".")[0]
+        if name not in sys.modules and PathFinder.find_spec(name, places) is None:
+            raise ConfigError(f"--trust: no package {name!r} is installed or in {Path.cwd()}. {INSTALL}")
 
 
 def trusted_packages() -> list[str]:

@@ -382,6 +382,7 @@ def test_a_config_or_run_from_a_stranger_imports_nothing(of_stranger, own):
         ["compare", own / "theirs.yaml", "--out", own / "compared-theirs"],
         ["replay", of_stranger / "diverged" / "step-000000001.parquet"],
     ]
+    (own / "strange.py").touch()  # its name begins like the stranger's
     for trust in ([], ["--trust", "my_package"], ["--trust", "strange"]):
         for arguments in commands:
             result = command(*arguments, *trust)
@@ -539,3 +540,19 @@ def test_python_is_no_package_of_the_user(package):
 @pytest.mark.parametrize("package", ["ctr", "features", "models.dnn", "optimizers"])
 def test_the_project_needs_no_trust(package):
     assert "belongs to ctr itself" in only_line(command("train", "tiny.yaml", "--trust", package))
+
+
+@pytest.mark.parametrize("package", ["nowhere", "nowhere.deep"])
+def test_a_package_that_does_not_exist_is_not_trusted_on_the_command_line(package):
+    line = only_line(command("train", "tiny.yaml", "--trust", package))
+    assert line.startswith("error: --trust: no package 'nowhere' is installed or in ")
+    assert line.endswith(". Install the package, or correct the name.")
+
+
+def test_packages_are_found_without_importing_them(own, monkeypatch):
+    monkeypatch.chdir(own)
+    monkeypatch.setattr(user_code, "_trusted", set())
+    sys.modules.pop("my_package", None)
+    user_code.trust_installed("my_package", "yaml")
+    assert user_code.trusted_packages() == ["my_package", "yaml"]
+    assert "my_package" not in sys.modules
