@@ -14,6 +14,7 @@ if tf.keras.Model is not tf_keras.Model:
     )
 
 from models.auc import AUC
+from models.auto_int import AutoInt
 from models.blocks import MLP, BatchNorm, Dropout, batch_norm_layer
 from models.can import CAN
 from models.compressed_dot import CompressedDot
@@ -52,6 +53,7 @@ MODELS: dict[str, type[Tower]] = {
     "dcn_mix": DCNMix,
     "gdcn": GDCN,
     "compressed_dot": CompressedDot,
+    "auto_int": AutoInt,
     "dlrm": DLRM,
     "final_mlp": FinalMLP,
     "final_net": FinalNet,
@@ -75,6 +77,7 @@ __all__ = [
     "MLP",
     "MODELS",
     "QNN",
+    "AutoInt",
     "BatchNorm",
     "Behaviors",
     "CTRModel",

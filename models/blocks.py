@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, get_args
 import tensorflow as tf
 import tf_keras
 
-from models.recording import BatchNormalization, Dense, PReLU, Recorded, ReLU
+from models.recording import BatchNormalization, Dense, LayerNormalization, PReLU, Recorded, ReLU
 from models.seeds import PathInitializer, seed_of
 
 Activation: TypeAlias = Literal["relu", "prelu", "dice"]
@@ -50,6 +50,15 @@ def batch_norm_layer(batch_norm: bool | BatchNorm, name: str) -> BatchNormalizat
         return None
     settings = BatchNorm() if batch_norm is True else batch_norm
     return BatchNormalization(momentum=settings.momentum, epsilon=settings.epsilon, name=name)
+
+
+def layer_norm_layer(name: str) -> LayerNormalization:
+    """Return a normalization of the last axis, with PyTorch's epsilon of 1e-5, on which published settings rely.
+
+    Args:
+        name: name of the layer.
+    """
+    return LayerNormalization(epsilon=1e-5, name=name)
 
 
 def check_maximum(maximum: int, **sizes: int) -> None:

@@ -89,6 +89,10 @@ class BatchNormalization(Recorded, tf_keras.layers.BatchNormalization):
     """Keras's batch normalization, recorded."""
 
 
+class LayerNormalization(Recorded, tf_keras.layers.LayerNormalization):
+    """Keras's layer normalization, recorded."""
+
+
 class ReLU(Recorded, tf_keras.layers.ReLU):
     """Keras's rectifier, recorded."""
 

@@ -12,5 +12,8 @@ def pairs_of_two_widths() -> None:
 PAIR_CONFIGS = [
     setting("an unknown interaction of DLRM", "model", {"type": "dlrm", "interaction": "sum"}, "'dot' or 'cat'", "sum"),
     setting("no width in the bottom of DLRM", "model", {"type": "dlrm", "bottom_hidden": [0]}, "bottom_hidden", "[0]"),
+    setting("heads that do not divide the width", "model", {"type": "auto_int", "heads": 3}, "heads", "Received: 3"),
+    setting("AutoInt with a plain number and no MLP", "model", {"type": "auto_int", "hidden": []}, "hidden", "price"),
+    setting("AutoInt without attention", "model", {"type": "auto_int", "attention_layers": 0}, "attention_layers must"),
     Case("configs", "pairs of two widths", pairs_of_two_widths, TRAIN, ("dlrm needs", "user 3", "`dim`")),
 ]

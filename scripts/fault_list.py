@@ -145,6 +145,13 @@ FAULTS = (
         (f"{MODELS}/test_dlrm.py", MODELS),
     ),
     Fault(
+        "attention_sums_to_1_over_the_fields_that_read",
+        "models/auto_int.py",
+        'tf.nn.softmax(tf.einsum("bihd,bjhd->bhij", q, k) * self.scale)',
+        'tf.nn.softmax(tf.einsum("bihd,bjhd->bhij", q, k) * self.scale, axis=-2)',
+        (f"{MODELS}/test_auto_int.py", MODELS),
+    ),
+    Fault(
         "both_mlps_have_the_first_gate",
         "models/final_mlp.py",
         "zip(self.deep, inputs, strict=True)",

@@ -18,6 +18,11 @@ MODEL_PAIRINGS = {
     "dcn_mix": ("{type: dcn_mix, experts: 2, hidden: [8]}", "ftrl", "adam"),
     "gdcn": ("{type: gdcn, cross_layers: 2, hidden: [8]}", "adagrad", "adam"),
     "compressed_dot": ("{type: compressed_dot, compressed: 2, compress_hidden: [4], hidden: [8]}", "momentum", "lion"),
+    "auto_int": (
+        "{type: auto_int, attention_layers: 1, attention_width: 6, hidden: [8]}",
+        "group_lasso_adagrad",
+        "adam",
+    ),
     "dlrm": ("{type: dlrm, bottom_hidden: [4], hidden: [8]}", "rowwise_adagrad", "sgd"),
     "final_mlp": (
         "{type: final_mlp, hidden: [8], hidden_2: [6], heads: 2, context_2: [user, history], gate_hidden: [4]}",
