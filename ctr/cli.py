@@ -334,6 +334,8 @@ def psi(
         casts = parse_casts(cast or [])
         lists = {"columns": columns, "categorical": categorical, "numeric": numeric}
         periods = _set_options({"by": by, "time_zone": time_zone, "time_unit": time_unit})
+        if overwrite and out is None:
+            raise ConfigError("--overwrite: needs a folder with a report. Add --out FOLDER.")
         if time is None and periods:
             raise ConfigError(f"{_option(next(iter(periods)))}: needs a time column. Add --time COLUMN.")
         try:

@@ -18,7 +18,7 @@
 from features.ahead import read_ahead
 from features.bad_rows import BadRows, leave_out_bad_rows
 from features.batch import NULL, OUT_OF_VOCABULARY, PADDING, SPECIAL_ROWS, Batch, table_rows, take
-from features.casts import Cast, cast_advice, cast_column
+from features.casts import Cast, cast_advice, cast_column, common_cast
 from features.columns import check_agreement, check_columns, check_known, files_of, rows_of_files, unified_schema
 from features.dataset import as_tf_dataset, batch_signature
 from features.decoding import decode_ids, decoded_batch, describe_row
@@ -92,6 +92,7 @@ __all__ = [
     "check_columns",
     "check_known",
     "columns_of_first_file",
+    "common_cast",
     "count_rows",
     "date_texts",
     "decode_ids",

@@ -1,7 +1,7 @@
 """Casts of columns to another type, as set by `data.cast`."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -127,6 +127,23 @@ def cast_advice(column: str, type_: pa.DataType, use: Literal["category", "key",
         frame = f'Pass `frame.astype({{"{column}": "datetime64[us]"}})`.' if is_text(type_) else None
         return Advice(cast, "Convert it to timestamps in the data.", frame)
     return Advice("Use another column.", "Convert it to its type in the training data.")
+
+
+def common_cast(types: Iterable[pa.DataType]) -> Literal["text", "integer", "number"] | None:
+    """Return the cast by which columns of all these types hold the same; None without such a cast.
+
+    >>> common_cast([pa.int64(), pa.string()]), common_cast([pa.float64(), pa.string()])
+    ('text', 'number')
+    >>> common_cast([pa.int64(), pa.float64()]), common_cast([pa.int64(), pa.list_(pa.int64())])
+    ('integer', None)
+    """
+    distinct = [type_ for type_ in dict.fromkeys(types) if not pa.types.is_null(innermost(type_))]
+    if len({is_list(type_) for type_ in distinct}) != 1:
+        return None
+    inner = [innermost(type_) for type_ in distinct]
+    has_text = any(map(is_text, inner))
+    casts: tuple[Literal["text", "integer", "number"], ...] = ("text", "number") if has_text else ("integer", "text")
+    return next((cast for cast in casts if all(_accepts(cast, type_) for type_ in inner)), None)
 
 
 def to_hex(values: pa.Array) -> pa.LargeStringArray:

@@ -1,7 +1,9 @@
 """Options that do not go with the other arguments or the data, and what each must be answered with."""
 
+from pathlib import Path
+
 import pyarrow as pa
-from breakable_experiment import COMPARE, EVALUATE, command, has_one, holds, rewrite, rewrite_all, study
+from breakable_experiment import COMPARE, EVALUATE, command, has_one, holds, rewrite, rewrite_all, study, table
 
 STUDY_OPTIONS = [
     study(
@@ -43,3 +45,26 @@ TRAINED_RUNS = [
     ),
 ]
 """Data that does not suit a trained run, whose config does not change."""
+OTHER = Path("other.parquet")
+PSI_OPTIONS = [
+    command("psi that overwrites no folder", "psi clicks clicks --overwrite", "--overwrite", "Add --out FOLDER."),
+    command(
+        "psi by day of integers",
+        "psi clicks clicks --time user --by day",
+        "--by: column 'user' of",
+        "Add --time-unit if they count from 1970",
+    ),
+    command(
+        "psi over time with the unit of timestamps",
+        "psi clicks clicks --time ts --time-unit s",
+        "--time-unit: column 'ts' of",
+        "Remove the option.",
+    ),
+    command(
+        "psi of columns that differ in type",
+        f"psi clicks {OTHER}",
+        "Add --cast user=text --cast price=number.",
+        damage=lambda: table({"user": ["1", "2"], "price": ["1.5", "2.5"]})(OTHER),
+    ),
+]
+"""Options of `ctr psi` that do not go together, and those that its errors name."""

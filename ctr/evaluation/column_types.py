@@ -8,12 +8,14 @@ import pyarrow.compute as pc
 
 from ctr.errors import ConfigError
 from features import (
+    DataError,
     Ragged,
     RowGroup,
     Values,
     as_floats,
     check_agreement,
     check_columns,
+    common_cast,
     files_of,
     innermost,
     is_bytes,
@@ -25,6 +27,7 @@ from features import (
 )
 
 ColumnType = Literal["numeric", "categorical", "list", "list of numbers"]
+MAX_CONFLICTS = 5  # lines of an error
 LIST_OF = "list of "  # start of the meaning of a list column in check_agreement
 
 
@@ -81,7 +84,7 @@ def infer_column_types(
     compared = [name for name in names if name not in others]
     # flags are numbers only if listed in `numeric`; integers that are categories are not compared with floats
     numbers = {name for name in compared if all(map(_can_be_numeric, types[name]))} - set(categorical) | set(numeric)
-    meanings = check_agreement(reference + current, compared, numbers)
+    meanings = _agreed_meanings(reference + current, compared, numbers)
     column_types: dict[str, ColumnType | None] = {}
     for name in compared:
         meaning = meanings.get(name, "nulls")
@@ -95,6 +98,35 @@ def infer_column_types(
         else:
             column_types[name] = "categorical"
     return column_types, others
+
+
+def _agreed_meanings(row_groups: list[RowGroup], names: list[str], numbers: Collection[str]) -> dict[str, str]:
+    """Return column -> meaning, as `check_agreement` does.
+
+    Raises:
+        DataError: columns differ in type between files; the message lists all of them, with the casts that help.
+    """
+    meanings: dict[str, str] = {}
+    conflicts: dict[str, str] = {}
+    for name in names:
+        try:
+            meanings |= check_agreement(row_groups, [name], numbers)
+        except DataError as error:
+            conflicts[name] = error.message
+    if not conflicts:
+        return meanings
+    files = files_of(row_groups)
+    casts = {name: common_cast([file.schema.field(name).type for file in files]) for name in conflicts}
+    options = " ".join(f"--cast {name}={cast}" for name, cast in casts.items() if cast is not None)
+    others = ", ".join(repr(name) for name, cast in casts.items() if cast is None)
+    advice = [f"Add {options}."] if options else []
+    advice += [f"Use one type in all files for {others}, or leave it out with --columns."] if others else []
+    if len(conflicts) == 1:
+        raise DataError(f"{next(iter(conflicts.values()))} {' '.join(advice)}")
+    shown = list(conflicts.values())[:MAX_CONFLICTS]
+    more = [f"and {len(conflicts) - MAX_CONFLICTS} more"] if len(conflicts) > MAX_CONFLICTS else []
+    title = f"{len(conflicts)} columns: their types differ between files."
+    raise DataError("\n".join([f"{title} {' '.join(advice)}", *(f"  {line}" for line in [*shown, *more])]))
 
 
 def values_of_type(column: pa.ChunkedArray, column_type: ColumnType | None) -> Values:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -14,12 +14,14 @@ from pydantic import Field, ValidationInfo, field_validator
 from rich.console import Console
 
 from ctr.config.report import PSI, Time
+from ctr.console import warn
 from ctr.errors import ConfigError
 from ctr.evaluation.column_types import ColumnType, infer_column_types, shared_columns, values_of_type
 from ctr.evaluation.curves import save_curves
 from ctr.evaluation.histograms import FEATURE, Binning, Histograms, by_feature
 from ctr.evaluation.integer_columns import classify_integers
 from ctr.evaluation.timeline import Timeline
+from ctr.jobs.psi_checks import check_time, columns_without_values, with_doubts
 from ctr.metrics.periods import periods_of
 from ctr.metrics.psi import MODERATE_ABOVE
 from ctr.report import print_report, write_html
@@ -160,11 +162,14 @@ def compare_data(
     check_known(old + new, settings.cast, "--cast")
     if settings.time is not None:
         check_columns(new, [settings.time.column], settings.time.check)
+        check_time(new, settings.time)
     names, not_compared = _columns(old, new, settings)
     by_type, without_type = infer_column_types(old, new, names, settings.categorical, settings.numeric)
     not_compared |= without_type
     if not by_type:
         raise _nothing_to_compare(reference, current, not_compared)
+    if settings.declared and not settings.declared.keys() & by_type.keys():
+        warn(console, "--config: no compared column belongs to a feature of the config, so it has no effect")
     given_reasons = _given_reasons(by_type, old, settings)
     by_type |= {name: type_ for name, type_ in settings.declared.items() if by_type.get(name, "") is None}
     types, chosen_reasons, edge_rows, edge_row_count = _sample_edges(old, by_type, settings.psi.bins)
@@ -175,15 +180,21 @@ def compare_data(
     _subtract(edge_rows, edge_row_count, histograms)
     current_histograms, timeline = _count(new, binning, types, settings.time)
     ended = time.perf_counter()
+    not_compared |= (empty := columns_without_values(histograms, current_histograms))
+    types = {name: type_ for name, type_ in types.items() if name not in empty}
+    if not types:
+        raise _nothing_to_compare(reference, current, not_compared)
+    results = by_feature(histograms.compare(current_histograms, settings.psi.major_above))
+    results = {name: results[name] for name in types}
     report: DriftReport = {
         "version": VERSION,
         "kind": "psi",
         "psi": {
-            "features": {"current": by_feature(histograms.compare(current_histograms, settings.psi.major_above))},
-            "over_time": _over_time(timeline, histograms, settings),
+            "features": {"current": with_doubts(results, histograms, current_histograms, settings.categorical)},
+            "over_time": _over_time(timeline, histograms, settings, types),
         },
         "column_types": {name: str(type_) for name, type_ in types.items()},
-        "type_reasons": chosen_reasons | given_reasons,
+        "type_reasons": {name: why for name, why in (chosen_reasons | given_reasons).items() if name in types},
         "not_compared": not_compared,
         "shared_files": sorted({file.path for file in files_of(old)} & {file.path for file in files_of(new)}),
         "files": {"reference": file_rows(old), "current": file_rows(new)},
@@ -197,7 +208,7 @@ def compare_data(
     }
     if target is not None:
         bins = by_feature(histograms.describe({"current": current_histograms}))
-        _write(target, report, bins, settings.psi.major_above)
+        _write(target, report, {name: bins[name] for name in types}, settings.psi.major_above)
     print_report(report, console)
     if target is not None:
         console.print(f"report: {write_html(target)}", highlight=False, markup=False, soft_wrap=True)
@@ -324,13 +335,18 @@ def _count(
     return reduce(DatasetCounts.merge, counted, DatasetCounts(Histograms(binning), Timeline(binning)))
 
 
-def _over_time(timeline: Timeline, reference: Histograms, settings: DriftSettings) -> OverTime | None:
-    """Return the PSI of every period of the current data; None without a time column, or within one period."""
+def _over_time(
+    timeline: Timeline, reference: Histograms, settings: DriftSettings, names: Collection[str]
+) -> OverTime | None:
+    """Return the PSI of these columns in every period of the current data; None without a time column or periods."""
     if settings.time is None:
         return None
     time_column = {FEATURE + settings.time.column: "it is the time column"}
     periods = timeline.compare(reference, settings.psi.major_above, by_nature=time_column)
-    return None if periods is None else periods.over_time(settings.time.column, settings.time.by)
+    if periods is None:
+        return None
+    over_time = periods.over_time(settings.time.column, settings.time.by)
+    return {**over_time, "features": {name: column for name, column in over_time["features"].items() if name in names}}
 
 
 def _is_psi(report: dict[str, Any]) -> bool:

@@ -51,7 +51,8 @@ class PSIResult(TypedDict):
     """Probability of at least this PSI without drift."""
     drift: Drift
     """Stable below 0.1, moderate up to the limit of major drift, 0.2 unless set otherwise; too_little_data where the
-    noise floor is at least 0.1 and PSI is within it."""
+    noise floor is at least 0.1 and PSI is within it, and in a report of `ctr psi` instead of stable, where hardly any
+    value of a category has a bin of its own."""
     noise: NotRequired[float]
     """Noise floor: the 99.9th percentile of PSI without drift. Absent where there is nothing to compare."""
     bins: NotRequired[int]
@@ -59,7 +60,7 @@ class PSIResult(TypedDict):
     rows: NotRequired[list[int]]
     """Independent rows of the reference and of the current data. Absent where there is nothing to compare."""
     reason: NotRequired[str]
-    """Why there is nothing to compare."""
+    """Why there is nothing to compare, or why a category is not called stable."""
 
 
 def psi(expected: np.ndarray, actual: np.ndarray) -> float:

@@ -117,6 +117,9 @@ def _print_drift(report: DriftReport, console: Console) -> None:
     _print_table(table, console)
     for type_, why, columns in integer_columns(report):
         console.print(f"integers as {type_}: {', '.join(columns)}: {why}", **PLAIN)
+    for name, result in compared:
+        if "reason" in result:
+            console.print(f"{formats.drift(result['drift'])}: {name}: {result['reason']}", **PLAIN)
     if report["shared_files"]:
         shared = _count(len(report["shared_files"]), "file")
         console.print(

@@ -144,7 +144,30 @@ def test_a_new_category_is_counted(compare):
 
 def test_ids_that_are_always_new_are_no_shift(compare):
     before, after = [f"visit {k}" for k in range(3000)], [f"visit {k}" for k in range(3000, 5000)]
-    assert found(compare({"x": before}, {"x": after}))["psi"] == 0
+    one = found(compare({"x": before}, {"x": after}))
+    assert one["psi"] == 0
+    assert one["drift"] == "too_little_data"  # PSI would be 0 whatever the ids are
+    assert one["reason"] == "none of its values have a bin of their own, too few for a verdict"
+
+
+def test_numbers_as_categories_that_hardly_repeat_are_not_called_stable(compare, capsys):
+    """Compared as numbers, the same column has drifted, and a category with frequent values keeps its verdict."""
+    random = np.random.default_rng(6)
+    before = {"price": random.lognormal(3, 1, 20_000).round(3), "shop": random.integers(0, 9, 20_000)}
+    after = {"price": random.lognormal(3.4, 1, 20_000).round(3), "shop": random.integers(0, 9, 20_000)}
+    assert found(compare(before, after), "price")["drift"] == "moderate"
+    report = compare(before, after, console=Console(width=300), categorical=("price", "shop"))
+    one, shown = found(report, "price"), capsys.readouterr().out
+    shares = bins_of(compare.folder, "price")
+    own = 100 * max(sum(shares["reference"][:-3]), sum(shares["sets"]["current"][:-3]))
+    assert 0 < own < 1
+    assert one["drift"] == "too_little_data"
+    assert one["reason"] == (
+        f"only {own:.2g}% of its values have a bin of their own, too few for a verdict. If it holds numbers, remove "
+        "'price' from --categorical"
+    )
+    assert f"too little data: price: {one['reason']}\n" in shown
+    assert found(report, "shop")["drift"] == "stable"
 
 
 @pytest.mark.parametrize(("sampled", "counted"), [(2000, 19_000), (100_000, 10_000)], ids=["sample", "all rows"])
@@ -170,18 +193,25 @@ def test_a_reference_of_one_row_is_too_little(compare, capsys):
 
 
 def test_columns_without_values_or_with_one_are_stable(compare):
-    columns = {
+    empty = {
         "null": pa.nulls(500),
         "null number": pa.nulls(500, pa.float32()),
         "null text": pa.nulls(500, pa.string()),
         "nan": np.full(500, NAN),
-        "constant": np.full(500, 3.5),
-        "one text": ["x"] * 500,
-        "infinite": np.full(500, INF),
+        "empty lists": pa.array([[]] * 500, pa.list_(pa.int64())),
     }
-    report = compare(columns, columns)
-    assert [found(report, name)["psi"] for name in columns] == [0] * len(columns)
-    assert {found(report, name)["drift"] for name in columns} == {"stable"}
+    full = {"constant": np.full(500, 3.5), "one text": ["x"] * 500, "infinite": np.full(500, INF)}
+    report = compare(empty | full, empty | full, time={"column": "one text"})
+    assert report["not_compared"] == {
+        **dict.fromkeys(empty, "no values in either dataset"),
+        "one text": "the time column",
+    }
+    assert report["column_types"] == {"constant": "numeric", "infinite": "numeric"}
+    assert [found(report, name)["psi"] for name in ("constant", "infinite")] == [0, 0]
+    assert {result["drift"] for result in report["psi"]["features"]["current"].values()} == {"stable"}
+    assert found(compare({"x": ["x"] * 500}, {"x": ["x"] * 500}))["psi"] == 0
+    with pytest.raises(ConfigError, match=r"no column to compare with .*\('null': no values in either dataset"):
+        compare(empty, empty)
 
 
 @pytest.mark.parametrize("later", [np.arange(500.0), np.arange(500), ["a text"] * 500, [[1, 2]] * 500], ids=str)
@@ -732,6 +762,20 @@ MISTAKES = {
         ["BEFORE", "AFTER", "--time", "ts", "--time-unit", "h"],
         "--time-unit: must be 's', 'ms', 'us' or 'ns'. Received: 'h'",
     ),
+    "period of integers": (
+        ["BEFORE", "AFTER", "--time", "hour", "--by", "day"],
+        "so each value is a period of its own. Add --time-unit if they count from 1970, or leave the option out.",
+    ),
+    "zone of integers": (["BEFORE", "AFTER", "--time", "hour", "--time-zone", "UTC"], "--time-zone: column 'hour' of "),
+    "period of text": (["BEFORE", "AFTER", "--time", "item", "--by", "day"], "Add --cast item=timestamp:FORMAT, or"),
+    "unit of timestamps": (
+        ["BEFORE", "AFTER", "--time", "ts", "--time-unit", "s"],
+        ", and only integers need a unit. Remove the option.",
+    ),
+    "nothing to overwrite": (
+        ["BEFORE", "AFTER", "--overwrite"],
+        "--overwrite: needs a folder with a report. Add --out",
+    ),
     "unknown zone": (["BEFORE", "AFTER", "--time", "ts", "--time-zone", "Mars"], "--time-zone: unknown time zone"),
     "unknown time": (["BEFORE", "AFTER", "--time", "tss"], "after.parquet: no column 'tss'; did you mean 'ts'?"),
     "no time": (["BEFORE", "AFTER", "--time", "price"], "after.parquet: column 'price' is double. Use a timestamp"),
@@ -783,8 +827,34 @@ def test_a_column_that_means_something_else_names_both_files(before, after, comp
         compare({"x": before}, {"x": after})
 
 
+def test_all_columns_of_other_types_are_listed_with_the_options_that_help(compare):
+    before = {"uid": [1, 2], "price": ["1.5", "2"], "tags": [[1], [2]], "same": [1, 2], "part": [1.0, 2.0]}
+    after = {"uid": ["1", "3"], "price": [1.5, 2.5], "tags": [1, 2], "same": [2, 1], "part": [1, 2]}
+    with pytest.raises(DataError) as error:
+        compare(before, after, categorical=("part",))
+    first, *lines = str(error.value).splitlines()
+    assert first == (
+        "4 columns: their types differ between files. Add --cast uid=text --cast price=number --cast part=integer. Use "
+        "one type in all files for 'tags', or leave it out with --columns."
+    )
+    assert len(lines) == 4
+    for name, line in zip(("uid", "price", "tags", "part"), lines, strict=True):
+        assert f"current.parquet: column {name!r} is " in line
+    report = compare(
+        before, after, cast={"uid": "text", "price": "number", "part": "integer"}, columns=("uid", "price")
+    )
+    assert report["column_types"] == {"uid": "categorical", "price": "numeric"}
+
+
+def test_a_config_without_a_feature_of_the_data_is_said_to_have_no_effect(compare, capsys):
+    data = {"x": [1, 2, 3] * 50}
+    for declared, is_told in (({"y": "numeric"}, True), ({"x": "numeric"}, False), ({}, False)):
+        compare(data, data, console=Console(width=200), declared=declared)
+        assert ("warning: --config: no compared column belongs to a feature" in capsys.readouterr().out) == is_told
+
+
 def test_integers_that_are_categories_are_not_compared_with_floats(compare):
-    with pytest.raises(DataError, match="Use one type in all files"):
+    with pytest.raises(DataError, match="Add --cast x=integer"):
         compare({"x": [1, 2]}, {"x": [1.0, 2.0]}, categorical=("x",))
 
 
