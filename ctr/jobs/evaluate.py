@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ctr.console import warn
+from ctr.console import PLAIN, warn
 from ctr.errors import ConfigError
 from ctr.evaluation.build_report import build_report
 from ctr.evaluation.curves import save_curves
@@ -28,7 +28,7 @@ from ctr.training.data import bad_rows_records, score_columns
 from ctr.training.devices import set_threads
 from ctr.training.opened_run import Dataset, OpenedRun, Paths, fixed_settings, open_run
 from ctr.training.sparsity import row_sparsity, sparsity_report
-from features import unified_schema
+from features import files_of, unified_schema
 
 
 @fixed_settings()
@@ -42,7 +42,8 @@ def evaluate(
 ) -> EvaluationReport:
     """Score a dataset with a trained run, and return its report.
 
-    Data without the label column gets scores and PSI but no metrics.
+    Data without the label column, or with nulls only in it, gets scores and PSI but no metrics. Pass-through columns
+    that the data lacks are left out of the score file.
 
     Args:
         run_folder: folder of a finished run.
@@ -64,12 +65,17 @@ def evaluate(
     target = target_folder(out) if out is not None else opened.run.folder / "evaluations" / name
     check_replaceable(target, overwrite, "an evaluation", _is_evaluation)
     row_groups = opened.open_data(data)
-    dataset = opened.to_evaluate(name, row_groups, opened.experiment.data.keep)
-    passthrough = unified_schema(row_groups, score_columns(opened.experiment))
+    columns_of_files = {name for file in files_of(row_groups) for name in file.schema.names}
+    keep = [name for name in opened.experiment.data.keep if name in columns_of_files]
+    dataset = opened.to_evaluate(name, row_groups, keep)
+    absent = [name for name in opened.experiment.data.keep if name not in keep]
+    passthrough = unified_schema(row_groups, [name for name in score_columns(opened.experiment) if name not in absent])
     check_label(opened, dataset, negatives_sampled, str(data))
     if not dataset.is_labelled:
-        label = opened.experiment.data.label
-        console.print(f"no label column {label!r}: reporting PSI without metrics", highlight=False, markup=False)
+        console.print(f"{_missing_label(opened, dataset)}: reporting PSI without metrics", **PLAIN)
+    if absent:
+        names = ", ".join(map(repr, absent))
+        console.print(f"no pass-through column {names}: the score file does not have it", **PLAIN)
     print_bad_rows({name: dataset.bad_rows} if dataset.bad_rows.rows else {}, console)
     set_threads(opened.experiment.training.threads)
     columns = columns_of(opened, dataset, negatives_sampled)
@@ -95,8 +101,14 @@ def check_sampling(opened: OpenedRun, negatives_sampled: bool) -> None:
 def check_label(opened: OpenedRun, dataset: Dataset, negatives_sampled: bool, data: str) -> None:
     """Raise ConfigError if the negatives are said to be sampled, but the data has no label."""
     if negatives_sampled and not dataset.is_labelled:
-        label = opened.experiment.data.label
-        raise ConfigError(f"--negatives-sampled: {data} has no column {label!r}. Remove the option.")
+        raise ConfigError(f"--negatives-sampled: {_missing_label(opened, dataset)} in {data}. Remove the option.")
+
+
+def _missing_label(opened: OpenedRun, dataset: Dataset) -> str:
+    """Return why a dataset has no labels."""
+    label = opened.experiment.data.label
+    is_there = any(label in file.schema.names for file in files_of(dataset.row_groups))
+    return f"only nulls in label column {label!r}" if is_there else f"no label column {label!r}"
 
 
 def columns_of(opened: OpenedRun, dataset: Dataset, negatives_sampled: bool) -> ReportColumns:

@@ -17,7 +17,7 @@ from ctr.training.checkpoint import load_best
 from ctr.training.data import check_types, good_rows
 from ctr.training.plan import plan_model
 from ctr.training.resume import load_encoder
-from features import BadRows, DataError, Encoder, RowGroup, check_agreement, check_columns, files_of, open_data
+from features import BadRows, DataError, Encoder, RowGroup, check_agreement, check_columns, open_data
 from models import CTRModel
 
 Paths: TypeAlias = str | Path | Sequence[str | Path]
@@ -103,9 +103,7 @@ class OpenedRun:
         Raises:
             ConfigError, DataError: a column is missing or has another type, or there are too many invalid rows.
         """
-        label = self.experiment.data.label
-        is_labelled = any(label in file.schema.names for file in files_of(row_groups))
-        encoder = self.encoder if is_labelled else self.unlabelled
+        encoder = self.encoder if _has_values(row_groups, self.experiment.data.label) else self.unlabelled
         check_types(row_groups, self.experiment, encoder, keep)
         return self._checked(name, row_groups, encoder)
 
@@ -144,12 +142,18 @@ class Dataset:
     bad_rows: BadRows
     """Invalid rows that were left out."""
     encoder: Encoder
-    """Encoder of the run; without label and weight if no file has the label."""
+    """Encoder of the run; without label and weight if no row has a label."""
 
     @property
     def is_labelled(self) -> bool:
-        """True if the data has the label."""
+        """True if a row of the data has a label."""
         return self.encoder.columns is not None
+
+
+def _has_values(row_groups: list[RowGroup], column: str) -> bool:
+    """Return True if a file has the column, and a row of it a value. Reading ends at the first row group with one."""
+    with_column = [group for group in row_groups if column in group.file.schema.names]
+    return any(group.read([column])[column].null_count < group.rows for group in with_column)
 
 
 @contextmanager

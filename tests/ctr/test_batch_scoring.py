@@ -62,6 +62,37 @@ def test_the_scores_are_those_of_the_same_rows_with_labels(run, table, tmp_path)
     assert scored["user"].equals(table["user"])
 
 
+@pytest.mark.parametrize("type_", [pa.null(), pa.int8(), pa.string()], ids=str)
+def test_a_label_column_of_nulls_is_no_label(run, table, tmp_path, type_):
+    _, scored = evaluate(run, table.drop_columns(["clicked"]), tmp_path)
+    position = table.schema.get_field_index("clicked")
+    unlabelled = table.set_column(position, "clicked", pa.nulls(len(table), type_))
+    report, of_nulls = evaluate(run, unlabelled, tmp_path, "nulls")
+    assert of_nulls.equals(scored)
+    assert report["metrics"]["nulls"]["auc"] is None
+    _, shown = evaluate_file(run, tmp_path / "nulls.parquet", overwrite=True)
+    assert "only nulls in label column 'clicked': reporting PSI without metrics\n" in shown
+
+
+def test_a_single_label_makes_nulls_an_error(run, table, tmp_path):
+    labels = pa.array([None] * (len(table) - 1) + [1], pa.int8())
+    one = table.set_column(table.schema.get_field_index("clicked"), "clicked", labels)
+    with pytest.raises(DataError, match=r"'clicked' is null \(128 such rows\).*\. Correct the rows\.$"):
+        evaluate(run, one, tmp_path)
+
+
+def test_a_missing_pass_through_column_is_left_out_and_said(run, table, tmp_path):
+    without = table.drop_columns(["ts"]).append_column("hour_of_day", pa.array([1] * len(table)))
+    settings = ["features.columns.hour=drop"]
+    config = load_experiment(run / "config.yaml", ["training.epochs=1", *settings])
+    with undrawn():
+        ctr.train(config, tmp_path / "other")
+    _, scored = evaluate(tmp_path / "other", without, tmp_path)
+    assert scored.column_names == ["label", "weight", "logit", "score", "user"]
+    _, shown = evaluate_file(tmp_path / "other", tmp_path / "fresh.parquet", overwrite=True)
+    assert "no pass-through column 'ts': the score file does not have it\n" in shown
+
+
 @pytest.mark.slow
 def test_files_of_the_run_are_known_by_what_they_hold(small_config, run, tmp_path):
     clicks = small_config.parent / "clicks"
@@ -164,7 +195,7 @@ def test_sampled_data_needs_its_labels(make_experiment, table, tmp_path):
     settings = "data.negative_sampling_rate=0.5", "training.epochs=1", f"model={PLAIN_MODEL}"
     with undrawn():
         ctr.train(make_experiment(*settings), tmp_path / "run")
-    with pytest.raises(ConfigError, match=r"--negatives-sampled: .* has no column"):
+    with pytest.raises(ConfigError, match=r"--negatives-sampled: no label column 'clicked' in .*fresh\.parquet"):
         evaluate(tmp_path / "run", table.drop_columns(["clicked"]), tmp_path, negatives_sampled=True)
     report, _ = evaluate(tmp_path / "run", table.drop_columns(["clicked"]), tmp_path)
     assert report["metrics"]["fresh"]["rows"] == 300
