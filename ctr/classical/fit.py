@@ -1,6 +1,7 @@
 """Fit a classical model on the data of an experiment."""
 
 import importlib.util
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from ctr.training.data import PreparedData
 from features import Batch
 
 LIBRARY = "scikit-learn"
+CHECKOUT = Path(__file__).parents[2]  # if the project is not installed as a wheel
 
 
 class ClassicalScorer(BatchScorer):
@@ -84,9 +86,10 @@ def fit_classical(
 def check_installed() -> None:
     """Raise ConfigError unless scikit-learn is installed."""
     if importlib.util.find_spec("sklearn") is None:
+        is_checkout = (CHECKOUT / "scripts/install").is_file()
+        command = f"{CHECKOUT}/scripts/install classical" if is_checkout else "pip install scikit-learn"
         raise ConfigError(
-            f"classical_models: {LIBRARY} is not installed. Run `pip install 'ctr-trainer[classical]'`, or remove "
-            f"the key from the study."
+            f"classical_models: {LIBRARY} is not installed. Run `{command}`, or remove the key from the study."
         )
 
 

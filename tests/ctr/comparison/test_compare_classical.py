@@ -196,7 +196,10 @@ def test_a_damaged_fit_is_refused(begun):
 @pytest.mark.medium
 def test_without_scikit_learn_nothing_is_trained(config, tmp_path, monkeypatch, in_this_process):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"pip install 'ctr-trainer\[classical\]'"):
+    with pytest.raises(ConfigError, match=r"scikit-learn is not installed\. Run `/.*/scripts/install classical`, or"):
+        compare(write_study(config, axes=ONE, classical_models=["trees"]), tmp_path / "out")
+    monkeypatch.setattr("ctr.classical.fit.CHECKOUT", tmp_path)
+    with pytest.raises(ConfigError, match=r"Run `pip install scikit-learn`, or remove the key"):
         compare(write_study(config, axes=ONE, classical_models=["trees"]), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert in_this_process == []
