@@ -19,12 +19,15 @@ from ctr.options import (
     Casts,
     Categorical,
     Config,
+    Current,
     DeclaredBy,
     MajorAbove,
+    Memory,
     Numeric,
     Overrides,
     Period,
     Processes,
+    Reference,
     TimeUnit,
     TimeZone,
     Trusted,
@@ -191,8 +194,8 @@ def inspect(
 
 @app.command(cls=_Command)
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
-    data: Annotated[str, typer.Argument(help="Dataset: a Parquet file, a glob or a folder.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Dataset: a Parquet file, a glob or a folder.")],
     out: Annotated[
         Path | None, typer.Option(help="Folder for scores and report. Default: RUN/evaluations/<name of DATA>.")
     ] = None,
@@ -229,15 +232,7 @@ def compare(
         bool, typer.Option("--overwrite", help="Start the comparison in this folder over. Default: continue it.")
     ] = False,
     processes: Processes = None,
-    memory: Annotated[
-        float | None,
-        typer.Option(
-            min=0.1,
-            metavar="GIB",
-            help="Memory limit for all concurrent runs together, in GiB; a run that needs more fails. Default: free "
-            "memory.",
-        ),
-    ] = None,
+    memory: Memory = None,
     callbacks: Callbacks = None,
     trusted: Trusted = None,
     settings: Overrides = None,
@@ -294,8 +289,8 @@ def report(
 
 @app.command(cls=_Command)
 def psi(
-    reference: Annotated[str, typer.Argument(help="Reference dataset: a Parquet file, a glob or a folder.")],
-    current: Annotated[str, typer.Argument(help="Current dataset: a Parquet file, a glob or a folder.")],
+    reference: Reference,
+    current: Current,
     columns: Annotated[
         str | None, typer.Option(metavar="A,B,...", help="Columns to compare. Default: all that both datasets have.")
     ] = None,

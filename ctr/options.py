@@ -36,7 +36,7 @@ Version: TypeAlias = Annotated[
     ),
 ]
 
-Config: TypeAlias = Annotated[Path, typer.Argument(help="Experiment config, a YAML file.")]
+Config: TypeAlias = Annotated[Path, typer.Argument(metavar="CONFIG", help="Experiment config, a YAML file.")]
 Overrides: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
@@ -63,6 +63,23 @@ Trusted: TypeAlias = Annotated[
         help="Allow the config or run folder to import classes from this package of yours. Repeatable. "
         "Default: only code of ctr itself runs.",
     ),
+]
+
+Memory: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        metavar="GIB",
+        help="Memory limit for all concurrent runs together, in GiB; a run that needs more fails. "
+        "Default: free memory.",
+    ),
+]
+
+Reference: TypeAlias = Annotated[
+    str, typer.Argument(metavar="REFERENCE", help="Reference dataset: a Parquet file, a glob or a folder.")
+]
+Current: TypeAlias = Annotated[
+    str, typer.Argument(metavar="CURRENT", help="Current dataset: a Parquet file, a glob or a folder.")
 ]
 
 TimeUnit: TypeAlias = Annotated[

@@ -29,11 +29,22 @@ def _feature(values: Any) -> Any:
     name = values.get("type")
     if not isinstance(name, str) or name not in KINDS:
         raise PydanticCustomError("unknown_type", "{message}", {"message": _unknown_type(name)})
+    if others := _types_with_another_key(values, name):
+        raise PydanticCustomError("unknown_key", "{message}", {"message": others})
     return KINDS[name].model_validate(values)
 
 
 def _unknown_type(name: Any) -> str:
     return f"unknown type {name!r}; {nearest(str(name), list(KINDS))}"
+
+
+def _types_with_another_key(values: dict[str, Any], name: str) -> str | None:
+    """Return the message for a key that only other types of features have; None without such a key."""
+    for key in values:
+        types = [type_ for type_, kind in KINDS.items() if key in kind.config_keys()]
+        if types and key not in (*KINDS[name].config_keys(), *KINDS[name].model_fields):
+            return f"{key!r} is not a key of type {name}, but of {', '.join(types)}. Remove it, or change the `type`."
+    return None
 
 
 DeclaredFeature = Annotated[SerializeAsAny[Feature], BeforeValidator(_feature)]

@@ -59,7 +59,8 @@ def open_data(
         row_groups += open_file(filesystem, name, real_path, values, casts)
     if not row_groups:
         where = path if isinstance(path, str) else path[0]
-        raise DataError(f"{where}: no rows in {len(files)} file(s). Choose files that have rows.")
+        count = "1 file" if len(files) == 1 else f"{len(files):,} files"
+        raise DataError(f"{where}: no rows in {count}. Choose files that have rows.")
     return row_groups
 
 

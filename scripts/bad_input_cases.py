@@ -10,7 +10,7 @@ from bad_feature_cases import FEATURES
 from bad_final_cases import FINAL_CONFIGS
 from bad_first_order_cases import FIRST_ORDER_CONFIGS
 from bad_folder_cases import FOLDERS
-from bad_option_cases import PSI_OPTIONS, STUDY_OPTIONS, TRAINED_RUNS
+from bad_option_cases import CONFIG_FILES, PSI_OPTIONS, STUDY_OPTIONS, TRAINED_RUNS
 from bad_pair_cases import PAIR_CONFIGS
 from bad_qnn_cases import QNN_CONFIGS
 from bad_split_cases import SPLIT_CONFIGS, SPLIT_VALUES
@@ -564,6 +564,7 @@ CASES = [
     *FEATURES,
     *COMMANDS,
     *PSI_OPTIONS,
+    *CONFIG_FILES,
     *TRAINED_RUNS,
     *FOLDERS,
     *STUDIES,

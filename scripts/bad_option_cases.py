@@ -3,7 +3,19 @@
 from pathlib import Path
 
 import pyarrow as pa
-from breakable_experiment import COMPARE, EVALUATE, command, has_one, holds, rewrite, rewrite_all, study, table
+from breakable_experiment import (
+    COMPARE,
+    EVALUATE,
+    PART,
+    TRAIN,
+    command,
+    has_one,
+    holds,
+    rewrite,
+    rewrite_all,
+    study,
+    table,
+)
 
 STUDY_OPTIONS = [
     study(
@@ -12,6 +24,11 @@ STUDY_OPTIONS = [
         "--memory: the smallest run needs up to",
         "102.4 MiB",
         line=f"{COMPARE} --memory 0.1",
+    ),
+    command(
+        "an experiment given to ctr compare",
+        "compare config.yaml",
+        "config.yaml: an experiment, expected a study. Use `ctr train config.yaml`.",
     ),
 ]
 TRAINED_RUNS = [
@@ -68,3 +85,14 @@ PSI_OPTIONS = [
     ),
 ]
 """Options of `ctr psi` that do not go together, and those that its errors name."""
+CONFIG_FILES = [
+    command("a Parquet file given as a config", f"inspect {PART}", f"{PART}: a Parquet file", "`ctr init"),
+    command("a run given as a config", "inspect runs/tiny", "runs/tiny: a folder", "Use runs/tiny/config.yaml."),
+    command(
+        "a key of another type of feature",
+        f"{TRAIN} --set features.columns.price.vocabulary={{min_count:2}}",
+        "'vocabulary' is not a key of type numeric, but of categorical, ",
+        "Remove it, or change the `type`.",
+    ),
+]
+"""Files that are not a config, and settings of other types."""

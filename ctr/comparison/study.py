@@ -196,6 +196,8 @@ def load_study(path: str | Path, overrides: list[str] | None = None) -> Study:
         ConfigError: a file does not exist or is not YAML, or a value is invalid.
     """
     values = yaml_file.read(path)
+    if "data" in values and not {"experiment", "axes"} & set(values):
+        raise ConfigError(f"{path}: an experiment, expected a study. Use `ctr train {path}`.")
     for override in overrides or []:
         key, value = yaml_file.parse_override(override)
         is_study_key = key[0] in Study.model_fields

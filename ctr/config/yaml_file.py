@@ -22,6 +22,7 @@ WORDS = {
     "a block collection": "a list",
 }
 """Word of the YAML standard in an error -> plain words."""
+PARQUET = b"PAR1"  # first bytes of a file
 MAX_CHARACTERS = 2**23  # a resolved config has about 300 per feature
 MAX_VALUES = 1_000_000  # with aliases expanded
 
@@ -36,7 +37,16 @@ def read(path: str | Path) -> dict[str, Any]:
         values = parse(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such config file. Check the path.") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except IsADirectoryError as error:
+        config = Path(path) / "config.yaml"
+        advice = f"Use {config}." if config.is_file() else f"For a dataset, run `ctr init {path}`, which prints one."
+        raise ConfigError(f"{path}: a folder, expected a config, which is a YAML file. {advice}") from error
+    except UnicodeDecodeError as error:
+        if Path(path).read_bytes()[:4] == PARQUET:
+            advice = f"Run `ctr init {path}`, which prints one."
+            raise ConfigError(f"{path}: a Parquet file, expected a config, which is a YAML file. {advice}") from error
+        raise ConfigError(f"{path}: cannot read the config: {first_line(error)}. Use a YAML file in UTF-8.") from error
+    except OSError as error:
         raise ConfigError(f"{path}: cannot read the config: {first_line(error)}. Use a YAML file in UTF-8.") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: invalid YAML: {_with_advice(str(error))}") from error

@@ -23,7 +23,7 @@ from ctr.evaluation.integer_columns import classify_integers
 from ctr.evaluation.timeline import Timeline
 from ctr.jobs.psi_checks import check_time, columns_without_values, with_doubts
 from ctr.metrics.periods import periods_of
-from ctr.metrics.psi import MODERATE_ABOVE
+from ctr.metrics.psi import MODERATE_ABOVE, PSIResult
 from ctr.report import print_report, write_html
 from ctr.runs.environment import environment
 from ctr.runs.files import write_json
@@ -158,23 +158,17 @@ def compare_data(
     target = None if out is None else target_folder(out)
     if target is not None:
         check_replaceable(target, overwrite, "a report of `ctr psi`", _is_psi)
-    old, new = (open_data(path, casts=settings.cast) for path in (reference, current))
-    check_known(old + new, settings.cast, "--cast")
-    if settings.time is not None:
-        check_columns(new, [settings.time.column], settings.time.check)
-        check_time(new, settings.time)
+    old, new = _open(reference, current, settings)
     names, not_compared = _columns(old, new, settings)
     by_type, without_type = infer_column_types(old, new, names, settings.categorical, settings.numeric)
     not_compared |= without_type
     if not by_type:
         raise _nothing_to_compare(reference, current, not_compared)
-    if settings.declared and not settings.declared.keys() & by_type.keys():
-        warn(console, "--config: no compared column belongs to a feature of the config, so it has no effect")
+    _warn_about_config(settings, by_type, console)
     given_reasons = _given_reasons(by_type, old, settings)
     by_type |= {name: type_ for name, type_ in settings.declared.items() if by_type.get(name, "") is None}
     types, chosen_reasons, edge_rows, edge_row_count = _sample_edges(old, by_type, settings.psi.bins)
-    chunks = {name: [chunk[name] for chunk in edge_rows] for name in edge_rows[0]}
-    binning = Binning.fitted(chunks, settings.psi.bins)
+    binning = Binning.fitted({name: [chunk[name] for chunk in edge_rows] for name in edge_rows[0]}, settings.psi.bins)
     sampled = time.perf_counter()
     histograms = _count(old, binning, types).histograms
     _subtract(edge_rows, edge_row_count, histograms)
@@ -184,13 +178,11 @@ def compare_data(
     types = {name: type_ for name, type_ in types.items() if name not in empty}
     if not types:
         raise _nothing_to_compare(reference, current, not_compared)
-    results = by_feature(histograms.compare(current_histograms, settings.psi.major_above))
-    results = {name: results[name] for name in types}
     report: DriftReport = {
         "version": VERSION,
         "kind": "psi",
         "psi": {
-            "features": {"current": with_doubts(results, histograms, current_histograms, settings.categorical)},
+            "features": {"current": _compared(histograms, current_histograms, settings, types)},
             "over_time": _over_time(timeline, histograms, settings, types),
         },
         "column_types": {name: str(type_) for name, type_ in types.items()},
@@ -213,6 +205,31 @@ def compare_data(
     if target is not None:
         console.print(f"report: {write_html(target)}", highlight=False, markup=False, soft_wrap=True)
     return report
+
+
+def _open(reference: Any, current: Any, settings: DriftSettings) -> tuple[list[RowGroup], list[RowGroup]]:
+    """List the row groups of both datasets, and check that casts and the time column suit them."""
+    old, new = (open_data(path, casts=settings.cast) for path in (reference, current))
+    check_known(old + new, settings.cast, "--cast")
+    if settings.time is not None:
+        check_columns(new, [settings.time.column], settings.time.check)
+        check_time(new, settings.time)
+    return old, new
+
+
+def _warn_about_config(settings: DriftSettings, columns: Collection[str], console: Console) -> None:
+    """Warn if the config declares no column that is compared."""
+    if settings.declared and not settings.declared.keys() & set(columns):
+        warn(console, "--config: no compared column belongs to a feature of the config, so it has no effect")
+
+
+def _compared(
+    reference: Histograms, current: Histograms, settings: DriftSettings, names: Collection[str]
+) -> dict[str, PSIResult]:
+    """Return the PSI of each of these columns."""
+    results = by_feature(reference.compare(current, settings.psi.major_above))
+    results = {name: results[name] for name in names}
+    return with_doubts(results, reference, current, settings.categorical)
 
 
 def _nothing_to_compare(reference: Any, current: Any, not_compared: Mapping[str, str]) -> ConfigError:

@@ -37,7 +37,8 @@ def check_schemas(experiment: Experiment, encoder: Encoder, splits: dict[str, li
         mistakes = [*mistakes[:NAMED], Finding(Level.ERROR, "schema", rest)]
     used = [*encoder.input_columns, *experiment.data.keep, *report_columns(experiment)]
     findings = mistakes or [Finding(Level.WARNING, "schema", text) for text in _differences(first_groups, used)]
-    ok = f"schema: the columns in use have the same type in all {len(first_groups):,} file(s)"
+    files = "the only file" if len(first_groups) == 1 else f"all {len(first_groups):,} files"
+    ok = f"schema: the columns in use have the same type in {files}"
     return findings or [Finding(Level.OK, "schema", ok)]
 
 

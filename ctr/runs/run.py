@@ -233,7 +233,7 @@ class Run:
         if name != CHECKSUMS and (name in UNRECOVERABLE or not can_be_measured):
             return "Restore it, or start a new run with --run or --overwrite."
         deleted = "it" if name == CHECKSUMS else REPORT
-        return f"Restore it, or delete {deleted} and run `{self.resume_command}`, or use --overwrite."
+        return f"Restore it, or delete {deleted} and run `{self.resume_command}`, or --overwrite."
 
     @property
     def resume_command(self) -> str:

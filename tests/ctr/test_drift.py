@@ -846,6 +846,10 @@ def test_all_columns_of_other_types_are_listed_with_the_options_that_help(compar
     assert report["column_types"] == {"uid": "categorical", "price": "numeric"}
 
 
+def test_the_usage_line_names_arguments_as_the_documents_do():
+    assert "{REFERENCE} {CURRENT}" in CliRunner().invoke(app, ["psi", "--help"]).output
+
+
 def test_a_config_without_a_feature_of_the_data_is_said_to_have_no_effect(compare, capsys):
     data = {"x": [1, 2, 3] * 50}
     for declared, is_told in (({"y": "numeric"}, True), ({"x": "numeric"}, False), ({}, False)):

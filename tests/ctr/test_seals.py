@@ -19,7 +19,7 @@ from tests.conftest import click_log
 from tests.ctr.conftest import flip
 from tests.ctr.undrawn import undrawn
 
-MEASURED = "Restore it, or delete report.json and run `ctr train CONFIG --run {} --resume`, or use --overwrite."
+MEASURED = "Restore it, or delete report.json and run `ctr train CONFIG --run {} --resume`, or --overwrite."
 LOST = "Restore it, or start a new run with --run or --overwrite."
 
 
