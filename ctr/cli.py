@@ -14,6 +14,7 @@ from rich.console import Console
 from typer.core import TyperCommand
 
 from ctr.options import (
+    ELSEWHERE,
     Bins,
     Callbacks,
     Casts,
@@ -23,6 +24,7 @@ from ctr.options import (
     DeclaredBy,
     MajorAbove,
     Memory,
+    NegativesSampled,
     Numeric,
     Overrides,
     Period,
@@ -60,6 +62,8 @@ class _Command(TyperCommand):
         """Check the options, then parse them."""
         known = {option for parameter in self.params for option in parameter.opts}
         for name in (argument.partition("=")[0] for argument in args):
+            if instead := ELSEWHERE.get(f"{self.name} {name}"):
+                _refuse(f"{name}: {instead}")
             if name == "--set" and name not in known:
                 _refuse(f"--set: `ctr {self.name}` does not read a config. Remove it; `ctr train` has this option.")
             if name.startswith("--") and name not in (*known, "--help"):
@@ -199,14 +203,7 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Folder for scores and report. Default: RUN/evaluations/<name of DATA>.")
     ] = None,
-    negatives_sampled: Annotated[
-        bool,
-        typer.Option(
-            "--negatives-sampled",
-            help="DATA keeps only a fraction of its negatives, the run's data.negative_sampling_rate: weigh them "
-            "accordingly. Default: DATA has all its negatives.",
-        ),
-    ] = False,
+    negatives_sampled: NegativesSampled = False,
     overwrite: Annotated[
         bool,
         typer.Option(

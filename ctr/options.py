@@ -75,6 +75,15 @@ Memory: TypeAlias = Annotated[
     ),
 ]
 
+NegativesSampled: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--negatives-sampled",
+        help="DATA keeps only a fraction of its negatives, the run's data.negative_sampling_rate: weigh them "
+        "accordingly. Default: DATA has all its negatives.",
+    ),
+]
+
 Reference: TypeAlias = Annotated[
     str, typer.Argument(metavar="REFERENCE", help="Reference dataset: a Parquet file, a glob or a folder.")
 ]
@@ -151,3 +160,10 @@ Processes: TypeAlias = Annotated[
         "on a GPU.",
     ),
 ]
+
+ELSEWHERE = {
+    "init --out": "`ctr init` prints the config. Write it into a file: ctr init DATA > config.yaml.",
+    "train --out": "unknown option. Use --run for the folder of the run.",
+    "compare --run": "unknown option. Use --out for the folder of the comparison.",
+}
+"""Command and an option that only other commands have -> what to do instead."""

@@ -86,6 +86,9 @@ PSI_OPTIONS = [
 ]
 """Options of `ctr psi` that do not go together, and those that its errors name."""
 CONFIG_FILES = [
+    command("init with a file", "init clicks --out shop.yaml", "--out: `ctr init` prints", "> config.yaml"),
+    command("train with --out", "train config.yaml --out runs/new", "--out: unknown option. Use --run"),
+    command("compare with --run", "compare study.yaml --run runs/new", "--run: unknown option. Use --out"),
     command("a Parquet file given as a config", f"inspect {PART}", f"{PART}: a Parquet file", "`ctr init"),
     command("a run given as a config", "inspect runs/tiny", "runs/tiny: a folder", "Use runs/tiny/config.yaml."),
     command(

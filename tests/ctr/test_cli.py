@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from ctr.cli import app
 from ctr.errors import Diverged
+from ctr.options import ELSEWHERE
 from tests.conftest import click_log
 from tests.ctr.conftest import PLAIN_MODEL, resealed
 
@@ -384,3 +385,10 @@ def test_validation_data_that_cannot_steer_is_named(config, data_folder, tmp_pat
     result = ctr("train", config, "--run", tmp_path / "run", "--set", sets)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+@pytest.mark.parametrize("mistake", ELSEWHERE)
+def test_an_option_of_another_command_is_answered_with_what_to_do(mistake):
+    name, option = mistake.split()
+    result = CliRunner().invoke(app, [name, "anything", option, "x"])
+    assert (result.exit_code, result.stderr) == (2, f"error: {option}: {ELSEWHERE[mistake]}\n")
