@@ -3,7 +3,13 @@
 import shutil
 from pathlib import Path
 
-from breakable_experiment import EVALUATE, PART, RUN, Case, command
+from breakable_experiment import EVALUATE, PART, RUN, Case, command, table
+
+
+def write_items() -> None:
+    """Put a table of items next to the log."""
+    Path("items").mkdir()
+    table({"item": ["a"], "name": ["b"], "maker": ["c"]})(Path("items/items.parquet"))
 
 
 def save_a_step() -> None:
@@ -13,6 +19,7 @@ def save_a_step() -> None:
 
 
 FOLDERS: list[Case] = [
+    command("a config for two datasets", "init clicks items", "items: has other columns", damage=write_items),
     command("report of a folder of runs", "report runs", "runs: no run in this folder", "Choose runs/tiny"),
     command("report of a report.json", "report runs/tiny/report.json", "a file, expected a folder", "Use runs/tiny"),
     command(

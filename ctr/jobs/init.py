@@ -28,9 +28,10 @@ def init(paths: Sequence[str], label: str | None = None) -> None:
 
 def _summary(starter: Starter) -> list[str]:
     """Return the lines that tell a user what to check first."""
+    rows = "training rows" if starter.sources.are_named else "rows"
     label, used = starter.label, sum(choice.is_used for choice in starter.choices)
     return [
-        f"{starter.data.rows:,} rows, label {label.column!r} ({100 * label.positive_rate:.3g}% positive), splits "
+        f"{starter.data.rows:,} {rows}, label {label.column!r} ({100 * label.positive_rate:.3g}% positive), splits "
         f"{starter.split.name}, {used} of {len(starter.choices)} other columns used",
         *(f"left out {choice.column!r}: {choice.note}" for choice in starter.choices if not choice.is_used),
     ]

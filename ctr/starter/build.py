@@ -1,5 +1,6 @@
 """A first config from a dataset: reads it once and decides."""
 
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,15 +11,16 @@ from ctr.console import strip_control_characters
 from ctr.errors import ConfigError
 from ctr.starter.choices import Choice, choose
 from ctr.starter.config_text import Starter
-from ctr.starter.files import Sources, find_sources
+from ctr.starter.files import Sources, find_sources, shorten_paths
 from ctr.starter.labels import Label, choose_label
 from ctr.starter.leaks import labels_of, single_column_auc
 from ctr.starter.reading import TrainingData, read_training_data
 from ctr.starter.roles import choose_group, choose_weight, leave_out_sparse_user, share_tables
 from ctr.starter.splits import choose_split
 from ctr.starter.times import as_time, dating
-from features import RowGroup, files_of, open_data, read_tables
+from features import RowGroup, files_of, list_files, open_data, read_tables
 
+MAX_IGNORED = 3  # files that one note names
 SHARED_COLUMNS = 0.5  # of a file's columns that it must have in common with the main files to belong to the dataset
 
 
@@ -116,6 +118,9 @@ def _one_schema(
     """Return the dataset without files that have other columns, such as a table of items next to a log.
 
     The columns of most rows are those of the dataset. Files that share at least half of their columns belong to it.
+
+    Raises:
+        ConfigError: a path that the user named holds only files with other columns.
     """
     rows: dict[frozenset[str], int] = defaultdict(int)
     for group in splits["all"]:
@@ -130,8 +135,18 @@ def _one_schema(
     ignored = [file.path for file in files_of(splits["all"]) if file.path not in kept]
     if not ignored:
         return sources, splits, []
-    notes = [f"ignored, it has other columns than {kept[0]}: {path}" for path in ignored]
-    return replace(sources, splits={"all": kept}), {"all": groups}, notes
+    paths = []
+    for path in sources.splits["all"]:
+        files = [os.path.normpath(name) for _, name in list_files(path)]
+        kept_below = [name for name in files if name in kept]
+        if files and not kept_below and len(sources.splits["all"]) > 1:
+            raise ConfigError(
+                f"{path}: has other columns than {kept[0]}, so both cannot be one dataset. Leave one of the two out."
+            )
+        paths += [path] if kept_below == files else shorten_paths(kept_below, files)
+    more = f" and {len(ignored) - MAX_IGNORED} more" if len(ignored) > MAX_IGNORED else ""
+    note = f"ignored, with other columns than {kept[0]}: {', '.join(ignored[:MAX_IGNORED])}{more}"
+    return replace(sources, splits={"all": paths}), {"all": groups}, [note]
 
 
 def _name(paths: Sequence[str]) -> str:

@@ -92,11 +92,14 @@ def _header(starter: Starter) -> list[str]:
         if data.sampled_rows >= data.rows
         else (f" Shapes of numbers and the AUC of single columns come from a sample of {data.sampled_rows:,} rows.")
     )
+    rows = f"{data.rows:,} {'training rows' if starter.sources.are_named else 'rows'}"
+    named = [split for split in starter.sources.splits if split not in ("all", "train")]
+    others = f" Only columns and labels of {' and '.join(named)} were read." if named else ""
     dated = "" if starter.time is None else f", {starter.time.span}"
     return [
         f"# Made by: {command}",
         "#",
-        *_comment(f"Read {data.rows:,} rows in {data.files:,} file(s), {len(data.columns)} columns{dated}.{sampled}"),
+        *_comment(f"Read {rows} in {data.files:,} file(s), {len(data.columns)} columns{dated}.{others}{sampled}"),
         *_comment(
             "A comment says what each column holds and why it is used so. Check these guesses, above all that every "
             "feature is known before the label. Then:"
@@ -115,7 +118,7 @@ def _data(starter: Starter) -> list[str]:
         lines.append(f"  root: {scalar(sources.root)}")
     for split, paths in sources.splits.items():
         key = "path" if split == "all" else split
-        lines.append(f"  {key}: {scalar(paths[0] if len(paths) == 1 else paths)}")
+        lines += _paths(key, paths)
     lines += _indented(_comment(starter.split.reason), 2)
     if starter.split.settings is not None:
         lines.append(f"  split: {scalar(starter.split.settings)}")
@@ -137,6 +140,12 @@ def _data(starter: Starter) -> list[str]:
             *(f"    {scalar(name)}: {scalar(cast)}" for name, cast in casts.items()),
         ]
     return lines
+
+
+def _paths(key: str, paths: list[str]) -> list[str]:
+    """Return the lines of a setting that names files: one line, or a line for each of many."""
+    line = f"  {key}: {scalar(paths[0] if len(paths) == 1 else paths)}"
+    return [line] if len(paths) == 1 or len(line) <= WIDTH else [f"  {key}:", *(f"    - {scalar(p)}" for p in paths)]
 
 
 def _kept(starter: Starter) -> list[str]:

@@ -56,7 +56,7 @@ def find_sources(paths: Sequence[str]) -> Sources:
         (others if split is None else splits[split]).append(entry)
     if not splits["train"]:
         return Sources(None, {"all": list(paths)})
-    named = {name: _short(found, entries) for name, found in splits.items() if found}
+    named = {name: shorten_paths(found, entries) for name, found in splits.items() if found}
     return Sources(root, named, [os.path.join(root, entry) if root else entry for entry in others])
 
 
@@ -102,7 +102,7 @@ def _entries(paths: Sequence[str], root: str | None) -> list[str]:
     return list(entries)
 
 
-def _short(found: list[str], entries: list[str]) -> list[str]:
+def shorten_paths(found: list[str], entries: list[str]) -> list[str]:
     """Return a glob in place of many files, if it matches them and no other entry."""
     if len(found) <= MAX_LISTED:
         return found

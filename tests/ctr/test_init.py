@@ -165,10 +165,57 @@ def test_files_with_other_columns_are_no_part_of_a_dataset(tmp_path):
     write(tmp_path / "2026-02.parquet", columns_of(ROWS) | {"new": np.arange(ROWS)})
     write(tmp_path / "items.parquet", {"item": ["a"], "name": ["b"], "maker": ["c"]})
     done = init(tmp_path)
-    assert f"ignored, it has other columns than {tmp_path}/2026-01.parquet: {tmp_path}/items.parquet" in done.stderr
+    assert f"ignored, with other columns than {tmp_path}/2026-01.parquet: {tmp_path}/items.parquet\n" in done.stderr
     values = yaml.safe_load(done.stdout)
     assert values["data"]["path"] == [f"{tmp_path}/2026-01.parquet", f"{tmp_path}/2026-02.parquet"]
     assert set(values["features"]["columns"]) == {"item", "price"}
+
+
+def test_many_files_of_a_dataset_are_a_glob_and_ignored_files_one_line(tmp_path):
+    for day in range(1, 6):
+        write(tmp_path / f"day-{day}.parquet", columns_of(ROWS))
+        write(tmp_path / f"items-{day}.parquet", {"item": ["a"], "name": ["b"], "maker": ["c"]})
+    done = init(tmp_path)
+    values = yaml.safe_load(done.stdout)
+    assert values["data"]["path"] == f"{tmp_path}/day-*.parquet"
+    [line] = [line for line in done.stderr.splitlines() if "ignored" in line]
+    names = ", ".join(f"{tmp_path}/items-{day}.parquet" for day in (1, 2, 3))
+    assert line == f"ignored, with other columns than {tmp_path}/day-1.parquet: {names} and 2 more"
+
+
+def test_many_files_without_a_glob_have_a_line_each(tmp_path):
+    kept = [tmp_path / f"{name}.parquet" for name in ("clicks", "more-clicks", "old-clicks", "x-clicks")]
+    for path in kept:
+        write(path, columns_of(ROWS))
+    write(tmp_path / "items.parquet", {"item": ["a"], "name": ["b"], "maker": ["c"]})
+    done = init(tmp_path)
+    assert yaml.safe_load(done.stdout)["data"]["path"] == [str(path) for path in kept]
+    assert "".join(["  path:\n", *(f"    - {path}\n" for path in kept)]) in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 140
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_named_dataset_with_other_columns_is_an_error(tmp_path, order):
+    folders = [tmp_path / "clicks", tmp_path / "items"]
+    write(folders[0] / "a.parquet", columns_of(ROWS))
+    for k in range(3):
+        write(folders[1] / f"{k}.parquet", {"item": ["a"], "name": ["b"], "maker": ["c"]})
+    done = init(*(folders[k] for k in order))
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert done.stderr == (
+        f"error: {folders[1]}: has other columns than {folders[0]}/a.parquet, so both cannot be one dataset. "
+        "Leave one of the two out.\n"
+    )
+
+
+def test_the_header_says_of_which_split_the_rows_are(tmp_path):
+    write(tmp_path / "train.parquet", columns_of(ROWS))
+    write(tmp_path / "test.parquet", columns_of(400))
+    done = init(tmp_path)
+    text = " ".join(line.removeprefix("# ") for line in done.stdout.splitlines())
+    assert f"Read {ROWS:,} training rows in 1 file(s), 3 columns. Only columns and labels of test were read." in text
+    assert done.stderr.startswith(f"{ROWS:,} training rows, label 'label'")
 
 
 def test_folders_of_dates_split_by_their_date(tmp_path):
