@@ -25,7 +25,7 @@ def check_columns(row_groups: list[RowGroup], columns: Iterable[str], check: Cal
             if times[name] > 1:
                 raise DataError(f"{file.path}: duplicate column {name!r}. Rename one of the two.")
             if name not in times:
-                raise DataError(f"{file.path}: no column {name!r}; {nearest(name, file.schema.names)}")
+                raise DataError(f"{file.path}: no column {name!r}; {nearest(name, file.schema.names, columns)}")
         check(file.schema, file.path)
 
 

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+from features.columns import check_columns
 from features.encoder import Encoder
 from features.labels import Columns
 from features.row_groups import RowGroup
 from features.schema import Features
 from features.seen_rows import find_seen_rows
-from features.statistics import fit
+from features.statistics import Statistics, fit
 
 
 def fit_encoder(
@@ -26,8 +27,10 @@ def fit_encoder(
         known: encoder of earlier training data with the same features; None without such data.
 
     Raises:
-        DataError: as for `fit`, or an id is outside 0 <= id < identity.
+        DataError: as for `fit`, a file lacks a column, or an id is outside 0 <= id < identity.
     """
+    unfitted = Encoder(features, columns, Statistics.of_no_data(features))
+    check_columns(row_groups, unfitted.input_columns, unfitted.check)
     statistics = fit(features, columns, row_groups, seed, None if known is None else known.statistics)
     encoder = Encoder(features, columns, statistics)
     if features.unseen == "own":

@@ -66,8 +66,8 @@ def open_table(data: Any, columns: Iterable[str], casts: Mapping[str, Cast] | No
         casts: column -> its cast; None: no casts.
 
     Raises:
-        DataError: there are no rows or no columns, column names have several levels, or a column has values of
-            different types, or of a type that Parquet cannot hold.
+        DataError: it is not a table, there are no rows or no columns, column names have several levels, or a column has
+            values of different types, or of a type that Parquet cannot hold.
 
     >>> frame = pd.DataFrame({"user": ["a", None], "price": [1.5, 2.5]})
     >>> [row_group] = open_table(frame, ["user"])
@@ -75,6 +75,8 @@ def open_table(data: Any, columns: Iterable[str], casts: Mapping[str, Cast] | No
     ['a', None]
     """
     name = type(data).__name__
+    if not is_table(data):
+        raise DataError(f"{name}: expected a DataFrame or another table. Use `open_data` for files.")
     if isinstance(data, pd.DataFrame):
         rows, available = len(data), _pandas_columns(data, set(columns), name)
     else:

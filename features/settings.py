@@ -3,7 +3,7 @@
 import difflib
 import re
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -33,8 +33,13 @@ RENAMED = {
 """Earlier name of a key or an option -> its name since version 0.5.0."""
 
 
-def nearest(name: str, known: list[str]) -> str:
+def nearest(name: str, known: list[str], taken: Container[str] = ()) -> str:
     """Return the end of a message about an unknown name: the name that was probably meant, or the known names.
+
+    Args:
+        name: unknown name.
+        known: known names.
+        taken: known names that have another use, so that they were not meant.
 
     >>> nearest("epoch", ["epochs", "threads"])
     "did you mean 'epochs'?"
@@ -42,9 +47,12 @@ def nearest(name: str, known: list[str]) -> str:
     "did you mean 'dcn_v2'?"
     >>> nearest("xyz", ["epochs", "threads"])
     'known: epochs, threads'
+    >>> nearest("user", ["user_age", "price"], taken=["user_age"])
+    'known: user_age, price'
     """
-    same = [one for one in known if plain(one) == plain(name)]
-    close = same or difflib.get_close_matches(name, known, n=1)
+    free = [one for one in known if one not in taken]
+    same = [one for one in free if plain(one) == plain(name)]
+    close = same or difflib.get_close_matches(name, free, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
 
 

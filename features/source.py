@@ -3,7 +3,9 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs
@@ -11,12 +13,13 @@ import pyarrow.fs
 from features.casts import Cast
 from features.errors import DataError, first_line
 from features.folders import folder_values
+from features.frames import is_table
 from features.paths import list_files
 from features.row_groups import RowGroup, column_names, open_file
 
 
 def open_data(
-    path: str | list[str],
+    path: str | Path | Sequence[str | Path],
     root: str | None = None,
     text: Iterable[str] = (),
     casts: Mapping[str, Cast] | None = None,
@@ -38,7 +41,8 @@ def open_data(
             data is empty, or a column cannot be cast.
     """
     files: list[tuple[pa.fs.FileSystem, str]] = []
-    for entry in [path] if isinstance(path, str) else path:
+    paths = _paths(path)
+    for entry in paths:
         files += _files(entry, root)
     names = [os.path.normpath(name) for _, name in files]
     real_paths = [
@@ -58,10 +62,24 @@ def open_data(
     ):
         row_groups += open_file(filesystem, name, real_path, values, casts)
     if not row_groups:
-        where = path if isinstance(path, str) else path[0]
         count = "1 file" if len(files) == 1 else f"{len(files):,} files"
-        raise DataError(f"{where}: no rows in {count}. Choose files that have rows.")
+        raise DataError(f"{paths[0]}: no rows in {count}. Choose files that have rows.")
     return row_groups
+
+
+def _paths(path: Any) -> list[str]:
+    """Return the paths of a dataset as a list of texts.
+
+    Raises:
+        DataError: it is something else, such as a table, or an empty list.
+    """
+    paths = [path] if isinstance(path, str | Path) else list(path) if isinstance(path, list | tuple) else None
+    if paths is None or not all(isinstance(entry, str | Path) for entry in paths):
+        table = "Use `open_table` for a table in memory." if is_table(path) else "Pass a path, a glob or a folder."
+        raise DataError(f"data: expected a path or a list of paths, got {type(path).__name__}. {table}")
+    if not paths:
+        raise DataError("data: an empty list of paths. Name at least one file.")
+    return [str(entry) for entry in paths]
 
 
 def columns_of_first_file(path: str | list[str], root: str | None = None) -> tuple[str, list[str]]:

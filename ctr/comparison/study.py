@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -185,12 +185,13 @@ class Variant:
         return f"variant {self.name}"
 
 
-def load_study(path: str | Path, overrides: list[str] | None = None) -> Study:
+def load_study(path: str | Path, overrides: str | Sequence[str] | None = None) -> Study:
     """Read and check a study file and the experiment that it names.
 
     Args:
         path: YAML file.
-        overrides: `KEY=VALUE` texts. A KEY of the study changes the study, any other KEY is a setting of every run.
+        overrides: `KEY=VALUE` texts, or one such text. A KEY of the study changes the study, any other KEY is a setting
+            of every run.
 
     Raises:
         ConfigError: a file does not exist or is not YAML, or a value is invalid.
@@ -198,7 +199,7 @@ def load_study(path: str | Path, overrides: list[str] | None = None) -> Study:
     values = yaml_file.read(path)
     if "data" in values and not {"experiment", "axes"} & set(values):
         raise ConfigError(f"{path}: an experiment, expected a study. Use `ctr train {path}`.")
-    for override in overrides or []:
+    for override in yaml_file.list_overrides(overrides):
         key, value = yaml_file.parse_override(override)
         is_study_key = key[0] in Study.model_fields
         target = key if is_study_key else ["settings", yaml_file.join_key(key)]

@@ -3,6 +3,7 @@
 TensorFlow takes seconds to import. A command that checks a config here first answers most mistakes in it immediately.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -81,12 +82,15 @@ class BaseExperiment(Settings):
         return self
 
 
-def read_experiment(path: str | Path, overrides: list[str] | None = None, notify: Notify = ignore) -> dict[str, Any]:
+def read_experiment(
+    path: str | Path, overrides: str | Sequence[str] | None = None, notify: Notify = ignore
+) -> dict[str, Any]:
     """Return the values of a config file with overrides, of which `check_base` has accepted what needs no TensorFlow.
 
     Args:
         path: path of the YAML file.
-        overrides: `KEY=VALUE` with a dotted KEY, such as `training.epochs=3`; key parts that contain dots are quoted.
+        overrides: texts `KEY=VALUE`, or one such text, with a dotted KEY, such as `training.epochs=3`; key parts that
+            contain dots are quoted.
         notify: function that is called with a line about columns that a warm start ignores.
 
     Raises:
@@ -102,13 +106,13 @@ def read_experiment(path: str | Path, overrides: list[str] | None = None, notify
     return values
 
 
-def put_overrides(values: dict[str, Any], overrides: list[str] | None) -> None:
+def put_overrides(values: dict[str, Any], overrides: str | Sequence[str] | None) -> None:
     """Set the values of `KEY=VALUE` texts in place.
 
     Raises:
         ConfigError: a text is not of this form, or a parent of its key is not a mapping.
     """
-    for override in overrides or []:
+    for override in yaml_file.list_overrides(overrides):
         put_setting(values, *yaml_file.parse_override(override), f"--set {override!r}")
 
 

@@ -1,5 +1,6 @@
 """The config: one YAML file is one experiment, checked before anything is read or written."""
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -87,14 +88,17 @@ def with_default_optimizers(experiment: Experiment) -> Experiment:
     return experiment.model_copy(update={"optimizers": optimizers})
 
 
-def load_experiment(path: str | Path, overrides: list[str] | None = None, notify: Notify = ignore) -> Experiment:
+def load_experiment(
+    path: str | Path, overrides: str | Sequence[str] | None = None, notify: Notify = ignore
+) -> Experiment:
     """Read and check a YAML file.
 
     If `features.columns` has patterns, the columns of the first file of the training data replace them.
 
     Args:
         path: path of the file.
-        overrides: `KEY=VALUE` with a dotted KEY, such as `training.epochs=3`; key parts that contain dots are quoted.
+        overrides: texts `KEY=VALUE`, or one such text, with a dotted KEY, such as `training.epochs=3`; key parts that
+            contain dots are quoted.
         notify: function that is called with a line about columns that a warm start ignores.
 
     Raises:
@@ -104,7 +108,7 @@ def load_experiment(path: str | Path, overrides: list[str] | None = None, notify
     return check_experiment(read_experiment(path, overrides, notify), str(path))
 
 
-def load_saved_experiment(path: str | Path, overrides: list[str] | None = None) -> Experiment:
+def load_saved_experiment(path: str | Path, overrides: str | Sequence[str] | None = None) -> Experiment:
     """Read the config of a run, which holds every setting of its version.
 
     `ctr.config.earlier_versions` translates a config of an earlier version.

@@ -68,6 +68,21 @@ def deep_copy(values: Any) -> Any:
     return [deep_copy(value) for value in values] if isinstance(values, list) else values
 
 
+def list_overrides(overrides: str | Sequence[str] | None) -> list[str]:
+    """Return the `KEY=VALUE` texts of `--set`, or of an argument `overrides`, where one text is a list of one.
+
+    Raises:
+        ConfigError: it is something else, such as a mapping.
+    """
+    if isinstance(overrides, str):
+        return [overrides]
+    if not isinstance(overrides, list | tuple | None) or not all(isinstance(text, str) for text in overrides or ()):
+        raise ConfigError(
+            f'overrides: must be a list of texts, such as ["training.epochs=3"]. Received: {shorten(overrides)}'
+        )
+    return list(overrides or ())
+
+
 def parse_override(override: str) -> tuple[list[str], Any]:
     """Return the parts of the key, and the value, of a `KEY=VALUE` of `--set`.
 
@@ -76,7 +91,7 @@ def parse_override(override: str) -> tuple[list[str], Any]:
     """
     key, equals, text = override.partition("=")
     if not equals:
-        raise ConfigError(f"--set: must be KEY=VALUE. Received: {shorten(override)}")
+        raise ConfigError(f"--set: must be KEY=VALUE, such as training.epochs=3. Received: {shorten(override)}")
     try:
         return split_key(key), parse(text)
     except (ValueError, yaml.YAMLError) as error:

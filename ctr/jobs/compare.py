@@ -74,6 +74,8 @@ def compare(
         DataError: the data is invalid.
         Interrupted: the process received SIGTERM or SIGINT; all runs are saved.
     """
+    if not isinstance(study, Study):
+        raise ConfigError(f"study: expected a Study, got {type(study).__name__}. Use `ctr.load_study(path)`.")
     console, folder = console or Console(quiet=True), Path(folder)
     folder = folder if folder.name else folder.resolve()  # `.` has no name, which the lock file needs
     _check_folder(folder)
@@ -248,4 +250,4 @@ def _check_folder(folder: Path) -> None:
     if folder.is_dir() and (folder / STUDY).is_file():
         return
     if folder.exists() and (not folder.is_dir() or any(path.name[0] != "." for path in folder.iterdir())):
-        raise ConfigError(f"{folder}: already exists and is not a comparison. Choose another folder with --out.")
+        raise ConfigError(f"{folder}: already exists and is not a comparison. Choose another folder.")

@@ -28,7 +28,7 @@ from ctr.training.data import bad_rows_records, score_columns
 from ctr.training.devices import set_threads
 from ctr.training.opened_run import Dataset, OpenedRun, Paths, fixed_settings, open_run
 from ctr.training.sparsity import row_sparsity, sparsity_report
-from features import files_of, unified_schema
+from features import DataError, files_of, is_table, unified_schema
 
 
 @fixed_settings()
@@ -57,6 +57,8 @@ def evaluate(
         ConfigError, DataError: the input is invalid.
     """
     started = time.perf_counter()
+    if is_table(data):
+        raise DataError(f"data: a {type(data).__name__}, expected files. Use `ctr.load_run(run).evaluate(data)`.")
     console = console or Console(quiet=True)
     opened = open_run(run_folder)
     opened.run.file(CONTENTS)  # an error before the work, not after it

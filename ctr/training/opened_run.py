@@ -86,11 +86,8 @@ class OpenedRun:
         Raises:
             DataError: there is no path, or a file cannot be read.
         """
-        paths = [str(data)] if isinstance(data, str | Path) else [str(path) for path in data]
-        if not paths:
-            raise DataError("data: an empty list of paths. Name at least one file.")
         text = [name for name, meaning in self.encoder.statistics.meanings.items() if meaning == "text"]
-        return open_data(paths, text=text, casts=self.experiment.data.cast)
+        return open_data(data, text=text, casts=self.experiment.data.cast)
 
     def to_evaluate(self, name: str, row_groups: list[RowGroup], keep: Sequence[str] = ()) -> "Dataset":
         """Check that a dataset has the columns of features and report, and leave out invalid rows if the run does.

@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -168,3 +169,23 @@ def test_positions_are_those_of_selected_rows():
     assert selected.positions.tolist() == [1, 4, 7, 10]
     assert selected.select(np.array([True, False, False, True])).positions.tolist() == [1, 10]
     assert count_rows([selected]) == 4
+
+
+@pytest.mark.parametrize("data", ["clicks.parquet", Path("clicks"), None, [1, 2]])
+def test_what_is_no_table_is_named_and_files_have_their_own_function(data):
+    with pytest.raises(DataError) as error:
+        open_table(data, ["a"])
+    name = type(data).__name__
+    assert str(error.value) == f"{name}: expected a DataFrame or another table. Use `open_data` for files."
+    assert not violations(str(error.value))
+
+
+@pytest.mark.parametrize("table", [pd.DataFrame({"a": [1]}), pa.table({"a": [1]})], ids=["pandas", "arrow"])
+def test_a_table_in_memory_has_a_function_of_its_own(table):
+    with pytest.raises(DataError) as error:
+        open_data(table)
+    name = type(table).__name__
+    assert str(error.value) == (
+        f"data: expected a path or a list of paths, got {name}. Use `open_table` for a table in memory."
+    )
+    assert not violations(str(error.value))

@@ -692,3 +692,31 @@ def test_a_set_may_be_split_again(tmp_path, by):
     train = split(row_groups, "random", (0.5, 0.5, 0))["train"]
     sets = split(train, by, (0.5, 0.3, 0.2), seed=2, **settings)
     assert sorted(union(sets)) == column(train)
+
+
+@pytest.mark.parametrize("paths", [3, None, [3], ["a", None], {"a": 1}])
+def test_paths_of_another_type_are_an_error(paths):
+    with pytest.raises(
+        DataError, match=r"data: expected a path or a list of paths, got \w+\. Pass a path, a glob or a"
+    ):
+        open_data(paths)
+
+
+def test_paths_can_be_path_objects(tmp_path):
+    pq.write_table(pa.table({"a": [1, 2]}), tmp_path / "a.parquet")
+    expected = open_data(str(tmp_path))
+    assert [group.file.path for group in expected] == [str(tmp_path / "a.parquet")]
+    for paths in (tmp_path, [tmp_path / "a.parquet"], (tmp_path,)):
+        assert [(group.file.path, group.rows) for group in open_data(paths)] == [(expected[0].file.path, 2)]
+    with pytest.raises(DataError, match="data: an empty list of paths"):
+        open_data([])
+
+
+def test_a_column_that_another_feature_reads_is_not_meant(tmp_path):
+    pq.write_table(pa.table({"user_age": [1], "items": ["a"]}), tmp_path / "a.parquet")
+    groups = open_data(tmp_path)
+    with pytest.raises(DataError) as error:
+        check_columns(groups, ["user", "user_age"], lambda schema, where: None)
+    assert str(error.value).endswith("a.parquet: no column 'user'; known: user_age, items")
+    with pytest.raises(DataError, match=r"no column 'item'; did you mean 'items'\?"):
+        check_columns(groups, ["user_age", "item"], lambda schema, where: None)
