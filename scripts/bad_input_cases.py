@@ -392,8 +392,14 @@ COMMANDS = [
     command("--set below a number", f"{TRAIN} --set name.first=1", "'name'"),
     command("--set to what is not YAML", f"{TRAIN} --set 'seed=[1'", "'seed=[1'"),
     command("--set to lists in 10,000 lists", f"{TRAIN} --set seed={'[' * 10_000}", "nested too deep"),
-    command("an existing run", "train config.yaml", "runs/tiny", "already holds a run"),
-    command("--resume with --overwrite", f"{RESUME} --overwrite", "--resume", "--overwrite"),
+    command(
+        "an existing run",
+        "train config.yaml",
+        "runs/tiny",
+        "already holds a run",
+        "--overwrite (in Python overwrite=True)",
+    ),
+    command("--resume with --overwrite", f"{RESUME} --overwrite", "resume: cannot be combined", "overwrite"),
     command("--resume with other settings", f"{RESUME} --set training.batch_size=32", "training.batch_size: 64"),
     command(
         "--resume with fewer epochs than trained",

@@ -79,12 +79,14 @@ def train(
         Diverged: the loss is not finite.
         Interrupted: SIGTERM or SIGINT ended training; a checkpoint is saved.
     """
+    if not isinstance(experiment, Experiment):
+        received = type(experiment).__name__
+        raise ConfigError(f"experiment: expected an Experiment, got {received}. Use `ctr.load_experiment(path)`.")
     console = console or Console(quiet=True)
     run = Run(folder)
     if resume and overwrite:
         raise ConfigError(
-            "--resume: cannot be combined with --overwrite. Use --resume to continue the run, or --overwrite to start "
-            "over."
+            "resume: cannot be combined with overwrite. Use `resume` to continue the run, or `overwrite` to start over."
         )
     is_resumed = resume and run.exists
     if not is_resumed:

@@ -37,9 +37,11 @@ def check_replaceable(target: Path, overwrite: bool, kind: str, is_of_kind: Call
         return
     existing = target / REPORT  # read unchecked: it only tells whether the folder can be replaced
     if not existing.is_file() or not is_of_kind(read_json(existing)):
-        raise ConfigError(f"{target}: the folder exists and is not {kind}. Choose another folder with --out.")
+        raise ConfigError(f"{target}: the folder exists and is not {kind}. Choose another folder.")
     if not overwrite:
-        raise ConfigError(f"{target}: already exists. Choose another folder with --out, or add --overwrite.")
+        raise ConfigError(
+            f"{target}: already exists. Choose another folder, or add --overwrite (in Python overwrite=True)."
+        )
 
 
 @contextmanager

@@ -247,10 +247,12 @@ class Run:
     def check_free(self, overwrite: bool) -> None:
         """Raise ConfigError unless a new run can be written here."""
         if self.exists and not overwrite:
-            option = "--overwrite" if self.is_finished else "--resume or --overwrite"
-            raise ConfigError(f"{self.folder}: already holds a run. Choose another folder with --run, or add {option}.")
+            choices = ["overwrite"] if self.is_finished else ["resume", "overwrite"]
+            options, arguments = (" or ".join(form.format(one) for one in choices) for form in ("--{}", "{}=True"))
+            advice = f"Choose another run folder, or add {options} (in Python {arguments})."
+            raise ConfigError(f"{self.folder}: already holds a run. {advice}")
         if not self.exists and self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise ConfigError(f"{self.folder}: exists and is not a run. Choose another folder with --run.")
+            raise ConfigError(f"{self.folder}: exists and is not a run. Choose another run folder.")
         check_writable(self.folder)
 
     def create(self, experiment: "Experiment", metadata: dict[str, dict[str, Any] | None]) -> None:

@@ -708,7 +708,7 @@ def test_only_an_earlier_report_is_replaced_and_only_if_asked(sets, tmp_path):
     before = (out / "report.json").read_bytes()
     again = ctr("psi", *sets, "--out", out)
     assert again.exit_code == 2
-    assert "out: already exists. Choose another folder with --out, or add --overwrite" in again.stderr
+    assert "out: already exists. Choose another folder, or add --overwrite (in Python overwrite=True)" in again.stderr
     assert (out / "report.json").read_bytes() == before
     assert ctr("psi", *sets, "--out", out, "--overwrite").exit_code == 0
     (out / "report.json").write_text('{"metrics": {}}')
