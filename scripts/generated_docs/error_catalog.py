@@ -57,7 +57,7 @@ def first_line(message: str) -> str:
     """
     framed = " ".join(re.findall(r"^│ (.*?) *│$", message, flags=re.MULTILINE))
     line = framed or (message.splitlines() or [""])[0].removeprefix("error: ")
-    line = re.sub(r"[\d.,]+ ([KMGT]iB)", r"... \1", line)  # differs from machine to machine
+    line = re.sub(r"[\d.,]+ [KMGT]iB", "... GiB", line)  # differs from machine to machine
     text = line if len(line) <= MAX_CHARACTERS else f"{line[:MAX_CHARACTERS].rstrip()} ..."
     printable = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
     return printable.replace("|", "\\|").replace("`", "'")
