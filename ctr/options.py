@@ -7,18 +7,18 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from ctr.version import VERSION
+
 
 def _print_versions(is_wanted: bool) -> None:
     """Print one line of versions and end the program. TensorFlow is not imported, which takes seconds."""
     if is_wanted:
-        typer.echo(
-            f"ctr {_version('ctr-trainer')}, Python {platform.python_version()}, TensorFlow {_version('tensorflow')}"
-        )
+        typer.echo(f"ctr {VERSION}, Python {platform.python_version()}, TensorFlow {_installed_version('tensorflow')}")
         raise typer.Exit
 
 
-def _version(distribution: str) -> str:
-    """Return the installed version of a distribution; the code can also run from a folder that is not installed."""
+def _installed_version(distribution: str) -> str:
+    """Return the version of an installed distribution, or that it is not installed."""
     try:
         return version(distribution)
     except PackageNotFoundError:

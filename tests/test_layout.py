@@ -25,7 +25,7 @@ FLOORS = [  # from the top
     {"ctr.schema"},
     {"ctr.config"},
     {"ctr.metrics"},
-    {"ctr.errors", "ctr.console", "ctr.own_packages"},
+    {"ctr.errors", "ctr.console", "ctr.own_packages", "ctr.version"},
     {"features", "models", "optimizers"},
 ]
 """Floors of packages; a module imports from its own package and from the floors below it."""
