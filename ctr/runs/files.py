@@ -11,24 +11,30 @@ from ctr.errors import ConfigError
 
 
 def check_writable(folder: Path) -> None:
-    """Raise ConfigError unless `folder` is a writable folder or can be created.
-
-    A file without a name is created and deleted there, because access rights do not say all: nobody can create a file
-    in /proc, and a network disk can refuse even root.
-    """
+    """Raise ConfigError unless `folder` is a writable folder or can be created."""
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    try:
-        with tempfile.TemporaryFile(dir=existing):
-            return
-    except OSError as error:
+    if (refusal := _refusal(existing)) is not None:
         raise ConfigError(
             f"{folder}: cannot write, because {existing} is not a writable folder. Choose another folder."
-        ) from error
+        ) from refusal
 
 
 def is_read_only(folder: Path) -> bool:
     """Return True if nothing can be written into an existing folder or next to it."""
-    return not any(os.access(path, os.W_OK) for path in (folder, folder.absolute().parent))
+    return all(_refusal(path) is not None for path in (folder, folder.absolute().parent))
+
+
+def _refusal(folder: Path) -> OSError | None:
+    """Return the error of writing into an existing folder; None if it can be written.
+
+    A file without a name is created and deleted there, because access rights do not say all: nobody can create a file
+    in /proc, and a network disk can refuse even root.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return error
 
 
 def name_folder(error: BaseException, folder: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,18 +58,20 @@ def kill():
 
 
 def refuse_writes(monkeypatch, *folders):
-    """Refuse new files in these folders and report them as not writable, as a read-only disk does even to root."""
-    allowed, opened = os.access, Path.open
+    """Refuse new files in these folders, as a read-only disk does even to root."""
+    opened, made = Path.open, tempfile.TemporaryFile
 
-    def access(path, mode, **named):
-        return allowed(path, mode, **named) and not (mode & os.W_OK and Path(path).absolute() in folders)
+    def temporary_file(*arguments, dir=None, **named):
+        if dir is not None and Path(dir).absolute() in folders:
+            raise OSError(errno.EROFS, "Read-only file system", str(dir))
+        return made(*arguments, dir=dir, **named)
 
     def open_(path, mode="r", *arguments, **named):
         if set(mode) & set("wax+") and path.parent in folders:
             raise OSError(errno.EROFS, "Read-only file system", str(path))
         return opened(path, mode, *arguments, **named)
 
-    monkeypatch.setattr(os, "access", access)
+    monkeypatch.setattr(tempfile, "TemporaryFile", temporary_file)
     monkeypatch.setattr(Path, "open", open_)
 
 
