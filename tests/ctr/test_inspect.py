@@ -419,7 +419,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize("message", REFUSALS)
 def test_what_only_making_a_model_tells_is_told_in_one_line(make_experiment, monkeypatch, message):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise REFUSALS[message]
 
     monkeypatch.setattr("ctr.training.build.CTRModel", refuse)
