@@ -125,7 +125,8 @@ def has_dropout(model: Any) -> bool | None:
         model: settings of the section `model`.
     """
     parts = [part.settings for part in model_parts(model)]
-    dropouts = [value for settings in parts for name, value in settings if name.startswith("dropout")]
+    named = [value for settings in parts for name, value in settings if name.startswith("dropout")]
+    dropouts = [value for value in named if value is not None]  # null takes the value of `dropout`
     if any(is_user_code(settings.type) for settings in parts):
         return True
     return any(value > 0 for value in dropouts) if dropouts else None

@@ -58,6 +58,7 @@ def test_a_model_with_dropout_can_have_it(make_experiment, model):
             "{type: dnn, dropout: 0}",
             r"model dnn has no dropout, .* Set its `dropout` above 0, or remove self_ensemble\.$",
         ),
+        ("final_net", r"model final_net has no dropout, .* Set its `dropout` above 0"),
         ("qnn", r"model qnn has no dropout, so both passes would be equal\. Set its `dropout`"),
         (
             "{type: two_stream, streams: {easy: dnn, hard: qnn}}",
