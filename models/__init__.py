@@ -15,6 +15,7 @@ if tf.keras.Model is not tf_keras.Model:
 
 from models.auc import AUC
 from models.auto_int import AutoInt
+from models.batch_loss import BatchLoss, batch_mean
 from models.blocks import MLP, BatchNorm, Dropout, batch_norm_layer
 from models.can import CAN
 from models.compressed_dot import CompressedDot
@@ -78,6 +79,7 @@ __all__ = [
     "MODELS",
     "QNN",
     "AutoInt",
+    "BatchLoss",
     "BatchNorm",
     "Behaviors",
     "CTRModel",
@@ -102,6 +104,7 @@ __all__ = [
     "TowerOutput",
     "TwoStream",
     "WideDeep",
+    "batch_mean",
     "batch_norm_layer",
     "cost_of",
     "fuse",

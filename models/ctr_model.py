@@ -9,6 +9,7 @@ import tensorflow_recommenders as tfrs
 import tf_keras
 
 from models import self_ensemble as ensemble
+from models.batch_loss import sum_over_replicas
 from models.inputs import Inputs
 from models.recording import recorded_below
 from models.tables import EmbeddingTables
@@ -152,7 +153,8 @@ class CTRModel(tfrs.Model):
             raise ValueError("batch: no label, which a loss needs. Use `predict`, or an encoder with the label.")
         is_ensemble = training and self.mean_self_ensemble is not None
         outputs = self._outputs(batch, training, ensemble.PASSES if is_ensemble else 1)
-        logits, terms = [output.logit for output in outputs], ensemble.mean_losses(outputs, batch["label"])
+        logits = [output.logit for output in outputs]
+        terms = ensemble.mean_losses(outputs, batch["label"], batch["weight"])
         if terms.keys() != self.mean_losses.keys():
             expected, received = (", ".join(names) or "none" for names in (self.mean_losses, terms))
             raise ValueError(
@@ -173,10 +175,7 @@ class CTRModel(tfrs.Model):
         for metric in self.fit_metrics:
             probability = ensemble.mean_probability(logits)
             metric.update_state(batch["label"][:, None], probability[:, None], sample_weight=batch["weight"])
-        context = tf.distribute.get_replica_context()
-        if context is not None and context.num_replicas_in_sync > 1:
-            total = context.all_reduce(tf.distribute.ReduceOp.SUM, total)
-        return tf.math.divide_no_nan(loss, total)
+        return tf.math.divide_no_nan(loss, sum_over_replicas(total))
 
     def loss_and_gradients(self, batch: Batch) -> tuple[tf.Tensor, list[tf.Tensor | tf.IndexedSlices]]:
         """Return the training loss of a batch and its gradients in the order of `trainable_variables`."""

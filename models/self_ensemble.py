@@ -77,12 +77,13 @@ def self_ensemble_loss(logits: Sequence[tf.Tensor]) -> tf.Tensor:
     return -tf.add_n([p * tf.math.log_sigmoid(logit) + q * tf.math.log_sigmoid(other) for logit, other in pairs])
 
 
-def mean_losses(outputs: Sequence[TowerOutput], label: tf.Tensor) -> dict[str, tf.Tensor]:
+def mean_losses(outputs: Sequence[TowerOutput], label: tf.Tensor, weight: tf.Tensor) -> dict[str, tf.Tensor]:
     """Return the mean over the passes of each loss that the tower names, `[batch]`.
 
     Args:
         outputs: output of each pass.
         label: labels, 0 or 1, `[batch]`.
+        weight: sample weights, `[batch]`.
     """
-    losses: Sequence[Mapping[str, tf.Tensor]] = [output.losses_of(label) for output in outputs]
+    losses: Sequence[Mapping[str, tf.Tensor]] = [output.losses_of(label, weight) for output in outputs]
     return {name: tf.add_n([tf.cast(loss[name], tf.float32) for loss in losses]) / len(losses) for name in losses[0]}

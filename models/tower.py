@@ -7,10 +7,11 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 import tensorflow as tf
 import tf_keras
 
+from models.batch_loss import BatchLoss
 from models.inputs import Inputs
 from models.recording import Recorded
 
-Loss: TypeAlias = tf.Tensor | Callable[[tf.Tensor], tf.Tensor]
+Loss: TypeAlias = tf.Tensor | Callable[[tf.Tensor], tf.Tensor] | BatchLoss
 
 
 class TowerOutput(NamedTuple):
@@ -19,19 +20,27 @@ class TowerOutput(NamedTuple):
     logit: tf.Tensor
     """Logit, float32 `[batch]`."""
     losses: Mapping[str, Loss]
-    """Name -> loss term per example, `[batch]`, or a function from labels `[batch]` to it.
+    """Name -> loss term per example, `[batch]`, a function from labels `[batch]` to it, or a `BatchLoss`.
 
     An example is the cross-entropy of a stream's own logit. The names must be the same at every call. The model adds
     the mean of each term, weighted by sample weights like the cross-entropy. To scale a term, multiply it in the tower.
     """
 
-    def losses_of(self, label: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Return the losses of examples with the given labels, each `[batch]`.
+    def losses_of(self, label: tf.Tensor, weight: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        """Return the losses of a batch of examples, each `[batch]`.
 
         Args:
             label: labels, 0 or 1, `[batch]`.
+            weight: sample weights, `[batch]`, on which only a `BatchLoss` depends; None: 1 for each example.
         """
-        return {name: loss(label) if callable(loss) else loss for name, loss in self.losses.items()}
+        weight = tf.ones_like(label) if weight is None else weight
+        return {name: _terms(loss, label, weight) for name, loss in self.losses.items()}
+
+
+def _terms(loss: Loss, label: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    if isinstance(loss, BatchLoss):
+        return loss.terms(label, weight)
+    return loss(label) if callable(loss) else loss
 
 
 def as_output(result: "tf.Tensor | TowerOutput") -> TowerOutput:

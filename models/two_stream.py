@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 import tensorflow as tf
 import tf_keras
 
+from models.batch_loss import BatchLoss
 from models.inputs import Behaviors, Field, Inputs
 from models.recording import Dense, Recorded
 from models.seeds import PathInitializer
@@ -180,7 +181,9 @@ class TwoStream(Tower):
 
 
 def _times(weight: float, loss: Loss) -> Loss:
-    """Return a weight times a loss, which can be a function of the labels."""
+    """Return a weight times a loss, which can be a function."""
+    if isinstance(loss, BatchLoss):
+        return BatchLoss(lambda label, sample_weight: weight * loss.terms(label, sample_weight))
     return (lambda label: weight * loss(label)) if callable(loss) else weight * loss
 
 

@@ -83,7 +83,7 @@ class Scorer(BatchScorer):
         super().__init__(encoder, trained_negatives)
         self.model, self.batch_size = model, batch_size
         self._losses = list(model.mean_losses) if encoder.columns is not None else []
-        unread = ("weight",) if self._losses else ("label", "weight")
+        unread = () if self._losses else ("label", "weight")
         signature = batch_signature(encoder)
         spec = {key: signature[key] for key in signature if key not in unread}
         self._predict = tf.function(self._outputs, input_signature=[spec], autograph=False)
@@ -100,7 +100,7 @@ class Scorer(BatchScorer):
     def _outputs(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Return logit and losses of a batch in inference mode."""
         output = self.model.output(batch, training=False)
-        return output.logit, output.losses_of(batch["label"]) if self._losses else {}
+        return output.logit, output.losses_of(batch["label"], batch["weight"]) if self._losses else {}
 
 
 def _concatenate(chunks: Sequence[tf.Tensor]) -> np.ndarray:

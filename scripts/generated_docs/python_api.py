@@ -43,8 +43,8 @@ PAGES: dict[ModuleType, dict[str, tuple[str, ...] | dict[str, Any]]] = {
         "The model": ("CTRModel", "AUC", "Inputs", "Category", "SequenceInput", "Table"),
         "Towers": models.MODELS,
         "Parts of a tower": (
-            "Tower", "TowerOutput", "Stream", "Field", "Behaviors", "MLP", "BatchNorm", "batch_norm_layer", "Dropout",
-            "PathInitializer", "seed_of", "with_streams", "Recorded", "recorded",
+            "Tower", "TowerOutput", "BatchLoss", "batch_mean", "Stream", "Field", "Behaviors", "MLP", "BatchNorm",
+            "batch_norm_layer", "Dropout", "PathInitializer", "seed_of", "with_streams", "Recorded", "recorded",
         ),
         "Embedding tables": ("EmbeddingTables", "fuse"),
         "Cost": ("cost_of", "ComponentCost"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import DNN, CTRModel, Field, Inputs, Table, TowerOutput
+from models import DNN, BatchLoss, CTRModel, Field, Inputs, Table, TowerOutput, batch_mean
 from optimizers import Adagrad, Router, adam
 from tests.reference import penalized as reference
 from tests.toy_towers import Penalized
@@ -174,3 +174,49 @@ def test_losses_that_come_and_go_are_refused():
     model = compiled(model_of(Fickle(hidden=(8,))))
     with pytest.raises(ValueError, match=r"dnn: the losses must be the same at every call, none\. Received: square$"):
         model.train_step(tensors(rows_of(8)))
+
+
+class Margined(DNN):
+    """A tower with a loss of the mean of squares above a margin, times each square."""
+
+    def call(self, x0, step, training=False):
+        logit = super().call(x0, step, training=training)
+
+        def terms(label, weight):
+            squares = tf.square(logit - label)
+            return squares * tf.nn.relu(batch_mean(squares, weight) - 0.1)
+
+        return TowerOutput(logit, {"margin": BatchLoss(terms)})
+
+
+def test_a_loss_may_depend_on_weighted_means_over_the_batch():
+    model, rows, nudge = model_of(Margined(hidden=(8,), batch_norm=False)), rows_of(40), 1e-3
+
+    def expected():
+        logit = model(tensors(rows)).numpy().astype(np.float64)
+        cross_entropy = np.logaddexp(0, logit) - rows["label"] * logit
+        square = weighted_mean((logit - rows["label"]) ** 2, rows)
+        return weighted_mean(cross_entropy, rows), square * (square - 0.1)
+
+    assert float(model.compute_loss(tensors(rows))) == pytest.approx(sum(expected()), rel=1e-6)
+    assert float(model.mean_losses["margin"].result()) == pytest.approx(expected()[1], rel=1e-6)
+    _, gradients = model.loss_and_gradients(tensors(rows))
+    bias = model.tower.head.bias
+    found = {id(one): gradient for one, gradient in zip(model.trainable_variables, gradients, strict=True)}[id(bias)]
+    start, values = bias.numpy(), []
+    for step in (nudge, -nudge):
+        bias.assign(start + step)
+        values.append(sum(expected()))
+    assert float(found[0]) == pytest.approx((values[0] - values[1]) / (2 * nudge), rel=1e-3)
+
+
+def test_losses_without_given_weights_count_each_example_once():
+    model, rows = model_of(Margined(hidden=(8,), batch_norm=False)), tensors(rows_of(40))
+    output = model.output(rows)
+    alone, ones = (output.losses_of(rows["label"], *weight) for weight in ((), (tf.ones(40),)))
+    np.testing.assert_array_equal(alone["margin"], ones["margin"])
+    assert (output.losses_of(rows["label"], rows["weight"])["margin"].numpy() != ones["margin"].numpy()).all()
+
+
+def test_a_batch_without_weight_has_a_mean_of_0():
+    assert float(batch_mean(tf.constant([3.0, 4.0]), tf.zeros(2))) == 0
