@@ -28,6 +28,7 @@ from models.deepfm import DeepFM
 from models.din import DIN
 from models.dlrm import DLRM
 from models.dnn import DNN
+from models.fcn import FCN
 from models.final_mlp import FinalMLP
 from models.final_net import FinalNet
 from models.fm import FM
@@ -58,6 +59,7 @@ MODELS: dict[str, type[Tower]] = {
     "dlrm": DLRM,
     "final_mlp": FinalMLP,
     "final_net": FinalNet,
+    "fcn": FCN,
     "qnn": QNN,
     "din": DIN,
     "can": CAN,
@@ -73,6 +75,7 @@ __all__ = [
     "DIN",
     "DLRM",
     "DNN",
+    "FCN",
     "FM",
     "GDCN",
     "MLP",

@@ -39,17 +39,18 @@ class BatchNorm:
             raise ValueError(f"batch_norm: momentum must be in [0, 1). Received: {self.momentum}")
 
 
-def batch_norm_layer(batch_norm: bool | BatchNorm, name: str) -> BatchNormalization | None:
+def batch_norm_layer(batch_norm: bool | BatchNorm, name: str, axis: int = -1) -> BatchNormalization | None:
     """Return a layer of batch normalization.
 
     Args:
         batch_norm: settings; True: the defaults; False: no layer.
         name: name of the layer.
+        axis: axis with one mean and variance per position, by default the last.
     """
     if batch_norm is False:
         return None
     settings = BatchNorm() if batch_norm is True else batch_norm
-    return BatchNormalization(momentum=settings.momentum, epsilon=settings.epsilon, name=name)
+    return BatchNormalization(axis, momentum=settings.momentum, epsilon=settings.epsilon, name=name)
 
 
 def layer_norm_layer(name: str) -> LayerNormalization:

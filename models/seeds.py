@@ -29,16 +29,18 @@ class PathInitializer(tf_keras.initializers.Initializer):
         name: Keras name of the initializer, such as `glorot_uniform` or `he_normal`.
         seed: seed of the experiment.
         path: path of the layer, such as `deep/0`.
+        settings: other arguments of the initializer, such as `minval` of `random_uniform`.
     """
 
-    def __init__(self, name: str, seed: int, path: str) -> None:
-        self.name, self.seed, self.path = name, seed, path
+    def __init__(self, name: str, seed: int, path: str, **settings: float) -> None:
+        self.name, self.seed, self.path, self.settings = name, seed, path, settings
 
     def __call__(self, shape: Any, dtype: Any = None, **kwargs: Any) -> tf.Tensor:
         if math.prod(shape) >= MAX_NUMBERS:
             raise ValueError(f"{self.path}: a weight must have fewer than 2^31 numbers. Received: {list(shape)}")
         seed = seed_of(self.seed, self.path, *(int(size) for size in shape))
-        return tf_keras.initializers.get({"class_name": self.name, "config": {"seed": seed}})(shape, dtype, **kwargs)
+        config = {**self.settings, "seed": seed}
+        return tf_keras.initializers.get({"class_name": self.name, "config": config})(shape, dtype, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "seed": self.seed, "path": self.path}
+        return {"name": self.name, "seed": self.seed, "path": self.path, **self.settings}

@@ -15,5 +15,7 @@ PAIR_CONFIGS = [
     setting("heads that do not divide the width", "model", {"type": "auto_int", "heads": 3}, "heads", "Received: 3"),
     setting("AutoInt with a plain number and no MLP", "model", {"type": "auto_int", "hidden": []}, "hidden", "price"),
     setting("AutoInt without attention", "model", {"type": "auto_int", "attention_layers": 0}, "attention_layers must"),
+    setting("heads of FCN that do not halve", "model", {"type": "fcn", "heads": 2}, "multiple of 2 * heads = 4"),
+    setting("FCN without a layer", "model", {"type": "fcn", "exponential_layers": 0, "linear_layers": 0}, "_layers"),
     Case("configs", "pairs of two widths", pairs_of_two_widths, TRAIN, ("dlrm needs", "user 3", "`dim`")),
 ]

@@ -166,6 +166,20 @@ FAULTS = (
         (f"{MODELS}/test_final_net.py", MODELS),
     ),
     Fault(
+        "the_factor_of_a_networks_loss_is_constant",
+        "models/fcn.py",
+        "tf.nn.relu(batch_mean(losses, weight) - batch_mean(of_model, weight))",
+        "tf.stop_gradient(tf.nn.relu(batch_mean(losses, weight) - batch_mean(of_model, weight)))",
+        (f"{MODELS}/test_fcn.py", MODELS),
+    ),
+    Fault(
+        "linear_layers_multiply_their_own_input",
+        "models/fcn.py",
+        'x if name == "exponential" else first, x',
+        "x, x",
+        (f"{MODELS}/test_fcn.py", MODELS),
+    ),
+    Fault(
         "quadratic_heads_hold_whole_fields",
         "models/qnn.py",
         "tf.transpose(chunks, [0, 2, 1, 3])",

@@ -19,6 +19,7 @@ MODELS_ELSEWHERE = {
     **dict.fromkeys(("dcnm", "crossnetv2"), "dcn_v2"),
     **dict.fromkeys(("gdcnp", "gdcns"), "gdcn"),
     "autoint+": "auto_int",
+    **dict.fromkeys(("dcnv3", "fcnv1", "ecn", "lcn"), "fcn"),
     **dict.fromkeys(("lr", "logistic", "logisticregression"), "linear"),
     **dict.fromkeys(("ffm", "fwfm", "fmfm", "afm"), "fm"),
     **dict.fromkeys(("nfm",), "deepfm"),

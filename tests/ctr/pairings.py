@@ -30,6 +30,7 @@ MODEL_PAIRINGS = {
         "adam",
     ),
     "final_net": ("{type: final_net, hidden: [8], hidden_2: [6]}", "rmsprop_v2", "adamw"),
+    "fcn": ("{type: fcn, exponential_layers: 1, linear_layers: 2, heads: 2}", "rmsprop", "adamw"),
     "qnn": ("{type: qnn, rows: 2, cross_layers: 1}", "adagrad", "adam"),
     "din": ("{type: din, targets: {history: item}, attention: [4], hidden: [8]}", "rmsprop", "rmsprop"),
     "can": (
