@@ -237,7 +237,7 @@ CONFIGS = [
     setting(
         "an unknown type of a feature", "features.columns.user", {"type": "categoric"}, "'categoric'", "'categorical'"
     ),
-    setting("an unknown model", "model.type", "dcn_v3", "model", "'dcn_v3'", "'dcn_v2'"),
+    setting("an unknown model", "model.type", "dcn_v4", "model", "'dcn_v4'", "'dcn_v2'"),
     setting("a model of other libraries", "model.type", "PNN", "type 'PNN'", "compressed_dot", "migrate.md"),
     setting(
         "an unknown optimizer", "optimizers.sparse", {"*": {"type": "adagard"}}, "optimizers.sparse.*", "'adagrad'"

@@ -28,7 +28,7 @@ MISTAKES = {
     "report.psi.bin=5": "report.psi: unknown key 'bin'; did you mean 'bins'?",
     "report.time={column: ts, by: fortnight}": "report.time.by: ",
     "model=null": None,
-    "model.type=dcn_v3": None,
+    "model.type=dcn_v4": None,
     "optimizers.sparse.*.type=ftl": None,
 }
 """Override -> part of its message; None: an answer that needs TensorFlow."""
