@@ -276,7 +276,7 @@ def test_resuming_what_is_finished_shows_its_report(small_config, trained):
 def test_resuming_and_overwriting_exclude_each_other(place, tmp_path):
     result = command("train", place / "tiny.yaml", "--run", tmp_path / "run", "--resume", "--overwrite")
     assert result.exit_code == 2
-    assert "Use --resume to continue the run, or --overwrite to start over." in result.stderr
+    assert "Use `resume` to continue the run, or `overwrite` to start over." in result.stderr
 
 
 def test_an_unfinished_run_says_how_to_go_on(place, unfinished):

@@ -7,10 +7,13 @@ import json
 import re
 import shutil
 import sys
+import textwrap
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 import yaml
 from rich.console import Console
 from typer.testing import CliRunner
@@ -29,7 +32,7 @@ from tests.ctr.undrawn import undrawn
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "use-your-own-parts.md").read_text()
-TOWERS, ROWS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+TOWERS, ROWS, LOSS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 OTHERS = '''
 from __future__ import annotations
 
@@ -182,6 +185,8 @@ def own(tmp_path_factory):
         package = place / "my_package"
         package.mkdir()
         sources = {"__init__": "", "towers": TOWERS, "rows": ROWS, "others": OTHERS, "broken": "1 / 0\n"}
+        ending = "import tensorflow as tf\n\nimport models\n\n\ndef ending(logit, logit_of_stream):\n"
+        sources["losses"] = ending + textwrap.indent(LOSS, "    ")
         sources["quits"] = "import sys\nsys.exit(0)\n"
         for name, source in sources.items():
             (package / f"{name}.py").write_text(source)
@@ -265,6 +270,15 @@ def test_a_run_records_the_code_of_its_classes(run):
         "hidden": [8, 4],
         "initializer": {"tables": 0.01, "towers": "glorot_uniform", "head_bias": "log_odds"},
     }
+
+
+def test_the_loss_of_the_page_depends_on_the_mean_over_the_batch(own):
+    logit, label, weight = np.array([0.5, -1.0, 2.0]), np.array([1.0, 1.0, 0.0]), np.array([1.0, 2.0, 0.0])
+    tensors = [tf.constant(values, tf.float32) for values in (logit, label, weight)]
+    output = importlib.import_module("my_package.losses").ending(tensors[0], tensors[0])
+    losses = np.logaddexp(0, logit) - label * logit
+    expected = losses * (np.average(losses, weights=weight) - 0.3)
+    np.testing.assert_allclose(output.losses_of(*tensors[1:])["stream"], expected, rtol=1e-5)
 
 
 def test_a_run_of_registered_parts_records_no_code(small_run):

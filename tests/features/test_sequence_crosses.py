@@ -475,8 +475,14 @@ def test_it_is_told_from_the_features_that_read_a_column():
         ),
         (cross_of("history"), "at least 2 items"),
         (cross_of("user", "history", pooling="max"), "'mean', 'sum' or 'none'"),
-        (cross_of("user", "history", max_length=3), "unknown key 'max_length'"),
-        (cross_of("user", "history", column="x"), "unknown key 'column'"),
+        (
+            cross_of("user", "history", max_length=3),
+            "'max_length' is not a key of type sequence_cross, but of sequence",
+        ),
+        (
+            cross_of("user", "history", column="x"),
+            "'column' is not a key of type sequence_cross, but of categorical, numeric",
+        ),
         (cross_of("user", "history", dims=3), "unknown key 'dims'; did you mean 'dim'?"),
     ],
     ids=lambda value: "" if isinstance(value, dict) else None,
