@@ -33,7 +33,8 @@ class TwoStreams(Tower):
     def __init__(self, separate, streams=(("left", None), ("right", None))):
         super().__init__(name="two_streams")
         self.separate, self._streams = separate, dict(streams)
-        self.head = tf_keras.layers.Dense(1, name="head")
+        start = tf_keras.initializers.GlorotUniform(seed=1)
+        self.head = tf_keras.layers.Dense(1, name="head", kernel_initializer=start)
 
     @property
     def blocks(self):

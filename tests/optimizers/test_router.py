@@ -339,6 +339,7 @@ def test_the_config_restores_the_router(restore):
 
 
 def test_it_trains_a_model_in_plain_compile_and_fit():
+    tf_keras.utils.set_random_seed(4)
     embedding = tf_keras.layers.Embedding(ROWS, DIM, input_length=1)
     head = tf_keras.layers.Dense(1, activation="sigmoid")
     model = tf_keras.Sequential([embedding, tf_keras.layers.Flatten(), head])
