@@ -80,7 +80,8 @@ def _tower(settings: Any, initializer: str, seed: int) -> Tower:
     A tower with a `base` gets its weights from the base. Each stream has a seed of its own, so that two models of one
     kind start differently.
     """
-    arguments = {name: value for name, value in settings if name not in ("type", *StreamSettings.model_fields)}
+    of_stream = StreamSettings.model_fields if isinstance(settings, StreamSettings) else ()
+    arguments = {name: value for name, value in settings if name not in ("type", *of_stream)}
     for name, value in arguments.items():
         if isinstance(value, PartSettings):
             arguments[name] = _tower(value, initializer, seed)

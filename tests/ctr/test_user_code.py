@@ -23,6 +23,7 @@ from ctr.cli import app
 from ctr.config import user_code
 from ctr.config.experiment import load_experiment
 from ctr.errors import ConfigError
+from ctr.training.build import make_tower
 from ctr.training.checkpoint import fingerprint
 from ctr.training.data import prepare
 from ctr.training.plan import plan_model
@@ -59,6 +60,11 @@ class Stock(Tower):
 
     def call(self, x0, step, training=False):
         return tf.squeeze(self.head(self.middle(x0)), axis=1)
+
+
+class Sized(Stock):
+    def __init__(self, dim: int = 8, initializer: str = "glorot_uniform", seed: int = 0) -> None:
+        super().__init__(dim)
 
 
 class Astray(Stock):
@@ -279,6 +285,11 @@ def test_the_loss_of_the_page_depends_on_the_mean_over_the_batch(own):
     losses = np.logaddexp(0, logit) - label * logit
     expected = losses * (np.average(losses, weights=weight) - 0.3)
     np.testing.assert_allclose(output.losses_of(*tensors[1:])["stream"], expected, rtol=1e-5)
+
+
+def test_an_argument_with_a_name_of_streams_reaches_the_class(own, trusted):
+    experiment = load_experiment(own / "tiny.yaml", ["model={type: my_package.others:Sized, dim: 3}"])
+    assert make_tower(experiment).middle.units == 3
 
 
 def test_a_run_of_registered_parts_records_no_code(small_run):
