@@ -37,6 +37,12 @@ def write_plain_config(path, data):
     return path
 
 
+def lines_of(run, kind):
+    """Return the lines of metrics.jsonl of a kind, `train` or `valid`."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["kind"] == kind]
+
+
 class Killed(BaseException):
     """Exception that ends a run immediately, like SIGKILL."""
 

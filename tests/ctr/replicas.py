@@ -35,9 +35,9 @@ def train(config, folder, last, *overrides):
 if __name__ == "__main__":
     [cpu] = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    config, *trainings = sys.argv[1:]
+    config, *runs = sys.argv[1:]
     MODELS.update(TOYS)
     with undrawn():
-        for is_training, words in groupby(trainings, "--".__ne__):
+        for is_training, words in groupby(runs, "--".__ne__):
             if is_training:
                 train(config, *words)

@@ -15,7 +15,7 @@ from ctr.metrics import MONITORS
 from ctr.report.history import History
 from ctr.runs.run import Run
 from features import DataError
-from tests.ctr.conftest import PLAIN_MODEL
+from tests.ctr.conftest import PLAIN_MODEL, lines_of
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
 FORMULAS = {
@@ -45,8 +45,7 @@ def test_every_monitor_of_a_config_has_its_formula():
 def test_the_best_validation_is_that_of_the_formula(metric, make_experiment, tmp_path):
     ctr.train(make_experiment(*settings(metric)), tmp_path / "run")
 
-    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    lines = [line for line in lines if line["kind"] == "valid"]
+    lines = lines_of(tmp_path / "run", "valid")
     expected = max(lines, key=FORMULAS[metric])
     best = json.loads((tmp_path / "run" / "checkpoints" / "best.json").read_text())
 

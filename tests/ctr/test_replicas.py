@@ -13,7 +13,7 @@ from ctr.runs.run import Run
 from ctr.training.checkpoint import load_best
 from ctr.training.data import prepare
 from ctr.training.plan import plan_model
-from tests.ctr.conftest import write_plain_config
+from tests.ctr.conftest import lines_of, write_plain_config
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots")
 
@@ -39,11 +39,22 @@ def weights(experiment, folder):
     return [variable.numpy() for variable in model.trainable_variables]
 
 
-def on_two_cpus(config, *trainings):
+def on_two_cpus(config, *runs):
     """Train runs in one process, each (folder, last step or 0 for all, changes...), and return stderr."""
-    words = [["--", folder, str(last), *changes, "training.replicas=2"] for folder, last, *changes in trainings]
+    words = [["--", folder, str(last), *changes, "training.replicas=2"] for folder, last, *changes in runs]
     command = [sys.executable, "-m", "tests.ctr.replicas", config, *(word for each in words for word in each)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stderr
+
+
+def check_two_replicas_log_as_one(config, tmp_path, changes, terms):
+    """Check that two replicas log the terms of the run `alone`, and the same bytes if they are stopped and resumed."""
+    runs = [(tmp_path / "both", 0, *changes), (tmp_path / "run", 8, *changes)]
+    assert "Interrupted" in on_two_cpus(config, *runs)
+    on_two_cpus(config, (tmp_path / "run", 0, *changes))
+    alone, both = (lines_of(tmp_path / name, "train") for name in ("alone", "both"))
+    for one, other in zip(alone, both, strict=True):
+        assert [other[name] for name in terms] == pytest.approx([one[name] for name in terms], rel=1e-4)
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == (tmp_path / "both" / "metrics.jsonl").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from ctr.training.checkpoint import part_fingerprints
 from ctr.training.data import prepare
 from ctr.training.plan import plan_model
 from models import MODELS, QNN
-from tests.ctr.conftest import BY_STEPS, After, Killed, ending, kill, resume, write_plain_config
+from tests.ctr.conftest import BY_STEPS, After, Killed, ending, kill, lines_of, resume, write_plain_config
 from tests.ctr.test_divergence import OneStep
-from tests.ctr.test_replicas import on_two_cpus
+from tests.ctr.test_replicas import check_two_replicas_log_as_one
 
 pytestmark = pytest.mark.usefixtures("undrawn_plots", "every_checkpoint_is_saved")
 MODEL = "model={type: qnn, layers: 1, rows: 2, dropout: 0.2, initializer: {tables: 0.3}}"
@@ -30,11 +30,6 @@ TERMS = ["loss", "loss/self_ensemble"]
 def config(tmp_path, data_folder):
     """Write the plain experiment's YAML file and return its path."""
     return write_plain_config(tmp_path / "tiny.yaml", data_folder)
-
-
-def lines_of(run, kind):
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [line for line in lines if line["kind"] == kind]
 
 
 @pytest.mark.parametrize(
@@ -147,13 +142,7 @@ def test_replicas_sum_to_the_losses_of_one_and_go_on_where_they_were(make_experi
     # a dropout that drops nothing, because replicas have masks of their own, and no batch norm, which they divide
     changes = [MODEL, ON, "model.dropout=1.0e-9", "model.batch_norm=false", "training.epochs=2", "data.weight=w"]
     ctr.train(make_experiment(*changes), tmp_path / "alone")
-    trainings = [(tmp_path / "both", 0, *changes), (tmp_path / "run", 8, *changes)]
-    assert "Interrupted" in on_two_cpus(config, *trainings)
-    on_two_cpus(config, (tmp_path / "run", 0, *changes))
-    alone, both = (lines_of(tmp_path / name, "train") for name in ("alone", "both"))
-    for one, other in zip(alone, both, strict=True):
-        assert [other[name] for name in TERMS] == pytest.approx([one[name] for name in TERMS], rel=1e-4)
-    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == (tmp_path / "both" / "metrics.jsonl").read_bytes()
+    check_two_replicas_log_as_one(config, tmp_path, changes, TERMS)
 
 
 def test_mixed_precision_trains_with_losses_in_float32(make_experiment):

@@ -1,7 +1,5 @@
 """Runs of a tower with its own losses: metrics.jsonl, replicas, resuming and divergence."""
 
-import json
-
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -15,9 +13,9 @@ from ctr.training.data import prepare
 from ctr.training.plan import plan_model
 from features import read_tables
 from models import MODELS
-from tests.ctr.conftest import BY_STEPS, After, Killed, ending, kill, resume, write_plain_config
+from tests.ctr.conftest import BY_STEPS, After, Killed, ending, kill, lines_of, resume, write_plain_config
 from tests.ctr.test_divergence import OneStep
-from tests.ctr.test_replicas import on_two_cpus
+from tests.ctr.test_replicas import check_two_replicas_log_as_one
 from tests.reference import penalized as reference
 from tests.toy_towers import TOYS
 
@@ -43,11 +41,6 @@ def toys():
         for name, tower in TOYS.items():
             patched.setitem(MODELS, name, tower)
         yield
-
-
-def lines_of(run, kind):
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [line for line in lines if line["kind"] == kind]
 
 
 def expected(model, experiment, prepared, split):
@@ -123,13 +116,7 @@ def test_a_run_that_is_killed_and_resumed_ends_as_one_left_alone(experiment_of, 
 def test_replicas_train_to_the_terms_of_one_and_go_on_where_they_were(make_experiment, config, tmp_path):
     changes = [MODEL, "training.epochs=2", "data.weight=w"]
     ctr.train(make_experiment(*changes), tmp_path / "alone")
-    trainings = [(tmp_path / "both", 0, *changes), (tmp_path / "run", 8, *changes)]
-    assert "Interrupted" in on_two_cpus(config, *trainings)
-    on_two_cpus(config, (tmp_path / "run", 0, *changes))
-    alone, both = (lines_of(tmp_path / name, "train") for name in ("alone", "both"))
-    for one, other in zip(alone, both, strict=True):
-        assert [other[name] for name in TERMS] == pytest.approx([one[name] for name in TERMS], rel=1e-4)
-    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == (tmp_path / "both" / "metrics.jsonl").read_bytes()
+    check_two_replicas_log_as_one(config, tmp_path, changes, TERMS)
 
 
 def test_a_step_whose_own_loss_is_not_finite_leaves_no_trace(make_experiment):
