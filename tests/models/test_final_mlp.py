@@ -11,7 +11,9 @@ import tf_keras
 from models import CAN, BatchNorm, Category, CTRModel, Field, FinalMLP, FinalNet, Inputs, Stream, Table, TwoStream
 from models.final_mlp import BilinearFusion, FeatureGate
 from optimizers import Adagrad, Router, adam
+from tests.models import deep_cross
 from tests.models.deep_cross import float64
+from tests.models.fields import mlp_weights, randomize
 from tests.reference import final_mlp as reference
 
 INPUTS = Inputs(
@@ -44,7 +46,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 
 def x0(size=5, width=WIDTH, seed=0):
-    return np.random.default_rng(seed).normal(size=[size, width]).astype(np.float32)
+    return deep_cross.x0(size, width, seed)
 
 
 def contexts_of(kind, size=5):
@@ -64,27 +66,15 @@ def built(**arguments):
     return tower
 
 
-def randomize(layer):
-    """Assign random values to every variable, positive ones to variances."""
-    random = np.random.default_rng(1)
-    for variable in layer.variables:
-        values = random.normal(0, 0.6, size=variable.shape)
-        variable.assign(np.abs(values) + 0.1 if "variance" in variable.name else values)
-
-
 def weights_of(tower, value=float64):
     """Return the weights in the form that the reference takes; `value` reads a variable."""
-
-    def layer(dense, norm):
-        moments = norm and [value(v) for v in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)]
-        return {"kernel": value(dense.kernel), "bias": value(dense.bias) if dense.use_bias else None, "norm": moments}
 
     def gate(one):
         return value(one.vector) if one.hidden is None else [(value(d.kernel), value(d.bias)) for d in one.mlp]
 
     return {
         "gates": [gate(one) for one in tower.gates] or None,
-        "deep": [[layer(dense, norm) for dense, norm, *_ in mlp.blocks] for mlp in tower.deep],
+        "deep": [mlp_weights(mlp, value) for mlp in tower.deep],
         "matrices": value(tower.fusion.kernel),
         "heads": [value(head.kernel) for head in tower.linear],
         "bias": value(tower.linear[1].bias),

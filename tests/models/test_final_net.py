@@ -10,7 +10,9 @@ import tf_keras
 
 from models import CAN, BatchNorm, Category, CTRModel, Field, FinalNet, Inputs, Table
 from models.final_net import FactorizedLayer, FieldGate
+from tests.models import deep_cross
 from tests.models.deep_cross import float64
+from tests.models.fields import randomize
 from tests.reference import final_net as reference
 
 DIM, FIELDS = 4, 3
@@ -41,7 +43,7 @@ every_residual = pytest.mark.parametrize("residual", ["concat", "sum"])
 
 
 def x0(size=5, width=WIDTH, seed=0):
-    return np.random.default_rng(seed).normal(size=[size, width]).astype(np.float32)
+    return deep_cross.x0(size, width, seed)
 
 
 def output_of(tower, x, training=False):
@@ -56,14 +58,6 @@ def built(inputs=INPUTS, width=WIDTH, **arguments):
     tower.connect(inputs)
     tower(tf.constant(x0(width=width)), 0)
     return tower
-
-
-def randomize(layer):
-    """Assign random values to every variable, positive ones to variances."""
-    random = np.random.default_rng(1)
-    for variable in layer.variables:
-        values = random.normal(0, 0.6, size=variable.shape)
-        variable.assign(np.abs(values) + 0.1 if "variance" in variable.name else values)
 
 
 def weights_of(tower, value=float64):
