@@ -91,7 +91,8 @@ def test_each_logit_is_the_models_plus_the_logarithm_of_the_fraction(both):
     run, _, _ = both["sampled"]
     loaded = ctr.load_run(run)
     table = click_log().slice(960)
-    assert loaded.score(table).tolist() == scores(run)["score"].to_pylist()
+    row_groups = table.slice(0, 40), table.slice(40)  # those of the file: other batches can differ in the last digits
+    assert [score for part in row_groups for score in loaded.score(part)] == scores(run)["score"].to_pylist()
     evaluated = loaded.evaluate(table)
     assert evaluated["metrics"][next(iter(evaluated["metrics"]))]["auc"] == both["sampled"][1]["metrics"]["test"]["auc"]
 
