@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias, get_args
 import tensorflow as tf
 import tf_keras
 
+from models.dropout_mask import dropout_mask
 from models.recording import BatchNormalization, Dense, LayerNormalization, PReLU, Recorded, ReLU
 from models.seeds import PathInitializer, seed_of
 
@@ -105,7 +106,7 @@ class Dropout(Recorded):
             return x
         replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int64)
         seed = tf.stack([self.layer_seed + replica * 2**31, tf.cast(step, tf.int64)])
-        mask = tf.random.stateless_uniform(tf.shape(x), seed) >= self.rate
+        mask = tf.ensure_shape(dropout_mask(tf.shape(x), seed, self.rate), x.shape)
         return x * (tf.cast(mask, x.dtype) / (1 - self.rate))
 
 

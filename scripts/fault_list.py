@@ -222,6 +222,13 @@ FAULTS = (
         (f"{MODELS}/test_tables.py", MODELS),
     ),
     Fault(
+        "dropout_repeats_numbers_after_the_counter_carries",
+        "models/dropout_mask.py",
+        "high = counter[1] + tf.cast(low < counter[0], tf.uint64)",
+        "high = counter[1] + tf.zeros_like(low)",
+        (f"{MODELS}/test_dropout_mask.py", MODELS),
+    ),
+    Fault(
         "weight_decay_of_all_rows",
         "optimizers/base.py",
         "super().__init__(name=name, weight_decay=None, jit_compile=False)",
