@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from features import as_floats, innermost, is_bytes, is_list, is_text, is_uuid, 
 
 KEY_SHARE = 0.95  # of the values of a column that are distinct, from which it identifies rows
 FEW = 20  # distinct integers that are always categories
+MANY = 200  # distinct integers, up to which a quantity is also a category: its effect need not be monotonic
+SMALL_VOCABULARY = 100_000  # distinct values, up to which embeddings of rare ids cost little memory
 HASHED_ABOVE = 2_000_000  # distinct values, from which a hash takes less memory than a vocabulary
 LARGE_ID = 2**31  # integers from here are ids unless their name says otherwise
 SKEWED = 2.0  # skewness from which a logarithm is tried
@@ -130,8 +132,8 @@ def encoding(column: Column) -> Settings:
         return {"hash": 1 << int(np.ceil(np.log2(distinct)))}
     if distinct <= 100:
         return {}
-    rows_per_value = profile.values / max(distinct, 1)
-    min_count = 2 if rows_per_value >= 20 else 5 if rows_per_value >= 5 else 10
+    rows_per_value = profile.values / distinct
+    min_count = 2 if distinct <= SMALL_VOCABULARY or rows_per_value >= 20 else 5 if rows_per_value >= 5 else 10
     return {"vocabulary": {"min_count": min_count}}
 
 
@@ -168,7 +170,11 @@ def _numeric(column: Column, cast: Any = None) -> Choice:
     note = (
         f"{type_name(column.type)}, {_about(column)} distinct values{_nulls(column)}, {_number(low)} to {_number(high)}"
     )
-    return _feature(column, settings, note + (", skewed" if "transform" in settings else ""), cast)
+    choice = _feature(column, settings, note + (", skewed" if "transform" in settings else ""), cast)
+    if pa.types.is_integer(column.type) and profile.different <= MANY:
+        value = {"column": column.name, "vocabulary": {"min_count": 2}}
+        choice = replace(choice, features={**choice.features, f"{feature_name(column.name)}_value": value})
+    return choice
 
 
 def _time_parts(time: TimeColumn, taken: Collection[str]) -> Choice:

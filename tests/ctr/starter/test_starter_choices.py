@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import uuid
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pytest
 
 from ctr.errors import ConfigError
 from ctr.starter.build import build_starter
+from ctr.starter.choices import encoding
 
 ROWS = 1000
 RANDOM = np.random.default_rng(3)
@@ -48,17 +50,13 @@ def numbers(low, high, type_="int64"):
 USED = {
     "text": ("kind", [f"x{k}" for k in numbers(0, 9)], {}),
     "booleans": ("b", LABEL[::-1] == 1, {}),
-    "many texts": (
-        "word",
-        [f"x{k}" for k in numbers(0, 150)],
-        {"vocabulary": {"min_count": 5}},
-    ),
+    "many texts": ("word", [f"x{k}" for k in numbers(0, 150)], {"vocabulary": {"min_count": 2}}),
     "texts and placeholders": ("kind", ["?" if k == 3 else f"x{k}" for k in numbers(0, 9)], {"missing": ["?"]}),
     "digits in text": ("hour", [f"{k:02d}" for k in numbers(0, 24)], {}),
     "few integers": ("x", numbers(0, 20), {}),
-    "numbered things": ("x", numbers(1000, 1150), {"vocabulary": {"min_count": 5}}),
+    "numbered things": ("x", numbers(1000, 1150), {"vocabulary": {"min_count": 2}}),
     "hashes in uint64": ("x", numbers(2**62, 2**63 - 1)[numbers(0, 50)].astype("uint64") * 2, {}),
-    "integers by name": ("user_age", numbers(18, 90), {"type": "numeric"}),
+    "many integers by name": ("user_age", numbers(18, 900), {"type": "numeric"}),
     "negative integers": ("x", numbers(-500, 500), {"type": "numeric"}),
     "integers with gaps": (
         "x",
@@ -89,6 +87,12 @@ def test_a_column_becomes_a_feature_of_its_kind(starter, case):
     assert choice.is_used
     assert choice.features == {name: settings}
     assert choice.cast is None
+
+
+def test_a_quantity_with_few_integers_is_also_a_category(starter):
+    choice = choice_of(starter({"user_age": numbers(18, 90)}), "user_age")
+    value = {"column": "user_age", "vocabulary": {"min_count": 2}}
+    assert choice.features == {"user_age": {"type": "numeric"}, "user_age_value": value}
 
 
 CAST = {
@@ -139,7 +143,7 @@ def test_a_good_feature_is_no_leak(starter):
 
 
 def test_a_suspect_is_used_with_a_warning(starter):
-    choice = choice_of(starter({"signal": LABEL + RANDOM.normal(0, 0.33, ROWS)}), "signal")
+    choice = choice_of(starter({"signal": LABEL + np.random.default_rng(0).normal(0, 0.3, ROWS)}), "signal")
     assert choice.is_used
     assert "CHECK: alone it has AUC 0.9" in choice.note
 
@@ -272,3 +276,19 @@ def test_names_with_globs_become_names_of_features_that_differ(starter):
     assert features["a*"] == {"a__2": {"column": "a*"}}
     assert features["a_"] == {"a_": {}}
     assert features["a/"] == {"a__3": {"column": "a/"}}
+
+
+@pytest.mark.parametrize(
+    ("distinct", "rows", "expected"),
+    [
+        (100, 10**6, {}),
+        (100_000, 150_000, {"vocabulary": {"min_count": 2}}),
+        (100_001, 499_000, {"vocabulary": {"min_count": 10}}),
+        (100_001, 10**6, {"vocabulary": {"min_count": 5}}),
+        (100_001, 10**7, {"vocabulary": {"min_count": 2}}),
+        (2_000_001, 10**8, {"hash": 2**21}),
+    ],
+)
+def test_rare_ids_have_embeddings_while_they_cost_little_memory(distinct, rows, expected):
+    counts = SimpleNamespace(profile=SimpleNamespace(different=distinct, values=rows))
+    assert encoding(SimpleNamespace(counts=counts)) == expected
