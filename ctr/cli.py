@@ -29,6 +29,7 @@ from ctr.options import (
     Overrides,
     Period,
     Processes,
+    ProposedModel,
     Reference,
     TimeUnit,
     TimeZone,
@@ -105,6 +106,7 @@ def init(
         str | None,
         typer.Option(metavar="COLUMN", help="Column with the label, 0 or 1. Default: the only column that can be it."),
     ] = None,
+    model: ProposedModel = None,
 ) -> None:
     """Print a commented config for a dataset, to start from.
 
@@ -113,7 +115,7 @@ def init(
     with _command():
         from ctr.jobs import init as init_job
 
-        init_job.init(data, label)
+        init_job.init(data, label, model)
 
 
 @app.command(cls=_Command)

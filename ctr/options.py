@@ -160,6 +160,13 @@ Processes: TypeAlias = Annotated[
         "on a GPU.",
     ),
 ]
+ProposedModel: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Model: linear, wide_deep, deepfm, dcn_v2 or two_stream. Default: one for data of this size.",
+    ),
+]
 
 ELSEWHERE = {
     "init --out": "`ctr init` prints the config. Write it into a file: ctr init DATA > config.yaml.",

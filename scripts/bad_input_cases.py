@@ -346,6 +346,7 @@ CONFIGS = [
 ]
 COMMANDS = [
     command("a config for no files", "init klicks", "klicks", "no such file"),
+    command("a config with an unknown model", "init clicks --model wide", "--model: unknown model 'wide'", "wide_deep"),
     command("a config for an unknown label", "init clicks --label click", "no column 'click'", "'clicked'"),
     command("a config for a label of text", "init clicks --label item", "'item'", "expected 0 and 1"),
     command(

@@ -8,18 +8,19 @@ from ctr.starter.build import build_starter
 from ctr.starter.config_text import Starter, config_text
 
 
-def init(paths: Sequence[str], label: str | None = None) -> None:
+def init(paths: Sequence[str], label: str | None = None, model: str | None = None) -> None:
     """Print a config for the files of a dataset to stdout, and what it leaves out to stderr. Nothing is written.
 
     Args:
         paths: files, globs and folders of one dataset.
         label: column with the label; None: the only column that can be it.
+        model: type of the model; None: one that suits the size of the data.
 
     Raises:
-        ConfigError: there is no clear label, or no column can be a feature.
+        ConfigError: there is no clear label, no column can be a feature, or the model is unknown or needs others.
         DataError: the data cannot be read.
     """
-    starter, notes = build_starter(paths, label)
+    starter, notes = build_starter(paths, label, model)
     sys.stdout.write(config_text(starter))
     sys.stdout.flush()
     for line in [*notes, *_summary(starter)]:

@@ -14,8 +14,10 @@ from ctr.starter.config_text import Starter
 from ctr.starter.files import Sources, find_sources, shorten_paths
 from ctr.starter.labels import Label, choose_label
 from ctr.starter.leaks import labels_of, single_column_auc
+from ctr.starter.models import propose
 from ctr.starter.reading import TrainingData, read_training_data
 from ctr.starter.roles import choose_group, choose_weight, leave_out_sparse_user, share_tables
+from ctr.starter.sizes import sizes_for
 from ctr.starter.splits import choose_split
 from ctr.starter.times import as_time, dating
 from features import RowGroup, files_of, list_files, open_data, read_tables
@@ -24,14 +26,19 @@ MAX_IGNORED = 3  # files that one note names
 SHARED_COLUMNS = 0.5  # of a file's columns that it must have in common with the main files to belong to the dataset
 
 
-def build_starter(paths: Sequence[str], label_name: str | None) -> tuple[Starter, list[str]]:
+def build_starter(paths: Sequence[str], label_name: str | None, model: str | None = None) -> tuple[Starter, list[str]]:
     """Read a dataset and decide what its first config says.
+
+    Args:
+        paths: files, globs and folders of one dataset.
+        label_name: column with the label; None: the only column that can be it.
+        model: type of the model; None: one that suits the size of the data.
 
     Returns:
         The content of the config, and notes for the user: paths that are ignored.
 
     Raises:
-        ConfigError: there is no clear label, or no column can be a feature.
+        ConfigError: there is no clear label, no column can be a feature, or the model is not known or needs others.
         DataError: the data cannot be read.
     """
     sources = find_sources(paths)
@@ -51,11 +58,16 @@ def build_starter(paths: Sequence[str], label_name: str | None) -> tuple[Starter
         sources = replace(sources, splits=found)
     data = read_training_data(train, others)
     label = choose_label(data, label_name)
-    return _decide(paths, label_name, sources, data, label), notes
+    return _decide(paths, label_name, model, sources, data, label), notes
 
 
 def _decide(
-    paths: Sequence[str], label_name: str | None, sources: Sources, data: TrainingData, label: Label
+    paths: Sequence[str],
+    label_name: str | None,
+    model: str | None,
+    sources: Sources,
+    data: TrainingData,
+    label: Label,
 ) -> Starter:
     columns = data.columns
     weight = choose_weight({name: column for name, column in columns.items() if name != label.column})
@@ -77,8 +89,18 @@ def _decide(
     if not any(choice.is_used for choice in choices):
         reasons = "; ".join(f"{choice.column}: {choice.note}" for choice in choices[:2]) or "there is no other column"
         raise ConfigError(f"{paths[0]}: no column can be a feature. {reasons}. Add columns that describe the examples.")
-    arguments = [*paths, *([] if label_name is None else ["--label", label_name])]
-    return Starter(_name(paths), arguments, sources, data, label, weight, split, choices, time, group)
+    sizes = sizes_for(data.rows, label.positive_rate)
+    model_name = propose(model, sizes, _count_categories(choices))
+    options = {"--label": label_name, "--model": model}
+    arguments = [*paths, *(word for name, value in options.items() if value is not None for word in (name, value))]
+    return Starter(
+        _name(paths), arguments, sources, data, label, weight, split, choices, time, group, model_name, sizes
+    )
+
+
+def _count_categories(choices: list[Choice]) -> int:
+    features = [settings for choice in choices if choice.is_used for settings in choice.features.values()]
+    return sum(settings.get("type", "categorical") == "categorical" for settings in features)
 
 
 def _unique_names(choices: list[Choice]) -> list[Choice]:

@@ -12,9 +12,10 @@ from ctr.console import strip_control_characters
 from ctr.starter.choices import Choice
 from ctr.starter.files import Sources
 from ctr.starter.labels import Label
+from ctr.starter.models import PROPOSALS, WIDE
 from ctr.starter.reading import TrainingData
 from ctr.starter.roles import RESERVED
-from ctr.starter.sizes import sizes_for
+from ctr.starter.sizes import Sizes
 from ctr.starter.splits import SplitChoice
 from ctr.starter.times import TimeColumn
 
@@ -38,6 +39,9 @@ class Starter:
     time: TimeColumn | None
     """Time of the examples."""
     group: str | None
+    model: str
+    """Type of the model."""
+    sizes: Sizes
 
 
 def config_text(starter: Starter) -> str:
@@ -166,7 +170,7 @@ def _is_read(starter: Starter, choice: Choice) -> bool:
 def _features(starter: Starter) -> list[str]:
     lines = [
         "features:",
-        f"  defaults: {{dim: {sizes_for(starter.data.rows).dim}}}  # width of the embeddings",
+        f"  defaults: {{dim: {starter.sizes.dim}}}  # width of the embeddings",
         "  columns:",
     ]
     used = [
@@ -194,30 +198,40 @@ def _left_out(choices: list[Choice]) -> list[str]:
 
 
 def _model(starter: Starter) -> list[str]:
-    sizes = sizes_for(starter.data.rows)
+    name, sizes, proposal = starter.model, starter.sizes, PROPOSALS[starter.model]
+    rate = f"{100 * starter.label.positive_rate:.3g}% positive"
+    others = ", ".join(other for other in PROPOSALS if other != name)
     return [
-        *_comment(
-            f"DCN-V2 of a size for {starter.data.rows:,} rows: an MLP, and a cross network for pairs of features."
-        ),
+        *_comment(f"{proposal.title}: {proposal.description}. Settings for {starter.data.rows:,} rows, {rate}."),
         "model:",
-        "  type: dcn_v2  # others: wide_deep, dnn, dcn_mix, and with lists din",
-        "  structure: parallel",
-        f"  cross_layers: {sizes.cross_layers}",
-        f"  hidden: {scalar(sizes.hidden)}",
-        f"  dropout: {sizes.dropout}",
+        f"  type: {name}  # `ctr init --model NAME` has settings for others: {others}",
+        *(f"  {key}: {scalar(value)}" for key, value in proposal.settings(sizes).items()),
         "optimizers:",
         "  sparse:  # for embedding tables, by name",
-        f'    "*": {{type: rmsprop_v2, learning_rate: {sizes.learning_rate}, l2_gradient: {sizes.l2_gradient}}}',
-        "    # Fewer embeddings to deploy: FTRL and group-lasso Adagrad set unneeded ones to zero.",
-        '    # "*": {type: ftrl, learning_rate: 0.05, l1: 0.001}',
-        '    # "*": {type: group_lasso_adagrad, learning_rate: 0.05, l21: 0.001}',
-        "  dense: {type: adam, learning_rate: 0.001}  # for the cross network and the MLP",
+        *_tables(name, sizes),
+        f"  dense: {{type: adam, learning_rate: 0.001}}  # for {proposal.dense}",
         "training:",
         f"  batch_size: {sizes.batch_size}",
-        f"  epochs: {sizes.epochs}  # at most; training stops when the validation AUC no longer improves",
-        "  early_stopping: {metric: auc, patience: 2}",
+        f"  epochs: {sizes.epochs}  # at most; training stops when validation no longer improves",
+        f"  early_stopping: {{metric: {sizes.metric}, patience: 2}}",
         f"  reduce_lr_on_plateau: {{factor: {sizes.factor}}}  # after each epoch without improvement",
     ]
+
+
+def _tables(name: str, sizes: Sizes) -> list[str]:
+    """Return the lines of the optimizers of embedding tables."""
+    lines = []
+    if name != "linear":
+        tables = {"type": "rmsprop_v2", "learning_rate": sizes.learning_rate, "l2_gradient": sizes.l2_gradient}
+        lines = [
+            f'    "*": {scalar(tables)}',
+            "    # Fewer embeddings to deploy: FTRL and group-lasso Adagrad set unneeded ones to zero.",
+            '    # "*": {type: ftrl, learning_rate: 0.05, l1: 0.001}',
+            '    # "*": {type: group_lasso_adagrad, learning_rate: 0.05, l21: 0.001}',
+        ]
+    if PROPOSALS[name].is_wide:
+        lines.append(f'    "wide/*": {scalar(WIDE)}')
+    return lines
 
 
 def _report(starter: Starter) -> list[str]:
