@@ -2,28 +2,35 @@
 
     python scripts/hashed_logistic_regression.py CONFIG [KEY=VALUE ...]
     python scripts/hashed_logistic_regression.py configs/criteo/dcn_v2.yaml data.root=DIR
+    python scripts/hashed_logistic_regression.py --runs RUN [RUN ...]
 
 Every value of every feature is one hashed column; a numeric is the integer part of ln(1 + x)^2, as is usual for Criteo.
-The strength of the penalty is chosen on the validation split. Needs the test extra, and the data in memory.
+The strength of the penalty is chosen on the validation split. With `--runs`, finished runs with different seeds, the
+model is trained on the data of each, and their mean difference in test AUC is printed. Needs the test extra, and the
+data in memory.
 """
 
 import argparse
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from sklearn.feature_extraction import FeatureHasher
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from ctr.config.experiment import load_experiment
+from ctr.config.experiment import Experiment, load_experiment
+from ctr.metrics.paired import auc_row_differences
+from ctr.metrics.seeds import difference_over_both, mean_over_seeds
 from ctr.training.data import prepare
 from features import Encoder, Ragged, RowGroup, Values
 
 HASH_SIZE = 1 << 18
-STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # values of scikit-learn's C, the inverse of the penalty
+STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # values of scikit-learn's C, the inverse of the penalty
 
 
 def words_of(name: str, values: Values) -> list[list[str]]:
@@ -49,24 +56,55 @@ def rows_of(encoder: Encoder, row_groups: list[RowGroup]) -> tuple[Iterator[list
     return iter(words), np.concatenate(labels)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config")
-    parser.add_argument("settings", nargs="*", metavar="KEY=VALUE")
-    arguments = parser.parse_args()
-    prepared = prepare(load_experiment(arguments.config, arguments.settings))
+def test_logits(experiment: Experiment) -> np.ndarray:
+    """Return the logits of the test split, float64 [rows], of the model with the best AUC on the validation split."""
+    prepared = prepare(experiment)
     hasher = FeatureHasher(HASH_SIZE, input_type="string")
-    sets = {}
+    splits = {}
     for name, row_groups in prepared.splits.items():
         words, labels = rows_of(prepared.encoder, row_groups)
-        sets[name] = (hasher.transform(words), labels)
-    auc = {}
+        splits[name] = (hasher.transform(words), labels)
+    auc, logits = {}, {}
     for strength in STRENGTHS:
-        model = LogisticRegression(C=strength, max_iter=1000).fit(*sets["train"])
-        auc[strength] = {n: roc_auc_score(y, model.decision_function(x)) for n, (x, y) in sets.items() if n != "train"}
-        print(f"C {strength:<6} valid AUC {auc[strength]['valid']:.5f}  test AUC {auc[strength]['test']:.5f}")
-    best = max(STRENGTHS, key=lambda strength: auc[strength]["valid"])
-    print(f"chosen on valid: C {best}, test AUC {auc[best]['test']:.5f}")
+        model = LogisticRegression(C=strength, max_iter=1000).fit(*splits["train"])
+        scores = {name: model.decision_function(splits[name][0]) for name in ("valid", "test")}
+        valid, test = (roc_auc_score(splits[name][1], scores[name]) for name in scores)
+        auc[strength], logits[strength] = valid, scores["test"]
+        print(f"C {strength:<6} valid AUC {valid:.5f}  test AUC {test:.5f}")
+    best = max(STRENGTHS, key=auc.__getitem__)
+    print(f"chosen on valid: C {best}, test AUC {roc_auc_score(splits['test'][1], logits[best]):.5f}")
+    return logits[best]
+
+
+def compare_with(runs: list[Path]) -> None:
+    """Print the mean difference in test AUC between runs with different seeds and this model, with a 95% CI.
+
+    The CI is over seeds and examples if the runs have the same test split, else over seeds, as in `ctr compare`.
+    """
+    pairs, labels = [], []
+    for run in runs:
+        scores = pq.read_table(run / "scores" / "test.parquet", columns=["logit", "label"])
+        logit, label = (scores[name].to_numpy() for name in ("logit", "label"))
+        pairs.append(auc_row_differences(logit, test_logits(load_experiment(run / "config.yaml")), label))
+        labels.append(label)
+        print(f"{run}: test AUC {roc_auc_score(label, logit):.5f}, {pairs[-1].value:+.5f}")
+    same = all(np.array_equal(label, labels[0]) for label in labels)
+    mean = difference_over_both(pairs) if same else mean_over_seeds([pair.value for pair in pairs])
+    print(f"runs minus hashed logistic regression: {mean.value:+.5f} (95% CI {mean.low:+.5f} to {mean.high:+.5f})")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", nargs="?")
+    parser.add_argument("settings", nargs="*", metavar="KEY=VALUE")
+    parser.add_argument("--runs", nargs="+", type=Path, metavar="RUN")
+    arguments = parser.parse_args()
+    if arguments.runs:
+        compare_with(arguments.runs)
+    elif arguments.config:
+        test_logits(load_experiment(arguments.config, arguments.settings))
+    else:
+        parser.error("CONFIG or --runs is needed")
 
 
 if __name__ == "__main__":
