@@ -59,15 +59,15 @@ def _packed_masks(key: tf.Tensor, counter: tf.Tensor, first: tf.Tensor, rate: tf
         key: key of the generator, uint64.
         counter: first counter of the mask, uint64 `[2]`, the low half first.
         first: number of counters before this chunk.
-        rate: numbers of at least this much are kept.
+        rate: minimum number that is kept.
     """
     low = counter[0] + tf.bitcast(tf.cast(first, tf.int64) + tf.range(CHUNK, dtype=tf.int64), tf.uint64)
     high = counter[1] + tf.cast(low < counter[0], tf.uint64)
     masks = tf.zeros([CHUNK], tf.uint32)
-    for place, bits in enumerate(_philox([*_halves(low), *_halves(high)], list(_halves(key)))):
+    for index, bits in enumerate(_philox([*_halves(low), *_halves(high)], list(_halves(key)))):
         # 23 random bits are the fraction of a float in [1, 2)
         number = tf.bitcast((bits & tf.constant(2**23 - 1, tf.uint32)) | tf.constant(0x3F800000, tf.uint32), tf.float32)
-        masks |= tf.where(number - 1 >= rate, tf.constant(1 << 8 * place, tf.uint32), tf.constant(0, tf.uint32))
+        masks |= tf.where(number - 1 >= rate, tf.constant(1 << 8 * index, tf.uint32), tf.constant(0, tf.uint32))
     return masks
 
 

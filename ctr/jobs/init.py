@@ -17,7 +17,8 @@ def init(paths: Sequence[str], label: str | None = None, model: str | None = Non
         model: type of the model; None: one that suits the size of the data.
 
     Raises:
-        ConfigError: there is no clear label, no column can be a feature, or the model is unknown or needs others.
+        ConfigError: there is no clear label, no column can be a feature, or the model is unknown or
+            needs more categorical features.
         DataError: the data cannot be read.
     """
     starter, notes = build_starter(paths, label, model)

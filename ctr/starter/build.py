@@ -38,7 +38,8 @@ def build_starter(paths: Sequence[str], label_name: str | None, model: str | Non
         The content of the config, and notes for the user: paths that are ignored.
 
     Raises:
-        ConfigError: there is no clear label, no column can be a feature, or the model is not known or needs others.
+        ConfigError: there is no clear label, no column can be a feature, or the model is unknown or
+            needs more categorical features.
         DataError: the data cannot be read.
     """
     sources = find_sources(paths)

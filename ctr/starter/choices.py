@@ -172,8 +172,13 @@ def _numeric(column: Column, cast: Any = None) -> Choice:
     )
     choice = _feature(column, settings, note + (", skewed" if "transform" in settings else ""), cast)
     if pa.types.is_integer(column.type) and profile.different <= MANY:
+        # an integer that only occurs later gets the embedding which all that occur once train
         value = {"column": column.name, "vocabulary": {"min_count": 2}}
-        choice = replace(choice, features={**choice.features, f"{feature_name(column.name)}_value": value})
+        choice = replace(
+            choice,
+            note=f"{choice.note}; number and category",
+            features={**choice.features, f"{feature_name(column.name)}_value": value},
+        )
     return choice
 
 

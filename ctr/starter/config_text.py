@@ -212,8 +212,8 @@ def _model(starter: Starter) -> list[str]:
         f"  dense: {{type: adam, learning_rate: 0.001}}  # for {proposal.dense}",
         "training:",
         f"  batch_size: {sizes.batch_size}",
-        f"  epochs: {sizes.epochs}  # at most; training stops when validation no longer improves",
-        f"  early_stopping: {{metric: {sizes.metric}, patience: 2}}",
+        f"  epochs: {sizes.epochs}  # at most; training stops when the monitor no longer improves",
+        f"  early_stopping: {{metric: {sizes.metric}, patience: 2}}  # the monitor, on validation",
         f"  reduce_lr_on_plateau: {{factor: {sizes.factor}}}  # after each epoch without improvement",
     ]
 
@@ -229,7 +229,7 @@ def _tables(name: str, sizes: Sizes) -> list[str]:
             '    # "*": {type: ftrl, learning_rate: 0.05, l1: 0.001}',
             '    # "*": {type: group_lasso_adagrad, learning_rate: 0.05, l21: 0.001}',
         ]
-    if PROPOSALS[name].is_wide:
+    if PROPOSALS[name].has_wide_weights:
         lines.append(f'    "wide/*": {scalar(WIDE)}')
     return lines
 

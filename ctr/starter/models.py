@@ -23,8 +23,8 @@ class Proposal:
     """Dense layers, as a noun phrase."""
     settings: Callable[[Sizes], dict[str, Any]]
     """Settings of the model, without its type."""
-    is_wide: bool = False
-    """True if every value has a wide weight."""
+    has_wide_weights: bool = False
+    """True if the model has wide weights, in tables `wide/*`."""
     categories: int = 0
     """Number of categorical features that it needs."""
 
@@ -40,32 +40,32 @@ def _cross(sizes: Sizes) -> dict[str, Any]:
 
 def _streams(sizes: Sizes) -> dict[str, Any]:
     stream = {"type": "dnn", **_mlp(sizes)}
-    return {"streams": {"easy": {**stream, "dim": max(1, sizes.dim // 2)}, "hard": stream}}
+    return {"streams": {"easy": {**stream, "dim": sizes.dim // 2}, "hard": stream}}
 
 
 PROPOSALS = {
     "linear": Proposal(
         title="Logistic regression",
-        description="a weight for every value",
-        dense="the plain numbers",
+        description="a wide weight for every value, and a weight for every number",
+        dense="the bias and the weights of numbers",
         settings=lambda _: {},
-        is_wide=True,
+        has_wide_weights=True,
         categories=1,
     ),
     "wide_deep": Proposal(
         title="Wide & Deep",
-        description="a weight for every value, as in logistic regression, and an MLP",
+        description="wide weights of categories, as in logistic regression, and an MLP",
         dense="the MLP",
         settings=_mlp,
-        is_wide=True,
+        has_wide_weights=True,
         categories=1,
     ),
     "deepfm": Proposal(
         title="DeepFM",
-        description="a weight for every value, dot products of pairs of embeddings, and an MLP",
-        dense="the MLP",
+        description="wide weights, dot products of pairs of embeddings, and an MLP",
+        dense="the MLP and the weights of numbers",
         settings=_mlp,
-        is_wide=True,
+        has_wide_weights=True,
         categories=2,
     ),
     "dcn_v2": Proposal(

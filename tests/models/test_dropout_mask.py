@@ -11,7 +11,7 @@ LARGE = 4 * CHUNK  # values, from which the compiled function computes the mask
 PHILOX = 1  # the number of this generator in TensorFlow's kernels
 
 
-def tensorflows(shape, seed, rate):
+def reference_mask(shape, seed, rate):
     return (tf.random.stateless_uniform(shape, seed) >= rate).numpy()
 
 
@@ -25,7 +25,7 @@ def test_a_mask_is_that_of_stateless_uniform(shape, seed, rate):
     mask = dropout_mask(shape, tf.constant(seed, tf.int64), rate)
 
     assert mask.dtype == tf.bool
-    np.testing.assert_array_equal(mask, tensorflows(shape, tf.constant(seed, tf.int64), rate))
+    np.testing.assert_array_equal(mask, reference_mask(shape, tf.constant(seed, tf.int64), rate))
 
 
 @pytest.mark.parametrize("low", [0, 2**32 - 100, 2**64 - 100], ids=["start", "carry in low half", "carry to high half"])
@@ -52,5 +52,5 @@ def test_dropout_scales_what_it_keeps(batch):
 
     dropped = layer(x, step=tf.constant(5), training=True)
 
-    mask = tensorflows([batch, 100], tf.constant([layer.layer_seed, 5], tf.int64), 0.3)
+    mask = reference_mask([batch, 100], tf.constant([layer.layer_seed, 5], tf.int64), 0.3)
     np.testing.assert_array_equal(dropped, x.numpy() * (mask.astype(np.float32) / np.float32(0.7)))

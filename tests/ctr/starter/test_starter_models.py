@@ -59,10 +59,14 @@ def test_settings_suit_the_rows_and_the_rarer_label(rows, positive_rate, model, 
 
 @pytest.mark.parametrize("columns", [CATEGORIES | NUMBERS, CATEGORIES], ids=["with a number", "categories only"])
 @pytest.mark.parametrize("model", PROPOSALS)
+@pytest.mark.medium
 def test_each_model_trains_without_an_edit(config_of, tmp_path, model, columns):
     text = config_of(columns, model)
     assert f" --model {model}\n" in text
-    assert yaml.safe_load(text)["model"]["type"] == model
+    values = yaml.safe_load(text)
+    assert values["model"]["type"] == model
+    assert ("wide/*" in values["optimizers"]["sparse"]) == (model in ("linear", "wide_deep", "deepfm"))
+    assert values["training"]["early_stopping"]["metric"] == "auc - log_loss"
     (tmp_path / "config.yaml").write_text(text)
     small = ["training.epochs=1", f"training.threads={THREADS}", "training.device=cpu", "report.worst_rows=0"]
     report = ctr.train(load_experiment(tmp_path / "config.yaml", small), tmp_path / "run")
@@ -99,5 +103,5 @@ def test_a_model_that_cannot_be_proposed_is_an_error(config_of, columns, model, 
 
 
 def test_the_help_names_every_model():
-    described = " ".join(CliRunner().invoke(app, ["init", "--help"], env={"COLUMNS": "300"}).output.split())
-    assert all(name in described for name in PROPOSALS)
+    help_text = " ".join(CliRunner().invoke(app, ["init", "--help"], env={"COLUMNS": "300"}).output.split())
+    assert all(name in help_text for name in PROPOSALS)
