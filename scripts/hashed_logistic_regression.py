@@ -11,6 +11,7 @@ data in memory.
 """
 
 import argparse
+import sys
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -56,8 +57,8 @@ def rows_of(encoder: Encoder, row_groups: list[RowGroup]) -> tuple[Iterator[list
     return iter(words), np.concatenate(labels)
 
 
-def test_logits(experiment: Experiment) -> np.ndarray:
-    """Return the logits of the test split, float64 [rows], of the model with the best AUC on the validation split."""
+def logits_on_test(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
+    """Return logits, float64 [rows], and labels of the test split, of the model with the best AUC on validation."""
     prepared = prepare(experiment)
     hasher = FeatureHasher(HASH_SIZE, input_type="string")
     splits = {}
@@ -73,7 +74,7 @@ def test_logits(experiment: Experiment) -> np.ndarray:
         print(f"C {strength:<6} valid AUC {valid:.5f}  test AUC {test:.5f}")
     best = max(STRENGTHS, key=auc.__getitem__)
     print(f"chosen on valid: C {best}, test AUC {roc_auc_score(splits['test'][1], logits[best]):.5f}")
-    return logits[best]
+    return logits[best], splits["test"][1]
 
 
 def compare_with(runs: list[Path]) -> None:
@@ -85,11 +86,16 @@ def compare_with(runs: list[Path]) -> None:
     for run in runs:
         scores = pq.read_table(run / "scores" / "test.parquet", columns=["logit", "label"])
         logit, label = (scores[name].to_numpy() for name in ("logit", "label"))
-        pairs.append(auc_row_differences(logit, test_logits(load_experiment(run / "config.yaml")), label))
+        hashed, expected = logits_on_test(load_experiment(run / "config.yaml"))
+        if not np.array_equal(label, expected):
+            sys.exit(f"error: {run}: the data has another test split than the run. Restore the data, or train again.")
+        pairs.append(auc_row_differences(logit, hashed, label))
         labels.append(label)
         print(f"{run}: test AUC {roc_auc_score(label, logit):.5f}, {pairs[-1].value:+.5f}")
     same = all(np.array_equal(label, labels[0]) for label in labels)
     mean = difference_over_both(pairs) if same else mean_over_seeds([pair.value for pair in pairs])
+    if mean.low is None or mean.high is None:
+        sys.exit(f"runs minus hashed logistic regression: {mean.value:+.5f}, without a 95% CI: {mean.reason}")
     print(f"runs minus hashed logistic regression: {mean.value:+.5f} (95% CI {mean.low:+.5f} to {mean.high:+.5f})")
 
 
@@ -99,10 +105,12 @@ def main() -> None:
     parser.add_argument("settings", nargs="*", metavar="KEY=VALUE")
     parser.add_argument("--runs", nargs="+", type=Path, metavar="RUN")
     arguments = parser.parse_args()
+    if arguments.runs and arguments.config:
+        parser.error("CONFIG and --runs cannot be combined")
     if arguments.runs:
         compare_with(arguments.runs)
     elif arguments.config:
-        test_logits(load_experiment(arguments.config, arguments.settings))
+        logits_on_test(load_experiment(arguments.config, arguments.settings))
     else:
         parser.error("CONFIG or --runs is needed")
 
