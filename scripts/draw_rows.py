@@ -1,8 +1,8 @@
-"""Draw rows of a Parquet file so that a given share of them is positive: a small dataset with a rare label.
+"""Draw rows of a Parquet file so that a given fraction of them is positive: a small dataset with a rare label.
 
     python scripts/draw_rows.py IN.parquet OUT.parquet --rows 20000 --positive-rate 0.04 [--label label] [--seed 0]
 
-Each label is drawn without replacement. The file is read into memory.
+Rows of each label are sampled without replacement. The file is read into memory.
 """
 
 import argparse
@@ -20,19 +20,22 @@ def draw(table: pa.Table, label: str, rows: int, positive_rate: float, seed: int
     Raises:
         ValueError: a label has too few rows.
     """
-    random, values = np.random.default_rng(seed), table.column(label).to_numpy()
+    random, labels = np.random.default_rng(seed), table.column(label).to_numpy()
     positives = round(rows * positive_rate)
-    drawn = []
+    sampled = []
     for value, count in ((1, positives), (0, rows - positives)):
-        found = np.flatnonzero(values == value)
-        if len(found) < count:
-            raise ValueError(f"{label}: {len(found):,} rows are {value}, fewer than {count:,}. Lower --rows.")
-        drawn.append(random.choice(found, count, replace=False))
-    return table.take(pa.array(random.permutation(np.concatenate(drawn))))
+        indices = np.flatnonzero(labels == value)
+        if len(indices) < count:
+            raise ValueError(
+                f"column {label!r}: {len(indices):,} rows have label {value}, expected at least {count:,}. "
+                "Lower --rows, or change --positive-rate."
+            )
+        sampled.append(random.choice(indices, count, replace=False))
+    return table.take(pa.array(random.permutation(np.concatenate(sampled))))
 
 
 def main() -> None:
-    """Write the drawn rows."""
+    """Write the sampled rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source")
     parser.add_argument("target", type=Path)
@@ -46,7 +49,7 @@ def main() -> None:
             pq.read_table(arguments.source), arguments.label, arguments.rows, arguments.positive_rate, arguments.seed
         )
     except ValueError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {arguments.source}: {error}")
     arguments.target.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, arguments.target)
 

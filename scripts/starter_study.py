@@ -20,14 +20,14 @@ from ctr.starter.build import build_starter
 from ctr.starter.config_text import config_text
 from ctr.starter.models import PROPOSALS
 
-TUNED = ("learning_rate", "l2_gradient")  # of the tables
+TUNED_TABLE_SETTINGS = ("learning_rate", "l2_gradient")
 AROUND = 4  # times higher or lower than proposed
 DROPOUT = {"tune": [0.0, 0.6], "scale": "linear"}
 TRIALS, SEEDS = 6, [1, 2, 3, 4, 5]
 
 
-class Plain(yaml.SafeDumper):
-    """Writes equal values in full instead of by reference."""
+class AliasFreeDumper(yaml.SafeDumper):
+    """YAML dumper that writes equal values in full instead of by reference."""
 
     def ignore_aliases(self, data: Any) -> bool:
         """Return True."""
@@ -45,7 +45,7 @@ def with_ranges(model: dict[str, Any], optimizers: dict[str, Any]) -> dict[str, 
     if "streams" in model:
         ranges = {"streams": {name: {**stream, "dropout": DROPOUT} for name, stream in model["streams"].items()}}
     tables = {
-        pattern: {name: around(value) if name in TUNED else value for name, value in optimizer.items()}
+        pattern: {name: around(value) if name in TUNED_TABLE_SETTINGS else value for name, value in optimizer.items()}
         for pattern, optimizer in optimizers["sparse"].items()
     }
     return {"model": {**model, **ranges}, "optimizers": {**optimizers, "sparse": tables}}
@@ -77,7 +77,7 @@ def main() -> None:
         "tuned": {"axes": {"model": tuned}, "tuning": {"trials": TRIALS, "seed": 0}},
     }
     for name, study in studies.items():
-        text = yaml.dump({"name": f"{default.name}-{name}", **shared, **study}, Dumper=Plain, sort_keys=False)
+        text = yaml.dump({"name": f"{default.name}-{name}", **shared, **study}, Dumper=AliasFreeDumper, sort_keys=False)
         (arguments.folder / f"{name}.yaml").write_text(text)
 
 
