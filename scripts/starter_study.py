@@ -11,14 +11,17 @@ logistic regression and gradient-boosted trees on the same features, which need 
 """
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ctr.errors import ConfigError
 from ctr.starter.build import build_starter
 from ctr.starter.config_text import config_text
 from ctr.starter.models import PROPOSALS
+from features import DataError
 
 TUNED_TABLE_SETTINGS = ("learning_rate", "l2_gradient")
 AROUND = 4  # times higher or lower than proposed
@@ -58,11 +61,19 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    default = build_starter([arguments.data], None)[0]
+    try:
+        default = build_starter([arguments.data], None)[0]
+    except (ConfigError, DataError) as error:
+        sys.exit(f"error: {error}")
     (arguments.folder / "config.yaml").write_text(config_text(default))
     proposed, tuned = {}, {}
     for name in PROPOSALS:
-        values = yaml.safe_load(config_text(build_starter([arguments.data], None, name)[0]))
+        try:
+            starter = build_starter([arguments.data], None, name)[0]
+        except ConfigError as error:  # a model that these features cannot have
+            print(f"left out: {error}", file=sys.stderr)
+            continue
+        values = yaml.safe_load(config_text(starter))
         proposed[name] = {"model": values["model"], "optimizers": values["optimizers"]}
         tuned[name] = with_ranges(**proposed[name])
     shared = {
